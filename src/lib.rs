@@ -1,0 +1,14 @@
+//! `synapse-workers`: Synapse, the Matrix homeserver, with workers on plain Linux.
+//!
+//! The modules stand in the order in which data flows through them. Everything but
+//! [`host`] and what calls it is a pure function of its arguments.
+//!
+//! ```text
+//! settings.yaml ─┐
+//! environment    ├─> settings ─> topology ─> render ─> State (desired) ─┐
+//! flags         ─┘                                                      ├─> Plan ─> apply ─> verify
+//! host ──────────────────────────────────── observe ─> State (observed) ┘
+//! ```
+
+pub mod settings;
+pub mod topology;

@@ -1,0 +1,1 @@
+//! Settings: from what was written to values that are right.

@@ -1,0 +1,1 @@
+//! Topology: workers and routes, from a worker spec.
