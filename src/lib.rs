@@ -12,3 +12,15 @@
 
 pub mod settings;
 pub mod topology;
+pub mod render;
+pub mod converge;
+pub mod host;
+
+pub mod cli;
+pub mod commands;
+pub mod doctor;
+pub mod failure;
+pub mod options;
+pub mod paths;
+pub mod report;
+pub mod secrets;

@@ -1,1 +1,25 @@
-fn main() {}
+//! Parses arguments, runs one command, prints what went wrong, returns the exit code of the contract.
+
+use clap::Parser;
+use std::process::ExitCode;
+use synapse_workers::cli::Cli;
+use synapse_workers::commands;
+use synapse_workers::failure::Code;
+
+fn main() -> ExitCode {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => {
+            // Not being able to print help is no reason to fail.
+            let _ = error.print();
+            return if error.use_stderr() { Code::Usage.into() } else { ExitCode::SUCCESS };
+        }
+    };
+    match commands::run(cli) {
+        Ok(code) => code,
+        Err(failure) => {
+            eprintln!("error: {:#}", failure.error);
+            failure.code.into()
+        }
+    }
+}

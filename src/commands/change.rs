@@ -1,0 +1,175 @@
+//! `install`, `plan`, `scale`, `add`, `remove`: converging the host to the settings.
+
+use super::context::{self, Asked, Purpose};
+use crate::cli::{Common, Flags};
+use crate::converge::plan::{Plan, Removal, Target};
+use crate::converge::state::{Observed, State};
+use crate::converge::{self, Aim};
+use crate::failure::{Code, Failure};
+use crate::host::{Host, Lock};
+use crate::report::Report;
+use crate::topology::{WorkerSpec, edit};
+use serde_json::json;
+use std::io::{IsTerminal, Write};
+use std::process::ExitCode;
+
+/// A change of `workers:` in the settings file.
+pub enum Change {
+    None,
+    /// `ROLE=N` …
+    Scale(Vec<String>),
+    /// Specs.
+    Add(Vec<String>),
+    /// Names.
+    Remove(Vec<String>),
+}
+
+impl Change {
+    /// The specs after the change.
+    pub fn apply(&self, mut specs: Vec<WorkerSpec>) -> Result<Vec<WorkerSpec>, String> {
+        match self {
+            Change::None => {}
+            Change::Scale(counts) => {
+                for word in counts {
+                    let (name, count) = word
+                        .split_once('=')
+                        .ok_or_else(|| format!("`{word}`: say ROLE=N, as in synchrotron=3"))?;
+                    let count = count
+                        .parse()
+                        .map_err(|_| format!("`{word}`: `{count}` is not a count"))?;
+                    specs = edit::scale(&specs, name, count).map_err(|error| error.to_string())?;
+                }
+            }
+            Change::Add(new) => {
+                for spec in new {
+                    specs = edit::add(&specs, spec).map_err(|error| error.to_string())?;
+                }
+            }
+            Change::Remove(names) => {
+                for name in names {
+                    specs = edit::remove(&specs, name).map_err(|error| error.to_string())?;
+                }
+            }
+        }
+        Ok(specs)
+    }
+
+    fn summary(&self) -> String {
+        match self {
+            Change::None => "install".to_owned(),
+            Change::Scale(words) => format!("scale {}", words.join(" ")),
+            Change::Add(words) => format!("add {}", words.join(" ")),
+            Change::Remove(words) => format!("remove {}", words.join(" ")),
+        }
+    }
+}
+
+/// Everything up to the plan.
+struct Prepared {
+    asked: Asked,
+    host: Host,
+    desired: State,
+    observed: Observed,
+}
+
+fn prepare(common: &Common, flags: &Flags, change: &Change, purpose: Purpose) -> Result<Prepared, Failure> {
+    let asked = context::ask(common, flags, change)?;
+    let host = context::host(&asked, purpose)?;
+    let desired = asked.desired(&host.facts.for_rendering())?;
+    let observed = host.observe(&desired)?;
+    Ok(Prepared {
+        asked,
+        host,
+        desired,
+        observed,
+    })
+}
+
+impl Prepared {
+    fn aim(&self, summary: String) -> Aim<'_> {
+        Aim {
+            desired: &self.desired,
+            target: Target::Rendered,
+            removal: Removal::Keep,
+            settings: self.asked.change.clone(),
+            settings_text: self.asked.text.clone(),
+            summary,
+            expected: self.asked.expected(&self.desired),
+        }
+    }
+}
+
+/// `synapse-workers install`, and what ends with it.
+pub fn install(common: &Common, flags: &Flags, change: &Change, packages: bool) -> Result<ExitCode, Failure> {
+    let report = Report::new(common.json);
+    // Bad settings are told before anything else, a lock that another run holds included.
+    context::ask(common, flags, change)?;
+    let _lock = Lock::take_if_root()?;
+    let purpose = if packages { Purpose::RunWithPackages } else { Purpose::Run };
+    let prepared = prepare(common, flags, change, purpose)?;
+    for note in &prepared.asked.notes {
+        report.say(format!("note: {note}"));
+    }
+    let aim = prepared.aim(change.summary());
+    let plan = aim.plan(&prepared.observed);
+    finish(common, &prepared.host, &aim, &plan, &prepared.observed, &report)
+}
+
+/// Shows and asks where there is somebody to ask, converges, and says how many changes it took.
+pub fn finish(
+    common: &Common,
+    host: &Host,
+    aim: &Aim,
+    plan: &Plan,
+    observed: &Observed,
+    report: &Report,
+) -> Result<ExitCode, Failure> {
+    if !plan.is_empty() {
+        agree(common, plan)?;
+        converge::converge(host, aim, plan, observed, report)?;
+    }
+    if common.json {
+        println!("{}", json!({"changed": plan.changes()}));
+    }
+    report.say(format!("{} changed ({})", plan.changes(), report.elapsed()));
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Asks at a terminal, unless `--yes` was given; without one, calling the command is the agreement.
+fn agree(common: &Common, plan: &Plan) -> Result<(), Failure> {
+    if common.yes || !std::io::stdin().is_terminal() || !std::io::stdout().is_terminal() {
+        return Ok(());
+    }
+    print!("{plan}\nGo on? [y/N] ");
+    let _ = std::io::stdout().flush();
+    let mut answer = String::new();
+    let _ = std::io::stdin().read_line(&mut answer);
+    if matches!(answer.trim(), "y" | "Y" | "yes") {
+        Ok(())
+    } else {
+        Err(Failure::new(Code::Failed, anyhow::anyhow!("not agreed to; nothing was changed")))
+    }
+}
+
+/// `synapse-workers plan`.
+pub fn plan(common: &Common, flags: &Flags, detailed: bool) -> Result<ExitCode, Failure> {
+    let prepared = prepare(common, flags, &Change::None, Purpose::Run)?;
+    let plan = prepared.aim("plan".to_owned()).plan(&prepared.observed);
+    if common.json {
+        let steps: Vec<String> = plan.steps.iter().map(|step| step.to_string()).collect();
+        println!("{}", json!({"changes": plan.changes(), "steps": steps}));
+    } else {
+        print!("{plan}");
+        println!("{} to change", plan.changes());
+    }
+    Ok(if detailed && !plan.is_empty() {
+        Code::Pending.into()
+    } else {
+        ExitCode::SUCCESS
+    })
+}
+
+/// `scale`, `add`, `remove`: the settings file, then `install`.
+pub fn edit(common: &Common, change: Change) -> Result<ExitCode, Failure> {
+    install(common, &Flags::default(), &change, false)
+}

@@ -1,0 +1,226 @@
+//! Commands that look at the running host: `status`, `verify`, `doctor`.
+
+use super::change::Change;
+use super::context::{self, Purpose};
+use super::look::utc;
+use crate::cli::{Common, Flags};
+use crate::converge::state::State;
+use crate::converge::{names, verify as verification};
+use crate::doctor;
+use crate::failure::{Code, Failure};
+use crate::host::{self, Host, Peer, Systemd};
+use crate::paths;
+use serde::Serialize;
+use serde_json::json;
+use std::io::IsTerminal;
+use std::process::ExitCode;
+
+/// One line of `status`; in JSON a stable format.
+#[derive(Serialize)]
+struct Line {
+    name: String,
+    unit: String,
+    roles: Vec<String>,
+    state: String,
+    /// Absent while it does not run.
+    pid: Option<u32>,
+    /// Bytes.
+    memory: Option<u64>,
+    /// Seconds since 1970.
+    since: Option<u64>,
+    /// `ok`, or what is wrong; `-` for what cannot be asked.
+    health: String,
+}
+
+/// `synapse-workers status`.
+pub fn status(common: &Common) -> Result<ExitCode, Failure> {
+    let current = Host::current()
+        .ok_or_else(|| Failure::preflight("nothing is installed here; run: synapse-workers install"))?;
+    let (state, text) = Host::generation(current)?;
+    let systemd = Systemd::connect().map_err(|error| Failure::preflight(format!("{error:#}")))?;
+    let roles = roles(common, text.as_deref());
+    let lines: Vec<Line> = state
+        .units
+        .iter()
+        .filter(|unit| unit.ends_with(".service"))
+        .map(|unit| line(&systemd, unit, &roles))
+        .collect::<Result<_, _>>()?;
+    let well = lines.iter().all(|line| line.state == "active" && matches!(line.health.as_str(), "ok" | "-"));
+    let drift = drift(&state)?;
+    if common.json {
+        println!("{}", json!({"generation": current, "processes": lines, "drift": drift}));
+    } else {
+        table(common, &lines);
+        println!("\ngeneration {current}, {} processes", lines.len());
+        for path in &drift {
+            println!("changed by somebody else: {path} (synapse-workers install writes it anew)");
+        }
+    }
+    Ok(if well { ExitCode::SUCCESS } else { Code::Failed.into() })
+}
+
+/// Roles by worker, as the settings of the running generation say.
+fn roles(common: &Common, settings: Option<&str>) -> Vec<(String, Vec<String>)> {
+    let own = tempfile::Builder::new().suffix(".yaml").tempfile();
+    let (Ok(own), Some(text)) = (own, settings) else {
+        return Vec::new();
+    };
+    let then = Common {
+        settings: own.path().to_owned(),
+        env_file: None,
+        ..common.clone()
+    };
+    if host::replace(own.path(), text.as_bytes(), 0o600).is_err() {
+        return Vec::new();
+    }
+    let Ok(asked) = context::ask(&then, &Flags::default(), &Change::None) else {
+        return Vec::new();
+    };
+    let workers = asked.topology.workers.iter();
+    workers
+        .map(|worker| {
+            let roles = worker.roles.iter().map(|role| role.name.to_owned());
+            (worker.name.clone(), roles.collect())
+        })
+        .collect()
+}
+
+fn line(systemd: &Systemd, unit: &str, roles: &[(String, Vec<String>)]) -> Result<Line, Failure> {
+    let process = systemd.process(unit)?;
+    let name = names::worker_of(unit)
+        .or_else(|| unit.strip_prefix("synapse-")?.strip_suffix(".service"))
+        .unwrap_or(unit);
+    let health = if process.state != "active" {
+        process.state.clone()
+    } else if names::is_synapse(unit) {
+        let socket = paths::public_socket(name);
+        match host::get(&Peer::Socket(&socket), "GET", "/health") {
+            Ok(answer) if answer.status == 200 => "ok".to_owned(),
+            Ok(answer) => format!("answers {}", answer.status),
+            Err(_) => "no answer".to_owned(),
+        }
+    } else if unit == names::REDIS {
+        match host::redis(&paths::redis_socket(), "PING") {
+            Ok(_) => "ok".to_owned(),
+            Err(_) => "no answer".to_owned(),
+        }
+    } else {
+        "-".to_owned()
+    };
+    let of = roles.iter().find(|(worker, _)| worker == name && names::worker_of(unit).is_some());
+    Ok(Line {
+        name: name.to_owned(),
+        unit: unit.to_owned(),
+        roles: of.map(|(_, roles)| roles.clone()).unwrap_or_default(),
+        state: process.state,
+        pid: Some(process.pid).filter(|pid| *pid > 0),
+        memory: process.memory,
+        since: process.since,
+        health,
+    })
+}
+
+/// Files that are not as the generation has them.
+fn drift(state: &State) -> Result<Vec<String>, Failure> {
+    let mut changed = Vec::new();
+    for (path, file) in &state.files {
+        let Some(place) = crate::converge::rules::host_path(path) else {
+            continue;
+        };
+        if host::read(place)?.as_deref() != Some(&file.contents[..]) {
+            changed.push(place.to_owned());
+        }
+    }
+    Ok(changed)
+}
+
+fn table(common: &Common, lines: &[Line]) {
+    let width = lines.iter().map(|line| line.name.len()).max().unwrap_or(0).max(4);
+    let colour = !common.no_color && std::io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none();
+    println!(
+        "{:<width$}  {:<10} {:>7} {:>8}  {:<20}  {:<10} ROLES",
+        "NAME", "STATE", "PID", "MEMORY", "SINCE", "HEALTH"
+    );
+    for line in lines {
+        let text = format!(
+            "{:<width$}  {:<10} {:>7} {:>8}  {:<20}  {:<10} {}",
+            line.name,
+            line.state,
+            line.pid.map_or("-".to_owned(), |pid| pid.to_string()),
+            line.memory.map_or("-".to_owned(), |bytes| format!("{} MB", bytes / 1_000_000)),
+            line.since.map_or("-".to_owned(), utc),
+            line.health,
+            line.roles.join(" ")
+        );
+        if colour && (line.state != "active" || !matches!(line.health.as_str(), "ok" | "-")) {
+            println!("\x1b[31m{text}\x1b[0m");
+        } else {
+            println!("{}", text.trim_end());
+        }
+    }
+}
+
+/// `synapse-workers verify`.
+pub fn verify(common: &Common) -> Result<ExitCode, Failure> {
+    let asked = context::ask(common, &Flags::default(), &Change::None)?;
+    let host = context::host(&asked, Purpose::Remove)?;
+    let desired = asked.desired(&host.facts.for_rendering())?;
+    let expected = asked.expected(&desired);
+    let mut well = true;
+    let mut results = Vec::new();
+    for (name, result) in verification::probe(&host, &expected) {
+        let (mark, text) = match &result {
+            Ok(seen) => ("ok", seen.clone()),
+            Err(error) => ("FAIL", format!("{error:#}")),
+        };
+        well &= result.is_ok();
+        if common.json {
+            results.push(json!({"probe": name, "ok": result.is_ok(), "seen": text}));
+        } else {
+            println!("{mark:<4}  {name:<9} {text}");
+        }
+    }
+    if common.json {
+        println!("{}", json!({"ok": well, "probes": results}));
+    }
+    Ok(if well { ExitCode::SUCCESS } else { Code::Failed.into() })
+}
+
+/// `synapse-workers doctor`.
+pub fn doctor(common: &Common) -> Result<ExitCode, Failure> {
+    let asked = context::ask(common, &Flags::default(), &Change::None)?;
+    let (facts, systemd) = context::look(&asked)?;
+    let scope = context::scope(&asked, systemd.as_ref());
+    let examined = doctor::Examined {
+        facts: &facts,
+        scope: &scope,
+        processes: asked.topology.workers.len() + 1,
+    };
+    let mut refused = false;
+    let mut results = Vec::new();
+    for (check, finding) in doctor::examine(&examined) {
+        refused |= check.fatal && finding.is_some();
+        let mark = match (&finding, check.fatal) {
+            (None, _) => "ok",
+            (Some(_), true) => "FAIL",
+            (Some(_), false) => "warn",
+        };
+        if common.json {
+            results.push(json!({
+                "check": check.name,
+                "result": mark,
+                "problem": finding.as_ref().map(|finding| &finding.problem),
+                "cure": finding.as_ref().map(|finding| &finding.cure),
+            }));
+            continue;
+        }
+        println!("{mark:<4}  {}", check.name);
+        if let Some(finding) = finding {
+            println!("      {}\n      cure: {}", finding.problem, finding.cure);
+        }
+    }
+    if common.json {
+        println!("{}", json!(results));
+    }
+    Ok(if refused { Code::Preflight.into() } else { ExitCode::SUCCESS })
+}

@@ -1,0 +1,182 @@
+//! Commands that only read settings and generations: `routes`, `generations`, `presets`.
+
+use super::change::Change;
+use super::context;
+use crate::cli::{Common, Flags};
+use crate::failure::Failure;
+use crate::host::Host;
+use crate::topology::{self, Route, RoutingTable};
+use serde_json::json;
+use std::process::ExitCode;
+
+/// `synapse-workers routes [METHOD PATH]`.
+pub fn routes(common: &Common, request: Option<(String, String)>) -> Result<ExitCode, Failure> {
+    let asked = context::ask(common, &Flags::default(), &Change::None)?;
+    let table = RoutingTable::new(&asked.topology);
+    match request {
+        Some((method, path)) => one(common, &table, &method, &path),
+        None => {
+            all(common, &table);
+            Ok(ExitCode::SUCCESS)
+        }
+    }
+}
+
+fn one(common: &Common, table: &RoutingTable, method: &str, path: &str) -> Result<ExitCode, Failure> {
+    if !path.starts_with('/') {
+        return Err(Failure::usage(format!("`{path}` is not a path; it begins with /")));
+    }
+    let (route, upstream) = table.pick(&method.to_ascii_uppercase(), path);
+    let pattern = route.map_or("everything else", |route| route.pattern);
+    if common.json {
+        println!(
+            "{}",
+            json!({
+                "method": method.to_ascii_uppercase(),
+                "path": path,
+                "upstream": upstream.name,
+                "processes": upstream.servers,
+                "balance": upstream.balance,
+                "pattern": pattern,
+            })
+        );
+    } else {
+        println!("{}: {}", upstream.name, upstream.servers.join(" "));
+        println!("  balanced {}", upstream.balance);
+        println!("  matched  {pattern}");
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn all(common: &Common, table: &RoutingTable) {
+    if common.json {
+        let routes: Vec<_> = table
+            .routes
+            .iter()
+            .map(|route| {
+                json!({
+                    "methods": route.methods,
+                    "pattern": route.pattern,
+                    "upstream": route.upstream,
+                    "role": route.role,
+                })
+            })
+            .collect();
+        let upstreams: Vec<_> = table
+            .upstreams
+            .iter()
+            .map(|upstream| {
+                json!({
+                    "name": upstream.name,
+                    "processes": upstream.servers,
+                    "balance": upstream.balance,
+                })
+            })
+            .collect();
+        println!("{}", json!({"routes": routes, "upstreams": upstreams, "otherwise": "main"}));
+        return;
+    }
+    for route in &table.routes {
+        println!("{:<16} {:<24} {}", methods(route), route.upstream, route.pattern);
+    }
+    println!("{:<16} {:<24} everything else", "any", "main");
+    println!();
+    for upstream in &table.upstreams {
+        println!("{:<24} {}  (balanced {})", upstream.name, upstream.servers.join(" "), upstream.balance);
+    }
+}
+
+fn methods(route: &Route) -> String {
+    if route.methods.is_empty() {
+        "any".to_owned()
+    } else {
+        route.methods.join(",")
+    }
+}
+
+/// `synapse-workers generations`.
+pub fn generations(common: &Common) -> Result<ExitCode, Failure> {
+    let generations = Host::generations()?;
+    if common.json {
+        let list: Vec<_> = generations
+            .iter()
+            .map(|generation| {
+                let manifest = &generation.manifest;
+                json!({
+                    "number": manifest.number,
+                    "made": manifest.made,
+                    "current": generation.current,
+                    "summary": manifest.summary,
+                    "units": manifest.state.units.len(),
+                })
+            })
+            .collect();
+        println!("{}", json!(list));
+        return Ok(ExitCode::SUCCESS);
+    }
+    if generations.is_empty() {
+        println!("No generations: nothing is installed here.");
+    }
+    for generation in generations {
+        let manifest = &generation.manifest;
+        println!(
+            "{:>4}  {}  {:<8} {:>3} units  {}",
+            manifest.number,
+            utc(manifest.made),
+            if generation.current { "current" } else { "" },
+            manifest.state.units.len(),
+            manifest.summary
+        );
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// A date and time of day for people, without the tables of time zones.
+pub fn utc(seconds: u64) -> String {
+    let (days, rest) = (seconds / 86_400, seconds % 86_400);
+    // Days to a civil date, counted in years that begin in March (the leap day is then the last day).
+    let shifted = days + 719_468;
+    let era = shifted / 146_097;
+    let of_era = shifted % 146_097;
+    let year_of_era = (of_era - of_era / 1_460 + of_era / 36_524 - of_era / 146_096) / 365;
+    let of_year = of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
+    let month_from_march = (5 * of_year + 2) / 153;
+    let day = of_year - (153 * month_from_march + 2) / 5 + 1;
+    let month = if month_from_march < 10 { month_from_march + 3 } else { month_from_march - 9 };
+    let year = year_of_era + era * 400 + u64::from(month <= 2);
+    format!("{year}-{month:02}-{day:02} {:02}:{:02} UTC", rest / 3_600, rest % 3_600 / 60)
+}
+
+/// `synapse-workers presets`.
+pub fn presets(common: &Common) -> Result<ExitCode, Failure> {
+    for preset in &topology::PRESETS {
+        if common.json {
+            println!(
+                "{}",
+                json!({"name": preset.name, "description": preset.summary, "cores": preset.cores, "workers": preset.spec})
+            );
+        } else {
+            println!("{:<8} {}", preset.name, preset.summary);
+            if common.verbose {
+                println!("         {}", preset.spec);
+            }
+        }
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn seconds_become_dates() {
+        // Reference: date -u -d @N.
+        for (seconds, text) in [
+            (0, "1970-01-01 00:00 UTC"),
+            (951_782_400, "2000-02-29 00:00 UTC"),
+            (1_795_449_660, "2026-11-23 16:01 UTC"),
+            (4_102_444_799, "2099-12-31 23:59 UTC"),
+        ] {
+            assert_eq!(super::utc(seconds), text);
+        }
+    }
+}

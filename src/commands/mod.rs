@@ -1,0 +1,44 @@
+//! One file for each command, or for a few that are alike.
+
+mod change;
+mod context;
+mod generate;
+mod inspect;
+mod look;
+mod render;
+mod undo;
+
+use crate::cli::{Cli, Command};
+use crate::failure::Failure;
+use change::Change;
+use std::process::ExitCode;
+
+/// Runs the command.
+///
+/// # Errors
+/// With the code that the program ends with.
+pub fn run(cli: Cli) -> Result<ExitCode, Failure> {
+    let common = &cli.common;
+    match cli.command {
+        Command::Install { flags, packages } if common.root.is_none() => {
+            change::install(common, &flags, &Change::None, packages)
+        }
+        Command::Install { flags, .. } | Command::Render { flags } => render::render(common, &flags),
+        Command::Plan {
+            flags,
+            detailed_exitcode,
+        } => change::plan(common, &flags, detailed_exitcode),
+        Command::Scale { counts } => change::edit(common, Change::Scale(counts)),
+        Command::Add { specs } => change::edit(common, Change::Add(specs)),
+        Command::Remove { names } => change::edit(common, Change::Remove(names)),
+        Command::Status => inspect::status(common),
+        Command::Routes { method, path } => look::routes(common, method.zip(path)),
+        Command::Verify => inspect::verify(common),
+        Command::Doctor => inspect::doctor(common),
+        Command::Generations => look::generations(common),
+        Command::Rollback { number } => undo::rollback(common, number),
+        Command::Uninstall { purge, confirm } => undo::uninstall(common, purge, confirm),
+        Command::Presets => look::presets(common),
+        Command::Generate { what, directory } => generate::generate(what, &directory),
+    }
+}

@@ -1,0 +1,119 @@
+//! `rollback` and `uninstall`: plans towards an earlier state, and towards nothing.
+
+use super::change::{Change, finish};
+use super::context::{self, Purpose};
+use crate::cli::{Common, Flags};
+use crate::converge::plan::{Removal, Target};
+use crate::converge::state::{Resource, State};
+use crate::converge::verify::Expected;
+use crate::converge::{Aim, SettingsChange};
+use crate::failure::Failure;
+use crate::host::{self, Host, Lock};
+use crate::report::Report;
+use anyhow::Context;
+use std::io::{IsTerminal, Write};
+use std::process::ExitCode;
+
+/// `synapse-workers rollback [N]`.
+pub fn rollback(common: &Common, number: Option<u32>) -> Result<ExitCode, Failure> {
+    let report = Report::new(common.json);
+    let current = Host::current()
+        .ok_or_else(|| Failure::preflight("nothing is installed here; run: synapse-workers install"))?;
+    let number = match number {
+        Some(number) => number,
+        None => Host::generations()?
+            .iter()
+            .map(|generation| generation.manifest.number)
+            .filter(|number| *number < current)
+            .max()
+            .ok_or_else(|| Failure::usage(format!("there is no state before generation {current}")))?,
+    };
+    let (desired, text) = Host::generation(number).map_err(|error| Failure::usage(format!("{error:#}")))?;
+    let text = text.with_context(|| format!("generation {number} has lost its settings"))?;
+
+    // What that generation asks of the host is told by its own settings.
+    let own = tempfile::Builder::new().suffix(".yaml").tempfile().context("making a temporary file")?;
+    host::replace(own.path(), text.as_bytes(), 0o600)?;
+    let then = Common {
+        settings: own.path().to_owned(),
+        env_file: None,
+        ..common.clone()
+    };
+    let asked = context::ask(&then, &Flags::default(), &Change::None)?;
+    let _lock = Lock::take_if_root()?;
+    let host = context::host(&asked, Purpose::Run)?;
+    let observed = host.observe(&desired)?;
+    let before = host::read_text(&common.settings)?;
+    let settings = (before.as_deref() != Some(text.as_str())).then(|| SettingsChange {
+        path: common.settings.clone(),
+        what: format!("as it was for generation {number}"),
+        before,
+        after: Some(text.clone()),
+    });
+    let aim = Aim {
+        target: Target::Generation(number),
+        removal: Removal::Keep,
+        settings,
+        settings_text: text,
+        summary: format!("rollback {number}"),
+        expected: asked.expected(&desired),
+        desired: &desired,
+    };
+    let plan = aim.plan(&observed);
+    finish(common, &host, &aim, &plan, &observed, &report)
+}
+
+/// `synapse-workers uninstall [--purge]`.
+pub fn uninstall(common: &Common, purge: bool, confirm: Option<String>) -> Result<ExitCode, Failure> {
+    let report = Report::new(common.json);
+    let asked = context::ask(common, &Flags::default(), &Change::None)
+        .map_err(|failure| Failure::usage(format!("{:#}\n(uninstall reads the settings to know what to remove)", failure.error)))?;
+    if purge {
+        confirmed(asked.settings.server_name.as_str(), confirm)?;
+    }
+    let _lock = Lock::take_if_root()?;
+    let host = context::host(&asked, Purpose::Remove)?;
+    let desired = State::default();
+    let observed = host.observe(&desired)?;
+    let aim = Aim {
+        desired: &desired,
+        target: Target::Nothing,
+        removal: if purge { Removal::Purge } else { Removal::Keep },
+        settings: None,
+        settings_text: String::new(),
+        summary: "uninstall".to_owned(),
+        expected: Expected::default(),
+    };
+    let plan = aim.plan(&observed);
+    let kept: Vec<&Resource> = observed
+        .resources
+        .iter()
+        .filter(|resource| !purge && resource.kept())
+        .collect();
+    let code = finish(common, &host, &aim, &plan, &observed, &report)?;
+    if !kept.is_empty() {
+        report.say("Kept (uninstall --purge removes these too):");
+        kept.iter().for_each(|resource| report.say(format!("  {resource}")));
+    }
+    Ok(code)
+}
+
+/// What cannot be brought back asks for the server's name.
+fn confirmed(server_name: &str, confirm: Option<String>) -> Result<(), Failure> {
+    let typed = match confirm {
+        Some(name) => name,
+        None if std::io::stdin().is_terminal() => {
+            print!("This removes database, media, signing key and settings of {server_name} for ever.\nType the server's name: ");
+            let _ = std::io::stdout().flush();
+            let mut name = String::new();
+            let _ = std::io::stdin().read_line(&mut name);
+            name.trim().to_owned()
+        }
+        None => return Err(Failure::usage(format!("--purge without a terminal needs --confirm {server_name}"))),
+    };
+    if typed == server_name {
+        Ok(())
+    } else {
+        Err(Failure::usage(format!("`{typed}` is not the name of this server, {server_name}; nothing was changed")))
+    }
+}

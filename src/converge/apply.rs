@@ -1,0 +1,121 @@
+//! Applying: one `match` over steps. It stops at the first that fails.
+
+use super::Aim;
+use super::plan::Plan;
+use super::state::{HOST, Observed, Resource};
+use super::step::{Step, Verb};
+use crate::host::{self, Host};
+use crate::paths;
+use crate::report::Report;
+use anyhow::{Context, Result};
+use std::collections::BTreeSet;
+use std::path::Path;
+
+/// A plan under way, with the record of what was made.
+pub(super) struct Work<'a> {
+    host: &'a Host,
+    aim: &'a Aim<'a>,
+    pub made: BTreeSet<Resource>,
+    /// Made by this run.
+    pub made_now: BTreeSet<Resource>,
+}
+
+impl<'a> Work<'a> {
+    pub fn new(host: &'a Host, aim: &'a Aim<'a>, observed: &Observed) -> Self {
+        Self {
+            host,
+            aim,
+            made: observed.made.clone(),
+            made_now: BTreeSet::new(),
+        }
+    }
+
+    /// Does the steps in order.
+    pub fn apply(&mut self, plan: &Plan, report: &Report) -> Result<()> {
+        for step in &plan.steps {
+            report.step(step, || self.step(step))?;
+        }
+        Ok(())
+    }
+
+    fn step(&mut self, step: &Step) -> Result<()> {
+        let host = self.host;
+        match step {
+            Step::WriteSettings { .. } => self.write_settings(),
+            Step::RemoveSettings { path } => host::remove(path),
+            Step::Create(resource) => {
+                host.create(resource, self.aim.desired)?;
+                self.made.insert(resource.clone());
+                self.made_now.insert(resource.clone());
+                host.record_made(&self.made)
+            }
+            Step::Remove(resource) => {
+                host.remove(resource)?;
+                self.made.remove(resource);
+                host.record_made(&self.made)
+            }
+            Step::Directories => host.directories(self.aim.desired),
+            Step::WriteGeneration { number, .. } => host.write_generation(
+                *number,
+                self.aim.desired,
+                &self.aim.settings_text,
+                &self.aim.summary,
+            ),
+            Step::Judge { number, judge } => host.judge(*number, *judge, self.aim.desired),
+            Step::Switch { number } => host.switch(*number),
+            Step::WriteFile { path } => {
+                let file = self
+                    .aim
+                    .desired
+                    .files
+                    .get(&format!("{HOST}{path}"))
+                    .with_context(|| format!("{path} was not rendered"))?;
+                host::replace(path, &file.contents, 0o644)
+            }
+            Step::RemoveFile { path } => host::remove(path),
+            Step::ReloadManager => host.systemd.reload(),
+            Step::Enable(units) => host.systemd.enable(units),
+            Step::Disable(units) => host.systemd.disable(units),
+            Step::Jobs { verb, units, .. } => self.jobs(*verb, units),
+            Step::ResetFailed(units) => {
+                host.systemd.reset_failed(units);
+                Ok(())
+            }
+            Step::RemoveSockets(names) => names.iter().try_for_each(|name| {
+                for socket in [paths::public_socket(name), paths::replication_socket(name)] {
+                    host::remove(&socket)?;
+                    host::remove(format!("{socket}.lock"))?;
+                }
+                Ok(())
+            }),
+            Step::Applied { number } => host.applied(*number),
+            Step::Forget => host.forget(),
+        }
+    }
+
+    fn write_settings(&self) -> Result<()> {
+        match &self.aim.settings {
+            Some(change) => match &change.after {
+                Some(text) => host::replace(Path::new(&change.path), text.as_bytes(), 0o644),
+                None => Ok(()),
+            },
+            None => Ok(()),
+        }
+    }
+
+    /// A unit that did not do as asked is told with the end of its journal: that is where the cause stands.
+    fn jobs(&self, verb: Verb, units: &[String]) -> Result<()> {
+        self.host.systemd.jobs(verb, units).map_err(|error| {
+            let journals: String = units
+                .iter()
+                .filter(|unit| format!("{error:#}").contains(unit.as_str()))
+                .take(3)
+                .filter_map(|unit| host::journal(unit, 8))
+                .collect();
+            error.context(format!(
+                "systemd could not {} every unit\n{journals}  more: journalctl -e -u 'synapse-*'",
+                verb.word()
+            ))
+        })
+    }
+}

@@ -1,0 +1,146 @@
+//! Converging: observe, plan, apply, verify, or return to where the host was.
+
+mod apply;
+pub mod names;
+pub mod plan;
+mod restarts;
+pub mod rules;
+pub mod state;
+pub mod step;
+pub mod verify;
+
+use crate::failure::{Code, Failure};
+use crate::host::Host;
+use crate::report::Report;
+use anyhow::{Context, Result, anyhow};
+use apply::Work;
+use plan::{Plan, Removal, Target};
+use state::{Observed, State};
+use std::collections::BTreeSet;
+use std::path::PathBuf;
+use step::Step;
+use verify::Expected;
+
+/// Where a command wants to get.
+pub struct Aim<'a> {
+    pub desired: &'a State,
+    pub target: Target,
+    pub removal: Removal,
+    /// The settings file, when the command changes it.
+    pub settings: Option<SettingsChange>,
+    /// The settings that the generation is made from.
+    pub settings_text: String,
+    /// What asked for it, in the words of the command line.
+    pub summary: String,
+    /// What must be true afterwards.
+    pub expected: Expected,
+}
+
+/// A settings file before and after.
+#[derive(Clone, Debug)]
+pub struct SettingsChange {
+    pub path: PathBuf,
+    pub before: Option<String>,
+    /// `None` removes it.
+    pub after: Option<String>,
+    /// The keys, or words for more than keys.
+    pub what: String,
+}
+
+impl Aim<'_> {
+    /// The plan, as it is printed and done.
+    pub fn plan(&self, observed: &Observed) -> Plan {
+        let mut plan = Plan::between(self.desired, observed, self.target, self.removal);
+        if let Some(change) = &self.settings {
+            let path = change.path.display().to_string();
+            let what = change.what.clone();
+            match change.after {
+                Some(_) => plan.steps.insert(0, Step::WriteSettings { path, what }),
+                None => plan.steps.push(Step::RemoveSettings { path }),
+            }
+        }
+        plan
+    }
+}
+
+/// Brings the host to the aim by a plan that was made for it.
+///
+/// # Errors
+/// When a step or the verification fails. The host is then as it was, or the error says what to run.
+pub fn converge(host: &Host, aim: &Aim, plan: &Plan, observed: &Observed, report: &Report) -> Result<(), Failure> {
+    survive_lost_terminal();
+    let mut work = Work::new(host, aim, observed);
+    let done = work.apply(plan, report);
+    let (code, error) = match done {
+        Err(error) => (Code::Failed, error),
+        Ok(()) => match report.step("  verify  units, health, routes", || verify::verify(host, &aim.expected)) {
+            Ok(()) => return Ok(()),
+            Err(error) => (Code::RolledBack, error),
+        },
+    };
+    report.say(format!("error: {error:#}"));
+    report.say("Returning to the state before.");
+    match undo(host, aim, work.made_now, report) {
+        Ok(()) => Err(Failure::new(code, anyhow!("{error:#}\nThe host is as it was before."))),
+        Err(second) => Err(Failure::new(
+            Code::Failed,
+            anyhow!(
+                "{error:#}\nReturning to the state before failed as well: {second:#}\n\
+                 Cure what is named above, then run: synapse-workers install"
+            ),
+        )),
+    }
+}
+
+/// The way back is a plan like any other: towards the generation that was applied last, or towards nothing.
+fn undo(host: &Host, aim: &Aim, made_now: BTreeSet<state::Resource>, report: &Report) -> Result<()> {
+    let applied = host.observe(aim.desired)?.applied;
+    let (before, target) = match applied {
+        Some(number) => (Host::generation(number)?.0, Target::Generation(number)),
+        None => (State::default(), Target::Nothing),
+    };
+    let mut observed = host.observe(&before)?;
+    let all_made = observed.made.clone();
+    // What this run made goes again, whatever it is; what was made earlier stays.
+    observed.resources.extend(made_now.iter().cloned());
+    observed.made = made_now;
+    let back = Aim {
+        desired: &before,
+        target,
+        removal: Removal::Undo,
+        settings: None,
+        settings_text: String::new(),
+        summary: String::new(),
+        expected: Expected::default(),
+    };
+    let plan = back.plan(&observed);
+    let mut work = Work::new(host, &back, &observed);
+    work.made = all_made;
+    work.apply(&plan, report)?;
+    if let Some(number) = aim.written(&observed) {
+        host.forget_generation(number)?;
+    }
+    match &aim.settings {
+        Some(SettingsChange { path, before: Some(text), .. }) => crate::host::replace(path, text.as_bytes(), 0o644),
+        Some(SettingsChange { path, before: None, .. }) => crate::host::remove(path),
+        None => Ok(()),
+    }
+    .context("restoring the settings file")
+}
+
+impl Aim<'_> {
+    /// The generation that this aim wrote, if it is still there to be removed.
+    fn written(&self, observed: &Observed) -> Option<u32> {
+        let newest = observed.next.checked_sub(1)?;
+        (self.target == Target::Rendered && Some(newest) > observed.applied).then_some(newest)
+    }
+}
+
+/// An ssh connection that breaks, or a pager that is closed, must not leave a host half changed.
+fn survive_lost_terminal() {
+    use nix::sys::signal::{SigHandler, Signal, signal};
+    for lost in [Signal::SIGHUP, Signal::SIGPIPE] {
+        // SAFETY: ignoring a signal installs no handler that could run.
+        let _ = unsafe { signal(lost, SigHandler::SigIgn) };
+    }
+}

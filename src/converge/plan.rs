@@ -1,0 +1,310 @@
+//! The plan: the difference of two states as an ordered list of steps. Pure; nothing here touches the host.
+//!
+//! Order: what must exist → the new generation and its judges → the switch and the files on the host → what must not
+//! run at once stops → Redis → main until it is ready → workers → nginx → what is no longer wanted stops and goes.
+
+use super::names;
+use super::restarts::Restarts;
+use super::rules::{Change, host_path};
+use super::state::{HOST, Observed, Resource, State};
+use super::step::{ChangeKind, FileChange, Judge, Step, Verb};
+use crate::render::TMPFILES;
+use std::collections::BTreeSet;
+
+/// What becomes of resources that are not desired any more.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Removal {
+    /// Those that could not be made again stay.
+    Keep,
+    /// Whatever this program made goes, and what is its own by name.
+    Purge,
+    /// What is recorded as made goes, and nothing else: the way back from a run that failed.
+    Undo,
+}
+
+/// Where the generation that is switched to comes from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Target {
+    /// Rendered now, written as the next generation if it differs.
+    Rendered,
+    /// On disk already.
+    Generation(u32),
+    /// None: everything goes.
+    Nothing,
+}
+
+/// Steps in the order in which they are done.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Plan {
+    pub steps: Vec<Step>,
+}
+
+impl Plan {
+    /// The steps that lead from what was observed to what is desired.
+    pub fn between(desired: &State, observed: &Observed, target: Target, removal: Removal) -> Self {
+        let planner = Planner {
+            desired,
+            observed,
+            target,
+            removal,
+            changes: changes(desired, observed),
+        };
+        Self {
+            steps: planner.steps(),
+        }
+    }
+
+    /// How many steps change the host.
+    pub fn changes(&self) -> usize {
+        self.steps.iter().filter(|step| step.changes()).count()
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.steps.is_empty()
+    }
+}
+
+impl std::fmt::Display for Plan {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        self.steps.iter().try_for_each(|step| writeln!(f, "{step}"))
+    }
+}
+
+/// Files that differ from any baseline: after an interrupted run some processes may run with either.
+fn changes(desired: &State, observed: &Observed) -> Vec<FileChange> {
+    let mut paths: BTreeSet<&String> = desired.files.keys().collect();
+    paths.extend(observed.baselines.iter().flat_map(|files| files.keys()));
+    let empty = [Default::default()];
+    let baselines = match &observed.baselines[..] {
+        [] => &empty[..],
+        baselines => baselines,
+    };
+    let kind = |path: &String| {
+        let wanted = desired.files.get(path).map(|file| &file.digest);
+        let differing = baselines
+            .iter()
+            .map(|files| files.get(path).map(|file| &file.digest))
+            .find(|found| *found != wanted)?;
+        Some(match (differing, wanted) {
+            (None, _) => ChangeKind::Added,
+            (Some(_), None) => ChangeKind::Removed,
+            (Some(_), Some(_)) => ChangeKind::Changed,
+        })
+    };
+    paths
+        .into_iter()
+        .filter_map(|path| {
+            Some(FileChange {
+                path: path.clone(),
+                kind: kind(path)?,
+            })
+        })
+        .collect()
+}
+
+struct Planner<'a> {
+    desired: &'a State,
+    observed: &'a Observed,
+    target: Target,
+    removal: Removal,
+    changes: Vec<FileChange>,
+}
+
+impl Planner<'_> {
+    fn steps(&self) -> Vec<Step> {
+        let mut steps = self.create();
+        let generation = self.generation();
+        steps.extend(self.switch(generation));
+        let (written, removed) = self.host_files();
+        let reload = !written.is_empty();
+        steps.extend(written);
+        if reload {
+            steps.push(Step::ReloadManager);
+        }
+        steps.extend(self.units());
+        if !removed.is_empty() {
+            steps.extend(removed);
+            steps.push(Step::ReloadManager);
+        }
+        steps.extend(self.remove());
+        if let (Some(number), false) = (generation, steps.is_empty()) {
+            steps.push(Step::Applied { number });
+        }
+        steps
+    }
+
+    fn create(&self) -> Vec<Step> {
+        let missing = self.desired.resources.difference(&self.observed.resources);
+        let mut steps: Vec<Step> = Vec::new();
+        let tmpfiles = self.changes.iter().any(|change| change.path == TMPFILES)
+            && self.desired.files.contains_key(TMPFILES);
+        let mut directories = tmpfiles;
+        for resource in missing {
+            // Directories are made together, by tmpfiles.d, once the accounts that own them exist.
+            if !matches!(resource, Resource::Account(_)) && directories {
+                steps.push(Step::Directories);
+                directories = false;
+            }
+            steps.push(Step::Create(resource.clone()));
+        }
+        if directories {
+            steps.push(Step::Directories);
+        }
+        steps
+    }
+
+    /// The generation that the plan leads to, `None` for the empty state.
+    fn generation(&self) -> Option<u32> {
+        match self.target {
+            Target::Generation(number) => Some(number),
+            Target::Nothing => None,
+            Target::Rendered if self.changes.is_empty() => self.observed.current,
+            Target::Rendered => Some(self.observed.next),
+        }
+    }
+
+    fn switch(&self, generation: Option<u32>) -> Vec<Step> {
+        let mut steps = Vec::new();
+        let Some(number) = generation else {
+            return steps;
+        };
+        if self.target == Target::Rendered && !self.changes.is_empty() {
+            steps.push(Step::WriteGeneration {
+                number,
+                changes: self.changes.clone(),
+            });
+            let touched = |part: &str| {
+                self.changes
+                    .iter()
+                    .any(|change| change.path.starts_with(part))
+            };
+            let judges = [
+                (Judge::Nginx, "nginx/"),
+                (Judge::Synapse, "synapse/"),
+                (Judge::Systemd, "host/etc/systemd/"),
+            ];
+            steps.extend(
+                judges
+                    .into_iter()
+                    .filter(|(_, part)| touched(part))
+                    .map(|(judge, _)| Step::Judge { number, judge }),
+            );
+        }
+        if self.observed.current != Some(number) {
+            steps.push(Step::Switch { number });
+        }
+        steps
+    }
+
+    /// Files on the host to be written, and to be removed.
+    fn host_files(&self) -> (Vec<Step>, Vec<Step>) {
+        let wanted = self
+            .desired
+            .files
+            .iter()
+            .filter(|(path, _)| path.starts_with(HOST));
+        let written = wanted
+            .filter(|(path, file)| self.observed.host_files.get(*path) != Some(&file.digest))
+            .filter_map(|(path, _)| host_path(path))
+            .map(|path| Step::WriteFile { path: path.into() })
+            .collect();
+        let removed = self
+            .observed
+            .host_files
+            .keys()
+            .filter(|path| !self.desired.files.contains_key(*path))
+            .filter_map(|path| host_path(path))
+            .map(|path| Step::RemoveFile { path: path.into() })
+            .collect();
+        (written, removed)
+    }
+
+    /// Enabling, and jobs in stages.
+    fn units(&self) -> Vec<Step> {
+        let restarts = Restarts::new(self.desired, self.observed, &self.changes);
+        let known = |unit: &&String| self.observed.units.get(*unit).copied().unwrap_or_default();
+        let wanted = &self.desired.units;
+        let enable = collect(wanted.iter().filter(|unit| !known(unit).enabled));
+        let unwanted: Vec<&String> = self
+            .observed
+            .units
+            .keys()
+            .filter(|unit| !wanted.contains(*unit))
+            .collect();
+        let disable = collect(
+            unwanted
+                .iter()
+                .copied()
+                .filter(|unit| known(unit).enabled),
+        );
+        let failed = collect(unwanted.iter().copied().filter(|unit| known(unit).failed));
+
+        let mut steps = Vec::new();
+        if !enable.is_empty() {
+            steps.push(Step::Enable(enable));
+        }
+        // What must not run beside its successors stops first; other removals wait until nginx sends nothing there.
+        let (first, last): (Vec<&String>, Vec<&String>) = unwanted
+            .into_iter()
+            .filter(|unit| known(unit).active)
+            .partition(|unit| restarts.change(unit) == Change::StopFirst);
+        steps.extend(restarts.stop_first(first));
+        steps.extend(restarts.stage(|unit| unit == names::REDIS));
+        steps.extend(restarts.stage(|unit| unit == names::MAIN));
+        steps.extend(restarts.stage(|unit| names::worker_of(unit).is_some()));
+        steps.extend(restarts.stage(|unit| unit == names::NGINX));
+        steps.extend(restarts.stage(|unit| unit == names::TARGET));
+        if !last.is_empty() {
+            steps.push(Step::Jobs {
+                verb: Verb::Stop,
+                units: collect(last.into_iter()),
+                reasons: vec!["no longer wanted".into()],
+            });
+        }
+        if !disable.is_empty() {
+            steps.push(Step::Disable(disable));
+        }
+        if !failed.is_empty() {
+            steps.push(Step::ResetFailed(failed));
+        }
+        let stale: BTreeSet<String> = self
+            .observed
+            .sockets
+            .iter()
+            .filter(|name| *name != "main" && !wanted.contains(&names::worker(name)))
+            .cloned()
+            .collect();
+        if !stale.is_empty() && self.target != Target::Nothing {
+            steps.push(Step::RemoveSockets(stale));
+        }
+        steps
+    }
+
+    /// Resources that go, the last made first.
+    fn remove(&self) -> Vec<Step> {
+        let ours: BTreeSet<Resource> = match self.removal {
+            Removal::Undo => self.observed.made.clone(),
+            Removal::Keep | Removal::Purge => self.observed.made.iter().cloned().chain(Resource::own()).collect(),
+        };
+        let goes = |resource: &&Resource| {
+            !self.desired.resources.contains(resource) && (self.removal != Removal::Keep || !resource.kept())
+        };
+        let mut steps: Vec<Step> = Vec::new();
+        if self.target == Target::Nothing && self.observed.current.is_some() {
+            steps.push(Step::Forget);
+        }
+        let mut removed: Vec<Step> = ours
+            .intersection(&self.observed.resources)
+            .filter(goes)
+            .map(|resource| Step::Remove(resource.clone()))
+            .collect();
+        // Accounts own what is in the directories, so they go last; the rest goes in reverse order of making.
+        removed.reverse();
+        steps.extend(removed);
+        steps
+    }
+}
+
+fn collect<'a>(units: impl Iterator<Item = &'a String>) -> Vec<String> {
+    units.cloned().collect()
+}

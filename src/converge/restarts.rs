@@ -1,0 +1,143 @@
+//! Which unit has to do what because files changed, with the reasons. Pure.
+
+use super::names;
+use super::rules::{Change, Scope, When, rule_for};
+use super::state::{Observed, State};
+use super::step::{ChangeKind, FileChange, Step, Verb};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// Changed files, turned into units that act.
+pub struct Restarts<'a> {
+    desired: &'a State,
+    observed: &'a Observed,
+    /// For each unit the strongest change that concerns it, and the files behind changes of that force.
+    touched: BTreeMap<String, (Change, BTreeSet<String>)>,
+}
+
+impl<'a> Restarts<'a> {
+    pub fn new(desired: &'a State, observed: &'a Observed, changes: &[FileChange]) -> Self {
+        let mut touched: BTreeMap<String, (Change, BTreeSet<String>)> = BTreeMap::new();
+        for change in changes {
+            let rule = rule_for(&change.path);
+            for unit in concerned(desired, observed, change) {
+                let entry = touched
+                    .entry(unit)
+                    .or_insert((Change::None, BTreeSet::new()));
+                if rule.change > entry.0 {
+                    *entry = (rule.change, BTreeSet::new());
+                }
+                if rule.change == entry.0 {
+                    entry.1.insert(change.path.clone());
+                }
+            }
+        }
+        Self {
+            desired,
+            observed,
+            touched,
+        }
+    }
+
+    /// How the changed files make this unit act.
+    pub fn change(&self, unit: &str) -> Change {
+        self.touched
+            .get(unit)
+            .map_or(Change::None, |(change, _)| *change)
+    }
+
+    fn active(&self, unit: &str) -> bool {
+        self.observed
+            .units
+            .get(unit)
+            .is_some_and(|state| state.active)
+    }
+
+    /// Workers that stop before any of them starts again, together with those that go for good.
+    pub fn stop_first(&self, gone: Vec<&String>) -> Option<Step> {
+        let mut units: BTreeSet<String> = self
+            .desired
+            .units
+            .iter()
+            .filter(|unit| names::worker_of(unit).is_some())
+            .filter(|unit| self.active(unit) && self.change(unit) == Change::StopFirst)
+            .cloned()
+            .collect();
+        units.extend(gone.into_iter().cloned());
+        self.jobs(Verb::Stop, units)
+    }
+
+    /// Starts, restarts and reloads among the wanted units that `of` selects: one step for each verb.
+    pub fn stage(&self, of: impl Fn(&str) -> bool) -> Vec<Step> {
+        let mut by_verb: BTreeMap<&str, (Verb, BTreeSet<String>)> = BTreeMap::new();
+        for unit in self.desired.units.iter().filter(|unit| of(unit)) {
+            if let Some(verb) = self.verb(unit) {
+                let entry = by_verb
+                    .entry(verb.word())
+                    .or_insert((verb, BTreeSet::new()));
+                entry.1.insert(unit.clone());
+            }
+        }
+        // Restarts before starts: a restarted process may free what a new one takes over.
+        let order = [Verb::Restart, Verb::Start, Verb::Reload];
+        order
+            .iter()
+            .filter_map(|verb| by_verb.remove(verb.word()))
+            .filter_map(|(verb, units)| self.jobs(verb, units))
+            .collect()
+    }
+
+    fn verb(&self, unit: &str) -> Option<Verb> {
+        if !self.active(unit) {
+            return Some(Verb::Start);
+        }
+        match self.change(unit) {
+            Change::None => None,
+            Change::Reload => Some(Verb::Reload),
+            Change::Restart => Some(Verb::Restart),
+            // The worker was stopped in the stage before; main is what the others wait for, and just restarts.
+            Change::StopFirst if names::worker_of(unit).is_some() => Some(Verb::Start),
+            Change::StopFirst => Some(Verb::Restart),
+        }
+    }
+
+    fn jobs(&self, verb: Verb, units: BTreeSet<String>) -> Option<Step> {
+        if units.is_empty() {
+            return None;
+        }
+        let running: Vec<&String> = units.iter().filter(|unit| self.active(unit)).collect();
+        let mut reasons: BTreeSet<String> = BTreeSet::new();
+        for (_, paths) in running.iter().filter_map(|unit| self.touched.get(*unit)) {
+            for path in paths {
+                let file = path.strip_prefix("host").unwrap_or(path);
+                reasons.insert(format!("{file} changed: {}", rule_for(path).reason));
+            }
+        }
+        if verb == Verb::Start && running.is_empty() {
+            reasons = ["not running".to_owned()].into();
+        }
+        Some(Step::Jobs {
+            verb,
+            units: units.into_iter().collect(),
+            reasons: reasons.into_iter().collect(),
+        })
+    }
+}
+
+/// The units that a changed file concerns: those it affected before and those it affects now.
+fn concerned(desired: &State, observed: &Observed, change: &FileChange) -> BTreeSet<String> {
+    let before = observed
+        .baselines
+        .iter()
+        .filter_map(|files| files.get(&change.path));
+    let now = desired.files.get(&change.path);
+    let mut units: BTreeSet<String> = before
+        .chain(now)
+        .flat_map(|file| file.affects.iter().cloned())
+        .collect();
+    if let Scope::Listed { main } = rule_for(&change.path).scope
+        && (main == When::Always || change.kind != ChangeKind::Changed)
+    {
+        units.insert(names::MAIN.to_owned());
+    }
+    units
+}

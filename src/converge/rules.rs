@@ -1,0 +1,239 @@
+//! Which change asks for which restart, as data. A file is the unit of change, so each top-level key of
+//! the shared configuration has a file of its own.
+//!
+//! Sources: Synapse 1.163.2's `docs/workers.md`, `config_documentation.md` and, where these are silent, its code.
+
+use super::state::HOST;
+
+/// How a unit has to act. The order is by force: of two rules for one unit the stronger counts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Change {
+    /// Nothing: it is read by nobody who runs, or at the next start only.
+    None,
+    /// SIGHUP.
+    Reload,
+    /// Restart; the main process before workers.
+    Restart,
+    /// All that are affected stop before the first of them starts again.
+    StopFirst,
+}
+
+/// Whom a change concerns.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Scope {
+    Nobody,
+    Main,
+    /// Main and every worker.
+    Synapse,
+    /// Every worker.
+    Workers,
+    /// The worker that the file is named after.
+    Named,
+    /// The workers that the file lists, and main: always, or only when the file comes or goes.
+    Listed { main: When },
+    /// One unit.
+    Unit(&'static str),
+}
+
+/// When main is concerned by a file that lists workers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum When {
+    Always,
+    /// Main does the work itself while the file is missing.
+    ComesOrGoes,
+}
+
+/// One row: files, whom a change of them concerns, and why.
+#[derive(Debug)]
+pub struct Rule {
+    /// A path in a generation; one that ends in `/` stands for all below it.
+    pub path: &'static str,
+    pub scope: Scope,
+    pub change: Change,
+    /// Completes "… because".
+    pub reason: &'static str,
+}
+
+const fn rule(path: &'static str, scope: Scope, change: Change, reason: &'static str) -> Rule {
+    Rule {
+        path,
+        scope,
+        change,
+        reason,
+    }
+}
+
+/// The first row whose path fits counts.
+pub static RULES: &[Rule] = &[
+    // docs/workers.md: all worker instances must restart when event persisters come or go. The same holds for every
+    // writer: storage/util/id_generators.py deletes the positions of instances that are not in its own list.
+    rule(
+        "synapse/shared.d/stream_writers.yaml",
+        Scope::Synapse,
+        Change::StopFirst,
+        "processes with different lists of stream writers must never run at once",
+    ),
+    rule(
+        "synapse/shared.d/instance_map.yaml",
+        Scope::Synapse,
+        Change::StopFirst,
+        "every process has to know where stream writers are before one of them writes",
+    ),
+    rule(
+        "synapse/shared.d/replication.yaml",
+        Scope::Synapse,
+        Change::StopFirst,
+        "processes with different replication settings do not hear each other",
+    ),
+    // config_documentation.md, federation_sender_instances: all stopped together, or events may be dropped.
+    rule(
+        "synapse/shared.d/federation_sender_instances.yaml",
+        Scope::Listed {
+            main: When::ComesOrGoes,
+        },
+        Change::StopFirst,
+        "destinations are divided anew among federation senders",
+    ),
+    // config_documentation.md, pusher_instances.
+    rule(
+        "synapse/shared.d/pusher_instances.yaml",
+        Scope::Listed { main: When::Always },
+        Change::StopFirst,
+        "users are divided anew among pushers",
+    ),
+    // docs/workers.md: "ensure the main process is restarted".
+    rule(
+        "synapse/shared.d/update_user_directory_from_worker.yaml",
+        Scope::Listed { main: When::Always },
+        Change::StopFirst,
+        "one process only may update the user directory",
+    ),
+    rule(
+        "synapse/shared.d/notify_appservices_from_worker.yaml",
+        Scope::Listed { main: When::Always },
+        Change::StopFirst,
+        "one process only may notify application services",
+    ),
+    // config/workers.py: nothing else ensures that a single instance runs them.
+    rule(
+        "synapse/shared.d/run_background_tasks_on.yaml",
+        Scope::Listed { main: When::Always },
+        Change::StopFirst,
+        "one process only may run background tasks",
+    ),
+    // docs/workers.md: main's own routes change with enable_media_repo.
+    rule(
+        "synapse/shared.d/media.yaml",
+        Scope::Listed { main: When::Always },
+        Change::StopFirst,
+        "the media repository moves between processes",
+    ),
+    // docs/upgrade.md: releases have changed what processes say to each other (1.64, 1.69, 1.76).
+    rule(
+        "synapse/version",
+        Scope::Synapse,
+        Change::StopFirst,
+        "old and new releases may not understand each other, and main brings the schema up to date",
+    ),
+    rule(
+        "synapse/homeserver.yaml",
+        Scope::Synapse,
+        Change::Restart,
+        "Synapse reads its options at start",
+    ),
+    rule(
+        "synapse/homeserver.d/",
+        Scope::Synapse,
+        Change::Restart,
+        "Synapse reads its options at start",
+    ),
+    rule(
+        "synapse/main.yaml",
+        Scope::Main,
+        Change::Restart,
+        "Synapse reads its options at start",
+    ),
+    rule(
+        "synapse/workers/",
+        Scope::Named,
+        Change::Restart,
+        "Synapse reads its options at start",
+    ),
+    // app/_base.py and config/logger.py: SIGHUP reads it anew.
+    rule(
+        "synapse/log.yaml",
+        Scope::Synapse,
+        Change::Reload,
+        "log settings are read anew on SIGHUP",
+    ),
+    rule(
+        "nginx/nginx.conf",
+        Scope::Unit("synapse-nginx.service"),
+        Change::Reload,
+        "nginx takes new routes without closing connections",
+    ),
+    rule(
+        "redis/redis.conf",
+        Scope::Unit("synapse-redis.service"),
+        Change::Restart,
+        "Redis reads its configuration at start",
+    ),
+    rule(
+        "host/etc/systemd/system/synapse-main.service",
+        Scope::Main,
+        Change::Restart,
+        "its unit file changed",
+    ),
+    rule(
+        "host/etc/systemd/system/synapse-worker@.service",
+        Scope::Workers,
+        Change::Restart,
+        "its unit file changed",
+    ),
+    rule(
+        "host/etc/systemd/system/synapse-nginx.service",
+        Scope::Unit("synapse-nginx.service"),
+        Change::Restart,
+        "its unit file changed",
+    ),
+    rule(
+        "host/etc/systemd/system/synapse-redis.service",
+        Scope::Unit("synapse-redis.service"),
+        Change::Restart,
+        "its unit file changed",
+    ),
+    rule(
+        "host/etc/systemd/system/synapse-workers.target",
+        Scope::Nobody,
+        Change::None,
+        "it only groups the others",
+    ),
+    rule(
+        "host/etc/sysusers.d/",
+        Scope::Nobody,
+        Change::None,
+        "accounts are made once",
+    ),
+    rule(
+        "host/etc/tmpfiles.d/",
+        Scope::Nobody,
+        Change::None,
+        "directories are made by systemd-tmpfiles",
+    ),
+];
+
+/// The row of a path.
+///
+/// # Panics
+/// When no row fits, which a test excludes for everything that is rendered.
+pub fn rule_for(path: &str) -> &'static Rule {
+    RULES
+        .iter()
+        .find(|rule| path == rule.path || (rule.path.ends_with('/') && path.starts_with(rule.path)))
+        .unwrap_or_else(|| panic!("no restart rule for {path}"))
+}
+
+/// The unit file that a path in a generation is, if it is one.
+pub fn host_path(path: &str) -> Option<&str> {
+    path.strip_prefix(HOST)
+}

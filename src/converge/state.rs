@@ -1,0 +1,189 @@
+//! What a host is: the same type for what it shall be, what a generation was, and nothing at all.
+//!
+//! `uninstall` is a plan towards [`State::default`], `rollback` one towards the state of an earlier generation.
+
+use crate::paths;
+use anyhow::{Context, Result};
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// Files by their path in a generation. Those below `host/` also stand at that place on the host.
+pub type Files = BTreeMap<String, File>;
+
+/// The part of a generation that is copied to the host: unit files, sysusers.d, tmpfiles.d.
+pub const HOST: &str = "host";
+
+/// A host, as far as it concerns this program.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub struct State {
+    pub files: Files,
+    /// Units that are enabled and running.
+    pub units: BTreeSet<String>,
+    /// What has to exist besides files and units.
+    pub resources: BTreeSet<Resource>,
+}
+
+/// One rendered file.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct File {
+    /// SHA-256 of the contents, in hexadecimal digits.
+    pub digest: String,
+    /// Readable by Synapse and root only.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub private: bool,
+    /// Units that have to act when this file changes; how is told by [`super::rules`].
+    pub affects: BTreeSet<String>,
+    #[serde(skip)]
+    pub contents: Vec<u8>,
+}
+
+impl File {
+    /// A file with its digest.
+    pub fn new(contents: Vec<u8>, affects: BTreeSet<String>) -> Self {
+        Self {
+            digest: digest(&contents),
+            private: false,
+            affects,
+            contents,
+        }
+    }
+}
+
+/// SHA-256 in hexadecimal digits.
+pub fn digest(contents: &[u8]) -> String {
+    let hash = Sha256::digest(contents);
+    hash.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// Something that is made once. The order of the variants is the order in which they are made.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Resource {
+    /// A system user with its group.
+    Account(String),
+    /// A directory tree; its owners and modes stand in tmpfiles.d.
+    Directory(String),
+    /// Synapse in our own venv, at this version.
+    Venv(String),
+    /// A random secret in the directory of secrets.
+    Secret(String),
+    /// A secret file made from another one that the administrator keeps (libpq's password file).
+    PasswordFile(String),
+    SigningKey,
+    DatabaseRole(String),
+    Database {
+        name: String,
+        owner: String,
+    },
+}
+
+impl Resource {
+    /// Whether `uninstall` without `--purge` leaves it: what could not be made again.
+    pub fn kept(&self) -> bool {
+        match self {
+            Resource::Account(name) => name == "synapse",
+            Resource::Directory(path) => ![paths::STATE, paths::RUN, paths::OPT].contains(&path.as_str()),
+            Resource::Venv(_) | Resource::PasswordFile(_) => false,
+            Resource::Secret(_)
+            | Resource::SigningKey
+            | Resource::DatabaseRole(_)
+            | Resource::Database { .. } => true,
+        }
+    }
+}
+
+impl Resource {
+    /// Directories that are this program's by their very name, whoever made them.
+    pub fn own() -> impl Iterator<Item = Resource> {
+        [
+            paths::ETC,
+            paths::HOMESERVER_D,
+            paths::SECRETS,
+            paths::DATA,
+            paths::STATE,
+            paths::RUN,
+            paths::OPT,
+        ]
+        .into_iter()
+        .map(|path| Resource::Directory(path.to_owned()))
+    }
+}
+
+impl std::fmt::Display for Resource {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Resource::Account(name) => write!(f, "system user {name}"),
+            Resource::Directory(path) => write!(f, "directory {path}"),
+            Resource::Venv(version) => {
+                write!(f, "Synapse {version} in {}", paths::VENV)
+            }
+            Resource::Secret(name) => write!(f, "secret {name}"),
+            Resource::PasswordFile(path) => write!(f, "password file {path}"),
+            Resource::SigningKey => write!(f, "signing key {}", paths::SIGNING_KEY),
+            Resource::DatabaseRole(name) => write!(f, "PostgreSQL role {name}"),
+            Resource::Database { name, owner } => {
+                write!(f, "PostgreSQL database {name}, owned by {owner}")
+            }
+        }
+    }
+}
+
+/// A state with what is told about it, as it is kept beside the files of a generation.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Manifest {
+    /// Raised when an older program could not read this any more.
+    pub format: u32,
+    pub number: u32,
+    /// Seconds since 1970.
+    pub made: u64,
+    /// What asked for it, in the words of the command line.
+    pub summary: String,
+    pub state: State,
+}
+
+impl Manifest {
+    pub const FORMAT: u32 = 1;
+
+    /// Reads a manifest; one from a newer program is refused.
+    pub fn parse(text: &str) -> Result<Self> {
+        let manifest: Self = serde_json::from_str(text).context("not a manifest")?;
+        anyhow::ensure!(
+            manifest.format <= Self::FORMAT,
+            "written by a newer synapse-workers (format {})",
+            manifest.format
+        );
+        Ok(manifest)
+    }
+}
+
+/// What was found on the host.
+#[derive(Clone, Debug, Default)]
+pub struct Observed {
+    /// Files as they are on disk, of the generation the processes run with and of the one `current` names
+    /// (the two differ after an interrupted or failed run).
+    pub baselines: Vec<Files>,
+    /// Digests of our files outside of generations, by their path in a generation.
+    pub host_files: BTreeMap<String, String>,
+    /// Our units that systemd knows.
+    pub units: BTreeMap<String, UnitState>,
+    pub resources: BTreeSet<Resource>,
+    /// The generation that `current` names.
+    pub current: Option<u32>,
+    /// The generation that was last applied to its end.
+    pub applied: Option<u32>,
+    /// The number for the next generation.
+    pub next: u32,
+    /// Resources that an earlier run of this program made.
+    pub made: BTreeSet<Resource>,
+    /// Sockets of processes, without directory and ending, that still have a file.
+    pub sockets: BTreeSet<String>,
+}
+
+/// A unit as systemd knows it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct UnitState {
+    pub active: bool,
+    pub enabled: bool,
+    pub failed: bool,
+}

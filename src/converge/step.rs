@@ -1,0 +1,150 @@
+//! A step: a plain value that is printed by `plan` and done by `apply`, the same one.
+
+use super::state::Resource;
+use std::collections::BTreeSet;
+use std::fmt;
+
+/// One thing to do on the host.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Step {
+    /// Write the settings file: the first one, or with keys changed.
+    WriteSettings { path: String, what: String },
+    RemoveSettings { path: String },
+    /// Make what is missing besides files and units.
+    Create(Resource),
+    /// Take it away again.
+    Remove(Resource),
+    /// Owners and modes of directories, as tmpfiles.d says.
+    Directories,
+    /// Write a new generation beside the others; nothing reads it yet.
+    WriteGeneration { number: u32, changes: Vec<FileChange> },
+    /// Have a real program judge the generation.
+    Judge { number: u32, judge: Judge },
+    /// Make `current` name this generation.
+    Switch { number: u32 },
+    /// Copy a file of a generation to its place on the host.
+    WriteFile { path: String },
+    RemoveFile { path: String },
+    /// Have systemd read unit files anew.
+    ReloadManager,
+    Enable(Vec<String>),
+    Disable(Vec<String>),
+    /// Jobs that are queued together and waited for.
+    Jobs { verb: Verb, units: Vec<String>, reasons: Vec<String> },
+    /// Forget that these failed.
+    ResetFailed(Vec<String>),
+    /// Remove the socket files that stopped processes left.
+    RemoveSockets(BTreeSet<String>),
+    /// Note that the processes now run with this generation.
+    Applied { number: u32 },
+    /// Remove generations, and with them all that is known of earlier states.
+    Forget,
+}
+
+/// How one file of a generation differs from what the processes run with.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FileChange {
+    pub path: String,
+    pub kind: ChangeKind,
+}
+
+/// See [`FileChange`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ChangeKind {
+    Added,
+    Changed,
+    Removed,
+}
+
+impl ChangeKind {
+    fn sign(self) -> char {
+        match self {
+            ChangeKind::Added => '+',
+            ChangeKind::Changed => '~',
+            ChangeKind::Removed => '-',
+        }
+    }
+}
+
+/// A program that says whether rendered files are right.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Judge {
+    Nginx,
+    Synapse,
+    Systemd,
+}
+
+/// What systemd is asked to do with units.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Verb {
+    Start,
+    Stop,
+    Restart,
+    Reload,
+}
+
+impl Verb {
+    /// The word that `systemctl` has for it.
+    pub fn word(self) -> &'static str {
+        match self {
+            Verb::Start => "start",
+            Verb::Stop => "stop",
+            Verb::Restart => "restart",
+            Verb::Reload => "reload",
+        }
+    }
+}
+
+impl Step {
+    /// Whether the host is another one afterwards; judging and keeping books do not count as changes.
+    pub fn changes(&self) -> bool {
+        !matches!(self, Step::Judge { .. } | Step::Applied { .. })
+    }
+}
+
+impl fmt::Display for Step {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Step::WriteSettings { path, what } => write!(f, "~ write   {path}: {what}"),
+            Step::RemoveSettings { path } => write!(f, "- remove  {path}"),
+            Step::Create(resource) => write!(f, "+ create  {resource}"),
+            Step::Remove(resource) => write!(f, "- remove  {resource}"),
+            Step::Directories => write!(f, "~ set     owners and modes of directories"),
+            Step::WriteGeneration { number, changes } => {
+                write!(f, "+ write   generation {number}")?;
+                changes
+                    .iter()
+                    .try_for_each(|change| write!(f, "\n          {} {}", change.kind.sign(), change.path))
+            }
+            Step::Judge { number, judge } => {
+                let program = match judge {
+                    Judge::Nginx => "nginx -t",
+                    Judge::Synapse => "Synapse's own configuration parser",
+                    Judge::Systemd => "systemd-analyze verify",
+                };
+                write!(f, "  check   generation {number} with {program}")
+            }
+            Step::Switch { number } => write!(f, "~ switch  to generation {number}"),
+            Step::WriteFile { path } => write!(f, "+ write   {path}"),
+            Step::RemoveFile { path } => write!(f, "- remove  {path}"),
+            Step::ReloadManager => write!(f, "~ reload  unit files (systemctl daemon-reload)"),
+            Step::Enable(units) => write!(f, "+ enable  {}", list(units)),
+            Step::Disable(units) => write!(f, "- disable {}", list(units)),
+            Step::Jobs { verb, units, reasons } => {
+                write!(f, "! {:<7} {}", verb.word(), list(units))?;
+                reasons.iter().try_for_each(|reason| write!(f, "\n          because {reason}"))
+            }
+            Step::ResetFailed(units) => write!(f, "~ reset   failed state of {}", list(units)),
+            Step::RemoveSockets(names) => {
+                write!(f, "- remove  sockets of {}", list(names))
+            }
+            Step::Applied { number } => write!(f, "  note    generation {number} as applied"),
+            Step::Forget => write!(f, "- remove  all generations"),
+        }
+    }
+}
+
+fn list<'a>(names: impl IntoIterator<Item = &'a String>) -> String {
+    let names: Vec<&str> = names.into_iter().map(String::as_str).collect();
+    names.join(" ")
+}

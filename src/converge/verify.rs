@@ -1,0 +1,179 @@
+//! Verification: whether what runs is what was planned, asked of the processes themselves.
+
+use super::names;
+use crate::host::{self, Host, Peer};
+use crate::paths;
+use crate::topology::{RoutingTable, Topology};
+use anyhow::{Result, bail, ensure};
+use std::collections::BTreeSet;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+
+/// What has to be true.
+#[derive(Default)]
+pub struct Expected {
+    /// Units that are active.
+    pub units: BTreeSet<String>,
+    /// The routes that processes answer, where there is a topology.
+    pub topology: Option<Topology>,
+    /// Where nginx listens.
+    pub port: u16,
+    pub addresses: Vec<IpAddr>,
+    /// The server's name: Synapse's channel in Redis.
+    pub server_name: String,
+    /// The host's own database, with the role that uses it.
+    pub database: Option<(String, String)>,
+}
+
+/// One thing that is looked at.
+pub struct Probe {
+    pub name: &'static str,
+    ask: fn(&Host, &Expected) -> Result<String>,
+}
+
+/// All of them. Each says in a few words what it saw.
+pub static PROBES: &[Probe] = &[
+    Probe {
+        name: "units",
+        ask: units,
+    },
+    Probe {
+        name: "health",
+        ask: health,
+    },
+    Probe {
+        name: "redis",
+        ask: redis,
+    },
+    Probe {
+        name: "database",
+        ask: database,
+    },
+    Probe {
+        name: "nginx",
+        ask: nginx,
+    },
+    Probe {
+        name: "routes",
+        ask: routes,
+    },
+];
+
+/// Asks everything; what a probe saw, or what is wrong.
+pub fn probe<'a>(host: &'a Host, expected: &'a Expected) -> impl Iterator<Item = (&'static str, Result<String>)> + 'a {
+    PROBES.iter().map(|probe| (probe.name, (probe.ask)(host, expected)))
+}
+
+/// Fails with everything that is wrong.
+pub fn verify(host: &Host, expected: &Expected) -> Result<()> {
+    let wrong: Vec<String> = probe(host, expected)
+        .filter_map(|(name, result)| Some(format!("{name}: {:#}", result.err()?)))
+        .collect();
+    ensure!(wrong.is_empty(), "verification failed\n  {}", wrong.join("\n  "));
+    Ok(())
+}
+
+fn units(host: &Host, expected: &Expected) -> Result<String> {
+    let found = host.systemd.units()?;
+    let down: Vec<&str> = expected
+        .units
+        .iter()
+        .filter(|unit| !found.get(*unit).is_some_and(|state| state.active))
+        .map(String::as_str)
+        .collect();
+    ensure!(down.is_empty(), "not active: {}; see: systemctl status {}", down.join(", "), down.join(" "));
+    Ok(format!("{} active", expected.units.len()))
+}
+
+/// The processes that Synapse runs in, by the name of their sockets.
+fn processes(expected: &Expected) -> Vec<&str> {
+    let units = expected.units.iter().filter(|unit| names::is_synapse(unit));
+    units
+        .map(|unit| names::worker_of(unit).unwrap_or("main"))
+        .collect()
+}
+
+fn health(_: &Host, expected: &Expected) -> Result<String> {
+    let processes = processes(expected);
+    let mut ill = Vec::new();
+    for process in &processes {
+        let socket = paths::public_socket(process);
+        match host::get(&Peer::Socket(&socket), "GET", "/health") {
+            Ok(answer) if answer.status == 200 => {}
+            Ok(answer) => ill.push(format!("{process} answers {}", answer.status)),
+            Err(error) => ill.push(format!("{process}: {error:#}")),
+        }
+    }
+    ensure!(ill.is_empty(), "{}", ill.join("; "));
+    Ok(format!("{} processes answer", processes.len()))
+}
+
+/// Every process listens to the channel that carries replication.
+fn redis(_: &Host, expected: &Expected) -> Result<String> {
+    if !expected.units.contains(names::REDIS) {
+        return Ok("not used".to_owned());
+    }
+    let counts = host::redis(
+        &paths::redis_socket(),
+        &format!("PUBSUB NUMSUB {}", expected.server_name),
+    )?;
+    let listening: usize = counts.get(1).and_then(|count| count.parse().ok()).unwrap_or(0);
+    let processes = processes(expected).len();
+    ensure!(
+        listening >= processes,
+        "{listening} of {processes} processes listen to replication"
+    );
+    Ok(format!("{listening} processes listen"))
+}
+
+fn database(_: &Host, expected: &Expected) -> Result<String> {
+    match &expected.database {
+        Some((name, user)) => {
+            host::postgres::reachable(name, user)?;
+            Ok("answers".to_owned())
+        }
+        None => Ok("not the host's own".to_owned()),
+    }
+}
+
+/// Where nginx is asked from this host.
+fn front(expected: &Expected) -> Option<SocketAddr> {
+    let address = expected.addresses.first()?;
+    let address = if address.is_unspecified() { IpAddr::V4(Ipv4Addr::LOCALHOST) } else { *address };
+    Some(SocketAddr::new(address, expected.port))
+}
+
+fn nginx(_: &Host, expected: &Expected) -> Result<String> {
+    let Some(front) = front(expected) else {
+        return Ok("not listening on TCP".to_owned());
+    };
+    let answer = host::get(&Peer::Address(front), "GET", "/_matrix/client/versions")?;
+    ensure!(answer.status == 200, "{front} answers {} for /_matrix/client/versions", answer.status);
+    Ok(format!("{front} answers"))
+}
+
+/// A process that has the servlet asks for a token or an argument; one that has not answers 404 `M_UNRECOGNIZED`.
+fn routes(_: &Host, expected: &Expected) -> Result<String> {
+    let Some(topology) = &expected.topology else {
+        return Ok("not asked".to_owned());
+    };
+    let table = RoutingTable::new(topology);
+    let mut wrong = Vec::new();
+    let mut asked = 0;
+    for route in table.routes.iter().filter(|route| route.needs.is_none()) {
+        let Some(upstream) = table.upstreams.iter().find(|upstream| upstream.name == route.upstream) else {
+            bail!("route {} names no upstream", route.pattern);
+        };
+        for server in &upstream.servers {
+            let socket = paths::public_socket(server);
+            let (method, path) = route.probe();
+            let answer = host::get(&Peer::Socket(&socket), method, path)?;
+            asked += 1;
+            let unknown = answer.status == 404 && answer.body.contains("M_UNRECOGNIZED");
+            if unknown || answer.status == 405 || answer.status >= 500 {
+                wrong.push(format!("{server} answers {} to {}", answer.status, route.example));
+            }
+        }
+    }
+    ensure!(wrong.is_empty(), "{}", wrong.join("; "));
+    Ok(format!("{asked} answered by the process that should"))
+}

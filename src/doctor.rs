@@ -1,0 +1,318 @@
+//! Checks of a host before anything is changed on it: a table; each failure comes with what cures it.
+
+use crate::host::facts::{Facts, PackageManager, Scope};
+use crate::host::synapse::Installed;
+use crate::host::{Tool, postgres::Postgres};
+use crate::paths;
+use anyhow::{Context, Result};
+
+/// What was found out, and what is asked of it.
+pub struct Examined<'a> {
+    pub facts: &'a Facts,
+    pub scope: &'a Scope<'a>,
+    /// Main and workers.
+    pub processes: usize,
+}
+
+/// What is wrong, and the command or setting that cures it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Finding {
+    pub problem: String,
+    pub cure: String,
+}
+
+fn finding(problem: impl Into<String>, cure: impl Into<String>) -> Option<Finding> {
+    Some(Finding {
+        problem: problem.into(),
+        cure: cure.into(),
+    })
+}
+
+/// One check.
+pub struct Check {
+    /// What is all right when nothing is found.
+    pub name: &'static str,
+    /// Whether an installation is refused.
+    pub fatal: bool,
+    check: fn(&Examined) -> Option<Finding>,
+}
+
+/// All checks, in the order in which an administrator would cure them.
+pub static CHECKS: &[Check] = &[
+    Check {
+        name: "runs as root",
+        fatal: true,
+        check: |at| {
+            (!at.facts.root)
+                .then(|| finding("this needs root", "sudo synapse-workers …"))
+                .flatten()
+        },
+    },
+    Check {
+        name: "booted with systemd",
+        fatal: true,
+        check: |at| {
+            (!at.facts.systemd)
+                .then(|| {
+                    finding(
+                        "this host was not booted with systemd",
+                        "use a host where systemd is process 1; `synapse-workers render --root DIR` works anywhere",
+                    )
+                })
+                .flatten()
+        },
+    },
+    Check {
+        name: "programs are installed",
+        fatal: true,
+        check: |at| {
+            let missing = &at.facts.missing;
+            if missing.is_empty() {
+                return None;
+            }
+            finding(
+                format!("missing: {}", missing.join(", ")),
+                match install_command(at.facts) {
+                    Some(command) => format!("{} (or: synapse-workers install --packages)", command.join(" ")),
+                    None => "install them with this system's package manager".to_owned(),
+                },
+            )
+        },
+    },
+    Check {
+        name: "Synapse is recent enough",
+        fatal: true,
+        check: |at| {
+            let installed = at.facts.synapse.as_ref()?;
+            (release(&installed.version) < MINIMUM).then(|| old_synapse(installed)).flatten()
+        },
+    },
+    Check {
+        name: "ports are free",
+        fatal: true,
+        check: |at| {
+            let taken = &at.facts.taken;
+            let port = at.scope.settings.http_port.number();
+            (!taken.is_empty())
+                .then(|| {
+                    finding(
+                        format!("in use by another program: {}", taken.join(", ")),
+                        format!("see which with: ss -ltnp 'sport = :{port}'; stop it, or set another http_port"),
+                    )
+                })
+                .flatten()
+        },
+    },
+    Check {
+        name: "PostgreSQL answers",
+        fatal: true,
+        check: |at| match at.facts.postgres.as_ref()? {
+            // Named among the missing programs already.
+            Err(_) if at.facts.missing.contains(&"postgresql") => None,
+            Err(error) => finding(
+                format!("the host's PostgreSQL does not answer: {error}"),
+                "systemctl start postgresql (on Fedora first: postgresql-setup --initdb)",
+            ),
+            Ok(_) => None,
+        },
+    },
+    Check {
+        name: "PostgreSQL is recent enough",
+        fatal: true,
+        check: |at| {
+            let postgres = answering(at)?;
+            (postgres.version < 140_000)
+                .then(|| {
+                    finding(
+                        format!("PostgreSQL {} is older than 14", postgres.version / 10_000),
+                        "upgrade PostgreSQL; Synapse refuses to start with it",
+                    )
+                })
+                .flatten()
+        },
+    },
+    Check {
+        name: "PostgreSQL has connections for every process",
+        fatal: true,
+        check: |at| connections(at, answering(at)?),
+    },
+    Check {
+        name: "the database is as Synapse wants it",
+        fatal: true,
+        check: |at| database(at, answering(at)?),
+    },
+    Check {
+        name: "jemalloc is installed",
+        fatal: false,
+        check: |at| {
+            (at.scope.settings.synapse.jemalloc && !at.facts.jemalloc)
+                .then(|| {
+                    finding(
+                        "jemalloc is missing; processes will use more memory",
+                        match at.facts.packages {
+                            Some(PackageManager::Dnf) => "dnf install jemalloc",
+                            _ => "apt-get install libjemalloc2",
+                        },
+                    )
+                })
+                .flatten()
+        },
+    },
+];
+
+/// Runs every check.
+pub fn examine<'a>(at: &'a Examined) -> impl Iterator<Item = (&'static Check, Option<Finding>)> + 'a {
+    CHECKS.iter().map(|check| (check, (check.check)(at)))
+}
+
+/// Releases before this do not know all keys of `stream_writers` and stop at them (docs/upgrade.md, 1.152.0).
+const MINIMUM: (u32, u32) = (1, 152);
+
+fn release(version: &str) -> (u32, u32) {
+    let mut numbers = version.split('.').map(|part| {
+        let digits: String = part.chars().take_while(char::is_ascii_digit).collect();
+        digits.parse().unwrap_or(0)
+    });
+    (numbers.next().unwrap_or(0), numbers.next().unwrap_or(0))
+}
+
+fn old_synapse(installed: &Installed) -> Option<Finding> {
+    finding(
+        format!(
+            "Synapse {} at {} is older than {}.{}",
+            installed.version,
+            installed.python.display(),
+            MINIMUM.0,
+            MINIMUM.1
+        ),
+        format!("upgrade it, or set synapse.python to {}/bin/python to have one installed there", paths::VENV),
+    )
+}
+
+fn answering<'a>(at: &'a Examined) -> Option<&'a Postgres> {
+    at.facts.postgres.as_ref()?.as_ref().ok()
+}
+
+/// Each process may open `cp_max` connections, and a request that finds none fails.
+fn connections(at: &Examined, postgres: &Postgres) -> Option<Finding> {
+    let pool = at.scope.settings.database.cp_max.get();
+    let processes = u32::try_from(at.processes).unwrap_or(u32::MAX);
+    let needed = processes.saturating_mul(pool);
+    let available = postgres.max_connections.saturating_sub(postgres.reserved);
+    if needed <= available {
+        return None;
+    }
+    let wanted = needed + postgres.reserved + 10;
+    finding(
+        format!(
+            "{processes} processes with database.cp_max {pool} need {needed} connections, PostgreSQL gives {available}"
+        ),
+        format!(
+            "sudo -u postgres psql -c 'alter system set max_connections = {wanted}' && systemctl restart postgresql, \
+             or fewer workers, or a smaller database.cp_max"
+        ),
+    )
+}
+
+/// storage/engines/postgres.py refuses others at start.
+fn database(at: &Examined, postgres: &Postgres) -> Option<Finding> {
+    let name = at.scope.settings.database.name.to_string();
+    let found = postgres.databases.iter().find(|database| database.name == name)?;
+    if found.encoding == "UTF8" && found.collation == "C" && found.character_type == "C" {
+        return None;
+    }
+    finding(
+        format!(
+            "database {name} has encoding {}, collation {}, character type {}; Synapse wants UTF8, C, C",
+            found.encoding, found.collation, found.character_type
+        ),
+        "set another database.name, or move its contents into one made with --encoding=UTF8 --locale=C",
+    )
+}
+
+/// A program that has to be there, with the packages that bring it.
+struct Program {
+    /// The package's usual name, by which it is spoken of.
+    name: &'static str,
+    apt: &'static str,
+    dnf: &'static str,
+    missing: fn(&Facts, &Scope) -> bool,
+}
+
+static PROGRAMS: &[Program] = &[
+    Program {
+        name: "nginx",
+        apt: "nginx",
+        dnf: "nginx",
+        missing: |_, _| absent("nginx"),
+    },
+    Program {
+        name: "redis",
+        apt: "redis-server",
+        dnf: "valkey",
+        missing: |facts, scope| scope.workers && facts.redis.is_none(),
+    },
+    Program {
+        name: "postgresql",
+        apt: "postgresql",
+        dnf: "postgresql-server",
+        missing: |_, scope| scope.local_database && absent("psql"),
+    },
+    Program {
+        name: "python3 with venv",
+        apt: "python3-venv",
+        dnf: "python3",
+        missing: |facts, _| facts.synapse.is_none() && !python_has("ensurepip"),
+    },
+    Program {
+        name: "psycopg2",
+        apt: "python3-psycopg2",
+        dnf: "python3-psycopg2",
+        missing: |facts, _| facts.synapse.is_none() && !python_has("psycopg2"),
+    },
+];
+
+fn absent(program: &str) -> bool {
+    crate::host::find(program).is_none()
+}
+
+/// Whether the system's Python can import a module.
+fn python_has(module: &str) -> bool {
+    Tool::new("python3")
+        .args(["-c", &format!("import {module}")])
+        .output()
+        .is_ok_and(|output| output.status.success())
+}
+
+/// Names of the programs that are missing.
+pub fn missing_programs(facts: &Facts, scope: &Scope) -> Vec<&'static str> {
+    PROGRAMS
+        .iter()
+        .filter(|program| (program.missing)(facts, scope))
+        .map(|program| program.name)
+        .collect()
+}
+
+/// The one command that brings everything missing.
+pub fn install_command(facts: &Facts) -> Option<Vec<&'static str>> {
+    let mut command = match facts.packages? {
+        PackageManager::Apt => vec!["apt-get", "install", "-y"],
+        PackageManager::Dnf => vec!["dnf", "install", "-y"],
+    };
+    let missing = PROGRAMS.iter().filter(|program| facts.missing.contains(&program.name));
+    command.extend(missing.map(|program| match facts.packages {
+        Some(PackageManager::Dnf) => program.dnf,
+        _ => program.apt,
+    }));
+    Some(command)
+}
+
+/// Runs [`install_command`].
+pub fn install_packages(facts: &Facts) -> Result<()> {
+    let command = install_command(facts).context("this system has neither apt-get nor dnf")?;
+    Tool::new(command[0])
+        .args(&command[1..])
+        .env("DEBIAN_FRONTEND", "noninteractive")
+        .run()
+        .map(drop)
+}

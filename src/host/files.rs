@@ -1,0 +1,108 @@
+//! Files: read, replaced atomically, removed.
+
+use anyhow::{Context, Result};
+use std::fs::{self, Permissions};
+use std::io::{ErrorKind, Write};
+use std::os::unix::fs::{PermissionsExt, symlink};
+use std::path::Path;
+
+/// The contents, or `None` where there is no such file.
+pub fn read(path: impl AsRef<Path>) -> Result<Option<Vec<u8>>> {
+    let path = path.as_ref();
+    match fs::read(path) {
+        Ok(contents) => Ok(Some(contents)),
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(error).with_context(|| format!("cannot read {}", path.display())),
+    }
+}
+
+/// As [`read`], for text.
+pub fn read_text(path: impl AsRef<Path>) -> Result<Option<String>> {
+    let path = path.as_ref();
+    let Some(contents) = read(path)? else {
+        return Ok(None);
+    };
+    let text =
+        String::from_utf8(contents).with_context(|| format!("{} is not UTF-8", path.display()))?;
+    Ok(Some(text))
+}
+
+/// Replaces a file at once: a reader sees the old or the new contents, also after a power cut.
+pub fn replace(path: impl AsRef<Path>, contents: &[u8], mode: u32) -> Result<()> {
+    let path = path.as_ref();
+    let write = || -> Result<()> {
+        let directory = path.parent().context("has no directory")?;
+        fs::create_dir_all(directory)?;
+        let mut file = tempfile::Builder::new()
+            .permissions(Permissions::from_mode(mode))
+            .tempfile_in(directory)?;
+        file.write_all(contents)?;
+        file.as_file()
+            .set_permissions(Permissions::from_mode(mode))?;
+        file.as_file().sync_all()?;
+        file.persist(path)?;
+        Ok(fs::File::open(directory)?.sync_all()?)
+    };
+    write().with_context(|| format!("cannot write {}", path.display()))
+}
+
+/// Makes a link name another target, at once.
+pub fn point(link: impl AsRef<Path>, target: &str) -> Result<()> {
+    let link = link.as_ref();
+    let next = link.with_extension("next");
+    remove(&next)?;
+    symlink(target, &next)
+        .and_then(|()| fs::rename(&next, link))
+        .with_context(|| format!("cannot make {} name {target}", link.display()))
+}
+
+/// The last part of what a link names.
+pub fn pointed(link: impl AsRef<Path>) -> Option<String> {
+    let target = fs::read_link(link).ok()?;
+    Some(target.file_name()?.to_string_lossy().into_owned())
+}
+
+/// Removes a file or link; one that is not there is no error.
+pub fn remove(path: impl AsRef<Path>) -> Result<()> {
+    let path = path.as_ref();
+    absent(fs::remove_file(path)).with_context(|| format!("cannot remove {}", path.display()))
+}
+
+/// Removes a directory with all that is in it.
+pub fn remove_tree(path: impl AsRef<Path>) -> Result<()> {
+    let path = path.as_ref();
+    absent(fs::remove_dir_all(path)).with_context(|| format!("cannot remove {}", path.display()))
+}
+
+fn absent(result: std::io::Result<()>) -> std::io::Result<()> {
+    match result {
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(()),
+        other => other,
+    }
+}
+
+/// Makes a directory with its parents, and sets its mode.
+pub fn directory(path: impl AsRef<Path>, mode: u32) -> Result<()> {
+    let path = path.as_ref();
+    fs::create_dir_all(path)
+        .and_then(|()| fs::set_permissions(path, Permissions::from_mode(mode)))
+        .with_context(|| format!("cannot make {}", path.display()))
+}
+
+/// Gives a file to root and the group of this name.
+pub fn group(path: impl AsRef<Path>, name: &str) -> Result<()> {
+    let path = path.as_ref();
+    let group = users::get_group_by_name(name).with_context(|| format!("no group {name}"))?;
+    std::os::unix::fs::chown(path, Some(0), Some(group.gid()))
+        .with_context(|| format!("cannot give {} to group {name}", path.display()))
+}
+
+/// Names in a directory, sorted; none where there is no such directory.
+pub fn names(path: impl AsRef<Path>) -> Vec<String> {
+    let entries = fs::read_dir(path).into_iter().flatten().flatten();
+    let mut names: Vec<String> = entries
+        .map(|entry| entry.file_name().to_string_lossy().into_owned())
+        .collect();
+    names.sort();
+    names
+}

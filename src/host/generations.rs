@@ -1,0 +1,191 @@
+//! Generations on disk: complete rendered trees with a manifest and the settings they came from.
+
+use super::{Host, files};
+use crate::converge::state::{Files, HOST, Manifest, State};
+use crate::converge::step::Judge;
+use crate::paths;
+use anyhow::{Context, Result, ensure};
+use std::time::{SystemTime, UNIX_EPOCH};
+
+/// How many generations are kept besides the active one.
+const KEPT: usize = 10;
+
+/// A generation as `generations` lists it.
+#[derive(Debug)]
+pub struct Generation {
+    pub manifest: Manifest,
+    pub current: bool,
+}
+
+fn directory(number: u32) -> String {
+    format!("{}/{number}", paths::GENERATIONS)
+}
+
+/// The numbers of generations that were written to their end, in order.
+fn numbers() -> Vec<u32> {
+    let mut numbers: Vec<u32> = files::names(paths::GENERATIONS)
+        .iter()
+        .filter_map(|name| name.parse().ok())
+        .collect();
+    numbers.sort_unstable();
+    numbers
+}
+
+/// The number that a link names.
+pub(super) fn pointed(link: &str) -> Option<u32> {
+    files::pointed(link)?.parse().ok()
+}
+
+/// One more than the highest.
+pub(super) fn next() -> u32 {
+    numbers().last().map_or(1, |last| last + 1)
+}
+
+/// The files of a generation as they are on disk, with what its manifest says of them.
+pub(super) fn on_disk(number: u32) -> Result<Files> {
+    Ok(load(number)?.state.files)
+}
+
+/// Reads a generation with its contents. Digests are those of the contents, so that an edited file shows.
+pub(super) fn load(number: u32) -> Result<Manifest> {
+    let directory = directory(number);
+    let text = files::read_text(format!("{directory}/manifest.json"))?
+        .with_context(|| format!("there is no generation {number}; see: synapse-workers generations"))?;
+    let mut manifest =
+        Manifest::parse(&text).with_context(|| format!("{directory}/manifest.json"))?;
+    let mut missing = Vec::new();
+    for (path, file) in &mut manifest.state.files {
+        match files::read(format!("{directory}/{path}"))? {
+            Some(contents) => {
+                file.digest = crate::converge::state::digest(&contents);
+                file.contents = contents;
+            }
+            None => missing.push(path.clone()),
+        }
+    }
+    for path in missing {
+        manifest.state.files.remove(&path);
+    }
+    Ok(manifest)
+}
+
+impl Host {
+    /// Every generation, the oldest first.
+    pub fn generations() -> Result<Vec<Generation>> {
+        let current = pointed(paths::CURRENT);
+        numbers()
+            .into_iter()
+            .map(|number| {
+                Ok(Generation {
+                    manifest: load(number)?,
+                    current: current == Some(number),
+                })
+            })
+            .collect()
+    }
+
+    /// The state that a generation describes, and the settings file that it came from.
+    pub fn generation(number: u32) -> Result<(State, Option<String>)> {
+        let settings = files::read_text(format!("{}/settings.yaml", directory(number)))?;
+        Ok((load(number)?.state, settings))
+    }
+
+    /// The generation in use.
+    pub fn current() -> Option<u32> {
+        pointed(paths::CURRENT)
+    }
+
+    /// Writes a generation beside the others: under a temporary name, so that a half-written one never counts.
+    pub fn write_generation(
+        &self,
+        number: u32,
+        state: &State,
+        settings: &str,
+        summary: &str,
+    ) -> Result<()> {
+        let draft = format!("{}/.draft", paths::GENERATIONS);
+        files::remove_tree(&draft)?;
+        for part in ["synapse/homeserver.d", "synapse/shared.d", "synapse/workers"] {
+            files::directory(format!("{draft}/{part}"), 0o755)?;
+        }
+        for (path, file) in &state.files {
+            let path = format!("{draft}/{path}");
+            files::replace(&path, &file.contents, if file.private { 0o640 } else { 0o644 })?;
+            if file.private {
+                files::group(&path, "synapse")?;
+            }
+        }
+        let made = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        let manifest = Manifest {
+            format: Manifest::FORMAT,
+            number,
+            made: made.as_secs(),
+            summary: summary.to_owned(),
+            state: state.clone(),
+        };
+        let text = serde_json::to_string_pretty(&manifest)?;
+        files::replace(format!("{draft}/manifest.json"), text.as_bytes(), 0o644)?;
+        files::replace(format!("{draft}/settings.yaml"), settings.as_bytes(), 0o644)?;
+        std::fs::rename(&draft, directory(number))
+            .with_context(|| format!("cannot make {}", directory(number)))
+    }
+
+    /// Has a real program judge a generation.
+    pub fn judge(&self, number: u32, judge: Judge, state: &State) -> Result<()> {
+        let directory = directory(number);
+        match judge {
+            Judge::Nginx => super::probe::nginx_accepts(&format!("{directory}/nginx/nginx.conf")),
+            Judge::Synapse => {
+                let processes: Vec<String> = state
+                    .files
+                    .keys()
+                    .filter_map(|path| path.strip_prefix("synapse/"))
+                    .filter(|path| *path == "main.yaml" || path.starts_with("workers/"))
+                    .map(str::to_owned)
+                    .collect();
+                super::synapse::parse_configuration(
+                    &self.facts.python,
+                    &format!("{directory}/synapse"),
+                    &processes,
+                )
+            }
+            Judge::Systemd => {
+                let units: Vec<String> = state
+                    .files
+                    .keys()
+                    .filter(|path| path.starts_with(&format!("{HOST}{}/", paths::UNITS)))
+                    .map(|path| format!("{directory}/{path}"))
+                    .collect();
+                super::probe::systemd_accepts(&directory, &units)
+            }
+        }
+    }
+
+    /// Makes `current` name this generation.
+    pub fn switch(&self, number: u32) -> Result<()> {
+        files::point(paths::CURRENT, &format!("generations/{number}"))
+    }
+
+    /// Notes that the processes run with this generation, and lets the oldest go.
+    pub fn applied(&self, number: u32) -> Result<()> {
+        files::point(paths::APPLIED, &format!("generations/{number}"))?;
+        let old: Vec<u32> = numbers().into_iter().filter(|other| *other != number).collect();
+        for number in old.iter().take(old.len().saturating_sub(KEPT)) {
+            files::remove_tree(directory(*number))?;
+        }
+        Ok(())
+    }
+
+    /// Removes a generation that never came into use.
+    pub fn forget_generation(&self, number: u32) -> Result<()> {
+        ensure!(pointed(paths::CURRENT) != Some(number), "generation {number} is in use");
+        files::remove_tree(directory(number))
+    }
+
+    /// Removes every generation.
+    pub fn forget(&self) -> Result<()> {
+        files::remove(paths::CURRENT)?;
+        files::remove(paths::APPLIED)?;
+        files::remove_tree(paths::GENERATIONS)
+    }
+}

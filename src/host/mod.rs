@@ -1,0 +1,69 @@
+//! The host: the one module that touches files, users, D-Bus and other programs.
+
+pub mod facts;
+mod files;
+mod generations;
+mod observe;
+pub mod postgres;
+mod probe;
+mod resources;
+pub mod synapse;
+mod systemd;
+mod tools;
+
+pub use files::{names, point, read, read_text, remove, replace};
+pub use generations::Generation;
+pub use probe::{Answer, Peer, get, redis};
+pub use systemd::{Process, Systemd};
+pub use tools::{Tool, find, journal};
+
+use crate::paths;
+use anyhow::{Context, Result, bail};
+use facts::Facts;
+use std::fs::File;
+
+/// This host, with what was found out about it.
+pub struct Host {
+    pub facts: Facts,
+    pub systemd: Systemd,
+}
+
+impl Host {
+    fn postgres(&self) -> Result<&postgres::Postgres> {
+        match &self.facts.postgres {
+            Some(Ok(postgres)) => Ok(postgres),
+            Some(Err(error)) => bail!("{error}"),
+            None => bail!("the host's PostgreSQL was not asked"),
+        }
+    }
+}
+
+/// Held while the host is changed: two runs at once would undo each other.
+pub struct Lock {
+    _file: File,
+}
+
+impl Lock {
+    /// Takes the lock; without root there is nothing to be locked, and the checks tell so.
+    pub fn take_if_root() -> Result<Option<Self>> {
+        nix::unistd::geteuid().is_root().then(Self::take).transpose()
+    }
+
+    /// Takes the lock.
+    ///
+    /// # Errors
+    /// At once when another run holds it.
+    fn take() -> Result<Self> {
+        let file = File::create(paths::LOCK).with_context(|| format!("cannot open {}", paths::LOCK))?;
+        match file.try_lock() {
+            Ok(()) => Ok(Self { _file: file }),
+            Err(std::fs::TryLockError::WouldBlock) => bail!(
+                "another synapse-workers is changing this host; wait for it (it holds {})",
+                paths::LOCK
+            ),
+            Err(std::fs::TryLockError::Error(error)) => {
+                Err(error).with_context(|| format!("cannot lock {}", paths::LOCK))
+            }
+        }
+    }
+}

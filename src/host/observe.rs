@@ -1,0 +1,92 @@
+//! Observing: what of the desired state is there already, and what is there that is not desired.
+
+use super::{Host, files, generations};
+use crate::converge::names;
+use crate::converge::rules::host_path;
+use crate::converge::state::{HOST, Observed, Resource, State, digest};
+use crate::paths;
+use anyhow::{Context, Result};
+use std::collections::BTreeSet;
+use std::path::Path;
+
+impl Host {
+    /// Observes all that concerns this state and the one before it. Changes nothing.
+    pub fn observe(&self, desired: &State) -> Result<Observed> {
+        let current = generations::pointed(paths::CURRENT);
+        let applied = generations::pointed(paths::APPLIED);
+        let mut numbers: Vec<u32> = applied.into_iter().chain(current).collect();
+        numbers.dedup();
+        let mut observed = Observed {
+            current,
+            applied,
+            next: generations::next(),
+            made: self.made()?,
+            ..Observed::default()
+        };
+        for number in numbers {
+            observed.baselines.push(generations::on_disk(number)?);
+        }
+        if applied.is_none() && current.is_some() {
+            // The first run was interrupted: nothing is known to run with these files.
+            observed.baselines.insert(0, Default::default());
+        }
+
+        let known = observed.baselines.iter().flat_map(|files| files.keys());
+        let places: BTreeSet<&String> = known
+            .chain(desired.files.keys())
+            .filter(|path| path.starts_with(HOST))
+            .collect();
+        for path in places {
+            let Some(place) = host_path(path) else {
+                continue;
+            };
+            if let Some(contents) = files::read(place)? {
+                observed.host_files.insert(path.clone(), digest(&contents));
+            }
+        }
+
+        let mut candidates: BTreeSet<Resource> = Resource::own().collect();
+        candidates.extend(desired.resources.union(&observed.made).cloned());
+        observed.resources = self.existing(candidates.iter())?.into_iter().collect();
+        observed.units = self.systemd.units()?;
+        for unit in enabled() {
+            observed.units.entry(unit).or_default().enabled = true;
+        }
+        observed.sockets = ["public", "replication"]
+            .iter()
+            .flat_map(|kind| files::names(format!("{}/{kind}", paths::RUN)))
+            .filter_map(|file| Some(file.split_once(".sock")?.0.to_owned()))
+            .collect();
+        Ok(observed)
+    }
+
+    /// What this program made on this host, as far as the record goes.
+    pub fn made(&self) -> Result<BTreeSet<Resource>> {
+        let Some(text) = files::read_text(paths::MADE)? else {
+            return Ok(BTreeSet::new());
+        };
+        serde_json::from_str(&text).with_context(|| format!("cannot read {}", paths::MADE))
+    }
+
+    /// Keeps the record; it goes with the directory that it is in.
+    pub fn record_made(&self, made: &BTreeSet<Resource>) -> Result<()> {
+        if !Path::new(paths::ETC).is_dir() {
+            return Ok(());
+        }
+        if made.is_empty() {
+            return files::remove(paths::MADE);
+        }
+        let text = serde_json::to_string_pretty(made)?;
+        files::replace(paths::MADE, format!("{text}\n").as_bytes(), 0o644)
+    }
+}
+
+/// Our units that are enabled: those that the target wants, and the target itself.
+fn enabled() -> Vec<String> {
+    let mut units = files::names(format!("{}/{}.wants", paths::UNITS, names::TARGET));
+    let target = format!("{}/multi-user.target.wants/{}", paths::UNITS, names::TARGET);
+    if Path::new(&target).is_symlink() {
+        units.push(names::TARGET.to_owned());
+    }
+    units
+}

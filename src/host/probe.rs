@@ -1,0 +1,121 @@
+//! Asking: an HTTP request over a Unix socket or loopback, Redis, and the programs that judge configuration.
+
+use super::tools::{self, Tool};
+use anyhow::{Context, Result, bail, ensure};
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{SocketAddr, TcpStream};
+use std::os::unix::net::UnixStream;
+use std::time::Duration;
+
+/// Bound of one probe: a healthy process answers in milliseconds.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// An HTTP answer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Answer {
+    pub status: u16,
+    pub body: String,
+}
+
+/// Where a request goes.
+pub enum Peer<'a> {
+    Socket(&'a str),
+    Address(SocketAddr),
+}
+
+/// One request without a body and without credentials.
+pub fn get(peer: &Peer, method: &str, path: &str) -> Result<Answer> {
+    let request = format!(
+        "{method} {path} HTTP/1.1\r\nHost: localhost\r\nUser-Agent: synapse-workers verify\r\n\
+         Content-Length: 0\r\nConnection: close\r\n\r\n"
+    );
+    match peer {
+        Peer::Socket(path) => {
+            let stream = UnixStream::connect(path).with_context(|| format!("cannot connect to {path}"))?;
+            stream.set_read_timeout(Some(PATIENCE))?;
+            exchange(stream, &request)
+        }
+        Peer::Address(address) => {
+            let stream = TcpStream::connect_timeout(address, PATIENCE)
+                .with_context(|| format!("cannot connect to {address}"))?;
+            stream.set_read_timeout(Some(PATIENCE))?;
+            exchange(stream, &request)
+        }
+    }
+}
+
+fn exchange(mut stream: impl Read + Write, request: &str) -> Result<Answer> {
+    stream.write_all(request.as_bytes())?;
+    let mut answer = Vec::new();
+    stream.read_to_end(&mut answer).context("waiting for an answer")?;
+    let text = String::from_utf8_lossy(&answer);
+    let (head, body) = text.split_once("\r\n\r\n").unwrap_or((&text, ""));
+    let status = head
+        .split_whitespace()
+        .nth(1)
+        .and_then(|word| word.parse().ok())
+        .with_context(|| format!("no HTTP answer: {}", head.lines().next().unwrap_or("nothing")))?;
+    Ok(Answer {
+        status,
+        body: body.to_owned(),
+    })
+}
+
+/// One Redis command without arguments of blanks; the first line, or the elements, of the reply.
+pub fn redis(socket: &str, command: &str) -> Result<Vec<String>> {
+    let stream = UnixStream::connect(socket).with_context(|| format!("cannot connect to {socket}"))?;
+    stream.set_read_timeout(Some(PATIENCE))?;
+    let mut lines = BufReader::new(&stream).lines();
+    (&stream).write_all(format!("{command}\r\n").as_bytes())?;
+    let mut line = || -> Result<String> { Ok(lines.next().context("no answer")??) };
+    let first = line()?;
+    match first.split_at_checked(1) {
+        Some(("*", count)) => {
+            let count: usize = count.parse()?;
+            let mut elements = Vec::new();
+            for _ in 0..count {
+                let head = line()?;
+                elements.push(if head.starts_with('$') { line()? } else { head[1..].to_owned() });
+            }
+            Ok(elements)
+        }
+        Some(("+" | ":", rest)) => Ok(vec![rest.to_owned()]),
+        _ => bail!("Redis answers {first:?}"),
+    }
+}
+
+/// `nginx -t`, with pid and temporary files in a place of their own.
+pub(super) fn nginx_accepts(configuration: &str) -> Result<()> {
+    let directory = tempfile::tempdir()?;
+    let place = directory.path().display();
+    let output = Tool::new("nginx")
+        .args(["-t", "-q", "-p", &format!("{place}/"), "-c", configuration])
+        .args(["-g", &format!("pid {place}/nginx.pid;")])
+        .output()?;
+    ensure!(
+        output.status.success(),
+        "nginx refuses {configuration}\n{}",
+        tools::tail(&output, 8)
+    );
+    Ok(())
+}
+
+/// `systemd-analyze verify`. It exits with 0 on unknown keys, and speaks about other units of the host as well,
+/// so what counts is what it says about ours.
+pub(super) fn systemd_accepts(directory: &str, units: &[String]) -> Result<()> {
+    let output = Tool::new("systemd-analyze")
+        .args(["verify", "--man=no"])
+        .args(units)
+        .output()?;
+    let text = String::from_utf8_lossy(&output.stderr).into_owned();
+    let ours: Vec<&str> = text
+        .lines()
+        .filter(|line| line.contains(directory) || line.contains("synapse-"))
+        .collect();
+    ensure!(
+        ours.is_empty(),
+        "systemd refuses the unit files\n    {}",
+        ours.join("\n    ")
+    );
+    Ok(())
+}

@@ -1,0 +1,112 @@
+//! Synapse itself: found on the host or installed into our venv, its key generator and its configuration parser.
+
+use super::tools::{self, Tool};
+use super::files;
+use crate::paths;
+use anyhow::{Context, Result};
+use std::path::{Path, PathBuf};
+
+/// A Python that has Synapse.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Installed {
+    pub python: PathBuf,
+    pub version: String,
+}
+
+/// Where hosts have Synapse besides our own venv: Element's Debian package, and distributions' packages.
+const PYTHONS: &[&str] = &["/opt/venvs/matrix-synapse/bin/python", "/usr/bin/python3"];
+
+/// Synapse as the host has it: at the path in the settings, or in one of the usual places, or in our venv.
+pub fn find(set: Option<&Path>) -> Option<Installed> {
+    let venv = format!("{}/bin/python", paths::VENV);
+    let candidates: Vec<PathBuf> = match set {
+        Some(python) => vec![python.to_owned()],
+        None => PYTHONS.iter().copied().chain([venv.as_str()]).map(PathBuf::from).collect(),
+    };
+    candidates.into_iter().find_map(|python| {
+        let version = version(&python)?;
+        Some(Installed { python, version })
+    })
+}
+
+/// The version beside a Python, read from the metadata that pip and distributions leave: a start of Python for it
+/// would cost a third of a run without changes.
+fn version(python: &Path) -> Option<String> {
+    let prefix = python.parent()?.parent()?;
+    let lib = prefix.join("lib");
+    let libraries = files::names(&lib)
+        .into_iter()
+        .filter(|name| name.starts_with("python3"))
+        .flat_map(|name| ["site-packages", "dist-packages"].map(|kind| lib.join(&name).join(kind)));
+    libraries.flat_map(files::names).find_map(|name| {
+        let version = name.strip_prefix("matrix_synapse-")?;
+        let version = version.strip_suffix(".dist-info").or(version.strip_suffix(".egg-info"))?;
+        Some(version.to_owned())
+    })
+}
+
+/// Installs this version into our venv. pip's own environment and configuration are honoured; the distribution's
+/// psycopg2 serves, since PyPI has no wheel of it.
+pub fn install(version: &str) -> Result<()> {
+    Tool::new("python3")
+        .args(["-m", "venv", "--system-site-packages", paths::VENV])
+        .run()
+        .context("making the venv (python3-venv gives what is missing)")?;
+    Tool::new(format!("{}/bin/python", paths::VENV))
+        .args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--compile"])
+        // Releases before 1.163.0 do not exclude txredisapi 1.6 themselves, and fail with it.
+        .args([&format!("matrix-synapse[redis]=={version}"), "txredisapi>=1.4.12,<1.6.0"])
+        .run()
+        .with_context(|| format!("installing matrix-synapse {version} into {}", paths::VENV))
+        .map(drop)
+}
+
+/// A signing key by Synapse's own generator, never ours.
+pub fn generate_signing_key(python: &Path) -> Result<()> {
+    Tool::new(python)
+        .args(["-m", "synapse._scripts.generate_signing_key", "-o", paths::SIGNING_KEY])
+        .directory(paths::DATA)
+        .user("synapse")?
+        .run()
+        .context("generating the signing key")?;
+    files::group(paths::SIGNING_KEY, "synapse")?;
+    std::fs::set_permissions(
+        paths::SIGNING_KEY,
+        std::os::unix::fs::PermissionsExt::from_mode(0o640),
+    )
+    .context("protecting the signing key")
+}
+
+/// Loads the configuration of main and of workers, as the processes themselves will.
+const PARSE: &str = "
+import sys
+from synapse.config._base import ConfigError
+from synapse.config.homeserver import HomeServerConfig
+directory = sys.argv[1]
+failed = False
+for name in sys.argv[2:]:
+    files = ['homeserver.yaml', 'homeserver.d', 'shared.d', name]
+    arguments = [word for file in files for word in ('-c', directory + '/' + file)]
+    try:
+        HomeServerConfig.load_config('', arguments)
+    except ConfigError as error:
+        failed = True
+        print(name + ': ' + '.'.join(error.path or ()) + ' ' + str(error), file=sys.stderr)
+sys.exit(1 if failed else 0)
+";
+
+/// Has Synapse judge the configuration in this directory for these processes, as the user it runs as.
+pub fn parse_configuration(python: &Path, directory: &str, files: &[String]) -> Result<()> {
+    let output = Tool::new(python)
+        .args(["-c", PARSE, directory])
+        .args(files)
+        .directory(paths::DATA)
+        .user("synapse")?
+        .output()?;
+    anyhow::ensure!(
+        output.status.success(),
+        "Synapse refuses the configuration\n{}",
+        tools::tail(&output, 8)
+    );
+    Ok(())
+}

@@ -1,0 +1,278 @@
+//! systemd over D-Bus: the few calls that a plan needs. Interface: org.freedesktop.systemd1(5).
+
+use crate::converge::state::UnitState;
+use crate::converge::step::Verb;
+use anyhow::{Context, Result, bail};
+use futures_lite::StreamExt;
+use std::collections::{BTreeMap, BTreeSet};
+use zbus::proxy::CacheProperties;
+use zbus::{Connection, OwnedObjectPath};
+
+/// Name, description, load state, active state, sub state, followed unit, path, job id, job type, job path.
+type ListedUnit = (
+    String,
+    String,
+    String,
+    String,
+    String,
+    String,
+    OwnedObjectPath,
+    u32,
+    String,
+    OwnedObjectPath,
+);
+
+/// Kind of change, link, target.
+type LinkChanges = Vec<(String, String, String)>;
+
+#[zbus::proxy(
+    interface = "org.freedesktop.systemd1.Manager",
+    default_service = "org.freedesktop.systemd1",
+    default_path = "/org/freedesktop/systemd1"
+)]
+trait Manager {
+    fn subscribe(&self) -> zbus::Result<()>;
+    fn reload(&self) -> zbus::Result<()>;
+    fn start_unit(&self, name: &str, mode: &str) -> zbus::Result<OwnedObjectPath>;
+    fn stop_unit(&self, name: &str, mode: &str) -> zbus::Result<OwnedObjectPath>;
+    fn restart_unit(&self, name: &str, mode: &str) -> zbus::Result<OwnedObjectPath>;
+    fn reload_unit(&self, name: &str, mode: &str) -> zbus::Result<OwnedObjectPath>;
+    fn reset_failed_unit(&self, name: &str) -> zbus::Result<()>;
+    fn enable_unit_files(
+        &self,
+        files: &[&str],
+        runtime: bool,
+        force: bool,
+    ) -> zbus::Result<(bool, LinkChanges)>;
+    fn disable_unit_files(&self, files: &[&str], runtime: bool) -> zbus::Result<LinkChanges>;
+    fn list_units_by_patterns(
+        &self,
+        states: &[&str],
+        patterns: &[&str],
+    ) -> zbus::Result<Vec<ListedUnit>>;
+    fn load_unit(&self, name: &str) -> zbus::Result<OwnedObjectPath>;
+    #[zbus(signal)]
+    fn job_removed(
+        &self,
+        id: u32,
+        job: OwnedObjectPath,
+        unit: String,
+        result: String,
+    ) -> zbus::Result<()>;
+}
+
+#[zbus::proxy(
+    interface = "org.freedesktop.systemd1.Unit",
+    default_service = "org.freedesktop.systemd1"
+)]
+trait Unit {
+    #[zbus(property)]
+    fn active_state(&self) -> zbus::Result<String>;
+    /// Microseconds since 1970.
+    #[zbus(property)]
+    fn active_enter_timestamp(&self) -> zbus::Result<u64>;
+}
+
+#[zbus::proxy(
+    interface = "org.freedesktop.systemd1.Service",
+    default_service = "org.freedesktop.systemd1"
+)]
+trait Service {
+    #[zbus(property, name = "MainPID")]
+    fn main_pid(&self) -> zbus::Result<u32>;
+    #[zbus(property)]
+    fn memory_current(&self) -> zbus::Result<u64>;
+}
+
+/// A connection to the manager.
+pub struct Systemd {
+    connection: Connection,
+    manager: ManagerProxy<'static>,
+}
+
+/// What `status` shows of a process.
+#[derive(Clone, Debug, Default)]
+pub struct Process {
+    /// `active`, `activating`, `failed` …
+    pub state: String,
+    /// 0 when it does not run.
+    pub pid: u32,
+    /// Bytes of its control group; `None` when it does not run.
+    pub memory: Option<u64>,
+    /// Seconds since 1970 at which it became active.
+    pub since: Option<u64>,
+}
+
+/// Our units, as systemd's patterns.
+const PATTERNS: &[&str] = &[
+    "synapse-workers.target",
+    "synapse-main.service",
+    "synapse-worker@*.service",
+    "synapse-nginx.service",
+    "synapse-redis.service",
+];
+
+impl Systemd {
+    /// Connects to the system bus.
+    pub fn connect() -> Result<Self> {
+        zbus::block_on(async {
+            let connection = Connection::system().await?;
+            let manager = ManagerProxy::new(&connection).await?;
+            anyhow::Ok(Self {
+                connection,
+                manager,
+            })
+        })
+        .context("cannot reach systemd over D-Bus; is this host booted with systemd, and `dbus` installed?")
+    }
+
+    /// Our units that are loaded, active or failed. Whether they are enabled is told by links, not by systemd.
+    pub fn units(&self) -> Result<BTreeMap<String, UnitState>> {
+        let listed = zbus::block_on(self.manager.list_units_by_patterns(&[], PATTERNS))
+            .context("asking systemd for units")?;
+        let state = |unit: &ListedUnit| UnitState {
+            active: matches!(unit.3.as_str(), "active" | "reloading"),
+            failed: unit.3 == "failed",
+            enabled: false,
+        };
+        Ok(listed
+            .iter()
+            .filter(|unit| unit.3 != "inactive")
+            .map(|unit| (unit.0.clone(), state(unit)))
+            .collect())
+    }
+
+    /// Has unit files read anew.
+    pub fn reload(&self) -> Result<()> {
+        zbus::block_on(self.manager.reload()).context("systemctl daemon-reload")
+    }
+
+    pub fn enable(&self, units: &[String]) -> Result<()> {
+        zbus::block_on(self.manager.enable_unit_files(&borrowed(units), false, true))
+            .context("enabling units")?;
+        self.reload()
+    }
+
+    pub fn disable(&self, units: &[String]) -> Result<()> {
+        zbus::block_on(self.manager.disable_unit_files(&borrowed(units), false))
+            .context("disabling units")?;
+        self.reload()
+    }
+
+    /// Forgets failures; a unit that systemd has forgotten already is no error.
+    pub fn reset_failed(&self, units: &[String]) {
+        for unit in units {
+            let _ = zbus::block_on(self.manager.reset_failed_unit(unit));
+        }
+    }
+
+    /// Queues one job for each unit and waits for all of them; with `Type=notify`, done means ready.
+    ///
+    /// # Errors
+    /// Names every unit whose job did not end well, and how it ended.
+    pub fn jobs(&self, verb: Verb, units: &[String]) -> Result<()> {
+        let results = zbus::block_on(self.queue(verb, units))
+            .with_context(|| format!("asking systemd to {} units", verb.word()))?;
+        let bad: Vec<String> = results
+            .iter()
+            .filter(|(_, result)| !matches!(result.as_str(), "done" | "skipped"))
+            .map(|(unit, result)| format!("{unit} ({result})"))
+            .collect();
+        if !bad.is_empty() {
+            bail!("could not {} {}", verb.word(), bad.join(", "));
+        }
+        Ok(())
+    }
+
+    /// Results by unit. The signal is subscribed to before the first job is queued, so none is missed.
+    async fn queue(&self, verb: Verb, units: &[String]) -> zbus::Result<Vec<(String, String)>> {
+        self.manager.subscribe().await?;
+        let mut removed = self.manager.receive_job_removed().await?;
+        let mut waiting: BTreeSet<String> = BTreeSet::new();
+        let mut results = Vec::new();
+        let mut ended: BTreeMap<String, (String, String)> = BTreeMap::new();
+        // Signals are taken in while jobs are queued: a full queue of them would stop the replies behind it.
+        let queueing = async {
+            for unit in units {
+                let job = match verb {
+                    Verb::Start => self.manager.start_unit(unit, "replace").await,
+                    Verb::Stop => self.manager.stop_unit(unit, "replace").await,
+                    Verb::Restart => self.manager.restart_unit(unit, "replace").await,
+                    Verb::Reload => self.manager.reload_unit(unit, "replace").await,
+                };
+                match job {
+                    Ok(job) => drop(waiting.insert(job.to_string())),
+                    // Masked, not loadable …: told with the others once their jobs are done.
+                    Err(zbus::Error::MethodError(_, text, _)) => {
+                        results.push((unit.clone(), text.unwrap_or_default()));
+                    }
+                    Err(error) => return Err(error),
+                }
+            }
+            Ok(())
+        };
+        let collecting = async {
+            loop {
+                let job = next(&mut removed).await?;
+                ended.insert(job.0, job.1);
+            }
+        };
+        futures_lite::future::or(queueing, collecting).await?;
+        loop {
+            waiting.retain(|job| match ended.remove(job) {
+                Some(result) => {
+                    results.push(result);
+                    false
+                }
+                None => true,
+            });
+            if waiting.is_empty() {
+                return Ok(results);
+            }
+            let job = next(&mut removed).await?;
+            ended.insert(job.0, job.1);
+        }
+    }
+
+    /// What `status` shows of a unit.
+    pub fn process(&self, unit: &str) -> Result<Process> {
+        zbus::block_on(self.properties(unit)).with_context(|| format!("asking systemd about {unit}"))
+    }
+
+    async fn properties(&self, unit: &str) -> zbus::Result<Process> {
+        let path = self.manager.load_unit(unit).await?;
+        let unit = UnitProxy::builder(&self.connection)
+            .path(path.clone())
+            .cache_properties(CacheProperties::No)
+            .build()
+            .await?;
+        let service = ServiceProxy::builder(&self.connection)
+            .path(path)
+            .cache_properties(CacheProperties::No)
+            .build()
+            .await?;
+        let since = unit.active_enter_timestamp().await?;
+        Ok(Process {
+            state: unit.active_state().await?,
+            pid: service.main_pid().await?,
+            // The greatest number stands for "not known".
+            memory: Some(service.memory_current().await?).filter(|bytes| *bytes != u64::MAX),
+            since: (since > 0).then_some(since / 1_000_000),
+        })
+    }
+}
+
+/// The next job that ended: its path, its unit and its result.
+async fn next(removed: &mut JobRemovedStream) -> zbus::Result<(String, (String, String))> {
+    let Some(signal) = removed.next().await else {
+        return Err(zbus::Error::Failure(
+            "the bus closed the connection".into(),
+        ));
+    };
+    let job = signal.args()?;
+    Ok((job.job.to_string(), (job.unit.clone(), job.result.clone())))
+}
+
+fn borrowed(units: &[String]) -> Vec<&str> {
+    units.iter().map(String::as_str).collect()
+}

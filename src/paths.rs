@@ -1,0 +1,58 @@
+//! Where things are on the host: the contract of the project with its users, in one place.
+
+/// The administrator's settings file, unless `--settings` names another.
+pub const SETTINGS: &str = "/etc/synapse-workers/settings.yaml";
+/// The directory of the settings, the administrator's own Synapse options and the secrets.
+pub const ETC: &str = "/etc/synapse-workers";
+/// The administrator's own Synapse options, passed on untouched.
+pub const HOMESERVER_D: &str = "/etc/synapse-workers/homeserver.d";
+/// Secrets: generated once, kept for ever, never printed.
+pub const SECRETS: &str = "/etc/synapse-workers/secrets";
+/// What this program made on the host and `uninstall --purge` may therefore remove.
+pub const MADE: &str = "/etc/synapse-workers/made.json";
+/// Generations and the links to them.
+pub const STATE: &str = "/var/lib/synapse-workers";
+/// One complete rendered tree per generation.
+pub const GENERATIONS: &str = "/var/lib/synapse-workers/generations";
+/// The active generation; units read through this link only.
+pub const CURRENT: &str = "/var/lib/synapse-workers/current";
+/// The generation that the running processes were last brought to; behind `current` after an interrupted run.
+pub const APPLIED: &str = "/var/lib/synapse-workers/applied";
+/// Signing key, media and the SQLite database.
+pub const DATA: &str = "/var/lib/synapse";
+/// Synapse's signing key.
+pub const SIGNING_KEY: &str = "/var/lib/synapse/signing.key";
+/// The database of a server without workers.
+pub const SQLITE: &str = "/var/lib/synapse/homeserver.db";
+/// Every Unix socket.
+pub const RUN: &str = "/run/synapse-workers";
+/// Synapse itself, when the host has none; its parent goes with `uninstall`.
+pub const VENV: &str = "/opt/synapse-workers/venv";
+/// Parent of [`VENV`].
+pub const OPT: &str = "/opt/synapse-workers";
+/// Unit files written by us.
+pub const UNITS: &str = "/etc/systemd/system";
+/// One `install` at a time.
+pub const LOCK: &str = "/run/lock/synapse-workers.lock";
+/// Socket directory of the host's own PostgreSQL (Debian, Ubuntu and Fedora alike).
+pub const POSTGRES_SOCKETS: &str = "/run/postgresql";
+
+/// Where nginx reaches a process.
+pub fn public_socket(process: &str) -> String {
+    format!("{RUN}/public/{process}.sock")
+}
+
+/// Where the other Synapse processes reach a process.
+pub fn replication_socket(process: &str) -> String {
+    format!("{RUN}/replication/{process}.sock")
+}
+
+/// The socket of our own Redis.
+pub fn redis_socket() -> String {
+    format!("{RUN}/redis/redis.sock")
+}
+
+/// The file of one secret.
+pub fn secret(name: &str) -> String {
+    format!("{SECRETS}/{name}")
+}

@@ -1,0 +1,50 @@
+//! Quoting: each value that crosses into another language passes the filter of that language.
+//!
+//! With these a `;`, `%`, `"`, `$` or blank in a setting never changes the structure of a file.
+//! (Control characters do not get this far: settings refuse them.)
+
+use askama::Values;
+use serde::Serialize;
+use std::fmt::Display;
+
+/// YAML for Python's reader: JSON, which is YAML 1.1 with every string quoted.
+#[askama::filter_fn]
+pub fn yaml<T: Serialize>(value: T, _: &dyn Values) -> askama::Result<String> {
+    serde_json::to_string(&value).map_err(|error| askama::Error::Custom(Box::new(error)))
+}
+
+/// A word in a systemd unit file: quoted where not plain, C-style escapes, `%` doubled (systemd.syntax(7)).
+#[askama::filter_fn]
+pub fn unit<T: Display>(value: T, _: &dyn Values) -> askama::Result<String> {
+    let text = value.to_string();
+    let plain = |c: char| c.is_ascii_alphanumeric() || "/._-:@+=,".contains(c);
+    if !text.is_empty() && text.chars().all(plain) {
+        return Ok(text);
+    }
+    Ok(format!("\"{}\"", escaped(&text).replace('%', "%%")))
+}
+
+/// A word of a command line in a unit file: as [`unit`], with `$` doubled as well (systemd.service(5)).
+#[askama::filter_fn]
+pub fn exec<T: Display>(value: T, values: &dyn Values) -> askama::Result<String> {
+    Ok(unit::default().execute(value, values)?.replace('$', "$$"))
+}
+
+/// A path in a tmpfiles.d line: quoted, `%` doubled (tmpfiles.d(5)).
+#[askama::filter_fn]
+pub fn tmpfiles<T: Display>(value: T, _: &dyn Values) -> askama::Result<String> {
+    Ok(format!(
+        "\"{}\"",
+        escaped(&value.to_string()).replace('%', "%%")
+    ))
+}
+
+/// A quoted word in nginx's configuration. Only for text without variables: nginx knows no escape for `$`.
+#[askama::filter_fn]
+pub fn nginx<T: Display>(value: T, _: &dyn Values) -> askama::Result<String> {
+    Ok(format!("\"{}\"", value.to_string().replace('"', "\\\"")))
+}
+
+fn escaped(text: &str) -> String {
+    text.replace('\\', "\\\\").replace('"', "\\\"")
+}

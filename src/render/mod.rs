@@ -1,0 +1,179 @@
+//! From settings and topology to the desired state: every file with its bytes, every unit, every resource.
+//!
+//! Pure and deterministic: the same input gives the same bytes on every machine.
+
+mod filters;
+mod nginx;
+mod synapse;
+mod units;
+
+pub use units::{SYSUSERS, TMPFILES};
+
+use crate::converge::names;
+use crate::converge::rules::{Scope, rule_for};
+use crate::converge::state::{File, Resource, State};
+use crate::settings::Settings;
+use crate::settings::types::DatabaseKind;
+use crate::topology::{RoutingTable, Topology};
+use crate::{paths, secrets};
+use anyhow::Result;
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
+
+/// What rendering has to know of a host, with the values of a plain Debian as default.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HostFacts {
+    /// The Python that has Synapse.
+    pub python: PathBuf,
+    /// The version of that Synapse; `None` where our own venv has the one that the settings name.
+    pub version: Option<String>,
+    /// `redis-server` or `valkey-server`.
+    pub redis: String,
+    /// Whether jemalloc is there to be preloaded.
+    pub jemalloc: bool,
+}
+
+impl Default for HostFacts {
+    fn default() -> Self {
+        Self {
+            python: PathBuf::from(format!("{}/bin/python", paths::VENV)),
+            version: None,
+            redis: "redis-server".to_owned(),
+            jemalloc: true,
+        }
+    }
+}
+
+/// The administrator's own Synapse options: file name and contents.
+pub type OwnOptions = BTreeMap<String, Vec<u8>>;
+
+/// Everything that rendering reads.
+pub struct Input<'a> {
+    pub settings: &'a Settings,
+    pub topology: &'a Topology,
+    pub facts: &'a HostFacts,
+    pub own_options: &'a OwnOptions,
+}
+
+impl Input<'_> {
+    /// Redis, replication and the rest are there for workers only.
+    pub fn has_workers(&self) -> bool {
+        !self.topology.workers.is_empty()
+    }
+
+    /// Which database serves, `auto` resolved.
+    pub fn database(&self) -> DatabaseKind {
+        self.settings.database.decided(self.has_workers())
+    }
+}
+
+/// The files of a state under construction: each stamped with the units it affects.
+struct Sheaf<'a> {
+    input: &'a Input<'a>,
+    files: BTreeMap<String, File>,
+}
+
+impl Sheaf<'_> {
+    /// Adds a rendered text; the newline that askama drops at the end of a template comes back here.
+    fn text(&mut self, path: &str, text: String) {
+        self.add(path, format!("{text}\n").into_bytes(), &[]);
+    }
+
+    /// Adds a file that lists workers.
+    fn listing(&mut self, path: &str, text: String, workers: &[&str]) {
+        self.add(path, text.into_bytes(), workers);
+    }
+
+    fn add(&mut self, path: &str, contents: Vec<u8>, listed: &[&str]) -> &mut File {
+        let affects = self.affects(path, listed);
+        self.files
+            .entry(path.to_owned())
+            .or_insert_with(|| File::new(contents, affects))
+    }
+
+    fn affects(&self, path: &str, listed: &[&str]) -> BTreeSet<String> {
+        let workers = || {
+            self.input
+                .topology
+                .workers
+                .iter()
+                .map(|worker| names::worker(&worker.name))
+        };
+        let main = std::iter::once(names::MAIN.to_owned());
+        match rule_for(path).scope {
+            Scope::Nobody => BTreeSet::new(),
+            Scope::Main => main.collect(),
+            Scope::Synapse => main.chain(workers()).collect(),
+            Scope::Workers => workers().collect(),
+            Scope::Named => stem(path).map(names::worker).into_iter().collect(),
+            Scope::Listed { .. } => listed.iter().copied().map(names::worker).collect(),
+            Scope::Unit(unit) => [unit.to_owned()].into(),
+        }
+    }
+}
+
+fn stem(path: &str) -> Option<&str> {
+    path.rsplit('/').next()?.strip_suffix(".yaml")
+}
+
+/// Renders the whole desired state.
+///
+/// # Errors
+/// Only when a template cannot be rendered, which would be a fault of this program.
+pub fn desired(input: &Input) -> Result<State> {
+    let mut sheaf = Sheaf {
+        input,
+        files: BTreeMap::new(),
+    };
+    synapse::render(&mut sheaf)?;
+    nginx::render(&mut sheaf, &RoutingTable::new(input.topology))?;
+    units::render(&mut sheaf)?;
+    Ok(State {
+        files: sheaf.files,
+        units: units::wanted(input),
+        resources: resources(input),
+    })
+}
+
+/// What has to exist besides files and units.
+fn resources(input: &Input) -> BTreeSet<Resource> {
+    let directory = |path: &str| Resource::Directory(path.to_owned());
+    let mut resources: BTreeSet<Resource> = Resource::own().collect();
+    resources.remove(&directory(paths::OPT));
+    resources.extend([
+        Resource::Account("synapse".to_owned()),
+        Resource::Account("synapse-nginx".to_owned()),
+        directory(input.settings.media_store_path.as_str()),
+        Resource::SigningKey,
+    ]);
+    let workers = input.has_workers();
+    resources.extend(
+        secrets::SECRETS
+            .iter()
+            .filter(|secret| workers || !secret.for_workers)
+            .map(|secret| Resource::Secret(secret.name.to_owned())),
+    );
+    if workers {
+        resources.insert(Resource::Account("synapse-redis".to_owned()));
+    }
+    if input.facts.python == HostFacts::default().python {
+        resources.insert(directory(paths::OPT));
+        resources.insert(Resource::Venv(input.settings.synapse.version.to_string()));
+    }
+    let settings = input.settings;
+    match input.database() {
+        DatabaseKind::Local => {
+            let (name, owner) = (
+                settings.database.name.to_string(),
+                settings.database.user.to_string(),
+            );
+            resources.insert(Resource::DatabaseRole(owner.clone()));
+            resources.insert(Resource::Database { name, owner });
+        }
+        DatabaseKind::External if settings.database.password_file.is_some() => {
+            resources.insert(Resource::PasswordFile(paths::secret("pgpass")));
+        }
+        DatabaseKind::External | DatabaseKind::Sqlite | DatabaseKind::Auto => {}
+    }
+    resources
+}

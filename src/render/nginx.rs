@@ -1,0 +1,90 @@
+//! nginx: the routing table as a map over method and raw path, and an upstream for each group of processes.
+
+use super::{Sheaf, filters};
+use crate::paths;
+use crate::settings::Settings;
+use crate::settings::types::Port;
+use crate::settings::value::Scalar;
+use crate::topology::{Balance, RoutingTable};
+use anyhow::Result;
+use askama::Template;
+use std::net::IpAddr;
+
+#[derive(Template)]
+#[template(path = "nginx/nginx.conf")]
+struct Nginx<'a> {
+    settings: &'a Settings,
+    routes: Vec<Route<'a>>,
+    upstreams: Vec<Upstream<'a>>,
+    listens: Vec<String>,
+}
+
+/// A line of the map: matched against `METHOD /raw/path`.
+struct Route<'a> {
+    condition: String,
+    upstream: &'a str,
+}
+
+struct Upstream<'a> {
+    name: &'a str,
+    /// The balancing directive, empty for nginx's round robin.
+    balance: &'static str,
+    sockets: Vec<String>,
+}
+
+pub(super) fn render(sheaf: &mut Sheaf, table: &RoutingTable) -> Result<()> {
+    let settings = sheaf.input.settings;
+    let nginx = Nginx {
+        settings,
+        routes: table
+            .routes
+            .iter()
+            .map(|route| Route {
+                condition: format!("~{}", route.expression()),
+                upstream: &route.upstream,
+            })
+            .collect(),
+        upstreams: table
+            .upstreams
+            .iter()
+            .map(|upstream| Upstream {
+                name: &upstream.name,
+                balance: balance(upstream.balance, upstream.servers.len()),
+                sockets: upstream
+                    .servers
+                    .iter()
+                    .map(|server| paths::public_socket(server))
+                    .collect(),
+            })
+            .collect(),
+        listens: settings
+            .bind_addresses
+            .iter()
+            .map(|address| listen(*address, settings.http_port))
+            .collect(),
+    };
+    sheaf.text("nginx/nginx.conf", nginx.render()?);
+    Ok(())
+}
+
+/// `consistent`, so that scaling moves few keys. A single server needs no choice.
+fn balance(balance: Balance, servers: usize) -> &'static str {
+    if servers < 2 {
+        return "";
+    }
+    match balance {
+        Balance::User => "hash $synapse_user consistent",
+        Balance::Room => "hash $synapse_room consistent",
+        Balance::Origin => "hash $remote_addr consistent",
+        Balance::Uri => "hash $synapse_path consistent",
+        Balance::LeastConnections => "least_conn",
+        Balance::Single => "",
+    }
+}
+
+fn listen(address: IpAddr, port: Port) -> String {
+    match address {
+        IpAddr::V4(address) => format!("{address}:{}", port.number()),
+        IpAddr::V6(address) => format!("[{address}]:{} ipv6only=on", port.number()),
+    }
+}
