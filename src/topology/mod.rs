@@ -1,1 +1,23 @@
-//! Topology: workers and routes, from a worker spec.
+//! Topology: from a worker spec to workers and the routes that lead to them.
+//!
+//! ```text
+//! "full, synchrotron:2" ─ spec ─> WorkerSpec ─ workers ─> Topology ─ routes ─> RoutingTable
+//!                          ^ presets           ^ roles               ^ patterns
+//! ```
+//!
+//! Everything here is a pure function of the spec and of two tables: the role catalogue
+//! ([`roles::ROLES`]) and the endpoints that workers serve ([`patterns::ENDPOINTS`]).
+
+pub mod edit;
+pub mod nearest;
+pub mod patterns;
+pub mod presets;
+pub mod roles;
+pub mod routes;
+pub mod spec;
+pub mod workers;
+
+pub use roles::{Balance, Duty, ROLES, Role};
+pub use routes::{Route, RoutingTable, Upstream};
+pub use spec::{SpecError, WorkerSpec};
+pub use workers::{Topology, Worker};

@@ -1,0 +1,199 @@
+//! The endpoints that workers serve, and the roles that may serve them.
+//!
+//! One row per set of paths with a common rule. The paths are those of Synapse's `docs/workers.md`
+//! at 1.163.2, made exact where it is loose, plus the few that workers register without the manual
+//! saying so and that matter for load. Whatever is in no row belongs to the main process, and no
+//! path is in two rows, so the order decides only how soon nginx finds one.
+//!
+//! Patterns are regular expressions on the raw path, as Synapse's own: nothing is decoded, a segment
+//! may be empty (`[^/]*`), and `%2F` stays inside it. nginx (PCRE) and Rust read them alike.
+
+use super::roles::Balance;
+
+/// A set of endpoints with one rule.
+pub struct EndpointSet {
+    pub name: &'static str,
+    /// The methods the rule is for; none named: all. GET brings HEAD, and OPTIONS always comes along.
+    pub methods: &'static [&'static str],
+    /// Who serves it, the first that exists; the main process where none does.
+    pub roles: &'static [&'static str],
+    /// How servers are chosen, where that is not the role's own way.
+    pub balance: Option<Balance>,
+    /// What the server must have switched on for these paths to exist.
+    pub needs: Option<&'static str>,
+    /// Patterns, each with a request that it matches.
+    pub paths: &'static [(&'static str, &'static str)],
+}
+
+const SET: EndpointSet = EndpointSet {
+    name: "",
+    methods: &[],
+    roles: &[],
+    balance: None,
+    needs: None,
+    paths: &[],
+};
+
+/// A client path under every version that Synapse registers for its oldest endpoints.
+macro_rules! v1 {
+    ($tail:literal) => {
+        concat!("^/_matrix/client/(api/v1|r0|v3|unstable)/", $tail)
+    };
+}
+
+/// A client path under the versions of its newer endpoints.
+macro_rules! v {
+    ($tail:literal) => {
+        concat!("^/_matrix/client/(r0|v3|unstable)/", $tail)
+    };
+}
+
+const MAS: Option<&str> = Some("matrix_authentication_service.enabled");
+const THREADS: Option<&str> = Some("experimental_features.msc4306_enabled");
+
+#[rustfmt::skip] // one path, one line
+pub static ENDPOINTS: [EndpointSet; 29] = [
+    // The most frequent first.
+    EndpointSet { name: "sync", roles: &["synchrotron"], paths: &[
+        (v!("sync$"), "GET /_matrix/client/v3/sync"),
+        (v1!("events$"), "GET /_matrix/client/v3/events"),
+        (v1!("initialSync$"), "GET /_matrix/client/v3/initialSync"),
+        (v1!("rooms/[^/]*/initialSync$"), "GET /_matrix/client/v3/rooms/!r:example.com/initialSync"),
+    ], ..SET },
+    EndpointSet { name: "sliding_sync", roles: &["sliding_sync", "synchrotron"], paths: &[
+        (r"^/_matrix/client/unstable/org\.matrix\.simplified_msc3575/sync$", "POST /_matrix/client/unstable/org.matrix.simplified_msc3575/sync"),
+    ], ..SET },
+
+    // Writers that no other process can stand in for: a bystander fails these requests.
+    EndpointSet { name: "typing", roles: &["typing"], paths: &[
+        (v1!("rooms/[^/]*/typing/"), "PUT /_matrix/client/v3/rooms/!r:example.com/typing/@u:example.com"),
+    ], ..SET },
+    EndpointSet { name: "receipts", roles: &["receipts"], paths: &[
+        (v!("rooms/[^/]*/(receipt/|read_markers$)"), "POST /_matrix/client/v3/rooms/!r:example.com/receipt/m.read/$e"),
+    ], ..SET },
+    EndpointSet { name: "to_device", roles: &["to_device"], paths: &[
+        (v!("sendToDevice/"), "PUT /_matrix/client/v3/sendToDevice/m.x/t1"),
+    ], ..SET },
+    EndpointSet { name: "push_rules_write", methods: &["PUT", "DELETE"], roles: &["push_rules"], paths: &[
+        (v1!("pushrules/"), "PUT /_matrix/client/v3/pushrules/global/override/.m.rule.master/enabled"),
+    ], ..SET },
+    EndpointSet { name: "push_rules_read", methods: &["GET"], roles: &["push_rules", "client_reader"], paths: &[
+        (v1!("pushrules/"), "GET /_matrix/client/v3/pushrules/"),
+    ], ..SET },
+    EndpointSet { name: "threads_write", methods: &["PUT", "DELETE"], roles: &["thread_subscriptions"], needs: THREADS, paths: &[
+        (r"^/_matrix/client/unstable/io\.element\.msc4306/rooms/[^/]*/thread/[^/]*/subscription$", "PUT /_matrix/client/unstable/io.element.msc4306/rooms/!r:example.com/thread/$e/subscription"),
+    ], ..SET },
+    EndpointSet { name: "threads_read", methods: &["GET"], roles: &["thread_subscriptions", "client_reader"], needs: THREADS, paths: &[
+        (r"^/_matrix/client/unstable/io\.element\.msc4306/rooms/[^/]*/thread/[^/]*/subscription$", "GET /_matrix/client/unstable/io.element.msc4306/rooms/!r:example.com/thread/$e/subscription"),
+        (r"^/_matrix/client/unstable/io\.element\.msc4308/thread_subscriptions$", "GET /_matrix/client/unstable/io.element.msc4308/thread_subscriptions"),
+    ], ..SET },
+
+    // Writers to which other workers forward: theirs first, to save the hop.
+    EndpointSet { name: "account_data", roles: &["account_data", "client_reader"], paths: &[
+        (v!("user/[^/]*/(rooms/[^/]*/)?account_data/"), "GET /_matrix/client/v3/user/@u:example.com/account_data/m.foo"),
+        (v!("user/[^/]*/rooms/[^/]*/tags(/|$)"), "GET /_matrix/client/v3/user/@u:example.com/rooms/!r:example.com/tags"),
+    ], ..SET },
+    EndpointSet { name: "presence", roles: &["presence", "client_reader"], paths: &[
+        (v1!("presence/"), "GET /_matrix/client/v3/presence/@u:example.com/status"),
+    ], ..SET },
+    EndpointSet { name: "key_upload", roles: &["device_lists", "frontend_proxy", "client_reader"], paths: &[
+        (v!("keys/upload(/|$)"), "POST /_matrix/client/v3/keys/upload"),
+    ], ..SET },
+    EndpointSet { name: "devices", roles: &["device_lists", "client_reader"], paths: &[
+        (v!("devices(/|$)"), "GET /_matrix/client/v3/devices"),
+        (v!("delete_devices$"), "POST /_matrix/client/v3/delete_devices"),
+        (v!("keys/signatures/upload$"), "POST /_matrix/client/v3/keys/signatures/upload"),
+        (r"^/_matrix/client/(v3|unstable)/keys/device_signing/upload$", "POST /_matrix/client/v3/keys/device_signing/upload"),
+    ], ..SET },
+
+    EndpointSet { name: "event_send", roles: &["event_creator"], paths: &[
+        (v1!("rooms/[^/]*/(redact|send|state)/"), "PUT /_matrix/client/v3/rooms/!r:example.com/send/m.room.message/t1"),
+        (v1!("rooms/[^/]*/(join|invite|leave|ban|unban|kick)(/[^/]*)?$"), "POST /_matrix/client/v3/rooms/!r:example.com/join"),
+        (v1!("join/"), "POST /_matrix/client/v3/join/!r:example.com"),
+        (v!("knock/"), "POST /_matrix/client/v3/knock/!r:example.com"),
+        (v1!("createRoom(/|$)"), "POST /_matrix/client/v3/createRoom"),
+    ], ..SET },
+    // A new name or picture is an event in every room of the user; looking one up is not.
+    EndpointSet { name: "profile_write", methods: &["PUT", "DELETE"], roles: &["event_creator"], paths: &[
+        (v1!("profile/"), "PUT /_matrix/client/v3/profile/@u:example.com/displayname"),
+    ], ..SET },
+    EndpointSet { name: "profile_read", methods: &["GET"], roles: &["client_reader", "event_creator"], paths: &[
+        (v1!("profile/"), "GET /_matrix/client/v3/profile/@u:example.com"),
+    ], ..SET },
+
+    // Synapse asks for one process per room here.
+    EndpointSet { name: "messages", roles: &["client_reader"], balance: Some(Balance::Room), paths: &[
+        (v1!("rooms/[^/]*/messages$"), "GET /_matrix/client/v3/rooms/!r:example.com/messages"),
+    ], ..SET },
+    EndpointSet { name: "keys", roles: &["client_reader"], paths: &[
+        (v!("keys/(query|changes|claim)$"), "POST /_matrix/client/v3/keys/query"),
+        (v!("room_keys/"), "GET /_matrix/client/v3/room_keys/version"),
+    ], ..SET },
+    EndpointSet { name: "room_read", roles: &["client_reader"], paths: &[
+        (v1!("rooms/[^/]*/(joined_members|members|state)$"), "GET /_matrix/client/v3/rooms/!r:example.com/members"),
+        (v1!("rooms/[^/]*/(context|event)/"), "GET /_matrix/client/v3/rooms/!r:example.com/event/$e"),
+        (r"^/_matrix/client/v1/rooms/[^/]*/(hierarchy|threads|timestamp_to_event)$", "GET /_matrix/client/v1/rooms/!r:example.com/hierarchy"),
+        (r"^/_matrix/client/(v1|unstable)/rooms/[^/]*/relations/", "GET /_matrix/client/v1/rooms/!r:example.com/relations/$e"),
+        (r"^/_matrix/client/v1/room_summary/[^/]*$", "GET /_matrix/client/v1/room_summary/!r:example.com"),
+        (r"^/_matrix/client/unstable/im\.nheko\.summary/summary/[^/]*$", "GET /_matrix/client/unstable/im.nheko.summary/summary/!r:example.com"),
+        (r"^/_matrix/client/(r0|v3)/rooms/[^/]*/aliases$", "GET /_matrix/client/v3/rooms/!r:example.com/aliases"),
+        (r"^/_matrix/client/unstable/org\.matrix\.msc2432/rooms/[^/]*/aliases$", "GET /_matrix/client/unstable/org.matrix.msc2432/rooms/!r:example.com/aliases"),
+        (v1!("(publicRooms|joined_rooms|search)$"), "GET /_matrix/client/v3/joined_rooms"),
+        (v1!("directory/room/[^/]*$"), "GET /_matrix/client/v3/directory/room/%23a:example.com"),
+        (r"^/_synapse/admin/v1/rooms/[^/]*$", "GET /_synapse/admin/v1/rooms/!r:example.com"),
+    ], ..SET },
+    EndpointSet { name: "account_read", roles: &["client_reader"], paths: &[
+        (r"^/_matrix/client/versions$", "GET /_matrix/client/versions"),
+        (v!("(capabilities|notifications|password_policy)$"), "GET /_matrix/client/v3/capabilities"),
+        (v!("account/(3pid|whoami|deactivate)$"), "GET /_matrix/client/v3/account/whoami"),
+        (v!("user/[^/]*/filter(/|$)"), "POST /_matrix/client/v3/user/@u:example.com/filter"),
+        (v1!("voip/turnServer$"), "GET /_matrix/client/v3/voip/turnServer"),
+        (r"^/\.well-known/matrix/(client|server)$", "GET /.well-known/matrix/client"),
+        (v1!("login$"), "GET /_matrix/client/v3/login"),
+        (v!("register(/available)?$"), "POST /_matrix/client/v3/register"),
+        (r"^/_matrix/client/(v1|unstable)/register/m\.login\.registration_token/validity$", "GET /_matrix/client/v1/register/m.login.registration_token/validity"),
+    ], ..SET },
+    // The main process alone serves the other methods of these two.
+    EndpointSet { name: "method_bound_read", methods: &["GET"], roles: &["client_reader"], paths: &[
+        (r"^/_matrix/client/unstable/org\.matrix\.msc4140/delayed_events(/[^/]*)?$", "GET /_matrix/client/unstable/org.matrix.msc4140/delayed_events/d1"),
+        (r"^/_synapse/admin/v2/users/[^/]*$", "GET /_synapse/admin/v2/users/@u:example.com"),
+    ], ..SET },
+    EndpointSet { name: "delayed_event_restart", roles: &["client_reader"], paths: &[
+        (r"^/_matrix/client/unstable/org\.matrix\.msc4140/delayed_events/[^/]*/restart$", "POST /_matrix/client/unstable/org.matrix.msc4140/delayed_events/d1/restart"),
+    ], ..SET },
+    EndpointSet { name: "user_directory", roles: &["user_dir", "client_reader"], paths: &[
+        (v!("user_directory/search$"), "POST /_matrix/client/v3/user_directory/search"),
+    ], ..SET },
+
+    // Once there is a media worker, the main process serves none of this.
+    EndpointSet { name: "media", roles: &["media_repository"], paths: &[
+        (r"^/_matrix/(media|client/v1/media|federation/v1/media)/", "GET /_matrix/client/v1/media/config"),
+        (r"^/_synapse/admin/v1/(media/|quarantine_media/|purge_media_cache$)", "GET /_synapse/admin/v1/media/example.com/abc"),
+        (r"^/_synapse/admin/v1/room/[^/]*/media(/quarantine)?$", "GET /_synapse/admin/v1/room/!r:example.com/media"),
+        (r"^/_synapse/admin/v1/(users/[^/]*/media|user/[^/]*/media/quarantine)$", "GET /_synapse/admin/v1/users/@u:example.com/media"),
+    ], ..SET },
+
+    // A federation_reader can take transactions too, still one origin at a time.
+    EndpointSet { name: "federation_send", roles: &["federation_inbound", "federation_reader"], balance: Some(Balance::Origin), paths: &[
+        (r"^/_matrix/federation/v1/send/", "PUT /_matrix/federation/v1/send/123"),
+    ], ..SET },
+    EndpointSet { name: "federation_read", roles: &["federation_reader"], paths: &[
+        (r"^/_matrix/federation/v1/(event|state|state_ids|backfill|get_missing_events|event_auth|timestamp_to_event|hierarchy)/", "GET /_matrix/federation/v1/event/$e"),
+        (r"^/_matrix/federation/v1/(make_join|make_leave|make_knock|send_knock|exchange_third_party_invite)/", "GET /_matrix/federation/v1/make_join/!r:example.com/@u:example.com"),
+        (r"^/_matrix/federation/(v1|v2)/(send_join|send_leave|invite)/", "PUT /_matrix/federation/v2/send_join/!r:example.com/$e"),
+        (r"^/_matrix/federation/v1/(version|publicRooms|user/keys/(query|claim))$", "GET /_matrix/federation/v1/version"),
+        (r"^/_matrix/federation/v1/(query|user/devices)/", "GET /_matrix/federation/v1/query/profile"),
+        (r"^/_matrix/key/v2/query(/|$)", "GET /_matrix/key/v2/query/remote.org"),
+    ], ..SET },
+
+    EndpointSet { name: "single_sign_on", roles: &["sso_login"], needs: Some("a single sign-on provider"), paths: &[
+        (v1!("login/((sso|cas)/redirect(/|$)|cas/ticket$)"), "GET /_matrix/client/v3/login/sso/redirect"),
+        (r"^/_synapse/client/(pick_idp|pick_username|new_user_consent|sso_register|oidc|saml2)(/|$)", "GET /_synapse/client/pick_idp"),
+    ], ..SET },
+    EndpointSet { name: "auth_metadata", roles: &["mas_helper", "client_reader"], needs: MAS, paths: &[
+        (r"^/_matrix/client/(v1|unstable|unstable/org\.matrix\.msc2965)/auth_metadata$", "GET /_matrix/client/v1/auth_metadata"),
+    ], ..SET },
+    EndpointSet { name: "mas", roles: &["mas_helper"], needs: MAS, paths: &[
+        (r"^/_synapse/mas/", "POST /_synapse/mas/provision_user"),
+    ], ..SET },
+];

@@ -1,0 +1,276 @@
+//! The routing table: which upstream a request goes to, and which processes an upstream is made of.
+//!
+//! nginx evaluates it as a `map` of `"$request_method $raw_path"` with [`Route::expression`] as the
+//! keys, in order; [`RoutingTable::pick`] evaluates the very same expressions for the `routes` and
+//! `verify` commands and the tests.
+
+use std::sync::LazyLock;
+
+use regex::RegexSet;
+use serde::Serialize;
+
+use super::patterns::{ENDPOINTS, EndpointSet};
+use super::roles::{Balance, Role, role};
+use super::workers::Topology;
+
+/// What the main process is called, as upstream and as the only server of it.
+pub const MAIN: &str = "main";
+
+/// One line of the table.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Route {
+    /// The set of endpoints it belongs to.
+    pub set: &'static str,
+    /// The methods it is for; none named: all.
+    pub methods: &'static [&'static str],
+    /// A regular expression on the raw path, without the query string.
+    pub pattern: &'static str,
+    /// The name of one of the table's upstreams.
+    pub upstream: String,
+    /// The role whose workers serve it, or `main`.
+    pub role: &'static str,
+    /// Method and path of a request that takes this route.
+    pub example: &'static str,
+    /// What the server must have switched on for these paths to exist.
+    pub needs: Option<&'static str>,
+}
+
+/// Processes that share requests.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Upstream {
+    /// The role, with the balance where that is not the role's own; `[a-z0-9_]+`.
+    pub name: String,
+    /// Names of workers, or `main` alone.
+    pub servers: Vec<String>,
+    pub balance: Balance,
+    /// Whether the main process can answer when none of the servers does.
+    pub fallback_to_main: bool,
+}
+
+/// Where every request goes. What matches no route goes to the upstream `main`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct RoutingTable {
+    /// In order: the first that matches counts. The same lines for every topology, only their
+    /// upstreams differ.
+    pub routes: Vec<Route>,
+    /// `main` first, then in the order of first use.
+    pub upstreams: Vec<Upstream>,
+}
+
+impl RoutingTable {
+    pub fn new(topology: &Topology) -> Self {
+        let main = Upstream {
+            name: MAIN.to_owned(),
+            servers: vec![MAIN.to_owned()],
+            balance: Balance::Single,
+            fallback_to_main: false,
+        };
+        let mut table = RoutingTable {
+            routes: Vec::new(),
+            upstreams: vec![main],
+        };
+        for set in &ENDPOINTS {
+            let servant = servant(set, topology);
+            let upstream = match servant {
+                Some(role) => table.upstream(role, set.balance, topology),
+                None => MAIN.to_owned(),
+            };
+            table
+                .routes
+                .extend(set.paths.iter().map(|(pattern, example)| Route {
+                    set: set.name,
+                    methods: set.methods,
+                    pattern,
+                    upstream: upstream.clone(),
+                    role: servant.map_or(MAIN, |role| role.name),
+                    example,
+                    needs: set.needs,
+                }));
+        }
+        table
+    }
+
+    /// The route that a request takes, none where no worker may serve it, and its upstream.
+    pub fn pick(&self, method: &str, raw_path_and_query: &str) -> (Option<&Route>, &Upstream) {
+        let path = raw_path_and_query.split('?').next().unwrap_or_default();
+        let matches = EXPRESSIONS.matches(&format!("{method} {path}"));
+        let route = matches.iter().next().map(|first| &self.routes[first]);
+        let name = route.map_or(MAIN, |route| &route.upstream);
+        let named = self.upstreams.iter().find(|upstream| upstream.name == name);
+        (route, named.unwrap_or(&self.upstreams[0]))
+    }
+
+    /// The name of the upstream of a role, which is added where it is new.
+    fn upstream(&mut self, role: &Role, balance: Option<Balance>, topology: &Topology) -> String {
+        let own = role.balance.unwrap_or(Balance::Single);
+        let balance = balance.unwrap_or(own);
+        let name = match balance {
+            Balance::Room if own != balance => format!("{}_by_room", role.name),
+            Balance::Origin if own != balance => format!("{}_by_origin", role.name),
+            _ => role.name.to_owned(),
+        };
+        if !self.upstreams.iter().any(|upstream| upstream.name == name) {
+            self.upstreams.push(Upstream {
+                name: name.clone(),
+                servers: topology
+                    .with_role(role.name)
+                    .map(|worker| worker.name.clone())
+                    .collect(),
+                balance,
+                fallback_to_main: role.fallback_to_main,
+            });
+        }
+        name
+    }
+}
+
+impl Route {
+    /// The pattern with its methods in front: a regular expression on `METHOD PATH`. It holds one
+    /// blank, so it needs quotes in nginx; `{`, `;` and quotes it has none.
+    pub fn expression(&self) -> String {
+        expression(self.methods, self.pattern)
+    }
+
+    /// Method and path of [`Route::example`].
+    pub fn probe(&self) -> (&'static str, &'static str) {
+        self.example
+            .split_once(' ')
+            .unwrap_or(("GET", self.example))
+    }
+}
+
+/// The expressions of all tables: they are the same for every topology.
+static EXPRESSIONS: LazyLock<RegexSet> = LazyLock::new(|| {
+    let paths = ENDPOINTS
+        .iter()
+        .flat_map(|set| set.paths.iter().map(|path| (set.methods, path.0)));
+    // Constants, each of them matched by the tests.
+    RegexSet::new(paths.map(|(methods, pattern)| expression(methods, pattern)))
+        .expect("the patterns are regular expressions")
+});
+
+fn expression(methods: &[&str], pattern: &str) -> String {
+    let path = pattern.trim_start_matches('^');
+    if methods.is_empty() {
+        return format!("^[A-Z]+ {path}");
+    }
+    // Synapse answers HEAD as GET, and OPTIONS (a browser's preflight) everywhere.
+    let head = methods.contains(&"GET").then_some("HEAD");
+    let methods: Vec<_> = methods
+        .iter()
+        .copied()
+        .chain(head)
+        .chain(["OPTIONS"])
+        .collect();
+    format!("^({}) {path}", methods.join("|"))
+}
+
+/// The first of the set's roles that a worker has.
+fn servant(set: &EndpointSet, topology: &Topology) -> Option<&'static Role> {
+    let mut present = set
+        .roles
+        .iter()
+        .filter(|name| topology.with_role(name).next().is_some());
+    present.next().and_then(|name| role(name))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::spec::parse;
+    use super::*;
+
+    fn table(spec: &str) -> RoutingTable {
+        RoutingTable::new(&Topology::new(parse(&[spec]).unwrap()).unwrap())
+    }
+
+    #[test]
+    fn tables_are_fit_for_nginx() {
+        for spec in [
+            "",
+            "full",
+            "small",
+            "large",
+            "all=thread_subscriptions+frontend_proxy+mas_helper",
+        ] {
+            let table = table(spec);
+            for route in &table.routes {
+                assert!(route.pattern.starts_with("^/"), "{}", route.pattern);
+                assert!(
+                    !route.pattern.contains(['{', '}', ';', '"', '\'', ' ']),
+                    "{}",
+                    route.pattern
+                );
+                let upstream = table
+                    .upstreams
+                    .iter()
+                    .find(|up| up.name == route.upstream)
+                    .unwrap();
+                assert!(!upstream.servers.is_empty());
+                let (method, path) = route.probe();
+                assert_eq!(table.pick(method, path).0, Some(route), "{}", route.example);
+            }
+            for up in &table.upstreams {
+                assert!(
+                    up.name
+                        .bytes()
+                        .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_')
+                );
+                assert_eq!(
+                    table
+                        .upstreams
+                        .iter()
+                        .filter(|other| other.name == up.name)
+                        .count(),
+                    1
+                );
+                assert!(
+                    up.balance != Balance::Single || up.servers.len() == 1,
+                    "{}",
+                    up.name
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn one_role_may_be_balanced_in_two_ways() {
+        let table = table("client_reader:2, federation_reader:2");
+        let balance = |method, path| {
+            let upstream = table.pick(method, path).1;
+            assert_eq!(upstream.servers.len(), 2);
+            upstream.balance
+        };
+        assert_eq!(
+            balance("GET", "/_matrix/client/v3/joined_rooms"),
+            Balance::LeastConnections
+        );
+        assert_eq!(
+            balance("GET", "/_matrix/client/v3/rooms/!r/messages?dir=b"),
+            Balance::Room
+        );
+        assert_eq!(
+            balance("GET", "/_matrix/federation/v1/state/!r"),
+            Balance::Uri
+        );
+        assert_eq!(
+            balance("PUT", "/_matrix/federation/v1/send/1"),
+            Balance::Origin
+        );
+    }
+
+    #[test]
+    fn odd_requests_go_to_main() {
+        let table = table("full");
+        for (method, path) in [
+            ("", ""),
+            ("GET", "/"),
+            ("GET", "*"),
+            ("get", "/_matrix/client/v3/sync"),
+            ("GET", "/_matrix/client/v3/SYNC"),
+            ("GET", "/x/_matrix/client/v3/sync"),
+            ("GET", "/?/_matrix/client/v3/sync"),
+        ] {
+            assert_eq!(table.pick(method, path).1.name, MAIN, "{method} {path}");
+        }
+    }
+}

@@ -1,0 +1,332 @@
+//! The grammar of worker specs: `[NAME=]ROLE[+ROLE…][:COUNT]`, comma-separated.
+//!
+//! Blanks around tokens are allowed, `:0` means none, and a preset's name stands for its list.
+//! Workers are called after the entry with a number from 1, so that scaling never renames one;
+//! an entry is called after its roles, in the order of the catalogue, unless it has a name.
+
+use std::fmt;
+
+use super::nearest::nearest;
+use super::presets::{PRESETS, preset};
+use super::roles::{ROLES, Role, role};
+
+/// The most workers of one entry: more than any host runs, fewer than would bring one down.
+pub const MAX_COUNT: u16 = 100;
+/// The longest name: with directory and suffix it still fits the 108 bytes of a socket path.
+pub const MAX_NAME: usize = 48;
+
+/// One entry of `workers:`, understood.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct WorkerSpec {
+    /// The name its workers have before their number.
+    pub name: String,
+    /// Whether that name was chosen, and is not simply that of the roles.
+    pub named: bool,
+    /// In the order of the catalogue, each once.
+    pub roles: Vec<&'static Role>,
+    /// How many workers, 1 to [`MAX_COUNT`].
+    pub count: u16,
+}
+
+/// Why a worker spec cannot be, with the cure; one sentence.
+#[derive(Debug, PartialEq, Eq)]
+pub struct SpecError(pub(super) String);
+
+impl fmt::Display for SpecError {
+    fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for SpecError {}
+
+/// An error from a format string.
+macro_rules! refuse {
+    ($($message:tt)*) => { Err(SpecError(format!($($message)*))) };
+}
+pub(super) use refuse;
+
+impl fmt::Display for WorkerSpec {
+    fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
+        if self.named {
+            write!(f, "{}=", self.name)?;
+        }
+        f.write_str(&joined(&self.roles, "+"))?;
+        if self.count != 1 {
+            write!(f, ":{}", self.count)?;
+        }
+        Ok(())
+    }
+}
+
+/// Understands a list of entries, each of which may hold several, separated by commas. Presets are
+/// expanded and entries of the same name and roles added up. An empty list, or an empty string,
+/// means no workers.
+pub fn parse(entries: &[impl AsRef<str>]) -> Result<Vec<WorkerSpec>, SpecError> {
+    if entries.iter().all(|entry| trim(entry.as_ref()).is_empty()) {
+        return Ok(Vec::new());
+    }
+    let mut specs = Vec::new();
+    for entry in entries.iter().flat_map(|entry| entry.as_ref().split(',')) {
+        let entry = trim(entry);
+        match preset(entry) {
+            Some(preset) => specs.extend(parse(&[preset.spec])?),
+            None => specs.extend(parse_entry(entry)?),
+        }
+    }
+    add_up(specs)
+}
+
+/// One entry; none where its count is 0.
+fn parse_entry(entry: &str) -> Result<Option<WorkerSpec>, SpecError> {
+    if entry.is_empty() {
+        return refuse!(
+            "an entry between two commas is empty: write a role, or leave out the comma"
+        );
+    }
+    if entry.chars().any(|c| c.is_control() && c != '\t') {
+        return refuse!(
+            "{entry:?} holds a control character: separate entries by commas and blanks"
+        );
+    }
+    let (name, rest) = match entry.split_once('=') {
+        Some((name, rest)) => (Some(trim(name)), rest),
+        None => (None, entry),
+    };
+    let (roles, count) = match rest.split_once(':') {
+        Some((roles, count)) => (roles, parse_count(entry, trim(count))?),
+        None => (rest, 1),
+    };
+    let mut roles = roles
+        .split('+')
+        .map(|word| parse_role(entry, trim(word)))
+        .collect::<Result<Vec<_>, _>>()?;
+    roles.sort_by_key(|role| role.position());
+    if let Some(pair) = roles.windows(2).find(|pair| pair[0] == pair[1]) {
+        let role = pair[0].name;
+        return refuse!(
+            "{entry:?} has the role {role} twice: write it once, a worker has a role or has it not"
+        );
+    }
+    let spec = named(name, roles, count)?;
+    Ok((count > 0).then_some(spec))
+}
+
+fn parse_role(entry: &str, word: &str) -> Result<&'static Role, SpecError> {
+    if let Some(role) = role(word) {
+        return Ok(role);
+    }
+    if word.is_empty() {
+        return refuse!("{entry:?} lacks a role: write [NAME=]ROLE[+ROLE...][:COUNT]");
+    }
+    if preset(word).is_some() {
+        return refuse!(
+            "{entry:?}: {word} is a list of workers and takes no name, count or other role: \
+             write {word} as an entry of its own"
+        );
+    }
+    let known = ROLES.iter().map(|role| role.name);
+    let presets = PRESETS.iter().map(|preset| preset.name);
+    match nearest(word, known.clone().chain(presets)) {
+        Some(meant) => refuse!("{word:?} is no role: did you mean {meant}?"),
+        None => refuse!(
+            "{word:?} is no role: the roles are {}",
+            known.collect::<Vec<_>>().join(", ")
+        ),
+    }
+}
+
+fn parse_count(entry: &str, count: &str) -> Result<u16, SpecError> {
+    if count.is_empty() || !count.bytes().all(|byte| byte.is_ascii_digit()) {
+        return refuse!(
+            "{entry:?}: the count {count:?} is no number: write a whole number from 0 to {MAX_COUNT} \
+             after the last role"
+        );
+    }
+    // What does not fit is too many, whatever it is.
+    let count = count.parse().unwrap_or(u16::MAX);
+    check_count(entry, count)?;
+    Ok(count)
+}
+
+/// Refuses more workers of one entry than [`MAX_COUNT`].
+pub(super) fn check_count(entry: &str, count: u16) -> Result<(), SpecError> {
+    if count > MAX_COUNT {
+        return refuse!(
+            "{entry:?} asks for more than {MAX_COUNT} workers of one kind: lower the count"
+        );
+    }
+    Ok(())
+}
+
+/// A spec with the name given, or with that of its roles.
+pub(super) fn named(
+    name: Option<&str>,
+    roles: Vec<&'static Role>,
+    count: u16,
+) -> Result<WorkerSpec, SpecError> {
+    let default = joined(&roles, "-");
+    let name = name.unwrap_or(&default);
+    let shape = |c: char| c.is_ascii_alphanumeric() || c == '_' || c == '-';
+    if !name.chars().all(shape) || !name.starts_with(|c: char| c.is_ascii_alphanumeric()) {
+        return refuse!(
+            "{name:?} is no name for workers: write letters, digits, _ and -, the first a letter or digit"
+        );
+    }
+    if name.len() > MAX_NAME {
+        return refuse!(
+            "the name {name:?} has {} characters and {MAX_NAME} is the most: give the workers a \
+             shorter one, NAME={}",
+            name.len(),
+            joined(&roles, "+")
+        );
+    }
+    if name == "main" || name == "master" {
+        return refuse!("{name:?} is what Synapse calls its main process: choose another name");
+    }
+    if role(name).is_some() && name != default {
+        return refuse!(
+            "{name:?} is a role that these workers do not have alone: choose another name"
+        );
+    }
+    Ok(WorkerSpec {
+        name: name.to_owned(),
+        named: name != default,
+        roles,
+        count,
+    })
+}
+
+/// Entries of the same name and roles become one with the sum of their counts.
+pub(super) fn add_up(entries: Vec<WorkerSpec>) -> Result<Vec<WorkerSpec>, SpecError> {
+    let mut specs: Vec<WorkerSpec> = Vec::new();
+    for entry in entries {
+        match specs.iter_mut().find(|spec| spec.name == entry.name) {
+            Some(spec) if spec.roles == entry.roles => {
+                spec.count += entry.count;
+                check_count(&spec.name, spec.count)?;
+            }
+            Some(spec) => {
+                return refuse!(
+                    "two entries are called {:?} and have different roles, {} and {}: rename one",
+                    spec.name,
+                    joined(&spec.roles, "+"),
+                    joined(&entry.roles, "+")
+                );
+            }
+            None => specs.push(entry),
+        }
+    }
+    Ok(specs)
+}
+
+pub(super) fn joined(roles: &[&Role], by: &str) -> String {
+    roles
+        .iter()
+        .map(|role| role.name)
+        .collect::<Vec<_>>()
+        .join(by)
+}
+
+/// Blanks are spaces and tabs; other white space in a spec is a mistake.
+fn trim(token: &str) -> &str {
+    token.trim_matches([' ', '\t'])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn canonical(text: &str) -> String {
+        let specs = parse(&[text]).unwrap_or_else(|error| panic!("{text}: {error}"));
+        specs
+            .iter()
+            .map(ToString::to_string)
+            .collect::<Vec<_>>()
+            .join(", ")
+    }
+
+    #[test]
+    fn entries_are_understood() {
+        for (text, expected) in [
+            ("", ""),
+            (" \t", ""),
+            ("synchrotron", "synchrotron"),
+            (" synchrotron : 3 ,\tpusher:1", "synchrotron:3, pusher"),
+            ("presence+account_data", "account_data+presence"),
+            ("streams = typing + presence", "streams=typing+presence"),
+            ("presence+account_data=presence", "!"),
+            ("a=pusher:2, b=pusher, a=pusher", "a=pusher:3, b=pusher"),
+            ("pusher, pusher:2", "pusher:3"),
+            ("pusher=pusher:2", "pusher:2"),
+            (
+                "account_data-presence=presence+account_data",
+                "account_data+presence",
+            ),
+            ("pusher:0", ""),
+            ("pusher:0, typing:001", "typing"),
+        ] {
+            if expected == "!" {
+                assert!(parse(&[text]).is_err(), "{text}");
+            } else {
+                assert_eq!(canonical(text), expected, "{text:?}");
+                assert_eq!(canonical(expected), expected, "canonical form is stable");
+            }
+        }
+        assert_eq!(parse(&[] as &[&str]), Ok(Vec::new()));
+        assert_eq!(
+            parse(&["full"]).unwrap(),
+            parse(&[preset("full").unwrap().spec]).unwrap()
+        );
+        assert_eq!(parse(&["pusher", "typing, pusher"]).unwrap().len(), 2);
+    }
+
+    #[test]
+    fn mistakes_are_named_with_their_cure() {
+        for case in [
+            "syncrotron => \"syncrotron\" is no role: did you mean synchrotron?",
+            "fuul => did you mean full?",
+            "nonsense => the roles are pusher, federation_sender,",
+            ":2 => lacks a role",
+            ":x => is no number",
+            "=pusher => \"\" is no name",
+            "x= => lacks a role",
+            "typing++presence => lacks a role",
+            "typing,,presence => an entry between two commas is empty",
+            ", => an entry between two commas is empty",
+            "typing, => an entry between two commas is empty",
+            "pusher:-1 => the count \"-1\" is no number",
+            "pusher:+1 => the count \"+1\" is no number",
+            "pusher:x => the count \"x\" is no number",
+            "pusher: => the count \"\" is no number",
+            "pusher:2+typing => after the last role",
+            "pusher:101 => more than 100 workers",
+            "pusher:10000 => more than 100 workers",
+            "pusher:99999999999999999999 => more than 100 workers",
+            "pusher:60, pusher:60 => more than 100 workers",
+            "typing+typing => has the role typing twice",
+            "a=typing, a=presence => different roles, typing and presence",
+            "pusher\n => \"pusher\\n\" holds a control character",
+            "pusher\0 => holds a control character",
+            "pu sher => \"pu sher\" is no role",
+            "-a=pusher => is no name",
+            "a b=pusher => is no name",
+            "ä=pusher => is no name",
+            "a.b=pusher => is no name",
+            "a%i=pusher => is no name",
+            "main=pusher => main process",
+            "master=pusher => main process",
+            "typing=pusher => is a role",
+            "full:2 => takes no name, count or other role",
+            "x=full => takes no name, count or other role",
+            "typing+small => takes no name, count or other role",
+            "Pusher => did you mean pusher?",
+            "pusher+federation_sender+appservice+background_worker => NAME=pusher+federation_sender",
+        ] {
+            let (text, expected) = case.split_once(" => ").unwrap();
+            let error = parse(&[text]).expect_err(text).to_string();
+            assert!(error.contains(expected), "{text:?}: {error}");
+            assert!(!error.contains('\n'), "{text:?}: {error}");
+        }
+    }
+}

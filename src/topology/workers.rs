@@ -1,0 +1,292 @@
+//! The workers of a spec, and the lists of them that Synapse's shared configuration asks for.
+//!
+//! What Synapse refuses at start, or worse accepts and leaves idle, is refused here: a second
+//! worker for a role that can only be held once, two workers of the same name, more workers than
+//! any host runs.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::roles::{Duty, ROLES, Role};
+use super::spec::{SpecError, WorkerSpec, refuse};
+
+/// The most workers of one host, all entries together.
+pub const MAX_WORKERS: u32 = 250;
+
+/// One worker process.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Worker {
+    /// Unique on the host; its unit, socket and metrics carry it.
+    pub name: String,
+    /// The name of the entry it comes from.
+    pub spec_name: String,
+    /// Its number in that entry, from 1.
+    pub index: u16,
+    /// In the order of the catalogue.
+    pub roles: Vec<&'static Role>,
+}
+
+impl Worker {
+    pub fn has(&self, role: &str) -> bool {
+        self.roles.iter().any(|own| own.name == role)
+    }
+
+    /// The resources of its listener for requests from outside; `health` alone where it takes none.
+    pub fn resources(&self) -> BTreeSet<&'static str> {
+        let mut resources: BTreeSet<_> = self
+            .roles
+            .iter()
+            .flat_map(|role| role.resources)
+            .copied()
+            .collect();
+        resources.remove("replication");
+        if resources.is_empty() {
+            resources.insert("health");
+        }
+        resources
+    }
+
+    /// Whether other processes send it requests: it writes a stream.
+    pub fn replicates(&self) -> bool {
+        self.roles.iter().any(|role| role.stream.is_some())
+    }
+}
+
+/// The workers of a host.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Topology {
+    /// As written, so that they can be written back.
+    pub specs: Vec<WorkerSpec>,
+    /// In the order of the catalogue, then by name and number: the order in which entries are
+    /// written changes nothing, and least of all how Synapse shards over a list.
+    pub workers: Vec<Worker>,
+}
+
+impl Topology {
+    pub fn new(specs: Vec<WorkerSpec>) -> Result<Self, SpecError> {
+        let total: u32 = specs.iter().map(|spec| u32::from(spec.count)).sum();
+        if total > MAX_WORKERS {
+            return refuse!(
+                "{total} workers are more than the {MAX_WORKERS} of one host: lower the counts"
+            );
+        }
+        check_only_ones(&specs)?;
+        check_names(&specs)?;
+        let mut ordered: Vec<&WorkerSpec> = specs.iter().collect();
+        ordered.sort_by_cached_key(|spec| {
+            let places: Vec<_> = spec.roles.iter().map(|role| role.position()).collect();
+            (places, spec.name.clone())
+        });
+        let workers = ordered.into_iter().flat_map(expand).collect();
+        Ok(Topology { specs, workers })
+    }
+
+    pub fn with_role(&self, role: &str) -> impl Iterator<Item = &Worker> {
+        self.workers.iter().filter(move |worker| worker.has(role))
+    }
+
+    pub fn with_duty(&self, duty: Duty) -> impl Iterator<Item = &Worker> {
+        self.workers
+            .iter()
+            .filter(move |worker| worker.roles.iter().any(|role| role.duty == Some(duty)))
+    }
+
+    /// `stream_writers`: the workers of every stream that any worker writes.
+    pub fn stream_writers(&self) -> BTreeMap<&'static str, Vec<&str>> {
+        let mut writers: BTreeMap<_, Vec<_>> = BTreeMap::new();
+        for worker in &self.workers {
+            for stream in worker.roles.iter().filter_map(|role| role.stream) {
+                writers
+                    .entry(stream)
+                    .or_default()
+                    .push(worker.name.as_str());
+            }
+        }
+        writers
+    }
+
+    /// The workers that need an entry in `instance_map`, beside the main process.
+    pub fn instance_map(&self) -> Vec<&str> {
+        let writers = self.workers.iter().filter(|worker| worker.replicates());
+        writers.map(|worker| worker.name.as_str()).collect()
+    }
+}
+
+/// The name of an entry's worker with that number.
+pub(super) fn worker_name(spec: &WorkerSpec, index: u16) -> String {
+    format!("{}{index}", spec.name)
+}
+
+fn expand(spec: &WorkerSpec) -> impl Iterator<Item = Worker> {
+    (1..=spec.count).map(|index| Worker {
+        name: worker_name(spec, index),
+        spec_name: spec.name.clone(),
+        index,
+        roles: spec.roles.clone(),
+    })
+}
+
+fn check_only_ones(specs: &[WorkerSpec]) -> Result<(), SpecError> {
+    for role in &ROLES {
+        let Some(reason) = role.only_one else {
+            continue;
+        };
+        let holders: Vec<_> = specs
+            .iter()
+            .filter(|spec| spec.roles.contains(&role))
+            .collect();
+        let count: u16 = holders.iter().map(|spec| spec.count).sum();
+        if count > 1 {
+            let entries: Vec<_> = holders.iter().map(|spec| spec.to_string()).collect();
+            return refuse!(
+                "{count} workers would have the role {} ({}) and only one can: {reason}; \
+                 leave it in one entry, without a count",
+                role.name,
+                entries.join(", ")
+            );
+        }
+    }
+    Ok(())
+}
+
+/// `x:11` and `x1` would both make an `x11`; and `x1` could be meant for either entry.
+fn check_names(specs: &[WorkerSpec]) -> Result<(), SpecError> {
+    let mut owners: BTreeMap<String, &str> = BTreeMap::new();
+    for spec in specs {
+        let names = (1..=spec.count).map(|index| worker_name(spec, index));
+        for name in names.chain([spec.name.clone()]) {
+            if let Some(other) = owners.insert(name.clone(), &spec.name) {
+                return refuse!(
+                    "the entries {other:?} and {:?} would both have the name {name:?}: rename one",
+                    spec.name
+                );
+            }
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::spec::parse;
+    use super::*;
+
+    fn topology(spec: &str) -> Result<Topology, SpecError> {
+        Topology::new(parse(&[spec])?)
+    }
+
+    fn names(topology: &Topology) -> Vec<&str> {
+        topology
+            .workers
+            .iter()
+            .map(|worker| worker.name.as_str())
+            .collect()
+    }
+
+    #[test]
+    fn names_stay_when_the_spec_is_reordered_or_scaled() {
+        let a = topology("synchrotron:2, streams=typing+presence, account_data").unwrap();
+        assert_eq!(
+            names(&a),
+            ["streams1", "account_data1", "synchrotron1", "synchrotron2"]
+        );
+        let b =
+            topology("account_data, synchrotron, streams=presence+typing, synchrotron:2").unwrap();
+        assert!(names(&a).iter().all(|name| names(&b).contains(name)));
+        let many = topology("event_persister:12").unwrap();
+        assert_eq!(
+            many.stream_writers()["events"][9..],
+            [
+                "event_persister10",
+                "event_persister11",
+                "event_persister12"
+            ]
+        );
+    }
+
+    #[test]
+    fn workers_know_their_listeners_and_lists() {
+        let t = topology(
+            "pusher, a=typing+synchrotron, media_repository:2, receipts:2, event_persister",
+        )
+        .unwrap();
+        let resources: Vec<Vec<_>> = t
+            .workers
+            .iter()
+            .map(|worker| worker.resources().into_iter().collect())
+            .collect();
+        assert_eq!(
+            resources,
+            [
+                ["health"],
+                ["health"],
+                ["client"],
+                ["client"],
+                ["client"],
+                ["media"],
+                ["media"]
+            ]
+        );
+        assert_eq!(
+            t.instance_map(),
+            [
+                "event_persister1",
+                "a1",
+                "receipts1",
+                "receipts2",
+                "media_repository1",
+                "media_repository2"
+            ]
+        );
+        let writers = t.stream_writers();
+        assert_eq!(writers["typing"], ["a1"]);
+        assert_eq!(
+            writers["quarantined_media_changes"],
+            ["media_repository1", "media_repository2"]
+        );
+        assert!(!writers.contains_key("presence"));
+        assert_eq!(
+            t.with_duty(Duty::Media)
+                .map(|w| w.index)
+                .collect::<Vec<_>>(),
+            [1, 2]
+        );
+        assert_eq!(
+            t.with_role("synchrotron")
+                .map(|w| &w.name)
+                .collect::<Vec<_>>(),
+            ["a1"]
+        );
+        assert_eq!(t.with_duty(Duty::BackgroundTasks).count(), 0);
+    }
+
+    #[test]
+    fn what_cannot_run_is_refused() {
+        for (spec, expected) in [
+            (
+                "typing:2",
+                "only one can: stream_writers.typing takes exactly one instance",
+            ),
+            ("typing, a=typing+presence", "(typing, a=typing+presence)"),
+            ("small, typing", "role typing"),
+            ("full, full", "only one can"),
+            (
+                "background_worker, b=background_worker",
+                "run_background_tasks_on takes one name",
+            ),
+            ("user_dir:2", "update_user_directory_from_worker"),
+            ("appservice:2", "notify_appservices_from_worker"),
+            ("sso_login:2", "one process"),
+            (
+                "pusher:100, receipts:100, synchrotron:100",
+                "300 workers are more than the 250",
+            ),
+            ("x=pusher:11, x1=synchrotron", "both have the name \"x11\""),
+            ("x1=synchrotron:2, x=pusher:1", "both have the name \"x1\""),
+        ] {
+            let error = topology(spec).expect_err(spec).to_string();
+            assert!(error.contains(expected), "{spec}: {error}");
+        }
+        assert!(topology("pusher:100, receipts:100, synchrotron:50").is_ok());
+        assert!(topology("").unwrap().workers.is_empty());
+    }
+}

@@ -1,0 +1,323 @@
+//! Conformance of the routing table with what Synapse 1.163.2 registers where.
+//!
+//! `data/servlets.tsv` is the oracle: the resource trees of a main process and of a worker, walked
+//! with every listener resource (see `oracle/mod.rs`). For a spread of worker specs, each request of it
+//! must reach only processes that serve it.
+
+mod oracle;
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use oracle::{Oracle, Request, Row};
+use synapse_workers::topology::routes::MAIN;
+use synapse_workers::topology::{Balance, ROLES, RoutingTable, Topology, spec};
+
+struct Deployment {
+    spec: String,
+    topology: Topology,
+    table: RoutingTable,
+}
+
+impl Deployment {
+    fn new(spec: &str) -> Self {
+        let specs = spec::parse(&[spec]).unwrap_or_else(|error| panic!("{spec}: {error}"));
+        let topology = Topology::new(specs).unwrap_or_else(|error| panic!("{spec}: {error}"));
+        let table = RoutingTable::new(&topology);
+        Deployment {
+            spec: spec.to_owned(),
+            topology,
+            table,
+        }
+    }
+
+    /// Whether a process, by its name, serves one of the rows.
+    fn serves(&self, process: &str, rows: &[&Row]) -> bool {
+        let media_moved = self.topology.with_role("media_repository").next().is_some();
+        let mut workers = self.topology.workers.iter();
+        match workers.find(|worker| worker.name == process) {
+            Some(worker) => {
+                let resources = worker.resources();
+                rows.iter().any(|row| row.on_worker(&resources))
+            }
+            None => process == MAIN && rows.iter().any(|row| row.on_main(media_moved)),
+        }
+    }
+
+    /// Checks one request against all that the oracle says of it.
+    fn check(&self, request: &Request, rows: &[&Row]) {
+        let (_, upstream) = self.table.pick(&request.method, &request.path);
+        let case = || format!("{:?}: {request} -> {upstream:?}", self.spec);
+        for server in &upstream.servers {
+            assert!(
+                self.serves(server, rows),
+                "{}: not served by {server}",
+                case()
+            );
+        }
+        if upstream.fallback_to_main {
+            assert!(self.serves(MAIN, rows), "{}: no fallback", case());
+        }
+        let writers = self.topology.stream_writers();
+        for row in rows {
+            if let Some(stream) = row.hard_stream() {
+                let main = vec![MAIN];
+                let expected = writers.get(stream).unwrap_or(&main);
+                assert_eq!(upstream.servers, *expected, "{}: not the writers", case());
+                assert!(
+                    !upstream.fallback_to_main,
+                    "{}: main does not write {stream}",
+                    case()
+                );
+            }
+            if row.constraint.starts_with("same-instance-per-room") && upstream.name != MAIN {
+                assert_eq!(upstream.balance, Balance::Room, "{}", case());
+            }
+            if row.constraint.starts_with("single-process") {
+                assert_eq!(upstream.servers.len(), 1, "{}", case());
+                let expected = self.topology.with_role("sso_login").next();
+                let expected = expected.map_or(MAIN, |worker| &worker.name);
+                assert_eq!(upstream.servers, [expected], "{}: logins are split", case());
+            }
+            if row.constraint.starts_with("effectively-main") {
+                assert_eq!(upstream.name, MAIN, "{}", case());
+            }
+        }
+    }
+}
+
+/// What administrators write, and what is odd enough to go wrong.
+fn spread() -> Vec<String> {
+    let mut specs: Vec<String> = [
+        "",
+        "full",
+        "small",
+        "medium",
+        "large",
+        "full, frontend_proxy, thread_subscriptions, sso_login, mas_helper",
+        "full, synchrotron:2, event_persister:2, receipts, device_lists, media_repository, \
+         client_reader:3, event_creator, federation_reader:2, federation_inbound, sliding_sync",
+        "receipts:3, device_lists:2, thread_subscriptions:2, media_repository:2",
+        "client_reader, a=client_reader:2, b=client_reader+media_repository",
+        "streams=typing+to_device+push_rules, clients=client_reader+federation_reader:2",
+    ]
+    .map(str::to_owned)
+    .to_vec();
+    let roles: Vec<_> = ROLES.iter().map(|role| role.name.to_owned()).collect();
+    specs.push(format!("all={}", roles.join("+")));
+    specs.extend(roles);
+    specs
+}
+
+#[test]
+fn every_request_reaches_a_process_that_serves_it() {
+    let oracle = Oracle::load();
+    let requests = oracle.answered(oracle.requests());
+    assert!(requests.len() > 3000, "{} requests", requests.len());
+    for spec in spread() {
+        let deployment = Deployment::new(&spec);
+        requests
+            .iter()
+            .for_each(|(request, rows)| deployment.check(request, rows));
+    }
+}
+
+#[test]
+fn merging_two_roles_misleads_nothing() {
+    let oracle = Oracle::load();
+    let requests = oracle.answered(oracle.examples());
+    for (i, a) in ROLES.iter().enumerate() {
+        for b in &ROLES[i + 1..] {
+            let deployment = Deployment::new(&format!("pair={}+{}", a.name, b.name));
+            requests
+                .iter()
+                .for_each(|(request, rows)| deployment.check(request, rows));
+        }
+    }
+}
+
+#[test]
+fn overlapping_paths_part_where_they_must() {
+    for line in [
+        "full: PUT /_matrix/client/v3/rooms/!r:x/state/m.room.name/ -> event_creator",
+        "full: PUT /_matrix/client/v3/rooms/!r/state/m.room.name -> event_creator",
+        "full: GET /_matrix/client/v3/rooms/!r:x/state -> client_reader",
+        "full: POST /_matrix/client/v3/rooms/!r:x/report/$e -> main",
+        "full: POST /_matrix/client/v3/rooms/!r:x/report -> main",
+        "full: POST /_matrix/client/v3/rooms/!r:x/upgrade -> main",
+        "full: POST /_matrix/client/v3/rooms/!r:x/forget -> main",
+        "full: GET /_matrix/client/v3/directory/list/room/!r:x -> main",
+        "full: GET /_matrix/client/v3/directory/room/%23a%2Fb%3Ax -> client_reader",
+        "full: GET /_matrix/client/v3/account/3pid -> client_reader",
+        "full: POST /_matrix/client/v3/account/3pid/add -> main",
+        "full: POST /_matrix/client/v3/register -> client_reader",
+        "full: POST /_matrix/client/v3/register/email/requestToken -> main",
+        "full: GET /_synapse/admin/v2/users/@u:x -> client_reader",
+        "full: HEAD /_synapse/admin/v2/users/@u:x -> client_reader",
+        "full: PUT /_synapse/admin/v2/users/@u:x -> main",
+        "full: GET /_synapse/admin/v1/statistics/users/media -> main",
+        "full: POST /_synapse/admin/v1/user/@u:x/redact -> main",
+        "full: GET /_matrix/client/v3/user/@u:x/rooms/!r:x/tags -> account_data",
+        "full: GET /_matrix/federation/v1/media/download/x -> media_repository",
+        "full: GET /_matrix/client/unstable/org.matrix.msc4140/delayed_events/ID -> client_reader",
+        "full: POST /_matrix/client/unstable/org.matrix.msc4140/delayed_events/ID -> main",
+        "full: GET /_matrix/client/v3/login/sso/redirect/oidc -> main",
+        "full, sso_login: GET /_matrix/client/v3/login/sso/redirect/oidc -> sso_login",
+        "full, sso_login: GET /_matrix/client/v3/login -> client_reader",
+        "client_reader: PUT /_matrix/client/v3/rooms/!r:x/typing/@u:x -> main",
+        "client_reader: PUT /_matrix/client/v3/pushrules/global/override/x -> main",
+        "client_reader: GET /_matrix/client/v3/pushrules/ -> client_reader",
+        "client_reader: POST /_matrix/client/v3/user_directory/search -> client_reader",
+        "client_reader: POST /_matrix/client/v3/keys/upload -> client_reader",
+        "client_reader, frontend_proxy: POST /_matrix/client/v3/keys/upload -> frontend_proxy",
+        "synchrotron: POST /_matrix/client/unstable/org.matrix.simplified_msc3575/sync -> synchrotron",
+        "full: GET /_matrix/client/v3/rooms/!r/messages?from=x -> client_reader_by_room",
+    ] {
+        let (spec, rest) = line.split_once(": ").unwrap();
+        let (request, upstream) = rest.split_once(" -> ").unwrap();
+        let (method, path) = request.split_once(' ').unwrap();
+        assert_eq!(
+            Deployment::new(spec).table.pick(method, path).1.name,
+            upstream,
+            "{line}"
+        );
+    }
+}
+
+/// No path is in two sets, so that the order of the table never decides who serves a request; and
+/// no pattern is there for nothing.
+#[test]
+fn every_pattern_is_needed_and_none_overlaps() {
+    let oracle = Oracle::load();
+    let table = Deployment::new("full").table;
+    let mut taken: BTreeMap<&str, usize> = BTreeMap::new();
+    let expressions: Vec<_> = table
+        .routes
+        .iter()
+        .map(|route| regex::Regex::new(&route.expression()).unwrap())
+        .collect();
+    for request in oracle.requests() {
+        let line = format!("{} {}", request.method, request.raw_path());
+        let matching: Vec<_> = (0..expressions.len())
+            .filter(|i| expressions[*i].is_match(&line))
+            .collect();
+        assert!(
+            matching.len() < 2,
+            "{line} matches {} routes",
+            matching.len()
+        );
+        if let [i] = matching[..] {
+            *taken.entry(table.routes[i].pattern).or_default() += 1;
+        }
+    }
+    for route in &table.routes {
+        assert!(
+            taken.contains_key(route.pattern),
+            "{} matches nothing",
+            route.pattern
+        );
+        let (method, path) = route.probe();
+        let request = Request {
+            method: method.into(),
+            path: path.into(),
+        };
+        assert!(
+            !oracle.rows(&request).is_empty(),
+            "{request} is nothing Synapse serves"
+        );
+    }
+}
+
+/// What `full` leaves to the main process although a worker registers it.
+const LEFT_TO_MAIN: [(&str, &str); 14] = [
+    (
+        "EventRestServlet",
+        "not in Synapse's list of what workers serve",
+    ),
+    (
+        "AppservicePingRestServlet",
+        "not in Synapse's list of what workers serve",
+    ),
+    (
+        "RoomComplexityServlet",
+        "not in Synapse's list of what workers serve",
+    ),
+    (
+        "On3pidBindServlet",
+        "not in Synapse's list of what workers serve",
+    ),
+    (
+        "OpenIdUserInfo",
+        "not in Synapse's list of what workers serve",
+    ),
+    ("LocalKey", "not in Synapse's list of what workers serve"),
+    (
+        "UnsubscribeResource",
+        "not in Synapse's list of what workers serve",
+    ),
+    (
+        "MediaUploadLimitExceededResource",
+        "not in Synapse's list of what workers serve",
+    ),
+    (
+        "FederationWhitelistResource",
+        "not in Synapse's list of what workers serve",
+    ),
+    (
+        "RoomSummaryRestServlet",
+        "one of three paths is not in Synapse's list",
+    ),
+    (
+        "OIDCBackchannelLogoutResource",
+        "single sign-on: role sso_login is not in full",
+    ),
+    ("MetricsResource", "has a listener of its own"),
+    ("SSO", "single sign-on: role sso_login is not in full"),
+    (
+        "MAS",
+        "Matrix Authentication Service: role mas_helper is not in full",
+    ),
+];
+
+#[test]
+fn full_offloads_what_workers_can_serve() {
+    let oracle = Oracle::load();
+    let full = Deployment::new("full");
+    let mut unused: BTreeSet<&str> = LEFT_TO_MAIN.iter().map(|(class, _)| *class).collect();
+    for row in oracle
+        .rows
+        .iter()
+        .filter(|row| row.worker && !row.needs.contains("experimental"))
+    {
+        let left = row.requests().any(|request| {
+            let upstream = full.table.pick(&request.method, &request.path).1;
+            upstream.name == MAIN
+        });
+        let class = match () {
+            () if row.constraint.starts_with("single-process") => "SSO",
+            () if row.class.starts_with("Mas") => "MAS",
+            () => &row.class,
+        };
+        if left {
+            let excused = LEFT_TO_MAIN.iter().any(|(excused, _)| *excused == class);
+            assert!(
+                excused,
+                "{} {} ({class}) goes to main",
+                row.methods.join(","),
+                row.example
+            );
+            unused.remove(class);
+        }
+    }
+    assert!(unused.is_empty(), "offloaded after all: {unused:?}");
+    for path in [
+        "versions",
+        "v3/capabilities",
+        "v3/account/whoami",
+        "v3/joined_rooms",
+        "v3/profile/@u:x",
+        "v3/rooms/!r/members",
+    ] {
+        let path = format!("/_matrix/client/{path}");
+        assert_ne!(full.table.pick("GET", &path).1.name, MAIN, "{path}");
+    }
+}
