@@ -131,11 +131,14 @@ class Lane:
             except OSError as error:
                 status, answer = 0, repr(error).encode()
             self.seconds.setdefault(kind, []).append(time.monotonic() - sent)
-            if not 200 <= status < 300:
-                self.failures.append({"kind": kind, "method": method, "path": path, "status": status, "marker":
-                                      f"load-{run_label}-{number}", "at": sent - begun, "body": answer[:300].decode(errors="replace")})
-            elif kind in self.user:
-                self.user[kind] = NEXT_BATCH.search(answer)[1].decode()
+            token = NEXT_BATCH.search(answer) if kind in self.user else None
+            if 200 <= status < 300 and (token or kind not in self.user):
+                if token:
+                    self.user[kind] = token[1].decode()
+                continue
+            self.failures.append({
+                "kind": kind, "method": method, "path": path, "status": status, "marker": f"load-{run_label}-{number}",
+                "at": round(sent - begun, 3), "body": answer[:300].decode(errors="replace")})
 
 
 def lanes_of(address, users, count, rate):

@@ -3,7 +3,7 @@
 Each step takes the `World` of scenario.py. The users' first sessions are those that registration opened.
 """
 
-from matrix import Client, same
+from matrix import Client, of_room, same
 
 
 def register(w):
@@ -55,7 +55,7 @@ def account_data(w):
 def room_account_data(w):
     """Account data and tags of one room, each seen in the owner's own sync and read back."""
     def in_sync(event):
-        return lambda sync: event in sync.get("rooms", {}).get("join", {}).get(w.room, {}).get("account_data", {}).get("events", [])
+        return lambda sync: event in of_room(sync, w.room, "account_data")
 
     at = w.bob.user, w.room
     content = {"colour": "blue"}
@@ -130,7 +130,7 @@ def pushers(w):
 
 
 def openid(w):
-    """An OpenID token of the main process is honoured by whichever process serves the federation side."""
+    """An OpenID token proves to others who asked for it. Only the main process's store knows these tokens."""
     granted = w.alice.post("/user/{}/openid/request_token", w.alice.user, body={})
     same(granted["matrix_server_name"], w.server)
     same(w.anonymous.get("/_matrix/federation/v1/openid/userinfo", query={"access_token": granted["access_token"]}),
