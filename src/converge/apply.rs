@@ -88,7 +88,6 @@ impl<'a> Work<'a> {
                 }
                 Ok(())
             }),
-            Step::Applied { number } => host.applied(*number),
             Step::Forget => host.forget(),
         }
     }

@@ -74,7 +74,8 @@ pub fn converge(host: &Host, aim: &Aim, plan: &Plan, observed: &Observed, report
     let (code, error) = match done {
         Err(error) => (Code::Failed, error),
         Ok(()) => match report.step("  verify  units, health, routes", || verify::verify(host, &aim.expected)) {
-            Ok(()) => return Ok(()),
+            // Only what was verified is a state to return to.
+            Ok(()) => return host.applied(plan.generation).map_err(Failure::from),
             Err(error) => (Code::RolledBack, error),
         },
     };
@@ -117,6 +118,7 @@ fn undo(host: &Host, aim: &Aim, made_now: BTreeSet<state::Resource>, report: &Re
     let mut work = Work::new(host, &back, &observed);
     work.made = all_made;
     work.apply(&plan, report)?;
+    host.applied(plan.generation)?;
     if let Some(number) = aim.written(&observed) {
         host.forget_generation(number)?;
     }

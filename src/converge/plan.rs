@@ -37,21 +37,21 @@ pub enum Target {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Plan {
     pub steps: Vec<Step>,
+    /// The generation that the processes run with afterwards.
+    pub generation: Option<u32>,
 }
 
 impl Plan {
     /// The steps that lead from what was observed to what is desired.
     pub fn between(desired: &State, observed: &Observed, target: Target, removal: Removal) -> Self {
-        let planner = Planner {
+        Planner {
             desired,
             observed,
             target,
             removal,
             changes: changes(desired, observed),
-        };
-        Self {
-            steps: planner.steps(),
         }
+        .plan()
     }
 
     /// How many steps change the host.
@@ -111,7 +111,7 @@ struct Planner<'a> {
 }
 
 impl Planner<'_> {
-    fn steps(&self) -> Vec<Step> {
+    fn plan(&self) -> Plan {
         let mut steps = self.create();
         let generation = self.generation();
         steps.extend(self.switch(generation));
@@ -127,10 +127,7 @@ impl Planner<'_> {
             steps.push(Step::ReloadManager);
         }
         steps.extend(self.remove());
-        if let (Some(number), false) = (generation, steps.is_empty()) {
-            steps.push(Step::Applied { number });
-        }
-        steps
+        Plan { steps, generation }
     }
 
     fn create(&self) -> Vec<Step> {

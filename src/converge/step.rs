@@ -35,8 +35,6 @@ pub enum Step {
     ResetFailed(Vec<String>),
     /// Remove the socket files that stopped processes left.
     RemoveSockets(BTreeSet<String>),
-    /// Note that the processes now run with this generation.
-    Applied { number: u32 },
     /// Remove generations, and with them all that is known of earlier states.
     Forget,
 }
@@ -96,9 +94,9 @@ impl Verb {
 }
 
 impl Step {
-    /// Whether the host is another one afterwards; judging and keeping books do not count as changes.
+    /// Whether the host is another one afterwards; judging does not count.
     pub fn changes(&self) -> bool {
-        !matches!(self, Step::Judge { .. } | Step::Applied { .. })
+        !matches!(self, Step::Judge { .. })
     }
 }
 
@@ -138,7 +136,6 @@ impl fmt::Display for Step {
             Step::RemoveSockets(names) => {
                 write!(f, "- remove  sockets of {}", list(names))
             }
-            Step::Applied { number } => write!(f, "  note    generation {number} as applied"),
             Step::Forget => write!(f, "- remove  all generations"),
         }
     }

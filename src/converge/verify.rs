@@ -166,11 +166,11 @@ fn routes(_: &Host, expected: &Expected) -> Result<String> {
         for server in &upstream.servers {
             let socket = paths::public_socket(server);
             let (method, path) = route.probe();
-            let answer = host::get(&Peer::Socket(&socket), method, path)?;
             asked += 1;
-            let unknown = answer.status == 404 && answer.body.contains("M_UNRECOGNIZED");
-            if unknown || answer.status == 405 || answer.status >= 500 {
-                wrong.push(format!("{server} answers {} to {}", answer.status, route.example));
+            match host::get(&Peer::Socket(&socket), method, path) {
+                Ok(answer) if answer.has_servlet() => {}
+                Ok(answer) => wrong.push(format!("{server} answers {} to {}", answer.status, route.example)),
+                Err(error) => wrong.push(format!("{server} to {}: {error:#}", route.example)),
             }
         }
     }

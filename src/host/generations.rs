@@ -167,7 +167,13 @@ impl Host {
     }
 
     /// Notes that the processes run with this generation, and lets the oldest go.
-    pub fn applied(&self, number: u32) -> Result<()> {
+    pub fn applied(&self, number: Option<u32>) -> Result<()> {
+        let Some(number) = number else {
+            return Ok(());
+        };
+        if pointed(paths::APPLIED) == Some(number) {
+            return Ok(());
+        }
         files::point(paths::APPLIED, &format!("generations/{number}"))?;
         let old: Vec<u32> = numbers().into_iter().filter(|other| *other != number).collect();
         for number in old.iter().take(old.len().saturating_sub(KEPT)) {

@@ -17,6 +17,15 @@ pub struct Answer {
     pub body: String,
 }
 
+impl Answer {
+    /// Whether the process knows the endpoint: one that does not answers 404 `M_UNRECOGNIZED`, or 405 where it
+    /// knows the path for another method.
+    pub fn has_servlet(&self) -> bool {
+        let unknown = self.status == 404 && self.body.contains("M_UNRECOGNIZED");
+        !unknown && self.status != 405 && self.status < 500
+    }
+}
+
 /// Where a request goes.
 pub enum Peer<'a> {
     Socket(&'a str),

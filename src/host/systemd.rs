@@ -118,6 +118,8 @@ impl Systemd {
         zbus::block_on(async {
             let connection = Connection::system().await?;
             let manager = ManagerProxy::new(&connection).await?;
+            // Without this, systemd sends no signals; once for a connection.
+            manager.subscribe().await?;
             anyhow::Ok(Self {
                 connection,
                 manager,
@@ -186,7 +188,6 @@ impl Systemd {
 
     /// Results by unit. The signal is subscribed to before the first job is queued, so none is missed.
     async fn queue(&self, verb: Verb, units: &[String]) -> zbus::Result<Vec<(String, String)>> {
-        self.manager.subscribe().await?;
         let mut removed = self.manager.receive_job_removed().await?;
         let mut waiting: BTreeSet<String> = BTreeSet::new();
         let mut results = Vec::new();

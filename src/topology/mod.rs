@@ -17,7 +17,8 @@ pub mod routes;
 pub mod spec;
 pub mod workers;
 
+pub use presets::{PRESETS, Preset, preset};
 pub use roles::{Balance, Duty, ROLES, Role};
 pub use routes::{Route, RoutingTable, Upstream};
-pub use spec::{SpecError, WorkerSpec};
+pub use spec::{SpecError, WorkerSpec, parse};
 pub use workers::{Topology, Worker};

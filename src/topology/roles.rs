@@ -41,6 +41,19 @@ pub enum Balance {
     Single,
 }
 
+impl std::fmt::Display for Balance {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Balance::User => "by user",
+            Balance::Room => "by room",
+            Balance::Origin => "by origin",
+            Balance::Uri => "by URI",
+            Balance::LeastConnections => "by least connections",
+            Balance::Single => "not at all",
+        })
+    }
+}
+
 /// One row of the catalogue.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Role {
