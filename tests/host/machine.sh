@@ -1,10 +1,10 @@
 # A host: a throw-away layer over the tree, and the systemd that was booted in it. Sourced by `host`.
 #
 # Everything of host NAME is in $RUN/NAME:
-#   tree        path of the tree it stands on      keeper   pid and start time of the `keeper` that runs it
+#   tree        path of the tree it stands on      keeper   pid of the `keeper` that runs it, and its lock
 #   layer/      overlay's upper and work           leader   pid of the guest's PID 1, while it runs
-#   root/       the merged root                    console  what nspawn and the guest's console said
-#   net         number of its veth pair, if any
+#   root/       the merged root                    cgroup   where keeper, nspawn and guest are
+#   net         number of its veth pair, if any    console  what nspawn and the guest's console said
 
 RUN=${SYNAPSE_WORKERS_RUN:-/var/lib/synapse-workers-test}
 # Seconds: a boot with everything in it takes a few, a stop waits for what the units' own timeouts allow.
@@ -21,13 +21,8 @@ await() {
     done
 }
 
-# "PID STARTTIME": the second tells a process from a later one with the same pid.
-identity() { sed 's/^\([0-9]*\) .*) /\1 /' "/proc/$1/stat" | cut -d' ' -f1,21; }
-
-alive() { # of the keeper
-    local pid start
-    read -r pid start 2>/dev/null <"$RUN/$1/keeper" && [[ $(identity "$pid" 2>/dev/null) == "$pid $start" ]]
-}
+# The keeper holds a lock on the file that has its pid, so a pid that went to another process is never taken for it.
+alive() { [[ -s $RUN/$1/keeper ]] && ! flock --nonblock --shared "$RUN/$1/keeper" true; }
 gone() { ! alive "$1"; }
 
 leader() {
@@ -64,9 +59,10 @@ machine_start() {
         systemd-run --quiet --collect --unit="synapse-workers-test-$name" --property=Delegate=yes \
             --property=KillMode=mixed "$HERE/keeper" "$dir" "$name"
     else
-        setsid "$HERE/keeper" "$dir" "$name" </dev/null &>>"$dir/console" 9>&- &
+        setsid "$HERE/keeper" "$dir" "$name" </dev/null &>>"$dir/console" &
+        disown
     fi
-    await 10 test -s "$dir/keeper" || { machine_console "$name"; die "host $name: its keeper did not start"; }
+    await 10 alive "$name" || { machine_console "$name"; die "host $name: its keeper did not start"; }
 }
 
 # The guest's own answer: "running", "degraded", …; fails while it boots or when it is gone.
@@ -90,34 +86,40 @@ machine_wait() {
     if alive "$name" && [[ -s $RUN/$name/leader ]]; then
         enter "$name" systemctl --no-pager --failed </dev/null >&2 || true
     fi
-    journalctl --quiet --no-pager --root="$RUN/$name/root" --priority=warning --lines=40 >&2 || true
+    journalctl --quiet --no-pager --root="$RUN/$name/root" --boot --priority=warning --lines=40 >&2 || true
     say "$name: did not boot: ${STATE:-its systemd gave no answer}"
     return 1
 }
 
 machine_console() {
-    say "$1: the end of its console, $RUN/$1/console:"
+    say "$1: the end of its console:"
     tail -n 40 "$RUN/$1/console" >&2 || true
 }
 
-# Orderly (SIGRTMIN+4 is systemd's poweroff), then by force; either way the keeper ends when the guest has.
+# Orderly (SIGRTMIN+4 is systemd's poweroff) unless "now" is said, then by force: all that is in the host's cgroup.
 machine_end() {
-    local name=$1 pid start
-    gone "$name" && return 0
-    read -r pid start <"$RUN/$name/keeper"
-    if [[ -s $RUN/$name/leader ]]; then
-        kill -s RTMIN+4 "$(<"$RUN/$name/leader")" 2>/dev/null || true
-        await "$STOP_TIMEOUT" gone "$name" && return 0
-        say "$name: did not power off within $STOP_TIMEOUT s and is killed"
+    local name=$1 dir=$RUN/$1
+    if [[ ${2:-} != now && -s $dir/leader ]] && alive "$name"; then
+        kill -s RTMIN+4 "$(<"$dir/leader")" 2>/dev/null || true
+        await "$STOP_TIMEOUT" gone "$name" || say "$name: did not power off within $STOP_TIMEOUT s and is killed"
     fi
-    kill -s TERM "$pid" 2>/dev/null || true # the keeper kills nspawn, and with it the guest
-    await 20 gone "$name" || die "host $name: its keeper, pid $pid, does not end"
+    [[ -s $dir/cgroup && -e $(<"$dir/cgroup")/cgroup.kill ]] || return 0
+    echo 1 >"$(<"$dir/cgroup")/cgroup.kill"
+    await 20 empty "$(<"$dir/cgroup")" || die "host $name: some of its processes do not end"
 }
+empty() { ! grep -qsx 'populated 1' "$1/cgroup.events"; }
 
 machine_remove() {
-    local dir=$RUN/$1 point
+    local dir=$RUN/$1 point group
+    # nspawn removes its own when it is not killed.
+    rm -rf "/run/systemd/nspawn/propagate/synapse-workers-test-$1"
+    rm -f "/run/systemd/nspawn/locks/$(stat --format='inode-%d:%i' "$dir/root")"
     for point in "$dir/root" "$dir/layer"; do
-        mountpoint -q "$point" && umount "$point"
+        if mountpoint -q "$point"; then umount "$point"; fi
+    done
+    # nspawn makes the same cgroups in systemd's v1 hierarchy where there is one.
+    for group in "$(cat "$dir/cgroup" 2>/dev/null)" "/sys/fs/cgroup/systemd/synapse-workers-test-$1"; do
+        if [[ -d $group ]]; then find "$group" -depth -type d -exec rmdir {} \;; fi
     done
     rm -rf --one-file-system "$dir"
     rmdir "$RUN" 2>/dev/null || true
