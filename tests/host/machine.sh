@@ -112,7 +112,9 @@ empty() { ! grep -qsx 'populated 1' "$1/cgroup.events"; }
 machine_remove() {
     local dir=$RUN/$1 point group
     # nspawn removes its own when it is not killed.
-    rm -rf "/run/systemd/nspawn/propagate/synapse-workers-test-$1"
+    point=/run/systemd/nspawn/unix-export/synapse-workers-test-$1
+    if mountpoint -q "$point"; then umount "$point"; fi
+    rm -rf "$point" "/run/systemd/nspawn/propagate/synapse-workers-test-$1"
     rm -f "/run/systemd/nspawn/locks/$(stat --format='inode-%d:%i' "$dir/root")"
     for point in "$dir/root" "$dir/layer"; do
         if mountpoint -q "$point"; then umount "$point"; fi
