@@ -6,8 +6,10 @@ use std::path::PathBuf;
 /// Synapse, the Matrix homeserver, with workers on plain Linux.
 #[derive(Debug, Parser)]
 #[command(name = "synapse-workers", version, max_term_width = 100)]
-#[command(after_help = "Exit codes: 0 done, 1 failed and the host is as before, 2 changes pending (plan --detailed-exitcode), \
-    64 usage or settings wrong, 65 host refused by a check, 75 applied but failed verification and rolled back.")]
+#[command(
+    after_help = "Exit codes: 0 done, 1 failed and the host is as before, 2 changes pending (plan --detailed-exitcode), \
+    64 usage or settings wrong, 65 host refused by a check, 75 applied but failed verification and rolled back."
+)]
 pub struct Cli {
     #[command(subcommand)]
     pub command: Command,
@@ -130,10 +132,7 @@ pub enum Command {
     Presets,
     /// Write man pages or shell completions into a directory
     #[command(hide = true)]
-    Generate {
-        what: Generated,
-        directory: PathBuf,
-    },
+    Generate { what: Generated, directory: PathBuf },
 }
 
 /// What `generate` writes.

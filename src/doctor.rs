@@ -73,7 +73,10 @@ pub static CHECKS: &[Check] = &[
             finding(
                 format!("missing: {}", missing.join(", ")),
                 match install_command(at.facts) {
-                    Some(command) => format!("{} (or: synapse-workers install --packages)", command.join(" ")),
+                    Some(command) => format!(
+                        "{} (or: synapse-workers install --packages)",
+                        command.join(" ")
+                    ),
                     None => "install them with this system's package manager".to_owned(),
                 },
             )
@@ -84,7 +87,9 @@ pub static CHECKS: &[Check] = &[
         fatal: true,
         check: |at| {
             let installed = at.facts.synapse.as_ref()?;
-            (release(&installed.version) < MINIMUM).then(|| old_synapse(installed)).flatten()
+            (release(&installed.version) < MINIMUM)
+                .then(|| old_synapse(installed))
+                .flatten()
         },
     },
     Check {
@@ -161,7 +166,9 @@ pub static CHECKS: &[Check] = &[
 ];
 
 /// Runs every check.
-pub fn examine<'a>(at: &'a Examined) -> impl Iterator<Item = (&'static Check, Option<Finding>)> + 'a {
+pub fn examine<'a>(
+    at: &'a Examined,
+) -> impl Iterator<Item = (&'static Check, Option<Finding>)> + 'a {
     CHECKS.iter().map(|check| (check, (check.check)(at)))
 }
 
@@ -185,7 +192,10 @@ fn old_synapse(installed: &Installed) -> Option<Finding> {
             MINIMUM.0,
             MINIMUM.1
         ),
-        format!("upgrade it, or set synapse.python to {}/bin/python to have one installed there", paths::VENV),
+        format!(
+            "upgrade it, or set synapse.python to {}/bin/python to have one installed there",
+            paths::VENV
+        ),
     )
 }
 
@@ -217,7 +227,10 @@ fn connections(at: &Examined, postgres: &Postgres) -> Option<Finding> {
 /// storage/engines/postgres.py refuses others at start.
 fn database(at: &Examined, postgres: &Postgres) -> Option<Finding> {
     let name = at.scope.settings.database.name.to_string();
-    let found = postgres.databases.iter().find(|database| database.name == name)?;
+    let found = postgres
+        .databases
+        .iter()
+        .find(|database| database.name == name)?;
     if found.encoding == "UTF8" && found.collation == "C" && found.character_type == "C" {
         return None;
     }
@@ -299,7 +312,9 @@ pub fn install_command(facts: &Facts) -> Option<Vec<&'static str>> {
         PackageManager::Apt => vec!["apt-get", "install", "-y"],
         PackageManager::Dnf => vec!["dnf", "install", "-y"],
     };
-    let missing = PROGRAMS.iter().filter(|program| facts.missing.contains(&program.name));
+    let missing = PROGRAMS
+        .iter()
+        .filter(|program| facts.missing.contains(&program.name));
     command.extend(missing.map(|program| match facts.packages {
         Some(PackageManager::Dnf) => program.dnf,
         _ => program.apt,

@@ -10,11 +10,11 @@
 //! host ──────────────────────────────────── observe ─> State (observed) ┘
 //! ```
 
-pub mod settings;
-pub mod topology;
-pub mod render;
 pub mod converge;
 pub mod host;
+pub mod render;
+pub mod settings;
+pub mod topology;
 
 pub mod cli;
 pub mod commands;

@@ -1,18 +1,26 @@
 //! Parses arguments, runs one command, prints what went wrong, returns the exit code of the contract.
 
 use clap::Parser;
+use nix::sys::signal::{SigHandler, Signal, signal};
 use std::process::ExitCode;
 use synapse_workers::cli::Cli;
 use synapse_workers::commands;
 use synapse_workers::failure::Code;
 
 fn main() -> ExitCode {
+    // `status | head` ends quietly, as other programs do; what changes the host ignores the signal again.
+    // SAFETY: the default action installs no handler that could run.
+    let _ = unsafe { signal(Signal::SIGPIPE, SigHandler::SigDfl) };
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
         Err(error) => {
             // Not being able to print help is no reason to fail.
             let _ = error.print();
-            return if error.use_stderr() { Code::Usage.into() } else { ExitCode::SUCCESS };
+            return if error.use_stderr() {
+                Code::Usage.into()
+            } else {
+                ExitCode::SUCCESS
+            };
         }
     };
     match commands::run(cli) {

@@ -14,11 +14,17 @@ pub static OWNED: &[(&str, &str)] = &[
     ("public_baseurl", "`public_baseurl`"),
     ("database", "`database:`"),
     ("media_store_path", "`media_store_path`"),
-    ("max_upload_size", "`max_upload_size`, which nginx has to know as well"),
+    (
+        "max_upload_size",
+        "`max_upload_size`, which nginx has to know as well",
+    ),
     ("log_config", "`log_level`"),
     ("listeners", "`http_port` and `bind_addresses`"),
     ("signing_key_path", "the key's place, which is fixed"),
-    ("registration_shared_secret_path", "the directory of secrets"),
+    (
+        "registration_shared_secret_path",
+        "the directory of secrets",
+    ),
     ("macaroon_secret_key_path", "the directory of secrets"),
     ("form_secret_path", "the directory of secrets"),
     ("worker_replication_secret", "the directory of secrets"),
@@ -83,7 +89,12 @@ mod tests {
 
     #[test]
     fn own_options_pass_and_owned_keys_do_not() {
-        for good in ["", "# nothing\n", "presence: {enabled: false}\n", "caches: {global_factor: 2}\n"] {
+        for good in [
+            "",
+            "# nothing\n",
+            "presence: {enabled: false}\n",
+            "caches: {global_factor: 2}\n",
+        ] {
             assert!(check(good.as_bytes()).is_ok(), "{good}");
         }
         for (key, _) in OWNED {

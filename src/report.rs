@@ -13,7 +13,10 @@ pub struct Report {
 
 impl Report {
     pub fn new(quiet: bool) -> Self {
-        Self { begun: Instant::now(), quiet }
+        Self {
+            begun: Instant::now(),
+            quiet,
+        }
     }
 
     /// A line.
@@ -22,7 +25,11 @@ impl Report {
     }
 
     /// Does something under a line that says what, and ends the line with the seconds it took.
-    pub fn step<T, E>(&self, text: impl Display, work: impl FnOnce() -> Result<T, E>) -> Result<T, E> {
+    pub fn step<T, E>(
+        &self,
+        text: impl Display,
+        work: impl FnOnce() -> Result<T, E>,
+    ) -> Result<T, E> {
         self.print(&format!("{text}"));
         let begun = Instant::now();
         let result = work();

@@ -72,7 +72,12 @@ struct Prepared {
     observed: Observed,
 }
 
-fn prepare(common: &Common, flags: &Flags, change: &Change, purpose: Purpose) -> Result<Prepared, Failure> {
+fn prepare(
+    common: &Common,
+    flags: &Flags,
+    change: &Change,
+    purpose: Purpose,
+) -> Result<Prepared, Failure> {
     let asked = context::ask(common, flags, change)?;
     let host = context::host(&asked, purpose)?;
     let desired = asked.desired(&host.facts.for_rendering())?;
@@ -100,19 +105,35 @@ impl Prepared {
 }
 
 /// `synapse-workers install`, and what ends with it.
-pub fn install(common: &Common, flags: &Flags, change: &Change, packages: bool) -> Result<ExitCode, Failure> {
+pub fn install(
+    common: &Common,
+    flags: &Flags,
+    change: &Change,
+    packages: bool,
+) -> Result<ExitCode, Failure> {
     let report = Report::new(common.json);
     // Bad settings are told before anything else, a lock that another run holds included.
     context::ask(common, flags, change)?;
     let _lock = Lock::take_if_root()?;
-    let purpose = if packages { Purpose::RunWithPackages } else { Purpose::Run };
+    let purpose = if packages {
+        Purpose::RunWithPackages
+    } else {
+        Purpose::Run
+    };
     let prepared = prepare(common, flags, change, purpose)?;
     for note in &prepared.asked.notes {
         report.say(format!("note: {note}"));
     }
     let aim = prepared.aim(change.summary());
     let plan = aim.plan(&prepared.observed);
-    finish(common, &prepared.host, &aim, &plan, &prepared.observed, &report)
+    finish(
+        common,
+        &prepared.host,
+        &aim,
+        &plan,
+        &prepared.observed,
+        &report,
+    )
 }
 
 /// Shows and asks where there is somebody to ask, converges, and says how many changes it took.
@@ -147,7 +168,10 @@ fn agree(common: &Common, plan: &Plan) -> Result<(), Failure> {
     if matches!(answer.trim(), "y" | "Y" | "yes") {
         Ok(())
     } else {
-        Err(Failure::new(Code::Failed, anyhow::anyhow!("not agreed to; nothing was changed")))
+        Err(Failure::new(
+            Code::Failed,
+            anyhow::anyhow!("not agreed to; nothing was changed"),
+        ))
     }
 }
 

@@ -56,8 +56,14 @@ pub fn ask(common: &Common, flags: &Flags, change: &Change) -> Result<Asked, Fai
     let text = host::read_text(&path).map_err(|error| Failure::usage(format!("{error:#}")))?;
     let env_file = match &common.env_file {
         Some(path) => {
-            let text = host::read_text(path).map_err(|error| Failure::usage(format!("{error:#}")))?;
-            Some((path, text.ok_or_else(|| Failure::usage(format!("{}: there is no such file", path.display())))?))
+            let text =
+                host::read_text(path).map_err(|error| Failure::usage(format!("{error:#}")))?;
+            Some((
+                path,
+                text.ok_or_else(|| {
+                    Failure::usage(format!("{}: there is no such file", path.display()))
+                })?,
+            ))
         }
         None => None,
     };
@@ -76,12 +82,17 @@ pub fn ask(common: &Common, flags: &Flags, change: &Change) -> Result<Asked, Fai
         let known = topology::PRESETS.iter().map(|preset| preset.name);
         topology::preset(name).ok_or_else(|| {
             let names: Vec<&str> = known.collect();
-            Failure::usage(format!("--preset: there is no preset `{name}`; say one of {}", names.join(", ")))
+            Failure::usage(format!(
+                "--preset: there is no preset `{name}`; say one of {}",
+                names.join(", ")
+            ))
         })?;
     }
     let sources = Sources {
         file: text.as_deref().map(|text| (path.as_path(), text)),
-        env_file: env_file.as_ref().map(|(path, text)| (path.as_path(), text.as_str())),
+        env_file: env_file
+            .as_ref()
+            .map(|(path, text)| (path.as_path(), text.as_str())),
         environment: &environment,
         flags: &given,
     };
@@ -100,7 +111,9 @@ pub fn ask(common: &Common, flags: &Flags, change: &Change) -> Result<Asked, Fai
             let list = WorkerList(specs.iter().map(ToString::to_string).collect());
             loaded.to_write.retain(|(key, _)| *key != "workers");
             let row = Row::of("workers").context("there is no setting `workers`")?;
-            loaded.to_write.push(("workers", row.yaml(list.to_raw().as_ref())));
+            loaded
+                .to_write
+                .push(("workers", row.yaml(list.to_raw().as_ref())));
             loaded.settings.workers = list;
             specs
         }
@@ -156,10 +169,15 @@ impl Asked {
             ));
         }
         if database == DatabaseKind::External && self.settings.database.host.is_none() {
-            return Err(Failure::usage("database.kind: `external` needs a database.host"));
+            return Err(Failure::usage(
+                "database.kind: `external` needs a database.host",
+            ));
         }
         let media = self.settings.media_store_path.as_str();
-        if ["/home", "/root", "/run/user"].iter().any(|hidden| Path::new(media).starts_with(hidden)) {
+        if ["/home", "/root", "/run/user"]
+            .iter()
+            .any(|hidden| Path::new(media).starts_with(hidden))
+        {
             return Err(Failure::usage(format!(
                 "media_store_path: {media} is hidden from Synapse's units, which cannot see /home, /root and /run/user; \
                  choose a place such as /srv/synapse-media"
@@ -263,7 +281,9 @@ pub fn look(asked: &Asked) -> Result<(Facts, Option<Systemd>), Failure> {
 pub fn scope<'a>(asked: &'a Asked, systemd: Option<&Systemd>) -> Scope<'a> {
     let facts = HostFacts::default();
     let input = asked.input(&facts);
-    let units = systemd.and_then(|systemd| systemd.units().ok()).unwrap_or_default();
+    let units = systemd
+        .and_then(|systemd| systemd.units().ok())
+        .unwrap_or_default();
     Scope {
         settings: &asked.settings,
         workers: input.has_workers(),

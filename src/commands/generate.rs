@@ -11,7 +11,8 @@ use std::process::ExitCode;
 /// Writes one page for each command, or one file for each shell.
 pub fn generate(what: Generated, directory: &Path) -> Result<ExitCode, Failure> {
     let mut command = Cli::command();
-    std::fs::create_dir_all(directory).with_context(|| format!("cannot make {}", directory.display()))?;
+    std::fs::create_dir_all(directory)
+        .with_context(|| format!("cannot make {}", directory.display()))?;
     match what {
         Generated::Man => {
             clap_mangen::generate_to(command, directory).context("writing man pages")?;

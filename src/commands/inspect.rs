@@ -34,8 +34,9 @@ struct Line {
 
 /// `synapse-workers status`.
 pub fn status(common: &Common) -> Result<ExitCode, Failure> {
-    let current = Host::current()
-        .ok_or_else(|| Failure::preflight("nothing is installed here; run: synapse-workers install"))?;
+    let current = Host::current().ok_or_else(|| {
+        Failure::preflight("nothing is installed here; run: synapse-workers install")
+    })?;
     let (state, text) = Host::generation(current)?;
     let systemd = Systemd::connect().map_err(|error| Failure::preflight(format!("{error:#}")))?;
     let roles = roles(common, text.as_deref());
@@ -45,10 +46,15 @@ pub fn status(common: &Common) -> Result<ExitCode, Failure> {
         .filter(|unit| unit.ends_with(".service"))
         .map(|unit| line(&systemd, unit, &roles))
         .collect::<Result<_, _>>()?;
-    let well = lines.iter().all(|line| line.state == "active" && matches!(line.health.as_str(), "ok" | "-"));
+    let well = lines
+        .iter()
+        .all(|line| line.state == "active" && matches!(line.health.as_str(), "ok" | "-"));
     let drift = drift(&state)?;
     if common.json {
-        println!("{}", json!({"generation": current, "processes": lines, "drift": drift}));
+        println!(
+            "{}",
+            json!({"generation": current, "processes": lines, "drift": drift})
+        );
     } else {
         table(common, &lines);
         println!("\ngeneration {current}, {} processes", lines.len());
@@ -56,7 +62,11 @@ pub fn status(common: &Common) -> Result<ExitCode, Failure> {
             println!("changed by somebody else: {path} (synapse-workers install writes it anew)");
         }
     }
-    Ok(if well { ExitCode::SUCCESS } else { Code::Failed.into() })
+    Ok(if well {
+        ExitCode::SUCCESS
+    } else {
+        Code::Failed.into()
+    })
 }
 
 /// Roles by worker, as the settings of the running generation say.
@@ -107,7 +117,9 @@ fn line(systemd: &Systemd, unit: &str, roles: &[(String, Vec<String>)]) -> Resul
     } else {
         "-".to_owned()
     };
-    let of = roles.iter().find(|(worker, _)| worker == name && names::worker_of(unit).is_some());
+    let of = roles
+        .iter()
+        .find(|(worker, _)| worker == name && names::worker_of(unit).is_some());
     Ok(Line {
         name: name.to_owned(),
         unit: unit.to_owned(),
@@ -135,8 +147,15 @@ fn drift(state: &State) -> Result<Vec<String>, Failure> {
 }
 
 fn table(common: &Common, lines: &[Line]) {
-    let width = lines.iter().map(|line| line.name.len()).max().unwrap_or(0).max(4);
-    let colour = !common.no_color && std::io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none();
+    let width = lines
+        .iter()
+        .map(|line| line.name.len())
+        .max()
+        .unwrap_or(0)
+        .max(4);
+    let colour = !common.no_color
+        && std::io::stdout().is_terminal()
+        && std::env::var_os("NO_COLOR").is_none();
     println!(
         "{:<width$}  {:<10} {:>7} {:>8}  {:<20}  {:<10} ROLES",
         "NAME", "STATE", "PID", "MEMORY", "SINCE", "HEALTH"
@@ -147,7 +166,8 @@ fn table(common: &Common, lines: &[Line]) {
             line.name,
             line.state,
             line.pid.map_or("-".to_owned(), |pid| pid.to_string()),
-            line.memory.map_or("-".to_owned(), |bytes| format!("{} MB", bytes / 1_000_000)),
+            line.memory
+                .map_or("-".to_owned(), |bytes| format!("{} MB", bytes / 1_000_000)),
             line.since.map_or("-".to_owned(), utc),
             line.health,
             line.roles.join(" ")
@@ -183,7 +203,11 @@ pub fn verify(common: &Common) -> Result<ExitCode, Failure> {
     if common.json {
         println!("{}", json!({"ok": well, "probes": results}));
     }
-    Ok(if well { ExitCode::SUCCESS } else { Code::Failed.into() })
+    Ok(if well {
+        ExitCode::SUCCESS
+    } else {
+        Code::Failed.into()
+    })
 }
 
 /// `synapse-workers doctor`.
@@ -222,5 +246,9 @@ pub fn doctor(common: &Common) -> Result<ExitCode, Failure> {
     if common.json {
         println!("{}", json!(results));
     }
-    Ok(if refused { Code::Preflight.into() } else { ExitCode::SUCCESS })
+    Ok(if refused {
+        Code::Preflight.into()
+    } else {
+        ExitCode::SUCCESS
+    })
 }

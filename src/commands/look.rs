@@ -22,9 +22,16 @@ pub fn routes(common: &Common, request: Option<(String, String)>) -> Result<Exit
     }
 }
 
-fn one(common: &Common, table: &RoutingTable, method: &str, path: &str) -> Result<ExitCode, Failure> {
+fn one(
+    common: &Common,
+    table: &RoutingTable,
+    method: &str,
+    path: &str,
+) -> Result<ExitCode, Failure> {
     if !path.starts_with('/') {
-        return Err(Failure::usage(format!("`{path}` is not a path; it begins with /")));
+        return Err(Failure::usage(format!(
+            "`{path}` is not a path; it begins with /"
+        )));
     }
     let (route, upstream) = table.pick(&method.to_ascii_uppercase(), path);
     let pattern = route.map_or("everything else", |route| route.pattern);
@@ -73,16 +80,29 @@ fn all(common: &Common, table: &RoutingTable) {
                 })
             })
             .collect();
-        println!("{}", json!({"routes": routes, "upstreams": upstreams, "otherwise": "main"}));
+        println!(
+            "{}",
+            json!({"routes": routes, "upstreams": upstreams, "otherwise": "main"})
+        );
         return;
     }
     for route in &table.routes {
-        println!("{:<16} {:<24} {}", methods(route), route.upstream, route.pattern);
+        println!(
+            "{:<16} {:<24} {}",
+            methods(route),
+            route.upstream,
+            route.pattern
+        );
     }
     println!("{:<16} {:<24} everything else", "any", "main");
     println!();
     for upstream in &table.upstreams {
-        println!("{:<24} {}  (balanced {})", upstream.name, upstream.servers.join(" "), upstream.balance);
+        println!(
+            "{:<24} {}  (balanced {})",
+            upstream.name,
+            upstream.servers.join(" "),
+            upstream.balance
+        );
     }
 }
 
@@ -142,9 +162,17 @@ pub fn utc(seconds: u64) -> String {
     let of_year = of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
     let month_from_march = (5 * of_year + 2) / 153;
     let day = of_year - (153 * month_from_march + 2) / 5 + 1;
-    let month = if month_from_march < 10 { month_from_march + 3 } else { month_from_march - 9 };
+    let month = if month_from_march < 10 {
+        month_from_march + 3
+    } else {
+        month_from_march - 9
+    };
     let year = year_of_era + era * 400 + u64::from(month <= 2);
-    format!("{year}-{month:02}-{day:02} {:02}:{:02} UTC", rest / 3_600, rest % 3_600 / 60)
+    format!(
+        "{year}-{month:02}-{day:02} {:02}:{:02} UTC",
+        rest / 3_600,
+        rest % 3_600 / 60
+    )
 }
 
 /// `synapse-workers presets`.

@@ -23,7 +23,9 @@ pub fn run(cli: Cli) -> Result<ExitCode, Failure> {
         Command::Install { flags, packages } if common.root.is_none() => {
             change::install(common, &flags, &Change::None, packages)
         }
-        Command::Install { flags, .. } | Command::Render { flags } => render::render(common, &flags),
+        Command::Install { flags, .. } | Command::Render { flags } => {
+            render::render(common, &flags)
+        }
         Command::Plan {
             flags,
             detailed_exitcode,

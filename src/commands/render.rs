@@ -13,13 +13,19 @@ use std::process::ExitCode;
 /// `synapse-workers render --root DIR`: the tree of the first generation, with the files that go elsewhere at their place.
 pub fn render(common: &Common, flags: &Flags) -> Result<ExitCode, Failure> {
     let Some(root) = &common.root else {
-        return Err(Failure::usage("render writes below a directory: give --root DIR"));
+        return Err(Failure::usage(
+            "render writes below a directory: give --root DIR",
+        ));
     };
     let asked = context::ask(common, flags, &Change::None)?;
     let desired = asked.desired(&HostFacts::default())?;
     let generation = rooted(common, &format!("{}/1", paths::GENERATIONS));
     for (path, file) in &desired.files {
-        host::replace(generation.join(path), &file.contents, if file.private { 0o640 } else { 0o644 })?;
+        host::replace(
+            generation.join(path),
+            &file.contents,
+            if file.private { 0o640 } else { 0o644 },
+        )?;
         if let Some(place) = host_path(path) {
             host::replace(rooted(common, place), &file.contents, 0o644)?;
         }

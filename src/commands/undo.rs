@@ -17,8 +17,9 @@ use std::process::ExitCode;
 /// `synapse-workers rollback [N]`.
 pub fn rollback(common: &Common, number: Option<u32>) -> Result<ExitCode, Failure> {
     let report = Report::new(common.json);
-    let current = Host::current()
-        .ok_or_else(|| Failure::preflight("nothing is installed here; run: synapse-workers install"))?;
+    let current = Host::current().ok_or_else(|| {
+        Failure::preflight("nothing is installed here; run: synapse-workers install")
+    })?;
     let number = match number {
         Some(number) => number,
         None => Host::generations()?
@@ -26,13 +27,19 @@ pub fn rollback(common: &Common, number: Option<u32>) -> Result<ExitCode, Failur
             .map(|generation| generation.manifest.number)
             .filter(|number| *number < current)
             .max()
-            .ok_or_else(|| Failure::usage(format!("there is no state before generation {current}")))?,
+            .ok_or_else(|| {
+                Failure::usage(format!("there is no state before generation {current}"))
+            })?,
     };
-    let (desired, text) = Host::generation(number).map_err(|error| Failure::usage(format!("{error:#}")))?;
+    let (desired, text) =
+        Host::generation(number).map_err(|error| Failure::usage(format!("{error:#}")))?;
     let text = text.with_context(|| format!("generation {number} has lost its settings"))?;
 
     // What that generation asks of the host is told by its own settings.
-    let own = tempfile::Builder::new().suffix(".yaml").tempfile().context("making a temporary file")?;
+    let own = tempfile::Builder::new()
+        .suffix(".yaml")
+        .tempfile()
+        .context("making a temporary file")?;
     host::replace(own.path(), text.as_bytes(), 0o600)?;
     let then = Common {
         settings: own.path().to_owned(),
@@ -64,10 +71,18 @@ pub fn rollback(common: &Common, number: Option<u32>) -> Result<ExitCode, Failur
 }
 
 /// `synapse-workers uninstall [--purge]`.
-pub fn uninstall(common: &Common, purge: bool, confirm: Option<String>) -> Result<ExitCode, Failure> {
+pub fn uninstall(
+    common: &Common,
+    purge: bool,
+    confirm: Option<String>,
+) -> Result<ExitCode, Failure> {
     let report = Report::new(common.json);
-    let asked = context::ask(common, &Flags::default(), &Change::None)
-        .map_err(|failure| Failure::usage(format!("{:#}\n(uninstall reads the settings to know what to remove)", failure.error)))?;
+    let asked = context::ask(common, &Flags::default(), &Change::None).map_err(|failure| {
+        Failure::usage(format!(
+            "{:#}\n(uninstall reads the settings to know what to remove)",
+            failure.error
+        ))
+    })?;
     if purge {
         confirmed(asked.settings.server_name.as_str(), confirm)?;
     }
@@ -93,7 +108,8 @@ pub fn uninstall(common: &Common, purge: bool, confirm: Option<String>) -> Resul
     let code = finish(common, &host, &aim, &plan, &observed, &report)?;
     if !kept.is_empty() {
         report.say("Kept (uninstall --purge removes these too):");
-        kept.iter().for_each(|resource| report.say(format!("  {resource}")));
+        kept.iter()
+            .for_each(|resource| report.say(format!("  {resource}")));
     }
     Ok(code)
 }
@@ -103,17 +119,25 @@ fn confirmed(server_name: &str, confirm: Option<String>) -> Result<(), Failure> 
     let typed = match confirm {
         Some(name) => name,
         None if std::io::stdin().is_terminal() => {
-            print!("This removes database, media, signing key and settings of {server_name} for ever.\nType the server's name: ");
+            print!(
+                "This removes database, media, signing key and settings of {server_name} for ever.\nType the server's name: "
+            );
             let _ = std::io::stdout().flush();
             let mut name = String::new();
             let _ = std::io::stdin().read_line(&mut name);
             name.trim().to_owned()
         }
-        None => return Err(Failure::usage(format!("--purge without a terminal needs --confirm {server_name}"))),
+        None => {
+            return Err(Failure::usage(format!(
+                "--purge without a terminal needs --confirm {server_name}"
+            )));
+        }
     };
     if typed == server_name {
         Ok(())
     } else {
-        Err(Failure::usage(format!("`{typed}` is not the name of this server, {server_name}; nothing was changed")))
+        Err(Failure::usage(format!(
+            "`{typed}` is not the name of this server, {server_name}; nothing was changed"
+        )))
     }
 }

@@ -67,13 +67,21 @@ impl Aim<'_> {
 ///
 /// # Errors
 /// When a step or the verification fails. The host is then as it was, or the error says what to run.
-pub fn converge(host: &Host, aim: &Aim, plan: &Plan, observed: &Observed, report: &Report) -> Result<(), Failure> {
+pub fn converge(
+    host: &Host,
+    aim: &Aim,
+    plan: &Plan,
+    observed: &Observed,
+    report: &Report,
+) -> Result<(), Failure> {
     survive_lost_terminal();
     let mut work = Work::new(host, aim, observed);
     let done = work.apply(plan, report);
     let (code, error) = match done {
         Err(error) => (Code::Failed, error),
-        Ok(()) => match report.step("  verify  units, health, routes", || verify::verify(host, &aim.expected)) {
+        Ok(()) => match report.step("  verify  units, health, routes", || {
+            verify::verify(host, &aim.expected)
+        }) {
             // Only what was verified is a state to return to.
             Ok(()) => return host.applied(plan.generation).map_err(Failure::from),
             Err(error) => (Code::RolledBack, error),
@@ -82,7 +90,10 @@ pub fn converge(host: &Host, aim: &Aim, plan: &Plan, observed: &Observed, report
     report.say(format!("error: {error:#}"));
     report.say("Returning to the state before.");
     match undo(host, aim, work.made_now, report) {
-        Ok(()) => Err(Failure::new(code, anyhow!("{error:#}\nThe host is as it was before."))),
+        Ok(()) => Err(Failure::new(
+            code,
+            anyhow!("{error:#}\nThe host is as it was before."),
+        )),
         Err(second) => Err(Failure::new(
             Code::Failed,
             anyhow!(
@@ -94,7 +105,12 @@ pub fn converge(host: &Host, aim: &Aim, plan: &Plan, observed: &Observed, report
 }
 
 /// The way back is a plan like any other: towards the generation that was applied last, or towards nothing.
-fn undo(host: &Host, aim: &Aim, made_now: BTreeSet<state::Resource>, report: &Report) -> Result<()> {
+fn undo(
+    host: &Host,
+    aim: &Aim,
+    made_now: BTreeSet<state::Resource>,
+    report: &Report,
+) -> Result<()> {
     let applied = host.observe(aim.desired)?.applied;
     let (before, target) = match applied {
         Some(number) => (Host::generation(number)?.0, Target::Generation(number)),
@@ -123,8 +139,14 @@ fn undo(host: &Host, aim: &Aim, made_now: BTreeSet<state::Resource>, report: &Re
         host.forget_generation(number)?;
     }
     match &aim.settings {
-        Some(SettingsChange { path, before: Some(text), .. }) => crate::host::replace(path, text.as_bytes(), 0o644),
-        Some(SettingsChange { path, before: None, .. }) => crate::host::remove(path),
+        Some(SettingsChange {
+            path,
+            before: Some(text),
+            ..
+        }) => crate::host::replace(path, text.as_bytes(), 0o644),
+        Some(SettingsChange {
+            path, before: None, ..
+        }) => crate::host::remove(path),
         None => Ok(()),
     }
     .context("restoring the settings file")

@@ -228,12 +228,7 @@ impl Planner<'_> {
             .keys()
             .filter(|unit| !wanted.contains(*unit))
             .collect();
-        let disable = collect(
-            unwanted
-                .iter()
-                .copied()
-                .filter(|unit| known(unit).enabled),
-        );
+        let disable = collect(unwanted.iter().copied().filter(|unit| known(unit).enabled));
         let failed = collect(unwanted.iter().copied().filter(|unit| known(unit).failed));
 
         let mut steps = Vec::new();
@@ -281,10 +276,17 @@ impl Planner<'_> {
     fn remove(&self) -> Vec<Step> {
         let ours: BTreeSet<Resource> = match self.removal {
             Removal::Undo => self.observed.made.clone(),
-            Removal::Keep | Removal::Purge => self.observed.made.iter().cloned().chain(Resource::own()).collect(),
+            Removal::Keep | Removal::Purge => self
+                .observed
+                .made
+                .iter()
+                .cloned()
+                .chain(Resource::own())
+                .collect(),
         };
         let goes = |resource: &&Resource| {
-            !self.desired.resources.contains(resource) && (self.removal != Removal::Keep || !resource.kept())
+            !self.desired.resources.contains(resource)
+                && (self.removal != Removal::Keep || !resource.kept())
         };
         let mut steps: Vec<Step> = Vec::new();
         if self.target == Target::Nothing && self.observed.current.is_some() {

@@ -30,7 +30,9 @@ pub enum Scope {
     /// The worker that the file is named after.
     Named,
     /// The workers that the file lists, and main: always, or only when the file comes or goes.
-    Listed { main: When },
+    Listed {
+        main: When,
+    },
     /// One unit.
     Unit(&'static str),
 }

@@ -83,7 +83,9 @@ impl Resource {
     pub fn kept(&self) -> bool {
         match self {
             Resource::Account(name) => name == "synapse",
-            Resource::Directory(path) => ![paths::STATE, paths::RUN, paths::OPT].contains(&path.as_str()),
+            Resource::Directory(path) => {
+                ![paths::STATE, paths::RUN, paths::OPT].contains(&path.as_str())
+            }
             Resource::Venv(_) | Resource::PasswordFile(_) => false,
             Resource::Secret(_)
             | Resource::SigningKey

@@ -8,8 +8,13 @@ use std::fmt;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Step {
     /// Write the settings file: the first one, or with keys changed.
-    WriteSettings { path: String, what: String },
-    RemoveSettings { path: String },
+    WriteSettings {
+        path: String,
+        what: String,
+    },
+    RemoveSettings {
+        path: String,
+    },
     /// Make what is missing besides files and units.
     Create(Resource),
     /// Take it away again.
@@ -17,20 +22,36 @@ pub enum Step {
     /// Owners and modes of directories, as tmpfiles.d says.
     Directories,
     /// Write a new generation beside the others; nothing reads it yet.
-    WriteGeneration { number: u32, changes: Vec<FileChange> },
+    WriteGeneration {
+        number: u32,
+        changes: Vec<FileChange>,
+    },
     /// Have a real program judge the generation.
-    Judge { number: u32, judge: Judge },
+    Judge {
+        number: u32,
+        judge: Judge,
+    },
     /// Make `current` name this generation.
-    Switch { number: u32 },
+    Switch {
+        number: u32,
+    },
     /// Copy a file of a generation to its place on the host.
-    WriteFile { path: String },
-    RemoveFile { path: String },
+    WriteFile {
+        path: String,
+    },
+    RemoveFile {
+        path: String,
+    },
     /// Have systemd read unit files anew.
     ReloadManager,
     Enable(Vec<String>),
     Disable(Vec<String>),
     /// Jobs that are queued together and waited for.
-    Jobs { verb: Verb, units: Vec<String>, reasons: Vec<String> },
+    Jobs {
+        verb: Verb,
+        units: Vec<String>,
+        reasons: Vec<String>,
+    },
     /// Forget that these failed.
     ResetFailed(Vec<String>),
     /// Remove the socket files that stopped processes left.
@@ -110,9 +131,9 @@ impl fmt::Display for Step {
             Step::Directories => write!(f, "~ set     owners and modes of directories"),
             Step::WriteGeneration { number, changes } => {
                 write!(f, "+ write   generation {number}")?;
-                changes
-                    .iter()
-                    .try_for_each(|change| write!(f, "\n          {} {}", change.kind.sign(), change.path))
+                changes.iter().try_for_each(|change| {
+                    write!(f, "\n          {} {}", change.kind.sign(), change.path)
+                })
             }
             Step::Judge { number, judge } => {
                 let program = match judge {
@@ -128,9 +149,15 @@ impl fmt::Display for Step {
             Step::ReloadManager => write!(f, "~ reload  unit files (systemctl daemon-reload)"),
             Step::Enable(units) => write!(f, "+ enable  {}", list(units)),
             Step::Disable(units) => write!(f, "- disable {}", list(units)),
-            Step::Jobs { verb, units, reasons } => {
+            Step::Jobs {
+                verb,
+                units,
+                reasons,
+            } => {
                 write!(f, "! {:<7} {}", verb.word(), list(units))?;
-                reasons.iter().try_for_each(|reason| write!(f, "\n          because {reason}"))
+                reasons
+                    .iter()
+                    .try_for_each(|reason| write!(f, "\n          because {reason}"))
             }
             Step::ResetFailed(units) => write!(f, "~ reset   failed state of {}", list(units)),
             Step::RemoveSockets(names) => {

@@ -61,7 +61,13 @@ impl Facts {
     /// Looks at the host; nothing is changed.
     pub fn gather(scope: &Scope) -> Self {
         let settings = scope.settings;
-        let synapse = synapse::find(settings.synapse.python.as_ref().map(|path| Path::new(path.as_str())));
+        let synapse = synapse::find(
+            settings
+                .synapse
+                .python
+                .as_ref()
+                .map(|path| Path::new(path.as_str())),
+        );
         let default = HostFacts::default();
         let redis = ["redis-server", "valkey-server"]
             .into_iter()
@@ -69,11 +75,17 @@ impl Facts {
         let mut facts = Self {
             root: nix::unistd::geteuid().is_root(),
             systemd: Path::new("/run/systemd/system").is_dir(),
-            python: synapse.as_ref().map_or(default.python, |found| found.python.clone()),
+            python: synapse
+                .as_ref()
+                .map_or(default.python, |found| found.python.clone()),
             redis,
             jemalloc: jemalloc(),
             packages: package_manager(),
-            taken: if scope.nginx_runs { Vec::new() } else { taken(settings) },
+            taken: if scope.nginx_runs {
+                Vec::new()
+            } else {
+                taken(settings)
+            },
             postgres: scope
                 .local_database
                 .then(|| postgres::ask().map_err(|error| format!("{error:#}"))),
@@ -105,7 +117,11 @@ fn password_source(settings: &Settings) -> Option<PasswordSource> {
     let path = settings.database.password_file.as_ref()?;
     Some(PasswordSource {
         path: PathBuf::from(path.as_str()),
-        host: settings.database.host.as_ref().map_or("*".to_owned(), ToString::to_string),
+        host: settings
+            .database
+            .host
+            .as_ref()
+            .map_or("*".to_owned(), ToString::to_string),
         port: settings.database.port.number().to_string(),
         database: settings.database.name.to_string(),
         user: settings.database.user.to_string(),
@@ -117,8 +133,12 @@ fn jemalloc() -> bool {
     ["/usr/lib", "/usr/lib64", "/lib64"]
         .iter()
         .flat_map(|lib| {
-            let below = files::names(lib).into_iter().filter(|name| name.ends_with("-linux-gnu"));
-            below.map(move |name| format!("{lib}/{name}")).chain([(*lib).to_owned()])
+            let below = files::names(lib)
+                .into_iter()
+                .filter(|name| name.ends_with("-linux-gnu"));
+            below
+                .map(move |name| format!("{lib}/{name}"))
+                .chain([(*lib).to_owned()])
         })
         .any(|directory| Path::new(&directory).join("libjemalloc.so.2").exists())
 }

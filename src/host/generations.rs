@@ -49,8 +49,9 @@ pub(super) fn on_disk(number: u32) -> Result<Files> {
 /// Reads a generation with its contents. Digests are those of the contents, so that an edited file shows.
 pub(super) fn load(number: u32) -> Result<Manifest> {
     let directory = directory(number);
-    let text = files::read_text(format!("{directory}/manifest.json"))?
-        .with_context(|| format!("there is no generation {number}; see: synapse-workers generations"))?;
+    let text = files::read_text(format!("{directory}/manifest.json"))?.with_context(|| {
+        format!("there is no generation {number}; see: synapse-workers generations")
+    })?;
     let mut manifest =
         Manifest::parse(&text).with_context(|| format!("{directory}/manifest.json"))?;
     let mut missing = Vec::new();
@@ -105,17 +106,27 @@ impl Host {
     ) -> Result<()> {
         let draft = format!("{}/.draft", paths::GENERATIONS);
         files::remove_tree(&draft)?;
-        for part in ["synapse/homeserver.d", "synapse/shared.d", "synapse/workers"] {
+        for part in [
+            "synapse/homeserver.d",
+            "synapse/shared.d",
+            "synapse/workers",
+        ] {
             files::directory(format!("{draft}/{part}"), 0o755)?;
         }
         for (path, file) in &state.files {
             let path = format!("{draft}/{path}");
-            files::replace(&path, &file.contents, if file.private { 0o640 } else { 0o644 })?;
+            files::replace(
+                &path,
+                &file.contents,
+                if file.private { 0o640 } else { 0o644 },
+            )?;
             if file.private {
                 files::group(&path, "synapse")?;
             }
         }
-        let made = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        let made = SystemTime::now()
+            .duration_since(UNIX_EPOCH)
+            .unwrap_or_default();
         let manifest = Manifest {
             format: Manifest::FORMAT,
             number,
@@ -175,7 +186,10 @@ impl Host {
             return Ok(());
         }
         files::point(paths::APPLIED, &format!("generations/{number}"))?;
-        let old: Vec<u32> = numbers().into_iter().filter(|other| *other != number).collect();
+        let old: Vec<u32> = numbers()
+            .into_iter()
+            .filter(|other| *other != number)
+            .collect();
         for number in old.iter().take(old.len().saturating_sub(KEPT)) {
             files::remove_tree(directory(*number))?;
         }
@@ -184,7 +198,10 @@ impl Host {
 
     /// Removes a generation that never came into use.
     pub fn forget_generation(&self, number: u32) -> Result<()> {
-        ensure!(pointed(paths::CURRENT) != Some(number), "generation {number} is in use");
+        ensure!(
+            pointed(paths::CURRENT) != Some(number),
+            "generation {number} is in use"
+        );
         files::remove_tree(directory(number))
     }
 

@@ -46,7 +46,10 @@ pub struct Lock {
 impl Lock {
     /// Takes the lock; without root there is nothing to be locked, and the checks tell so.
     pub fn take_if_root() -> Result<Option<Self>> {
-        nix::unistd::geteuid().is_root().then(Self::take).transpose()
+        nix::unistd::geteuid()
+            .is_root()
+            .then(Self::take)
+            .transpose()
     }
 
     /// Takes the lock.
@@ -54,7 +57,8 @@ impl Lock {
     /// # Errors
     /// At once when another run holds it.
     fn take() -> Result<Self> {
-        let file = File::create(paths::LOCK).with_context(|| format!("cannot open {}", paths::LOCK))?;
+        let file =
+            File::create(paths::LOCK).with_context(|| format!("cannot open {}", paths::LOCK))?;
         match file.try_lock() {
             Ok(()) => Ok(Self { _file: file }),
             Err(std::fs::TryLockError::WouldBlock) => bail!(

@@ -102,12 +102,21 @@ pub fn drop_database(name: &str) -> Result<()> {
 /// Whether a user of this host reaches a database without a password.
 pub fn reachable(database: &str, user: &str) -> Result<()> {
     let answer = Tool::new("psql")
-        .args(["-XAtq", "-h", crate::paths::POSTGRES_SOCKETS, "-d", database])
+        .args([
+            "-XAtq",
+            "-h",
+            crate::paths::POSTGRES_SOCKETS,
+            "-d",
+            database,
+        ])
         .args(["-U", user, "-c", "select 1"])
         .directory("/")
         .user(user)?
         .run()?;
-    ensure!(answer.trim() == "1", "database {database} answers {answer:?}");
+    ensure!(
+        answer.trim() == "1",
+        "database {database} answers {answer:?}"
+    );
     Ok(())
 }
 
@@ -115,7 +124,14 @@ pub fn reachable(database: &str, user: &str) -> Result<()> {
 fn psql(statement: &str) -> Result<String> {
     Tool::new("psql")
         .args(["-XAtq", "-F", "\t", "-v", "ON_ERROR_STOP=1"])
-        .args(["-h", crate::paths::POSTGRES_SOCKETS, "-d", "postgres", "-f", "-"])
+        .args([
+            "-h",
+            crate::paths::POSTGRES_SOCKETS,
+            "-d",
+            "postgres",
+            "-f",
+            "-",
+        ])
         .input(statement)
         .directory("/")
         .user(SUPERUSER)?

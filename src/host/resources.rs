@@ -50,7 +50,11 @@ impl Host {
         match resource {
             Resource::Account(_) => {
                 let text = contents(desired, SYSUSERS)?;
-                Tool::new("systemd-sysusers").args(["-"]).input(text).run().map(drop)
+                Tool::new("systemd-sysusers")
+                    .args(["-"])
+                    .input(text)
+                    .run()
+                    .map(drop)
             }
             Resource::Directory(path) if path == paths::SECRETS => {
                 files::directory(path, 0o750)?;
@@ -122,15 +126,25 @@ impl Host {
         let Some(source) = &self.facts.password_source else {
             return Ok(String::new());
         };
-        let password = files::read_text(&source.path)?
-            .with_context(|| format!("database.password_file: {} is missing", source.path.display()))?;
+        let password = files::read_text(&source.path)?.with_context(|| {
+            format!(
+                "database.password_file: {} is missing",
+                source.path.display()
+            )
+        })?;
         let password = password.trim_end_matches(['\r', '\n']);
         ensure!(
             !password.is_empty() && !password.contains('\n'),
             "database.password_file: {} must hold one line with the password",
             source.path.display()
         );
-        let fields = [&source.host, &source.port, &source.database, &source.user, password];
+        let fields = [
+            &source.host,
+            &source.port,
+            &source.database,
+            &source.user,
+            password,
+        ];
         let escaped: Vec<String> = fields
             .iter()
             .map(|field| field.replace('\\', "\\\\").replace(':', "\\:"))
@@ -140,7 +154,10 @@ impl Host {
 }
 
 fn contents(desired: &State, path: &str) -> Result<Vec<u8>> {
-    let file = desired.files.get(path).with_context(|| format!("{path} was not rendered"))?;
+    let file = desired
+        .files
+        .get(path)
+        .with_context(|| format!("{path} was not rendered"))?;
     Ok(file.contents.clone())
 }
 

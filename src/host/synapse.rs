@@ -1,7 +1,7 @@
 //! Synapse itself: found on the host or installed into our venv, its key generator and its configuration parser.
 
-use super::tools::{self, Tool};
 use super::files;
+use super::tools::{self, Tool};
 use crate::paths;
 use anyhow::{Context, Result};
 use std::path::{Path, PathBuf};
@@ -21,7 +21,12 @@ pub fn find(set: Option<&Path>) -> Option<Installed> {
     let venv = format!("{}/bin/python", paths::VENV);
     let candidates: Vec<PathBuf> = match set {
         Some(python) => vec![python.to_owned()],
-        None => PYTHONS.iter().copied().chain([venv.as_str()]).map(PathBuf::from).collect(),
+        None => PYTHONS
+            .iter()
+            .copied()
+            .chain([venv.as_str()])
+            .map(PathBuf::from)
+            .collect(),
     };
     candidates.into_iter().find_map(|python| {
         let version = version(&python)?;
@@ -40,7 +45,9 @@ fn version(python: &Path) -> Option<String> {
         .flat_map(|name| ["site-packages", "dist-packages"].map(|kind| lib.join(&name).join(kind)));
     libraries.flat_map(files::names).find_map(|name| {
         let version = name.strip_prefix("matrix_synapse-")?;
-        let version = version.strip_suffix(".dist-info").or(version.strip_suffix(".egg-info"))?;
+        let version = version
+            .strip_suffix(".dist-info")
+            .or(version.strip_suffix(".egg-info"))?;
         Some(version.to_owned())
     })
 }
@@ -53,9 +60,19 @@ pub fn install(version: &str) -> Result<()> {
         .run()
         .context("making the venv (python3-venv gives what is missing)")?;
     Tool::new(format!("{}/bin/python", paths::VENV))
-        .args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--compile"])
+        .args([
+            "-m",
+            "pip",
+            "install",
+            "--quiet",
+            "--disable-pip-version-check",
+            "--compile",
+        ])
         // Releases before 1.163.0 do not exclude txredisapi 1.6 themselves, and fail with it.
-        .args([&format!("matrix-synapse[redis]=={version}"), "txredisapi>=1.4.12,<1.6.0"])
+        .args([
+            &format!("matrix-synapse[redis]=={version}"),
+            "txredisapi>=1.4.12,<1.6.0",
+        ])
         .run()
         .with_context(|| format!("installing matrix-synapse {version} into {}", paths::VENV))
         .map(drop)
@@ -64,7 +81,12 @@ pub fn install(version: &str) -> Result<()> {
 /// A signing key by Synapse's own generator, never ours.
 pub fn generate_signing_key(python: &Path) -> Result<()> {
     Tool::new(python)
-        .args(["-m", "synapse._scripts.generate_signing_key", "-o", paths::SIGNING_KEY])
+        .args([
+            "-m",
+            "synapse._scripts.generate_signing_key",
+            "-o",
+            paths::SIGNING_KEY,
+        ])
         .directory(paths::DATA)
         .user("synapse")?
         .run()

@@ -97,7 +97,8 @@ pub struct Process {
     pub state: String,
     /// 0 when it does not run.
     pub pid: u32,
-    /// Bytes of its control group; `None` when it does not run.
+    /// Bytes of its control group, or of its main process where groups are not accounted for; `None` when it does
+    /// not run.
     pub memory: Option<u64>,
     /// Seconds since 1970 at which it became active.
     pub since: Option<u64>,
@@ -150,8 +151,11 @@ impl Systemd {
     }
 
     pub fn enable(&self, units: &[String]) -> Result<()> {
-        zbus::block_on(self.manager.enable_unit_files(&borrowed(units), false, true))
-            .context("enabling units")?;
+        zbus::block_on(
+            self.manager
+                .enable_unit_files(&borrowed(units), false, true),
+        )
+        .context("enabling units")?;
         self.reload()
     }
 
@@ -237,7 +241,8 @@ impl Systemd {
 
     /// What `status` shows of a unit.
     pub fn process(&self, unit: &str) -> Result<Process> {
-        zbus::block_on(self.properties(unit)).with_context(|| format!("asking systemd about {unit}"))
+        zbus::block_on(self.properties(unit))
+            .with_context(|| format!("asking systemd about {unit}"))
     }
 
     async fn properties(&self, unit: &str) -> zbus::Result<Process> {
@@ -253,11 +258,14 @@ impl Systemd {
             .build()
             .await?;
         let since = unit.active_enter_timestamp().await?;
+        let pid = service.main_pid().await?;
         Ok(Process {
             state: unit.active_state().await?,
-            pid: service.main_pid().await?,
-            // The greatest number stands for "not known".
-            memory: Some(service.memory_current().await?).filter(|bytes| *bytes != u64::MAX),
+            pid,
+            // The greatest number stands for "not known", as on hosts without memory accounting.
+            memory: Some(service.memory_current().await?)
+                .filter(|bytes| *bytes != u64::MAX)
+                .or_else(|| resident(pid)),
             since: (since > 0).then_some(since / 1_000_000),
         })
     }
@@ -266,12 +274,20 @@ impl Systemd {
 /// The next job that ended: its path, its unit and its result.
 async fn next(removed: &mut JobRemovedStream) -> zbus::Result<(String, (String, String))> {
     let Some(signal) = removed.next().await else {
-        return Err(zbus::Error::Failure(
-            "the bus closed the connection".into(),
-        ));
+        return Err(zbus::Error::Failure("the bus closed the connection".into()));
     };
     let job = signal.args()?;
     Ok((job.job.to_string(), (job.unit.clone(), job.result.clone())))
+}
+
+/// Bytes that a process holds in memory (proc_pid_status(5)).
+fn resident(pid: u32) -> Option<u64> {
+    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
+    let line = status
+        .lines()
+        .find_map(|line| line.strip_prefix("VmRSS:"))?;
+    let kilobytes: u64 = line.trim().strip_suffix("kB")?.trim().parse().ok()?;
+    Some(kilobytes * 1024)
 }
 
 fn borrowed(units: &[String]) -> Vec<&str> {

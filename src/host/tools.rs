@@ -109,7 +109,16 @@ pub fn find(program: impl AsRef<Path>) -> Option<PathBuf> {
 /// The last lines that a unit wrote to the journal, under its name.
 pub fn journal(unit: &str, lines: usize) -> Option<String> {
     let output = Tool::new("journalctl")
-        .args(["-u", unit, "-n", &lines.to_string(), "-o", "cat", "--no-pager", "-q"])
+        .args([
+            "-u",
+            unit,
+            "-n",
+            &lines.to_string(),
+            "-o",
+            "cat",
+            "--no-pager",
+            "-q",
+        ])
         .output()
         .ok()?;
     Some(format!("  {unit}:\n{}\n", tail(&output, lines)))
