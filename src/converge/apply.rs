@@ -61,7 +61,7 @@ impl<'a> Work<'a> {
                 &self.aim.settings_text,
                 &self.aim.summary,
             ),
-            Step::Judge { number, judge } => host.judge(*number, *judge, self.aim.desired),
+            Step::Judge { number, judge } => host.judge(*number, judge, self.aim.desired),
             Step::Switch { number } => host.switch(*number),
             Step::WriteFile { path } => {
                 let file = self

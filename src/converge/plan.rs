@@ -170,27 +170,51 @@ impl Planner<'_> {
                 number,
                 changes: self.changes.clone(),
             });
-            let touched = |part: &str| {
-                self.changes
-                    .iter()
-                    .any(|change| change.path.starts_with(part))
-            };
-            let judges = [
-                (Judge::Nginx, "nginx/"),
-                (Judge::Synapse, "synapse/"),
-                (Judge::Systemd, "host/etc/systemd/"),
-            ];
             steps.extend(
-                judges
+                self.judges()
                     .into_iter()
-                    .filter(|(_, part)| touched(part))
-                    .map(|(judge, _)| Step::Judge { number, judge }),
+                    .map(|judge| Step::Judge { number, judge }),
             );
         }
         if self.observed.current != Some(number) {
             steps.push(Step::Switch { number });
         }
         steps
+    }
+
+    /// The programs that have to read something new.
+    fn judges(&self) -> Vec<Judge> {
+        let mut judges = Vec::new();
+        let mut new = self
+            .changes
+            .iter()
+            .filter(|change| change.kind != ChangeKind::Removed);
+        if new.clone().any(|change| change.path.starts_with("nginx/")) {
+            judges.push(Judge::Nginx);
+        }
+        // What one process alone reads is judged for that one, anything else for all.
+        let own = |path: &str| path == "main.yaml" || path.starts_with("workers/");
+        let synapse: Vec<&str> = self
+            .changes
+            .iter()
+            .filter_map(|change| change.path.strip_prefix("synapse/"))
+            .collect();
+        let shared = synapse.iter().any(|path| !own(path));
+        let processes: Vec<String> = self
+            .desired
+            .files
+            .keys()
+            .filter_map(|path| path.strip_prefix("synapse/"))
+            .filter(|path| own(path) && (shared || synapse.contains(path)))
+            .map(str::to_owned)
+            .collect();
+        if !processes.is_empty() {
+            judges.push(Judge::Synapse(processes));
+        }
+        if new.any(|change| change.path.starts_with("host/etc/systemd/")) {
+            judges.push(Judge::Systemd);
+        }
+        judges
     }
 
     /// Files on the host to be written, and to be removed.

@@ -86,10 +86,11 @@ impl ChangeKind {
 }
 
 /// A program that says whether rendered files are right.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Judge {
     Nginx,
-    Synapse,
+    /// For these processes, by the files below `synapse/` that they alone read.
+    Synapse(Vec<String>),
     Systemd,
 }
 
@@ -138,7 +139,7 @@ impl fmt::Display for Step {
             Step::Judge { number, judge } => {
                 let program = match judge {
                     Judge::Nginx => "nginx -t",
-                    Judge::Synapse => "Synapse's own configuration parser",
+                    Judge::Synapse(_) => "Synapse's own configuration parser",
                     Judge::Systemd => "systemd-analyze verify",
                 };
                 write!(f, "  check   generation {number} with {program}")

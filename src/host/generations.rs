@@ -142,24 +142,15 @@ impl Host {
     }
 
     /// Has a real program judge a generation.
-    pub fn judge(&self, number: u32, judge: Judge, state: &State) -> Result<()> {
+    pub fn judge(&self, number: u32, judge: &Judge, state: &State) -> Result<()> {
         let directory = directory(number);
         match judge {
             Judge::Nginx => super::probe::nginx_accepts(&format!("{directory}/nginx/nginx.conf")),
-            Judge::Synapse => {
-                let processes: Vec<String> = state
-                    .files
-                    .keys()
-                    .filter_map(|path| path.strip_prefix("synapse/"))
-                    .filter(|path| *path == "main.yaml" || path.starts_with("workers/"))
-                    .map(str::to_owned)
-                    .collect();
-                super::synapse::parse_configuration(
-                    &self.facts.python,
-                    &format!("{directory}/synapse"),
-                    &processes,
-                )
-            }
+            Judge::Synapse(processes) => super::synapse::parse_configuration(
+                &self.facts.python,
+                &format!("{directory}/synapse"),
+                processes,
+            ),
             Judge::Systemd => {
                 let units: Vec<String> = state
                     .files
