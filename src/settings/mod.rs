@@ -1,1 +1,28 @@
 //! Settings: from what was written to values that are right.
+//!
+//! One table ([`table`]) declares every setting once: field, type, YAML key, environment
+//! names, default and explanation. Everything else follows from it. *Fragments* are raw
+//! values with their [`Origin`], read from the settings file ([`file`]), an env-file, the
+//! environment ([`env`]) and flags. The overlay ([`load`]) lets a flag win over the environment,
+//! that over the env-file, that over the file, that over the default, and makes typed
+//! [`Settings`] of it. [`write`] prints the commented file, [`edit`] changes one key in it.
+
+pub mod edit;
+pub mod env;
+pub mod file;
+pub mod load;
+pub mod nearest;
+pub mod origin;
+pub mod row;
+pub mod table;
+pub mod types;
+pub mod value;
+pub mod write;
+
+pub use edit::edit_file;
+pub use env::read_env_file;
+pub use load::{Loaded, Sources, load};
+pub use origin::{Origin, SettingsError};
+pub use row::Row;
+pub use table::{Database, Settings};
+pub use write::new_file;

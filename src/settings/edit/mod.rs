@@ -1,0 +1,174 @@
+//! Changes of single keys in a settings file; every other byte stays as it is.
+//!
+//! Each way of making a change is a guess about the text. What makes it safe is the test
+//! afterwards: the new text is read, and must mean exactly the old one with that change.
+//! Otherwise the next guess is tried, and after the last one the change is refused.
+
+mod add;
+mod place;
+mod replace;
+
+use std::collections::BTreeMap;
+use std::ops::Range;
+use std::path::Path;
+
+use super::file::{Document, Entry, Place, read};
+use super::origin::{Origin, SettingsError};
+use super::row::Row;
+use super::value::Raw;
+use place::{after_colon, offset, skip_blank};
+
+/// Replaces `range` of a text.
+type Splice = (Range<usize>, String);
+
+/// Sets keys in the text of the settings file at `path`; values are one line of YAML, an
+/// empty one unsets the key.
+pub fn edit_file(
+    path: &Path,
+    text: &str,
+    changes: &[(&str, String)],
+) -> Result<String, SettingsError> {
+    changes
+        .iter()
+        .try_fold(text.to_owned(), |text, (key, yaml)| {
+            Edit::new(path, &text, key, yaml)?.apply()
+        })
+}
+
+/// One change of one key.
+struct Edit<'t> {
+    path: &'t Path,
+    text: &'t str,
+    before: Document,
+    row: &'static Row,
+    yaml: &'t str,
+    wanted: Option<Raw>,
+    newline: &'static str,
+}
+
+impl<'t> Edit<'t> {
+    fn new(path: &'t Path, text: &'t str, key: &str, yaml: &'t str) -> Result<Self, SettingsError> {
+        let unknown = || SettingsError::new(format!("there is no setting `{key}`"));
+        let row = Row::of(key).filter(|row| !row.secret).ok_or_else(unknown)?;
+        Ok(Self {
+            path,
+            text,
+            before: read(path, text)?,
+            row,
+            yaml,
+            wanted: wanted(row, yaml)?,
+            newline: if text.contains("\r\n") { "\r\n" } else { "\n" },
+        })
+    }
+
+    fn apply(&self) -> Result<String, SettingsError> {
+        let guesses = match self.before.entry(self.row) {
+            None if self.wanted.is_none() => return Ok(self.text.to_owned()),
+            None => self.additions(),
+            Some(entry) => self.replacement(entry).into_iter().collect(),
+        };
+        let mut results = guesses.into_iter().filter_map(|guess| self.spliced(guess));
+        let change = results.find(|text| self.is_change(text));
+        change.ok_or_else(|| self.refusal())
+    }
+
+    fn refusal(&self) -> SettingsError {
+        let own = self.before.entry(self.row).map(|entry| entry.key);
+        let place = own.or_else(|| self.section(self.row.path().0?));
+        let line = place.map_or(self.text.lines().count(), |place| place.line);
+        let (key, path, yaml) = (self.row.key, self.path.display(), self.yaml);
+        SettingsError::new(format!(
+            "`{key}` cannot be changed without risk to the rest of the file; \
+             set it to {yaml} by hand in {path} line {line}"
+        ))
+    }
+
+    /// Whether `text` means the old settings with the wanted change.
+    fn is_change(&self, text: &str) -> bool {
+        let Ok(after) = read(self.path, text) else {
+            return false;
+        };
+        let mut expected = meaning(&self.before);
+        expected.remove(self.row.key);
+        let wanted = self.wanted.clone();
+        expected.extend(wanted.map(|wanted| (self.row.key, wanted)));
+        meaning(&after) == expected
+    }
+
+    /// The text with all splices made, which must not overlap.
+    fn spliced(&self, mut splices: Vec<Splice>) -> Option<String> {
+        let mut text = self.text.to_owned();
+        splices.sort_by_key(|(range, _)| std::cmp::Reverse(range.start));
+        for (range, replacement) in splices {
+            text.get(range.clone())?;
+            text.replace_range(range, &replacement);
+        }
+        Some(text)
+    }
+
+    /// Whether the keys of `section`, or of the file, stand in a flow mapping `{…}`.
+    fn is_flow(&self, section: Option<&str>) -> Option<bool> {
+        if self.text[skip_blank(self.text, 0)..].starts_with('{') {
+            return Some(true);
+        }
+        let Some(section) = section else {
+            return Some(false);
+        };
+        let key = offset(self.text, self.section(section)?)?;
+        let start = skip_blank(self.text, after_colon(self.text, key, section)?);
+        Some(self.text[start..].starts_with('{'))
+    }
+
+    /// Where the key of a section stands.
+    fn section(&self, section: &str) -> Option<Place> {
+        let mut sections = self.before.sections.iter();
+        let found = sections.find(|(name, _)| *name == section);
+        found.map(|(_, place)| *place)
+    }
+
+    /// Lines put in at the start of a line.
+    fn lines_at(&self, at: usize, lines: &[String]) -> Splice {
+        let mut added: String = lines
+            .iter()
+            .flat_map(|line| [line.as_str(), self.newline])
+            .collect();
+        if !self.text[..at].is_empty() && !self.text[..at].ends_with('\n') {
+            added.insert_str(0, self.newline);
+        }
+        (at..at, added)
+    }
+}
+
+/// Every key that has a value. What a list of texts means does not depend on how it is written.
+fn meaning(document: &Document) -> BTreeMap<&'static str, Raw> {
+    let with_value = |entry: &Entry| {
+        let raw = entry.raw.clone()?;
+        let normal = entry.row.normal(&raw).unwrap_or(Some(raw));
+        Some((entry.row.key, normal?))
+    };
+    document.entries.iter().filter_map(with_value).collect()
+}
+
+/// The value that `yaml` stands for, in its usual form.
+fn wanted(row: &'static Row, yaml: &str) -> Result<Option<Raw>, SettingsError> {
+    let line = match row.path() {
+        (Some(section), name) => format!("{section}: {{{name}: {yaml}}}"),
+        (None, name) => format!("{name}: {yaml}"),
+    };
+    let place = Path::new("the new value");
+    let document = read(place, &line)?;
+    let [entry] = document.entries.as_slice() else {
+        return Err(SettingsError::at(
+            place.display(),
+            format!("{yaml} is not one value"),
+        ));
+    };
+    let Some(raw) = &entry.raw else {
+        return Ok(None);
+    };
+    let origin = Origin::Flag {
+        name: "the new value",
+    };
+    row.normal(raw)
+        .map_err(|refused| row.refusal(raw, &refused, &origin))
+}

@@ -1,0 +1,197 @@
+//! The keys of the file: known, and each only once.
+//!
+//! What is wrong is kept in the [`Reader`], because the words of an error cannot be had back
+//! from the YAML library without its own around them.
+//!
+//! Every value is read as the type its key asks for, never as a tree of anything. That is also
+//! what makes aliases harmless: where a tree could multiply, a text or a list of texts is expected.
+
+use std::cell::RefCell;
+use std::collections::BTreeSet;
+use std::fmt;
+
+use serde::de::{DeserializeSeed, Deserializer, Error, MapAccess, Visitor};
+
+use super::value::{ValueOf, Word};
+use super::{Document, Entry, Place};
+use crate::settings::nearest::nearest;
+use crate::settings::row::Row;
+use crate::settings::table::{ROWS, SECTIONS};
+
+/// What has been read so far.
+#[derive(Default)]
+pub(super) struct Reader {
+    document: RefCell<Document>,
+    seen: RefCell<BTreeSet<String>>,
+    problem: RefCell<Option<(usize, String)>>,
+}
+
+impl Reader {
+    /// What was read, or the line and the words of the problem.
+    pub fn finish(self) -> Result<Document, (usize, String)> {
+        match self.problem.into_inner() {
+            Some(problem) => Err(problem),
+            None => Ok(self.document.into_inner()),
+        }
+    }
+
+    /// Ends the reading with this problem.
+    pub fn fail<T, E: Error>(&self, line: usize, message: String) -> Result<T, E> {
+        *self.problem.borrow_mut() = Some((line, message));
+        Err(E::custom(""))
+    }
+
+    /// Whether the library found another type than asked for; the words are serde's own.
+    pub fn is_wrong_type(&self, error: &impl fmt::Display) -> bool {
+        self.problem.borrow().is_none() && error.to_string().contains("invalid type")
+    }
+
+    /// Refuses a key that stands twice, and takes note of it.
+    fn only_once<E: Error>(&self, key: &str, place: Place) -> Result<(), E> {
+        if self.seen.borrow_mut().insert(key.to_owned()) {
+            return Ok(());
+        }
+        self.fail(
+            place.line,
+            format!("`{key}` is set a second time, remove one"),
+        )
+    }
+
+    fn unknown<T, E: Error>(&self, key: &str, place: Place) -> Result<T, E> {
+        let sections = SECTIONS.iter().map(|(section, _)| *section);
+        let known = ROWS.iter().filter(|row| !row.secret).map(|row| row.key);
+        let cure = match (
+            Row::of(key).map(Row::path),
+            nearest(key, known.chain(sections)),
+        ) {
+            (Some((Some(section), name)), _) => {
+                format!("write it as `{name}:` in the section `{section}:`")
+            }
+            (_, Some(near)) => format!("did you mean `{near}`?"),
+            (_, None) => "options of Synapse itself belong into homeserver.d".to_owned(),
+        };
+        self.fail(place.line, format!("unknown setting `{key}`, {cure}"))
+    }
+
+    /// The row of a key of the file.
+    fn row<E: Error>(&self, key: &str, place: Place) -> Result<&'static Row, E> {
+        match Row::of(key) {
+            Some(row) if row.secret => {
+                let message =
+                    format!("`{key}` does not belong into this file, see `database.password_file`");
+                self.fail(place.line, message)
+            }
+            Some(row) => Ok(row),
+            None => self.unknown(key, place),
+        }
+    }
+
+    /// Reads the value of `row` out of `map` and keeps the entry.
+    fn value<'de, A: MapAccess<'de>>(
+        &self,
+        map: &mut A,
+        row: &'static Row,
+        key: Place,
+    ) -> Result<(), A::Error> {
+        self.only_once(row.key, key)?;
+        let value = map.next_value_seed(ValueOf { reader: self, row })?;
+        self.document.borrow_mut().entries.push(Entry {
+            row,
+            key,
+            line: value.line.unwrap_or(key.line),
+            raw: value.raw,
+            items: value.items,
+        });
+        Ok(())
+    }
+}
+
+/// The whole file: nothing, or a mapping.
+pub(super) struct Top<'r>(pub &'r Reader);
+
+impl<'de> Visitor<'de> for Top<'_> {
+    type Value = ();
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a mapping of settings")
+    }
+
+    fn visit_none<E>(self) -> Result<(), E> {
+        Ok(())
+    }
+
+    fn visit_some<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
+        let reader = self.0;
+        let result = deserializer.deserialize_map(self);
+        result.or_else(|error| not_a_mapping(reader, error, "the settings"))
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
+        while let Some((key, place)) = map.next_key_seed(Word(self.0))? {
+            match SECTIONS.iter().find(|(section, _)| *section == key) {
+                None if key.contains('.') => self.0.unknown(&key, place)?,
+                None => self.0.value(&mut map, self.0.row(&key, place)?, place)?,
+                Some((section, _)) => {
+                    self.0.only_once(section, place)?;
+                    self.0.document.borrow_mut().sections.push((section, place));
+                    map.next_value_seed(Section {
+                        reader: self.0,
+                        section,
+                    })?;
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Turns "wrong type" into our words; problems and syntax errors stay as they are.
+fn not_a_mapping<E: Error>(reader: &Reader, error: E, what: &str) -> Result<(), E> {
+    if !reader.is_wrong_type(&error) {
+        return Err(error);
+    }
+    let message = format!("{what} must be keys with values, each on a line as KEY: VALUE");
+    reader.fail(Place::of(&error).line, message)
+}
+
+/// The keys below a section.
+struct Section<'r> {
+    reader: &'r Reader,
+    section: &'static str,
+}
+
+impl<'de> DeserializeSeed<'de> for Section<'_> {
+    type Value = ();
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
+        deserializer.deserialize_option(self)
+    }
+}
+
+impl<'de> Visitor<'de> for Section<'_> {
+    type Value = ();
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a mapping")
+    }
+
+    fn visit_none<E>(self) -> Result<(), E> {
+        Ok(())
+    }
+
+    fn visit_some<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
+        let (reader, section) = (self.reader, self.section);
+        let result = deserializer.deserialize_map(self);
+        result.or_else(|error| not_a_mapping(reader, error, &format!("the section `{section}`")))
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
+        while let Some((name, place)) = map.next_key_seed(Word(self.reader))? {
+            let row = self
+                .reader
+                .row(&format!("{}.{name}", self.section), place)?;
+            self.reader.value(&mut map, row, place)?;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,131 @@
+//! The settings file: YAML read into raw values, each with its place.
+
+mod mapping;
+mod value;
+
+use std::fmt;
+use std::path::Path;
+
+use serde::Deserializer;
+
+use super::origin::SettingsError;
+use super::row::Row;
+use super::value::Raw;
+use mapping::{Reader, Top};
+
+/// A settings file of this size is a mistake.
+const MAX_BYTES: usize = 1 << 20;
+
+/// So is one with more opening brackets than this; the YAML library takes quadratic time for
+/// nested ones.
+const MAX_BRACKETS: usize = 1000;
+
+/// Where something stands in a text; both count from 1, columns in characters.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Place {
+    pub line: usize,
+    pub column: usize,
+}
+
+impl Place {
+    /// The place in an error of the YAML library, which leaves out the very first one.
+    pub(super) fn of(error: &impl fmt::Display) -> Self {
+        let message = error.to_string();
+        let place = message.rsplit_once(" at line ").and_then(|(_, place)| {
+            let (line, column) = place.split_once(" column ")?;
+            Some((line.parse().ok()?, column.parse().ok()?))
+        });
+        let (line, column) = place.unwrap_or((1, 1));
+        Self { line, column }
+    }
+}
+
+/// One key of the file.
+#[derive(Clone, Debug)]
+pub struct Entry {
+    pub row: &'static Row,
+    pub key: Place,
+    /// The first line of the value, the key's when there is none.
+    pub line: usize,
+    /// `None` for a key with nothing after the colon.
+    pub raw: Option<Raw>,
+    /// Where the items of a list stand.
+    pub items: Vec<Place>,
+}
+
+/// A settings file as read.
+#[derive(Clone, Debug, Default)]
+pub struct Document {
+    pub entries: Vec<Entry>,
+    /// The sections in the order of the file, with the place of their keys.
+    pub sections: Vec<(&'static str, Place)>,
+}
+
+impl Document {
+    pub fn entry(&self, row: &Row) -> Option<&Entry> {
+        self.entries.iter().find(|entry| entry.row.key == row.key)
+    }
+}
+
+/// Reads the structure of a settings file; values are not judged yet.
+pub fn read(path: &Path, text: &str) -> Result<Document, SettingsError> {
+    if text.len() > MAX_BYTES {
+        let message = "larger than 1 MiB, this cannot be a settings file";
+        return Err(SettingsError::at(path.display(), message));
+    }
+    let refuse_at = |at: usize, message: String| {
+        let line = text[..at].matches('\n').count() + 1;
+        Err(SettingsError::at_line(path, line, message))
+    };
+    if let Some((at, _)) = text.char_indices().find(|at| is_control(text, *at)) {
+        return refuse_at(at, "control characters are not allowed".to_owned());
+    }
+    if let Some((at, _)) = text.match_indices(['[', '{']).nth(MAX_BRACKETS) {
+        let message = format!("more than {MAX_BRACKETS} brackets, this cannot be a settings file");
+        return refuse_at(at, message);
+    }
+    let reader = Reader::default();
+    let result = serde_yaml::Deserializer::from_str(text).deserialize_option(Top(&reader));
+    match (result, reader.finish()) {
+        (_, Err((line, message))) => Err(SettingsError::at_line(path, line, message)),
+        (Err(error), Ok(_)) => Err(syntax_error(path, text, &error)),
+        (Ok(()), Ok(document)) => Ok(document),
+    }
+}
+
+/// Characters that are never meant. The line breaks among them count for YAML, not for editors.
+fn is_control(text: &str, (at, letter): (usize, char)) -> bool {
+    match letter {
+        '\t' | '\n' => false,
+        '\r' => !text[at + 1..].starts_with('\n'),
+        '\u{2028}' | '\u{2029}' => true,
+        letter => letter.is_control(),
+    }
+}
+
+/// The library's error as one sentence.
+fn syntax_error(path: &Path, text: &str, error: &serde_yaml::Error) -> SettingsError {
+    let Some(location) = error.location() else {
+        return several_documents(path, text);
+    };
+    let line = location.line();
+    let indented = text.lines().nth(line - 1).unwrap_or_default();
+    let indentation = &indented[..indented.len() - indented.trim_start().len()];
+    if indentation.contains('\t') {
+        return SettingsError::at_line(path, line, "indented with a tab, use spaces");
+    }
+    let place = format!(" at line {line} column {}", location.column());
+    let problem = error.to_string().replacen(&place, "", 1);
+    SettingsError::at_line(path, line, format!("this is not YAML: {problem}"))
+}
+
+/// The one error of the library without a place.
+fn several_documents(path: &Path, text: &str) -> SettingsError {
+    let starts = text.lines().enumerate().skip(1);
+    match starts.filter(|(_, line)| line.starts_with("---")).last() {
+        Some((index, _)) => {
+            SettingsError::at_line(path, index + 1, "a second YAML document, keep one")
+        }
+        None => SettingsError::at(path.display(), "more than one YAML document, keep one"),
+    }
+}

@@ -1,0 +1,247 @@
+//! The overlay: fragments of all sources become typed settings.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use super::env::{env_file_fragments, environment_fragments};
+use super::file::{Place, read};
+use super::origin::{Origin, SettingsError};
+use super::row::Row;
+use super::table::{ROWS, Settings};
+use super::types::DatabaseKind;
+use super::value::{Raw, Value};
+
+/// Everything that settings can come from, already read.
+#[derive(Clone, Copy, Debug)]
+pub struct Sources<'a> {
+    /// The settings file: path for messages, and text.
+    pub file: Option<(&'a Path, &'a str)>,
+    pub env_file: Option<(&'a Path, &'a str)>,
+    pub environment: &'a BTreeMap<String, String>,
+    /// Flag as typed, such as `--workers`, key, value. Of two with one key the later counts.
+    pub flags: &'a [(&'static str, &'static str, String)],
+}
+
+/// Settings and where they came from.
+#[derive(Clone, Debug)]
+pub struct Loaded {
+    pub settings: Settings,
+    /// For every key.
+    pub origins: BTreeMap<&'static str, Origin>,
+    /// Keys with values in YAML that came by flag, environment or env-file and that the file
+    /// lacks or has otherwise.
+    pub to_write: Vec<(&'static str, String)>,
+    /// One line each, for the user to read.
+    pub notes: Vec<String>,
+}
+
+/// A raw value and where it was written.
+#[derive(Clone, Debug)]
+pub(super) struct Fragment {
+    row: &'static Row,
+    pub(super) raw: Raw,
+    origin: Origin,
+    /// Where the items of a list stand in the file.
+    items: Vec<Place>,
+}
+
+impl Fragment {
+    pub(super) fn new(row: &'static Row, text: &str, origin: Origin) -> Self {
+        Self {
+            row,
+            raw: Raw::Text(text.to_owned()),
+            origin,
+            items: Vec::new(),
+        }
+    }
+
+    /// The value in its usual form, or an error that names the exact line.
+    fn normal(&self) -> Result<Option<Raw>, SettingsError> {
+        self.row.normal(&self.raw).map_err(|refused| {
+            let mut origin = self.origin.clone();
+            let place = refused.item.and_then(|item| self.items.get(item));
+            if let (Origin::File { line, .. }, Some(place)) = (&mut origin, place) {
+                *line = place.line;
+            }
+            self.row.refusal(&self.raw, &refused, &origin)
+        })
+    }
+}
+
+/// The value that counts for each key.
+pub(super) struct Values {
+    fragments: BTreeMap<&'static str, Fragment>,
+    /// Where to write what is missing.
+    file: String,
+}
+
+impl Values {
+    /// The typed value of `key`.
+    pub(super) fn typed<T: Value>(&self, key: &'static str) -> Result<T, SettingsError> {
+        let Some(fragment) = self.fragments.get(key) else {
+            return T::unset().ok_or_else(|| self.missing(key));
+        };
+        T::parse(&fragment.raw).map_err(|refused| {
+            fragment
+                .row
+                .refusal(&fragment.raw, &refused, &fragment.origin)
+        })
+    }
+
+    fn missing(&self, key: &str) -> SettingsError {
+        let flag = key.replace(['_', '.'], "-");
+        let word = key.rsplit('_').next().unwrap_or(key).to_uppercase();
+        let file = &self.file;
+        SettingsError::new(format!(
+            "{key} is not set; give --{flag} {word}, or set it in {file}"
+        ))
+    }
+}
+
+/// Reads all sources, lets the strongest of each key count, and validates every one, also those
+/// that another overrides.
+pub fn load(sources: &Sources) -> Result<Loaded, SettingsError> {
+    let mut notes = Vec::new();
+    let file = match sources.file {
+        Some((path, text)) => file_fragments(path, text)?,
+        None => Vec::new(),
+    };
+    let env_file = match sources.env_file {
+        Some((path, text)) => {
+            let (fragments, ignored) = env_file_fragments(path, text)?;
+            notes.extend(ignored);
+            fragments
+        }
+        None => Vec::new(),
+    };
+    let environment = environment_fragments(sources.environment);
+    let flags = flag_fragments(sources.flags)?;
+
+    let mut fragments = overlay(default_fragments())?;
+    let in_file = overlay(file)?;
+    let given = overlay([env_file, environment, flags].concat())?;
+    fragments.extend(in_file.clone());
+    fragments.extend(given.clone());
+
+    let file = match sources.file {
+        Some((path, _)) => path.display().to_string(),
+        None => "the settings file".to_owned(),
+    };
+    let values = Values { fragments, file };
+    let settings = Settings::assemble(&values)?;
+    let origins = origins(values.fragments);
+    check_together(&settings, &origins)?;
+    notes.extend(capitals(&settings));
+    Ok(Loaded {
+        settings,
+        origins,
+        to_write: to_write(&given, &in_file)?,
+        notes,
+    })
+}
+
+fn default_fragments() -> Vec<Fragment> {
+    let of_row = |row: &'static Row| Some(Fragment::new(row, row.default?, Origin::Default));
+    ROWS.iter().filter_map(of_row).collect()
+}
+
+fn file_fragments(path: &Path, text: &str) -> Result<Vec<Fragment>, SettingsError> {
+    let entries = read(path, text)?.entries.into_iter();
+    let written = entries.filter_map(|entry| {
+        let (path, line) = (path.to_owned(), entry.line);
+        Some(Fragment {
+            row: entry.row,
+            raw: entry.raw?,
+            origin: Origin::File { path, line },
+            items: entry.items,
+        })
+    });
+    Ok(written.collect())
+}
+
+fn flag_fragments(
+    flags: &[(&'static str, &'static str, String)],
+) -> Result<Vec<Fragment>, SettingsError> {
+    let fragment = |(name, key, value): &(&'static str, &'static str, String)| {
+        let unknown = || SettingsError::at(name, format!("there is no setting `{key}`"));
+        let row = Row::of(key).ok_or_else(unknown)?;
+        Ok(Fragment::new(row, value, Origin::Flag { name }))
+    };
+    flags.iter().map(fragment).collect()
+}
+
+/// The last fragment of each key, all of them validated.
+fn overlay(fragments: Vec<Fragment>) -> Result<BTreeMap<&'static str, Fragment>, SettingsError> {
+    for fragment in &fragments {
+        fragment.normal()?;
+    }
+    let keyed = fragments
+        .into_iter()
+        .map(|fragment| (fragment.row.key, fragment));
+    Ok(keyed.collect())
+}
+
+fn origins(fragments: BTreeMap<&'static str, Fragment>) -> BTreeMap<&'static str, Origin> {
+    let mut origins: BTreeMap<_, _> = ROWS.iter().map(|row| (row.key, Origin::Default)).collect();
+    let written = fragments
+        .into_iter()
+        .map(|(key, fragment)| (key, fragment.origin));
+    origins.extend(written);
+    origins
+}
+
+/// What was given from outside and differs from the file, in the order of the table.
+fn to_write(
+    given: &BTreeMap<&'static str, Fragment>,
+    in_file: &BTreeMap<&'static str, Fragment>,
+) -> Result<Vec<(&'static str, String)>, SettingsError> {
+    let mut changes = Vec::new();
+    for row in ROWS.iter().filter(|row| !row.secret) {
+        let Some(fragment) = given.get(row.key) else {
+            continue;
+        };
+        let value = fragment.normal()?;
+        let known = in_file.get(row.key).map(Fragment::normal).transpose()?;
+        if known.as_ref() != Some(&value) {
+            changes.push((row.key, row.yaml(value.as_ref())));
+        }
+    }
+    Ok(changes)
+}
+
+/// Values that are right alone but not together.
+fn check_together(
+    settings: &Settings,
+    origins: &BTreeMap<&'static str, Origin>,
+) -> Result<(), SettingsError> {
+    let at = |key: &str, message: String| match origins.get(key) {
+        Some(origin) => Err(SettingsError::at(origin, message)),
+        None => Err(SettingsError::new(message)),
+    };
+    let database = &settings.database;
+    let (least, most) = (database.cp_min.get(), database.cp_max.get());
+    if least > most {
+        let message = format!("`database.cp_min` is {least}, more than `database.cp_max`, {most}");
+        return at("database.cp_min", message);
+    }
+    match (&database.host, database.kind) {
+        (Some(host), kind @ (DatabaseKind::Local | DatabaseKind::Sqlite)) => at(
+            "database.host",
+            format!("`database.host` is {host}, but `database.kind` is {kind}; remove one of them"),
+        ),
+        (None, DatabaseKind::External) => at(
+            "database.kind",
+            "`database.kind` is external, but `database.host` is not set".to_owned(),
+        ),
+        _ => Ok(()),
+    }
+}
+
+/// Matrix compares server names letter by letter, so a capital typed by habit stays for ever.
+fn capitals(settings: &Settings) -> Option<String> {
+    let name = settings.server_name.as_str();
+    let has_capitals = name.contains(|letter: char| letter.is_ascii_uppercase());
+    has_capitals.then(|| {
+        format!("the server name {name} has capital letters, which other servers take for another name than {}", name.to_lowercase())
+    })
+}

@@ -1,0 +1,223 @@
+//! One row of the settings table, and the macro that makes rows and struct from one declaration.
+
+use super::origin::{Origin, SettingsError};
+use super::table::ROWS;
+use super::value::{Raw, Refused, Value};
+
+/// What is known about one setting.
+#[derive(Debug)]
+pub struct Row {
+    /// The YAML key; a dot stands for one level: `database.host`.
+    pub key: &'static str,
+    /// Environment names, the first that is set counts.
+    pub env: &'static [&'static str],
+    /// As one would write it; `None`: unset, or required, see [`Row::is_required`].
+    pub default: Option<&'static str>,
+    /// Lines of explanation.
+    pub explanation: &'static [&'static str],
+    /// Written as a list.
+    pub list: bool,
+    /// Never written to the settings file, never part of a message.
+    pub secret: bool,
+    bare: bool,
+    required: fn() -> bool,
+    kind: fn() -> String,
+    normal: fn(&Raw) -> Result<Option<Raw>, Refused>,
+}
+
+impl Row {
+    /// The row of a setting of type `T`.
+    pub const fn new<T: Value>(
+        key: &'static str,
+        explanation: &'static [&'static str],
+        default: Option<&'static str>,
+        env: &'static [&'static str],
+    ) -> Self {
+        Self {
+            key,
+            env,
+            default,
+            explanation,
+            required: || T::unset().is_none(),
+            list: T::LIST,
+            secret: T::SECRET,
+            bare: T::BARE,
+            kind: T::kind,
+            normal: |raw| T::parse(raw).map(|value| value.to_raw()),
+        }
+    }
+
+    /// The row of `key`.
+    pub fn of(key: &str) -> Option<&'static Row> {
+        ROWS.iter().find(|row| row.key == key)
+    }
+
+    /// Section and name: `database.host` is `host` in `database`.
+    pub fn path(&self) -> (Option<&'static str>, &'static str) {
+        match self.key.split_once('.') {
+            Some((section, name)) => (Some(section), name),
+            None => (None, self.key),
+        }
+    }
+
+    /// Whether there are no settings without this one.
+    pub fn is_required(&self) -> bool {
+        (self.required)()
+    }
+
+    /// What may be written, for errors and documentation.
+    pub fn kind(&self) -> String {
+        (self.kind)()
+    }
+
+    /// The default in its usual form; `None` when there is none.
+    pub fn default_raw(&self) -> Option<Raw> {
+        let written = Raw::Text(self.default?.to_owned());
+        self.normal(&written).unwrap_or(Some(written))
+    }
+
+    /// The value in its usual form, if it is right.
+    pub fn normal(&self, raw: &Raw) -> Result<Option<Raw>, Refused> {
+        let control = |text: &String| text.chars().any(char::is_control);
+        match raw.texts().iter().position(control) {
+            Some(item) => Err(Refused {
+                item: Some(item),
+                reason: "control characters such as line breaks are not allowed".to_owned(),
+            }),
+            None => (self.normal)(raw),
+        }
+    }
+
+    /// The value in one line of YAML that readers of YAML 1.1 and 1.2 understand alike.
+    pub fn yaml(&self, raw: Option<&Raw>) -> String {
+        match raw {
+            None => String::new(),
+            Some(Raw::Text(text)) if self.bare => text.clone(),
+            Some(Raw::Text(text)) if is_plain(text) => text.clone(),
+            Some(Raw::Text(text)) => quoted(text),
+            Some(Raw::List(texts)) => {
+                let items: Vec<String> = texts.iter().map(|text| quoted(text)).collect();
+                format!("[{}]", items.join(", "))
+            }
+        }
+    }
+
+    /// The error for a refused value; a secret is not repeated.
+    pub fn refusal(&self, raw: &Raw, refused: &Refused, origin: &Origin) -> SettingsError {
+        let shown = match (self.secret, refused.item, raw) {
+            (true, ..) => "the given secret".to_owned(),
+            (_, Some(item), raw) => raw
+                .texts()
+                .get(item)
+                .map_or_else(String::new, |text| short(text)),
+            (_, None, Raw::Text(text)) => short(text),
+            (_, None, Raw::List(_)) => "a list".to_owned(),
+        };
+        let (key, reason) = (self.key, &refused.reason);
+        SettingsError::at(origin, format!("`{key}` cannot be {shown}: {reason}"))
+    }
+}
+
+/// The value quoted for a message, cut where it gets long.
+fn short(text: &str) -> String {
+    const SHOWN: usize = 60;
+    match text.char_indices().nth(SHOWN) {
+        Some((end, _)) => format!("{:?}…", &text[..end]),
+        None => format!("{text:?}"),
+    }
+}
+
+/// JSON strings are valid in every version of YAML.
+pub(super) fn quoted(text: &str) -> String {
+    serde_json::Value::from(text).to_string()
+}
+
+/// Whether every reader takes the bare text for the same string: a word that is no boolean
+/// or null, a path, or a number with one unit letter.
+fn is_plain(text: &str) -> bool {
+    const WORDS: [&str; 9] = ["y", "n", "yes", "no", "on", "off", "true", "false", "null"];
+    if let Some(unit) = text.chars().last().filter(char::is_ascii_alphabetic) {
+        let number = text.trim_end_matches(unit);
+        if !number.is_empty() && number.bytes().all(|byte| byte.is_ascii_digit()) {
+            return true;
+        }
+    }
+    text.starts_with(|first: char| first.is_ascii_alphabetic() || first == '/')
+        && text
+            .chars()
+            .all(|c| c.is_ascii_alphanumeric() || "_./-".contains(c))
+        && !WORDS.contains(&text.to_ascii_lowercase().as_str())
+}
+
+/// Declares [`Settings`](super::Settings), its sections and the rows of all keys at once.
+///
+/// The comments are the explanations. `= "…"` is the default as one would write it, `env` the
+/// names in the environment.
+macro_rules! settings {
+    (
+        top {
+            $($(#[doc = $doc:literal])+
+            $field:ident: $type:ty $(= $default:literal)? $(, env $($env:literal)+)?;)*
+        }
+        $($(#[doc = $about:literal])+
+        $section:ident: $Section:ident {
+            $($(#[doc = $inner_doc:literal])+
+            $inner:ident: $inner_type:ty $(= $inner_default:literal)? $(, env $($inner_env:literal)+)?;)*
+        })*
+    ) => {
+        /// Every setting, typed and validated.
+        #[derive(Clone, Debug, PartialEq)]
+        pub struct Settings {
+            $($(#[doc = $doc])+ pub $field: $type,)*
+            $($(#[doc = $about])+ pub $section: $Section,)*
+        }
+
+        $($(#[doc = $about])+
+        #[derive(Clone, Debug, PartialEq)]
+        pub struct $Section {
+            $($(#[doc = $inner_doc])+ pub $inner: $inner_type,)*
+        })*
+
+        /// Every setting, in the order of the settings file.
+        pub static ROWS: &[Row] = &[
+            $(Row::new::<$type>(
+                stringify!($field), &[$($doc),+],
+                settings!(@default $($default)?), &[$($($env),+)?],
+            ),)*
+            $($(Row::new::<$inner_type>(
+                concat!(stringify!($section), ".", stringify!($inner)), &[$($inner_doc),+],
+                settings!(@default $($inner_default)?), &[$($($inner_env),+)?],
+            ),)*)*
+        ];
+
+        /// The sections of the settings file and what they are about.
+        pub static SECTIONS: &[(&str, &[&str])] = &[
+            $((stringify!($section), &[$($about),+]),)*
+        ];
+
+        impl Settings {
+            /// Typed values out of raw ones.
+            pub(super) fn assemble(values: &Values) -> Result<Self, SettingsError> {
+                Ok(Self {
+                    $($field: values.typed(stringify!($field))?,)*
+                    $($section: $Section {
+                        $($inner: values.typed(
+                            concat!(stringify!($section), ".", stringify!($inner))
+                        )?,)*
+                    },)*
+                })
+            }
+
+            /// The values to write, in the order of [`ROWS`].
+            pub(super) fn raws(&self) -> Vec<Option<Raw>> {
+                vec![
+                    $(self.$field.to_raw(),)*
+                    $($(self.$section.$inner.to_raw(),)*)*
+                ]
+            }
+        }
+    };
+    (@default) => { None };
+    (@default $default:literal) => { Some($default) };
+}
+pub(super) use settings;

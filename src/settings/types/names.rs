@@ -1,0 +1,263 @@
+//! Names, addresses, paths and secrets.
+
+use std::fmt;
+use std::net::{IpAddr, Ipv6Addr};
+use std::path::Path;
+
+use super::numbers::Port;
+use crate::settings::value::{Raw, Refused, Scalar, Value};
+
+/// Declares a text that one function finds right.
+macro_rules! text {
+    ($(#[$about:meta])* $Name:ident, $kind:literal, $is_right:path) => {
+        $(#[$about])*
+        #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+        pub struct $Name(String);
+
+        impl $Name {
+            pub fn as_str(&self) -> &str {
+                &self.0
+            }
+        }
+
+        impl Scalar for $Name {
+            fn kind() -> String {
+                $kind.to_owned()
+            }
+
+            fn parse(text: &str) -> Result<Self, String> {
+                if $is_right(text) {
+                    Ok(Self(text.to_owned()))
+                } else {
+                    Err(Self::expected())
+                }
+            }
+
+            fn show(&self) -> String {
+                self.0.clone()
+            }
+        }
+
+        impl fmt::Display for $Name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str(&self.0)
+            }
+        }
+    };
+}
+
+text! {
+    /// The name of the homeserver, the part of user IDs after the colon (Matrix specification,
+    /// appendix "Server Name"; at most 230 characters). Case counts: servers whose name has
+    /// capitals exist and cannot be renamed, so these are not refused.
+    ServerName,
+    "a host name, an IPv4 address or an IPv6 address in brackets, with :PORT if need be, at most 230 characters",
+    is_server_name
+}
+
+text! {
+    /// An address under which clients reach the server.
+    BaseUrl,
+    "an address such as https://matrix.example.org/, without query or fragment",
+    is_base_url
+}
+
+text! {
+    /// A file or directory. Written without `.`, `..` and `//`, which systemd refuses in units.
+    AbsolutePath,
+    "an absolute path, without . or .. or // in it",
+    is_absolute_path
+}
+
+impl AbsolutePath {
+    pub fn as_path(&self) -> &Path {
+        Path::new(&self.0)
+    }
+}
+
+text! {
+    /// Where a PostgreSQL server is reached.
+    Host,
+    "a host name, an IP address or the directory of a socket",
+    is_host
+}
+
+impl Host {
+    /// Whether this is the directory of a Unix socket.
+    pub fn is_socket_directory(&self) -> bool {
+        self.0.starts_with('/')
+    }
+}
+
+text! {
+    /// The name of a database or role that needs no quoting anywhere (PostgreSQL cuts names at 63 bytes).
+    Identifier,
+    "a name of at most 63 letters, digits, _ and -, starting with a letter or _",
+    is_identifier
+}
+
+text! {
+    /// A release of Synapse.
+    Version,
+    "a version such as 1.163.2",
+    is_version
+}
+
+fn is_server_name(text: &str) -> bool {
+    let (host, port) = match text.rsplit_once(':') {
+        Some((host, port)) if !text.ends_with(']') => (host, Some(port)),
+        _ => (text, None),
+    };
+    let bracketed = host
+        .strip_prefix('[')
+        .and_then(|rest| rest.strip_suffix(']'));
+    let right_host = match bracketed {
+        Some(address) => address.parse::<Ipv6Addr>().is_ok(),
+        None => is_host_name(host),
+    };
+    let right_port = port.is_none_or(|port| <Port as Scalar>::parse(port).is_ok());
+    text.len() <= 230 && right_host && right_port
+}
+
+fn is_host_name(text: &str) -> bool {
+    let is_label = |label: &str| {
+        !label.is_empty()
+            && label
+                .bytes()
+                .all(|b| b.is_ascii_alphanumeric() || b == b'-')
+    };
+    text.len() <= 253 && text.split('.').all(is_label)
+}
+
+fn is_base_url(text: &str) -> bool {
+    let after_scheme = ["https://", "http://"]
+        .iter()
+        .find_map(|scheme| text.strip_prefix(scheme));
+    let Some(rest) = after_scheme else {
+        return false;
+    };
+    let (authority, path) = rest.split_once('/').unwrap_or((rest, ""));
+    is_server_name(authority)
+        && path
+            .bytes()
+            .all(|b| b.is_ascii_alphanumeric() || b"/-._~%".contains(&b))
+}
+
+fn is_absolute_path(text: &str) -> bool {
+    let inner = text.strip_suffix('/').unwrap_or(text);
+    let is_part = |part: &str| !["", ".", ".."].contains(&part);
+    match inner.strip_prefix('/') {
+        Some(parts) => parts.split('/').all(is_part) && !text.chars().any(char::is_control),
+        None => false,
+    }
+}
+
+fn is_host(text: &str) -> bool {
+    is_absolute_path(text) || is_host_name(text) || text.parse::<Ipv6Addr>().is_ok()
+}
+
+fn is_identifier(text: &str) -> bool {
+    let rest = |b: u8| b.is_ascii_alphanumeric() || b == b'_' || b == b'-';
+    text.len() <= 63
+        && text.starts_with(|first: char| first.is_ascii_alphabetic() || first == '_')
+        && text.bytes().all(rest)
+}
+
+fn is_version(text: &str) -> bool {
+    let is_number = |part: &str| !part.is_empty() && part.bytes().all(|b| b.is_ascii_digit());
+    let (release, candidate) = match text.split_once("rc") {
+        Some((release, candidate)) => (release, Some(candidate)),
+        None => (text, None),
+    };
+    release.contains('.') && release.split('.').all(is_number) && candidate.is_none_or(is_number)
+}
+
+/// An IP address or a range of them in CIDR notation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Network {
+    pub address: IpAddr,
+    /// Leading bits that count; `None` for a single address.
+    pub prefix: Option<u8>,
+}
+
+impl Scalar for Network {
+    fn kind() -> String {
+        "an IP address or a range such as 10.0.0.0/8".to_owned()
+    }
+
+    fn parse(text: &str) -> Result<Self, String> {
+        let (address, prefix) = match text.split_once('/') {
+            Some((address, prefix)) => (address, Some(prefix)),
+            None => (text, None),
+        };
+        let address: IpAddr = address.parse().map_err(|_| Self::expected())?;
+        let bits = if address.is_ipv4() { 32 } else { 128 };
+        match prefix.map(str::parse::<u8>) {
+            None => Ok(Self {
+                address,
+                prefix: None,
+            }),
+            Some(Ok(prefix)) if prefix <= bits => Ok(Self {
+                address,
+                prefix: Some(prefix),
+            }),
+            Some(_) => Err(Self::expected()),
+        }
+    }
+
+    fn show(&self) -> String {
+        self.to_string()
+    }
+}
+
+impl fmt::Display for Network {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.prefix {
+            Some(prefix) => write!(f, "{}/{prefix}", self.address),
+            None => self.address.fmt(f),
+        }
+    }
+}
+
+/// A value that no message and no settings file shows.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Secret(String);
+
+impl Secret {
+    pub fn reveal(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Secret")
+    }
+}
+
+impl Value for Option<Secret> {
+    const SECRET: bool = true;
+
+    fn kind() -> String {
+        "a secret".to_owned()
+    }
+
+    fn parse(raw: &Raw) -> Result<Self, Refused> {
+        match raw {
+            Raw::Text(text) if text.is_empty() => Ok(None),
+            Raw::Text(text) => Ok(Some(Secret(text.clone()))),
+            Raw::List(_) => Err(Refused {
+                item: None,
+                reason: "expected a single text".to_owned(),
+            }),
+        }
+    }
+
+    fn to_raw(&self) -> Option<Raw> {
+        None
+    }
+
+    fn unset() -> Option<Self> {
+        Some(None)
+    }
+}

@@ -1,0 +1,157 @@
+//! Numbers with bounds, some with units.
+
+use crate::settings::value::Scalar;
+
+/// A whole number from `MIN` to `MAX`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Whole<const MIN: u32, const MAX: u32>(u32);
+
+/// A TCP port.
+pub type Port = Whole<1, 65_535>;
+
+impl<const MIN: u32, const MAX: u32> Whole<MIN, MAX> {
+    pub fn get(self) -> u32 {
+        self.0
+    }
+}
+
+impl<const MIN: u32, const MAX: u32> Scalar for Whole<MIN, MAX> {
+    const BARE: bool = true;
+
+    fn kind() -> String {
+        format!("a whole number, {MIN} to {MAX}")
+    }
+
+    fn parse(text: &str) -> Result<Self, String> {
+        match digits(text).and_then(|number| u32::try_from(number).ok()) {
+            Some(number) if (MIN..=MAX).contains(&number) => Ok(Self(number)),
+            _ => Err(Self::expected()),
+        }
+    }
+
+    fn show(&self) -> String {
+        self.0.to_string()
+    }
+}
+
+/// Decimal digits only: signs, and leading zeros that some readers take for octal, are refused.
+fn digits(text: &str) -> Option<u64> {
+    let plain = text.bytes().all(|byte| byte.is_ascii_digit());
+    let octal = text.len() > 1 && text.starts_with('0');
+    if plain && !octal {
+        text.parse().ok()
+    } else {
+        None
+    }
+}
+
+/// A factor from 0 to 100.
+#[derive(Clone, Copy, Debug, PartialEq, PartialOrd)]
+pub struct Factor(f64);
+
+impl Factor {
+    pub fn get(self) -> f64 {
+        self.0
+    }
+}
+
+impl Scalar for Factor {
+    const BARE: bool = true;
+
+    fn kind() -> String {
+        "a number, 0 to 100".to_owned()
+    }
+
+    fn parse(text: &str) -> Result<Self, String> {
+        let plain = text
+            .bytes()
+            .all(|byte| byte.is_ascii_digit() || byte == b'.');
+        match text.parse::<f64>() {
+            Ok(number) if plain && (0.0..=100.0).contains(&number) => Ok(Self(number)),
+            _ => Err(Self::expected()),
+        }
+    }
+
+    fn show(&self) -> String {
+        self.0.to_string()
+    }
+}
+
+const SIZE_UNITS: [(char, u64); 4] = [
+    ('T', 1 << 40),
+    ('G', 1 << 30),
+    ('M', 1 << 20),
+    ('K', 1 << 10),
+];
+const TIME_UNITS: [(char, u64); 4] = [('d', 86_400), ('h', 3_600), ('m', 60), ('s', 1)];
+
+/// A number of bytes from 1K to 1T, the units being powers of 1024.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Size(u64);
+
+impl Size {
+    pub fn bytes(self) -> u64 {
+        self.0
+    }
+}
+
+impl Scalar for Size {
+    fn kind() -> String {
+        "a size such as 50M, from 1K to 1T".to_owned()
+    }
+
+    fn parse(text: &str) -> Result<Self, String> {
+        match with_unit(&text.to_ascii_uppercase(), &SIZE_UNITS) {
+            Some(bytes) if (1 << 10..=1 << 40).contains(&bytes) => Ok(Self(bytes)),
+            _ => Err(Self::expected()),
+        }
+    }
+
+    fn show(&self) -> String {
+        in_largest_unit(self.0, &SIZE_UNITS)
+    }
+}
+
+/// A time from 1 second to 1 day; a number without a unit counts seconds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Duration(u64);
+
+impl Duration {
+    pub fn seconds(self) -> u64 {
+        self.0
+    }
+}
+
+impl Scalar for Duration {
+    fn kind() -> String {
+        "a time such as 90s, 5m or 2h, from 1s to 1d".to_owned()
+    }
+
+    fn parse(text: &str) -> Result<Self, String> {
+        match with_unit(text, &TIME_UNITS) {
+            Some(seconds) if (1..=86_400).contains(&seconds) => Ok(Self(seconds)),
+            _ => Err(Self::expected()),
+        }
+    }
+
+    fn show(&self) -> String {
+        in_largest_unit(self.0, &TIME_UNITS)
+    }
+}
+
+fn with_unit(text: &str, units: &[(char, u64)]) -> Option<u64> {
+    let unit = units.iter().find(|(letter, _)| text.ends_with(*letter));
+    let (number, factor) = match unit {
+        Some((letter, factor)) => (text.strip_suffix(*letter)?, *factor),
+        None => (text, 1),
+    };
+    digits(number)?.checked_mul(factor)
+}
+
+fn in_largest_unit(number: u64, units: &[(char, u64)]) -> String {
+    let fits = |(_, factor): &&(char, u64)| number.is_multiple_of(*factor);
+    match units.iter().find(fits) {
+        Some((letter, factor)) => format!("{}{letter}", number / factor),
+        None => number.to_string(),
+    }
+}
