@@ -20,6 +20,7 @@ pub mod cli;
 pub mod commands;
 pub mod doctor;
 pub mod failure;
+pub mod nearest;
 pub mod options;
 pub mod paths;
 pub mod report;

@@ -89,7 +89,7 @@ pub fn ask(common: &Common, flags: &Flags, change: &Change) -> Result<Asked, Fai
         })?;
     }
     let sources = Sources {
-        file: text.as_deref().map(|text| (path.as_path(), text)),
+        file: Some((path.as_path(), text.as_deref().unwrap_or_default())),
         env_file: env_file
             .as_ref()
             .map(|(path, text)| (path.as_path(), text.as_str())),

@@ -1,8 +1,10 @@
 //! What the host has, gathered once at the beginning of a command.
 
 use super::{files, postgres, synapse, tools};
+use crate::paths;
 use crate::render::HostFacts;
 use crate::settings::Settings;
+use crate::settings::types::Secret;
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 
@@ -31,14 +33,23 @@ pub struct Facts {
     pub password_source: Option<PasswordSource>,
 }
 
-/// Where the password of an external database comes from and what it is for.
+/// The password of an external database and what it is for.
 #[derive(Clone, Debug)]
 pub struct PasswordSource {
-    pub path: PathBuf,
+    pub password: Password,
     pub host: String,
     pub port: String,
     pub database: String,
     pub user: String,
+}
+
+/// Where a password is.
+#[derive(Clone, Debug)]
+pub enum Password {
+    /// In a file of the administrator's.
+    File(PathBuf),
+    /// Given in the environment.
+    Given(Secret),
 }
 
 /// How packages get onto this host.
@@ -109,14 +120,22 @@ impl Facts {
             python: self.python.clone(),
             redis: self.redis.map_or(default.redis, str::to_owned),
             jemalloc: self.jemalloc,
+            // One that was given once is kept among the secrets.
+            password: self.password_source.is_some()
+                || Path::new(&paths::secret("pgpass")).exists(),
         }
     }
 }
 
 fn password_source(settings: &Settings) -> Option<PasswordSource> {
-    let path = settings.database.password_file.as_ref()?;
+    let file = settings.database.password_file.as_ref();
+    let password = match (&settings.postgres_password, file) {
+        (Some(secret), _) => Password::Given(secret.clone()),
+        (None, Some(path)) => Password::File(PathBuf::from(path.as_str())),
+        (None, None) => return None,
+    };
     Some(PasswordSource {
-        path: PathBuf::from(path.as_str()),
+        password,
         host: settings
             .database
             .host

@@ -1,5 +1,6 @@
 //! Accounts, directories, secrets, the key, the database: whether they are there, made, taken away.
 
+use super::facts::Password;
 use super::{Host, files, postgres, synapse, tools::Tool};
 use crate::converge::state::{Resource, State};
 use crate::paths;
@@ -124,26 +125,29 @@ impl Host {
     /// The line of libpq's password file (PostgreSQL manual, 32.16), from the administrator's own file.
     fn password_file(&self) -> Result<String> {
         let Some(source) = &self.facts.password_source else {
-            return Ok(String::new());
+            return Ok(files::read_text(paths::secret("pgpass"))?.unwrap_or_default());
         };
-        let password = files::read_text(&source.path)?.with_context(|| {
-            format!(
-                "database.password_file: {} is missing",
-                source.path.display()
-            )
-        })?;
-        let password = password.trim_end_matches(['\r', '\n']);
-        ensure!(
-            !password.is_empty() && !password.contains('\n'),
-            "database.password_file: {} must hold one line with the password",
-            source.path.display()
-        );
+        let password = match &source.password {
+            Password::Given(secret) => secret.reveal().to_owned(),
+            Password::File(path) => {
+                let text = files::read_text(path)?.with_context(|| {
+                    format!("database.password_file: {} is missing", path.display())
+                })?;
+                let password = text.trim_end_matches(['\r', '\n']);
+                ensure!(
+                    !password.is_empty() && !password.contains('\n'),
+                    "database.password_file: {} must hold one line with the password",
+                    path.display()
+                );
+                password.to_owned()
+            }
+        };
         let fields = [
             &source.host,
             &source.port,
             &source.database,
             &source.user,
-            password,
+            &password,
         ];
         let escaped: Vec<String> = fields
             .iter()

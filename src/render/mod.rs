@@ -31,6 +31,8 @@ pub struct HostFacts {
     pub redis: String,
     /// Whether jemalloc is there to be preloaded.
     pub jemalloc: bool,
+    /// Whether there is a password for an external database.
+    pub password: bool,
 }
 
 impl Default for HostFacts {
@@ -40,6 +42,7 @@ impl Default for HostFacts {
             version: None,
             redis: "redis-server".to_owned(),
             jemalloc: true,
+            password: false,
         }
     }
 }
@@ -170,7 +173,7 @@ fn resources(input: &Input) -> BTreeSet<Resource> {
             resources.insert(Resource::DatabaseRole(owner.clone()));
             resources.insert(Resource::Database { name, owner });
         }
-        DatabaseKind::External if settings.database.password_file.is_some() => {
+        DatabaseKind::External if input.facts.password => {
             resources.insert(Resource::PasswordFile(paths::secret("pgpass")));
         }
         DatabaseKind::External | DatabaseKind::Sqlite | DatabaseKind::Auto => {}

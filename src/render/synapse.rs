@@ -71,7 +71,7 @@ pub(super) fn render(sheaf: &mut Sheaf) -> Result<()> {
             (Some(host), DatabaseKind::External) => host.to_string(),
             _ => paths::POSTGRES_SOCKETS.to_owned(),
         },
-        passfile: (database == DatabaseKind::External && settings.database.password_file.is_some())
+        passfile: (database == DatabaseKind::External && input.facts.password)
             .then(|| paths::secret("pgpass")),
     };
     sheaf.text("synapse/homeserver.yaml", homeserver.render()?);
@@ -159,7 +159,7 @@ fn consent(input: &Input) -> bool {
 fn shared(sheaf: &mut Sheaf) -> Result<()> {
     let topology = sheaf.input.topology;
     let mut file = |name: &str, keys: serde_json::Value, listed: &[&str]| -> Result<()> {
-        let mut text = format!("# Made by synapse-workers: read by every Synapse process.\n");
+        let mut text = "# Made by synapse-workers: read by every Synapse process.\n".to_owned();
         for (key, value) in keys.as_object().into_iter().flatten() {
             text.push_str(&format!("{key}: {}\n", serde_json::to_string(value)?));
         }

@@ -11,7 +11,6 @@ pub mod edit;
 pub mod env;
 pub mod file;
 pub mod load;
-pub mod nearest;
 pub mod origin;
 pub mod row;
 pub mod table;

@@ -116,8 +116,8 @@ settings! {
         /// The connections that each of them holds at most.
         worker_connections: Whole<16, 1_000_000> = "2048", env "NGINX_WORKER_CONNECTIONS";
 
-        /// How long nginx waits for an answer of Synapse.
-        proxy_read_timeout: Duration = "60s", env "NGINX_PROXY_READ_TIMEOUT";
+        /// How long nginx waits for an answer of Synapse; joining a large room takes minutes.
+        proxy_read_timeout: Duration = "3m", env "NGINX_PROXY_READ_TIMEOUT";
     }
 }
 

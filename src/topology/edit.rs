@@ -2,10 +2,10 @@
 //!
 //! Workers are numbered from 1 without gaps, so only the last of an entry can leave alone.
 
-use super::nearest::nearest;
 use super::roles::{ROLES, role};
 use super::spec::{self, SpecError, WorkerSpec, refuse};
 use super::workers::{Topology, worker_name};
+use crate::nearest::nearest;
 
 /// Sets how many workers an entry has. `target` is the entry's name, or a role that one entry has
 /// alone; a role that no entry has gets one. 0 removes the entry.

@@ -9,7 +9,6 @@
 //! ([`roles::ROLES`]) and the endpoints that workers serve ([`patterns::ENDPOINTS`]).
 
 pub mod edit;
-pub mod nearest;
 pub mod patterns;
 pub mod presets;
 pub mod roles;

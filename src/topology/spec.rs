@@ -6,9 +6,9 @@
 
 use std::fmt;
 
-use super::nearest::nearest;
 use super::presets::{PRESETS, preset};
 use super::roles::{ROLES, Role, role};
+use crate::nearest::nearest;
 
 /// The most workers of one entry: more than any host runs, fewer than would bring one down.
 pub const MAX_COUNT: u16 = 100;

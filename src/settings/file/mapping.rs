@@ -14,7 +14,7 @@ use serde::de::{DeserializeSeed, Deserializer, Error, MapAccess, Visitor};
 
 use super::value::{ValueOf, Word};
 use super::{Document, Entry, Place};
-use crate::settings::nearest::nearest;
+use crate::nearest::nearest;
 use crate::settings::row::Row;
 use crate::settings::table::{ROWS, SECTIONS};
 

@@ -15,6 +15,14 @@ impl<const MIN: u32, const MAX: u32> Whole<MIN, MAX> {
     }
 }
 
+impl Port {
+    /// As sockets want it.
+    pub fn number(self) -> u16 {
+        // The bounds of the type are those of u16.
+        self.0 as u16
+    }
+}
+
 impl<const MIN: u32, const MAX: u32> Scalar for Whole<MIN, MAX> {
     const BARE: bool = true;
 

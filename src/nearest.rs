@@ -1,10 +1,17 @@
 //! The known word that was probably meant.
 
-/// The known word with the fewest edits from `word`, if a third of its letters would do.
+/// Longer words are not names that somebody mistyped.
+const LONGEST: usize = 64;
+
+/// The known word with the fewest edits from `word`, if a third of its letters would do. Case does not count.
 pub fn nearest<'a>(word: &str, known: impl Iterator<Item = &'a str>) -> Option<&'a str> {
+    let word = &word.to_lowercase();
+    if word.chars().count() > LONGEST {
+        return None;
+    }
     let letters = word.chars().count();
     known
-        .map(|candidate| (edits(word, candidate), candidate))
+        .map(|candidate| (edits(word, &candidate.to_lowercase()), candidate))
         .filter(|(edits, candidate)| *edits <= letters.max(candidate.chars().count()).div_ceil(3))
         .min_by_key(|(edits, _)| *edits)
         .map(|(_, candidate)| candidate)
@@ -41,7 +48,9 @@ mod tests {
             ("databse.host", Some("database.host")),
             ("wrokers", Some("workers")),
             ("database_port", Some("database.port")),
+            ("DATABASE.Port", Some("database.port")),
             ("enable_registration", None),
+            (&"workers".repeat(1_000), None),
             ("", None),
         ] {
             assert_eq!(nearest(word, known.into_iter()), expected, "{word}");
