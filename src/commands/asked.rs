@@ -3,7 +3,7 @@
 use super::change::Change;
 use crate::cli::{Common, Flags};
 use crate::converge::SettingsChange;
-use crate::converge::state::State;
+use crate::converge::state::{Resource, State};
 use crate::converge::verify::Expected;
 use crate::failure::Failure;
 use crate::host;
@@ -23,6 +23,8 @@ pub struct Asked {
     pub settings: Settings,
     pub topology: Topology,
     pub own_options: OwnOptions,
+    /// The database that this server's data is in already.
+    pub settled: Option<DatabaseKind>,
     /// The settings file as it will be.
     pub text: String,
     /// The settings file, when that is another one than now.
@@ -89,7 +91,12 @@ pub fn ask(common: &Common, flags: &Flags, change: &Change) -> Result<Asked, Fai
         before: text,
         after: Some(after.clone()),
     });
-    Asked::new(loaded, specs, own_options, after, change)
+    // Another root is not this host.
+    let settled = match common.root {
+        Some(_) => None,
+        None => host::settled_database()?,
+    };
+    Asked::new(loaded, specs, own_options, settled, after, change)
 }
 
 /// What an earlier state was asked for, by the settings that are kept with it.
@@ -104,7 +111,8 @@ pub fn recall(number: u32, text: &str) -> Result<Asked, Failure> {
     let mut loaded = settings::load(&sources).map_err(Failure::usage)?;
     let specs = specs(&mut loaded, &Change::None)?;
     let own_options = options::read(Path::new(paths::HOMESERVER_D)).unwrap_or_default();
-    Asked::new(loaded, specs, own_options, text.to_owned(), None)
+    let settled = host::settled_database()?;
+    Asked::new(loaded, specs, own_options, settled, text.to_owned(), None)
 }
 
 /// A file that people write: a regular one, so that nothing is waited for.
@@ -164,6 +172,7 @@ impl Asked {
         loaded: Loaded,
         specs: Vec<WorkerSpec>,
         own_options: OwnOptions,
+        settled: Option<DatabaseKind>,
         text: String,
         change: Option<SettingsChange>,
     ) -> Result<Self, Failure> {
@@ -174,6 +183,7 @@ impl Asked {
             settings: loaded.settings,
             topology,
             own_options,
+            settled,
             text,
             change,
             notes: loaded.notes,
@@ -187,6 +197,22 @@ impl Asked {
         let facts = HostFacts::default();
         let input = self.input(&facts);
         let database = input.database();
+        if self.settled == Some(DatabaseKind::Sqlite)
+            && (input.has_workers() || database != DatabaseKind::Sqlite)
+        {
+            return Err(Failure::preflight(format!(
+                "the data of this server is in {file}, an SQLite database, which workers cannot share\n  \
+                 cure: move it with Synapse's synapse_port_db into PostgreSQL, and {file} to another place; \
+                 or remove the file if the data is of no use",
+                file = paths::SQLITE
+            )));
+        }
+        if self.settled == Some(DatabaseKind::Local) && database == DatabaseKind::Sqlite {
+            return Err(Failure::preflight(
+                "the data of this server is in the host's PostgreSQL, and SQLite would begin with nothing\n  \
+                 cure: set database.kind to auto",
+            ));
+        }
         if database == DatabaseKind::Sqlite && input.has_workers() {
             return Err(Failure::usage(
                 "database.kind: SQLite serves one process only, and there are workers; set it to `local` for the \
@@ -219,6 +245,7 @@ impl Asked {
             topology: &self.topology,
             facts,
             own_options: &self.own_options,
+            settled: self.settled,
         }
     }
 
@@ -229,19 +256,16 @@ impl Asked {
 
     /// What must be true once this is applied.
     pub fn expected(&self, desired: &State) -> Expected {
-        let facts = HostFacts::default();
-        let database = self.input(&facts).database();
+        let mut databases = desired.resources.iter();
         Expected {
             units: desired.units.clone(),
             topology: Topology::new(self.topology.specs.clone()).ok(),
             port: self.settings.http_port.number(),
             addresses: self.settings.bind_addresses.to_vec(),
             server_name: self.settings.server_name.to_string(),
-            database: (database == DatabaseKind::Local).then(|| {
-                (
-                    self.settings.database.name.to_string(),
-                    self.settings.database.user.to_string(),
-                )
+            database: databases.find_map(|resource| match resource {
+                Resource::Database { name, owner } => Some((name.clone(), owner.clone())),
+                _ => None,
             }),
         }
     }

@@ -76,7 +76,8 @@ pub fn scope<'a>(asked: &'a Asked, systemd: Option<&Systemd>) -> Scope<'a> {
     Scope {
         settings: &asked.settings,
         workers: input.has_workers(),
-        local_database: input.database() == DatabaseKind::Local,
+        local_database: input.database() == DatabaseKind::Local
+            || asked.settled == Some(DatabaseKind::Local),
         nginx_runs: units.get(names::NGINX).is_some_and(|unit| unit.active),
     }
 }
