@@ -1,6 +1,6 @@
 //! What is asked for: settings read, edited and checked, without a look at the host's state.
 
-use super::change::Change;
+use super::edits::Change;
 use crate::cli::{Common, Flags};
 use crate::converge::SettingsChange;
 use crate::converge::state::{Resource, State};

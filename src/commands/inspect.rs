@@ -1,8 +1,8 @@
 //! Commands that look at the running host: `status`, `verify`, `doctor`.
 
 use super::asked;
-use super::change::Change;
 use super::context::{self, Purpose};
+use super::edits::Change;
 use super::look::utc;
 use crate::cli::{Common, Flags};
 use crate::converge::state::State;

@@ -1,7 +1,7 @@
 //! Commands that only read settings and generations: `routes`, `generations`, `presets`.
 
 use super::asked;
-use super::change::Change;
+use super::edits::Change;
 use crate::cli::{Common, Flags};
 use crate::failure::Failure;
 use crate::host::Host;

@@ -3,6 +3,7 @@
 mod asked;
 mod change;
 mod context;
+mod edits;
 mod generate;
 mod inspect;
 mod look;
@@ -11,7 +12,7 @@ mod undo;
 
 use crate::cli::{Cli, Command};
 use crate::failure::Failure;
-use change::Change;
+use edits::Change;
 use std::process::ExitCode;
 
 /// Runs the command.
