@@ -309,7 +309,8 @@ impl Planner<'_> {
                 .collect(),
         };
         let goes = |resource: &&Resource| {
-            !self.desired.resources.contains(resource)
+            let stays = |wanted: &Resource| wanted == *resource || wanted.replaces(resource);
+            !self.desired.resources.iter().any(stays)
                 && (self.removal != Removal::Keep || !resource.kept())
         };
         let mut steps: Vec<Step> = Vec::new();
