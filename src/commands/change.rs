@@ -1,6 +1,7 @@
 //! `install`, `plan`, `scale`, `add`, `remove`: converging the host to the settings.
 
-use super::context::{self, Asked, Purpose};
+use super::asked::{self, Asked};
+use super::context::{self, Purpose};
 use crate::cli::{Common, Flags};
 use crate::converge::plan::{Plan, Removal, Target};
 use crate::converge::state::{Observed, State};
@@ -78,7 +79,7 @@ fn prepare(
     change: &Change,
     purpose: Purpose,
 ) -> Result<Prepared, Failure> {
-    let asked = context::ask(common, flags, change)?;
+    let asked = asked::ask(common, flags, change)?;
     let host = context::host(&asked, purpose)?;
     let desired = asked.desired(&host.facts.for_rendering())?;
     let observed = host.observe(&desired)?;
@@ -113,7 +114,7 @@ pub fn install(
 ) -> Result<ExitCode, Failure> {
     let report = Report::new(common.json);
     // Bad settings are told before anything else, a lock that another run holds included.
-    context::ask(common, flags, change)?;
+    asked::ask(common, flags, change)?;
     let _lock = Lock::take_if_root()?;
     let purpose = if packages {
         Purpose::RunWithPackages

@@ -1,7 +1,7 @@
 //! Commands that only read settings and generations: `routes`, `generations`, `presets`.
 
+use super::asked;
 use super::change::Change;
-use super::context;
 use crate::cli::{Common, Flags};
 use crate::failure::Failure;
 use crate::host::Host;
@@ -11,7 +11,7 @@ use std::process::ExitCode;
 
 /// `synapse-workers routes [METHOD PATH]`.
 pub fn routes(common: &Common, request: Option<(String, String)>) -> Result<ExitCode, Failure> {
-    let asked = context::ask(common, &Flags::default(), &Change::None)?;
+    let asked = asked::ask(common, &Flags::default(), &Change::None)?;
     let table = RoutingTable::new(&asked.topology);
     match request {
         Some((method, path)) => one(common, &table, &method, &path),

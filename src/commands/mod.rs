@@ -1,5 +1,6 @@
 //! One file for each command, or for a few that are alike.
 
+mod asked;
 mod change;
 mod context;
 mod generate;
@@ -19,6 +20,19 @@ use std::process::ExitCode;
 /// With the code that the program ends with.
 pub fn run(cli: Cli) -> Result<ExitCode, Failure> {
     let common = &cli.common;
+    let pure = matches!(
+        cli.command,
+        Command::Install { .. }
+            | Command::Render { .. }
+            | Command::Routes { .. }
+            | Command::Presets
+            | Command::Generate { .. }
+    );
+    if common.root.is_some() && !pure {
+        return Err(Failure::usage(
+            "--root: below another root nothing runs; it goes with render, install and routes",
+        ));
+    }
     match cli.command {
         Command::Install { flags, packages } if common.root.is_none() => {
             change::install(common, &flags, &Change::None, packages)

@@ -263,7 +263,9 @@ impl Planner<'_> {
         let (first, last): (Vec<&String>, Vec<&String>) = unwanted
             .into_iter()
             .filter(|unit| known(unit).active)
-            .partition(|unit| restarts.change(unit) == Change::StopFirst);
+            .partition(|unit| {
+                self.target != Target::Nothing && restarts.change(unit) == Change::StopFirst
+            });
         steps.extend(restarts.stop_first(first));
         steps.extend(restarts.stage(|unit| unit == names::REDIS));
         steps.extend(restarts.stage(|unit| unit == names::MAIN));

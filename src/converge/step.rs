@@ -169,7 +169,22 @@ impl fmt::Display for Step {
     }
 }
 
+/// Where a line of names is broken, in columns.
+const WIDTH: usize = 100;
+
+/// Names one after another, wrapped and indented below the first.
 fn list<'a>(names: impl IntoIterator<Item = &'a String>) -> String {
-    let names: Vec<&str> = names.into_iter().map(String::as_str).collect();
-    names.join(" ")
+    let mut text = String::new();
+    let mut column = 10;
+    for name in names {
+        if !text.is_empty() && column + name.len() > WIDTH {
+            text.push_str("\n          ");
+            column = 10;
+        } else if !text.is_empty() {
+            text.push(' ');
+        }
+        text.push_str(name);
+        column += name.len() + 1;
+    }
+    text
 }

@@ -13,6 +13,7 @@ mod tools;
 
 pub use files::{names, point, read, read_text, remove, replace};
 pub use generations::Generation;
+pub use observe::settled_database;
 pub use probe::{Answer, Peer, get, redis};
 pub use systemd::{Process, Systemd};
 pub use tools::{Tool, find, journal};
