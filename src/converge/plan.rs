@@ -11,6 +11,9 @@ use super::step::{ChangeKind, FileChange, Judge, Step, Verb};
 use crate::render::TMPFILES;
 use std::collections::BTreeSet;
 
+/// Unit files, by their path in a generation.
+const UNIT_FILES: &str = "host/etc/systemd/";
+
 /// What becomes of resources that are not desired any more.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Removal {
@@ -116,14 +119,21 @@ impl Planner<'_> {
         let generation = self.generation();
         steps.extend(self.switch(generation));
         let (written, removed) = self.host_files();
-        let reload = !written.is_empty();
+        // A run that was cut may have written or removed unit files without telling systemd.
+        let (gone, new): (Vec<_>, Vec<_>) = self
+            .changes
+            .iter()
+            .filter(|change| change.path.starts_with(UNIT_FILES))
+            .partition(|change| change.kind == ChangeKind::Removed);
+        let reload = !written.is_empty() || !new.is_empty();
         steps.extend(written);
         if reload {
             steps.push(Step::ReloadManager);
         }
         steps.extend(self.units());
-        if !removed.is_empty() {
-            steps.extend(removed);
+        let reload = !removed.is_empty() || !gone.is_empty();
+        steps.extend(removed);
+        if reload {
             steps.push(Step::ReloadManager);
         }
         steps.extend(self.remove());
@@ -211,7 +221,7 @@ impl Planner<'_> {
         if !processes.is_empty() {
             judges.push(Judge::Synapse(processes));
         }
-        if new.any(|change| change.path.starts_with("host/etc/systemd/")) {
+        if new.any(|change| change.path.starts_with(UNIT_FILES)) {
             judges.push(Judge::Systemd);
         }
         judges
@@ -311,7 +321,8 @@ impl Planner<'_> {
                 .collect(),
         };
         let goes = |resource: &&Resource| {
-            !self.desired.resources.contains(resource)
+            let stays = |wanted: &Resource| wanted == *resource || wanted.replaces(resource);
+            !self.desired.resources.iter().any(stays)
                 && (self.removal != Removal::Keep || !resource.kept())
         };
         let mut steps: Vec<Step> = Vec::new();
