@@ -4,7 +4,7 @@ use super::asked::{self, Asked};
 use super::context::{self, Purpose};
 use super::edits::Change;
 use crate::cli::{Common, Flags};
-use crate::converge::plan::{Plan, Removal, Target};
+use crate::converge::plan::{Plan, Removal, Target, foreign};
 use crate::converge::state::{Observed, State};
 use crate::converge::{self, Aim};
 use crate::failure::{Code, Failure};
@@ -32,6 +32,13 @@ fn prepare(
     let host = context::host(&asked, purpose)?;
     let desired = asked.desired(&host.facts.for_rendering())?;
     let observed = host.observe(&desired)?;
+    let foreign = foreign(&desired, &observed);
+    if !foreign.is_empty() {
+        return Err(Failure::preflight(format!(
+            "not made by synapse-workers, and in the way: {}\n  cure: move them to another place",
+            foreign.join(", ")
+        )));
+    }
     Ok(Prepared {
         asked,
         host,
