@@ -1,10 +1,10 @@
 //! Checks of a host before anything is changed on it: a table; each failure comes with what cures it.
 
 use crate::host::facts::{Facts, PackageManager, Scope};
+use crate::host::postgres::Postgres;
+use crate::host::programs::install_command;
 use crate::host::synapse::Installed;
-use crate::host::{Tool, postgres::Postgres};
 use crate::paths;
-use anyhow::{Context, Result};
 
 /// What was found out, and what is asked of it.
 pub struct Examined<'a> {
@@ -79,6 +79,23 @@ pub static CHECKS: &[Check] = &[
                     ),
                     None => "install them with this system's package manager".to_owned(),
                 },
+            )
+        },
+    },
+    Check {
+        name: "the Python of the settings has Synapse",
+        fatal: true,
+        check: |at| {
+            let python = at.scope.settings.synapse.python.as_ref()?;
+            if at.facts.synapse.is_some() {
+                return None;
+            }
+            finding(
+                format!("synapse.python: {} has no Synapse", python.as_str()),
+                format!(
+                    "{} -m pip install 'matrix-synapse[redis]', or leave synapse.python empty",
+                    python.as_str()
+                ),
             )
         },
     },
@@ -241,93 +258,4 @@ fn database(at: &Examined, postgres: &Postgres) -> Option<Finding> {
         ),
         "set another database.name, or move its contents into one made with --encoding=UTF8 --locale=C",
     )
-}
-
-/// A program that has to be there, with the packages that bring it.
-struct Program {
-    /// The package's usual name, by which it is spoken of.
-    name: &'static str,
-    apt: &'static str,
-    dnf: &'static str,
-    missing: fn(&Facts, &Scope) -> bool,
-}
-
-static PROGRAMS: &[Program] = &[
-    Program {
-        name: "nginx",
-        apt: "nginx",
-        dnf: "nginx",
-        missing: |_, _| absent("nginx"),
-    },
-    Program {
-        name: "redis",
-        apt: "redis-server",
-        dnf: "valkey",
-        missing: |facts, scope| scope.workers && facts.redis.is_none(),
-    },
-    Program {
-        name: "postgresql",
-        apt: "postgresql",
-        dnf: "postgresql-server",
-        missing: |_, scope| scope.local_database && absent("psql"),
-    },
-    Program {
-        name: "python3 with venv",
-        apt: "python3-venv",
-        dnf: "python3",
-        missing: |facts, _| facts.synapse.is_none() && !python_has("ensurepip"),
-    },
-    Program {
-        name: "psycopg2",
-        apt: "python3-psycopg2",
-        dnf: "python3-psycopg2",
-        missing: |facts, _| facts.synapse.is_none() && !python_has("psycopg2"),
-    },
-];
-
-fn absent(program: &str) -> bool {
-    crate::host::find(program).is_none()
-}
-
-/// Whether the system's Python can import a module.
-fn python_has(module: &str) -> bool {
-    Tool::new("python3")
-        .args(["-c", &format!("import {module}")])
-        .output()
-        .is_ok_and(|output| output.status.success())
-}
-
-/// Names of the programs that are missing.
-pub fn missing_programs(facts: &Facts, scope: &Scope) -> Vec<&'static str> {
-    PROGRAMS
-        .iter()
-        .filter(|program| (program.missing)(facts, scope))
-        .map(|program| program.name)
-        .collect()
-}
-
-/// The one command that brings everything missing.
-pub fn install_command(facts: &Facts) -> Option<Vec<&'static str>> {
-    let mut command = match facts.packages? {
-        PackageManager::Apt => vec!["apt-get", "install", "-y"],
-        PackageManager::Dnf => vec!["dnf", "install", "-y"],
-    };
-    let missing = PROGRAMS
-        .iter()
-        .filter(|program| facts.missing.contains(&program.name));
-    command.extend(missing.map(|program| match facts.packages {
-        Some(PackageManager::Dnf) => program.dnf,
-        _ => program.apt,
-    }));
-    Some(command)
-}
-
-/// Runs [`install_command`].
-pub fn install_packages(facts: &Facts) -> Result<()> {
-    let command = install_command(facts).context("this system has neither apt-get nor dnf")?;
-    Tool::new(command[0])
-        .args(&command[1..])
-        .env("DEBIAN_FRONTEND", "noninteractive")
-        .run()
-        .map(drop)
 }

@@ -30,11 +30,17 @@ impl Report {
         text: impl Display,
         work: impl FnOnce() -> Result<T, E>,
     ) -> Result<T, E> {
-        self.print(&format!("{text}"));
+        let text = text.to_string();
+        self.print(&text);
         let begun = Instant::now();
         let result = work();
-        let mark = if result.is_ok() { "" } else { "  FAILED" };
-        self.print(&format!("{mark}  {}\n", seconds(begun.elapsed())));
+        let mark = if result.is_ok() { "" } else { "FAILED after " };
+        let gap = if text.contains('\n') {
+            "\n          "
+        } else {
+            "  "
+        };
+        self.print(&format!("{gap}{mark}{}\n", seconds(begun.elapsed())));
         result
     }
 

@@ -1,7 +1,8 @@
 //! Commands that look at the running host: `status`, `verify`, `doctor`.
 
-use super::change::Change;
+use super::asked;
 use super::context::{self, Purpose};
+use super::edits::Change;
 use super::look::utc;
 use crate::cli::{Common, Flags};
 use crate::converge::state::State;
@@ -39,7 +40,7 @@ pub fn status(common: &Common) -> Result<ExitCode, Failure> {
     })?;
     let (state, text) = Host::generation(current)?;
     let systemd = Systemd::connect().map_err(|error| Failure::preflight(format!("{error:#}")))?;
-    let roles = roles(common, text.as_deref());
+    let roles = roles(current, text.as_deref());
     let lines: Vec<Line> = state
         .units
         .iter()
@@ -70,20 +71,8 @@ pub fn status(common: &Common) -> Result<ExitCode, Failure> {
 }
 
 /// Roles by worker, as the settings of the running generation say.
-fn roles(common: &Common, settings: Option<&str>) -> Vec<(String, Vec<String>)> {
-    let own = tempfile::Builder::new().suffix(".yaml").tempfile();
-    let (Ok(own), Some(text)) = (own, settings) else {
-        return Vec::new();
-    };
-    let then = Common {
-        settings: own.path().to_owned(),
-        env_file: None,
-        ..common.clone()
-    };
-    if host::replace(own.path(), text.as_bytes(), 0o600).is_err() {
-        return Vec::new();
-    }
-    let Ok(asked) = context::ask(&then, &Flags::default(), &Change::None) else {
+fn roles(number: u32, settings: Option<&str>) -> Vec<(String, Vec<String>)> {
+    let Some(Ok(asked)) = settings.map(|text| asked::recall(number, text)) else {
         return Vec::new();
     };
     let workers = asked.topology.workers.iter();
@@ -182,7 +171,7 @@ fn table(common: &Common, lines: &[Line]) {
 
 /// `synapse-workers verify`.
 pub fn verify(common: &Common) -> Result<ExitCode, Failure> {
-    let asked = context::ask(common, &Flags::default(), &Change::None)?;
+    let asked = asked::ask(common, &Flags::default(), &Change::None)?;
     let host = context::host(&asked, Purpose::Remove)?;
     let desired = asked.desired(&host.facts.for_rendering())?;
     let expected = asked.expected(&desired);
@@ -211,8 +200,8 @@ pub fn verify(common: &Common) -> Result<ExitCode, Failure> {
 }
 
 /// `synapse-workers doctor`.
-pub fn doctor(common: &Common) -> Result<ExitCode, Failure> {
-    let asked = context::ask(common, &Flags::default(), &Change::None)?;
+pub fn doctor(common: &Common, flags: &Flags) -> Result<ExitCode, Failure> {
+    let asked = asked::suppose(common, flags)?;
     let (facts, systemd) = context::look(&asked)?;
     let scope = context::scope(&asked, systemd.as_ref());
     let examined = doctor::Examined {

@@ -1,7 +1,9 @@
 //! One file for each command, or for a few that are alike.
 
+mod asked;
 mod change;
 mod context;
+mod edits;
 mod generate;
 mod inspect;
 mod look;
@@ -10,7 +12,7 @@ mod undo;
 
 use crate::cli::{Cli, Command};
 use crate::failure::Failure;
-use change::Change;
+use edits::Change;
 use std::process::ExitCode;
 
 /// Runs the command.
@@ -19,6 +21,19 @@ use std::process::ExitCode;
 /// With the code that the program ends with.
 pub fn run(cli: Cli) -> Result<ExitCode, Failure> {
     let common = &cli.common;
+    let pure = matches!(
+        cli.command,
+        Command::Install { .. }
+            | Command::Render { .. }
+            | Command::Routes { .. }
+            | Command::Presets
+            | Command::Generate { .. }
+    );
+    if common.root.is_some() && !pure {
+        return Err(Failure::usage(
+            "--root: below another root nothing runs; it goes with render, install and routes",
+        ));
+    }
     match cli.command {
         Command::Install { flags, packages } if common.root.is_none() => {
             change::install(common, &flags, &Change::None, packages)
@@ -34,9 +49,13 @@ pub fn run(cli: Cli) -> Result<ExitCode, Failure> {
         Command::Add { specs } => change::edit(common, Change::Add(specs)),
         Command::Remove { names } => change::edit(common, Change::Remove(names)),
         Command::Status => inspect::status(common),
-        Command::Routes { method, path } => look::routes(common, method.zip(path)),
+        Command::Routes {
+            flags,
+            method,
+            path,
+        } => look::routes(common, &flags, method.zip(path)),
         Command::Verify => inspect::verify(common),
-        Command::Doctor => inspect::doctor(common),
+        Command::Doctor { flags } => inspect::doctor(common, &flags),
         Command::Generations => look::generations(common),
         Command::Rollback { number } => undo::rollback(common, number),
         Command::Uninstall { purge, confirm } => undo::uninstall(common, purge, confirm),

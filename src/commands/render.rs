@@ -1,7 +1,7 @@
 //! `render`: the desired state as files, without root, systemd or network.
 
-use super::change::Change;
-use super::context::{self, rooted};
+use super::asked::{self, rooted};
+use super::edits::Change;
 use crate::cli::{Common, Flags};
 use crate::converge::rules::host_path;
 use crate::failure::Failure;
@@ -17,7 +17,7 @@ pub fn render(common: &Common, flags: &Flags) -> Result<ExitCode, Failure> {
             "render writes below a directory: give --root DIR",
         ));
     };
-    let asked = context::ask(common, flags, &Change::None)?;
+    let asked = asked::ask(common, flags, &Change::None)?;
     let desired = asked.desired(&HostFacts::default())?;
     let generation = rooted(common, &format!("{}/1", paths::GENERATIONS));
     for (path, file) in &desired.files {

@@ -1,7 +1,9 @@
 //! `rollback` and `uninstall`: plans towards an earlier state, and towards nothing.
 
-use super::change::{Change, finish};
+use super::asked;
+use super::change::finish;
 use super::context::{self, Purpose};
+use super::edits::Change;
 use crate::cli::{Common, Flags};
 use crate::converge::plan::{Removal, Target};
 use crate::converge::state::{Resource, State};
@@ -35,18 +37,7 @@ pub fn rollback(common: &Common, number: Option<u32>) -> Result<ExitCode, Failur
         Host::generation(number).map_err(|error| Failure::usage(format!("{error:#}")))?;
     let text = text.with_context(|| format!("generation {number} has lost its settings"))?;
 
-    // What that generation asks of the host is told by its own settings.
-    let own = tempfile::Builder::new()
-        .suffix(".yaml")
-        .tempfile()
-        .context("making a temporary file")?;
-    host::replace(own.path(), text.as_bytes(), 0o600)?;
-    let then = Common {
-        settings: own.path().to_owned(),
-        env_file: None,
-        ..common.clone()
-    };
-    let asked = context::ask(&then, &Flags::default(), &Change::None)?;
+    let asked = asked::recall(number, &text)?;
     let _lock = Lock::take_if_root()?;
     let host = context::host(&asked, Purpose::Run)?;
     let observed = host.observe(&desired)?;
@@ -77,7 +68,7 @@ pub fn uninstall(
     confirm: Option<String>,
 ) -> Result<ExitCode, Failure> {
     let report = Report::new(common.json);
-    let asked = context::ask(common, &Flags::default(), &Change::None).map_err(|failure| {
+    let asked = asked::ask(common, &Flags::default(), &Change::None).map_err(|failure| {
         Failure::usage(format!(
             "{:#}\n(uninstall reads the settings to know what to remove)",
             failure.error

@@ -45,6 +45,7 @@ impl<'a> Work<'a> {
             Step::RemoveSettings { path } => host::remove(path),
             Step::Create(resource) => {
                 host.create(resource, self.aim.desired)?;
+                self.made.retain(|before| !resource.replaces(before));
                 self.made.insert(resource.clone());
                 self.made_now.insert(resource.clone());
                 host.record_made(&self.made)
@@ -63,7 +64,7 @@ impl<'a> Work<'a> {
             ),
             Step::Judge { number, judge } => host.judge(*number, judge, self.aim.desired),
             Step::Switch { number } => host.switch(*number),
-            Step::WriteFile { path } => {
+            Step::WriteFile { path, .. } => {
                 let file = self
                     .aim
                     .desired

@@ -6,10 +6,13 @@
 use super::names;
 use super::restarts::Restarts;
 use super::rules::{Change, host_path};
-use super::state::{HOST, Observed, Resource, State};
+use super::state::{File, Files, HOST, Observed, Resource, State};
 use super::step::{ChangeKind, FileChange, Judge, Step, Verb};
 use crate::render::TMPFILES;
 use std::collections::BTreeSet;
+
+/// Unit files, by their path in a generation.
+const UNIT_FILES: &str = "host/etc/systemd/";
 
 /// What becomes of resources that are not desired any more.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -70,6 +73,25 @@ impl std::fmt::Display for Plan {
     }
 }
 
+/// Files on the host that stand where ours would, and that no generation of ours put there.
+pub fn foreign<'a>(desired: &'a State, observed: &Observed) -> Vec<&'a str> {
+    let ours = |path: &String| {
+        observed
+            .baselines
+            .iter()
+            .any(|files| files.contains_key(path))
+    };
+    desired
+        .files
+        .iter()
+        .filter(|(path, file)| {
+            let found = observed.host_files.get(*path);
+            found.is_some_and(|digest| *digest != file.digest) && !ours(path)
+        })
+        .filter_map(|(path, _)| host_path(path))
+        .collect()
+}
+
 /// Files that differ from any baseline: after an interrupted run some processes may run with either.
 fn changes(desired: &State, observed: &Observed) -> Vec<FileChange> {
     let mut paths: BTreeSet<&String> = desired.files.keys().collect();
@@ -116,14 +138,21 @@ impl Planner<'_> {
         let generation = self.generation();
         steps.extend(self.switch(generation));
         let (written, removed) = self.host_files();
-        let reload = !written.is_empty();
+        // A run that was cut may have written or removed unit files without telling systemd.
+        let (gone, new): (Vec<_>, Vec<_>) = self
+            .changes
+            .iter()
+            .filter(|change| change.path.starts_with(UNIT_FILES))
+            .partition(|change| change.kind == ChangeKind::Removed);
+        let reload = !written.is_empty() || !new.is_empty();
         steps.extend(written);
         if reload {
             steps.push(Step::ReloadManager);
         }
         steps.extend(self.units());
-        if !removed.is_empty() {
-            steps.extend(removed);
+        let reload = !removed.is_empty() || !gone.is_empty();
+        steps.extend(removed);
+        if reload {
             steps.push(Step::ReloadManager);
         }
         steps.extend(self.remove());
@@ -211,7 +240,7 @@ impl Planner<'_> {
         if !processes.is_empty() {
             judges.push(Judge::Synapse(processes));
         }
-        if new.any(|change| change.path.starts_with("host/etc/systemd/")) {
+        if new.any(|change| change.path.starts_with(UNIT_FILES)) {
             judges.push(Judge::Systemd);
         }
         judges
@@ -224,10 +253,19 @@ impl Planner<'_> {
             .files
             .iter()
             .filter(|(path, _)| path.starts_with(HOST));
+        // The generation has it as before, so it was somebody else who made it another one.
+        let edited = |path: &String, file: &File| {
+            let same = |files: &Files| files.get(path).is_some_and(|old| old.digest == file.digest);
+            self.observed.host_files.contains_key(path) && self.observed.baselines.iter().any(same)
+        };
         let written = wanted
             .filter(|(path, file)| self.observed.host_files.get(*path) != Some(&file.digest))
-            .filter_map(|(path, _)| host_path(path))
-            .map(|path| Step::WriteFile { path: path.into() })
+            .filter_map(|(path, file)| {
+                Some(Step::WriteFile {
+                    path: host_path(path)?.to_owned(),
+                    edited: edited(path, file),
+                })
+            })
             .collect();
         let removed = self
             .observed
@@ -263,7 +301,9 @@ impl Planner<'_> {
         let (first, last): (Vec<&String>, Vec<&String>) = unwanted
             .into_iter()
             .filter(|unit| known(unit).active)
-            .partition(|unit| restarts.change(unit) == Change::StopFirst);
+            .partition(|unit| {
+                self.target != Target::Nothing && restarts.change(unit) == Change::StopFirst
+            });
         steps.extend(restarts.stop_first(first));
         steps.extend(restarts.stage(|unit| unit == names::REDIS));
         steps.extend(restarts.stage(|unit| unit == names::MAIN));
@@ -309,7 +349,8 @@ impl Planner<'_> {
                 .collect(),
         };
         let goes = |resource: &&Resource| {
-            !self.desired.resources.contains(resource)
+            let stays = |wanted: &Resource| wanted == *resource || wanted.replaces(resource);
+            !self.desired.resources.iter().any(stays)
                 && (self.removal != Removal::Keep || !resource.kept())
         };
         let mut steps: Vec<Step> = Vec::new();

@@ -104,7 +104,11 @@ impl<'a> Restarts<'a> {
         if units.is_empty() {
             return None;
         }
-        let running: Vec<&String> = units.iter().filter(|unit| self.active(unit)).collect();
+        // What goes for good goes because it is not wanted, whatever else changed.
+        let running: Vec<&String> = units
+            .iter()
+            .filter(|unit| self.active(unit) && self.desired.units.contains(*unit))
+            .collect();
         let mut reasons: BTreeSet<String> = BTreeSet::new();
         for (_, paths) in running.iter().filter_map(|unit| self.touched.get(*unit)) {
             for path in paths {
@@ -112,8 +116,13 @@ impl<'a> Restarts<'a> {
                 reasons.insert(format!("{file} changed: {}", rule_for(path).reason));
             }
         }
-        if verb == Verb::Start && running.is_empty() {
-            reasons = ["not running".to_owned()].into();
+        if running.is_empty() {
+            let reason = if verb == Verb::Start {
+                "not running"
+            } else {
+                "no longer wanted"
+            };
+            reasons = [reason.to_owned()].into();
         }
         Some(Step::Jobs {
             verb,

@@ -96,6 +96,11 @@ impl Resource {
 }
 
 impl Resource {
+    /// Whether making this one takes the place of the other: there is one venv, whatever version is in it.
+    pub fn replaces(&self, other: &Self) -> bool {
+        matches!((self, other), (Resource::Venv(_), Resource::Venv(_)))
+    }
+
     /// Directories that are this program's by their very name, whoever made them.
     pub fn own() -> impl Iterator<Item = Resource> {
         [

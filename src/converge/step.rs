@@ -35,9 +35,10 @@ pub enum Step {
     Switch {
         number: u32,
     },
-    /// Copy a file of a generation to its place on the host.
+    /// Copy a file of a generation to its place on the host; `edited` when somebody else changed it there.
     WriteFile {
         path: String,
+        edited: bool,
     },
     RemoveFile {
         path: String,
@@ -145,7 +146,14 @@ impl fmt::Display for Step {
                 write!(f, "  check   generation {number} with {program}")
             }
             Step::Switch { number } => write!(f, "~ switch  to generation {number}"),
-            Step::WriteFile { path } => write!(f, "+ write   {path}"),
+            Step::WriteFile { path, edited } => {
+                let note = if *edited {
+                    " (somebody else changed it)"
+                } else {
+                    ""
+                };
+                write!(f, "+ write   {path}{note}")
+            }
             Step::RemoveFile { path } => write!(f, "- remove  {path}"),
             Step::ReloadManager => write!(f, "~ reload  unit files (systemctl daemon-reload)"),
             Step::Enable(units) => write!(f, "+ enable  {}", list(units)),
@@ -169,7 +177,22 @@ impl fmt::Display for Step {
     }
 }
 
+/// Where a line of names is broken, in columns.
+const WIDTH: usize = 100;
+
+/// Names one after another, wrapped and indented below the first.
 fn list<'a>(names: impl IntoIterator<Item = &'a String>) -> String {
-    let names: Vec<&str> = names.into_iter().map(String::as_str).collect();
-    names.join(" ")
+    let mut text = String::new();
+    let mut column = 10;
+    for name in names {
+        if !text.is_empty() && column + name.len() > WIDTH {
+            text.push_str("\n          ");
+            column = 10;
+        } else if !text.is_empty() {
+            text.push(' ');
+        }
+        text.push_str(name);
+        column += name.len() + 1;
+    }
+    text
 }

@@ -6,7 +6,7 @@ use crate::paths;
 use crate::topology::{RoutingTable, Topology};
 use anyhow::{Result, bail, ensure};
 use std::collections::BTreeSet;
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 /// What has to be true.
 #[derive(Default)]
@@ -155,10 +155,10 @@ fn database(_: &Host, expected: &Expected) -> Result<String> {
 /// Where nginx is asked from this host.
 fn front(expected: &Expected) -> Option<SocketAddr> {
     let address = expected.addresses.first()?;
-    let address = if address.is_unspecified() {
-        IpAddr::V4(Ipv4Addr::LOCALHOST)
-    } else {
-        *address
+    let address = match address {
+        IpAddr::V4(any) if any.is_unspecified() => IpAddr::V4(Ipv4Addr::LOCALHOST),
+        IpAddr::V6(any) if any.is_unspecified() => IpAddr::V6(Ipv6Addr::LOCALHOST),
+        address => *address,
     };
     Some(SocketAddr::new(address, expected.port))
 }

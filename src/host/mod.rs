@@ -6,6 +6,7 @@ mod generations;
 mod observe;
 pub mod postgres;
 mod probe;
+pub mod programs;
 mod resources;
 pub mod synapse;
 mod systemd;
@@ -13,6 +14,7 @@ mod tools;
 
 pub use files::{names, point, read, read_text, remove, replace};
 pub use generations::Generation;
+pub use observe::settled_database;
 pub use probe::{Answer, Peer, get, redis};
 pub use systemd::{Process, Systemd};
 pub use tools::{Tool, find, journal};

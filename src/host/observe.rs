@@ -5,6 +5,7 @@ use crate::converge::names;
 use crate::converge::rules::host_path;
 use crate::converge::state::{HOST, Observed, Resource, State, digest};
 use crate::paths;
+use crate::settings::types::DatabaseKind;
 use anyhow::{Context, Result};
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -20,7 +21,7 @@ impl Host {
             current,
             applied,
             next: generations::next(),
-            made: self.made()?,
+            made: made()?,
             ..Observed::default()
         };
         for number in numbers {
@@ -60,14 +61,6 @@ impl Host {
         Ok(observed)
     }
 
-    /// What this program made on this host, as far as the record goes.
-    pub fn made(&self) -> Result<BTreeSet<Resource>> {
-        let Some(text) = files::read_text(paths::MADE)? else {
-            return Ok(BTreeSet::new());
-        };
-        serde_json::from_str(&text).with_context(|| format!("cannot read {}", paths::MADE))
-    }
-
     /// Keeps the record; it goes with the directory that it is in.
     pub fn record_made(&self, made: &BTreeSet<Resource>) -> Result<()> {
         if !Path::new(paths::ETC).is_dir() {
@@ -79,6 +72,25 @@ impl Host {
         let text = serde_json::to_string_pretty(made)?;
         files::replace(paths::MADE, format!("{text}\n").as_bytes(), 0o644)
     }
+}
+
+/// What this program made on this host, as far as the record goes.
+fn made() -> Result<BTreeSet<Resource>> {
+    let Some(text) = files::read_text(paths::MADE)? else {
+        return Ok(BTreeSet::new());
+    };
+    serde_json::from_str(&text).with_context(|| format!("cannot read {}", paths::MADE))
+}
+
+/// The database that this server's data is in already, if there is one of ours.
+pub fn settled_database() -> Result<Option<DatabaseKind>> {
+    if Path::new(paths::SQLITE).exists() {
+        return Ok(Some(DatabaseKind::Sqlite));
+    }
+    let local = made()?
+        .iter()
+        .any(|made| matches!(made, Resource::Database { .. }));
+    Ok(local.then_some(DatabaseKind::Local))
 }
 
 /// Our units that are enabled: those that the target wants, and the target itself.

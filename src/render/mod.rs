@@ -56,6 +56,8 @@ pub struct Input<'a> {
     pub topology: &'a Topology,
     pub facts: &'a HostFacts,
     pub own_options: &'a OwnOptions,
+    /// The database that this server's data is in already, which `auto` keeps to.
+    pub settled: Option<DatabaseKind>,
 }
 
 impl Input<'_> {
@@ -66,7 +68,10 @@ impl Input<'_> {
 
     /// Which database serves, `auto` resolved.
     pub fn database(&self) -> DatabaseKind {
-        self.settings.database.decided(self.has_workers())
+        match (self.settings.database.kind, self.settled) {
+            (DatabaseKind::Auto, Some(settled)) if self.settings.database.host.is_none() => settled,
+            _ => self.settings.database.decided(self.has_workers()),
+        }
     }
 }
 

@@ -1,0 +1,282 @@
+//! What is asked for: settings read, edited and checked, without a look at the host's state.
+
+use super::edits::Change;
+use crate::cli::{Common, Flags};
+use crate::converge::SettingsChange;
+use crate::converge::state::{Resource, State};
+use crate::converge::verify::Expected;
+use crate::failure::Failure;
+use crate::host;
+use crate::options;
+use crate::paths;
+use crate::render::{self, HostFacts, Input, OwnOptions};
+use crate::settings::types::{DatabaseKind, WorkerList};
+use crate::settings::value::Value;
+use crate::settings::{self, Loaded, Row, Settings, Sources};
+use crate::topology::{self, Topology, WorkerSpec};
+use anyhow::Context;
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+/// What was asked for, checked as far as this goes without looking at the host.
+pub struct Asked {
+    pub settings: Settings,
+    pub topology: Topology,
+    pub own_options: OwnOptions,
+    /// The database that this server's data is in already.
+    pub settled: Option<DatabaseKind>,
+    /// The settings file as it will be.
+    pub text: String,
+    /// The settings file, when that is another one than now.
+    pub change: Option<SettingsChange>,
+    /// What the reader of settings wants to be said.
+    pub notes: Vec<String>,
+}
+
+/// A path below `--root`, where that is given.
+pub fn rooted(common: &Common, path: &str) -> PathBuf {
+    match &common.root {
+        Some(root) => root.join(path.trim_start_matches('/')),
+        None => PathBuf::from(path),
+    }
+}
+
+fn settings_path(common: &Common) -> PathBuf {
+    if common.settings == Path::new(paths::SETTINGS) {
+        rooted(common, paths::SETTINGS)
+    } else {
+        common.settings.clone()
+    }
+}
+
+/// Reads and checks what is asked for by file, environment, env-file and flags. Changes nothing.
+pub fn ask(common: &Common, flags: &Flags, change: &Change) -> Result<Asked, Failure> {
+    let path = settings_path(common);
+    let text = read(&path)?;
+    let env_file = match &common.env_file {
+        Some(path) => {
+            let missing = || Failure::usage(format!("{}: there is no such file", path.display()));
+            Some((path, read(path)?.ok_or_else(missing)?))
+        }
+        None => None,
+    };
+    let environment = std::env::vars_os()
+        .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
+        .collect();
+    let sources = Sources {
+        file: Some((path.as_path(), text.as_deref().unwrap_or_default())),
+        env_file: env_file
+            .as_ref()
+            .map(|(path, text)| (path.as_path(), text.as_str())),
+        environment: &environment,
+        flags: &given(flags)?,
+    };
+    let mut loaded = settings::load(&sources).map_err(Failure::usage)?;
+    let specs = specs(&mut loaded, change)?;
+    let own_options = options::read(&rooted(common, paths::HOMESERVER_D))
+        .map_err(|error| Failure::usage(format!("{error:#}")))?;
+
+    let after = match &text {
+        None => settings::new_file(&loaded.settings),
+        Some(text) if loaded.to_write.is_empty() => text.clone(),
+        Some(text) => settings::edit_file(&path, text, &loaded.to_write).map_err(Failure::usage)?,
+    };
+    let keys: Vec<&str> = loaded.to_write.iter().map(|(key, _)| *key).collect();
+    let change = (text.as_deref() != Some(after.as_str())).then(|| SettingsChange {
+        path,
+        what: match &text {
+            None => "every setting with its default and an explanation".to_owned(),
+            Some(_) => keys.join(", "),
+        },
+        before: text,
+        after: Some(after.clone()),
+    });
+    // Another root is not this host.
+    let settled = match common.root {
+        Some(_) => None,
+        None => host::settled_database()?,
+    };
+    Asked::new(loaded, specs, own_options, settled, after, change)
+}
+
+/// As [`ask`], for commands that change nothing and are of use before there is a settings file: they then speak of a
+/// server without a name.
+pub fn suppose(common: &Common, flags: &Flags) -> Result<Asked, Failure> {
+    let mut flags = flags.clone();
+    if flags.server_name.is_none() && !settings_path(common).exists() {
+        flags.server_name = Some("localhost".to_owned());
+    }
+    ask(common, &flags, &Change::None)
+}
+
+/// What an earlier state was asked for, by the settings that are kept with it.
+pub fn recall(number: u32, text: &str) -> Result<Asked, Failure> {
+    let path = PathBuf::from(format!("{}/{number}/settings.yaml", paths::GENERATIONS));
+    let sources = Sources {
+        file: Some((&path, text)),
+        env_file: None,
+        environment: &BTreeMap::new(),
+        flags: &[],
+    };
+    let mut loaded = settings::load(&sources).map_err(Failure::usage)?;
+    let specs = specs(&mut loaded, &Change::None)?;
+    let own_options = options::read(Path::new(paths::HOMESERVER_D)).unwrap_or_default();
+    let settled = host::settled_database()?;
+    Asked::new(loaded, specs, own_options, settled, text.to_owned(), None)
+}
+
+/// A file that people write: a regular one, so that nothing is waited for.
+fn read(path: &Path) -> Result<Option<String>, Failure> {
+    if std::fs::metadata(path).is_ok_and(|metadata| !metadata.is_file()) {
+        return Err(Failure::usage(format!(
+            "{}: not a regular file",
+            path.display()
+        )));
+    }
+    host::read_text(path).map_err(|error| Failure::usage(format!("{error:#}")))
+}
+
+/// Settings by flag: as typed, key, value.
+fn given(flags: &Flags) -> Result<Vec<(&'static str, &'static str, String)>, Failure> {
+    if let Some(name) = &flags.preset
+        && topology::preset(name).is_none()
+    {
+        let names: Vec<&str> = topology::PRESETS.iter().map(|preset| preset.name).collect();
+        return Err(Failure::usage(format!(
+            "--preset: there is no preset `{name}`; say one of {}",
+            names.join(", ")
+        )));
+    }
+    let flags = [
+        ("--server-name", "server_name", &flags.server_name),
+        ("--workers", "workers", &flags.workers),
+        ("--preset", "workers", &flags.preset),
+    ];
+    Ok(flags
+        .into_iter()
+        .filter_map(|(flag, key, value)| Some((flag, key, value.clone()?)))
+        .collect())
+}
+
+/// The worker specs after the change, which goes into the settings as well.
+fn specs(loaded: &mut Loaded, change: &Change) -> Result<Vec<WorkerSpec>, Failure> {
+    let origin = &loaded.origins["workers"];
+    let specs = topology::parse(&loaded.settings.workers.0)
+        .map_err(|error| Failure::usage(format!("{origin}: workers: {error}")))?;
+    if matches!(change, Change::None) {
+        return Ok(specs);
+    }
+    let specs = change.apply(specs).map_err(Failure::usage)?;
+    let list = WorkerList(specs.iter().map(ToString::to_string).collect());
+    let row = Row::of("workers").context("there is no setting `workers`")?;
+    loaded.to_write.retain(|(key, _)| *key != "workers");
+    loaded
+        .to_write
+        .push(("workers", row.yaml(list.to_raw().as_ref())));
+    loaded.settings.workers = list;
+    Ok(specs)
+}
+
+impl Asked {
+    fn new(
+        loaded: Loaded,
+        specs: Vec<WorkerSpec>,
+        own_options: OwnOptions,
+        settled: Option<DatabaseKind>,
+        text: String,
+        change: Option<SettingsChange>,
+    ) -> Result<Self, Failure> {
+        let origin = &loaded.origins["workers"];
+        let topology = Topology::new(specs)
+            .map_err(|error| Failure::usage(format!("{origin}: workers: {error}")))?;
+        let asked = Self {
+            settings: loaded.settings,
+            topology,
+            own_options,
+            settled,
+            text,
+            change,
+            notes: loaded.notes,
+        };
+        asked.check()?;
+        Ok(asked)
+    }
+
+    /// Settings that are right each by itself, but not together.
+    fn check(&self) -> Result<(), Failure> {
+        let facts = HostFacts::default();
+        let input = self.input(&facts);
+        let database = input.database();
+        if self.settled == Some(DatabaseKind::Sqlite)
+            && (input.has_workers() || database != DatabaseKind::Sqlite)
+        {
+            return Err(Failure::preflight(format!(
+                "the data of this server is in {file}, an SQLite database, which workers cannot share\n  \
+                 cure: move it with Synapse's synapse_port_db into PostgreSQL, and {file} to another place; \
+                 or remove the file if the data is of no use",
+                file = paths::SQLITE
+            )));
+        }
+        if self.settled == Some(DatabaseKind::Local) && database == DatabaseKind::Sqlite {
+            return Err(Failure::preflight(
+                "the data of this server is in the host's PostgreSQL, and SQLite would begin with nothing\n  \
+                 cure: set database.kind to auto",
+            ));
+        }
+        if database == DatabaseKind::Sqlite && input.has_workers() {
+            return Err(Failure::usage(
+                "database.kind: SQLite serves one process only, and there are workers; set it to `local` for the \
+                 host's own PostgreSQL, or set `workers: []`",
+            ));
+        }
+        if database == DatabaseKind::Local && self.settings.database.user.to_string() != "synapse" {
+            return Err(Failure::usage(
+                "database.user: the host's own PostgreSQL knows Synapse by its system user, so the role is `synapse`; \
+                 leave database.user out, or set database.kind to `external` with a database.host",
+            ));
+        }
+        let media = self.settings.media_store_path.as_str();
+        if ["/home", "/root", "/run/user"]
+            .iter()
+            .any(|hidden| Path::new(media).starts_with(hidden))
+        {
+            return Err(Failure::usage(format!(
+                "media_store_path: {media} is hidden from Synapse's units, which cannot see /home, /root and /run/user; \
+                 choose a place such as /srv/synapse-media"
+            )));
+        }
+        Ok(())
+    }
+
+    /// What rendering reads.
+    pub fn input<'a>(&'a self, facts: &'a HostFacts) -> Input<'a> {
+        Input {
+            settings: &self.settings,
+            topology: &self.topology,
+            facts,
+            own_options: &self.own_options,
+            settled: self.settled,
+        }
+    }
+
+    /// The desired state on a host with these facts.
+    pub fn desired(&self, facts: &HostFacts) -> Result<State, Failure> {
+        Ok(render::desired(&self.input(facts))?)
+    }
+
+    /// What must be true once this is applied.
+    pub fn expected(&self, desired: &State) -> Expected {
+        let mut databases = desired.resources.iter();
+        Expected {
+            units: desired.units.clone(),
+            topology: Topology::new(self.topology.specs.clone()).ok(),
+            port: self.settings.http_port.number(),
+            addresses: self.settings.bind_addresses.to_vec(),
+            server_name: self.settings.server_name.to_string(),
+            database: databases.find_map(|resource| match resource {
+                Resource::Database { name, owner } => Some((name.clone(), owner.clone())),
+                _ => None,
+            }),
+        }
+    }
+}
