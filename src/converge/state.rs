@@ -85,6 +85,7 @@ impl Resource {
             Resource::Account(name) => name == "synapse",
             Resource::Directory(path) => {
                 ![paths::STATE, paths::RUN, paths::OPT].contains(&path.as_str())
+                    && !paths::SHARED.contains(&path.as_str())
             }
             Resource::Venv(_) | Resource::PasswordFile(_) => false,
             Resource::Secret(_)

@@ -86,6 +86,15 @@ pub fn remove_tree(path: impl AsRef<Path>) -> Result<()> {
     absent(fs::remove_dir_all(path)).with_context(|| format!("cannot remove {}", path.display()))
 }
 
+/// Removes a directory unless something is in it.
+pub fn remove_empty(path: impl AsRef<Path>) -> Result<()> {
+    let path = path.as_ref();
+    match fs::remove_dir(path) {
+        Err(error) if error.kind() == ErrorKind::DirectoryNotEmpty => Ok(()),
+        other => absent(other).with_context(|| format!("cannot remove {}", path.display())),
+    }
+}
+
 fn absent(result: std::io::Result<()>) -> std::io::Result<()> {
     match result {
         Err(error) if error.kind() == ErrorKind::NotFound => Ok(()),
