@@ -97,6 +97,8 @@ pub enum Command {
     Status,
     /// Print the routing table, or where one request goes
     Routes {
+        #[command(flatten)]
+        flags: Flags,
         /// GET, PUT …
         #[arg(requires = "path")]
         method: Option<String>,
@@ -106,7 +108,10 @@ pub enum Command {
     /// Ask every process, every route, Redis and the database whether they answer
     Verify,
     /// Check this host, and name the command that cures what is wrong
-    Doctor,
+    Doctor {
+        #[command(flatten)]
+        flags: Flags,
+    },
     /// Write everything that install would, as files below --root DIR
     Render {
         #[command(flatten)]

@@ -1,6 +1,6 @@
 //! What is asked for: settings read, edited and checked, without a look at the host's state.
 
-use super::change::Change;
+use super::edits::Change;
 use crate::cli::{Common, Flags};
 use crate::converge::SettingsChange;
 use crate::converge::state::{Resource, State};
@@ -97,6 +97,16 @@ pub fn ask(common: &Common, flags: &Flags, change: &Change) -> Result<Asked, Fai
         None => host::settled_database()?,
     };
     Asked::new(loaded, specs, own_options, settled, after, change)
+}
+
+/// As [`ask`], for commands that change nothing and are of use before there is a settings file: they then speak of a
+/// server without a name.
+pub fn suppose(common: &Common, flags: &Flags) -> Result<Asked, Failure> {
+    let mut flags = flags.clone();
+    if flags.server_name.is_none() && !settings_path(common).exists() {
+        flags.server_name = Some("localhost".to_owned());
+    }
+    ask(common, &flags, &Change::None)
 }
 
 /// What an earlier state was asked for, by the settings that are kept with it.

@@ -2,68 +2,17 @@
 
 use super::asked::{self, Asked};
 use super::context::{self, Purpose};
+use super::edits::Change;
 use crate::cli::{Common, Flags};
-use crate::converge::plan::{Plan, Removal, Target};
+use crate::converge::plan::{Plan, Removal, Target, foreign};
 use crate::converge::state::{Observed, State};
 use crate::converge::{self, Aim};
 use crate::failure::{Code, Failure};
 use crate::host::{Host, Lock};
 use crate::report::Report;
-use crate::topology::{WorkerSpec, edit};
 use serde_json::json;
 use std::io::{IsTerminal, Write};
 use std::process::ExitCode;
-
-/// A change of `workers:` in the settings file.
-pub enum Change {
-    None,
-    /// `ROLE=N` …
-    Scale(Vec<String>),
-    /// Specs.
-    Add(Vec<String>),
-    /// Names.
-    Remove(Vec<String>),
-}
-
-impl Change {
-    /// The specs after the change.
-    pub fn apply(&self, mut specs: Vec<WorkerSpec>) -> Result<Vec<WorkerSpec>, String> {
-        match self {
-            Change::None => {}
-            Change::Scale(counts) => {
-                for word in counts {
-                    let (name, count) = word
-                        .split_once('=')
-                        .ok_or_else(|| format!("`{word}`: say ROLE=N, as in synchrotron=3"))?;
-                    let count = count
-                        .parse()
-                        .map_err(|_| format!("`{word}`: `{count}` is not a count"))?;
-                    specs = edit::scale(&specs, name, count).map_err(|error| error.to_string())?;
-                }
-            }
-            Change::Add(new) => {
-                for spec in new {
-                    specs = edit::add(&specs, spec).map_err(|error| error.to_string())?;
-                }
-            }
-            Change::Remove(names) => {
-                for name in names {
-                    specs = edit::remove(&specs, name).map_err(|error| error.to_string())?;
-                }
-            }
-        }
-        Ok(specs)
-    }
-
-    fn summary(&self) -> String {
-        match self {
-            Change::None => "install".to_owned(),
-            Change::Scale(words) => format!("scale {}", words.join(" ")),
-            Change::Add(words) => format!("add {}", words.join(" ")),
-            Change::Remove(words) => format!("remove {}", words.join(" ")),
-        }
-    }
-}
 
 /// Everything up to the plan.
 struct Prepared {
@@ -83,6 +32,13 @@ fn prepare(
     let host = context::host(&asked, purpose)?;
     let desired = asked.desired(&host.facts.for_rendering())?;
     let observed = host.observe(&desired)?;
+    let foreign = foreign(&desired, &observed);
+    if !foreign.is_empty() {
+        return Err(Failure::preflight(format!(
+            "not made by synapse-workers, and in the way: {}\n  cure: move them to another place",
+            foreign.join(", ")
+        )));
+    }
     Ok(Prepared {
         asked,
         host,

@@ -5,7 +5,7 @@ use crate::converge::names;
 use crate::doctor;
 use crate::failure::Failure;
 use crate::host::facts::{Facts, Scope};
-use crate::host::{Host, Systemd};
+use crate::host::{Host, Systemd, programs};
 use crate::render::HostFacts;
 use crate::settings::types::DatabaseKind;
 use std::path::Path;
@@ -26,7 +26,7 @@ pub fn host(asked: &Asked, purpose: Purpose) -> Result<Host, Failure> {
     let (facts, systemd) = look(asked)?;
     if purpose == Purpose::RunWithPackages && !facts.missing.is_empty() {
         println!("Installing: {}", facts.missing.join(", "));
-        doctor::install_packages(&facts)?;
+        programs::install_packages(&facts)?;
         return host(asked, Purpose::Run);
     }
     let scope = scope(asked, systemd.as_ref());

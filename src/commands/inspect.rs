@@ -1,8 +1,8 @@
 //! Commands that look at the running host: `status`, `verify`, `doctor`.
 
 use super::asked;
-use super::change::Change;
 use super::context::{self, Purpose};
+use super::edits::Change;
 use super::look::utc;
 use crate::cli::{Common, Flags};
 use crate::converge::state::State;
@@ -200,8 +200,8 @@ pub fn verify(common: &Common) -> Result<ExitCode, Failure> {
 }
 
 /// `synapse-workers doctor`.
-pub fn doctor(common: &Common) -> Result<ExitCode, Failure> {
-    let asked = asked::ask(common, &Flags::default(), &Change::None)?;
+pub fn doctor(common: &Common, flags: &Flags) -> Result<ExitCode, Failure> {
+    let asked = asked::suppose(common, flags)?;
     let (facts, systemd) = context::look(&asked)?;
     let scope = context::scope(&asked, systemd.as_ref());
     let examined = doctor::Examined {

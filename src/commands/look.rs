@@ -1,7 +1,6 @@
 //! Commands that only read settings and generations: `routes`, `generations`, `presets`.
 
 use super::asked;
-use super::change::Change;
 use crate::cli::{Common, Flags};
 use crate::failure::Failure;
 use crate::host::Host;
@@ -10,8 +9,12 @@ use serde_json::json;
 use std::process::ExitCode;
 
 /// `synapse-workers routes [METHOD PATH]`.
-pub fn routes(common: &Common, request: Option<(String, String)>) -> Result<ExitCode, Failure> {
-    let asked = asked::ask(common, &Flags::default(), &Change::None)?;
+pub fn routes(
+    common: &Common,
+    flags: &Flags,
+    request: Option<(String, String)>,
+) -> Result<ExitCode, Failure> {
+    let asked = asked::suppose(common, flags)?;
     let table = RoutingTable::new(&asked.topology);
     match request {
         Some((method, path)) => one(common, &table, &method, &path),

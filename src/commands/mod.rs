@@ -3,6 +3,7 @@
 mod asked;
 mod change;
 mod context;
+mod edits;
 mod generate;
 mod inspect;
 mod look;
@@ -11,7 +12,7 @@ mod undo;
 
 use crate::cli::{Cli, Command};
 use crate::failure::Failure;
-use change::Change;
+use edits::Change;
 use std::process::ExitCode;
 
 /// Runs the command.
@@ -48,9 +49,13 @@ pub fn run(cli: Cli) -> Result<ExitCode, Failure> {
         Command::Add { specs } => change::edit(common, Change::Add(specs)),
         Command::Remove { names } => change::edit(common, Change::Remove(names)),
         Command::Status => inspect::status(common),
-        Command::Routes { method, path } => look::routes(common, method.zip(path)),
+        Command::Routes {
+            flags,
+            method,
+            path,
+        } => look::routes(common, &flags, method.zip(path)),
         Command::Verify => inspect::verify(common),
-        Command::Doctor => inspect::doctor(common),
+        Command::Doctor { flags } => inspect::doctor(common, &flags),
         Command::Generations => look::generations(common),
         Command::Rollback { number } => undo::rollback(common, number),
         Command::Uninstall { purge, confirm } => undo::uninstall(common, purge, confirm),

@@ -1,7 +1,7 @@
 //! `render`: the desired state as files, without root, systemd or network.
 
 use super::asked::{self, rooted};
-use super::change::Change;
+use super::edits::Change;
 use crate::cli::{Common, Flags};
 use crate::converge::rules::host_path;
 use crate::failure::Failure;

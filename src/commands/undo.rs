@@ -1,8 +1,9 @@
 //! `rollback` and `uninstall`: plans towards an earlier state, and towards nothing.
 
 use super::asked;
-use super::change::{Change, finish};
+use super::change::finish;
 use super::context::{self, Purpose};
+use super::edits::Change;
 use crate::cli::{Common, Flags};
 use crate::converge::plan::{Removal, Target};
 use crate::converge::state::{Resource, State};

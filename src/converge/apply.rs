@@ -64,7 +64,7 @@ impl<'a> Work<'a> {
             ),
             Step::Judge { number, judge } => host.judge(*number, judge, self.aim.desired),
             Step::Switch { number } => host.switch(*number),
-            Step::WriteFile { path } => {
+            Step::WriteFile { path, .. } => {
                 let file = self
                     .aim
                     .desired

@@ -6,7 +6,7 @@
 use super::names;
 use super::restarts::Restarts;
 use super::rules::{Change, host_path};
-use super::state::{HOST, Observed, Resource, State};
+use super::state::{File, Files, HOST, Observed, Resource, State};
 use super::step::{ChangeKind, FileChange, Judge, Step, Verb};
 use crate::render::TMPFILES;
 use std::collections::BTreeSet;
@@ -71,6 +71,25 @@ impl std::fmt::Display for Plan {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         self.steps.iter().try_for_each(|step| writeln!(f, "{step}"))
     }
+}
+
+/// Files on the host that stand where ours would, and that no generation of ours put there.
+pub fn foreign<'a>(desired: &'a State, observed: &Observed) -> Vec<&'a str> {
+    let ours = |path: &String| {
+        observed
+            .baselines
+            .iter()
+            .any(|files| files.contains_key(path))
+    };
+    desired
+        .files
+        .iter()
+        .filter(|(path, file)| {
+            let found = observed.host_files.get(*path);
+            found.is_some_and(|digest| *digest != file.digest) && !ours(path)
+        })
+        .filter_map(|(path, _)| host_path(path))
+        .collect()
 }
 
 /// Files that differ from any baseline: after an interrupted run some processes may run with either.
@@ -234,10 +253,19 @@ impl Planner<'_> {
             .files
             .iter()
             .filter(|(path, _)| path.starts_with(HOST));
+        // The generation has it as before, so it was somebody else who made it another one.
+        let edited = |path: &String, file: &File| {
+            let same = |files: &Files| files.get(path).is_some_and(|old| old.digest == file.digest);
+            self.observed.host_files.contains_key(path) && self.observed.baselines.iter().any(same)
+        };
         let written = wanted
             .filter(|(path, file)| self.observed.host_files.get(*path) != Some(&file.digest))
-            .filter_map(|(path, _)| host_path(path))
-            .map(|path| Step::WriteFile { path: path.into() })
+            .filter_map(|(path, file)| {
+                Some(Step::WriteFile {
+                    path: host_path(path)?.to_owned(),
+                    edited: edited(path, file),
+                })
+            })
             .collect();
         let removed = self
             .observed

@@ -35,9 +35,10 @@ pub enum Step {
     Switch {
         number: u32,
     },
-    /// Copy a file of a generation to its place on the host.
+    /// Copy a file of a generation to its place on the host; `edited` when somebody else changed it there.
     WriteFile {
         path: String,
+        edited: bool,
     },
     RemoveFile {
         path: String,
@@ -145,7 +146,14 @@ impl fmt::Display for Step {
                 write!(f, "  check   generation {number} with {program}")
             }
             Step::Switch { number } => write!(f, "~ switch  to generation {number}"),
-            Step::WriteFile { path } => write!(f, "+ write   {path}"),
+            Step::WriteFile { path, edited } => {
+                let note = if *edited {
+                    " (somebody else changed it)"
+                } else {
+                    ""
+                };
+                write!(f, "+ write   {path}{note}")
+            }
             Step::RemoveFile { path } => write!(f, "- remove  {path}"),
             Step::ReloadManager => write!(f, "~ reload  unit files (systemctl daemon-reload)"),
             Step::Enable(units) => write!(f, "+ enable  {}", list(units)),

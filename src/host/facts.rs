@@ -1,6 +1,6 @@
 //! What the host has, gathered once at the beginning of a command.
 
-use super::{files, postgres, synapse, tools};
+use super::{files, postgres, programs, synapse, tools};
 use crate::paths;
 use crate::render::HostFacts;
 use crate::settings::Settings;
@@ -104,7 +104,7 @@ impl Facts {
             missing: Vec::new(),
             synapse,
         };
-        facts.missing = crate::doctor::missing_programs(&facts, scope);
+        facts.missing = programs::missing_programs(&facts, scope);
         facts
     }
 

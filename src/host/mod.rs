@@ -6,6 +6,7 @@ mod generations;
 mod observe;
 pub mod postgres;
 mod probe;
+pub mod programs;
 mod resources;
 pub mod synapse;
 mod systemd;

@@ -1,7 +1,7 @@
 //! Programs that have to be there, with the packages that bring them.
 
-use crate::host::Tool;
-use crate::host::facts::{Facts, PackageManager, Scope};
+use super::facts::{Facts, PackageManager, Scope};
+use super::tools::{self, Tool};
 use anyhow::{Context, Result};
 
 /// A program that has to be there, with the packages that bring it.
@@ -47,7 +47,7 @@ static PROGRAMS: &[Program] = &[
 ];
 
 fn absent(program: &str) -> bool {
-    crate::host::find(program).is_none()
+    tools::find(program).is_none()
 }
 
 /// Whether the system's Python can import a module.

@@ -1,11 +1,8 @@
 //! Checks of a host before anything is changed on it: a table; each failure comes with what cures it.
 
-mod programs;
-
-pub use programs::{install_command, install_packages, missing_programs};
-
 use crate::host::facts::{Facts, PackageManager, Scope};
 use crate::host::postgres::Postgres;
+use crate::host::programs::install_command;
 use crate::host::synapse::Installed;
 use crate::paths;
 
