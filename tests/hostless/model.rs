@@ -180,7 +180,7 @@ impl Model {
                 self.current = Some(*number);
                 self.switched.push(*number);
             }
-            Step::WriteFile { path } => {
+            Step::WriteFile { path, .. } => {
                 let path = format!("{HOST}{path}");
                 let digest = desired.files[&path].digest.clone();
                 self.host_files.insert(path, digest);

@@ -4,7 +4,7 @@
 use super::model::{End, Model};
 use super::setup::{SPECS, Setup};
 use std::collections::BTreeSet;
-use synapse_workers::converge::plan::{Plan, Removal, Target};
+use synapse_workers::converge::plan::{Plan, Removal, Target, foreign};
 use synapse_workers::converge::state::{Observed, Resource, State};
 use synapse_workers::paths;
 
@@ -197,6 +197,34 @@ fn an_undo_that_fails_as_well_is_cured_by_the_next_run() {
                 }
             }
         }
+    }
+}
+
+#[test]
+fn a_file_that_somebody_edited_is_told_and_one_that_a_cut_run_left_is_not() {
+    let from = Setup::new("synchrotron");
+    let to = from.clone().settings("limits: {worker_memory: 1G}");
+    let (from, to) = (from.state(), to.state());
+    let note = "(somebody else changed it)";
+    let path = "host/etc/systemd/system/synapse-worker@.service";
+
+    let mut observed = Model::running(&from).observe(&from);
+    observed
+        .host_files
+        .insert(path.to_owned(), "edited".to_owned());
+    let between = |observed| Plan::between(&from, observed, Target::Rendered, Removal::Keep);
+    assert!(foreign(&from, &observed).is_empty());
+    assert!(between(&observed).to_string().contains(note));
+    observed.baselines.clear();
+    let place = "/etc/systemd/system/synapse-worker@.service";
+    assert_eq!(foreign(&from, &observed), [place]);
+
+    let plan = Model::running(&from).run(&to, End::Done);
+    for end in ends(&plan) {
+        let mut model = Model::running(&from);
+        model.run(&to, end);
+        let plan = model.run(&from, End::Done);
+        assert!(!plan.to_string().contains(note), "cut {end:?}\n{plan}");
     }
 }
 
