@@ -18,6 +18,8 @@ pub const GENERATIONS: &str = "/var/lib/synapse-workers/generations";
 pub const CURRENT: &str = "/var/lib/synapse-workers/current";
 /// The generation that the running processes were last brought to; behind `current` after an interrupted run.
 pub const APPLIED: &str = "/var/lib/synapse-workers/applied";
+/// Generations switched to since one was applied to its end, a number a line: processes may run with any of them.
+pub const SWITCHED: &str = "/var/lib/synapse-workers/switched";
 /// Signing key, media and the SQLite database.
 pub const DATA: &str = "/var/lib/synapse";
 /// Synapse's signing key.

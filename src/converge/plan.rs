@@ -6,7 +6,7 @@
 use super::names;
 use super::restarts::Restarts;
 use super::rules::{Change, host_path};
-use super::state::{File, Files, HOST, Observed, Resource, State};
+use super::state::{Files, HOST, Observed, Resource, State};
 use super::step::{ChangeKind, FileChange, Judge, Step, Verb};
 use crate::render::TMPFILES;
 use std::collections::BTreeSet;
@@ -253,17 +253,19 @@ impl Planner<'_> {
             .files
             .iter()
             .filter(|(path, _)| path.starts_with(HOST));
-        // The generation has it as before, so it was somebody else who made it another one.
-        let edited = |path: &String, file: &File| {
-            let same = |files: &Files| files.get(path).is_some_and(|old| old.digest == file.digest);
-            self.observed.host_files.contains_key(path) && self.observed.baselines.iter().any(same)
+        // No generation that may be in use has it like this, so it was somebody else.
+        let edited = |path: &String| {
+            self.observed.host_files.get(path).is_some_and(|found| {
+                let ours = |files: &Files| files.get(path).is_some_and(|old| old.digest == *found);
+                !self.observed.baselines.iter().any(ours)
+            })
         };
         let written = wanted
             .filter(|(path, file)| self.observed.host_files.get(*path) != Some(&file.digest))
-            .filter_map(|(path, file)| {
+            .filter_map(|(path, _)| {
                 Some(Step::WriteFile {
                     path: host_path(path)?.to_owned(),
-                    edited: edited(path, file),
+                    edited: edited(path),
                 })
             })
             .collect();

@@ -171,8 +171,8 @@ impl Manifest {
 /// What was found on the host.
 #[derive(Clone, Debug, Default)]
 pub struct Observed {
-    /// Files as they are on disk, of the generation the processes run with and of the one `current` names
-    /// (the two differ after an interrupted or failed run).
+    /// Files as they are on disk, of every generation that processes may run with: the one that was applied last
+    /// and those switched to since, which an interrupted run or a failed way back leaves.
     pub baselines: Vec<Files>,
     /// Digests of our files outside of generations, by their path in a generation.
     pub host_files: BTreeMap<String, String>,

@@ -70,6 +70,12 @@ pub(super) fn load(number: u32) -> Result<Manifest> {
     Ok(manifest)
 }
 
+/// The generations that processes may run with beside the one that was applied last.
+pub(super) fn switched() -> Result<Vec<u32>> {
+    let text = files::read_text(paths::SWITCHED)?.unwrap_or_default();
+    Ok(text.lines().filter_map(|line| line.parse().ok()).collect())
+}
+
 impl Host {
     /// Every generation, the oldest first.
     pub fn generations() -> Result<Vec<Generation>> {
@@ -166,6 +172,10 @@ impl Host {
 
     /// Makes `current` name this generation.
     pub fn switch(&self, number: u32) -> Result<()> {
+        let mut switched = switched()?;
+        switched.push(number);
+        let lines: String = switched.iter().map(|one| format!("{one}\n")).collect();
+        files::replace(paths::SWITCHED, lines.as_bytes(), 0o644)?;
         files::point(paths::CURRENT, &format!("generations/{number}"))
     }
 
@@ -175,9 +185,10 @@ impl Host {
             return Ok(());
         };
         if pointed(paths::APPLIED) == Some(number) {
-            return Ok(());
+            return files::remove(paths::SWITCHED);
         }
         files::point(paths::APPLIED, &format!("generations/{number}"))?;
+        files::remove(paths::SWITCHED)?;
         let old: Vec<u32> = numbers()
             .into_iter()
             .filter(|other| *other != number)
@@ -201,6 +212,7 @@ impl Host {
     pub fn forget(&self) -> Result<()> {
         files::remove(paths::CURRENT)?;
         files::remove(paths::APPLIED)?;
+        files::remove(paths::SWITCHED)?;
         files::remove_tree(paths::GENERATIONS)
     }
 }

@@ -15,8 +15,11 @@ impl Host {
     pub fn observe(&self, desired: &State) -> Result<Observed> {
         let current = generations::pointed(paths::CURRENT);
         let applied = generations::pointed(paths::APPLIED);
-        let mut numbers: Vec<u32> = applied.into_iter().chain(current).collect();
-        numbers.dedup();
+        let numbers: BTreeSet<u32> = applied
+            .into_iter()
+            .chain(generations::switched()?)
+            .chain(current)
+            .collect();
         let mut observed = Observed {
             current,
             applied,

@@ -116,8 +116,17 @@ const PATTERNS: &[&str] = &[
 impl Systemd {
     /// Connects to the system bus.
     pub fn connect() -> Result<Self> {
+        Self::over(Connection::system())
+    }
+
+    /// Connects to the manager on the bus at this address, `unix:path=…`.
+    pub fn connect_to(address: &str) -> Result<Self> {
+        Self::over(zbus::connection::Builder::address(address).build())
+    }
+
+    fn over(connection: impl Future<Output = zbus::Result<Connection>>) -> Result<Self> {
         zbus::block_on(async {
-            let connection = Connection::system().await?;
+            let connection = connection.await?;
             let manager = ManagerProxy::new(&connection).await?;
             // Without this, systemd sends no signals; once for a connection.
             manager.subscribe().await?;

@@ -24,12 +24,6 @@ pub fn unit<T: Display>(value: T, _: &dyn Values) -> askama::Result<String> {
     Ok(format!("\"{}\"", escaped(&text).replace('%', "%%")))
 }
 
-/// A word of a command line in a unit file: as [`unit`], with `$` doubled as well (systemd.service(5)).
-#[askama::filter_fn]
-pub fn exec<T: Display>(value: T, values: &dyn Values) -> askama::Result<String> {
-    Ok(unit::default().execute(value, values)?.replace('$', "$$"))
-}
-
 /// A path in a tmpfiles.d line: quoted, `%` doubled (tmpfiles.d(5)).
 #[askama::filter_fn]
 pub fn tmpfiles<T: Display>(value: T, _: &dyn Values) -> askama::Result<String> {

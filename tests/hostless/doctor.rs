@@ -1,0 +1,223 @@
+//! The checks before an installation: each finds what it is for, and nothing on a host that is all right.
+
+use super::setup::Setup;
+use std::collections::BTreeSet;
+use synapse_workers::doctor::{CHECKS, Examined, examine};
+use synapse_workers::host::facts::{Facts, PackageManager, Scope};
+use synapse_workers::host::postgres::{Database, Postgres};
+use synapse_workers::host::synapse::Installed;
+
+fn good() -> Facts {
+    Facts {
+        root: true,
+        systemd: true,
+        synapse: Some(synapse("1.163.2")),
+        redis: Some("redis-server"),
+        jemalloc: true,
+        packages: Some(PackageManager::Apt),
+        postgres: Some(Ok(postgres())),
+        ..Facts::default()
+    }
+}
+
+fn synapse(version: &str) -> Installed {
+    Installed {
+        python: "/usr/bin/python3".into(),
+        version: version.to_owned(),
+    }
+}
+
+/// With room for 24 processes of four connections each.
+fn postgres() -> Postgres {
+    Postgres {
+        version: 170_002,
+        max_connections: 100,
+        reserved: 3,
+        roles: vec!["synapse".to_owned()],
+        databases: vec![database("UTF8", "C")],
+    }
+}
+
+fn database(encoding: &str, locale: &str) -> Database {
+    Database {
+        name: "synapse".to_owned(),
+        owner: "synapse".to_owned(),
+        encoding: encoding.to_owned(),
+        collation: locale.to_owned(),
+        character_type: locale.to_owned(),
+    }
+}
+
+/// The names of the checks that find something, and what they say.
+fn findings(facts: &Facts, lines: &str, processes: usize) -> Vec<(&'static str, String)> {
+    let settings = Setup::new("").settings(lines).try_settings().unwrap();
+    let scope = Scope {
+        settings: &settings,
+        workers: true,
+        local_database: true,
+        nginx_runs: false,
+    };
+    let examined = Examined {
+        facts,
+        scope: &scope,
+        processes,
+    };
+    let found = examine(&examined).filter_map(|(check, finding)| Some((check.name, finding?)));
+    found
+        .map(|(name, finding)| (name, format!("{} => {}", finding.problem, finding.cure)))
+        .collect()
+}
+
+#[test]
+fn every_check_finds_what_it_is_for() {
+    assert_eq!(findings(&good(), "", 24), []);
+    let python = "synapse: {python: /opt/x/bin/python}";
+    let mut seen = BTreeSet::new();
+    type Spoil = fn(&mut Facts);
+    let cases: &[(&str, Spoil, &str, usize, &str)] = &[
+        (
+            "runs as root",
+            |facts| facts.root = false,
+            "",
+            1,
+            "sudo synapse-workers",
+        ),
+        (
+            "booted with systemd",
+            |facts| facts.systemd = false,
+            "",
+            1,
+            "render --root DIR",
+        ),
+        (
+            "programs are installed",
+            |facts| facts.missing = vec!["nginx", "redis", "psycopg2"],
+            "",
+            1,
+            "missing: nginx, redis, psycopg2 => apt-get install -y nginx redis-server python3-psycopg2 (or:",
+        ),
+        (
+            "programs are installed",
+            |facts| (facts.missing, facts.packages) = (vec!["redis"], Some(PackageManager::Dnf)),
+            "",
+            1,
+            "dnf install -y valkey",
+        ),
+        (
+            "programs are installed",
+            |facts| (facts.missing, facts.packages) = (vec!["redis"], None),
+            "",
+            1,
+            "this system's package manager",
+        ),
+        (
+            "the Python of the settings has Synapse",
+            |facts| facts.synapse = None,
+            python,
+            1,
+            "/opt/x/bin/python has no Synapse",
+        ),
+        (
+            "Synapse is recent enough",
+            |facts| facts.synapse = Some(synapse("1.99.0")),
+            "",
+            1,
+            "Synapse 1.99.0 at /usr/bin/python3 is older than 1.152",
+        ),
+        (
+            "ports are free",
+            |facts| facts.taken = vec!["0.0.0.0 port 8009".to_owned()],
+            "http_port: 8009",
+            1,
+            "0.0.0.0 port 8009 => see which with: ss -ltnp 'sport = :8009'",
+        ),
+        (
+            "PostgreSQL answers",
+            |facts| facts.postgres = Some(Err("no socket".to_owned())),
+            "",
+            1,
+            "no socket => systemctl start postgresql",
+        ),
+        (
+            "PostgreSQL is recent enough",
+            |facts| {
+                facts.postgres = Some(Ok(Postgres {
+                    version: 130_011,
+                    ..postgres()
+                }))
+            },
+            "",
+            1,
+            "PostgreSQL 13 is older than 14",
+        ),
+        (
+            "PostgreSQL has connections for every process",
+            |_| {},
+            "",
+            25,
+            "25 processes with database.cp_max 4 need 100 connections, PostgreSQL gives 97 => \
+             sudo -u postgres psql -c 'alter system set max_connections = 113'",
+        ),
+        (
+            "PostgreSQL has connections for every process",
+            |_| {},
+            "database: {cp_max: 10}",
+            10,
+            "need 100 connections",
+        ),
+        (
+            "the database is as Synapse wants it",
+            |facts| {
+                let databases = vec![database("UTF8", "en_US.UTF-8")];
+                facts.postgres = Some(Ok(Postgres {
+                    databases,
+                    ..postgres()
+                }));
+            },
+            "",
+            1,
+            "collation en_US.UTF-8",
+        ),
+        (
+            "jemalloc is installed",
+            |facts| facts.jemalloc = false,
+            "",
+            1,
+            "apt-get install libjemalloc2",
+        ),
+    ];
+    for (name, spoil, lines, processes, told) in cases {
+        let mut facts = good();
+        spoil(&mut facts);
+        let found = findings(&facts, lines, *processes);
+        assert_eq!(found.len(), 1, "{name}: {found:?}");
+        assert!(
+            found[0].0 == *name && found[0].1.contains(told),
+            "{name}: {found:?}"
+        );
+        seen.insert(*name);
+    }
+    let all: BTreeSet<&str> = CHECKS.iter().map(|check| check.name).collect();
+    assert_eq!(seen, all, "a case for every check");
+}
+
+#[test]
+fn what_is_not_needed_or_told_already_is_no_finding() {
+    let mut facts = good();
+    facts.jemalloc = false;
+    assert_eq!(findings(&facts, "synapse: {jemalloc: false}", 1), []);
+    let mut facts = good();
+    facts.postgres = None;
+    assert_eq!(findings(&facts, "", 200), []);
+    let mut facts = good();
+    (facts.missing, facts.postgres) = (vec!["postgresql"], Some(Err("no psql".to_owned())));
+    assert_eq!(findings(&facts, "", 1).len(), 1);
+    // A database that Synapse does not use may be as it likes.
+    let mut facts = good();
+    let databases = vec![database("LATIN1", "C")];
+    facts.postgres = Some(Ok(Postgres {
+        databases,
+        ..postgres()
+    }));
+    assert_eq!(findings(&facts, "database: {name: other}", 1), []);
+}

@@ -1,0 +1,258 @@
+//! Rendered files before the programs that will read them: nginx, systemd, systemd-sysusers and systemd-tmpfiles.
+//! A program that is missing fails the test; `tests/host/needs` installs them all.
+
+use super::rendering::{NASTY, setting};
+use super::setup::{SPECS, Setup, text};
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::os::unix::process::CommandExt;
+use std::path::Path;
+use std::process::{Command, Output};
+use synapse_workers::render::{SYSUSERS, TMPFILES};
+use synapse_workers::{host, paths};
+
+/// A program by its name, also where `PATH` lacks the directories of the administrator.
+pub fn program(name: &str) -> Command {
+    let path = host::find(name).unwrap_or_else(|| panic!("no {name}; run: sudo tests/host/needs"));
+    Command::new(path)
+}
+
+pub fn run(command: &mut Command) -> Output {
+    let output = command.output();
+    output.unwrap_or_else(|error| panic!("{command:?}: {error}; run: sudo tests/host/needs"))
+}
+
+/// What a program printed.
+pub fn shown(output: &Output) -> String {
+    let text = [&output.stdout[..], &output.stderr[..]].concat();
+    String::from_utf8_lossy(&text).into_owned()
+}
+
+/// Nobody, where the test runs as root.
+pub fn unprivileged(command: &mut Command) -> &mut Command {
+    match nix::unistd::geteuid().is_root() {
+        true => command.uid(65534).gid(65534),
+        false => command,
+    }
+}
+
+fn write(directory: &Path, name: &str, text: &str) {
+    fs::write(directory.join(name), text).unwrap();
+}
+
+/// Names and texts of the unit files, with programs that every machine has in place of those that only a server has.
+fn units(mut setup: Setup) -> BTreeMap<String, String> {
+    setup.facts.redis = "true".to_owned();
+    let state = setup.state();
+    let prefix = format!("host{}/", paths::UNITS);
+    let names = state
+        .files
+        .keys()
+        .filter_map(|path| Some((path, path.strip_prefix(&prefix)?)));
+    names
+        .map(|(path, name)| (name.to_owned(), text(&state, path).to_owned()))
+        .collect()
+}
+
+#[test]
+fn nginx_accepts_every_configuration() {
+    for spec in SPECS
+        .iter()
+        .chain(&["a-name-of-48-characters-is-the-longest-there-is1=synchrotron:100"])
+    {
+        let directory = tempfile::tempdir().unwrap();
+        let place = directory.path().display();
+        write(
+            directory.path(),
+            "nginx.conf",
+            text(&Setup::new(spec).state(), "nginx/nginx.conf"),
+        );
+        let output = run(program("nginx")
+            .args(["-t", "-p", &format!("{place}/"), "-c", "nginx.conf"])
+            .args(["-g", &format!("pid {place}/nginx.pid;")]));
+        let text = shown(&output);
+        assert!(
+            output.status.success() && !text.contains("[warn]"),
+            "{spec}\n{text}"
+        );
+    }
+}
+
+/// Fails when `systemd-analyze verify` says anything about our units; of others on the machine it speaks as well.
+fn verify(units: &BTreeMap<String, String>) {
+    let directory = tempfile::tempdir().unwrap();
+    units
+        .iter()
+        .for_each(|(name, text)| write(directory.path(), name, text));
+    let files = units.keys().map(|name| directory.path().join(name));
+    let output = run(program("systemd-analyze")
+        .args(["verify", "--man=no"])
+        .args(files));
+    let text = shown(&output);
+    let ours: Vec<&str> = text
+        .lines()
+        .filter(|line| line.contains("synapse-"))
+        .collect();
+    assert!(
+        output.status.success() && ours.is_empty(),
+        "{text}\n{units:#?}"
+    );
+}
+
+#[test]
+fn systemd_finds_nothing_wrong_in_any_unit() {
+    let limits =
+        "limits: {worker_memory: 512M, main_memory: 2G, tasks: 100}\nsynapse: {jemalloc: false}";
+    let mut different = BTreeSet::new();
+    for (spec, lines) in SPECS.iter().flat_map(|spec| [(spec, ""), (spec, limits)]) {
+        let mut setup = Setup::new(spec).settings(lines);
+        setup.facts.python = "/bin/sh".into();
+        different.insert(units(setup));
+    }
+    different.iter().for_each(verify);
+}
+
+/// What systemd itself understood of units: its test mode loads them with all they need and prints everything.
+fn understood(units: &BTreeMap<String, String>) -> String {
+    let directory = tempfile::tempdir().unwrap();
+    let at = |name: &str| directory.path().join(name);
+    units
+        .iter()
+        .for_each(|(name, text)| write(directory.path(), name, text));
+    let wants: Vec<String> = units.keys().map(|name| format!("Wants={name}\n")).collect();
+    write(
+        directory.path(),
+        "judged.target",
+        &format!("[Unit]\n{}", wants.concat()),
+    );
+    fs::create_dir(at("run")).unwrap();
+    for (path, mode) in [(at(""), 0o755), (at("run"), 0o777)] {
+        fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();
+    }
+    let output = run(unprivileged(&mut Command::new("/usr/lib/systemd/systemd"))
+        .args(["--user", "--test", "--no-pager", "--unit", "judged.target"])
+        .env_clear()
+        .env(
+            "SYSTEMD_UNIT_PATH",
+            format!("{}:/usr/lib/systemd/user", at("").display()),
+        )
+        .env("HOME", at("run"))
+        .env("XDG_RUNTIME_DIR", at("run")));
+    assert!(output.status.success(), "{}", shown(&output));
+    shown(&output)
+}
+
+#[test]
+fn systemd_reads_paths_as_they_were_written() {
+    let mut main = BTreeMap::new();
+    for (number, value) in NASTY.iter().enumerate() {
+        let setup = Setup::new("").settings(&setting("media_store_path", value));
+        let unit = units(setup).remove("synapse-main.service").unwrap();
+        main.insert(format!("synapse-{number}.service"), unit);
+    }
+    let text = understood(&main);
+    for value in NASTY {
+        let line = format!("ReadWritePaths: /var/lib/synapse {value} /run/synapse-workers");
+        assert!(
+            text.lines().any(|found| found.trim() == line),
+            "not there: {line}\n{text}"
+        );
+    }
+    let users = text.lines().filter(|line| line.trim() == "User: synapse");
+    assert_eq!(users.count(), NASTY.len(), "{text}");
+}
+
+/// Quotes and backslashes are not for it: systemd refuses programs with them, and so its judge the generation.
+#[test]
+fn systemd_starts_a_python_of_any_name() {
+    let directory = tempfile::tempdir().unwrap();
+    fs::set_permissions(directory.path(), fs::Permissions::from_mode(0o755)).unwrap();
+    let (mut main, mut pythons) = (BTreeMap::new(), BTreeSet::new());
+    for (number, name) in ["a b", "${HOME} $HOME $$", "100% %h", "a;b", "é"]
+        .iter()
+        .enumerate()
+    {
+        let python = directory.path().join(name);
+        fs::copy("/bin/true", &python).unwrap();
+        let mut setup = Setup::new("");
+        setup.facts.python = python.clone();
+        let unit = units(setup).remove("synapse-main.service").unwrap();
+        main.insert(format!("synapse-{number}.service"), unit);
+        pythons.insert(python.display().to_string());
+    }
+    verify(&main);
+    let text = understood(&main);
+    let commands = text
+        .lines()
+        .filter_map(|line| line.trim().strip_prefix("Command Line: "));
+    let commands = commands.filter_map(|line| Some(line.split_once(" -m synapse")?.0));
+    // They are printed as a shell would have them.
+    let words = commands.map(|word| {
+        shown(&run(
+            Command::new("sh").args(["-c", &format!("printf %s {word}")])
+        ))
+    });
+    assert_eq!(words.collect::<BTreeSet<String>>(), pythons, "{text}");
+}
+
+/// Accounts and directories are made below a root of their own, by the real programs.
+#[test]
+fn accounts_and_directories_come_as_described() {
+    for value in NASTY {
+        let root = tempfile::tempdir().unwrap();
+        let at = |path: &str| root.path().join(path.trim_start_matches('/'));
+        let state = Setup::new("synchrotron")
+            .settings(&setting("media_store_path", value))
+            .state();
+        fs::create_dir_all(at("/etc")).unwrap();
+        // Owned by whoever runs the test, so that it needs no root.
+        let (uid, gid) = (nix::unistd::getuid(), nix::unistd::getgid());
+        let (mut passwd, mut group) = (String::new(), String::new());
+        for line in text(&state, SYSUSERS)
+            .lines()
+            .filter(|line| line.starts_with("u "))
+        {
+            let name = line.split(' ').nth(1).unwrap();
+            passwd.push_str(&format!("{name}:x:{uid}:{gid}::/:/bin/false\n"));
+            group.push_str(&format!("{name}:x:{gid}:\n"));
+        }
+        write(
+            &at("/etc"),
+            "passwd",
+            &format!("root:x:0:0::/:/bin/sh\n{passwd}"),
+        );
+        write(&at("/etc"), "group", &format!("root:x:0:\n{group}"));
+        write(&at("/etc"), "tmpfiles.conf", text(&state, TMPFILES));
+        let output = run(program("systemd-tmpfiles")
+            .arg(format!("--root={}", root.path().display()))
+            .arg("--create")
+            .arg(at("/etc/tmpfiles.conf")));
+        assert!(output.status.success(), "{value}: {}", shown(&output));
+        for (path, mode) in [
+            ("/var/lib/synapse", 0o750),
+            (*value, 0o750),
+            ("/run/synapse-workers", 0o755),
+            ("/run/synapse-workers/public", 0o2750),
+            ("/run/synapse-workers/replication", 0o2750),
+            ("/run/synapse-workers/redis", 0o2750),
+        ] {
+            let found = fs::metadata(at(path)).unwrap_or_else(|error| panic!("{path}: {error}"));
+            assert_eq!(found.permissions().mode() & 0o7777, mode, "{path}");
+        }
+    }
+    let root = tempfile::tempdir().unwrap();
+    write(
+        root.path(),
+        "ours.conf",
+        text(&Setup::new("full").state(), SYSUSERS),
+    );
+    let output = run(program("systemd-sysusers")
+        .args(["--dry-run", &format!("--root={}", root.path().display())])
+        .arg(root.path().join("ours.conf")));
+    let text = shown(&output);
+    assert!(output.status.success(), "{text}");
+    for name in ["synapse", "synapse-nginx", "synapse-redis"] {
+        assert!(text.contains(&format!("Creating user '{name}'")), "{text}");
+    }
+}

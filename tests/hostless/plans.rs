@@ -1,0 +1,249 @@
+//! Planning as properties: whatever the two states are, a plan leads from one to the other, once, also after a run
+//! that was cut at any step.
+
+use super::model::{End, Model};
+use super::setup::{SPECS, Setup};
+use std::collections::BTreeSet;
+use synapse_workers::converge::plan::{Plan, Removal, Target, foreign};
+use synapse_workers::converge::state::{Observed, Resource, State};
+use synapse_workers::paths;
+
+fn states() -> Vec<(String, State)> {
+    let of = |spec: &&str| (format!("{spec:?}"), Setup::new(spec).state());
+    SPECS.iter().map(of).collect()
+}
+
+/// Pairs of states whose ways between them are long and different.
+fn ways() -> Vec<(String, State, State)> {
+    let way = |what: &str, from: Setup, to: Setup| (what.to_owned(), from.state(), to.state());
+    let some = || Setup::new("event_persister, federation_sender, user_dir, synchrotron");
+    vec![
+        way("first workers", Setup::new(""), some()),
+        way("no workers any more", some(), Setup::new("")),
+        way(
+            "other writers and duties",
+            some(),
+            Setup::new(
+                "event_persister:2, federation_sender:2, x=user_dir+pusher, media_repository",
+            ),
+        ),
+        way(
+            "another Synapse",
+            some(),
+            some().settings("synapse: {version: 1.164.0}"),
+        ),
+        way(
+            "options, logs and units",
+            some(),
+            some()
+                .own("own.yaml", "enable_metrics: true\n")
+                .settings("log_level: DEBUG\nlimits: {worker_memory: 1G}\nhttp_port: 8009"),
+        ),
+    ]
+}
+
+fn ends(plan: &Plan) -> impl Iterator<Item = End> + use<> {
+    let steps = plan.steps.len();
+    let cuts = (0..steps).flat_map(|number| [End::Before(number), End::Within(number)]);
+    cuts.chain([End::Before(steps)])
+}
+
+#[test]
+fn nothing_is_planned_where_all_is_as_desired() {
+    for (case, state) in states() {
+        let observed = Model::running(&state).observe(&state);
+        for target in [Target::Rendered, Target::Generation(1)] {
+            let plan = Plan::between(&state, &observed, target, Removal::Keep);
+            assert!(plan.is_empty(), "{case}:\n{plan}");
+            assert_eq!((plan.changes(), plan.generation), (0, Some(1)));
+        }
+    }
+}
+
+#[test]
+fn a_plan_leads_from_any_state_to_any_other_at_once() {
+    let states = states();
+    for (to_name, to) in &states {
+        let mut model = Model::default();
+        let first = model.run(to, End::Done);
+        model.assert_settled(to, to_name);
+        assert!(model.run(to, End::Done).is_empty(), "{to_name} twice");
+        assert!(first.changes() > 0);
+        for (from_name, from) in &states {
+            let case = format!("{from_name} to {to_name}");
+            let mut model = Model::running(from);
+            model.run(to, End::Done);
+            model.assert_settled(to, &case);
+            let again = model.run(to, End::Done);
+            assert!(again.is_empty(), "{case}, then\n{again}");
+        }
+    }
+    for (case, from, to) in ways() {
+        let mut model = Model::running(&from);
+        model.run(&to, End::Done);
+        model.assert_settled(&to, &case);
+        model.towards(&from, Target::Generation(1), Removal::Keep, End::Done);
+        model.assert_settled(&from, &format!("{case}, rolled back"));
+    }
+}
+
+#[test]
+fn uninstall_leaves_what_could_not_be_made_again_and_purge_nothing() {
+    let nothing = State::default();
+    for (case, state) in states() {
+        let mut model = Model::default();
+        // A directory of the administrator's, and one that is ours by name but was there before.
+        let foreign = Resource::Directory("/srv/other".to_owned());
+        let early = Resource::Directory(paths::DATA.to_owned());
+        model.resources.extend([foreign.clone(), early]);
+        model.run(&state, End::Done);
+
+        let mut purged = model.clone();
+        purged.towards(&nothing, Target::Nothing, Removal::Purge, End::Done);
+        purged.assert_settled(&nothing, &case);
+        assert_eq!(purged.resources, [foreign.clone()].into(), "{case}: purge");
+        assert!(purged.made.is_empty(), "{case}: {:?}", purged.made);
+
+        model.towards(&nothing, Target::Nothing, Removal::Keep, End::Done);
+        model.assert_settled(&nothing, &case);
+        let mut kept: BTreeSet<Resource> = state.resources.clone();
+        kept.retain(Resource::kept);
+        kept.insert(foreign);
+        assert_eq!(model.resources, kept, "{case}: uninstall");
+        for precious in [
+            Resource::SigningKey,
+            Resource::Account("synapse".to_owned()),
+        ] {
+            assert!(kept.contains(&precious), "{case}: {precious}");
+        }
+        let again = model.towards(&nothing, Target::Nothing, Removal::Keep, End::Done);
+        assert!(again.is_empty(), "{case}: uninstall twice\n{again}");
+        model.run(&state, End::Done);
+        model.assert_settled(&state, &format!("{case}, installed again"));
+    }
+}
+
+#[test]
+fn the_next_run_completes_one_that_was_cut_anywhere() {
+    for (case, from, to) in ways() {
+        for aim in [&to, &from] {
+            let plan = Model::running(&from).run(&to, End::Done);
+            for end in ends(&plan) {
+                let mut model = Model::running(&from);
+                model.run(&to, end);
+                model.run(aim, End::Done);
+                model.assert_settled(aim, &format!("{case}, cut {end:?}"));
+                assert!(model.run(aim, End::Done).is_empty());
+            }
+        }
+    }
+}
+
+#[test]
+fn a_first_run_that_was_cut_is_completed_or_taken_back() {
+    let state = Setup::new("small").state();
+    let plan = Model::default().run(&state, End::Done);
+    for end in ends(&plan) {
+        let mut model = Model::default();
+        model.run(&state, end);
+        let mut back = model.clone();
+        back.undo(End::Done);
+        back.assert_settled(&State::default(), &format!("undone, cut {end:?}"));
+        assert_eq!(back.resources, BTreeSet::new(), "cut {end:?}");
+        model.run(&state, End::Done);
+        model.assert_settled(&state, &format!("completed, cut {end:?}"));
+    }
+}
+
+#[test]
+fn undo_returns_to_the_state_before_and_touches_nothing_else() {
+    for (case, from, to) in ways() {
+        let mut before = Model::running(&from);
+        // Of the administrator's, and what `to` may need as well.
+        let foreign = ["/srv/other", "/var/lib/synapse/media_store"];
+        let foreign = foreign.map(|path| Resource::Directory(path.to_owned()));
+        before.resources.extend(foreign);
+        before
+            .made
+            .remove(&Resource::Account("synapse-redis".to_owned()));
+        let plan = before.clone().run(&to, End::Done);
+        for end in ends(&plan) {
+            let case = format!("{case}, failed {end:?}");
+            let mut model = before.clone();
+            let (resources, made) = (model.resources.clone(), model.made.clone());
+            model.run(&to, end);
+            model.undo(End::Done);
+            model.assert_settled(&from, &case);
+            assert_eq!(model.resources, resources, "{case}");
+            assert_eq!(model.made, made, "{case}");
+        }
+    }
+}
+
+#[test]
+fn an_undo_that_fails_as_well_is_cured_by_the_next_run() {
+    for (case, from, to) in ways() {
+        let plan = Model::running(&from).run(&to, End::Done);
+        for end in ends(&plan) {
+            let mut failed = Model::running(&from);
+            failed.run(&to, end);
+            let back = failed.clone().undo(End::Done);
+            for second in ends(&back) {
+                for aim in [&from, &to] {
+                    let mut model = failed.clone();
+                    model.undo(second);
+                    model.run(aim, End::Done);
+                    model.assert_settled(aim, &format!("{case}, failed {end:?}, undo {second:?}"));
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn a_file_that_somebody_edited_is_told_and_one_that_a_cut_run_left_is_not() {
+    let from = Setup::new("synchrotron");
+    let to = from.clone().settings("limits: {worker_memory: 1G}");
+    let (from, to) = (from.state(), to.state());
+    let note = "(somebody else changed it)";
+    let path = "host/etc/systemd/system/synapse-worker@.service";
+
+    let mut observed = Model::running(&from).observe(&from);
+    observed
+        .host_files
+        .insert(path.to_owned(), "edited".to_owned());
+    let between = |observed| Plan::between(&from, observed, Target::Rendered, Removal::Keep);
+    assert!(foreign(&from, &observed).is_empty());
+    assert!(between(&observed).to_string().contains(note));
+    observed.baselines.clear();
+    let place = "/etc/systemd/system/synapse-worker@.service";
+    assert_eq!(foreign(&from, &observed), [place]);
+
+    let plan = Model::running(&from).run(&to, End::Done);
+    for end in ends(&plan) {
+        let mut model = Model::running(&from);
+        model.run(&to, end);
+        let plan = model.run(&from, End::Done);
+        assert!(!plan.to_string().contains(note), "cut {end:?}\n{plan}");
+    }
+}
+
+#[test]
+fn undo_removes_only_what_the_run_made() {
+    let made = Resource::Secret("form_secret".to_owned());
+    let earlier = Resource::SigningKey;
+    let observed = Observed {
+        resources: [
+            made.clone(),
+            earlier.clone(),
+            Resource::Account("synapse".to_owned()),
+        ]
+        .into(),
+        made: [made.clone()].into(),
+        ..Observed::default()
+    };
+    let printed =
+        |removal| Plan::between(&State::default(), &observed, Target::Nothing, removal).to_string();
+    assert_eq!(printed(Removal::Undo), "- remove  secret form_secret\n");
+    assert_eq!(printed(Removal::Keep), "");
+}

@@ -1,0 +1,238 @@
+//! Rendered files: the same bytes each time, values that no quoting breaks, lists that fit together.
+
+use super::judges::{run, shown};
+use super::setup::{SPECS, Setup, text};
+use serde_yaml::Value;
+use std::collections::BTreeSet;
+use std::path::Path;
+use std::process::Command;
+use synapse_workers::converge::state::State;
+
+/// Paths that break a file of some language where they are not quoted for it.
+pub const NASTY: &[&str] = &[
+    "/srv/a;b",
+    "/srv/a;",
+    "/srv/100%",
+    "/srv/%h%%n",
+    "/srv/say \"hi\"",
+    "/srv/it's",
+    "/srv/$HOME ${HOME} $$",
+    "/srv/two  blanks",
+    "/srv/back\\slash\\n\\x41",
+    "/srv/ends with \\",
+    "/srv/key: [a, {b}] # no comment",
+    "/srv/é 日本 🦀",
+    "/srv/no\u{a0}break",
+    "/srv/*?[a-z]~!&|<>`@",
+    "/srv/{{ braces }} {% x %}",
+];
+
+fn yaml(state: &State, path: &str) -> Value {
+    serde_yaml::from_str(text(state, path)).unwrap_or_else(|error| panic!("{path}: {error}"))
+}
+
+/// A line of settings with a value quoted as the administrator would have to.
+pub fn setting(key: &str, value: &str) -> String {
+    format!("{key}: {}", serde_json::to_string(value).unwrap())
+}
+
+#[test]
+fn the_same_input_gives_the_same_bytes() {
+    for spec in SPECS {
+        let (once, twice) = (Setup::new(spec).state(), Setup::new(spec).state());
+        assert_eq!(
+            serde_json::to_string(&once).unwrap(),
+            serde_json::to_string(&twice).unwrap()
+        );
+        for (path, file) in &once.files {
+            assert!(
+                file.contents == twice.files[path].contents,
+                "{spec}: {path}"
+            );
+            assert!(file.contents.ends_with(b"\n"), "{spec}: {path}");
+        }
+    }
+    // The order of writing says nothing.
+    let digests = |spec| {
+        Setup::new(spec)
+            .state()
+            .files
+            .into_values()
+            .map(|file| file.digest)
+    };
+    assert!(
+        digests("pusher:2, typing, synchrotron").eq(digests("synchrotron, typing, pusher, pusher"))
+    );
+}
+
+#[test]
+fn strings_arrive_in_synapse_as_they_were_written() {
+    for value in NASTY {
+        let state = Setup::new("synchrotron")
+            .settings(&setting("media_store_path", value))
+            .settings(&format!("database:\n  {}", setting("host", value)))
+            .state();
+        let options = yaml(&state, "synapse/homeserver.yaml");
+        assert_eq!(options["media_store_path"].as_str(), Some(*value));
+        assert_eq!(options["database"]["args"]["host"].as_str(), Some(*value));
+    }
+    // Words that YAML 1.1 takes for something else.
+    for (key, value) in [("name", "off"), ("name", "null"), ("user", "y")] {
+        let state = Setup::new("")
+            .settings(&format!(
+                "database: {{kind: external, host: db.example, {key}: \"{value}\"}}"
+            ))
+            .state();
+        let text = text(&state, "synapse/homeserver.yaml");
+        assert!(text.contains(&format!(": \"{value}\"\n")), "{text}");
+    }
+}
+
+#[test]
+fn control_characters_are_refused_before_anything_is_rendered() {
+    for value in [
+        "/srv/a\nb",
+        "/srv/a\0b",
+        "/srv/a\tb",
+        "/srv/a\u{7f}",
+        "/srv/a\u{85}b",
+        "/srv/a\u{2028}b",
+    ] {
+        for key in ["media_store_path", "public_baseurl", "server_name"] {
+            let error = Setup::new("").settings(&setting(key, value)).try_settings();
+            let error = error.expect_err(value);
+            assert!(
+                error.contains("settings.yaml") && !error.contains(value),
+                "{error:?}"
+            );
+        }
+    }
+}
+
+/// What Synapse cannot see and would not complain of: names and sockets in one file that another has otherwise.
+#[test]
+fn the_files_of_all_processes_fit_together() {
+    for spec in SPECS {
+        let state = Setup::new(spec).state();
+        let mut sockets = BTreeSet::new();
+        let mut names = BTreeSet::new();
+        for path in state
+            .files
+            .keys()
+            .filter(|path| path.starts_with("synapse/workers/"))
+        {
+            let process = yaml(&state, path);
+            let name = process["worker_name"].as_str().unwrap();
+            assert_eq!(path, &format!("synapse/workers/{name}.yaml"));
+            assert!(
+                state
+                    .units
+                    .contains(&format!("synapse-worker@{name}.service"))
+            );
+            names.insert(name.to_owned());
+            sockets_of(&process["worker_listeners"], &mut sockets);
+        }
+        let main = yaml(&state, "synapse/main.yaml");
+        assert!(
+            main.get("worker_app").is_none(),
+            "Synapse refuses it on main"
+        );
+        sockets_of(&main["listeners"], &mut sockets);
+        assert!(
+            sockets.iter().all(|path| path.len() < 104),
+            "{spec}: sun_path with .lock"
+        );
+
+        if !names.is_empty() {
+            let map = yaml(&state, "synapse/shared.d/instance_map.yaml");
+            for (_, entry) in map["instance_map"].as_mapping().unwrap() {
+                assert!(
+                    sockets.contains(entry["path"].as_str().unwrap()),
+                    "{spec}: {entry:?}"
+                );
+            }
+            let secret = yaml(&state, "synapse/shared.d/replication.yaml");
+            assert!(secret["worker_replication_secret_path"].is_string());
+        }
+        let mut keys = BTreeSet::new();
+        for path in state
+            .files
+            .keys()
+            .filter(|path| path.starts_with("synapse/shared.d/"))
+        {
+            for (key, value) in yaml(&state, path).as_mapping().unwrap() {
+                let key = key.as_str().unwrap();
+                assert!(
+                    keys.insert(key.to_owned()),
+                    "{key}: a later file would overwrite it"
+                );
+                let named = match key {
+                    "stream_writers" => value
+                        .as_mapping()
+                        .unwrap()
+                        .values()
+                        .flat_map(strings)
+                        .collect(),
+                    "instance_map"
+                    | "redis"
+                    | "worker_replication_secret_path"
+                    | "enable_media_repo" => vec![],
+                    _ => strings(value),
+                };
+                assert!(
+                    value.as_sequence().is_none_or(|list| !list.is_empty()),
+                    "{key}: nobody"
+                );
+                for name in named {
+                    assert!(names.contains(&name), "{spec}: {key} names {name}");
+                }
+            }
+        }
+        for socket in text(&state, "nginx/nginx.conf")
+            .split("server unix:")
+            .skip(1)
+        {
+            let socket = socket.split_once(' ').unwrap().0;
+            assert!(sockets.contains(socket), "{spec}: nginx asks {socket}");
+        }
+    }
+}
+
+fn sockets_of(listeners: &Value, sockets: &mut BTreeSet<String>) {
+    for listener in listeners.as_sequence().unwrap() {
+        let path = listener["path"].as_str().unwrap().to_owned();
+        // Synapse takes the mode as an integer as it stands.
+        assert_eq!(listener["mode"].as_u64(), Some(0o660), "{path}");
+        assert!(sockets.insert(path.clone()), "two on {path}");
+    }
+}
+
+fn strings(value: &Value) -> Vec<String> {
+    match value {
+        Value::Sequence(items) => items.iter().flat_map(strings).collect(),
+        other => vec![other.as_str().unwrap().to_owned()],
+    }
+}
+
+/// `tests/golden/two-workers` shows a reader what Synapse gets; every option in it stands in its documentation.
+#[test]
+fn two_workers_look_like_the_example() {
+    let golden = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden/two-workers");
+    let directory = tempfile::tempdir().unwrap();
+    let state = Setup::new("event_persister, synchrotron+federation_sender")
+        .settings("public_baseurl: https://matrix.example.test/")
+        .state();
+    for (path, file) in state
+        .files
+        .iter()
+        .filter(|(path, _)| path.starts_with("synapse/"))
+    {
+        let path = directory.path().join(path);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(path, &file.contents).unwrap();
+    }
+    let output = run(Command::new("diff")
+        .arg("-ru")
+        .args([&golden, &directory.path().join("")]));
+    assert!(output.status.success(), "{}", shown(&output));
+}

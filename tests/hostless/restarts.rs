@@ -1,0 +1,310 @@
+//! Which change restarts what, and in which order (docs/workers.md and config_documentation.md of Synapse 1.163.2).
+
+use super::model::{End, Model};
+use super::setup::{SPECS, Setup};
+use std::collections::BTreeSet;
+use synapse_workers::converge::plan::Plan;
+use synapse_workers::converge::rules::{RULES, Rule, rule_for};
+use synapse_workers::converge::step::Step;
+
+/// The jobs of a plan without reasons, such as `stop pusher1; restart main`.
+fn jobs(plan: &Plan) -> String {
+    let short = |unit: &String| {
+        let name = unit
+            .trim_end_matches(".service")
+            .trim_start_matches("synapse-");
+        name.trim_start_matches("worker@").to_owned()
+    };
+    let job = |step: &Step| match step {
+        Step::Jobs { verb, units, .. } => {
+            let units: Vec<String> = units.iter().map(short).collect();
+            Some(format!("{} {}", verb.word(), units.join(" ")))
+        }
+        _ => None,
+    };
+    let jobs: Vec<String> = plan.steps.iter().filter_map(job).collect();
+    jobs.join("; ")
+}
+
+fn plan(from: &Setup, to: &Setup) -> Plan {
+    Model::running(&from.state()).run(&to.state(), End::Done)
+}
+
+fn assert_jobs(from: &Setup, to: &Setup, expected: &str, case: &str) {
+    let plan = plan(from, to);
+    assert_eq!(jobs(&plan), expected, "{case}\n{plan}");
+}
+
+/// Setups that between them have every file.
+fn everything() -> impl Iterator<Item = Setup> {
+    let specs = SPECS.iter().map(|spec| Setup::new(spec));
+    specs.chain([Setup::new("").own("own.yaml", "enable_metrics: true\n")])
+}
+
+#[test]
+fn every_rendered_file_has_a_rule_and_every_rule_a_file() {
+    let mut used: BTreeSet<*const Rule> = BTreeSet::new();
+    for setup in everything() {
+        let state = setup.state();
+        for (path, file) in &state.files {
+            used.insert(rule_for(path));
+            let strangers: Vec<_> = file.affects.difference(&state.units).collect();
+            assert!(strangers.is_empty(), "{path} affects {strangers:?}");
+        }
+    }
+    for rule in RULES {
+        assert!(
+            used.contains(&(rule as *const Rule)),
+            "{} is not used",
+            rule.path
+        );
+        assert!(!rule.reason.is_empty(), "{}", rule.path);
+    }
+}
+
+#[test]
+fn a_stateless_worker_comes_and_goes_without_a_restart() {
+    for role in [
+        "synchrotron",
+        "sliding_sync",
+        "client_reader",
+        "event_creator",
+        "federation_reader",
+        "federation_inbound",
+        "frontend_proxy",
+        "sso_login",
+        "mas_helper",
+    ] {
+        let without = Setup::new("typing");
+        let with = Setup::new(&format!("typing, {role}"));
+        assert_jobs(
+            &without,
+            &with,
+            &format!("start {role}1; reload nginx"),
+            role,
+        );
+        // nginx sends nothing there any more when it stops.
+        assert_jobs(
+            &with,
+            &without,
+            &format!("reload nginx; stop {role}1"),
+            role,
+        );
+    }
+    let (two, three) = (Setup::new("synchrotron:2"), Setup::new("synchrotron:3"));
+    assert_jobs(&two, &three, "start synchrotron3; reload nginx", "scale");
+}
+
+#[test]
+fn workers_that_share_a_list_restart_with_it() {
+    for (case, from, to, expected) in [
+        (
+            "event persister added: all stop, main is ready, all start",
+            "event_persister, synchrotron",
+            "event_persister:2, synchrotron",
+            "stop event_persister1 synchrotron1; restart main; start event_persister1 event_persister2 synchrotron1",
+        ),
+        (
+            "event persister removed",
+            "event_persister:2, synchrotron",
+            "event_persister, synchrotron",
+            "stop event_persister1 event_persister2 synchrotron1; restart main; start event_persister1 synchrotron1",
+        ),
+        (
+            "stream writer moved",
+            "a=typing+client_reader, b=synchrotron",
+            "a=client_reader, b=typing+synchrotron",
+            "stop a1 b1; restart main; start a1 b1; reload nginx",
+        ),
+        (
+            "federation sender added: the senders only",
+            "federation_sender, synchrotron",
+            "federation_sender:2, synchrotron",
+            "stop federation_sender1; start federation_sender1 federation_sender2",
+        ),
+        (
+            "federation sender removed",
+            "federation_sender:2, synchrotron",
+            "federation_sender, synchrotron",
+            "stop federation_sender1 federation_sender2; start federation_sender1",
+        ),
+        (
+            "first federation sender: main stops sending",
+            "synchrotron",
+            "federation_sender, synchrotron",
+            "restart main; start federation_sender1",
+        ),
+        (
+            "last federation sender: main sends again",
+            "federation_sender, synchrotron",
+            "synchrotron",
+            "stop federation_sender1; restart main",
+        ),
+        (
+            "pusher added",
+            "pusher, synchrotron",
+            "pusher:2, synchrotron",
+            "stop pusher1; restart main; start pusher1 pusher2",
+        ),
+        (
+            "user directory moved from one worker to another",
+            "a=user_dir+client_reader, b=synchrotron, c=pusher",
+            "a=client_reader, b=user_dir+synchrotron, c=pusher",
+            "stop a1 b1; restart main; start a1 b1; reload nginx",
+        ),
+        (
+            "application services moved",
+            "a=appservice+client_reader, b=synchrotron, c=pusher",
+            "a=client_reader, b=appservice+synchrotron, c=pusher",
+            "stop a1 b1; restart main; start a1 b1",
+        ),
+        (
+            "background tasks moved away from main",
+            "synchrotron",
+            "background_worker, synchrotron",
+            "restart main; start background_worker1",
+        ),
+        (
+            "background tasks moved back: the old one stops first",
+            "background_worker, synchrotron",
+            "synchrotron",
+            "stop background_worker1; restart main",
+        ),
+        (
+            "media repository moved away from main; it writes a stream",
+            "synchrotron",
+            "media_repository, synchrotron",
+            "stop synchrotron1; restart main; start media_repository1 synchrotron1; reload nginx",
+        ),
+        (
+            "first workers",
+            "",
+            "synchrotron",
+            "start redis; restart main; start synchrotron1; reload nginx",
+        ),
+        (
+            "last workers",
+            "synchrotron",
+            "",
+            "stop synchrotron1; restart main; reload nginx; stop redis",
+        ),
+    ] {
+        assert_jobs(&Setup::new(from), &Setup::new(to), expected, case);
+    }
+}
+
+#[test]
+fn options_restart_what_reads_them() {
+    let base = || Setup::new("synchrotron, pusher").settings("database: {kind: local}");
+    let all = "restart main; restart pusher1 synchrotron1";
+    for (case, to, expected) in [
+        (
+            "log level",
+            base().settings("log_level: DEBUG"),
+            "reload main; reload pusher1 synchrotron1",
+        ),
+        (
+            "own options",
+            base().own("a.yaml", "presence: {enabled: false}\n"),
+            all,
+        ),
+        ("caches", base().settings("caches: {global_factor: 2}"), all),
+        (
+            "memory of workers",
+            base().settings("limits: {worker_memory: 1G}"),
+            "restart pusher1 synchrotron1",
+        ),
+        (
+            "memory of main",
+            base().settings("limits: {main_memory: 1G}"),
+            "restart main",
+        ),
+        ("tasks", base().settings("limits: {tasks: 1000}"), all),
+        (
+            "port of nginx",
+            base().settings("http_port: 8009"),
+            "reload nginx",
+        ),
+        (
+            "timeout of nginx",
+            base().settings("nginx: {proxy_read_timeout: 90s}"),
+            "reload nginx",
+        ),
+        (
+            "what both read",
+            base().settings("max_upload_size: 60M"),
+            &format!("{all}; reload nginx"),
+        ),
+        (
+            "release of Synapse",
+            base().settings("synapse: {version: 1.164.0}"),
+            "stop pusher1 synchrotron1; restart main; start pusher1 synchrotron1",
+        ),
+        ("nothing", base(), ""),
+    ] {
+        assert_jobs(&base(), &to, expected, case);
+    }
+    let mut valkey = base();
+    valkey.facts.redis = "valkey-server".to_owned();
+    assert_jobs(&base(), &valkey, "restart redis", "another Redis");
+}
+
+#[test]
+fn a_unit_that_is_down_is_started_and_nothing_else_happens() {
+    let state = Setup::new("synchrotron:2").state();
+    let mut model = Model::running(&state);
+    model.crash("synapse-worker@synchrotron2.service");
+    let plan = model.run(&state, End::Done);
+    assert_eq!(
+        plan.to_string(),
+        "! start   synapse-worker@synchrotron2.service\n          because not running\n"
+    );
+}
+
+/// What was missed by a run that was cut is done by the next, though the files are in place already.
+#[test]
+fn a_cut_run_leaves_its_restarts_to_the_next() {
+    let (from, to) = (
+        Setup::new("event_persister"),
+        Setup::new("event_persister:2"),
+    );
+    let (from, to) = (from.state(), to.state());
+    let plan = Model::running(&from).run(&to, End::Done);
+    let first_job = plan
+        .steps
+        .iter()
+        .position(|step| matches!(step, Step::Jobs { .. }));
+    let expected = "stop event_persister1; restart main; start event_persister1 event_persister2";
+    assert_eq!(jobs(&plan), expected);
+    let mut model = Model::running(&from);
+    model.run(&to, End::Before(first_job.unwrap()));
+    assert_eq!(jobs(&model.clone().run(&to, End::Done)), expected);
+    // Also where the settings were turned back meanwhile: some processes may have been restarted already.
+    let back = "stop event_persister1; restart main; start event_persister1";
+    assert_eq!(jobs(&model.run(&from, End::Done)), back);
+}
+
+#[test]
+fn a_plan_says_what_it_does_and_why() {
+    let plan = plan(
+        &Setup::new("federation_sender, synchrotron"),
+        &Setup::new("federation_sender:2, synchrotron"),
+    );
+    let expected = "\
++ write   generation 2
+          ~ synapse/shared.d/federation_sender_instances.yaml
+          + synapse/workers/federation_sender2.yaml
+  check   generation 2 with Synapse's own configuration parser
+~ switch  to generation 2
++ enable  synapse-worker@federation_sender2.service
+! stop    synapse-worker@federation_sender1.service
+          because synapse/shared.d/federation_sender_instances.yaml changed: \
+destinations are divided anew among federation senders
+! start   synapse-worker@federation_sender1.service synapse-worker@federation_sender2.service
+          because synapse/shared.d/federation_sender_instances.yaml changed: \
+destinations are divided anew among federation senders
+";
+    assert_eq!(plan.to_string(), expected);
+    // Checking changes nothing.
+    assert_eq!(plan.changes(), 5);
+}

@@ -1,0 +1,89 @@
+//! What is rendered in these tests: settings with a worker spec, on a host with given facts.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use synapse_workers::converge::state::State;
+use synapse_workers::render::{HostFacts, Input, OwnOptions, desired};
+use synapse_workers::settings::{Settings, Sources, load};
+use synapse_workers::topology::{Topology, spec};
+
+/// None, every preset, merged, sharded, and each kind of list that Synapse's processes share.
+pub const SPECS: &[&str] = &[
+    "",
+    "full",
+    "small",
+    "medium",
+    "large",
+    "one=synchrotron+event_persister+typing+pusher+federation_sender+media_repository+user_dir",
+    "event_persister:3, receipts:2, device_lists:2, pusher:2, federation_sender:2, media_repository:2, synchrotron:2",
+    "a=appservice+client_reader, b=background_worker, c=user_dir+federation_reader, sso_login, mas_helper, frontend_proxy",
+];
+
+/// Everything that rendering reads.
+#[derive(Clone, Debug)]
+pub struct Setup {
+    settings: String,
+    workers: String,
+    pub own_options: OwnOptions,
+    pub facts: HostFacts,
+}
+
+impl Setup {
+    /// Defaults, with these workers.
+    pub fn new(workers: &str) -> Self {
+        Self {
+            settings: "server_name: example.test\n".to_owned(),
+            workers: workers.to_owned(),
+            own_options: OwnOptions::new(),
+            facts: HostFacts::default(),
+        }
+    }
+
+    /// With more lines of the settings file.
+    pub fn settings(mut self, lines: &str) -> Self {
+        self.settings.push_str(lines);
+        self.settings.push('\n');
+        self
+    }
+
+    /// With a file of the administrator's own Synapse options.
+    pub fn own(mut self, name: &str, contents: &str) -> Self {
+        self.own_options.insert(name.to_owned(), contents.into());
+        self
+    }
+
+    pub fn state(&self) -> State {
+        let settings = self
+            .try_settings()
+            .unwrap_or_else(|error| panic!("{error}"));
+        let specs = spec::parse(&settings.workers.0).unwrap();
+        let topology = Topology::new(specs).unwrap();
+        desired(&Input {
+            settings: &settings,
+            topology: &topology,
+            facts: &self.facts,
+            own_options: &self.own_options,
+            settled: None,
+        })
+        .unwrap()
+    }
+
+    pub fn try_settings(&self) -> Result<Settings, String> {
+        let sources = Sources {
+            file: Some((Path::new("settings.yaml"), &self.settings)),
+            env_file: None,
+            environment: &BTreeMap::new(),
+            flags: &[("--workers", "workers", self.workers.clone())],
+        };
+        match load(&sources) {
+            Ok(loaded) => Ok(loaded.settings),
+            Err(error) => Err(error.to_string()),
+        }
+    }
+}
+
+/// The text of one rendered file.
+pub fn text<'a>(state: &'a State, path: &str) -> &'a str {
+    let file = &state.files.get(path).unwrap_or_else(|| panic!("no {path}"));
+    std::str::from_utf8(&file.contents).unwrap()
+}

@@ -1,0 +1,165 @@
+//! The hands of the converger: files replaced at once, programs whose errors are told, questions over sockets.
+
+use std::fs;
+use std::io::{Read, Write};
+use std::os::unix::fs::PermissionsExt;
+use std::os::unix::net::UnixListener;
+use std::thread::JoinHandle;
+use synapse_workers::host::{self, Answer, Peer, Tool};
+
+#[test]
+fn files_are_replaced_whole_and_absence_is_no_error() {
+    let directory = tempfile::tempdir().unwrap();
+    let at = |name: &str| directory.path().join(name);
+    assert_eq!(host::read(at("none")).unwrap(), None);
+    host::remove(at("none")).unwrap();
+    assert!(host::names(at("none")).is_empty());
+
+    for (contents, mode) in [("one", 0o600), ("two", 0o644), ("three", 0o640)] {
+        host::replace(at("deep/er/file"), contents.as_bytes(), mode).unwrap();
+        assert_eq!(
+            host::read_text(at("deep/er/file")).unwrap().as_deref(),
+            Some(contents)
+        );
+        let found = fs::metadata(at("deep/er/file"))
+            .unwrap()
+            .permissions()
+            .mode();
+        assert_eq!(found & 0o7777, mode);
+        // Nothing else is left behind.
+        assert_eq!(host::names(at("deep/er")), ["file"]);
+    }
+    for number in ["1", "2"] {
+        host::point(at("link"), &format!("deep/{number}")).unwrap();
+        assert_eq!(
+            fs::read_link(at("link")).unwrap().display().to_string(),
+            format!("deep/{number}")
+        );
+    }
+    assert_eq!(host::names(directory.path()), ["deep", "link"]);
+
+    fs::write(at("bytes"), b"\xff").unwrap();
+    for (error, told) in [
+        (host::read_text(at("bytes")).map(drop), "bytes is not UTF-8"),
+        (host::read(at("deep")).map(drop), "cannot read"),
+        (host::remove(at("deep")), "cannot remove"),
+        (host::replace(at("bytes/file"), b"", 0o644), "cannot write"),
+    ] {
+        let error = format!("{:#}", error.unwrap_err());
+        assert!(error.contains(told), "{error}");
+    }
+}
+
+#[test]
+fn a_program_that_fails_is_told_with_the_end_of_what_it_printed() {
+    let shell = |script: &str| Tool::new("sh").args(["-c", script]);
+    assert_eq!(shell("cat").input("secret").run().unwrap(), "secret");
+    assert_eq!(shell("echo \"$A\"").env("A", "b").run().unwrap(), "b\n");
+    assert_eq!(shell("pwd").directory("/").run().unwrap(), "/\n");
+    // A program that reads nothing of what it is given has not failed for that.
+    assert_eq!(
+        shell("exec true").input(vec![0; 100_000]).run().unwrap(),
+        ""
+    );
+    let error = shell("seq 100; echo why >&2; exit 3")
+        .run()
+        .unwrap_err()
+        .to_string();
+    assert!(
+        error.contains("exit status: 3") && error.ends_with("why"),
+        "{error}"
+    );
+    assert!(!error.contains("    50\n"), "only the end: {error}");
+    let error = Tool::new("no-such-program").run().unwrap_err().to_string();
+    assert!(error.contains("cannot run no-such-program"), "{error}");
+    let error = shell("").user("no-such-user").err().unwrap().to_string();
+    assert!(error.contains("no user no-such-user"), "{error}");
+}
+
+/// Answers one connection; what was asked.
+fn answering(path: &std::path::Path, answer: &'static str) -> JoinHandle<String> {
+    let listener = UnixListener::bind(path).unwrap();
+    std::thread::spawn(move || {
+        let (mut stream, _) = listener.accept().unwrap();
+        let mut asked = [0; 1000];
+        let length = stream.read(&mut asked).unwrap();
+        stream.write_all(answer.as_bytes()).unwrap();
+        String::from_utf8_lossy(&asked[..length]).into_owned()
+    })
+}
+
+#[test]
+fn processes_are_asked_over_http_and_redis_in_its_own_tongue() {
+    let directory = tempfile::tempdir().unwrap();
+    for (number, (answer, status, has_servlet)) in [
+        ("HTTP/1.1 200 OK\r\n\r\nOK", Some(200), true),
+        (
+            "HTTP/1.1 401 Unauthorized\r\n\r\n{\"errcode\":\"M_MISSING_TOKEN\"}",
+            Some(401),
+            true,
+        ),
+        (
+            "HTTP/1.1 404 Not Found\r\n\r\n{\"errcode\":\"M_NOT_FOUND\"}",
+            Some(404),
+            true,
+        ),
+        (
+            "HTTP/1.1 404 Not Found\r\n\r\n{\"errcode\":\"M_UNRECOGNIZED\"}",
+            Some(404),
+            false,
+        ),
+        ("HTTP/1.1 405 Method Not Allowed\r\n\r\n", Some(405), false),
+        ("HTTP/1.1 502 Bad Gateway\r\n\r\n", Some(502), false),
+        ("", None, false),
+        ("SSH-2.0-OpenSSH\r\n", None, false),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let path = directory.path().join(number.to_string());
+        let server = answering(&path, answer);
+        let got = host::get(
+            &Peer::Socket(path.to_str().unwrap()),
+            "PUT",
+            "/_matrix/x?y=z",
+        );
+        let asked = server.join().unwrap();
+        assert!(
+            asked.starts_with("PUT /_matrix/x?y=z HTTP/1.1\r\n"),
+            "{asked}"
+        );
+        assert_eq!(
+            got.as_ref().ok().map(|answer| answer.status),
+            status,
+            "{answer}: {got:?}"
+        );
+        assert_eq!(
+            got.is_ok_and(|answer| Answer::has_servlet(&answer)),
+            has_servlet,
+            "{answer}"
+        );
+    }
+    for (name, reply, expected) in [
+        ("a", "+PONG\r\n", Some(&["PONG"][..])),
+        ("b", ":12\r\n", Some(&["12"])),
+        (
+            "c",
+            "*2\r\n$7\r\nexample\r\n:3\r\n",
+            Some(&["example", "3"]),
+        ),
+        ("d", "-NOAUTH Authentication required.\r\n", None),
+        ("e", "", None),
+    ] {
+        let path = directory.path().join(name);
+        let server = answering(&path, reply);
+        let got = host::redis(path.to_str().unwrap(), "PUBSUB NUMSUB example");
+        assert_eq!(server.join().unwrap(), "PUBSUB NUMSUB example\r\n");
+        match expected {
+            Some(elements) => assert_eq!(got.unwrap(), elements),
+            None => drop(got.unwrap_err()),
+        }
+    }
+    let gone = directory.path().join("gone");
+    let error = host::get(&Peer::Socket(gone.to_str().unwrap()), "GET", "/").unwrap_err();
+    assert!(error.to_string().contains("cannot connect to"), "{error}");
+}
