@@ -1,6 +1,7 @@
 """What the cases have in common: the package in a host, the homeserver of `full` in it, and whether it does its work."""
 
 import os
+import re
 from pathlib import Path
 
 from hosts import Unmet, contains, execute, same
@@ -62,6 +63,12 @@ def all_active(host, wanted=frozenset(FULL_UNITS)):
     if wrong or set(units) != set(wanted):
         raise Unmet(f"not active: {wrong}; missing: {set(wanted) - set(units)}; unwanted: {set(units) - set(wanted)}")
     return units
+
+
+def jobs(text):
+    """Verb and units of each step that is a job, from what a plan or a run prints."""
+    found = re.findall(r"^! (\w+) +((?:synapse-\S+\s+)+)", text, re.M)
+    return [(verb, *units.split()) for verb, units in found]
 
 
 def same_but(before, after, *apart):

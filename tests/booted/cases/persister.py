@@ -1,6 +1,6 @@
 """Another event persister: all workers stop, main restarts, all workers start; and the plan had said so."""
 
-from cases.deployment import FULL, FULL_UNITS, all_active, talk, worker
+from cases.deployment import FULL, FULL_UNITS, all_active, jobs, talk, worker
 from hosts import Unmet, contains, same
 
 MAIN = "synapse-main.service"
@@ -13,14 +13,14 @@ def run(host, check):
     before = host.units()
     with check("plan names stop of all workers, restart of main, start of workers, with reasons", vital=True):
         planned = host.json("plan", "--workers", "full,event_persister")["steps"]
-        same(jobs(planned), [("stop", *OLD), ("restart", MAIN), ("start", *sorted([*OLD, NEW]))], "jobs")
+        same(jobs("\n".join(planned)), [("stop", *OLD), ("restart", MAIN), ("start", *sorted([*OLD, NEW]))], "jobs")
         for step in planned:
             if step.startswith("! "):
                 contains(step, "because synapse/shared.d/stream_writers.yaml changed: ")
         same(host.invocations(), {name: unit["InvocationID"] for name, unit in before.items()}, "invocations after plan")
     with check("scale event_persister=2 does what the plan said", vital=True) as note:
         result = host.product("scale", "event_persister=2", "--yes")
-        same(jobs(result.out.splitlines()), jobs(planned), "jobs")
+        same(jobs(result.out), jobs("\n".join(planned)), "jobs")
         note(f"{result.seconds:.1f} s")
     with check("every worker had stopped before main, and main was ready before any worker started"):
         in_order(before, all_active(host, FULL_UNITS | {NEW}))
@@ -30,17 +30,11 @@ def run(host, check):
     with check("rollback takes the same way back", vital=True) as note:
         before = host.units()
         result = host.product("rollback", "--yes")
-        same(jobs(result.out.splitlines()), [("stop", *sorted([*OLD, NEW])), ("restart", MAIN), ("start", *OLD)], "jobs")
+        same(jobs(result.out), [("stop", *sorted([*OLD, NEW])), ("restart", MAIN), ("start", *OLD)], "jobs")
         note(f"{result.seconds:.1f} s")
     with check("in the same order"):
         in_order(before, all_active(host))
         talk(host)
-
-
-def jobs(lines):
-    """Verb and units of each step that is a job."""
-    first = [line.splitlines()[0] for line in lines if line.startswith("! ")]
-    return [tuple(word for word in line.split()[1:]) for line in first]
 
 
 def in_order(before, after):

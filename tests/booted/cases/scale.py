@@ -2,7 +2,7 @@
 
 import json
 
-from cases.deployment import FULL_UNITS, SETTINGS, URL, all_active, client, generation, same_but, talk, worker
+from cases.deployment import FULL_UNITS, SETTINGS, URL, all_active, client, generation, jobs, same_but, talk, worker
 from cases.load import prepared
 from hosts import Unmet, await_, contains, same
 
@@ -20,9 +20,7 @@ def run(host, check):
 
     with check("scale synchrotron=3 starts two workers and reloads nginx", vital=True) as note:
         result = host.product("scale", "synchrotron=3", "--yes")
-        jobs = [line for line in result.out.splitlines() if line.startswith("! ")]
-        same([(line.split()[1], *line.split()[2:]) for line in jobs],
-             [("start", *map(worker, NEW)), ("reload", NGINX)], "jobs")
+        same(jobs(result.out), [("start", *map(worker, NEW)), ("reload", NGINX)], "jobs")
         note(f"{result.seconds:.1f} s")
     with check("exactly these are new, nothing else was restarted"):
         units = all_active(host, FULL_UNITS | {worker(name) for name in NEW})
@@ -42,7 +40,7 @@ def run(host, check):
         note(f"{result['total']} requests, {result['failed']} failed")
     with check("scale synchrotron=1 stops the two again", vital=True) as note:
         result = host.product("scale", "synchrotron=1", "--yes")
-        contains(result.out, f"! stop    {' '.join(map(worker, NEW))}")
+        same(jobs(result.out), [("reload", NGINX), ("stop", *map(worker, NEW))], "jobs")
         note(f"{result.seconds:.1f} s")
     with check("no unit, socket, link or failed state is left, nothing else was restarted"):
         same(host.shell(TRACES, expect=None).out, traces, "files")
