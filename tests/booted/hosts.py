@@ -79,6 +79,9 @@ class Host:
 
     def __init__(self, name, *options):
         self.name = name
+        if f"{name}\t" in execute([SCRIPT, "list"]).out:
+            print(f"ending the host {name} of an earlier run", flush=True)
+            self.stop()
         execute([SCRIPT, "boot", name, *options])
         self.root = Path(execute([SCRIPT, "root", name]).out.strip())
         self.installed = False

@@ -40,11 +40,9 @@ POSTGRES = ("/var/lib/postgresql/17/main",)
 # What changes on a host by itself, or by being looked at.
 BY_ITSELF = (
     *POSTGRES,
-    "/var/log",  # journal and logs of the distribution's services
-    "/var/tmp",  # private directories of services come and go with them
-    "/var/lib/systemd",  # random seed, stamps of timers, private directories
+    "/var/log/journal", "/var/log/postgresql", "/var/log/nginx", "/var/log/redis",  # of the distribution's services
+    "/var/lib/systemd",  # random seed, stamps of timers
     "/var/lib/redis",  # the distribution's Redis saves when it likes
-    "/var/cache/ldconfig", "/var/cache/private", "/root/.cache",
     # The files as they were before the last change of an account, kept by systemd-sysusers and userdel alike.
     "/etc/passwd-", "/etc/group-", "/etc/shadow-", "/etc/gshadow-", "/etc/subuid-", "/etc/subgid-", "/etc/.pwd.lock",
 )
