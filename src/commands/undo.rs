@@ -26,9 +26,8 @@ pub fn rollback(common: &Common, number: Option<u32>) -> Result<ExitCode, Failur
         Some(number) => number,
         None => Host::generations()?
             .iter()
-            .map(|generation| generation.manifest.number)
-            .filter(|number| *number < current)
-            .max()
+            .find(|generation| generation.current)
+            .and_then(|generation| generation.manifest.previous)
             .ok_or_else(|| {
                 Failure::usage(format!("there is no state before generation {current}"))
             })?,

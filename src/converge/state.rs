@@ -85,6 +85,7 @@ impl Resource {
             Resource::Account(name) => name == "synapse",
             Resource::Directory(path) => {
                 ![paths::STATE, paths::RUN, paths::OPT].contains(&path.as_str())
+                    && !paths::SHARED.contains(&path.as_str())
             }
             Resource::Venv(_) | Resource::PasswordFile(_) => false,
             Resource::Secret(_)
@@ -146,6 +147,9 @@ pub struct Manifest {
     pub made: u64,
     /// What asked for it, in the words of the command line.
     pub summary: String,
+    /// The generation that it took the place of, where `rollback` returns to; none for the first.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub previous: Option<u32>,
     pub state: State,
 }
 

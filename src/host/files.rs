@@ -1,16 +1,28 @@
 //! Files: read, replaced atomically, removed.
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 use std::fs::{self, Permissions};
-use std::io::{ErrorKind, Write};
+use std::io::{ErrorKind, Read, Write};
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::Path;
+
+/// Bytes that are read of one file: no settings come near, and a device such as /dev/zero has no end.
+const LARGEST: u64 = 16 << 20;
 
 /// The contents, or `None` where there is no such file.
 pub fn read(path: impl AsRef<Path>) -> Result<Option<Vec<u8>>> {
     let path = path.as_ref();
-    match fs::read(path) {
-        Ok(contents) => Ok(Some(contents)),
+    let mut contents = Vec::new();
+    let begin = |file: fs::File| file.take(LARGEST + 1).read_to_end(&mut contents);
+    match fs::File::open(path).and_then(begin) {
+        Ok(bytes) => {
+            ensure!(
+                bytes as u64 <= LARGEST,
+                "{} is larger than {LARGEST} bytes, which no file read here is",
+                path.display()
+            );
+            Ok(Some(contents))
+        }
         Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
         Err(error) => Err(error).with_context(|| format!("cannot read {}", path.display())),
     }
@@ -72,6 +84,15 @@ pub fn remove(path: impl AsRef<Path>) -> Result<()> {
 pub fn remove_tree(path: impl AsRef<Path>) -> Result<()> {
     let path = path.as_ref();
     absent(fs::remove_dir_all(path)).with_context(|| format!("cannot remove {}", path.display()))
+}
+
+/// Removes a directory unless something is in it.
+pub fn remove_empty(path: impl AsRef<Path>) -> Result<()> {
+    let path = path.as_ref();
+    match fs::remove_dir(path) {
+        Err(error) if error.kind() == ErrorKind::DirectoryNotEmpty => Ok(()),
+        other => absent(other).with_context(|| format!("cannot remove {}", path.display())),
+    }
 }
 
 fn absent(result: std::io::Result<()>) -> std::io::Result<()> {

@@ -138,6 +138,7 @@ impl Host {
             number,
             made: made.as_secs(),
             summary: summary.to_owned(),
+            previous: pointed(paths::APPLIED),
             state: state.clone(),
         };
         let text = serde_json::to_string_pretty(&manifest)?;

@@ -104,6 +104,9 @@ impl Host {
                 }
                 Ok(())
             }
+            Resource::Directory(path) if paths::SHARED.contains(&path.as_str()) => {
+                files::remove_empty(path)
+            }
             Resource::Directory(path) => files::remove_tree(path),
             Resource::Venv(_) => files::remove_tree(paths::VENV),
             Resource::Secret(name) => files::remove(paths::secret(name)),

@@ -148,6 +148,7 @@ fn resources(input: &Input) -> BTreeSet<Resource> {
     let directory = |path: &str| Resource::Directory(path.to_owned());
     let mut resources: BTreeSet<Resource> = Resource::own().collect();
     resources.remove(&directory(paths::OPT));
+    resources.extend(paths::SHARED.map(directory));
     resources.extend([
         Resource::Account("synapse".to_owned()),
         Resource::Account("synapse-nginx".to_owned()),

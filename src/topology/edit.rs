@@ -110,6 +110,9 @@ fn unknown(specs: &[WorkerSpec], name: &str) -> Result<Vec<WorkerSpec>, SpecErro
         names.clone().chain(ROLES.iter().map(|role| role.name)),
     ) {
         Some(meant) => refuse!("there is no worker or role {name:?}: did you mean {meant}?"),
+        None if specs.is_empty() => {
+            refuse!("there is no worker or role {name:?}: there are no workers")
+        }
         None => refuse!(
             "there is no worker or role {name:?}: the entries are {}",
             names.collect::<Vec<_>>().join(", ")

@@ -1,0 +1,39 @@
+"""The cases, in the order that lets one host serve many of them."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from cases import (
+    again, bad_input, bare, full, load, nasty, neighbours, persister, reboot, render, rollback, sandbox, scale, uninstall,
+)
+
+
+@dataclass(frozen=True)
+class Case:
+    """One thing the product must show. `run(host, check)` leaves the host as it found it, unless it is the last there."""
+
+    name: str
+    what: str
+    run: Callable
+    # "full": a host with Synapse, where twenty workers are installed for cases that are not `fresh`; "bare": without Synapse.
+    host: str = "full"
+    # Whether the case wants a host in which the package is unpacked and nothing installed yet.
+    fresh: bool = False
+
+
+CASES = (
+    Case("render", "the desired state as files, without root, systemd or network", render.run, fresh=True),
+    Case("bad-input", "what cannot be right is refused, and not a byte changes", bad_input.run, fresh=True),
+    Case("full", "twenty workers serve two users, each request by the process that `routes` names", full.run, fresh=True),
+    Case("neighbours", "the distribution's own nginx, Redis and PostgreSQL run on untouched", neighbours.run),
+    Case("again", "the same install again changes nothing", again.run),
+    Case("sandbox", "what systemd says of the units' exposure", sandbox.run),
+    Case("load", "a mixed load: nothing fails, and the main process has little to do", load.run),
+    Case("scale", "two more workers of a role, and back", scale.run),
+    Case("persister", "another event persister, in the order that Synapse needs", persister.run),
+    Case("rollback", "the way back, asked for and after failures", rollback.run),
+    Case("reboot", "everything is back by itself after a reboot", reboot.run),
+    Case("uninstall", "what uninstall leaves, and --purge does not", uninstall.run),
+    Case("nasty", "settings full of characters that mean something elsewhere", nasty.run, fresh=True),
+    Case("bare", "a small host without Synapse, which is installed into a venv", bare.run, host="bare", fresh=True),
+)

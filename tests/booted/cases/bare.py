@@ -1,0 +1,37 @@
+"""A small host without Synapse: pip brings it, into our venv."""
+
+from cases.deployment import URL, client, generation, services_down, talk
+from cases import deployment, listing
+from hosts import contains, same
+
+VENV = "/opt/synapse-workers/venv"
+
+
+def run(host, check):
+    with check("install --preset small exits 0", vital=True) as note:
+        host.write("/etc/synapse-workers/homeserver.d/test.yaml", (deployment.HERE / "test-homeserver.yaml").read_text(encoding="utf-8"))
+        result = host.product("install", "--server-name", deployment.SERVER, "--preset", "small", "--yes")
+        host.installed = True
+        note(f"{result.seconds:.1f} s")
+    with check("Synapse is in the venv, compiled, and everything runs with it"):
+        contains(host.read("/etc/systemd/system/synapse-main.service"), f"ExecStart={VENV}/bin/python ")
+        contains(host.shell(f"ls {VENV}/lib/python3*/site-packages/synapse/__pycache__").out, ".pyc")
+        same(services_down(host), "", "failed units of the host")
+    with check("status --json: every process is active and healthy") as note:
+        processes = host.json("status")["processes"]
+        same([one for one in processes if one["state"] != "active" or one["health"] not in ("ok", "-")], [], "unhealthy")
+        note(f"{len(processes)} processes, {sum(one['memory'] or 0 for one in processes) // 1_000_000} MB")
+    with check("doctor is content with all"):
+        findings = host.json("doctor")
+        same([one for one in findings if one["result"] != "ok"], [], "findings")
+    with check("two users do all that users do") as note:
+        note(client(host, "scenario.py", URL, "--shared-secret-file", str(host.path(deployment.SHARED_SECRET))).out.splitlines()[-1])
+        talk(host)
+    with check("the same install again: 0 changed"):
+        number = generation(host)
+        contains(host.product("install", "--preset", "small", "--yes").out, "0 changed")
+        same(generation(host), number, "generation")
+    with check("uninstall --purge leaves nothing, the venv included") as note:
+        host.product("uninstall", "--purge", "--confirm", deployment.SERVER, "--yes")
+        host.installed = False
+        listing.equal(host.before, listing.everything(host), "after --purge")

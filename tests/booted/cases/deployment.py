@@ -1,0 +1,105 @@
+"""What the cases have in common: the package in a host, the homeserver of `full` in it, and whether it does its work."""
+
+import os
+from pathlib import Path
+
+from hosts import Unmet, contains, execute, same
+from cases import listing
+
+HERE = Path(__file__).resolve().parent.parent
+SERVER = "example.test"
+URL = "http://127.0.0.1:8008"
+PROGRAM = "/usr/bin/synapse-workers"
+SETTINGS = "/etc/synapse-workers/settings.yaml"
+CURRENT = "/var/lib/synapse-workers/current"
+SHARED_SECRET = "/etc/synapse-workers/secrets/registration_shared_secret"
+
+OTHERS = ("synapse-workers.target", "synapse-main.service", "synapse-nginx.service", "synapse-redis.service")
+# `full` is one worker of each of these.
+FULL = (
+    "account_data", "appservice", "background_worker", "client_reader", "device_lists", "event_creator", "event_persister",
+    "federation_inbound", "federation_reader", "federation_sender", "media_repository", "presence", "push_rules", "pusher",
+    "receipts", "sliding_sync", "synchrotron", "to_device", "typing", "user_dir",
+)
+# What the distribution runs beside us.
+NEIGHBOURS = ("nginx.service", "redis-server.service", "postgresql@17-main.service")
+
+
+def worker(name):
+    return f"synapse-worker@{name}.service"
+
+
+FULL_UNITS = {*OTHERS, *(worker(f"{role}1") for role in FULL)}
+
+
+def unpack(host, top):
+    """Unpacks the package, which starts nothing, and notes what the host is like before anything is installed."""
+    package = Path(os.environ.get("SYNAPSE_WORKERS_DEB", top / "build/synapse-workers.deb"))
+    binary = os.environ.get("SYNAPSE_WORKERS_BINARY")
+    if binary:
+        host.push(binary, PROGRAM)
+    else:
+        host.push(package, "/root/package.deb")
+        host.run("dpkg", "--install", "/root/package.deb")
+    host.before = listing.everything(host)
+    host.neighbours = host.invocations(*NEIGHBOURS)
+    same(set(host.neighbours), set(NEIGHBOURS), "units of the distribution that run")
+
+
+def install(host):
+    """Installs what the issue shows first: `full`, with the options of the tests."""
+    host.write("/etc/synapse-workers/homeserver.d/test.yaml", (HERE / "test-homeserver.yaml").read_text(encoding="utf-8"))
+    result = host.product("install", "--server-name", SERVER, "--workers", "full", "--yes")
+    host.installed = True
+    return result
+
+
+def all_active(host, wanted=frozenset(FULL_UNITS)):
+    """Exactly the wanted units are loaded, each active and known to systemd as it is on disk."""
+    units = host.units()
+    states = {name: (unit["ActiveState"], unit["NeedDaemonReload"]) for name, unit in units.items()}
+    wrong = {name: state for name, state in states.items() if state != ("active", "no")}
+    if wrong or set(units) != set(wanted):
+        raise Unmet(f"not active: {wrong}; missing: {set(wanted) - set(units)}; unwanted: {set(units) - set(wanted)}")
+    return units
+
+
+def same_but(before, after, *apart):
+    """Two dicts by unit are equal but for the units named."""
+    changed = {name for name in before.keys() | after.keys() if before.get(name) != after.get(name)} - set(apart)
+    if changed:
+        raise Unmet(f"restarted, gone or new: {sorted(changed)}")
+
+
+def client(host, script, *arguments):
+    """Runs one of the Matrix clients of this directory in the network of the host."""
+    return host.net("python3", str(HERE / script), *arguments)
+
+
+def talk(host):
+    """Old users with their old tokens read their old messages and media, and a new message arrives."""
+    contains(client(host, "talk.py", URL, str(state(host, "talk"))).out, "ok")
+
+
+def state(host, name):
+    """A file of this machine for what a client remembers of a host; it goes with the host's own files."""
+    return host.root.parent / f"{name}.json"
+
+
+def generation(host):
+    """The generation that `current` names, and all there are."""
+    return os.readlink(host.path(CURRENT)), sorted(os.listdir(host.path("/var/lib/synapse-workers/generations")))
+
+
+def services_down(host):
+    """Units of the whole host that failed."""
+    return host.run("systemctl", "list-units", "--failed", "--no-legend", "--plain").out
+
+
+def psql(host, query):
+    return host.run("runuser", "-u", "postgres", "--", "psql", "-XAtc", query).out.split()
+
+
+def outside(*command, **options):
+    """A command of this machine, not in any host."""
+    return execute(command, **options)

@@ -1,0 +1,56 @@
+"""From a plain host to `full`, and what users do through it, request by request."""
+
+import json
+
+from cases.deployment import SHARED_SECRET, URL, all_active, client, install, services_down, state
+from hosts import Unmet, await_, same, unit_of
+
+# Requests that no Synapse process sees, by method and path, with the reason.
+ELSEWHERE = {}
+
+
+def run(host, check):
+    with check("install exits 0", vital=True) as note:
+        note(f"{install(host).seconds:.1f} s")
+    with check("target, main, nginx, Redis and 20 workers are active"):
+        all_active(host)
+        same(services_down(host), "", "failed units of the host")
+    with check("verify has no complaint"):
+        host.product("verify")
+    with check("status --json: every process is active and healthy"):
+        processes = host.json("status")["processes"]
+        ill = [one for one in processes if one["state"] != "active" or one["health"] not in ("ok", "-")]
+        same((ill, len(processes)), ([], 23), "unhealthy, processes")
+    record = state(host, "record")
+    with check("two users do all that users do", vital=True) as note:
+        note(client(host, "scenario.py", URL, "--shared-secret-file", str(host.path(SHARED_SECRET)),
+                    "--record", str(record)).out.splitlines()[-1])
+    with check("each request was answered by a process that `routes` names") as note:
+        note(answered_as_routed(host, json.loads(record.read_text(encoding="utf-8"))))
+
+
+def answered_as_routed(host, record):
+    """Compares `routes` for every recorded request with the journals that name it."""
+    requests = [one for one in record["requests"] if (one["method"], one["path"]) not in ELSEWHERE]
+    marker = f"probe-{record['run']}-[0-9]+"
+    wanted = {one["marker"] for one in requests}
+    units = await_("every request in a journal", lambda: complete(host.processed(marker), wanted))
+    wrong = []
+    for one, processes in zip(requests, routes(host, requests), strict=True):
+        named = {unit_of(process) for process in processes}
+        if not units[one["marker"]] <= named:
+            wrong.append(f"{one['method']} {one['path']}: answered by {units[one['marker']]}, routes names {named}")
+    if wrong:
+        raise Unmet("\n".join(wrong))
+    return f"{len(requests)} requests by {len(set().union(*units.values()))} processes"
+
+
+def complete(units, wanted):
+    return units if wanted <= units.keys() else None
+
+
+def routes(host, requests):
+    """The processes that `routes METHOD PATH` names, for each request: one shell in the host asks for all."""
+    script = 'while IFS="$(printf "\\t")" read -r method path; do synapse-workers routes "$method" "$path" --json; done'
+    text = host.shell(script, stdin="".join(f"{one['method']}\t{one['path']}\n" for one in requests)).out
+    return [json.loads(line)["processes"] for line in text.splitlines()]

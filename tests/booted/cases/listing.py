@@ -1,0 +1,95 @@
+"""What is on a host: every file with what tells it apart, the units, the accounts."""
+
+import json
+
+from hosts import Unmet
+
+# Runs in the host. Prints path, kind, mode, owner, group and, for files, what changes with their contents.
+WALK = r"""
+import hashlib, json, os, stat, sys
+roots, apart, by = json.load(sys.stdin)
+apart, device, found = set(apart), os.lstat("/").st_dev, {}
+def note(path):
+    status = os.lstat(path)
+    entry = [stat.filemode(status.st_mode), status.st_uid, status.st_gid]
+    if stat.S_ISLNK(status.st_mode):
+        entry.append(os.readlink(path))
+    elif stat.S_ISREG(status.st_mode) and by == "contents":
+        if path.startswith("/etc/"):
+            entry.append(hashlib.sha256(open(path, "rb").read()).hexdigest())
+        else:
+            entry += [status.st_size, status.st_mtime_ns]
+    if by == "times":
+        entry += [status.st_size, status.st_mtime_ns, status.st_ctime_ns]
+    found[path] = entry
+    return status
+for root in roots:
+    for directory, names, files in os.walk(root):
+        names[:] = [name for name in names if os.path.join(directory, name) not in apart]
+        for name in names + files:
+            path = os.path.join(directory, name)
+            if path not in apart:
+                status = note(path)
+                if name in names and status.st_dev != device:
+                    names.remove(name)
+json.dump(found, sys.stdout)
+"""
+
+# PostgreSQL writes there by itself whether or not anybody uses it; databases and roles are asked from it.
+POSTGRES = ("/var/lib/postgresql/17/main",)
+# What changes on a host by itself, or by being looked at.
+BY_ITSELF = (
+    *POSTGRES,
+    "/var/log",  # journal and logs of the distribution's services
+    "/var/tmp",  # private directories of services come and go with them
+    "/var/lib/systemd",  # random seed, stamps of timers, private directories
+    "/var/lib/redis",  # the distribution's Redis saves when it likes
+    "/var/cache/ldconfig", "/var/cache/private", "/root/.cache",
+    # The files as they were before the last change of an account, kept by systemd-sysusers and userdel alike.
+    "/etc/passwd-", "/etc/group-", "/etc/shadow-", "/etc/gshadow-", "/etc/subuid-", "/etc/subgid-", "/etc/.pwd.lock",
+)
+
+
+def walk(host, roots, apart, by):
+    return json.loads(host.run("python3", "-c", WALK, stdin=json.dumps([roots, apart, by])).out)
+
+
+def everything(host):
+    """Files by contents, units and unit files as systemd lists them, roles and databases of PostgreSQL."""
+    unit_files = host.run("systemctl", "list-unit-files", "--no-legend", "--plain").out.splitlines()
+    units = host.run("systemctl", "list-units", "--all", "--no-legend", "--plain").out.splitlines()
+    databases = "select 'role ' || rolname from pg_roles union all select 'database ' || datname from pg_database"
+    postgres = host.run("runuser", "-u", "postgres", "--", "psql", "-XAtc", databases).out.splitlines()
+    return {
+        **walk(host, ["/"], BY_ITSELF, "contents"),
+        **{f"unit file {line.split()[0]}": line.split()[1] for line in unit_files},
+        **{f"unit {line.split()[0]}": line.split()[1] for line in units if volatile(line.split()[0])},
+        **{f"postgresql {line}": True for line in postgres},
+    }
+
+
+def volatile(unit):
+    """Whether a unit counts: devices, mounts, scopes and automatic slices come and go with what is looked at."""
+    return not unit.endswith((".device", ".mount", ".scope", ".swap", ".slice"))
+
+
+def untouched(host):
+    """The parts of a host that a refused command might have touched, with times: any write shows."""
+    return walk(host, ["/etc", "/opt", "/usr/local", "/var/lib", "/srv"], (*POSTGRES, "/var/lib/systemd", "/var/lib/redis"), "times")
+
+
+def differences(before, after):
+    """Paths and units that differ, with a sign in front as in a plan."""
+    for name in sorted(before.keys() | after.keys()):
+        if name not in after:
+            yield f"- {name}"
+        elif name not in before:
+            yield f"+ {name}"
+        elif before[name] != after[name]:
+            yield f"~ {name}: {before[name]} -> {after[name]}"
+
+
+def equal(before, after, what):
+    found = list(differences(before, after))
+    if found:
+        raise Unmet(f"{what}: {len(found)} differences\n" + "\n".join(found[:40]))

@@ -1,0 +1,47 @@
+"""Rendering on a machine that has nothing: an unprivileged user, no systemd, no network."""
+
+import filecmp
+import os
+import shutil
+import tempfile
+from pathlib import Path
+
+from cases.deployment import PROGRAM, outside
+from hosts import contains, execute, same
+
+# An empty /run: no systemd, no D-Bus. No network either. Then the user that owns nothing.
+BARE = ["unshare", "--net", "--mount", "sh", "-euc",
+        'mount -t tmpfs tmpfs /run; exec setpriv --reuid=65534 --regid=65534 --clear-groups "$@"', "sh"]
+
+
+def run(host, check):
+    with tempfile.TemporaryDirectory() as place:
+        os.chmod(place, 0o755)
+        program = Path(place) / "synapse-workers"
+        shutil.copy(host.path(PROGRAM), program)
+        trees = [Path(place) / name for name in ("one", "two")]
+        for tree in trees:
+            tree.mkdir()
+            os.chown(tree, 65534, 65534)
+        with check("render --root as nobody, without systemd and network", vital=True) as note:
+            for tree in trees:
+                result = outside(*BARE, program, "render", "--root", tree, "--server-name", "example.test", "--workers", "full")
+            note(f"{result.out.strip().split(' below')[0]}, {result.seconds:.2f} s")
+        with check("twice the same bytes"):
+            outside("diff", "--recursive", "--no-dereference", *trees)
+            same(modes(trees[0]), modes(trees[1]), "modes and links")
+        with check("rendering over it again changes no byte"):
+            before = modes(trees[0])
+            outside(*BARE, program, "render", "--root", trees[0])
+            same(modes(trees[0]), before, "modes and links")
+            outside("diff", "--recursive", "--no-dereference", *trees)
+        with check("the host installs from what was rendered for it"):
+            contains((trees[0] / "etc/synapse-workers/settings.yaml").read_text(encoding="utf-8"), "server_name: example.test")
+            same(sorted(path.name for path in (trees[0] / "etc/systemd/system").iterdir()), [
+                "synapse-main.service", "synapse-nginx.service", "synapse-redis.service", "synapse-worker@.service",
+                "synapse-workers.target"], "unit files")
+
+
+def modes(tree):
+    return {str(path.relative_to(tree)): (path.lstat().st_mode, os.readlink(path) if path.is_symlink() else None)
+            for path in sorted(tree.rglob("*"))}

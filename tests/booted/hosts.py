@@ -1,0 +1,174 @@
+"""A booted host of `tests/host/host`: commands in it, files of it, what its systemd and its journal say.
+
+Every command that does not end as expected raises `Unmet` with the command and all it printed.
+"""
+
+import json
+import re
+import subprocess
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+SCRIPT = Path(__file__).resolve().parent.parent / "host" / "host"
+# systemd's bool of a unit and its times, in one question; times are microseconds of the monotonic clock, 0 for never.
+PROPERTIES = (
+    "Id", "LoadState", "ActiveState", "InvocationID", "MainPID", "CPUUsageNSec", "NeedDaemonReload",
+    "InactiveExitTimestampMonotonic", "ActiveEnterTimestampMonotonic",
+    "ActiveExitTimestampMonotonic", "InactiveEnterTimestampMonotonic",
+)
+PAUSE = 0.1
+
+
+class Unmet(AssertionError):
+    """Something is not as a check calls for; the text has the evidence."""
+
+
+def same(got, wanted, what="got"):
+    """Like `assert got == wanted`, with both named."""
+    if got != wanted:
+        raise Unmet(f"{what}: {got!r}, wanted {wanted!r}")
+
+
+def contains(text, *parts):
+    """Like `assert part in text` for every part, with both named."""
+    missing = [part for part in parts if part not in text]
+    if missing:
+        raise Unmet(f"{missing} not in:\n{text}")
+
+
+def await_(what, condition, seconds=30.0):
+    """Repeats `condition` until it gives a true value, and returns that value."""
+    deadline = time.monotonic() + seconds
+    while not (value := condition()):
+        if time.monotonic() > deadline:
+            raise Unmet(f"not within {seconds:.0f} s: {what}")
+        time.sleep(PAUSE)
+    return value
+
+
+@dataclass
+class Result:
+    """A command that ended."""
+
+    command: str
+    code: int
+    out: str
+    err: str
+    seconds: float
+
+    def __str__(self):
+        parts = [f"$ {self.command}", self.out.rstrip(), self.err.rstrip(), f"exit code {self.code}, {self.seconds:.2f} s"]
+        return "\n".join(part for part in parts if part)
+
+
+def execute(command, expect=(0,), stdin=None, timeout=900, shown=None, **options):
+    """Runs a command of this machine; `expect` has the exit codes that are right, or is None for any."""
+    begun = time.monotonic()
+    done = subprocess.run(command, input=stdin if stdin is not None else "", capture_output=True, text=True,
+                          errors="replace", timeout=timeout, **options)
+    shown = shown or " ".join(map(str, command))
+    result = Result(shown, done.returncode, done.stdout, done.stderr, time.monotonic() - begun)
+    if expect is not None and result.code not in expect:
+        raise Unmet(f"exit code not {' or '.join(map(str, expect))}\n{result}")
+    return result
+
+
+class Host:
+    """One booted host. `installed` is whether the homeserver of the cases is in it."""
+
+    def __init__(self, name, *options):
+        self.name = name
+        execute([SCRIPT, "boot", name, *options])
+        self.root = Path(execute([SCRIPT, "root", name]).out.strip())
+        self.installed = False
+
+    def stop(self):
+        execute([SCRIPT, "stop", self.name], expect=None)
+
+    def reboot(self):
+        return execute([SCRIPT, "reboot", self.name])
+
+    def run(self, *command, expect=(0,), stdin=None):
+        """A command in the host, its standard input a file that has `stdin`, not a terminal."""
+        shown = " ".join(command)
+        return execute([SCRIPT, "run", self.name, "-i", "--", *command], expect, stdin, shown=shown)
+
+    def shell(self, script, *arguments, expect=(0,), stdin=None):
+        return self.run("sh", "-euc", script, "sh", *arguments, expect=expect, stdin=stdin)
+
+    def product(self, *arguments, expect=(0,)):
+        """The program under test."""
+        return self.run("synapse-workers", *arguments, expect=expect)
+
+    def json(self, *arguments, expect=(0,)):
+        """What the program under test prints with --json."""
+        result = self.product(*arguments, "--json", expect=expect)
+        try:
+            return json.loads(result.out)
+        except ValueError:
+            raise Unmet(f"no JSON\n{result}") from None
+
+    def net(self, *command, expect=(0,), stdin=None):
+        """A command of this machine in the network of the host."""
+        return execute([SCRIPT, "net", self.name, "-i", "--", *command], expect, stdin)
+
+    def path(self, path):
+        """Where a file of the host is on this machine; not for /run and /tmp, which are mounted in the host only."""
+        return self.root / path.lstrip("/")
+
+    def read(self, path):
+        return self.path(path).read_text(encoding="utf-8")
+
+    def write(self, path, text):
+        self.path(path).parent.mkdir(parents=True, exist_ok=True)
+        self.path(path).write_text(text, encoding="utf-8")
+
+    def push(self, source, target):
+        execute([SCRIPT, "push", self.name, source, target])
+
+    def units(self, *patterns):
+        """Properties of our units that systemd has loaded (or of those that match), by name."""
+        patterns = patterns or ("synapse-*",)
+        text = self.run("systemctl", "show", "--all", f"--property={','.join(PROPERTIES)}", *patterns).out
+        found = {}
+        for block in text.strip().split("\n\n"):
+            unit = dict(line.split("=", 1) for line in block.splitlines())
+            if unit.get("LoadState") not in (None, "not-found"):
+                found[unit["Id"]] = unit
+        # A slice holds the control groups of a template's instances; it comes and goes with them.
+        return {name: unit for name, unit in found.items() if not name.endswith(".slice")}
+
+    def invocations(self, *patterns):
+        """What changes with every start of a unit, by unit."""
+        return {name: unit["InvocationID"] for name, unit in self.units(*patterns).items()}
+
+    def cpu_seconds(self, unit):
+        return int(self.units(unit)[unit]["CPUUsageNSec"]) / 1e9
+
+    def processed(self, marker):
+        """Units in whose journal Synapse says that it processed a request, by the request's User-Agent.
+
+        `marker` is a regular expression for all wanted User-Agents.
+        """
+        text = self.run("journalctl", "--quiet", "--output=json", "--output-fields=_SYSTEMD_UNIT,MESSAGE",
+                        f"--grep=Processed request.*\"{marker}\"", expect=(0, 1)).out
+        units = {}
+        for line in text.splitlines():
+            entry = json.loads(line)
+            found = re.search(f'"({marker})"', entry["MESSAGE"])
+            if found:
+                units.setdefault(found[1], set()).add(entry["_SYSTEMD_UNIT"])
+        return units
+
+    def journal(self, since, lines=40):
+        """The end of what the journal has of our units, and what else complains, since a time in seconds since 1970."""
+        read = ("journalctl", "--quiet", "--no-pager", f"--since=@{int(since)}", f"--lines={lines}")
+        ours = self.run(*read, "--unit=synapse-*", expect=None).out
+        loud = self.run(*read, "--priority=warning", expect=None).out
+        return "\n".join(line[:400] for line in [*ours.splitlines(), "-- warnings of the host:", *loud.splitlines()])
+
+
+def unit_of(process):
+    """The unit of a process as `routes` names it."""
+    return "synapse-main.service" if process == "main" else f"synapse-worker@{process}.service"
