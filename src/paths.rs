@@ -37,7 +37,7 @@ pub const UNITS: &str = "/etc/systemd/system";
 /// Directories of the system in which we have a file; a small host may lack them, and they are never ours alone.
 pub const SHARED: [&str; 2] = ["/etc/sysusers.d", "/etc/tmpfiles.d"];
 /// One `install` at a time.
-pub const LOCK: &str = "/run/lock/synapse-workers.lock";
+pub const LOCK: &str = "/run/synapse-workers.lock";
 /// Socket directory of the host's own PostgreSQL (Debian, Ubuntu and Fedora alike).
 pub const POSTGRES_SOCKETS: &str = "/run/postgresql";
 

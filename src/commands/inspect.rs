@@ -172,7 +172,7 @@ fn table(common: &Common, lines: &[Line]) {
 /// `synapse-workers verify`.
 pub fn verify(common: &Common) -> Result<ExitCode, Failure> {
     let asked = asked::ask(common, &Flags::default(), &Change::None)?;
-    let host = context::host(&asked, Purpose::Remove)?;
+    let host = context::host(&asked, Purpose::Look)?;
     let desired = asked.desired(&host.facts.for_rendering())?;
     let expected = asked.expected(&desired);
     let mut well = true;
@@ -202,8 +202,8 @@ pub fn verify(common: &Common) -> Result<ExitCode, Failure> {
 /// `synapse-workers doctor`.
 pub fn doctor(common: &Common, flags: &Flags) -> Result<ExitCode, Failure> {
     let asked = asked::suppose(common, flags)?;
-    let (facts, systemd) = context::look(&asked)?;
-    let scope = context::scope(&asked, systemd.as_ref());
+    let (facts, systemd) = context::look(&asked, Purpose::Run)?;
+    let scope = context::scope(&asked, systemd.as_ref(), Purpose::Run);
     let examined = doctor::Examined {
         facts: &facts,
         scope: &scope,

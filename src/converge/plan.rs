@@ -19,7 +19,7 @@ const UNIT_FILES: &str = "host/etc/systemd/";
 pub enum Removal {
     /// Those that could not be made again stay.
     Keep,
-    /// Whatever this program made goes, and what is its own by name.
+    /// Whatever this program made goes.
     Purge,
     /// What is recorded as made goes, and nothing else: the way back from a run that failed.
     Undo,
@@ -162,9 +162,11 @@ impl Planner<'_> {
     fn create(&self) -> Vec<Step> {
         let missing = self.desired.resources.difference(&self.observed.resources);
         let mut steps: Vec<Step> = Vec::new();
-        let tmpfiles = self.changes.iter().any(|change| change.path == TMPFILES)
-            && self.desired.files.contains_key(TMPFILES);
-        let mut directories = tmpfiles;
+        let owned =
+            |resource: &Resource| matches!(resource, Resource::Account(_) | Resource::Directory(_));
+        let asked =
+            self.changes.iter().any(|change| change.path == TMPFILES) || missing.clone().any(owned);
+        let mut directories = asked && self.desired.files.contains_key(TMPFILES);
         for resource in missing {
             // Directories are made together, by tmpfiles.d, once the accounts that own them exist.
             if !matches!(resource, Resource::Account(_)) && directories {
@@ -302,7 +304,7 @@ impl Planner<'_> {
         // What must not run beside its successors stops first; other removals wait until nginx sends nothing there.
         let (first, last): (Vec<&String>, Vec<&String>) = unwanted
             .into_iter()
-            .filter(|unit| known(unit).active)
+            .filter(|unit| known(unit).alive)
             .partition(|unit| {
                 self.target != Target::Nothing && restarts.change(unit) == Change::StopFirst
             });
@@ -347,7 +349,7 @@ impl Planner<'_> {
                 .made
                 .iter()
                 .cloned()
-                .chain(Resource::own())
+                .chain(Resource::ours_by_name())
                 .collect(),
         };
         let goes = |resource: &&Resource| {
@@ -364,8 +366,12 @@ impl Planner<'_> {
             .filter(goes)
             .map(|resource| Step::Remove(resource.clone()))
             .collect();
-        // Accounts own what is in the directories, so they go last; the rest goes in reverse order of making.
+        // In reverse order of making: accounts after the directories with what they own. The settings go last of all,
+        // since a run that is cut needs them to be run again.
         removed.reverse();
+        removed.sort_by_key(|step| {
+            matches!(step, Step::Remove(Resource::Directory(path)) if path.starts_with(crate::paths::ETC))
+        });
         steps.extend(removed);
         steps
     }

@@ -240,7 +240,7 @@ pub fn rule_for(path: &str) -> &'static Rule {
         .unwrap_or(&UNKNOWN)
 }
 
-/// The unit file that a path in a generation is, if it is one.
+/// The place on the host that a path in a generation is copied to, if it is.
 pub fn host_path(path: &str) -> Option<&str> {
     path.strip_prefix(HOST)
 }

@@ -91,12 +91,7 @@ pub fn generate_signing_key(python: &Path) -> Result<()> {
         .user("synapse")?
         .run()
         .context("generating the signing key")?;
-    files::group(paths::SIGNING_KEY, "synapse")?;
-    std::fs::set_permissions(
-        paths::SIGNING_KEY,
-        std::os::unix::fs::PermissionsExt::from_mode(0o640),
-    )
-    .context("protecting the signing key")
+    files::give(paths::SIGNING_KEY, "root", "synapse", 0o640)
 }
 
 /// Loads the configuration of main and of workers, as the processes themselves will.

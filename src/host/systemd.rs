@@ -144,6 +144,7 @@ impl Systemd {
             .context("asking systemd for units")?;
         let state = |unit: &ListedUnit| UnitState {
             active: matches!(unit.3.as_str(), "active" | "reloading"),
+            alive: !matches!(unit.3.as_str(), "inactive" | "failed"),
             failed: unit.3 == "failed",
             enabled: false,
         };

@@ -146,7 +146,7 @@ pub fn desired(input: &Input) -> Result<State> {
 /// What has to exist besides files and units.
 fn resources(input: &Input) -> BTreeSet<Resource> {
     let directory = |path: &str| Resource::Directory(path.to_owned());
-    let mut resources: BTreeSet<Resource> = Resource::own().collect();
+    let mut resources: BTreeSet<Resource> = Resource::directories().collect();
     resources.remove(&directory(paths::OPT));
     resources.extend(paths::SHARED.map(directory));
     resources.extend([

@@ -161,12 +161,12 @@ class Host:
                 units.setdefault(found[1], set()).add(entry["_SYSTEMD_UNIT"])
         return units
 
-    def journal(self, since, lines=40):
+    def journal(self, since, lines=25):
         """The end of what the journal has of our units, and what else complains, since a time in seconds since 1970."""
         read = ("journalctl", "--quiet", "--no-pager", f"--since=@{int(since)}", f"--lines={lines}")
         ours = self.run(*read, "--unit=synapse-*", expect=None).out
         loud = self.run(*read, "--priority=warning", expect=None).out
-        return "\n".join(line[:400] for line in [*ours.splitlines(), "-- warnings of the host:", *loud.splitlines()])
+        return "\n".join(line[:250] for line in [*ours.splitlines(), "-- warnings of the host:", *loud.splitlines()])
 
 
 def unit_of(process):

@@ -86,6 +86,15 @@ def state(host, name):
     return host.root.parent / f"{name}.json"
 
 
+def purge(host):
+    """Takes everything away, and what clients remember of it."""
+    result = host.product("uninstall", "--purge", "--confirm", SERVER, "--yes")
+    host.installed = False
+    for file in host.root.parent.glob("*.json"):
+        file.unlink()
+    return result
+
+
 def generation(host):
     """The generation that `current` names, and all there are."""
     return os.readlink(host.path(CURRENT)), sorted(os.listdir(host.path("/var/lib/synapse-workers/generations")))

@@ -1,7 +1,7 @@
 """What uninstall leaves, that this is enough to come back, and that --purge leaves nothing."""
 
 from cases import listing
-from cases.deployment import SERVER, SETTINGS, all_active, psql, talk
+from cases.deployment import SERVER, SETTINGS, all_active, psql, purge, talk
 from hosts import Unmet, contains, same
 
 # What could not be made again, and where the accounts stand that own it.
@@ -45,9 +45,7 @@ def run(host, check):
             contains(host.product("uninstall", "--purge", "--yes", *arguments, expect=(64,)).err, SERVER)
         all_active(host)
     with check("uninstall --purge", vital=True) as note:
-        result = host.product("uninstall", "--purge", "--confirm", SERVER, "--yes")
-        note(f"{result.seconds:.1f} s")
-        host.installed = False
+        note(f"{purge(host).seconds:.1f} s")
     with check("files, units, accounts, roles and databases equal those before the first install"):
         listing.equal(host.before, listing.everything(host), "after --purge")
         same(host.units(), {}, "units")
