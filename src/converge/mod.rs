@@ -105,8 +105,7 @@ pub fn converge(
     }
 }
 
-/// The way back. Before anything was switched only what this run made goes again; after that it is a plan like any
-/// other, towards the generation that was there before, or towards nothing.
+/// The way back: a plan like any other, towards the generation that was there before, or towards nothing.
 fn undo(host: &Host, aim: &Aim, found: &Observed, work: Work, report: &Report) -> Result<()> {
     let (before, target) = match found.applied.or(found.current) {
         Some(number) => (Host::generation(number)?.0, Target::Generation(number)),
@@ -125,16 +124,11 @@ fn undo(host: &Host, aim: &Aim, found: &Observed, work: Work, report: &Report) -
         summary: String::new(),
         expected: Expected::default(),
     };
-    let mut plan = back.plan(&observed);
-    if !work.switched {
-        plan.steps.retain(|step| matches!(step, Step::Remove(_)));
-    }
+    let plan = Plan::back(&before, &observed, target, work.switched);
     let mut backwards = Work::new(host, &back, &observed);
     backwards.made = work.made;
     backwards.apply(&plan, report)?;
-    if work.switched {
-        host.applied(plan.generation)?;
-    }
+    host.applied(plan.generation)?;
     if aim.target == Target::Rendered && found.next < observed.next {
         host.forget_generation(found.next)?;
     }

@@ -57,6 +57,24 @@ impl Plan {
         .plan()
     }
 
+    /// The way back from a run that failed. Where nothing was seen of it yet by processes or systemd, it is only about
+    /// the resources that the run made.
+    pub fn back(before: &State, observed: &Observed, target: Target, seen: bool) -> Self {
+        let plan = Self::between(before, observed, target, Removal::Undo);
+        if seen {
+            return plan;
+        }
+        let ours = |step: &Step| match step {
+            Step::Remove(_) => true,
+            Step::Create(resource) => observed.made.iter().any(|made| resource.replaces(made)),
+            _ => false,
+        };
+        Self {
+            steps: plan.steps.into_iter().filter(ours).collect(),
+            generation: None,
+        }
+    }
+
     /// How many steps change the host.
     pub fn changes(&self) -> usize {
         self.steps.iter().filter(|step| step.changes()).count()
