@@ -92,23 +92,25 @@ fn uninstall_leaves_what_could_not_be_made_again_and_purge_nothing() {
     let nothing = State::default();
     for (case, state) in states() {
         let mut model = Model::default();
-        // A directory of the administrator's, and one that is ours by name but was there before.
-        let foreign = Resource::Directory("/srv/other".to_owned());
-        let early = Resource::Directory(paths::DATA.to_owned());
-        model.resources.extend([foreign.clone(), early]);
+        // A directory of the administrator's, and two that were there before: one is nobody else's by its name.
+        let foreign = ["/srv/other", paths::DATA].map(|path| Resource::Directory(path.to_owned()));
+        let early = Resource::Directory(paths::STATE.to_owned());
+        model
+            .resources
+            .extend(foreign.iter().cloned().chain([early]));
         model.run(&state, End::Done);
 
         let mut purged = model.clone();
         purged.towards(&nothing, Target::Nothing, Removal::Purge, End::Done);
         purged.assert_settled(&nothing, &case);
-        assert_eq!(purged.resources, [foreign.clone()].into(), "{case}: purge");
+        assert_eq!(purged.resources, foreign.clone().into(), "{case}: purge");
         assert!(purged.made.is_empty(), "{case}: {:?}", purged.made);
 
         model.towards(&nothing, Target::Nothing, Removal::Keep, End::Done);
         model.assert_settled(&nothing, &case);
         let mut kept: BTreeSet<Resource> = state.resources.clone();
         kept.retain(Resource::kept);
-        kept.insert(foreign);
+        kept.extend(foreign);
         assert_eq!(model.resources, kept, "{case}: uninstall");
         for precious in [
             Resource::SigningKey,

@@ -31,6 +31,10 @@ pub struct Model {
     pub made: BTreeSet<Resource>,
     /// Made by the run that is under way.
     made_now: BTreeSet<Resource>,
+    /// Whether it did anything that processes or systemd see.
+    seen: bool,
+    /// The generation that it found, and the number that it gave to a new one.
+    found: (Option<u32>, u32),
     sockets: BTreeSet<String>,
 }
 
@@ -72,7 +76,7 @@ impl Model {
     pub fn crash(&mut self, unit: &str) {
         self.running.remove(unit);
         let state = self.units.get_mut(unit).unwrap();
-        (state.active, state.failed) = (false, true);
+        (state.active, state.alive, state.failed) = (false, false, true);
     }
 
     /// As the host's own `observe`.
@@ -92,7 +96,7 @@ impl Model {
             .chain([&desired.files])
             .flat_map(|files| files.keys())
             .collect();
-        let candidates: BTreeSet<Resource> = Resource::own()
+        let candidates: BTreeSet<Resource> = Resource::directories()
             .chain(desired.resources.union(&self.made).cloned())
             .collect();
         Observed {
@@ -120,15 +124,18 @@ impl Model {
 
     /// One run of any kind.
     pub fn towards(&mut self, to: &State, target: Target, removal: Removal, end: End) -> Plan {
+        let observed = self.observe(to);
         self.made_now.clear();
-        let plan = Plan::between(to, &self.observe(to), target, removal);
+        self.seen = false;
+        self.found = (self.applied.or(self.current), observed.next);
+        let plan = Plan::between(to, &observed, target, removal);
         self.apply(&plan, to, end);
         plan
     }
 
     /// The way back after a run that failed, as `converge` takes it.
     pub fn undo(&mut self, end: End) -> Plan {
-        let (before, target) = match self.applied {
+        let (before, target) = match self.found.0 {
             Some(number) => (
                 self.generations[&number].clone(),
                 Target::Generation(number),
@@ -138,8 +145,11 @@ impl Model {
         let mut observed = self.observe(&before);
         observed.resources.extend(self.made_now.iter().cloned());
         observed.made = std::mem::take(&mut self.made_now);
-        let plan = Plan::between(&before, &observed, target, Removal::Undo);
+        let plan = Plan::back(&before, &observed, target, self.seen);
         self.apply(&plan, &before, end);
+        if matches!(end, End::Done) {
+            self.generations.remove(&self.found.1);
+        }
         plan
     }
 
@@ -147,6 +157,9 @@ impl Model {
         for (number, step) in plan.steps.iter().enumerate() {
             match end {
                 End::Before(cut) if cut == number => return,
+                _ => self.seen |= step.is_seen(),
+            }
+            match end {
                 End::Within(cut) if cut == number => return self.half(step),
                 _ => self.step(step, desired),
             }

@@ -68,7 +68,7 @@ impl Model {
         for unit in failed.iter().filter(|_| *verb != Verb::Stop) {
             self.running.remove(unit);
             let state = self.units.entry(unit.clone()).or_default();
-            (state.active, state.failed) = (false, true);
+            (state.active, state.alive, state.failed) = (false, false, true);
         }
     }
 
@@ -142,7 +142,8 @@ impl Model {
             Verb::Stop => {
                 assert!(active, "{unit} was not running");
                 self.running.remove(unit);
-                self.units.get_mut(unit).unwrap().active = false;
+                let state = self.units.get_mut(unit).unwrap();
+                (state.active, state.alive) = (false, false);
             }
             Verb::Start => {
                 assert!(!active, "{unit} runs already");
@@ -184,7 +185,7 @@ impl Model {
         }
         self.running.insert(unit.to_owned(), self.view(unit));
         let state = self.units.entry(unit.to_owned()).or_default();
-        (state.active, state.failed) = (true, false);
+        (state.active, state.alive, state.failed) = (true, true, false);
     }
 
     /// What a process reads when it starts now.

@@ -54,6 +54,7 @@ impl Model {
         same(&self.loaded, &wanted, case, "known to systemd");
         let up = UnitState {
             active: true,
+            alive: true,
             enabled: true,
             failed: false,
         };
