@@ -92,7 +92,7 @@ impl Model {
             .chain([&desired.files])
             .flat_map(|files| files.keys())
             .collect();
-        let candidates: BTreeSet<Resource> = Resource::own()
+        let candidates: BTreeSet<Resource> = Resource::directories()
             .chain(desired.resources.union(&self.made).cloned())
             .collect();
         Observed {

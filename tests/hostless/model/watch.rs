@@ -53,6 +53,7 @@ impl Model {
         same(&self.host_files, &wanted, case, "on the host");
         same(&self.loaded, &wanted, case, "known to systemd");
         let up = UnitState {
+            changing: false,
             active: true,
             enabled: true,
             failed: false,
