@@ -1,7 +1,7 @@
 //! What is refused: exit code 64 or 65, one message that names the place, and nothing changed.
 
 use super::{Place, words};
-use crate::judges::{run, shown};
+use crate::judges::{privileged, run, shown};
 use std::fs;
 use std::path::Path;
 use std::process::Command;
@@ -190,14 +190,9 @@ fn own_synapse_options_must_not_contradict_the_settings() {
 fn a_host_without_systemd_is_refused_in_one_sentence() {
     for command in ["plan", "install --yes"] {
         let place = Place::new();
-        let mut unshare = Command::new("unshare");
-        unshare.arg("--mount");
-        if !nix::unistd::geteuid().is_root() {
-            unshare.arg("--map-root-user");
-        }
         let script = "mount -t tmpfs tmpfs /run && mkdir /run/lock && exec \"$0\" \"$@\"";
-        let output = run(unshare
-            .args(["sh", "-c", script])
+        let output = run(privileged("sh")
+            .args(["-c", script])
             .arg(place.program())
             .args(words(command))
             .args(["--server-name", "a.test", "--settings", "settings.yaml"])
