@@ -73,7 +73,9 @@ pub fn scope<'a>(asked: &'a Asked, systemd: Option<&Systemd>, purpose: Purpose) 
     let units = systemd
         .and_then(|systemd| systemd.units().ok())
         .unwrap_or_default();
-    let nginx_runs = units.get(names::NGINX).is_some_and(|unit| unit.alive);
+    let nginx_runs = units
+        .get(names::NGINX)
+        .is_some_and(|unit| unit.active || unit.changing);
     let running = Host::current()
         .filter(|_| nginx_runs)
         .and_then(|number| Some((number, Host::generation(number).ok()?.1?)))

@@ -322,7 +322,7 @@ impl Planner<'_> {
         // What must not run beside its successors stops first; other removals wait until nginx sends nothing there.
         let (first, last): (Vec<&String>, Vec<&String>) = unwanted
             .into_iter()
-            .filter(|unit| known(unit).alive)
+            .filter(|unit| known(unit).active || known(unit).changing)
             .partition(|unit| {
                 self.target != Target::Nothing && restarts.change(unit) == Change::StopFirst
             });

@@ -196,8 +196,8 @@ pub struct Observed {
 pub struct UnitState {
     /// Started to its end.
     pub active: bool,
-    /// Anything but inactive or failed: there may be processes.
-    pub alive: bool,
+    /// On its way to running or stopped; there may be processes.
+    pub changing: bool,
     pub enabled: bool,
     pub failed: bool,
 }

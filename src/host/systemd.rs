@@ -144,7 +144,7 @@ impl Systemd {
             .context("asking systemd for units")?;
         let state = |unit: &ListedUnit| UnitState {
             active: matches!(unit.3.as_str(), "active" | "reloading"),
-            alive: !matches!(unit.3.as_str(), "inactive" | "failed"),
+            changing: matches!(unit.3.as_str(), "activating" | "deactivating"),
             failed: unit.3 == "failed",
             enabled: false,
         };

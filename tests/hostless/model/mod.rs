@@ -76,7 +76,7 @@ impl Model {
     pub fn crash(&mut self, unit: &str) {
         self.running.remove(unit);
         let state = self.units.get_mut(unit).unwrap();
-        (state.active, state.alive, state.failed) = (false, false, true);
+        (state.active, state.failed) = (false, true);
     }
 
     /// As the host's own `observe`.

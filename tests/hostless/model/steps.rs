@@ -68,7 +68,7 @@ impl Model {
         for unit in failed.iter().filter(|_| *verb != Verb::Stop) {
             self.running.remove(unit);
             let state = self.units.entry(unit.clone()).or_default();
-            (state.active, state.alive, state.failed) = (false, false, true);
+            (state.active, state.failed) = (false, true);
         }
     }
 
@@ -142,8 +142,7 @@ impl Model {
             Verb::Stop => {
                 assert!(active, "{unit} was not running");
                 self.running.remove(unit);
-                let state = self.units.get_mut(unit).unwrap();
-                (state.active, state.alive) = (false, false);
+                self.units.get_mut(unit).unwrap().active = false;
             }
             Verb::Start => {
                 assert!(!active, "{unit} runs already");
@@ -185,7 +184,7 @@ impl Model {
         }
         self.running.insert(unit.to_owned(), self.view(unit));
         let state = self.units.entry(unit.to_owned()).or_default();
-        (state.active, state.alive, state.failed) = (true, true, false);
+        (state.active, state.failed) = (true, false);
     }
 
     /// What a process reads when it starts now.

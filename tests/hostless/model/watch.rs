@@ -53,8 +53,8 @@ impl Model {
         same(&self.host_files, &wanted, case, "on the host");
         same(&self.loaded, &wanted, case, "known to systemd");
         let up = UnitState {
+            changing: false,
             active: true,
-            alive: true,
             enabled: true,
             failed: false,
         };
