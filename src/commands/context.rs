@@ -87,6 +87,11 @@ pub fn scope<'a>(asked: &'a Asked, systemd: Option<&Systemd>, purpose: Purpose) 
         local_database: input.database() == DatabaseKind::Local
             || (purpose == Purpose::Look && ours),
         database_is_ours: ours,
-        held: running.map_or_else(Vec::new, |running| running.listeners()),
+        // Where it cannot be told what runs, nginx holds what it shall hold.
+        held: match running {
+            Some(running) => running.listeners(),
+            None if nginx_runs => asked.listeners(),
+            None => Vec::new(),
+        },
     }
 }

@@ -62,10 +62,6 @@ impl Host {
                     .run()
                     .map(drop)
             }
-            Resource::Directory(path) if path == paths::SECRETS => {
-                files::directory(path, 0o750)?;
-                files::give(path, "root", "synapse", 0o750)
-            }
             Resource::Directory(path) if Path::new(path).is_dir() => Ok(()),
             Resource::Directory(path) => files::directory(path, 0o755),
             Resource::Venv(version) => synapse::install(version),
