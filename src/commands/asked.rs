@@ -3,12 +3,12 @@
 use super::edits::Change;
 use crate::cli::{Common, Flags};
 use crate::converge::SettingsChange;
-use crate::converge::state::{Resource, State};
 use crate::converge::verify::Expected;
 use crate::failure::Failure;
 use crate::host;
 use crate::options;
 use crate::paths;
+use crate::plan::state::{Resource, State};
 use crate::render::{self, HostFacts, Input, OwnOptions};
 use crate::settings::types::{DatabaseKind, WorkerList};
 use crate::settings::value::Value;

@@ -1,11 +1,11 @@
 //! The host as a command finds it: looked at, and refused when a check fails that must not.
 
 use super::asked::{self, Asked};
-use crate::converge::names;
 use crate::doctor;
 use crate::failure::Failure;
 use crate::host::facts::{Facts, Scope};
 use crate::host::{Host, Systemd, programs};
+use crate::plan::names;
 use crate::render::HostFacts;
 use crate::settings::types::DatabaseKind;
 use std::path::Path;

@@ -5,12 +5,13 @@ use super::context::{self, Purpose};
 use super::edits::Change;
 use super::look::utc;
 use crate::cli::{Common, Flags};
-use crate::converge::state::State;
-use crate::converge::{names, verify as verification};
+use crate::converge::verify as verification;
 use crate::doctor;
 use crate::failure::{Code, Failure};
 use crate::host::{self, Host, Peer, Systemd};
 use crate::paths;
+use crate::plan::names;
+use crate::plan::state::State;
 use serde::Serialize;
 use serde_json::json;
 use std::io::IsTerminal;
@@ -125,7 +126,7 @@ fn line(systemd: &Systemd, unit: &str, roles: &[(String, Vec<String>)]) -> Resul
 fn drift(state: &State) -> Result<Vec<String>, Failure> {
     let mut changed = Vec::new();
     for (path, file) in &state.files {
-        let Some(place) = crate::converge::rules::host_path(path) else {
+        let Some(place) = crate::plan::rules::host_path(path) else {
             continue;
         };
         if host::read(place)?.as_deref() != Some(&file.contents[..]) {

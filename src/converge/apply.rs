@@ -1,11 +1,11 @@
 //! Applying: one `match` over steps. It stops at the first that fails.
 
 use super::Aim;
-use super::plan::Plan;
-use super::state::{HOST, Observed, Resource};
-use super::step::{Step, Verb};
 use crate::host::{self, Host};
 use crate::paths;
+use crate::plan::Plan;
+use crate::plan::state::{HOST, Observed, Resource};
+use crate::plan::step::{Step, Verb};
 use crate::report::Report;
 use anyhow::{Context, Result};
 use std::collections::BTreeSet;

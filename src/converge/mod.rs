@@ -1,23 +1,17 @@
 //! Converging: observe, plan, apply, verify, or return to where the host was.
 
 mod apply;
-pub mod names;
-pub mod plan;
-mod restarts;
-pub mod rules;
-pub mod state;
-pub mod step;
 pub mod verify;
 
 use crate::failure::{Code, Failure};
 use crate::host::Host;
+use crate::plan::state::{Observed, State};
+use crate::plan::step::Step;
+use crate::plan::{Plan, Removal, Target};
 use crate::report::Report;
 use anyhow::{Context, Result, anyhow};
 use apply::Work;
-use plan::{Plan, Removal, Target};
-use state::{Observed, State};
 use std::path::PathBuf;
-use step::Step;
 use verify::Expected;
 
 /// Where a command wants to get.

@@ -1,8 +1,8 @@
 //! Verification: whether what runs is what was planned, asked of the processes themselves.
 
-use super::names;
 use crate::host::{self, Host, Peer};
 use crate::paths;
+use crate::plan::names;
 use crate::topology::{RoutingTable, Topology};
 use anyhow::{Result, bail, ensure};
 use std::collections::BTreeSet;

@@ -1,9 +1,9 @@
 //! Generations on disk: complete rendered trees with a manifest and the settings they came from.
 
 use super::{Host, files};
-use crate::converge::state::{Files, HOST, Manifest, State};
-use crate::converge::step::Judge;
 use crate::paths;
+use crate::plan::state::{Files, HOST, Manifest, State};
+use crate::plan::step::Judge;
 use anyhow::{Context, Result, ensure};
 use std::path::Path;
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -69,7 +69,7 @@ pub(super) fn load(number: u32) -> Result<Manifest> {
     for (path, file) in &mut manifest.state.files {
         match files::read(format!("{directory}/{path}"))? {
             Some(contents) => {
-                file.digest = crate::converge::state::digest(&contents);
+                file.digest = crate::plan::state::digest(&contents);
                 file.contents = contents;
             }
             None => missing.push(path.clone()),

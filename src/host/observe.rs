@@ -1,10 +1,10 @@
 //! Observing: what of the desired state is there already, and what is there that is not desired.
 
 use super::{Host, files, generations};
-use crate::converge::names;
-use crate::converge::rules::host_path;
-use crate::converge::state::{HOST, Observed, Resource, State, digest};
 use crate::paths;
+use crate::plan::names;
+use crate::plan::rules::host_path;
+use crate::plan::state::{HOST, Observed, Resource, State, digest};
 use crate::settings::types::DatabaseKind;
 use anyhow::{Context, Result};
 use std::collections::BTreeSet;

@@ -2,9 +2,9 @@
 
 use super::facts::Password;
 use super::{Host, files, postgres, synapse, tools::Tool};
-use crate::converge::state::{Resource, State};
 use crate::paths;
-use crate::render::{SYSUSERS, TMPFILES};
+use crate::paths::{SYSUSERS, TMPFILES};
+use crate::plan::state::{Resource, State};
 use anyhow::{Context, Result, ensure};
 use std::path::Path;
 

@@ -1,7 +1,7 @@
 //! systemd over D-Bus: the few calls that a plan needs. Interface: org.freedesktop.systemd1(5).
 
-use crate::converge::state::UnitState;
-use crate::converge::step::Verb;
+use crate::plan::state::UnitState;
+use crate::plan::step::Verb;
 use anyhow::{Context, Result, bail};
 use futures_lite::StreamExt;
 use std::collections::{BTreeMap, BTreeSet};

@@ -7,11 +7,9 @@ mod nginx;
 mod synapse;
 mod units;
 
-pub use units::{SYSUSERS, TMPFILES};
-
-use crate::converge::names;
-use crate::converge::rules::{Scope, rule_for};
-use crate::converge::state::{File, Resource, State};
+use crate::plan::names;
+use crate::plan::rules::{Scope, rule_for};
+use crate::plan::state::{File, Resource, State};
 use crate::settings::Settings;
 use crate::settings::types::DatabaseKind;
 use crate::topology::{RoutingTable, Topology};

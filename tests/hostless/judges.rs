@@ -9,7 +9,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::{Command, Output};
-use synapse_workers::render::{SYSUSERS, TMPFILES};
+use synapse_workers::paths::{SYSUSERS, TMPFILES};
 use synapse_workers::{host, paths};
 
 /// A program by its name, also where `PATH` lacks the directories of the administrator.

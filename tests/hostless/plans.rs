@@ -4,10 +4,10 @@
 use super::model::{End, Model};
 use super::setup::{SPECS, Setup};
 use std::collections::BTreeSet;
-use synapse_workers::converge::plan::{Plan, Removal, Target, foreign};
-use synapse_workers::converge::state::{Observed, Resource, State};
-use synapse_workers::converge::step::Step;
 use synapse_workers::paths;
+use synapse_workers::plan::state::{Observed, Resource, State};
+use synapse_workers::plan::step::Step;
+use synapse_workers::plan::{Plan, Removal, Target, foreign};
 
 /// A state without the contents of files, which plans do not read: they are copied often here.
 fn digests(setup: &Setup) -> State {

@@ -3,9 +3,9 @@
 use super::model::{End, Model};
 use super::setup::{SPECS, Setup};
 use std::collections::BTreeSet;
-use synapse_workers::converge::plan::Plan;
-use synapse_workers::converge::rules::{RULES, Rule, rule_for};
-use synapse_workers::converge::step::Step;
+use synapse_workers::plan::Plan;
+use synapse_workers::plan::rules::{RULES, Rule, rule_for};
+use synapse_workers::plan::step::Step;
 
 /// The jobs of a plan without reasons, such as `stop pusher1; restart main`.
 fn jobs(plan: &Plan) -> String {

@@ -7,8 +7,8 @@ mod steps;
 mod watch;
 
 use std::collections::{BTreeMap, BTreeSet};
-use synapse_workers::converge::plan::{Plan, Removal, Target};
-use synapse_workers::converge::state::{Files, HOST, Observed, Resource, State, UnitState};
+use synapse_workers::plan::state::{Files, HOST, Observed, Resource, State, UnitState};
+use synapse_workers::plan::{Plan, Removal, Target};
 use watch::digests;
 
 /// What a process has read, by path: digests of what it goes by.

@@ -3,11 +3,11 @@
 use super::watch::view;
 use super::{Model, View};
 use std::path::Path;
-use synapse_workers::converge::names;
-use synapse_workers::converge::rules::{Change, host_path, rule_for};
-use synapse_workers::converge::state::{HOST, Resource, State, UnitState};
-use synapse_workers::converge::step::{Step, Verb};
 use synapse_workers::paths;
+use synapse_workers::plan::names;
+use synapse_workers::plan::rules::{Change, host_path, rule_for};
+use synapse_workers::plan::state::{HOST, Resource, State, UnitState};
+use synapse_workers::plan::step::{Step, Verb};
 
 impl Model {
     pub(super) fn step(&mut self, step: &Step, desired: &State) {

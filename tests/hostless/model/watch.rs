@@ -2,9 +2,9 @@
 
 use super::{Model, View};
 use std::collections::{BTreeMap, BTreeSet};
-use synapse_workers::converge::names;
-use synapse_workers::converge::rules::{Scope, When, rule_for};
-use synapse_workers::converge::state::{File, Files, HOST, State, UnitState};
+use synapse_workers::plan::names;
+use synapse_workers::plan::rules::{Scope, When, rule_for};
+use synapse_workers::plan::state::{File, Files, HOST, State, UnitState};
 
 impl Model {
     /// Processes that run at once must go by the same lists.
