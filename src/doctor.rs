@@ -126,6 +126,39 @@ pub static CHECKS: &[Check] = &[
         },
     },
     Check {
+        name: "this host has the addresses' protocols",
+        fatal: true,
+        check: |at| {
+            let addresses = &at.scope.settings.bind_addresses;
+            let wanted = addresses
+                .iter()
+                .find(|address| address.is_ipv6() && !at.facts.ipv6)?;
+            finding(
+                format!("bind_addresses: {wanted}, and IPv6 is switched off on this host"),
+                "set bind_addresses to IPv4 addresses, as in [\"0.0.0.0\"]",
+            )
+        },
+    },
+    Check {
+        name: "the media store is Synapse's own",
+        fatal: true,
+        check: |at| {
+            let owner = at
+                .facts
+                .media_owner
+                .as_ref()
+                .filter(|owner| *owner != "synapse")?;
+            let path = at.scope.settings.media_store_path.as_str();
+            finding(
+                format!("media_store_path: {path} exists and belongs to {owner}"),
+                format!(
+                    "choose a directory of its own, such as {path}/synapse, which is then made; \
+                     or, if nothing else is in it: chown synapse: {path}"
+                ),
+            )
+        },
+    },
+    Check {
         name: "PostgreSQL answers",
         fatal: true,
         check: |at| match at.facts.postgres.as_ref()? {
@@ -217,7 +250,7 @@ fn old_synapse(installed: &Installed) -> Option<Finding> {
 }
 
 fn answering<'a>(at: &'a Examined) -> Option<&'a Postgres> {
-    at.facts.postgres.as_ref()?.as_ref().ok()
+    at.facts.answering_postgres()
 }
 
 /// Each process may open `cp_max` connections, and a request that finds none fails.
@@ -248,6 +281,21 @@ fn database(at: &Examined, postgres: &Postgres) -> Option<Finding> {
         .databases
         .iter()
         .find(|database| database.name == name)?;
+    if at.facts.database_used && !at.scope.database_is_ours {
+        return finding(
+            format!("database {name} holds a Synapse that was not made by synapse-workers"),
+            "set another database.name; two servers in one database would destroy both",
+        );
+    }
+    let user = at.scope.settings.database.user.to_string();
+    if found.owner != user {
+        return finding(
+            format!("database {name} belongs to {}, not to {user}", found.owner),
+            format!(
+                "sudo -u postgres psql -c 'alter database \"{name}\" owner to \"{user}\"', or set another database.name"
+            ),
+        );
+    }
     if found.encoding == "UTF8" && found.collation == "C" && found.character_type == "C" {
         return None;
     }

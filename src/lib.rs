@@ -10,18 +10,25 @@
 //! host ──────────────────────────────────── observe ─> State (observed) ┘
 //! ```
 
-pub mod converge;
-pub mod host;
-pub mod render;
 pub mod settings;
 pub mod topology;
 
+pub mod render;
+
+pub mod plan;
+
+pub mod host;
+
+pub mod converge;
+
+pub mod doctor;
+pub mod options;
+
 pub mod cli;
 pub mod commands;
-pub mod doctor;
+
 pub mod failure;
 pub mod nearest;
-pub mod options;
 pub mod paths;
 pub mod report;
 pub mod secrets;

@@ -8,6 +8,8 @@ use synapse_workers::commands;
 use synapse_workers::failure::Code;
 
 fn main() -> ExitCode {
+    // Modes are set where they matter; what is made on the way must be readable for Synapse, whatever root's umask.
+    nix::sys::stat::umask(nix::sys::stat::Mode::from_bits_truncate(0o022));
     // `status | head` ends quietly, as other programs do; what changes the host ignores the signal again.
     // SAFETY: the default action installs no handler that could run.
     let _ = unsafe { signal(Signal::SIGPIPE, SigHandler::SigDfl) };

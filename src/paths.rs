@@ -36,8 +36,12 @@ pub const OPT: &str = "/opt/synapse-workers";
 pub const UNITS: &str = "/etc/systemd/system";
 /// Directories of the system in which we have a file; a small host may lack them, and they are never ours alone.
 pub const SHARED: [&str; 2] = ["/etc/sysusers.d", "/etc/tmpfiles.d"];
+/// Our accounts, by their path in a generation.
+pub const SYSUSERS: &str = "host/etc/sysusers.d/synapse-workers.conf";
+/// Our directories, by their path in a generation.
+pub const TMPFILES: &str = "host/etc/tmpfiles.d/synapse-workers.conf";
 /// One `install` at a time.
-pub const LOCK: &str = "/run/lock/synapse-workers.lock";
+pub const LOCK: &str = "/run/synapse-workers.lock";
 /// Socket directory of the host's own PostgreSQL (Debian, Ubuntu and Fedora alike).
 pub const POSTGRES_SOCKETS: &str = "/run/postgresql";
 

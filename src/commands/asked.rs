@@ -3,12 +3,12 @@
 use super::edits::Change;
 use crate::cli::{Common, Flags};
 use crate::converge::SettingsChange;
-use crate::converge::state::{Resource, State};
 use crate::converge::verify::Expected;
 use crate::failure::Failure;
 use crate::host;
 use crate::options;
 use crate::paths;
+use crate::plan::state::{Resource, State};
 use crate::render::{self, HostFacts, Input, OwnOptions};
 use crate::settings::types::{DatabaseKind, WorkerList};
 use crate::settings::value::Value;
@@ -16,6 +16,7 @@ use crate::settings::{self, Loaded, Row, Settings, Sources};
 use crate::topology::{self, Topology, WorkerSpec};
 use anyhow::Context;
 use std::collections::BTreeMap;
+use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 
 /// What was asked for, checked as far as this goes without looking at the host.
@@ -96,7 +97,20 @@ pub fn ask(common: &Common, flags: &Flags, change: &Change) -> Result<Asked, Fai
         Some(_) => None,
         None => host::settled_database()?,
     };
-    Asked::new(loaded, specs, own_options, settled, after, change)
+    let asked = Asked::new(loaded, specs, own_options, settled, after, change)?;
+    asked.check()?;
+    Ok(asked)
+}
+
+/// What the host was last brought to; the settings file says it only where nothing is installed.
+pub fn of_what_runs(common: &Common) -> Result<Asked, Failure> {
+    let recalled = host::Host::current()
+        .and_then(|number| Some((number, host::Host::generation(number).ok()?.1?)))
+        .map(|(number, text)| recall(number, &text));
+    match recalled {
+        Some(Ok(asked)) => Ok(asked),
+        _ => ask(common, &Flags::default(), &Change::None),
+    }
 }
 
 /// As [`ask`], for commands that change nothing and are of use before there is a settings file: they then speak of a
@@ -198,7 +212,6 @@ impl Asked {
             change,
             notes: loaded.notes,
         };
-        asked.check()?;
         Ok(asked)
     }
 
@@ -248,6 +261,13 @@ impl Asked {
         Ok(())
     }
 
+    /// Where nginx listens.
+    pub fn listeners(&self) -> Vec<(IpAddr, u16)> {
+        let port = self.settings.http_port.number();
+        let addresses = self.settings.bind_addresses.iter();
+        addresses.map(|address| (*address, port)).collect()
+    }
+
     /// What rendering reads.
     pub fn input<'a>(&'a self, facts: &'a HostFacts) -> Input<'a> {
         Input {
@@ -269,9 +289,8 @@ impl Asked {
         let mut databases = desired.resources.iter();
         Expected {
             units: desired.units.clone(),
-            topology: Topology::new(self.topology.specs.clone()).ok(),
-            port: self.settings.http_port.number(),
-            addresses: self.settings.bind_addresses.to_vec(),
+            topology: Some(self.topology.clone()),
+            listeners: self.listeners(),
             server_name: self.settings.server_name.to_string(),
             database: databases.find_map(|resource| match resource {
                 Resource::Database { name, owner } => Some((name.clone(), owner.clone())),

@@ -5,12 +5,13 @@ use super::context::{self, Purpose};
 use super::edits::Change;
 use super::look::utc;
 use crate::cli::{Common, Flags};
-use crate::converge::state::State;
-use crate::converge::{names, verify as verification};
+use crate::converge::verify as verification;
 use crate::doctor;
 use crate::failure::{Code, Failure};
 use crate::host::{self, Host, Peer, Systemd};
 use crate::paths;
+use crate::plan::names;
+use crate::plan::state::State;
 use serde::Serialize;
 use serde_json::json;
 use std::io::IsTerminal;
@@ -125,7 +126,7 @@ fn line(systemd: &Systemd, unit: &str, roles: &[(String, Vec<String>)]) -> Resul
 fn drift(state: &State) -> Result<Vec<String>, Failure> {
     let mut changed = Vec::new();
     for (path, file) in &state.files {
-        let Some(place) = crate::converge::rules::host_path(path) else {
+        let Some(place) = crate::plan::rules::host_path(path) else {
             continue;
         };
         if host::read(place)?.as_deref() != Some(&file.contents[..]) {
@@ -172,7 +173,7 @@ fn table(common: &Common, lines: &[Line]) {
 /// `synapse-workers verify`.
 pub fn verify(common: &Common) -> Result<ExitCode, Failure> {
     let asked = asked::ask(common, &Flags::default(), &Change::None)?;
-    let host = context::host(&asked, Purpose::Remove)?;
+    let host = context::host(&asked, Purpose::Look)?;
     let desired = asked.desired(&host.facts.for_rendering())?;
     let expected = asked.expected(&desired);
     let mut well = true;
@@ -202,8 +203,8 @@ pub fn verify(common: &Common) -> Result<ExitCode, Failure> {
 /// `synapse-workers doctor`.
 pub fn doctor(common: &Common, flags: &Flags) -> Result<ExitCode, Failure> {
     let asked = asked::suppose(common, flags)?;
-    let (facts, systemd) = context::look(&asked)?;
-    let scope = context::scope(&asked, systemd.as_ref());
+    let (facts, systemd) = context::look(&asked, Purpose::Run)?;
+    let scope = context::scope(&asked, systemd.as_ref(), Purpose::Run);
     let examined = doctor::Examined {
         facts: &facts,
         scope: &scope,

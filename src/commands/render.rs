@@ -3,10 +3,10 @@
 use super::asked::{self, rooted};
 use super::edits::Change;
 use crate::cli::{Common, Flags};
-use crate::converge::rules::host_path;
 use crate::failure::Failure;
 use crate::host;
 use crate::paths;
+use crate::plan::rules::host_path;
 use crate::render::HostFacts;
 use std::process::ExitCode;
 

@@ -3,14 +3,14 @@
 use super::asked;
 use super::change::finish;
 use super::context::{self, Purpose};
-use super::edits::Change;
-use crate::cli::{Common, Flags};
-use crate::converge::plan::{Removal, Target};
-use crate::converge::state::{Resource, State};
+use crate::cli::Common;
 use crate::converge::verify::Expected;
 use crate::converge::{Aim, SettingsChange};
 use crate::failure::Failure;
 use crate::host::{self, Host, Lock};
+use crate::paths;
+use crate::plan::state::{Resource, State};
+use crate::plan::{Removal, Target};
 use crate::report::Report;
 use anyhow::Context;
 use std::io::{IsTerminal, Write};
@@ -47,6 +47,12 @@ pub fn rollback(common: &Common, number: Option<u32>) -> Result<ExitCode, Failur
         before,
         after: Some(text.clone()),
     });
+    if host::own_options_differ(&desired)? {
+        report.say(format!(
+            "note: {} is not as it was then; the next install takes what is there",
+            paths::HOMESERVER_D
+        ));
+    }
     let aim = Aim {
         target: Target::Generation(number),
         removal: Removal::Keep,
@@ -67,24 +73,31 @@ pub fn uninstall(
     confirm: Option<String>,
 ) -> Result<ExitCode, Failure> {
     let report = Report::new(common.json);
-    let asked = asked::ask(common, &Flags::default(), &Change::None).map_err(|failure| {
-        Failure::usage(format!(
-            "{:#}\n(uninstall reads the settings to know what to remove)",
-            failure.error
-        ))
-    })?;
+    let asked = asked::of_what_runs(common)?;
     if purge {
         confirmed(asked.settings.server_name.as_str(), confirm)?;
     }
     let _lock = Lock::take_if_root()?;
-    let host = context::host(&asked, Purpose::Remove)?;
+    let host = context::host(&asked, Purpose::Look)?;
     let desired = State::default();
     let observed = host.observe(&desired)?;
+    let database = |made: &Resource| matches!(made, Resource::Database { .. });
+    if purge && observed.made.iter().any(database) && host.facts.answering_postgres().is_none() {
+        return Err(Failure::preflight(
+            "the database is to be removed, and the host's PostgreSQL does not answer\n  \
+             cure: systemctl start postgresql",
+        ));
+    }
     let aim = Aim {
         desired: &desired,
         target: Target::Nothing,
         removal: if purge { Removal::Purge } else { Removal::Keep },
-        settings: None,
+        settings: (purge && common.settings.exists()).then(|| SettingsChange {
+            path: common.settings.clone(),
+            what: String::new(),
+            before: None,
+            after: None,
+        }),
         settings_text: String::new(),
         summary: "uninstall".to_owned(),
         expected: Expected::default(),

@@ -1,15 +1,14 @@
 //! Applying: one `match` over steps. It stops at the first that fails.
 
 use super::Aim;
-use super::plan::Plan;
-use super::state::{HOST, Observed, Resource};
-use super::step::{Step, Verb};
 use crate::host::{self, Host};
 use crate::paths;
+use crate::plan::Plan;
+use crate::plan::state::{HOST, Observed, Resource};
+use crate::plan::step::{Step, Verb};
 use crate::report::Report;
 use anyhow::{Context, Result};
 use std::collections::BTreeSet;
-use std::path::Path;
 
 /// A plan under way, with the record of what was made.
 pub(super) struct Work<'a> {
@@ -18,6 +17,8 @@ pub(super) struct Work<'a> {
     pub made: BTreeSet<Resource>,
     /// Made by this run.
     pub made_now: BTreeSet<Resource>,
+    /// Whether anything was begun that processes or systemd see.
+    pub switched: bool,
 }
 
 impl<'a> Work<'a> {
@@ -27,6 +28,7 @@ impl<'a> Work<'a> {
             aim,
             made: observed.made.clone(),
             made_now: BTreeSet::new(),
+            switched: false,
         }
     }
 
@@ -40,14 +42,18 @@ impl<'a> Work<'a> {
 
     fn step(&mut self, step: &Step) -> Result<()> {
         let host = self.host;
+        self.switched |= step.is_seen();
         match step {
             Step::WriteSettings { .. } => self.write_settings(),
             Step::RemoveSettings { path } => host::remove(path),
             Step::Create(resource) => {
-                host.create(resource, self.aim.desired)?;
+                // Noted first: half of it may be there when making it fails.
                 self.made.retain(|before| !resource.replaces(before));
                 self.made.insert(resource.clone());
                 self.made_now.insert(resource.clone());
+                host.record_made(&self.made)?;
+                host.create(resource, self.aim.desired)?;
+                // The directory of the record may have been made just now.
                 host.record_made(&self.made)
             }
             Step::Remove(resource) => {
@@ -96,7 +102,7 @@ impl<'a> Work<'a> {
     fn write_settings(&self) -> Result<()> {
         match &self.aim.settings {
             Some(change) => match &change.after {
-                Some(text) => host::replace(Path::new(&change.path), text.as_bytes(), 0o644),
+                Some(text) => host::rewrite(&change.path, text.as_bytes()),
                 None => Ok(()),
             },
             None => Ok(()),

@@ -1,24 +1,17 @@
 //! Converging: observe, plan, apply, verify, or return to where the host was.
 
 mod apply;
-pub mod names;
-pub mod plan;
-mod restarts;
-pub mod rules;
-pub mod state;
-pub mod step;
 pub mod verify;
 
 use crate::failure::{Code, Failure};
 use crate::host::Host;
+use crate::plan::state::{Observed, State};
+use crate::plan::step::Step;
+use crate::plan::{Plan, Removal, Target};
 use crate::report::Report;
 use anyhow::{Context, Result, anyhow};
 use apply::Work;
-use plan::{Plan, Removal, Target};
-use state::{Observed, State};
-use std::collections::BTreeSet;
 use std::path::PathBuf;
-use step::Step;
 use verify::Expected;
 
 /// Where a command wants to get.
@@ -88,40 +81,34 @@ pub fn converge(
             Err(error) => (Code::RolledBack, error),
         },
     };
-    report.say(format!("error: {error:#}"));
+    eprintln!("error: {error:#}");
+    if aim.target == Target::Nothing {
+        let again = anyhow!("not everything is removed; cure what is named above and run it again");
+        return Err(Failure::new(Code::Failed, again));
+    }
     report.say("Returning to the state before.");
-    match undo(host, aim, work.made_now, report) {
-        Ok(()) => Err(Failure::new(
-            code,
-            anyhow!("{error:#}\nThe host is as it was before."),
-        )),
+    match undo(host, aim, observed, work, report) {
+        Ok(()) => Err(Failure::new(code, anyhow!("the host is as it was before"))),
         Err(second) => Err(Failure::new(
             Code::Failed,
             anyhow!(
-                "{error:#}\nReturning to the state before failed as well: {second:#}\n\
+                "returning to the state before failed as well: {second:#}\n\
                  Cure what is named above, then run: synapse-workers install"
             ),
         )),
     }
 }
 
-/// The way back is a plan like any other: towards the generation that was applied last, or towards nothing.
-fn undo(
-    host: &Host,
-    aim: &Aim,
-    made_now: BTreeSet<state::Resource>,
-    report: &Report,
-) -> Result<()> {
-    let applied = host.observe(aim.desired)?.applied;
-    let (before, target) = match applied {
+/// The way back: a plan like any other, towards the generation that was there before, or towards nothing.
+fn undo(host: &Host, aim: &Aim, found: &Observed, work: Work, report: &Report) -> Result<()> {
+    let (before, target) = match found.applied.or(found.current) {
         Some(number) => (Host::generation(number)?.0, Target::Generation(number)),
         None => (State::default(), Target::Nothing),
     };
     let mut observed = host.observe(&before)?;
-    let all_made = observed.made.clone();
     // What this run made goes again, whatever it is; what was made earlier stays.
-    observed.resources.extend(made_now.iter().cloned());
-    observed.made = made_now;
+    observed.resources.extend(work.made_now.iter().cloned());
+    observed.made = work.made_now.clone();
     let back = Aim {
         desired: &before,
         target,
@@ -131,34 +118,26 @@ fn undo(
         summary: String::new(),
         expected: Expected::default(),
     };
-    let plan = back.plan(&observed);
-    let mut work = Work::new(host, &back, &observed);
-    work.made = all_made;
-    work.apply(&plan, report)?;
+    let plan = Plan::back(&before, &observed, target, work.switched);
+    let mut backwards = Work::new(host, &back, &observed);
+    backwards.made = work.made;
+    backwards.apply(&plan, report)?;
     host.applied(plan.generation)?;
-    if let Some(number) = aim.written(&observed) {
-        host.forget_generation(number)?;
+    if aim.target == Target::Rendered && found.next < observed.next {
+        host.forget_generation(found.next)?;
     }
     match &aim.settings {
         Some(SettingsChange {
             path,
             before: Some(text),
             ..
-        }) => crate::host::replace(path, text.as_bytes(), 0o644),
+        }) => crate::host::rewrite(path, text.as_bytes()),
         Some(SettingsChange {
             path, before: None, ..
         }) => crate::host::remove(path),
         None => Ok(()),
     }
     .context("restoring the settings file")
-}
-
-impl Aim<'_> {
-    /// The generation that this aim wrote, if it is still there to be removed.
-    fn written(&self, observed: &Observed) -> Option<u32> {
-        let newest = observed.next.checked_sub(1)?;
-        (self.target == Target::Rendered && Some(newest) > observed.applied).then_some(newest)
-    }
 }
 
 /// An ssh connection that breaks, or a pager that is closed, must not leave a host half changed.

@@ -1,12 +1,13 @@
 //! Verification: whether what runs is what was planned, asked of the processes themselves.
 
-use super::names;
 use crate::host::{self, Host, Peer};
 use crate::paths;
+use crate::plan::names;
 use crate::topology::{RoutingTable, Topology};
 use anyhow::{Result, bail, ensure};
 use std::collections::BTreeSet;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::time::{Duration, Instant};
 
 /// What has to be true.
 #[derive(Default)]
@@ -16,8 +17,7 @@ pub struct Expected {
     /// The routes that processes answer, where there is a topology.
     pub topology: Option<Topology>,
     /// Where nginx listens.
-    pub port: u16,
-    pub addresses: Vec<IpAddr>,
+    pub listeners: Vec<(IpAddr, u16)>,
     /// The server's name: Synapse's channel in Redis.
     pub server_name: String,
     /// The host's own database, with the role that uses it.
@@ -68,17 +68,30 @@ pub fn probe<'a>(
         .map(|probe| (probe.name, (probe.ask)(host, expected)))
 }
 
-/// Fails with everything that is wrong.
+/// How long a deployment may take to be as it should: subscriptions to Redis and nginx's new listeners come a moment
+/// after the jobs that bring them are done.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// Fails with everything that is still wrong when patience ends.
 pub fn verify(host: &Host, expected: &Expected) -> Result<()> {
-    let wrong: Vec<String> = probe(host, expected)
-        .filter_map(|(name, result)| Some(format!("{name}: {:#}", result.err()?)))
-        .collect();
+    let begun = Instant::now();
+    let mut wrong = all_wrong(host, expected);
+    while !wrong.is_empty() && begun.elapsed() < PATIENCE {
+        std::thread::sleep(Duration::from_millis(200));
+        wrong = all_wrong(host, expected);
+    }
     ensure!(
         wrong.is_empty(),
         "verification failed\n  {}",
         wrong.join("\n  ")
     );
     Ok(())
+}
+
+fn all_wrong(host: &Host, expected: &Expected) -> Vec<String> {
+    probe(host, expected)
+        .filter_map(|(name, result)| Some(format!("{name}: {:#}", result.err()?)))
+        .collect()
 }
 
 fn units(host: &Host, expected: &Expected) -> Result<String> {
@@ -153,27 +166,30 @@ fn database(_: &Host, expected: &Expected) -> Result<String> {
 }
 
 /// Where nginx is asked from this host.
-fn front(expected: &Expected) -> Option<SocketAddr> {
-    let address = expected.addresses.first()?;
-    let address = match address {
+fn fronts(expected: &Expected) -> Vec<SocketAddr> {
+    let near = |address: IpAddr| match address {
         IpAddr::V4(any) if any.is_unspecified() => IpAddr::V4(Ipv4Addr::LOCALHOST),
         IpAddr::V6(any) if any.is_unspecified() => IpAddr::V6(Ipv6Addr::LOCALHOST),
-        address => *address,
+        address => address,
     };
-    Some(SocketAddr::new(address, expected.port))
+    let listeners = expected.listeners.iter();
+    listeners
+        .map(|(address, port)| SocketAddr::new(near(*address), *port))
+        .collect()
 }
 
 fn nginx(_: &Host, expected: &Expected) -> Result<String> {
-    let Some(front) = front(expected) else {
-        return Ok("not listening on TCP".to_owned());
-    };
-    let answer = host::get(&Peer::Address(front), "GET", "/_matrix/client/versions")?;
-    ensure!(
-        answer.status == 200,
-        "{front} answers {} for /_matrix/client/versions",
-        answer.status
-    );
-    Ok(format!("{front} answers"))
+    let fronts = fronts(expected);
+    for front in &fronts {
+        let answer = host::get(&Peer::Address(*front), "GET", "/_matrix/client/versions")?;
+        ensure!(
+            answer.status == 200,
+            "{front} answers {} for /_matrix/client/versions",
+            answer.status
+        );
+    }
+    let fronts: Vec<String> = fronts.iter().map(ToString::to_string).collect();
+    Ok(format!("{} answers", fronts.join(" and ")))
 }
 
 /// A process that has the servlet asks for a token or an argument; one that has not answers 404 `M_UNRECOGNIZED`.

@@ -5,7 +5,8 @@ use crate::paths;
 use crate::render::HostFacts;
 use crate::settings::Settings;
 use crate::settings::types::Secret;
-use std::net::TcpListener;
+use std::net::{IpAddr, TcpListener};
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 /// The host as the checks before an installation see it.
@@ -28,8 +29,14 @@ pub struct Facts {
     pub packages: Option<PackageManager>,
     /// Addresses and ports that nginx shall listen on and that somebody else holds.
     pub taken: Vec<String>,
+    /// Whether the kernel speaks IPv6.
+    pub ipv6: bool,
+    /// Whose the directory of the media store is, where it exists.
+    pub media_owner: Option<String>,
     /// Why the host's PostgreSQL cannot be asked, or what it says; `None` where it is not needed.
     pub postgres: Option<Result<postgres::Postgres, String>>,
+    /// Whether the database of the settings holds a Synapse already.
+    pub database_used: bool,
     pub password_source: Option<PasswordSource>,
 }
 
@@ -64,8 +71,10 @@ pub struct Scope<'a> {
     pub settings: &'a Settings,
     pub workers: bool,
     pub local_database: bool,
-    /// Our nginx runs, so the ports are rightly taken.
-    pub nginx_runs: bool,
+    /// The database there is the one that this program made.
+    pub database_is_ours: bool,
+    /// Addresses and ports that our running nginx holds.
+    pub held: Vec<(IpAddr, u16)>,
 }
 
 impl Facts {
@@ -92,20 +101,34 @@ impl Facts {
             redis,
             jemalloc: jemalloc(),
             packages: package_manager(),
-            taken: if scope.nginx_runs {
-                Vec::new()
-            } else {
-                taken(settings)
-            },
+            taken: taken(scope),
+            ipv6: Path::new("/proc/net/if_inet6").exists(),
+            media_owner: owner(Path::new(settings.media_store_path.as_str())),
             postgres: scope
                 .local_database
                 .then(|| postgres::ask().map_err(|error| format!("{error:#}"))),
             password_source: password_source(settings),
             missing: Vec::new(),
+            database_used: false,
             synapse,
         };
+        let name = settings.database.name.as_str();
+        // Asked only where it is not known from the record.
+        facts.database_used = !scope.database_is_ours
+            && facts.answering_postgres().is_some_and(|postgres| {
+                postgres
+                    .databases
+                    .iter()
+                    .any(|database| database.name == name)
+            })
+            && postgres::is_used(name).unwrap_or(true);
         facts.missing = programs::missing_programs(&facts, scope);
         facts
+    }
+
+    /// The host's PostgreSQL, where it answers.
+    pub fn answering_postgres(&self) -> Option<&postgres::Postgres> {
+        self.postgres.as_ref()?.as_ref().ok()
     }
 
     /// What rendering has to know of them.
@@ -173,15 +196,22 @@ fn package_manager() -> Option<PackageManager> {
 }
 
 /// What cannot be bound. An address that this host does not have is refused by nginx's own check, with a better text.
-fn taken(settings: &Settings) -> Vec<String> {
-    let port = settings.http_port.number();
-    settings
-        .bind_addresses
-        .iter()
+fn taken(scope: &Scope) -> Vec<String> {
+    let port = scope.settings.http_port.number();
+    let addresses = scope.settings.bind_addresses.iter();
+    addresses
+        .filter(|address| !scope.held.contains(&(**address, port)))
         .filter(|address| {
             TcpListener::bind((**address, port))
                 .is_err_and(|error| error.kind() == std::io::ErrorKind::AddrInUse)
         })
         .map(|address| format!("{address} port {port}"))
         .collect()
+}
+
+/// The name of a directory's owner, or the number where it has no name.
+fn owner(path: &Path) -> Option<String> {
+    let uid = std::fs::metadata(path).ok()?.uid();
+    let name = users::get_user_by_uid(uid).map(|user| user.name().to_string_lossy().into_owned());
+    Some(name.unwrap_or_else(|| uid.to_string()))
 }

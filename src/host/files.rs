@@ -110,12 +110,23 @@ pub fn directory(path: impl AsRef<Path>, mode: u32) -> Result<()> {
         .with_context(|| format!("cannot make {}", path.display()))
 }
 
-/// Gives a file to root and the group of this name.
-pub fn group(path: impl AsRef<Path>, name: &str) -> Result<()> {
+/// Gives a file or directory to a user and a group, with this mode.
+pub fn give(path: impl AsRef<Path>, user: &str, group: &str, mode: u32) -> Result<()> {
     let path = path.as_ref();
-    let group = users::get_group_by_name(name).with_context(|| format!("no group {name}"))?;
-    std::os::unix::fs::chown(path, Some(0), Some(group.gid()))
-        .with_context(|| format!("cannot give {} to group {name}", path.display()))
+    let owner = users::get_user_by_name(user).with_context(|| format!("no user {user}"))?;
+    let members = users::get_group_by_name(group).with_context(|| format!("no group {group}"))?;
+    std::os::unix::fs::chown(path, Some(owner.uid()), Some(members.gid()))
+        .and_then(|()| fs::set_permissions(path, Permissions::from_mode(mode)))
+        .with_context(|| format!("cannot give {} to {user}:{group}", path.display()))
+}
+
+/// Rewrites a file of the administrator's: behind a link where it is one, with the mode it has.
+pub fn rewrite(path: impl AsRef<Path>, contents: &[u8]) -> Result<()> {
+    let path = path.as_ref();
+    let target = fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
+    let mode =
+        fs::metadata(&target).map_or(0o644, |metadata| metadata.permissions().mode() & 0o7777);
+    replace(target, contents, mode)
 }
 
 /// Names in a directory, sorted; none where there is no such directory.

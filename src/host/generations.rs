@@ -1,10 +1,11 @@
 //! Generations on disk: complete rendered trees with a manifest and the settings they came from.
 
 use super::{Host, files};
-use crate::converge::state::{Files, HOST, Manifest, State};
-use crate::converge::step::Judge;
 use crate::paths;
+use crate::plan::state::{Files, HOST, Manifest, State};
+use crate::plan::step::Judge;
 use anyhow::{Context, Result, ensure};
+use std::path::Path;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 /// How many generations are kept besides the active one.
@@ -36,29 +37,39 @@ pub(super) fn pointed(link: &str) -> Option<u32> {
     files::pointed(link)?.parse().ok()
 }
 
-/// One more than the highest.
+/// One more than the highest, and than those that are pointed at but lost.
 pub(super) fn next() -> u32 {
-    numbers().last().map_or(1, |last| last + 1)
+    let pointed = [paths::CURRENT, paths::APPLIED].map(pointed);
+    let known = pointed.into_iter().flatten().chain(numbers());
+    known.max().map_or(1, |last| last + 1)
 }
 
-/// The files of a generation as they are on disk, with what its manifest says of them.
+/// The files of a generation as they are on disk, with what its manifest says of them; none where it is lost.
 pub(super) fn on_disk(number: u32) -> Result<Files> {
+    if !Path::new(&format!("{}/manifest.json", directory(number))).exists() {
+        return Ok(Files::new());
+    }
     Ok(load(number)?.state.files)
+}
+
+/// Reads what is told about a generation.
+fn manifest(number: u32) -> Result<Manifest> {
+    let path = format!("{}/manifest.json", directory(number));
+    let text = files::read_text(&path)?.with_context(|| {
+        format!("there is no generation {number}; see: synapse-workers generations")
+    })?;
+    Manifest::parse(&text).with_context(|| path)
 }
 
 /// Reads a generation with its contents. Digests are those of the contents, so that an edited file shows.
 pub(super) fn load(number: u32) -> Result<Manifest> {
     let directory = directory(number);
-    let text = files::read_text(format!("{directory}/manifest.json"))?.with_context(|| {
-        format!("there is no generation {number}; see: synapse-workers generations")
-    })?;
-    let mut manifest =
-        Manifest::parse(&text).with_context(|| format!("{directory}/manifest.json"))?;
+    let mut manifest = manifest(number)?;
     let mut missing = Vec::new();
     for (path, file) in &mut manifest.state.files {
         match files::read(format!("{directory}/{path}"))? {
             Some(contents) => {
-                file.digest = crate::converge::state::digest(&contents);
+                file.digest = crate::plan::state::digest(&contents);
                 file.contents = contents;
             }
             None => missing.push(path.clone()),
@@ -84,7 +95,7 @@ impl Host {
             .into_iter()
             .map(|number| {
                 Ok(Generation {
-                    manifest: load(number)?,
+                    manifest: manifest(number)?,
                     current: current == Some(number),
                 })
             })
@@ -127,7 +138,7 @@ impl Host {
                 if file.private { 0o640 } else { 0o644 },
             )?;
             if file.private {
-                files::group(&path, "synapse")?;
+                files::give(&path, "root", "synapse", 0o640)?;
             }
         }
         let made = SystemTime::now()

@@ -12,9 +12,9 @@ pub mod synapse;
 mod systemd;
 mod tools;
 
-pub use files::{names, point, read, read_text, remove, replace};
+pub use files::{names, point, read, read_text, remove, replace, rewrite};
 pub use generations::Generation;
-pub use observe::settled_database;
+pub use observe::{own_options_differ, settled_database};
 pub use probe::{Answer, Peer, get, redis};
 pub use systemd::{Process, Systemd};
 pub use tools::{Tool, find, journal};
@@ -28,16 +28,6 @@ use std::fs::File;
 pub struct Host {
     pub facts: Facts,
     pub systemd: Systemd,
-}
-
-impl Host {
-    fn postgres(&self) -> Result<&postgres::Postgres> {
-        match &self.facts.postgres {
-            Some(Ok(postgres)) => Ok(postgres),
-            Some(Err(error)) => bail!("{error}"),
-            None => bail!("the host's PostgreSQL was not asked"),
-        }
-    }
 }
 
 /// Held while the host is changed: two runs at once would undo each other.

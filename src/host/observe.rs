@@ -1,10 +1,10 @@
 //! Observing: what of the desired state is there already, and what is there that is not desired.
 
 use super::{Host, files, generations};
-use crate::converge::names;
-use crate::converge::rules::host_path;
-use crate::converge::state::{HOST, Observed, Resource, State, digest};
 use crate::paths;
+use crate::plan::names;
+use crate::plan::rules::host_path;
+use crate::plan::state::{HOST, Observed, Resource, State, digest};
 use crate::settings::types::DatabaseKind;
 use anyhow::{Context, Result};
 use std::collections::BTreeSet;
@@ -49,7 +49,7 @@ impl Host {
             }
         }
 
-        let mut candidates: BTreeSet<Resource> = Resource::own().collect();
+        let mut candidates: BTreeSet<Resource> = Resource::directories().collect();
         candidates.extend(desired.resources.union(&observed.made).cloned());
         observed.resources = self.existing(candidates.iter())?.into_iter().collect();
         observed.units = self.systemd.units()?;
@@ -83,6 +83,24 @@ fn made() -> Result<BTreeSet<Resource>> {
         return Ok(BTreeSet::new());
     };
     serde_json::from_str(&text).with_context(|| format!("cannot read {}", paths::MADE))
+}
+
+/// Whether the administrator's own Synapse options are others than those that a state was made from.
+pub fn own_options_differ(state: &State) -> Result<bool> {
+    let prefix = "synapse/homeserver.d/";
+    let mut then = state
+        .files
+        .iter()
+        .filter_map(|(path, file)| Some((path.strip_prefix(prefix)?, file)));
+    let names = files::names(paths::HOMESERVER_D);
+    let now = names.iter().filter(|name| name.ends_with(".yaml")).count();
+    if then.clone().count() != now {
+        return Ok(true);
+    }
+    then.try_fold(false, |differ, (name, file)| {
+        let contents = files::read(format!("{}/{name}", paths::HOMESERVER_D))?;
+        Ok(differ || contents.as_deref() != Some(&file.contents[..]))
+    })
 }
 
 /// The database that this server's data is in already, if there is one of ours.

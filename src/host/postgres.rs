@@ -103,7 +103,7 @@ pub fn drop_database(name: &str) -> Result<()> {
 pub fn reachable(database: &str, user: &str) -> Result<()> {
     let answer = Tool::new("psql")
         .args([
-            "-XAtq",
+            "-XAtqw",
             "-h",
             crate::paths::POSTGRES_SOCKETS,
             "-d",
@@ -120,15 +120,24 @@ pub fn reachable(database: &str, user: &str) -> Result<()> {
     Ok(())
 }
 
+/// Whether a database holds a Synapse already.
+pub fn is_used(database: &str) -> Result<bool> {
+    Ok(psql_in(database, "select to_regclass('schema_version') is not null")?.trim() == "t")
+}
+
 /// Runs one statement as the superuser; it goes through standard input.
 fn psql(statement: &str) -> Result<String> {
+    psql_in("postgres", statement)
+}
+
+fn psql_in(database: &str, statement: &str) -> Result<String> {
     Tool::new("psql")
-        .args(["-XAtq", "-F", "\t", "-v", "ON_ERROR_STOP=1"])
+        .args(["-XAtqw", "-F", "\t", "-v", "ON_ERROR_STOP=1"])
         .args([
             "-h",
             crate::paths::POSTGRES_SOCKETS,
             "-d",
-            "postgres",
+            database,
             "-f",
             "-",
         ])

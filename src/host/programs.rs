@@ -30,7 +30,9 @@ static PROGRAMS: &[Program] = &[
         name: "postgresql",
         apt: "postgresql",
         dnf: "postgresql-server",
-        missing: |_, scope| scope.local_database && absent("psql"),
+        missing: |facts, scope| {
+            scope.local_database && facts.answering_postgres().is_none() && absent_server()
+        },
     },
     Program {
         name: "python3 with venv",
@@ -48,6 +50,15 @@ static PROGRAMS: &[Program] = &[
 
 fn absent(program: &str) -> bool {
     tools::find(program).is_none()
+}
+
+/// Debian keeps the servers of several versions side by side, outside of `PATH`.
+fn absent_server() -> bool {
+    let versions = super::files::names("/usr/lib/postgresql");
+    let server = |version: &String| {
+        std::path::Path::new(&format!("/usr/lib/postgresql/{version}/bin/postgres")).exists()
+    };
+    absent("psql") || (absent("postgres") && !versions.iter().any(server))
 }
 
 /// Whether the system's Python can import a module.

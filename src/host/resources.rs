@@ -2,9 +2,9 @@
 
 use super::facts::Password;
 use super::{Host, files, postgres, synapse, tools::Tool};
-use crate::converge::state::{Resource, State};
 use crate::paths;
-use crate::render::{SYSUSERS, TMPFILES};
+use crate::paths::{SYSUSERS, TMPFILES};
+use crate::plan::state::{Resource, State};
 use anyhow::{Context, Result, ensure};
 use std::path::Path;
 
@@ -37,12 +37,17 @@ impl Host {
                 files::read(path)? == Some(self.password_file()?.into_bytes())
             }
             Resource::SigningKey => Path::new(paths::SIGNING_KEY).exists(),
-            Resource::DatabaseRole(name) => self.postgres()?.roles.contains(name),
-            Resource::Database { name, .. } => self
-                .postgres()?
-                .databases
-                .iter()
-                .any(|database| database.name == *name),
+            // One that does not answer has nothing to show; what needs it is refused before.
+            Resource::DatabaseRole(name) => self
+                .facts
+                .answering_postgres()
+                .is_some_and(|postgres| postgres.roles.contains(name)),
+            Resource::Database { name, .. } => {
+                self.facts.answering_postgres().is_some_and(|postgres| {
+                    let mut databases = postgres.databases.iter();
+                    databases.any(|database| database.name == *name)
+                })
+            }
         })
     }
 
@@ -57,21 +62,18 @@ impl Host {
                     .run()
                     .map(drop)
             }
-            Resource::Directory(path) if path == paths::SECRETS => {
-                files::directory(path, 0o750)?;
-                files::group(path, "synapse")
-            }
             Resource::Directory(path) if Path::new(path).is_dir() => Ok(()),
             Resource::Directory(path) => files::directory(path, 0o755),
             Resource::Venv(version) => synapse::install(version),
-            Resource::Secret(name) => self.secret(&paths::secret(name), random()?.as_bytes()),
+            Resource::Secret(name) => {
+                let path = paths::secret(name);
+                files::replace(&path, random()?.as_bytes(), 0o600)?;
+                files::give(&path, "root", "synapse", 0o640)
+            }
             Resource::PasswordFile(path) => {
                 // libpq refuses a password file that others may read, so it belongs to Synapse alone.
-                self.secret(path, self.password_file()?.as_bytes())?;
-                let user = users::get_user_by_name("synapse").context("no user synapse")?;
-                std::os::unix::fs::chown(path, Some(user.uid()), None)?;
-                std::fs::set_permissions(path, std::os::unix::fs::PermissionsExt::from_mode(0o600))
-                    .context("protecting the password file")
+                files::replace(path, self.password_file()?.as_bytes(), 0o600)?;
+                files::give(path, "synapse", "synapse", 0o600)
             }
             Resource::SigningKey => synapse::generate_signing_key(&self.facts.python),
             Resource::DatabaseRole(name) => postgres::create_role(name),
@@ -98,7 +100,9 @@ impl Host {
     pub fn remove(&self, resource: &Resource) -> Result<()> {
         match resource {
             Resource::Account(name) => {
-                Tool::new("userdel").args([name]).run()?;
+                if users::get_user_by_name(name).is_some() {
+                    Tool::new("userdel").args([name]).run()?;
+                }
                 if users::get_group_by_name(name).is_some() {
                     Tool::new("groupdel").args([name]).run()?;
                 }
@@ -115,14 +119,6 @@ impl Host {
             Resource::DatabaseRole(name) => postgres::drop_role(name),
             Resource::Database { name, .. } => postgres::drop_database(name),
         }
-    }
-
-    /// Writes a file that root and Synapse may read.
-    fn secret(&self, path: &str, contents: &[u8]) -> Result<()> {
-        files::replace(path, contents, 0o600)?;
-        files::group(path, "synapse")?;
-        std::fs::set_permissions(path, std::os::unix::fs::PermissionsExt::from_mode(0o640))
-            .with_context(|| format!("protecting {path}"))
     }
 
     /// The line of libpq's password file (PostgreSQL manual, 32.16), from the administrator's own file.

@@ -91,12 +91,7 @@ pub fn generate_signing_key(python: &Path) -> Result<()> {
         .user("synapse")?
         .run()
         .context("generating the signing key")?;
-    files::group(paths::SIGNING_KEY, "synapse")?;
-    std::fs::set_permissions(
-        paths::SIGNING_KEY,
-        std::os::unix::fs::PermissionsExt::from_mode(0o640),
-    )
-    .context("protecting the signing key")
+    files::give(paths::SIGNING_KEY, "root", "synapse", 0o640)
 }
 
 /// Loads the configuration of main and of workers, as the processes themselves will.
@@ -107,16 +102,15 @@ gc.disable()
 from synapse.config._base import ConfigError
 from synapse.config.homeserver import HomeServerConfig
 directory = sys.argv[1]
-failed = False
 for name in sys.argv[2:]:
     files = ['homeserver.yaml', 'homeserver.d', 'shared.d', name]
     arguments = [word for file in files for word in ('-c', directory + '/' + file)]
     try:
         HomeServerConfig.load_config('', arguments)
     except ConfigError as error:
-        failed = True
-        print(name + ': ' + '.'.join(error.path or ()) + ' ' + str(error), file=sys.stderr)
-sys.exit(1 if failed else 0)
+        sys.exit(name + ': ' + '.'.join(error.path or ()) + ' ' + str(error))
+    except Exception as error:
+        sys.exit(name + ': ' + type(error).__name__ + ': ' + str(error))
 ";
 
 /// Has Synapse judge the configuration in this directory for these processes, as the user it runs as.

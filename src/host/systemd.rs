@@ -1,7 +1,7 @@
 //! systemd over D-Bus: the few calls that a plan needs. Interface: org.freedesktop.systemd1(5).
 
-use crate::converge::state::UnitState;
-use crate::converge::step::Verb;
+use crate::plan::state::UnitState;
+use crate::plan::step::Verb;
 use anyhow::{Context, Result, bail};
 use futures_lite::StreamExt;
 use std::collections::{BTreeMap, BTreeSet};
@@ -144,6 +144,7 @@ impl Systemd {
             .context("asking systemd for units")?;
         let state = |unit: &ListedUnit| UnitState {
             active: matches!(unit.3.as_str(), "active" | "reloading"),
+            changing: matches!(unit.3.as_str(), "activating" | "deactivating"),
             failed: unit.3 == "failed",
             enabled: false,
         };

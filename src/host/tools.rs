@@ -47,7 +47,7 @@ impl Tool {
         self
     }
 
-    /// Runs the program as this user, with that user's groups.
+    /// Runs the program as this user, in that user's own group.
     pub fn user(mut self, name: &str) -> Result<Self> {
         let user = users::get_user_by_name(name).with_context(|| format!("no user {name}"))?;
         self.command

@@ -7,11 +7,9 @@ mod nginx;
 mod synapse;
 mod units;
 
-pub use units::{SYSUSERS, TMPFILES};
-
-use crate::converge::names;
-use crate::converge::rules::{Scope, rule_for};
-use crate::converge::state::{File, Resource, State};
+use crate::plan::names;
+use crate::plan::rules::{Scope, rule_for};
+use crate::plan::state::{File, Resource, State};
 use crate::settings::Settings;
 use crate::settings::types::DatabaseKind;
 use crate::topology::{RoutingTable, Topology};
@@ -146,7 +144,7 @@ pub fn desired(input: &Input) -> Result<State> {
 /// What has to exist besides files and units.
 fn resources(input: &Input) -> BTreeSet<Resource> {
     let directory = |path: &str| Resource::Directory(path.to_owned());
-    let mut resources: BTreeSet<Resource> = Resource::own().collect();
+    let mut resources: BTreeSet<Resource> = Resource::directories().collect();
     resources.remove(&directory(paths::OPT));
     resources.extend(paths::SHARED.map(directory));
     resources.extend([

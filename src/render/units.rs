@@ -1,8 +1,8 @@
 //! systemd's files: units, accounts, directories. And Redis, which is one small file.
 
 use super::{Input, Sheaf, filters};
-use crate::converge::names;
-use crate::paths;
+use crate::paths::{self, SYSUSERS, TMPFILES};
+use crate::plan::names;
 use crate::settings::Settings;
 use crate::settings::value::Scalar;
 use anyhow::Result;
@@ -68,11 +68,6 @@ struct Tmpfiles<'a> {
     media_store_path: &'a str,
     redis: bool,
 }
-
-/// Where sysusers.d and tmpfiles.d find ours.
-pub const SYSUSERS: &str = "host/etc/sysusers.d/synapse-workers.conf";
-/// See [`SYSUSERS`].
-pub const TMPFILES: &str = "host/etc/tmpfiles.d/synapse-workers.conf";
 
 pub(super) fn render(sheaf: &mut Sheaf) -> Result<()> {
     let input = sheaf.input;

@@ -109,6 +109,15 @@ fn unknown(specs: &[WorkerSpec], name: &str) -> Result<Vec<WorkerSpec>, SpecErro
         name,
         names.clone().chain(ROLES.iter().map(|role| role.name)),
     ) {
+        Some(meant) if meant == name => refuse!(
+            "no entry is named {name:?}; those with that role are {}",
+            specs
+                .iter()
+                .filter(|spec| spec.roles.iter().any(|role| role.name == name))
+                .map(|spec| spec.name.as_str())
+                .collect::<Vec<_>>()
+                .join(", ")
+        ),
         Some(meant) => refuse!("there is no worker or role {name:?}: did you mean {meant}?"),
         None if specs.is_empty() => {
             refuse!("there is no worker or role {name:?}: there are no workers")

@@ -5,8 +5,8 @@ use std::io::{BufRead, BufReader};
 use std::process::{Child, Stdio};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::time::Duration;
-use synapse_workers::converge::step::Verb;
 use synapse_workers::host::Systemd;
+use synapse_workers::plan::step::Verb;
 use zbus::object_server::SignalEmitter;
 use zbus::{Connection, DBusError, ObjectPath, OwnedObjectPath};
 

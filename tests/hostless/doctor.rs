@@ -14,6 +14,7 @@ fn good() -> Facts {
         synapse: Some(synapse("1.163.2")),
         redis: Some("redis-server"),
         jemalloc: true,
+        ipv6: true,
         packages: Some(PackageManager::Apt),
         postgres: Some(Ok(postgres())),
         ..Facts::default()
@@ -55,7 +56,8 @@ fn findings(facts: &Facts, lines: &str, processes: usize) -> Vec<(&'static str, 
         settings: &settings,
         workers: true,
         local_database: true,
-        nginx_runs: false,
+        database_is_ours: false,
+        held: Vec::new(),
     };
     let examined = Examined {
         facts,
@@ -132,6 +134,20 @@ fn every_check_finds_what_it_is_for() {
             "0.0.0.0 port 8009 => see which with: ss -ltnp 'sport = :8009'",
         ),
         (
+            "this host has the addresses' protocols",
+            |facts| facts.ipv6 = false,
+            "",
+            1,
+            "bind_addresses: ::, and IPv6 is switched off",
+        ),
+        (
+            "the media store is Synapse's own",
+            |facts| facts.media_owner = Some("www-data".to_owned()),
+            "media_store_path: /srv/files",
+            1,
+            "/srv/files exists and belongs to www-data => choose a directory of its own, such as /srv/files/synapse",
+        ),
+        (
             "PostgreSQL answers",
             |facts| facts.postgres = Some(Err("no socket".to_owned())),
             "",
@@ -177,6 +193,20 @@ fn every_check_finds_what_it_is_for() {
             "",
             1,
             "collation en_US.UTF-8",
+        ),
+        (
+            "the database is as Synapse wants it",
+            |facts| facts.database_used = true,
+            "",
+            1,
+            "holds a Synapse that was not made by synapse-workers",
+        ),
+        (
+            "the database is as Synapse wants it",
+            |_| {},
+            "database: {user: other}",
+            1,
+            "database synapse belongs to synapse, not to other",
         ),
         (
             "jemalloc is installed",

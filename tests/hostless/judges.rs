@@ -9,7 +9,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::{Command, Output};
-use synapse_workers::render::{SYSUSERS, TMPFILES};
+use synapse_workers::paths::{SYSUSERS, TMPFILES};
 use synapse_workers::{host, paths};
 
 /// A program by its name, also where `PATH` lacks the directories of the administrator.
@@ -39,6 +39,19 @@ pub fn unprivileged(command: &mut Command) -> &mut Command {
 
 fn write(directory: &Path, name: &str, text: &str) {
     fs::write(directory.join(name), text).unwrap();
+}
+
+/// A program as root, or as what a namespace of its own takes for root; its mounts are its own.
+pub fn privileged(name: impl AsRef<Path>) -> Command {
+    let mut command = program("unshare");
+    command.arg("--mount");
+    if !nix::unistd::geteuid().is_root() {
+        command.arg("--map-root-user");
+    }
+    let name = name.as_ref();
+    command
+        .arg(host::find(name).unwrap_or_else(|| panic!("no {name:?}; run: sudo tests/host/needs")));
+    command
 }
 
 /// Names and texts of the unit files, with programs that every machine has in place of those that only a server has.
@@ -206,16 +219,14 @@ fn accounts_and_directories_come_as_described() {
             .settings(&setting("media_store_path", value))
             .state();
         fs::create_dir_all(at("/etc")).unwrap();
-        // Owned by whoever runs the test, so that it needs no root.
-        let (uid, gid) = (nix::unistd::getuid(), nix::unistd::getgid());
         let (mut passwd, mut group) = (String::new(), String::new());
         for line in text(&state, SYSUSERS)
             .lines()
             .filter(|line| line.starts_with("u "))
         {
             let name = line.split(' ').nth(1).unwrap();
-            passwd.push_str(&format!("{name}:x:{uid}:{gid}::/:/bin/false\n"));
-            group.push_str(&format!("{name}:x:{gid}:\n"));
+            passwd.push_str(&format!("{name}:x:0:0::/:/bin/false\n"));
+            group.push_str(&format!("{name}:x:0:\n"));
         }
         write(
             &at("/etc"),
@@ -224,7 +235,7 @@ fn accounts_and_directories_come_as_described() {
         );
         write(&at("/etc"), "group", &format!("root:x:0:\n{group}"));
         write(&at("/etc"), "tmpfiles.conf", text(&state, TMPFILES));
-        let output = run(program("systemd-tmpfiles")
+        let output = run(privileged("systemd-tmpfiles")
             .arg(format!("--root={}", root.path().display()))
             .arg("--create")
             .arg(at("/etc/tmpfiles.conf")));

@@ -6,7 +6,7 @@ use serde_yaml::Value;
 use std::collections::BTreeSet;
 use std::path::Path;
 use std::process::Command;
-use synapse_workers::converge::state::State;
+use synapse_workers::plan::state::State;
 
 /// Paths that break a file of some language where they are not quoted for it.
 pub const NASTY: &[&str] = &[

@@ -3,9 +3,9 @@
 use super::model::{End, Model};
 use super::setup::{SPECS, Setup};
 use std::collections::BTreeSet;
-use synapse_workers::converge::plan::Plan;
-use synapse_workers::converge::rules::{RULES, Rule, rule_for};
-use synapse_workers::converge::step::Step;
+use synapse_workers::plan::Plan;
+use synapse_workers::plan::rules::{RULES, Rule, rule_for};
+use synapse_workers::plan::step::Step;
 
 /// The jobs of a plan without reasons, such as `stop pusher1; restart main`.
 fn jobs(plan: &Plan) -> String {
@@ -47,7 +47,9 @@ fn every_rendered_file_has_a_rule_and_every_rule_a_file() {
     for setup in everything() {
         let state = setup.state();
         for (path, file) in &state.files {
-            used.insert(rule_for(path));
+            let rule = rule_for(path);
+            assert!(!rule.path.is_empty(), "{path} has no rule");
+            used.insert(rule);
             let strangers: Vec<_> = file.affects.difference(&state.units).collect();
             assert!(strangers.is_empty(), "{path} affects {strangers:?}");
         }
@@ -259,6 +261,17 @@ fn a_unit_that_is_down_is_started_and_nothing_else_happens() {
         plan.to_string(),
         "! start   synapse-worker@synchrotron2.service\n          because not running\n"
     );
+}
+
+#[test]
+fn a_file_of_another_release_restarts_what_it_affected() {
+    let state = Setup::new("pusher, synchrotron").state();
+    let mut old = state.clone();
+    let file = old.files["synapse/workers/pusher1.yaml"].clone();
+    old.files
+        .insert("synapse/of-old/pusher1.yaml".to_owned(), file);
+    let plan = Model::running(&old).run(&state, End::Done);
+    assert_eq!(jobs(&plan), "stop pusher1; start pusher1", "{plan}");
 }
 
 /// What was missed by a run that was cut is done by the next, though the files are in place already.

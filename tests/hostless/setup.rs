@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::path::Path;
-use synapse_workers::converge::state::State;
+use synapse_workers::plan::state::State;
 use synapse_workers::render::{HostFacts, Input, OwnOptions, desired};
 use synapse_workers::settings::{Settings, Sources, load};
 use synapse_workers::topology::{Topology, spec};

@@ -1,139 +1,28 @@
-//! The plan: the difference of two states as an ordered list of steps. Pure; nothing here touches the host.
-//!
-//! Order: what must exist → the new generation and its judges → the switch and the files on the host → what must not
-//! run at once stops → Redis → main until it is ready → workers → nginx → what is no longer wanted stops and goes.
+//! From differences to steps, part by part. What stops and starts because files changed is told by [`Restarts`].
 
-use super::names;
 use super::restarts::Restarts;
 use super::rules::{Change, host_path};
 use super::state::{Files, HOST, Observed, Resource, State};
 use super::step::{ChangeKind, FileChange, Judge, Step, Verb};
-use crate::render::TMPFILES;
+use super::{Plan, Removal, Target, names};
+use crate::paths::TMPFILES;
 use std::collections::BTreeSet;
 
 /// Unit files, by their path in a generation.
 const UNIT_FILES: &str = "host/etc/systemd/";
 
-/// What becomes of resources that are not desired any more.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Removal {
-    /// Those that could not be made again stay.
-    Keep,
-    /// Whatever this program made goes, and what is its own by name.
-    Purge,
-    /// What is recorded as made goes, and nothing else: the way back from a run that failed.
-    Undo,
-}
-
-/// Where the generation that is switched to comes from.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Target {
-    /// Rendered now, written as the next generation if it differs.
-    Rendered,
-    /// On disk already.
-    Generation(u32),
-    /// None: everything goes.
-    Nothing,
-}
-
-/// Steps in the order in which they are done.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Plan {
-    pub steps: Vec<Step>,
-    /// The generation that the processes run with afterwards.
-    pub generation: Option<u32>,
-}
-
-impl Plan {
-    /// The steps that lead from what was observed to what is desired.
-    pub fn between(desired: &State, observed: &Observed, target: Target, removal: Removal) -> Self {
-        Planner {
-            desired,
-            observed,
-            target,
-            removal,
-            changes: changes(desired, observed),
-        }
-        .plan()
-    }
-
-    /// How many steps change the host.
-    pub fn changes(&self) -> usize {
-        self.steps.iter().filter(|step| step.changes()).count()
-    }
-
-    pub fn is_empty(&self) -> bool {
-        self.steps.is_empty()
-    }
-}
-
-impl std::fmt::Display for Plan {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        self.steps.iter().try_for_each(|step| writeln!(f, "{step}"))
-    }
-}
-
-/// Files on the host that stand where ours would, and that no generation of ours put there.
-pub fn foreign<'a>(desired: &'a State, observed: &Observed) -> Vec<&'a str> {
-    let ours = |path: &String| {
-        observed
-            .baselines
-            .iter()
-            .any(|files| files.contains_key(path))
-    };
-    desired
-        .files
-        .iter()
-        .filter(|(path, file)| {
-            let found = observed.host_files.get(*path);
-            found.is_some_and(|digest| *digest != file.digest) && !ours(path)
-        })
-        .filter_map(|(path, _)| host_path(path))
-        .collect()
-}
-
-/// Files that differ from any baseline: after an interrupted run some processes may run with either.
-fn changes(desired: &State, observed: &Observed) -> Vec<FileChange> {
-    let mut paths: BTreeSet<&String> = desired.files.keys().collect();
-    paths.extend(observed.baselines.iter().flat_map(|files| files.keys()));
-    let empty = [Default::default()];
-    let baselines = match &observed.baselines[..] {
-        [] => &empty[..],
-        baselines => baselines,
-    };
-    let kind = |path: &String| {
-        let wanted = desired.files.get(path).map(|file| &file.digest);
-        let differing = baselines
-            .iter()
-            .map(|files| files.get(path).map(|file| &file.digest))
-            .find(|found| *found != wanted)?;
-        Some(match (differing, wanted) {
-            (None, _) => ChangeKind::Added,
-            (Some(_), None) => ChangeKind::Removed,
-            (Some(_), Some(_)) => ChangeKind::Changed,
-        })
-    };
-    paths
-        .into_iter()
-        .filter_map(|path| {
-            Some(FileChange {
-                path: path.clone(),
-                kind: kind(path)?,
-            })
-        })
-        .collect()
-}
-
-struct Planner<'a> {
-    desired: &'a State,
-    observed: &'a Observed,
-    target: Target,
-    removal: Removal,
-    changes: Vec<FileChange>,
+/// Two states and what they differ in, on the way to becoming steps.
+pub(super) struct Planner<'a> {
+    pub desired: &'a State,
+    pub observed: &'a Observed,
+    pub target: Target,
+    pub removal: Removal,
+    pub changes: Vec<FileChange>,
 }
 
 impl Planner<'_> {
-    fn plan(&self) -> Plan {
+    /// All steps, in order.
+    pub fn plan(&self) -> Plan {
         let mut steps = self.create();
         let generation = self.generation();
         steps.extend(self.switch(generation));
@@ -162,9 +51,11 @@ impl Planner<'_> {
     fn create(&self) -> Vec<Step> {
         let missing = self.desired.resources.difference(&self.observed.resources);
         let mut steps: Vec<Step> = Vec::new();
-        let tmpfiles = self.changes.iter().any(|change| change.path == TMPFILES)
-            && self.desired.files.contains_key(TMPFILES);
-        let mut directories = tmpfiles;
+        let owned =
+            |resource: &Resource| matches!(resource, Resource::Account(_) | Resource::Directory(_));
+        let asked =
+            self.changes.iter().any(|change| change.path == TMPFILES) || missing.clone().any(owned);
+        let mut directories = asked && self.desired.files.contains_key(TMPFILES);
         for resource in missing {
             // Directories are made together, by tmpfiles.d, once the accounts that own them exist.
             if !matches!(resource, Resource::Account(_)) && directories {
@@ -302,7 +193,7 @@ impl Planner<'_> {
         // What must not run beside its successors stops first; other removals wait until nginx sends nothing there.
         let (first, last): (Vec<&String>, Vec<&String>) = unwanted
             .into_iter()
-            .filter(|unit| known(unit).active)
+            .filter(|unit| known(unit).active || known(unit).changing)
             .partition(|unit| {
                 self.target != Target::Nothing && restarts.change(unit) == Change::StopFirst
             });
@@ -347,7 +238,7 @@ impl Planner<'_> {
                 .made
                 .iter()
                 .cloned()
-                .chain(Resource::own())
+                .chain(Resource::ours_by_name())
                 .collect(),
         };
         let goes = |resource: &&Resource| {
@@ -364,8 +255,12 @@ impl Planner<'_> {
             .filter(goes)
             .map(|resource| Step::Remove(resource.clone()))
             .collect();
-        // Accounts own what is in the directories, so they go last; the rest goes in reverse order of making.
+        // In reverse order of making: accounts after the directories with what they own. The settings go last of all,
+        // since a run that is cut needs them to be run again.
         removed.reverse();
+        removed.sort_by_key(|step| {
+            matches!(step, Step::Remove(Resource::Directory(path)) if path.starts_with(crate::paths::ETC))
+        });
         steps.extend(removed);
         steps
     }

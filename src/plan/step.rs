@@ -117,6 +117,18 @@ impl Verb {
 }
 
 impl Step {
+    /// Whether processes or systemd see it: from the first such step on, the way back is a plan of its own.
+    pub fn is_seen(&self) -> bool {
+        !matches!(
+            self,
+            Step::WriteSettings { .. }
+                | Step::Create(_)
+                | Step::Directories
+                | Step::WriteGeneration { .. }
+                | Step::Judge { .. }
+        )
+    }
+
     /// Whether the host is another one afterwards; judging does not count.
     pub fn changes(&self) -> bool {
         !matches!(self, Step::Judge { .. })

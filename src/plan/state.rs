@@ -87,8 +87,9 @@ impl Resource {
                 ![paths::STATE, paths::RUN, paths::OPT].contains(&path.as_str())
                     && !paths::SHARED.contains(&path.as_str())
             }
-            Resource::Venv(_) | Resource::PasswordFile(_) => false,
+            Resource::Venv(_) => false,
             Resource::Secret(_)
+            | Resource::PasswordFile(_)
             | Resource::SigningKey
             | Resource::DatabaseRole(_)
             | Resource::Database { .. } => true,
@@ -102,19 +103,18 @@ impl Resource {
         matches!((self, other), (Resource::Venv(_), Resource::Venv(_)))
     }
 
-    /// Directories that are this program's by their very name, whoever made them.
-    pub fn own() -> impl Iterator<Item = Resource> {
-        [
-            paths::ETC,
-            paths::HOMESERVER_D,
-            paths::SECRETS,
-            paths::DATA,
-            paths::STATE,
-            paths::RUN,
-            paths::OPT,
-        ]
-        .into_iter()
-        .map(|path| Resource::Directory(path.to_owned()))
+    /// Directories that this program works in.
+    pub fn directories() -> impl Iterator<Item = Resource> {
+        let kept = [paths::ETC, paths::HOMESERVER_D, paths::SECRETS, paths::DATA];
+        let kept = kept.map(|path| Resource::Directory(path.to_owned()));
+        kept.into_iter().chain(Self::ours_by_name())
+    }
+
+    /// Those of them in which nobody else has anything, whoever made them.
+    pub fn ours_by_name() -> impl Iterator<Item = Resource> {
+        [paths::STATE, paths::RUN, paths::OPT]
+            .into_iter()
+            .map(|path| Resource::Directory(path.to_owned()))
     }
 }
 
@@ -194,7 +194,10 @@ pub struct Observed {
 /// A unit as systemd knows it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct UnitState {
+    /// Started to its end.
     pub active: bool,
+    /// On its way to running or stopped; there may be processes.
+    pub changing: bool,
     pub enabled: bool,
     pub failed: bool,
 }

@@ -68,21 +68,14 @@ impl<'a> Restarts<'a> {
 
     /// Starts, restarts and reloads among the wanted units that `of` selects: one step for each verb.
     pub fn stage(&self, of: impl Fn(&str) -> bool) -> Vec<Step> {
-        let mut by_verb: BTreeMap<&str, (Verb, BTreeSet<String>)> = BTreeMap::new();
-        for unit in self.desired.units.iter().filter(|unit| of(unit)) {
-            if let Some(verb) = self.verb(unit) {
-                let entry = by_verb
-                    .entry(verb.word())
-                    .or_insert((verb, BTreeSet::new()));
-                entry.1.insert(unit.clone());
-            }
-        }
         // Restarts before starts: a restarted process may free what a new one takes over.
-        let order = [Verb::Restart, Verb::Start, Verb::Reload];
-        order
-            .iter()
-            .filter_map(|verb| by_verb.remove(verb.word()))
-            .filter_map(|(verb, units)| self.jobs(verb, units))
+        [Verb::Restart, Verb::Start, Verb::Reload]
+            .into_iter()
+            .filter_map(|verb| {
+                let units = self.desired.units.iter();
+                let due = units.filter(|unit| of(unit) && self.verb(unit) == Some(verb));
+                self.jobs(verb, due.cloned().collect())
+            })
             .collect()
     }
 

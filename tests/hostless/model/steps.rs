@@ -1,0 +1,226 @@
+//! What each step does, and what it takes to be done.
+
+use super::watch::view;
+use super::{Model, View};
+use std::path::Path;
+use synapse_workers::paths;
+use synapse_workers::plan::names;
+use synapse_workers::plan::rules::{Change, host_path, rule_for};
+use synapse_workers::plan::state::{HOST, Resource, State, UnitState};
+use synapse_workers::plan::step::{Step, Verb};
+
+impl Model {
+    pub(super) fn step(&mut self, step: &Step, desired: &State) {
+        match step {
+            Step::WriteSettings { .. } | Step::RemoveSettings { .. } => {}
+            Step::Create(resource) => self.create(resource),
+            Step::Remove(resource) => self.remove(resource),
+            Step::Directories => ["synapse", "synapse-nginx"]
+                .iter()
+                .for_each(|name| assert!(self.has_account(name), "no {name} to own directories")),
+            Step::WriteGeneration { number, .. } => {
+                let before = self.generations.insert(*number, desired.clone());
+                assert!(before.is_none(), "generation {number} was there");
+            }
+            Step::Judge { number, .. } => assert!(self.generations.contains_key(number)),
+            Step::Switch { number } => {
+                assert!(self.generations.contains_key(number));
+                self.current = Some(*number);
+                self.switched.push(*number);
+            }
+            Step::WriteFile { path, .. } => {
+                let path = format!("{HOST}{path}");
+                let digest = desired.files[&path].digest.clone();
+                self.host_files.insert(path, digest);
+            }
+            Step::RemoveFile { path } => {
+                let path = format!("{HOST}{path}");
+                assert!(self.host_files.remove(&path).is_some(), "{path} was there");
+            }
+            Step::ReloadManager => self.loaded = self.host_files.clone(),
+            // Both have systemd read unit files anew.
+            Step::Enable(units) => self.enable(units, true),
+            Step::Disable(units) => self.enable(units, false),
+            Step::Jobs { verb, units, .. } => {
+                assert!(!units.is_empty());
+                units.iter().for_each(|unit| self.job(*verb, unit));
+            }
+            Step::ResetFailed(units) => units
+                .iter()
+                .for_each(|unit| self.units.get_mut(unit).unwrap().failed = false),
+            Step::RemoveSockets(names) => self.sockets.retain(|name| !names.contains(name)),
+            Step::Forget => {
+                self.generations.clear();
+                (self.current, self.applied) = (None, None);
+                self.switched.clear();
+            }
+        }
+        self.units.retain(|_, unit| *unit != UnitState::default());
+    }
+
+    /// Jobs that were queued when the run ended: half of them come to a good end.
+    pub(super) fn half(&mut self, step: &Step) {
+        let Step::Jobs { verb, units, .. } = step else {
+            return;
+        };
+        let (done, failed) = units.split_at(units.len() / 2);
+        done.iter().for_each(|unit| self.job(*verb, unit));
+        for unit in failed.iter().filter(|_| *verb != Verb::Stop) {
+            self.running.remove(unit);
+            let state = self.units.entry(unit.clone()).or_default();
+            (state.active, state.failed) = (false, true);
+        }
+    }
+
+    fn create(&mut self, resource: &Resource) {
+        match resource {
+            Resource::Secret(_) | Resource::PasswordFile(_) => {
+                let directory = Resource::Directory(paths::SECRETS.to_owned());
+                assert!(self.resources.contains(&directory) && self.has_account("synapse"));
+            }
+            Resource::Database { owner, .. } => {
+                let role = Resource::DatabaseRole(owner.clone());
+                assert!(self.resources.contains(&role));
+            }
+            // There is one venv: another version replaces the one before.
+            Resource::Venv(_) => {
+                self.resources.retain(|old| !is_venv(old));
+                self.made.retain(|old| !is_venv(old));
+            }
+            _ => {}
+        }
+        self.resources.insert(resource.clone());
+        self.made.insert(resource.clone());
+        self.made_now.insert(resource.clone());
+    }
+
+    fn remove(&mut self, resource: &Resource) {
+        match resource {
+            Resource::Account(name) => {
+                let used = self.running.keys().any(|unit| match name.as_str() {
+                    "synapse" => names::is_synapse(unit),
+                    other => unit == &format!("{other}.service"),
+                });
+                assert!(!used, "{name} still has processes");
+            }
+            Resource::Venv(_) => self.resources.retain(|old| !is_venv(old)),
+            Resource::Directory(path) => {
+                let inside = |file: &str| Path::new(file).starts_with(path);
+                self.resources
+                    .retain(|other| !place(other).is_some_and(|place| inside(&place)));
+                if inside(paths::RUN) {
+                    self.sockets.clear();
+                }
+            }
+            Resource::DatabaseRole(role) => assert!(
+                !self.resources.iter().any(
+                    |other| matches!(other, Resource::Database { owner, .. } if owner == role)
+                ),
+                "{role} still owns a database"
+            ),
+            _ => {}
+        }
+        self.resources.remove(resource);
+        self.made.remove(resource);
+    }
+
+    fn has_account(&self, name: &str) -> bool {
+        self.resources.contains(&Resource::Account(name.to_owned()))
+    }
+
+    fn enable(&mut self, units: &[String], enabled: bool) {
+        for unit in units {
+            assert!(!enabled || self.host_files.contains_key(&unit_file(unit)));
+            self.units.entry(unit.clone()).or_default().enabled = enabled;
+        }
+        self.loaded = self.host_files.clone();
+    }
+
+    fn job(&mut self, verb: Verb, unit: &str) {
+        let active = self.running.contains_key(unit);
+        match verb {
+            Verb::Stop => {
+                assert!(active, "{unit} was not running");
+                self.running.remove(unit);
+                self.units.get_mut(unit).unwrap().active = false;
+            }
+            Verb::Start => {
+                assert!(!active, "{unit} runs already");
+                self.start(unit);
+            }
+            Verb::Restart => {
+                assert!(active, "{unit} was not running");
+                self.start(unit);
+            }
+            Verb::Reload => {
+                let now = self.view(unit);
+                let reread = |path: &String| rule_for(path).change == Change::Reload;
+                let seen = self.running.get_mut(unit).unwrap();
+                seen.retain(|path, _| !reread(path));
+                seen.extend(now.into_iter().filter(|(path, _)| reread(path)));
+            }
+        }
+    }
+
+    pub(super) fn start(&mut self, unit: &str) {
+        let file = unit_file(unit);
+        // A unit that systemd never saw is read when it starts; one that it knows is not read again.
+        if !self.loaded.contains_key(&file) {
+            let digest = self.host_files.get(&file);
+            let digest = digest.unwrap_or_else(|| panic!("{unit} has no file"));
+            self.loaded.insert(file, digest.clone());
+        }
+        if names::worker_of(unit).is_some() {
+            for before in [names::MAIN, names::REDIS] {
+                assert!(
+                    self.running.contains_key(before),
+                    "{unit} before {before} runs"
+                );
+            }
+        }
+        if names::is_synapse(unit) {
+            let name = names::worker_of(unit).unwrap_or("main");
+            self.sockets.insert(name.to_owned());
+        }
+        self.running.insert(unit.to_owned(), self.view(unit));
+        let state = self.units.entry(unit.to_owned()).or_default();
+        (state.active, state.failed) = (true, false);
+    }
+
+    /// What a process reads when it starts now.
+    fn view(&self, unit: &str) -> View {
+        let state = &self.generations[&self.current.expect("a generation to read")];
+        let mut view = view(&state.files, unit);
+        for (path, digest) in view.iter_mut().filter(|(path, _)| path.starts_with(HOST)) {
+            // systemd goes by what it read last.
+            *digest = self.loaded.get(path).cloned().unwrap_or_default();
+        }
+        view
+    }
+}
+
+/// The file that a unit is made from, by its path in a generation.
+fn unit_file(unit: &str) -> String {
+    let name = match names::worker_of(unit) {
+        Some(_) => "synapse-worker@.service",
+        None => unit,
+    };
+    let path = format!("{HOST}{}/{name}", paths::UNITS);
+    assert!(host_path(&path).is_some());
+    path
+}
+
+fn is_venv(resource: &Resource) -> bool {
+    matches!(resource, Resource::Venv(_))
+}
+
+/// Where in the file system a resource is.
+fn place(resource: &Resource) -> Option<String> {
+    match resource {
+        Resource::Directory(path) | Resource::PasswordFile(path) => Some(path.clone()),
+        Resource::Venv(_) => Some(paths::VENV.to_owned()),
+        Resource::Secret(name) => Some(paths::secret(name)),
+        Resource::SigningKey => Some(paths::SIGNING_KEY.to_owned()),
+        _ => None,
+    }
+}
