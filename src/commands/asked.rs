@@ -12,8 +12,8 @@ use crate::plan::state::{Resource, State};
 use crate::render::{self, HostFacts, Input, OwnOptions};
 use crate::settings::types::{DatabaseKind, WorkerList};
 use crate::settings::value::Value;
-use crate::settings::{self, Loaded, Row, Settings, Sources};
-use crate::topology::{self, Topology, WorkerSpec};
+use crate::settings::{self, Loaded, Origin, Row, Settings, Sources};
+use crate::topology::{self, SpecError, Topology, WorkerSpec};
 use anyhow::Context;
 use std::collections::BTreeMap;
 use std::net::IpAddr;
@@ -174,9 +174,8 @@ fn given(flags: &Flags) -> Result<Vec<(&'static str, &'static str, String)>, Fai
 
 /// The worker specs after the change, which goes into the settings as well.
 fn specs(loaded: &mut Loaded, change: &Change) -> Result<Vec<WorkerSpec>, Failure> {
-    let origin = &loaded.origins["workers"];
     let specs = topology::parse(&loaded.settings.workers.0)
-        .map_err(|error| Failure::usage(format!("{origin}: workers: {error}")))?;
+        .map_err(|error| refused(&loaded.origins["workers"], &error))?;
     if matches!(change, Change::None) {
         return Ok(specs);
     }
@@ -191,6 +190,14 @@ fn specs(loaded: &mut Loaded, change: &Change) -> Result<Vec<WorkerSpec>, Failur
     Ok(specs)
 }
 
+/// Names the place of wrong workers; flags and variables say themselves which setting they are.
+fn refused(origin: &Origin, error: &SpecError) -> Failure {
+    match origin {
+        Origin::File { .. } => Failure::usage(format!("{origin}: workers: {error}")),
+        origin => Failure::usage(format!("{origin}: {error}")),
+    }
+}
+
 impl Asked {
     fn new(
         loaded: Loaded,
@@ -200,9 +207,8 @@ impl Asked {
         text: String,
         change: Option<SettingsChange>,
     ) -> Result<Self, Failure> {
-        let origin = &loaded.origins["workers"];
-        let topology = Topology::new(specs)
-            .map_err(|error| Failure::usage(format!("{origin}: workers: {error}")))?;
+        let topology =
+            Topology::new(specs).map_err(|error| refused(&loaded.origins["workers"], &error))?;
         let asked = Self {
             settings: loaded.settings,
             topology,

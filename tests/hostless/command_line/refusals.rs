@@ -28,7 +28,7 @@ fn a_wrong_call_is_told_and_changes_nothing() {
         "plan --env-file none => none: there is no such file",
         "plan --settings . => .: not a regular file",
         "install --server-name 'not a name' => --server-name",
-        "install --workers syncrotron => --workers: workers: \"syncrotron\" is no role: did you mean synchrotron?",
+        "install --workers syncrotron => --workers: \"syncrotron\" is no role: did you mean synchrotron?",
         "install --workers typing:2 => the role typing",
         "install --workers pusher:-1 => the count \"-1\" is no number",
         "install --workers pusher:10000 => more than 100 workers",
