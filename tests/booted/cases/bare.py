@@ -1,6 +1,6 @@
 """A small host without Synapse: pip brings it, into our venv."""
 
-from cases.deployment import URL, client, generation, purge, services_down, talk
+from cases.deployment import URL, client, generation, jobs, purge, services_down, talk
 from cases import deployment, listing
 from hosts import contains, same
 
@@ -9,7 +9,6 @@ VENV = "/opt/synapse-workers/venv"
 
 def run(host, check):
     with check("install --preset small exits 0", vital=True) as note:
-        host.write("/etc/synapse-workers/homeserver.d/test.yaml", (deployment.HERE / "test-homeserver.yaml").read_text(encoding="utf-8"))
         result = host.product("install", "--server-name", deployment.SERVER, "--preset", "small", "--yes")
         host.installed = True
         note(f"{result.seconds:.1f} s")
@@ -25,6 +24,13 @@ def run(host, check):
     with check("doctor is content with all"):
         findings = host.json("doctor")
         same([one for one in findings if one["result"] != "ok"], [], "findings")
+    with check("options of the administrator's own: install restarts main and workers, nothing else") as note:
+        deployment.own_options(host)
+        result = host.product("install", "--yes")
+        same({verb for verb, *_ in jobs(result.out)}, {"restart"}, "verbs of jobs")
+        same({unit for _, *units in jobs(result.out) for unit in units}, {
+            unit for unit in host.units() if unit.startswith(("synapse-main", "synapse-worker@"))}, "units of jobs")
+        note(f"{result.seconds:.1f} s")
     with check("two users do all that users do") as note:
         note(client(host, "scenario.py", URL, "--shared-secret-file", str(host.path(deployment.SHARED_SECRET))).out.splitlines()[-1])
         talk(host)
@@ -32,6 +38,6 @@ def run(host, check):
         number = generation(host)
         contains(host.product("install", "--preset", "small", "--yes").out, "0 changed")
         same(generation(host), number, "generation")
-    with check("uninstall --purge leaves nothing, the venv included") as note:
+    with check("uninstall --purge leaves nothing, venv and later options included") as note:
         note(f"{purge(host).seconds:.1f} s")
         listing.equal(host.before, listing.everything(host), "after --purge")

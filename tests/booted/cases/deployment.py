@@ -13,6 +13,7 @@ URL = "http://127.0.0.1:8008"
 PROGRAM = "/usr/bin/synapse-workers"
 SETTINGS = "/etc/synapse-workers/settings.yaml"
 CURRENT = "/var/lib/synapse-workers/current"
+OWN_OPTIONS = "/etc/synapse-workers/homeserver.d/test.yaml"
 SHARED_SECRET = "/etc/synapse-workers/secrets/registration_shared_secret"
 
 OTHERS = ("synapse-workers.target", "synapse-main.service", "synapse-nginx.service", "synapse-redis.service")
@@ -34,7 +35,7 @@ FULL_UNITS = {*OTHERS, *(worker(f"{role}1") for role in FULL)}
 
 
 def unpack(host, top):
-    """Unpacks the package, which starts nothing, and notes what the host is like before anything is installed."""
+    """Unpacks the package, which starts nothing."""
     package = Path(os.environ.get("SYNAPSE_WORKERS_DEB", top / "build/synapse-workers.deb"))
     binary = os.environ.get("SYNAPSE_WORKERS_BINARY")
     if binary:
@@ -42,14 +43,22 @@ def unpack(host, top):
     else:
         host.push(package, "/root/package.deb")
         host.run("dpkg", "--install", "/root/package.deb")
+
+
+def own_options(host):
+    """The administrator's own options for Synapse, which a server for tests needs."""
+    host.write(OWN_OPTIONS, (HERE / "test-homeserver.yaml").read_text(encoding="utf-8"))
+
+
+def remember(host):
+    """Notes what the host is like before anything is installed."""
     host.before = listing.everything(host)
     host.neighbours = host.invocations(*NEIGHBOURS)
     same(set(host.neighbours), set(NEIGHBOURS), "units of the distribution that run")
 
 
 def install(host):
-    """Installs what the issue shows first: `full`, with the options of the tests."""
-    host.write("/etc/synapse-workers/homeserver.d/test.yaml", (HERE / "test-homeserver.yaml").read_text(encoding="utf-8"))
+    """Installs one worker of each role."""
     result = host.product("install", "--server-name", SERVER, "--workers", "full", "--yes")
     host.installed = True
     return result

@@ -41,6 +41,7 @@ POSTGRES = ("/var/lib/postgresql/17/main",)
 BY_ITSELF = (
     *POSTGRES,
     "/var/log/journal", "/var/log/postgresql", "/var/log/nginx", "/var/log/redis",  # of the distribution's services
+    "/var/tmp",  # private directories of the distribution's services, named anew at each boot
     "/var/lib/systemd",  # random seed, stamps of timers
     "/var/lib/redis",  # the distribution's Redis saves when it likes
     # The files as they were before the last change of an account, kept by systemd-sysusers and userdel alike.
