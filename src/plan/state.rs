@@ -105,16 +105,23 @@ impl Resource {
 
     /// Directories that this program works in.
     pub fn directories() -> impl Iterator<Item = Resource> {
-        let kept = [paths::ETC, paths::HOMESERVER_D, paths::SECRETS, paths::DATA];
-        let kept = kept.map(|path| Resource::Directory(path.to_owned()));
-        kept.into_iter().chain(Self::ours_by_name())
+        let data = Resource::Directory(paths::DATA.to_owned());
+        Self::ours_by_name().chain([data])
     }
 
-    /// Those of them in which nobody else has anything, whoever made them.
+    /// Those of them in which nobody else has anything, whoever made them. Another package of Synapse may have made
+    /// the directory of its data.
     pub fn ours_by_name() -> impl Iterator<Item = Resource> {
-        [paths::STATE, paths::RUN, paths::OPT]
-            .into_iter()
-            .map(|path| Resource::Directory(path.to_owned()))
+        [
+            paths::ETC,
+            paths::HOMESERVER_D,
+            paths::SECRETS,
+            paths::STATE,
+            paths::RUN,
+            paths::OPT,
+        ]
+        .into_iter()
+        .map(|path| Resource::Directory(path.to_owned()))
     }
 }
 
