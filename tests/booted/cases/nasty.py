@@ -3,7 +3,7 @@
 import json
 
 from cases import listing
-from cases.deployment import SERVER, SETTINGS, purge, talk, worker
+from cases.deployment import SERVER, SETTINGS, own_options, purge, talk, worker
 from hosts import contains, same
 
 # A blank, a systemd specifier, a quote of each kind, an end of an nginx directive, variables of nginx and the shell,
@@ -32,6 +32,7 @@ def run(host, check):
     refused(host, check)
     taken = rendered(host, check)
     with check("a server with the worst of these paths starts, stores and gives back a file", vital=True) as note:
+        own_options(host)
         write_settings(host, {"server_name": SERVER, "workers": ["client_reader", "media_repository"], "media_store_path": taken[-1]})
         result = host.product("install", "--yes")
         host.installed = True
@@ -54,7 +55,8 @@ def refused(host, check):
     for key, values in INJECTIONS.items():
         with check(f"{key}: what would change the structure of a file is refused"):
             for value in values:
-                write_settings(host, {"server_name": SERVER, "workers": ["client_reader"], **nested(key, value)}, "/tmp/nasty.yaml")
+                own_options(host)
+        write_settings(host, {"server_name": SERVER, "workers": ["client_reader"], **nested(key, value)}, "/tmp/nasty.yaml")
                 result = host.product("plan", "--settings", "/tmp/nasty.yaml", expect=(64,))
                 contains(result.err, "error: ", "/tmp/nasty.yaml", key.split(".")[-1])
 
@@ -64,7 +66,8 @@ def rendered(host, check):
     taken, plain = [], None
     for path in PATHS:
         with check(f"media_store_path {path!r}: taken as it is, or refused") as note:
-            write_settings(host, {"server_name": SERVER, "workers": ["client_reader"], "media_store_path": path}, "/tmp/nasty.yaml")
+            own_options(host)
+        write_settings(host, {"server_name": SERVER, "workers": ["client_reader"], "media_store_path": path}, "/tmp/nasty.yaml")
             result = host.shell("rm -rf /tmp/nasty; synapse-workers render --root /tmp/nasty --settings /tmp/nasty.yaml", expect=(0, 64))
             note("taken" if result.code == 0 else "refused")
             if result.code == 64:
