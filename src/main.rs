@@ -6,6 +6,7 @@ use std::process::ExitCode;
 use synapse_workers::cli::Cli;
 use synapse_workers::commands;
 use synapse_workers::failure::Code;
+use synapse_workers::report;
 
 fn main() -> ExitCode {
     // Modes are set where they matter; what is made on the way must be readable for Synapse, whatever root's umask.
@@ -28,7 +29,7 @@ fn main() -> ExitCode {
     match commands::run(cli) {
         Ok(code) => code,
         Err(failure) => {
-            eprintln!("error: {:#}", failure.error);
+            report::complain(format!("error: {:#}", failure.error));
             failure.code.into()
         }
     }

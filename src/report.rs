@@ -5,6 +5,12 @@ use std::fmt::Display;
 use std::io::Write;
 use std::time::{Duration, Instant};
 
+/// A line on standard error. One that cannot be written is lost, and ends nothing: the terminal may be gone while the
+/// host is on its way back.
+pub fn complain(text: impl Display) {
+    let _ = writeln!(std::io::stderr(), "{text}");
+}
+
 /// Prints to standard output; says nothing where a command prints JSON.
 pub struct Report {
     begun: Instant,

@@ -8,7 +8,7 @@ use crate::host::Host;
 use crate::plan::state::{Observed, State};
 use crate::plan::step::Step;
 use crate::plan::{Plan, Removal, Target};
-use crate::report::Report;
+use crate::report::{self, Report};
 use anyhow::{Context, Result, anyhow};
 use apply::Work;
 use std::path::PathBuf;
@@ -81,7 +81,7 @@ pub fn converge(
             Err(error) => (Code::RolledBack, error),
         },
     };
-    eprintln!("error: {error:#}");
+    report::complain(format!("error: {error:#}"));
     if aim.target == Target::Nothing {
         let again = anyhow!("not everything is removed; cure what is named above and run it again");
         return Err(Failure::new(Code::Failed, again));

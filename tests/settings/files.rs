@@ -1,0 +1,213 @@
+//! Files that people write: what cannot be right is refused with its line.
+
+use super::given::*;
+
+#[test]
+fn a_file_that_cannot_be_right_is_refused_with_its_line() {
+    let line = |number: usize, rest: &str| format!("{FILE} line {number}: {rest}");
+    let many = format!("workers: [{}]", "a,".repeat(600_000));
+    let cases = [
+        (
+            "server_name: a\n\n# é\ndatabse:\n",
+            line(4, "unknown setting `databse`, did you mean `database`?"),
+        ),
+        (
+            "database:\n  hots: x\n",
+            line(
+                2,
+                "unknown setting `database.hots`, did you mean `database.host`?",
+            ),
+        ),
+        (
+            "database.host: x\n",
+            line(
+                1,
+                "unknown setting `database.host`, write it as `host:` in the section `database:`",
+            ),
+        ),
+        (
+            "enable_registration: true\n",
+            line(
+                1,
+                "unknown setting `enable_registration`, options of Synapse itself",
+            ),
+        ),
+        ("5: x\n", line(1, "unknown setting `5`")),
+        (
+            "http_port: 1\nlog_level: INFO\n'http_port': 2\n",
+            line(3, "`http_port` is set a second time"),
+        ),
+        (
+            "database:\n  port: 1\n  port: 2\n",
+            line(3, "`database.port` is set a second time"),
+        ),
+        (
+            "caches:\ncaches:\n",
+            line(2, "`caches` is set a second time"),
+        ),
+        (
+            "server_name: a\nhttp_port: [1]\n",
+            line(2, "`http_port` is written as another type"),
+        ),
+        (
+            "http_port:\n  a: 1\n",
+            line(2, "`http_port` is written as another type"),
+        ),
+        (
+            "workers: {a: 1}\n",
+            line(1, "`workers` is written as another type"),
+        ),
+        (
+            "workers: 5\n",
+            line(1, "`workers` is written as another type"),
+        ),
+        (
+            "workers:\n  - pusher\n  - synchrotron: 2\n",
+            line(3, "expected a text here"),
+        ),
+        (
+            "database: local\n",
+            line(1, "the section `database` must be keys with values"),
+        ),
+        (
+            "trusted_proxies:\n  - ::1\n  - ::x\n",
+            line(3, "`trusted_proxies` cannot be \"::x\""),
+        ),
+        (
+            "bind_addresses: [\"::\", \"::\"]\n",
+            line(1, "`bind_addresses` cannot be \"::\": :: is listed twice"),
+        ),
+        (
+            "media_store_path: \"/a\\nb\"\n",
+            line(
+                1,
+                "`media_store_path` cannot be \"/a\\nb\": control characters",
+            ),
+        ),
+        (
+            "postgres_password: x\n",
+            line(1, "`postgres_password` does not belong into this file"),
+        ),
+        (
+            "just words\n",
+            line(1, "the settings must be keys with values"),
+        ),
+        ("- a\n", line(1, "the settings must be keys with values")),
+        ("[a]: b\n", line(1, "expected a text here")),
+        (
+            "server_name: a\ndatabase:\n\thost: b\n",
+            line(3, "indented with a tab"),
+        ),
+        (
+            "server_name: 'a\n",
+            line(
+                2,
+                "this is not YAML: found unexpected end of stream, while scanning a quoted scalar at line 1",
+            ),
+        ),
+        ("server_name: a\n b: c: d\n", line(2, "this is not YAML")),
+        (
+            "server_name: *a\n",
+            line(1, "this is not YAML: unknown anchor"),
+        ),
+        (
+            "log_level: INFO\nserver_name: a\u{7}\n",
+            line(2, "control characters are not allowed"),
+        ),
+        (
+            "server_name: a\n---\nserver_name: b\n",
+            line(2, "a second YAML document"),
+        ),
+        (&many, format!("{FILE}: larger than 1 MiB")),
+        (
+            "server_name: a\ndatabase:\n  cp_min: 9\n",
+            line(3, "`database.cp_min` is 9, more than"),
+        ),
+        (
+            "server_name: a\ndatabase:\n  kind: sqlite\n  host: b\n",
+            line(4, "`database.host` is b, but `database.kind` is sqlite"),
+        ),
+        (
+            "server_name: a\ndatabase:\n  kind: external\n",
+            line(3, "`database.kind` is external, but"),
+        ),
+        (
+            "",
+            format!("server_name is not set; give --server-name NAME, or set it in {FILE}"),
+        ),
+        (
+            "server_name:\n",
+            format!("server_name is not set; give --server-name NAME, or set it in {FILE}"),
+        ),
+        ("server_name: ''\n", line(1, "`server_name` cannot be \"\"")),
+    ];
+    for (text, expected) in cases {
+        let error = Given::file(text).error();
+        assert!(
+            error.starts_with(&expected),
+            "{error}\nexpected: {expected}"
+        );
+        assert!(!error.contains('\n'), "{error}");
+    }
+}
+
+#[test]
+fn yaml_bombs_are_refused_at_once() {
+    let mut nested = "a: &a0 [x, x]\n".to_owned();
+    for level in 1..40 {
+        nested += &format!("a{level}: &a{level} [*a{0}, *a{0}]\n", level - 1);
+    }
+    let deep = |word: &str| {
+        format!(
+            "server_name: a\nworkers:\n  {}",
+            word.repeat(900_000 / word.len())
+        )
+    };
+    let wide = format!(
+        "workers: &a [{}]\nbind_addresses: [{}]\n",
+        "x,".repeat(1000),
+        "*a,".repeat(1000)
+    );
+    let long = [
+        "[", "{", "- ", "? ", "a: ", "{a: ", "&a ", "!a ", "[a, ", "*a ", "'a' ",
+    ];
+    let texts = [nested, wide].into_iter().chain(long.map(deep));
+    for text in texts {
+        let start = std::time::Instant::now();
+        let refused = Given::file(text.clone()).load().map(|_| ());
+        let spent = start.elapsed();
+        assert!(spent.as_secs() < 5, "{spent:?}: {}", &text[..60]);
+        let error = refused.expect_err(&text[..60]).to_string();
+        assert!(error.contains(" line ") && error.len() < 400, "{error}");
+    }
+}
+
+#[test]
+fn a_docker_env_file_is_read_as_it_stands() {
+    let mut given = Given {
+        env_file: Some(
+            "\u{feff}# Docker\r\n\r\nSYNAPSE_SERVER_NAME='example.org'\r\nexport SYNAPSE_REPORT_STATS=Y \r\n\
+             SYNAPSE_WORKER_TYPES=\"a=b+c, d:2\"\r\nSYNAPSE_HTTP_PORT=\r\nHOME\r\nTZ=UTC\r\nCOTURN_METRICS=1\r\n"
+                .to_owned(),
+        ),
+        ..Given::default()
+    };
+    let loaded = given.load().expect("right settings");
+    assert_eq!(loaded.settings.server_name.as_str(), "example.org");
+    assert!(loaded.settings.report_stats);
+    assert_eq!(loaded.settings.workers.0, ["a=b+c", "d:2"]);
+    assert_eq!(loaded.settings.http_port.get(), 8008);
+    assert_eq!(
+        loaded.notes,
+        ["synapse.env line 9: COTURN_METRICS is not known, ignored"]
+    );
+    for text in ["A = b", "two words", "=x"] {
+        given.env_file = Some(format!("#\n{text}\n"));
+        assert!(
+            given
+                .error()
+                .starts_with("synapse.env line 2: expected NAME=VALUE"),
+            "{text}"
+        );
+    }
+}

@@ -1,0 +1,7 @@
+//! Settings as an administrator meets them: every row by every way, errors with their place,
+//! the commented file, and edits that keep the rest.
+
+mod edits;
+mod files;
+mod given;
+mod values;
