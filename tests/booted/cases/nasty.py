@@ -55,8 +55,7 @@ def refused(host, check):
     for key, values in INJECTIONS.items():
         with check(f"{key}: what would change the structure of a file is refused"):
             for value in values:
-                own_options(host)
-        write_settings(host, {"server_name": SERVER, "workers": ["client_reader"], **nested(key, value)}, "/tmp/nasty.yaml")
+                write_settings(host, {"server_name": SERVER, "workers": ["client_reader"], **nested(key, value)}, "/tmp/nasty.yaml")
                 result = host.product("plan", "--settings", "/tmp/nasty.yaml", expect=(64,))
                 contains(result.err, "error: ", "/tmp/nasty.yaml", key.split(".")[-1])
 
@@ -66,8 +65,7 @@ def rendered(host, check):
     taken, plain = [], None
     for path in PATHS:
         with check(f"media_store_path {path!r}: taken as it is, or refused") as note:
-            own_options(host)
-        write_settings(host, {"server_name": SERVER, "workers": ["client_reader"], "media_store_path": path}, "/tmp/nasty.yaml")
+            write_settings(host, {"server_name": SERVER, "workers": ["client_reader"], "media_store_path": path}, "/tmp/nasty.yaml")
             result = host.shell("rm -rf /tmp/nasty; synapse-workers render --root /tmp/nasty --settings /tmp/nasty.yaml", expect=(0, 64))
             note("taken" if result.code == 0 else "refused")
             if result.code == 64:
