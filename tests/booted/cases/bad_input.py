@@ -109,7 +109,7 @@ ROWS = (
 
 
 def run(host, check):
-    before, whole = listing.untouched(host), host.before
+    before, whole = listing.untouched(host), listing.everything(host)
     for row in ROWS:
         with check(row.what) as note:
             prepare(host, row)
