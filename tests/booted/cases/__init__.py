@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from cases import (
-    again, bad_input, bare, full, load, nasty, neighbours, persister, reboot, render, rollback, sandbox, scale, uninstall,
+    again, bad_input, bare, full, killed, load, nasty, neighbours, persister, reboot, render, rollback, sandbox, scale, uninstall,
 )
 
 
@@ -32,6 +32,7 @@ CASES = (
     Case("scale", "two more workers of a role, and back", scale.run),
     Case("persister", "another event persister, in the order that Synapse needs", persister.run),
     Case("rollback", "the way back, asked for and after failures", rollback.run),
+    Case("killed", "processes that are killed come back by themselves", killed.run),
     Case("reboot", "everything is back by itself after a reboot", reboot.run),
     Case("uninstall", "what uninstall leaves, and --purge does not", uninstall.run),
     Case("nasty", "settings full of characters that mean something elsewhere", nasty.run, fresh=True),
