@@ -3,12 +3,12 @@
 use super::asked::{self, Asked};
 use crate::doctor;
 use crate::failure::Failure;
-use crate::host::facts::{Facts, Scope};
+use crate::host::facts::{self, Facts, Scope};
 use crate::host::{Host, Systemd, programs};
 use crate::plan::names;
 use crate::render::HostFacts;
+use crate::report;
 use crate::settings::types::DatabaseKind;
-use std::path::Path;
 
 /// What a command is going to do with the host, and so what it asks of it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -23,20 +23,15 @@ pub enum Purpose {
 
 /// Looks at the host and refuses it when a check fails that must not.
 pub fn host(asked: &Asked, purpose: Purpose) -> Result<Host, Failure> {
-    let (facts, systemd) = look(asked, purpose)?;
+    let found = look(asked, purpose)?;
+    let facts = &found.facts;
     if purpose == Purpose::RunWithPackages && facts.root && !facts.missing.is_empty() {
-        eprintln!("Installing: {}", facts.missing.join(", "));
-        programs::install_packages(&facts)?;
+        report::complain(format!("Installing: {}", facts.missing.join(", ")));
+        programs::install_packages(facts)?;
         return host(asked, Purpose::Run);
     }
-    let scope = scope(asked, systemd.as_ref(), purpose);
-    let examined = doctor::Examined {
-        facts: &facts,
-        scope: &scope,
-        processes: asked.topology.workers.len() + 1,
-    };
     let mut refused = Vec::new();
-    for (check, finding) in doctor::examine(&examined) {
+    for (check, finding) in doctor::examine(&found.examined(asked)) {
         if purpose == Purpose::Look && facts.root && facts.systemd {
             break;
         }
@@ -49,25 +44,50 @@ pub fn host(asked: &Asked, purpose: Purpose) -> Result<Host, Failure> {
             break;
         }
     }
-    match systemd {
-        Some(systemd) if refused.is_empty() => Ok(Host { facts, systemd }),
+    match found.systemd {
+        Some(systemd) if refused.is_empty() => Ok(Host {
+            facts: found.facts,
+            systemd,
+        }),
         _ => Err(Failure::preflight(refused.join("\n"))),
     }
 }
 
-/// What the host has, and its systemd where there is one.
-pub fn look(asked: &Asked, purpose: Purpose) -> Result<(Facts, Option<Systemd>), Failure> {
-    let systemd = Path::new("/run/systemd/system")
-        .is_dir()
+/// What was found by looking.
+pub struct Found<'a> {
+    facts: Facts,
+    scope: Scope<'a>,
+    /// Where there is one.
+    systemd: Option<Systemd>,
+}
+
+impl Found<'_> {
+    /// As the checks want it.
+    pub fn examined(&self, asked: &Asked) -> doctor::Examined<'_> {
+        doctor::Examined {
+            facts: &self.facts,
+            scope: &self.scope,
+            processes: asked.topology.workers.len() + 1,
+        }
+    }
+}
+
+/// Looks at the host. Changes nothing and refuses nothing.
+pub fn look(asked: &Asked, purpose: Purpose) -> Result<Found<'_>, Failure> {
+    let systemd = facts::booted_with_systemd()
         .then(Systemd::connect)
         .transpose()
         .map_err(|error| Failure::preflight(format!("{error:#}")))?;
-    let facts = Facts::gather(&scope(asked, systemd.as_ref(), purpose));
-    Ok((facts, systemd))
+    let scope = scope(asked, systemd.as_ref(), purpose);
+    Ok(Found {
+        facts: Facts::gather(&scope),
+        scope,
+        systemd,
+    })
 }
 
 /// What has to be looked at.
-pub fn scope<'a>(asked: &'a Asked, systemd: Option<&Systemd>, purpose: Purpose) -> Scope<'a> {
+fn scope<'a>(asked: &'a Asked, systemd: Option<&Systemd>, purpose: Purpose) -> Scope<'a> {
     let facts = HostFacts::default();
     let input = asked.input(&facts);
     let units = systemd

@@ -203,16 +203,10 @@ pub fn verify(common: &Common) -> Result<ExitCode, Failure> {
 /// `synapse-workers doctor`.
 pub fn doctor(common: &Common, flags: &Flags) -> Result<ExitCode, Failure> {
     let asked = asked::suppose(common, flags)?;
-    let (facts, systemd) = context::look(&asked, Purpose::Run)?;
-    let scope = context::scope(&asked, systemd.as_ref(), Purpose::Run);
-    let examined = doctor::Examined {
-        facts: &facts,
-        scope: &scope,
-        processes: asked.topology.workers.len() + 1,
-    };
+    let found = context::look(&asked, Purpose::Run)?;
     let mut refused = false;
     let mut results = Vec::new();
-    for (check, finding) in doctor::examine(&examined) {
+    for (check, finding) in doctor::examine(&found.examined(&asked)) {
         refused |= check.fatal && finding.is_some();
         let mark = match (&finding, check.fatal) {
             (None, _) => "ok",

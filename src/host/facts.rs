@@ -94,7 +94,7 @@ impl Facts {
             .find(|program| tools::find(program).is_some());
         let mut facts = Self {
             root: nix::unistd::geteuid().is_root(),
-            systemd: Path::new("/run/systemd/system").is_dir(),
+            systemd: booted_with_systemd(),
             python: synapse
                 .as_ref()
                 .map_or(default.python, |found| found.python.clone()),
@@ -148,6 +148,11 @@ impl Facts {
                 || Path::new(&paths::secret("pgpass")).exists(),
         }
     }
+}
+
+/// As sd_booted(3) tells.
+pub fn booted_with_systemd() -> bool {
+    Path::new("/run/systemd/system").is_dir()
 }
 
 fn password_source(settings: &Settings) -> Option<PasswordSource> {
