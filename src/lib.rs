@@ -13,6 +13,7 @@
 pub mod settings;
 pub mod topology;
 
+pub mod endpoints;
 pub mod render;
 
 pub mod plan;

@@ -20,6 +20,8 @@ pub const CURRENT: &str = "/var/lib/synapse-workers/current";
 pub const APPLIED: &str = "/var/lib/synapse-workers/applied";
 /// Generations switched to since one was applied to its end, a number a line: processes may run with any of them.
 pub const SWITCHED: &str = "/var/lib/synapse-workers/switched";
+/// Touched by packages of Synapse when they change its code: processes that began before run older code.
+pub const UPGRADED: &str = "/var/lib/synapse-workers/upgraded";
 /// Signing key, media and the SQLite database.
 pub const DATA: &str = "/var/lib/synapse";
 /// Synapse's signing key.

@@ -4,6 +4,7 @@ use super::edits::Change;
 use crate::cli::{Common, Flags};
 use crate::converge::SettingsChange;
 use crate::converge::verify::Expected;
+use crate::endpoints::Endpoints;
 use crate::failure::Failure;
 use crate::host;
 use crate::options;
@@ -295,7 +296,10 @@ impl Asked {
         let mut databases = desired.resources.iter();
         Expected {
             units: desired.units.clone(),
-            topology: Some(self.topology.clone()),
+            topology: Some((
+                self.topology.clone(),
+                Endpoints::new(&self.settings, &self.topology),
+            )),
             listeners: self.listeners(),
             server_name: self.settings.server_name.to_string(),
             database: databases.find_map(|resource| match resource {

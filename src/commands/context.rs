@@ -6,7 +6,7 @@ use crate::failure::Failure;
 use crate::host::facts::{self, Facts, Scope};
 use crate::host::{Host, Systemd, programs};
 use crate::plan::names;
-use crate::render::HostFacts;
+use crate::render::{self, HostFacts};
 use crate::report;
 use crate::settings::types::DatabaseKind;
 
@@ -104,6 +104,7 @@ fn scope<'a>(asked: &'a Asked, systemd: Option<&Systemd>, purpose: Purpose) -> S
     Scope {
         settings: &asked.settings,
         workers: input.has_workers(),
+        units: render::wanted(&input),
         local_database: input.database() == DatabaseKind::Local
             || (purpose == Purpose::Look && ours),
         database_is_ours: ours,

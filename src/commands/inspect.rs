@@ -1,12 +1,13 @@
 //! Commands that look at the running host: `status`, `verify`, `doctor`.
 
-use super::asked;
+use super::asked::{self, Asked};
 use super::context::{self, Purpose};
 use super::edits::Change;
 use super::look::utc;
 use crate::cli::{Common, Flags};
 use crate::converge::verify as verification;
 use crate::doctor;
+use crate::endpoints::Endpoints;
 use crate::failure::{Code, Failure};
 use crate::host::{self, Host, Peer, Systemd};
 use crate::paths;
@@ -41,12 +42,12 @@ pub fn status(common: &Common) -> Result<ExitCode, Failure> {
     })?;
     let (state, text) = Host::generation(current)?;
     let systemd = Systemd::connect().map_err(|error| Failure::preflight(format!("{error:#}")))?;
-    let roles = roles(current, text.as_deref());
+    let known = text.and_then(|text| asked::recall(current, &text).ok());
     let lines: Vec<Line> = state
         .units
         .iter()
         .filter(|unit| unit.ends_with(".service"))
-        .map(|unit| line(&systemd, unit, &roles))
+        .map(|unit| line(&systemd, unit, known.as_ref()))
         .collect::<Result<_, _>>()?;
     let well = lines
         .iter()
@@ -71,30 +72,17 @@ pub fn status(common: &Common) -> Result<ExitCode, Failure> {
     })
 }
 
-/// Roles by worker, as the settings of the running generation say.
-fn roles(number: u32, settings: Option<&str>) -> Vec<(String, Vec<String>)> {
-    let Some(Ok(asked)) = settings.map(|text| asked::recall(number, text)) else {
-        return Vec::new();
-    };
-    let workers = asked.topology.workers.iter();
-    workers
-        .map(|worker| {
-            let roles = worker.roles.iter().map(|role| role.name.to_owned());
-            (worker.name.clone(), roles.collect())
-        })
-        .collect()
-}
-
-fn line(systemd: &Systemd, unit: &str, roles: &[(String, Vec<String>)]) -> Result<Line, Failure> {
+/// One unit; roles and places are those of the settings of the running generation.
+fn line(systemd: &Systemd, unit: &str, known: Option<&Asked>) -> Result<Line, Failure> {
     let process = systemd.process(unit)?;
     let name = names::worker_of(unit)
         .or_else(|| unit.strip_prefix("synapse-")?.strip_suffix(".service"))
         .unwrap_or(unit);
     let health = if process.state != "active" {
         process.state.clone()
-    } else if names::is_synapse(unit) {
-        let socket = paths::public_socket(name);
-        match host::get(&Peer::Socket(&socket), "GET", "/health") {
+    } else if let (true, Some(known)) = (names::is_synapse(unit), known) {
+        let endpoints = Endpoints::new(&known.settings, &known.topology);
+        match host::get(&Peer::At(endpoints.public(name)), "GET", "/health") {
             Ok(answer) if answer.status == 200 => "ok".to_owned(),
             Ok(answer) => format!("answers {}", answer.status),
             Err(_) => "no answer".to_owned(),
@@ -107,13 +95,21 @@ fn line(systemd: &Systemd, unit: &str, roles: &[(String, Vec<String>)]) -> Resul
     } else {
         "-".to_owned()
     };
-    let of = roles
-        .iter()
-        .find(|(worker, _)| worker == name && names::worker_of(unit).is_some());
+    let worker = names::worker_of(unit).zip(known).and_then(|(name, known)| {
+        known
+            .topology
+            .workers
+            .iter()
+            .find(|worker| worker.name == name)
+    });
+    let roles = worker.map_or(Vec::new(), |worker| {
+        let names = worker.roles.iter().map(|role| role.name.to_owned());
+        names.collect()
+    });
     Ok(Line {
         name: name.to_owned(),
         unit: unit.to_owned(),
-        roles: of.map(|(_, roles)| roles.clone()).unwrap_or_default(),
+        roles,
         state: process.state,
         pid: Some(process.pid).filter(|pid| *pid > 0),
         memory: process.memory,

@@ -1,5 +1,6 @@
 //! Verification: whether what runs is what was planned, asked of the processes themselves.
 
+use crate::endpoints::Endpoints;
 use crate::host::{self, Host, Peer};
 use crate::paths;
 use crate::plan::names;
@@ -14,14 +15,22 @@ use std::time::{Duration, Instant};
 pub struct Expected {
     /// Units that are active.
     pub units: BTreeSet<String>,
-    /// The routes that processes answer, where there is a topology.
-    pub topology: Option<Topology>,
+    /// The routes that processes answer and where these listen, where there is a topology.
+    pub topology: Option<(Topology, Endpoints)>,
     /// Where nginx listens.
     pub listeners: Vec<(IpAddr, u16)>,
     /// The server's name: Synapse's channel in Redis.
     pub server_name: String,
     /// The host's own database, with the role that uses it.
     pub database: Option<(String, String)>,
+}
+
+impl Expected {
+    /// Where a process is asked.
+    fn peer(&self, process: &str) -> Option<Peer> {
+        let (_, endpoints) = self.topology.as_ref()?;
+        Some(Peer::At(endpoints.public(process)))
+    }
 }
 
 /// One thing that is looked at.
@@ -123,8 +132,10 @@ fn health(_: &Host, expected: &Expected) -> Result<String> {
     let processes = processes(expected);
     let mut ill = Vec::new();
     for process in &processes {
-        let socket = paths::public_socket(process);
-        match host::get(&Peer::Socket(&socket), "GET", "/health") {
+        let Some(peer) = expected.peer(process) else {
+            continue;
+        };
+        match host::get(&peer, "GET", "/health") {
             Ok(answer) if answer.status == 200 => {}
             Ok(answer) => ill.push(format!("{process} answers {}", answer.status)),
             Err(error) => ill.push(format!("{process}: {error:#}")),
@@ -194,7 +205,7 @@ fn nginx(_: &Host, expected: &Expected) -> Result<String> {
 
 /// A process that has the servlet asks for a token or an argument; one that has not answers 404 `M_UNRECOGNIZED`.
 fn routes(_: &Host, expected: &Expected) -> Result<String> {
-    let Some(topology) = &expected.topology else {
+    let Some((topology, endpoints)) = &expected.topology else {
         return Ok("not asked".to_owned());
     };
     let table = RoutingTable::new(topology);
@@ -209,12 +220,11 @@ fn routes(_: &Host, expected: &Expected) -> Result<String> {
             bail!("route {} names no upstream", route.pattern);
         };
         for server in &upstream.servers {
-            let socket = paths::public_socket(server);
             // Asked for somebody else's server, Synapse would go and ask that one.
             let (method, path) = route.probe();
             let path = &path.replace("example.com", &expected.server_name);
             asked += 1;
-            match host::get(&Peer::Socket(&socket), method, path) {
+            match host::get(&Peer::At(endpoints.public(server)), method, path) {
                 Ok(answer) if answer.has_servlet() => {}
                 Ok(answer) => wrong.push(format!(
                     "{server} answers {} to {}",

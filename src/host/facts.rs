@@ -3,9 +3,11 @@
 use super::{files, postgres, programs, synapse, tools};
 use crate::paths;
 use crate::render::HostFacts;
+use crate::secrets::{SECRETS, Secret};
 use crate::settings::Settings;
-use crate::settings::types::Secret;
-use std::net::{IpAddr, TcpListener};
+use crate::settings::types::Secret as Value;
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::{IpAddr, TcpListener, UdpSocket};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
@@ -37,26 +39,23 @@ pub struct Facts {
     pub postgres: Option<Result<postgres::Postgres, String>>,
     /// Whether the database of the settings holds a Synapse already.
     pub database_used: bool,
-    pub password_source: Option<PasswordSource>,
-}
-
-/// The password of an external database and what it is for.
-#[derive(Clone, Debug)]
-pub struct PasswordSource {
-    pub password: Password,
-    pub host: String,
-    pub port: String,
-    pub database: String,
+    /// The user that Synapse runs as.
     pub user: String,
+    /// Secrets that are given, by name.
+    pub given: BTreeMap<&'static str, Source>,
+    /// Secrets that are in their directory already.
+    pub kept: BTreeSet<String>,
+    /// The address of this host's default route.
+    pub address: Option<IpAddr>,
 }
 
-/// Where a password is.
+/// Where a secret comes from.
 #[derive(Clone, Debug)]
-pub enum Password {
+pub enum Source {
     /// In a file of the administrator's.
     File(PathBuf),
     /// Given in the environment.
-    Given(Secret),
+    Given(Value),
 }
 
 /// How packages get onto this host.
@@ -70,11 +69,20 @@ pub enum PackageManager {
 pub struct Scope<'a> {
     pub settings: &'a Settings,
     pub workers: bool,
+    /// The units that shall run.
+    pub units: BTreeSet<String>,
     pub local_database: bool,
     /// The database there is the one that this program made.
     pub database_is_ours: bool,
     /// Addresses and ports that our running nginx holds.
     pub held: Vec<(IpAddr, u16)>,
+}
+
+impl Scope<'_> {
+    /// Whether this unit shall run.
+    pub fn runs(&self, unit: &str) -> bool {
+        self.units.contains(unit)
+    }
 }
 
 impl Facts {
@@ -107,7 +115,10 @@ impl Facts {
             postgres: scope
                 .local_database
                 .then(|| postgres::ask().map_err(|error| format!("{error:#}"))),
-            password_source: password_source(settings),
+            user: settings.synapse.user.to_string(),
+            given: given(settings),
+            kept: files::names(paths::SECRETS).into_iter().collect(),
+            address: default_address(),
             missing: Vec::new(),
             database_used: false,
             synapse,
@@ -143,9 +154,13 @@ impl Facts {
             python: self.python.clone(),
             redis: self.redis.map_or(default.redis, str::to_owned),
             jemalloc: self.jemalloc,
-            // One that was given once is kept among the secrets.
-            password: self.password_source.is_some()
-                || Path::new(&paths::secret("pgpass")).exists(),
+            secrets: self
+                .given
+                .keys()
+                .map(|name| (*name).to_owned())
+                .chain(self.kept.iter().cloned())
+                .collect(),
+            address: self.address,
         }
     }
 }
@@ -155,24 +170,29 @@ pub fn booted_with_systemd() -> bool {
     Path::new("/run/systemd/system").is_dir()
 }
 
-fn password_source(settings: &Settings) -> Option<PasswordSource> {
-    let file = settings.database.password_file.as_ref();
-    let password = match (&settings.postgres_password, file) {
-        (Some(secret), _) => Password::Given(secret.clone()),
-        (None, Some(path)) => Password::File(PathBuf::from(path.as_str())),
-        (None, None) => return None,
+/// What the environment or a file of the administrator's has.
+fn given(settings: &Settings) -> BTreeMap<&'static str, Source> {
+    let source = |secret: &Secret| match ((secret.given)(settings), (secret.file)(settings)) {
+        (Some(value), _) => Some(Source::Given(value.clone())),
+        (None, Some(path)) => Some(Source::File(PathBuf::from(path.as_str()))),
+        (None, None) => None,
     };
-    Some(PasswordSource {
-        password,
-        host: settings
-            .database
-            .host
-            .as_ref()
-            .map_or("*".to_owned(), ToString::to_string),
-        port: settings.database.port.number().to_string(),
-        database: settings.database.name.to_string(),
-        user: settings.database.user.to_string(),
-    })
+    let given = SECRETS
+        .iter()
+        .filter_map(|secret| Some((secret.name, source(secret)?)));
+    given.collect()
+}
+
+/// The address that this host has towards the internet: what the kernel would send from. Nothing is sent.
+fn default_address() -> Option<IpAddr> {
+    // TEST-NET-1 and the documentation prefix (RFC 5737, RFC 3849): routed by default and nobody's.
+    [("0.0.0.0:0", "192.0.2.1:9"), ("[::]:0", "[2001:db8::1]:9")]
+        .iter()
+        .find_map(|(own, far)| {
+            let socket = UdpSocket::bind(own).ok()?;
+            socket.connect(far).ok()?;
+            Some(socket.local_addr().ok()?.ip())
+        })
 }
 
 /// Whether the dynamic linker would find jemalloc by name, in the places of Debian and Fedora.

@@ -8,6 +8,7 @@ pub mod postgres;
 mod probe;
 pub mod programs;
 mod resources;
+mod secrets;
 pub mod synapse;
 mod systemd;
 mod tools;

@@ -4,11 +4,13 @@ use super::{Host, files, generations};
 use crate::paths;
 use crate::plan::names;
 use crate::plan::rules::host_path;
-use crate::plan::state::{HOST, Observed, Resource, State, digest};
+use crate::plan::state::{HOST, Observed, Resource, State, UnitState, digest};
+use crate::secrets::{COMPOSED, SECRETS};
 use crate::settings::types::DatabaseKind;
 use anyhow::{Context, Result};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
+use std::time::UNIX_EPOCH;
 
 impl Host {
     /// Observes all that concerns this state and the one before it. Changes nothing.
@@ -51,17 +53,44 @@ impl Host {
 
         let mut candidates: BTreeSet<Resource> = Resource::directories().collect();
         candidates.extend(desired.resources.union(&observed.made).cloned());
-        observed.resources = self.existing(candidates.iter())?.into_iter().collect();
+        observed.resources = self
+            .existing(candidates.iter(), desired)?
+            .into_iter()
+            .collect();
         observed.units = self.systemd.units()?;
         for unit in enabled() {
             observed.units.entry(unit).or_default().enabled = true;
         }
+        observed.outdated = self.outdated(&observed.units)?;
         observed.sockets = ["public", "replication"]
             .iter()
             .flat_map(|kind| files::names(format!("{}/{kind}", paths::RUN)))
             .filter_map(|file| Some(file.split_once(".sock")?.0.to_owned()))
             .collect();
         Ok(observed)
+    }
+
+    /// Files outside of generations that changed since units began, with these units. Which of them read the file at
+    /// their start is for the rules to say.
+    pub fn outdated(
+        &self,
+        units: &BTreeMap<String, UnitState>,
+    ) -> Result<BTreeMap<String, BTreeSet<String>>> {
+        let files = outside();
+        let mut outdated: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
+        for (unit, state) in units {
+            if !state.active || !unit.ends_with(".service") {
+                continue;
+            }
+            let begun = self.systemd.begun(unit)?;
+            for (path, _) in files.iter().filter(|file| file.1 > begun) {
+                outdated
+                    .entry(path.clone())
+                    .or_default()
+                    .insert(unit.clone());
+            }
+        }
+        Ok(outdated)
     }
 
     /// Keeps the record; it goes with the directory that it is in.
@@ -75,6 +104,26 @@ impl Host {
         let text = serde_json::to_string_pretty(made)?;
         files::replace(paths::MADE, format!("{text}\n").as_bytes(), 0o644)
     }
+}
+
+/// Files outside of generations that processes read at their start, with when each changed, in microseconds since 1970.
+fn outside() -> Vec<(String, u64)> {
+    let secrets = SECRETS.iter().map(|secret| secret.name);
+    let composed = COMPOSED.iter().map(|composed| composed.name);
+    let paths = secrets.chain(composed).map(paths::secret);
+    let changed = |path: &String| {
+        let since = std::fs::metadata(path)
+            .ok()?
+            .modified()
+            .ok()?
+            .duration_since(UNIX_EPOCH);
+        u64::try_from(since.ok()?.as_micros()).ok()
+    };
+    paths
+        .chain([paths::UPGRADED.to_owned()])
+        .filter_map(|path| Some((changed(&path)?, path)))
+        .map(|(changed, path)| (path, changed))
+        .collect()
 }
 
 /// What this program made on this host, as far as the record goes.

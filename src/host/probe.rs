@@ -1,6 +1,7 @@
 //! Asking: an HTTP request over a Unix socket or loopback, Redis, and the programs that judge configuration.
 
 use super::tools::{self, Tool};
+use crate::endpoints::{Endpoint, loopback};
 use anyhow::{Context, Result, bail, ensure};
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpStream};
@@ -27,10 +28,34 @@ impl Answer {
 }
 
 /// Where a request goes.
-pub enum Peer<'a> {
-    Socket(&'a str),
+pub enum Peer {
+    At(Endpoint),
     Address(SocketAddr),
 }
+
+impl Peer {
+    /// A connection that gives up after [`PATIENCE`].
+    fn connect(&self) -> Result<Box<dyn Connection>> {
+        let address = match self {
+            Peer::At(Endpoint::Socket(path)) => {
+                let stream = UnixStream::connect(path)
+                    .with_context(|| format!("cannot connect to {path}"))?;
+                stream.set_read_timeout(Some(PATIENCE))?;
+                return Ok(Box::new(stream));
+            }
+            Peer::At(Endpoint::Port(port)) => loopback(*port),
+            Peer::Address(address) => *address,
+        };
+        let stream = TcpStream::connect_timeout(&address, PATIENCE)
+            .with_context(|| format!("cannot connect to {address}"))?;
+        stream.set_read_timeout(Some(PATIENCE))?;
+        Ok(Box::new(stream))
+    }
+}
+
+/// A stream of either kind.
+trait Connection: Read + Write {}
+impl<T: Read + Write> Connection for T {}
 
 /// One request without a body and without credentials. It names an address of origin as nginx does: some endpoints
 /// of Synapse fail without one on a Unix socket.
@@ -40,20 +65,7 @@ pub fn get(peer: &Peer, method: &str, path: &str) -> Result<Answer> {
          X-Forwarded-For: 127.0.0.1\r\n\
          Content-Length: 0\r\nConnection: close\r\n\r\n"
     );
-    match peer {
-        Peer::Socket(path) => {
-            let stream =
-                UnixStream::connect(path).with_context(|| format!("cannot connect to {path}"))?;
-            stream.set_read_timeout(Some(PATIENCE))?;
-            exchange(stream, &request)
-        }
-        Peer::Address(address) => {
-            let stream = TcpStream::connect_timeout(address, PATIENCE)
-                .with_context(|| format!("cannot connect to {address}"))?;
-            stream.set_read_timeout(Some(PATIENCE))?;
-            exchange(stream, &request)
-        }
-    }
+    exchange(peer.connect()?, &request)
 }
 
 fn exchange(mut stream: impl Read + Write, request: &str) -> Result<Answer> {

@@ -2,6 +2,7 @@
 
 use super::facts::{Facts, PackageManager, Scope};
 use super::tools::{self, Tool};
+use crate::plan::names;
 use anyhow::{Context, Result};
 
 /// A program that has to be there, with the packages that bring it.
@@ -24,7 +25,7 @@ static PROGRAMS: &[Program] = &[
         name: "redis",
         apt: "redis-server",
         dnf: "valkey",
-        missing: |facts, scope| scope.workers && facts.redis.is_none(),
+        missing: |facts, scope| scope.runs(names::REDIS) && facts.redis.is_none(),
     },
     Program {
         name: "postgresql",
@@ -33,6 +34,48 @@ static PROGRAMS: &[Program] = &[
         missing: |facts, scope| {
             scope.local_database && facts.answering_postgres().is_none() && absent_server()
         },
+    },
+    Program {
+        name: "prometheus",
+        apt: "prometheus",
+        dnf: "prometheus",
+        missing: |_, scope| scope.runs(names::PROMETHEUS) && absent("prometheus"),
+    },
+    Program {
+        name: "nginx exporter",
+        apt: "prometheus-nginx-exporter",
+        dnf: "golang-github-nginxinc-nginx-prometheus-exporter",
+        missing: |_, scope| scope.runs(names::NGINX_EXPORTER) && absent_any(NGINX_EXPORTERS),
+    },
+    Program {
+        name: "mtail",
+        apt: "mtail",
+        dnf: "mtail",
+        missing: |_, scope| scope.runs(names::NGINX_LOG_EXPORTER) && absent("mtail"),
+    },
+    Program {
+        name: "Redis exporter",
+        apt: "prometheus-redis-exporter",
+        dnf: "golang-github-oliver006-redis-exporter",
+        missing: |_, scope| scope.runs(names::REDIS_EXPORTER) && absent_any(REDIS_EXPORTERS),
+    },
+    Program {
+        name: "PostgreSQL exporter",
+        apt: "prometheus-postgres-exporter",
+        dnf: "golang-github-prometheus-postgres-exporter",
+        missing: |_, scope| scope.runs(names::POSTGRES_EXPORTER) && absent_any(POSTGRES_EXPORTERS),
+    },
+    Program {
+        name: "coturn",
+        apt: "coturn",
+        dnf: "coturn",
+        missing: |_, scope| scope.runs(names::COTURN) && absent("turnserver"),
+    },
+    Program {
+        name: "logrotate",
+        apt: "logrotate",
+        dnf: "logrotate",
+        missing: |_, scope| scope.runs(names::LOGROTATE) && absent("logrotate"),
     },
     Program {
         name: "python3 with venv",
@@ -47,6 +90,15 @@ static PROGRAMS: &[Program] = &[
         missing: |facts, _| facts.synapse.is_none() && !python_has("psycopg2"),
     },
 ];
+
+/// Names of exporters' programs: Debian's, then the makers' own.
+pub const NGINX_EXPORTERS: &[&str] = &["prometheus-nginx-exporter", "nginx-prometheus-exporter"];
+pub const REDIS_EXPORTERS: &[&str] = &["prometheus-redis-exporter", "redis_exporter"];
+pub const POSTGRES_EXPORTERS: &[&str] = &["prometheus-postgres-exporter", "postgres_exporter"];
+
+fn absent_any(programs: &[&str]) -> bool {
+    programs.iter().all(|program| absent(program))
+}
 
 fn absent(program: &str) -> bool {
     tools::find(program).is_none()

@@ -1,11 +1,10 @@
 //! Accounts, directories, secrets, the key, the database: whether they are there, made, taken away.
 
-use super::facts::Password;
 use super::{Host, files, postgres, synapse, tools::Tool};
 use crate::paths;
 use crate::paths::{SYSUSERS, TMPFILES};
 use crate::plan::state::{Resource, State};
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result};
 use std::path::Path;
 
 impl Host {
@@ -13,17 +12,18 @@ impl Host {
     pub(super) fn existing<'a>(
         &self,
         resources: impl Iterator<Item = &'a Resource>,
+        desired: &State,
     ) -> Result<Vec<Resource>> {
         let mut found = Vec::new();
         for resource in resources {
-            if self.exists(resource)? {
+            if self.exists(resource, desired)? {
                 found.push(resource.clone());
             }
         }
         Ok(found)
     }
 
-    fn exists(&self, resource: &Resource) -> Result<bool> {
+    fn exists(&self, resource: &Resource, desired: &State) -> Result<bool> {
         Ok(match resource {
             Resource::Account(name) => users::get_user_by_name(name).is_some(),
             Resource::Directory(path) => Path::new(path).is_dir(),
@@ -32,10 +32,8 @@ impl Host {
                 synapse::find(Some(Path::new(&python)))
                     .is_some_and(|found| found.version == *version)
             }
-            Resource::Secret(name) => Path::new(&paths::secret(name)).exists(),
-            Resource::PasswordFile(path) => {
-                files::read(path)? == Some(self.password_file()?.into_bytes())
-            }
+            Resource::Secret(name) => self.has_secret(name)?,
+            Resource::Composed(name) => self.has_composed(name, desired)?,
             Resource::SigningKey => Path::new(paths::SIGNING_KEY).exists(),
             // One that does not answer has nothing to show; what needs it is refused before.
             Resource::DatabaseRole(name) => self
@@ -65,16 +63,8 @@ impl Host {
             Resource::Directory(path) if Path::new(path).is_dir() => Ok(()),
             Resource::Directory(path) => files::directory(path, 0o755),
             Resource::Venv(version) => synapse::install(version),
-            Resource::Secret(name) => {
-                let path = paths::secret(name);
-                files::replace(&path, random()?.as_bytes(), 0o600)?;
-                files::give(&path, "root", "synapse", 0o640)
-            }
-            Resource::PasswordFile(path) => {
-                // libpq refuses a password file that others may read, so it belongs to Synapse alone.
-                files::replace(path, self.password_file()?.as_bytes(), 0o600)?;
-                files::give(path, "synapse", "synapse", 0o600)
-            }
+            Resource::Secret(name) => self.make_secret(name),
+            Resource::Composed(name) => self.compose(name, desired),
             Resource::SigningKey => synapse::generate_signing_key(&self.facts.python),
             Resource::DatabaseRole(name) => postgres::create_role(name),
             Resource::Database { name, owner } => {
@@ -114,60 +104,18 @@ impl Host {
             Resource::Directory(path) => files::remove_tree(path),
             Resource::Venv(_) => files::remove_tree(paths::VENV),
             Resource::Secret(name) => files::remove(paths::secret(name)),
-            Resource::PasswordFile(path) => files::remove(path),
+            Resource::Composed(name) => files::remove(paths::secret(name)),
             Resource::SigningKey => files::remove(paths::SIGNING_KEY),
             Resource::DatabaseRole(name) => postgres::drop_role(name),
             Resource::Database { name, .. } => postgres::drop_database(name),
         }
     }
-
-    /// The line of libpq's password file (PostgreSQL manual, 32.16), from the administrator's own file.
-    fn password_file(&self) -> Result<String> {
-        let Some(source) = &self.facts.password_source else {
-            return Ok(files::read_text(paths::secret("pgpass"))?.unwrap_or_default());
-        };
-        let password = match &source.password {
-            Password::Given(secret) => secret.reveal().to_owned(),
-            Password::File(path) => {
-                let text = files::read_text(path)?.with_context(|| {
-                    format!("database.password_file: {} is missing", path.display())
-                })?;
-                let password = text.trim_end_matches(['\r', '\n']);
-                ensure!(
-                    !password.is_empty() && !password.contains('\n'),
-                    "database.password_file: {} must hold one line with the password",
-                    path.display()
-                );
-                password.to_owned()
-            }
-        };
-        let fields = [
-            &source.host,
-            &source.port,
-            &source.database,
-            &source.user,
-            &password,
-        ];
-        let escaped: Vec<String> = fields
-            .iter()
-            .map(|field| field.replace('\\', "\\\\").replace(':', "\\:"))
-            .collect();
-        Ok(format!("{}\n", escaped.join(":")))
-    }
 }
 
-fn contents(desired: &State, path: &str) -> Result<Vec<u8>> {
+pub(super) fn contents(desired: &State, path: &str) -> Result<Vec<u8>> {
     let file = desired
         .files
         .get(path)
         .with_context(|| format!("{path} was not rendered"))?;
     Ok(file.contents.clone())
-}
-
-/// 256 bits from the kernel, in hexadecimal digits.
-fn random() -> Result<String> {
-    let mut bytes = [0; 32];
-    let mut source = std::fs::File::open("/dev/urandom").context("opening /dev/urandom")?;
-    std::io::Read::read_exact(&mut source, &mut bytes).context("reading /dev/urandom")?;
-    Ok(bytes.iter().map(|byte| format!("{byte:02x}")).collect())
 }

@@ -97,14 +97,14 @@ pub fn generate_signing_key(python: &Path) -> Result<()> {
 /// Loads the configuration of main and of workers, as the processes themselves will.
 /// The garbage collector would take a quarter of the time.
 const PARSE: &str = "
-import gc, sys
+import gc, os, sys
 gc.disable()
 from synapse.config._base import ConfigError
 from synapse.config.homeserver import HomeServerConfig
 directory = sys.argv[1]
-for name in sys.argv[2:]:
-    files = ['homeserver.yaml', 'homeserver.d', 'shared.d', name]
-    arguments = [word for file in files for word in ('-c', directory + '/' + file)]
+for name in sys.argv[3:]:
+    files = ['homeserver.yaml', 'homeserver.d', sys.argv[2], 'shared.d', name]
+    arguments = [word for file in files for word in ('-c', os.path.join(directory, file))]
     try:
         HomeServerConfig.load_config('', arguments)
     except ConfigError as error:
@@ -116,7 +116,7 @@ for name in sys.argv[2:]:
 /// Has Synapse judge the configuration in this directory for these processes, as the user it runs as.
 pub fn parse_configuration(python: &Path, directory: &str, files: &[String]) -> Result<()> {
     let output = Tool::new(python)
-        .args(["-c", PARSE, directory])
+        .args(["-c", PARSE, directory, &paths::secret("synapse.d")])
         .args(files)
         .directory(paths::DATA)
         .user("synapse")?

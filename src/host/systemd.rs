@@ -1,5 +1,6 @@
 //! systemd over D-Bus: the few calls that a plan needs. Interface: org.freedesktop.systemd1(5).
 
+use crate::plan::names;
 use crate::plan::state::UnitState;
 use crate::plan::step::Verb;
 use anyhow::{Context, Result, bail};
@@ -70,6 +71,9 @@ trait Unit {
     fn active_state(&self) -> zbus::Result<String>;
     /// Microseconds since 1970.
     #[zbus(property)]
+    fn inactive_exit_timestamp(&self) -> zbus::Result<u64>;
+    /// Microseconds since 1970.
+    #[zbus(property)]
     fn active_enter_timestamp(&self) -> zbus::Result<u64>;
 }
 
@@ -104,15 +108,6 @@ pub struct Process {
     pub since: Option<u64>,
 }
 
-/// Our units, as systemd's patterns.
-const PATTERNS: &[&str] = &[
-    "synapse-workers.target",
-    "synapse-main.service",
-    "synapse-worker@*.service",
-    "synapse-nginx.service",
-    "synapse-redis.service",
-];
-
 impl Systemd {
     /// Connects to the system bus.
     pub fn connect() -> Result<Self> {
@@ -140,7 +135,7 @@ impl Systemd {
 
     /// Our units that are loaded, active or failed. Whether they are enabled is told by links, not by systemd.
     pub fn units(&self) -> Result<BTreeMap<String, UnitState>> {
-        let listed = zbus::block_on(self.manager.list_units_by_patterns(&[], PATTERNS))
+        let listed = zbus::block_on(self.manager.list_units_by_patterns(&[], names::PATTERNS))
             .context("asking systemd for units")?;
         let state = |unit: &ListedUnit| UnitState {
             active: matches!(unit.3.as_str(), "active" | "reloading"),
@@ -247,6 +242,20 @@ impl Systemd {
             let job = next(&mut removed).await?;
             ended.insert(job.0, job.1);
         }
+    }
+
+    /// When the running unit began to start, in microseconds since 1970.
+    pub fn begun(&self, unit: &str) -> Result<u64> {
+        let asked = async {
+            let path = self.manager.load_unit(unit).await?;
+            let unit = UnitProxy::builder(&self.connection)
+                .path(path)
+                .cache_properties(CacheProperties::No)
+                .build()
+                .await?;
+            unit.inactive_exit_timestamp().await
+        };
+        zbus::block_on(asked).with_context(|| format!("asking systemd about {unit}"))
     }
 
     /// What `status` shows of a unit.

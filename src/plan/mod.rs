@@ -1,7 +1,7 @@
 //! The plan: the difference of two states as an ordered list of steps. Pure; nothing here touches the host.
 //!
 //! Order: what must exist → the new generation and its judges → the switch and the files on the host → what must not
-//! run at once stops → Redis → main until it is ready → workers → nginx → what is no longer wanted stops and goes.
+//! run at once stops → Redis → main until it is ready → workers → nginx → the rest → what is no longer wanted stops and goes.
 
 mod changes;
 pub mod names;

@@ -8,6 +8,43 @@ pub const MAIN: &str = "synapse-main.service";
 pub const NGINX: &str = "synapse-nginx.service";
 /// Our own Redis.
 pub const REDIS: &str = "synapse-redis.service";
+/// Hands a new certificate to nginx and coturn when its file changes; the work is done by a service of the same name.
+pub const CERTIFICATE: &str = "synapse-certificate.path";
+/// Rotates the access log that metrics are made from.
+pub const LOGROTATE: &str = "synapse-logrotate.timer";
+/// Our own Prometheus.
+pub const PROMETHEUS: &str = "synapse-prometheus.service";
+/// Metrics of nginx.
+pub const NGINX_EXPORTER: &str = "synapse-nginx-exporter.service";
+/// Metrics made from nginx's access log.
+pub const NGINX_LOG_EXPORTER: &str = "synapse-nginx-log-exporter.service";
+/// Metrics of Redis.
+pub const REDIS_EXPORTER: &str = "synapse-redis-exporter.service";
+/// Metrics of PostgreSQL.
+pub const POSTGRES_EXPORTER: &str = "synapse-postgres-exporter.service";
+/// Our own TURN server.
+pub const COTURN: &str = "synapse-coturn.service";
+/// Runs the state compressor.
+pub const COMPRESSOR: &str = "synapse-compressor.timer";
+
+/// Every unit of ours that is enabled and running at times, as systemd's patterns. What a timer or path starts is not
+/// among them: it comes and goes by itself.
+pub static PATTERNS: &[&str] = &[
+    TARGET,
+    MAIN,
+    "synapse-worker@*.service",
+    NGINX,
+    REDIS,
+    CERTIFICATE,
+    LOGROTATE,
+    PROMETHEUS,
+    NGINX_EXPORTER,
+    NGINX_LOG_EXPORTER,
+    REDIS_EXPORTER,
+    POSTGRES_EXPORTER,
+    COTURN,
+    COMPRESSOR,
+];
 
 /// The unit of one worker.
 pub fn worker(name: &str) -> String {

@@ -202,6 +202,10 @@ impl Planner<'_> {
         steps.extend(restarts.stage(|unit| unit == names::MAIN));
         steps.extend(restarts.stage(|unit| names::worker_of(unit).is_some()));
         steps.extend(restarts.stage(|unit| unit == names::NGINX));
+        // What nobody waits for: metrics, TURN, timers.
+        let first = [names::REDIS, names::MAIN, names::NGINX, names::TARGET];
+        let other = |unit: &str| !first.contains(&unit) && names::worker_of(unit).is_none();
+        steps.extend(restarts.stage(other));
         steps.extend(restarts.stage(|unit| unit == names::TARGET));
         if !last.is_empty() {
             steps.push(Step::Jobs {

@@ -2,39 +2,73 @@
 
 use super::names;
 use super::rules::{Change, Scope, When, rule_for};
-use super::state::{Observed, State};
+use super::state::{Observed, Resource, State};
 use super::step::{ChangeKind, FileChange, Step, Verb};
 use std::collections::{BTreeMap, BTreeSet};
+
+/// For each unit the strongest change that concerns it, and the files behind changes of that force.
+type Touched = BTreeMap<String, (Change, BTreeSet<String>)>;
+
+/// Notes that a changed file concerns a unit.
+fn touch(touched: &mut Touched, unit: &str, path: &str) {
+    let change = rule_for(path).change;
+    let entry = touched
+        .entry(unit.to_owned())
+        .or_insert((Change::None, BTreeSet::new()));
+    if change > entry.0 {
+        *entry = (change, BTreeSet::new());
+    }
+    if change == entry.0 {
+        entry.1.insert(path.to_owned());
+    }
+}
+
+/// The wanted units that a file of this scope concerns, where the file itself does not say so.
+fn of_scope(desired: &State, scope: Scope) -> BTreeSet<String> {
+    let synapse = |unit: &&String| names::is_synapse(unit);
+    match scope {
+        Scope::Synapse => desired.units.iter().filter(synapse).cloned().collect(),
+        Scope::Unit(unit) => [unit.to_owned()].into(),
+        _ => BTreeSet::new(),
+    }
+}
 
 /// Changed files, turned into units that act.
 pub struct Restarts<'a> {
     desired: &'a State,
     observed: &'a Observed,
-    /// For each unit the strongest change that concerns it, and the files behind changes of that force.
-    touched: BTreeMap<String, (Change, BTreeSet<String>)>,
+    touched: Touched,
 }
 
 impl<'a> Restarts<'a> {
     pub fn new(desired: &'a State, observed: &'a Observed, changes: &[FileChange]) -> Self {
-        let mut touched: BTreeMap<String, (Change, BTreeSet<String>)> = BTreeMap::new();
+        let mut touched = Touched::new();
         for change in changes {
-            let rule = rule_for(&change.path);
             for unit in concerned(desired, observed, change) {
-                let entry = touched
-                    .entry(unit)
-                    .or_insert((Change::None, BTreeSet::new()));
-                if rule.change > entry.0 {
-                    *entry = (rule.change, BTreeSet::new());
-                }
-                if rule.change == entry.0 {
-                    entry.1.insert(change.path.clone());
-                }
+                touch(&mut touched, &unit, &change.path);
             }
         }
-        Self {
+        let mut restarts = Self {
             desired,
             observed,
             touched,
+        };
+        restarts.outside();
+        restarts
+    }
+
+    /// What changed outside of generations: before this run, or by it.
+    fn outside(&mut self) {
+        for (path, units) in &self.observed.outdated {
+            for unit in of_scope(self.desired, rule_for(path).scope).intersection(units) {
+                touch(&mut self.touched, unit, path);
+            }
+        }
+        let missing = self.desired.resources.difference(&self.observed.resources);
+        for path in missing.filter_map(Resource::secret_path) {
+            for unit in of_scope(self.desired, rule_for(&path).scope) {
+                touch(&mut self.touched, &unit, &path);
+            }
         }
     }
 

@@ -4,6 +4,7 @@
 //! Sources: Synapse 1.163.2's `docs/workers.md`, `config_documentation.md` and, where these are silent, its code.
 
 use super::state::HOST;
+use crate::paths;
 
 /// How a unit has to act. The order is by force: of two rules for one unit the stronger counts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -48,7 +49,7 @@ pub enum When {
 /// One row: files, whom a change of them concerns, and why.
 #[derive(Debug)]
 pub struct Rule {
-    /// A path in a generation; one that ends in `/` stands for all below it.
+    /// A path in a generation, or with a `/` before it one of the host; one that ends in `/` stands for all below it.
     pub path: &'static str,
     pub scope: Scope,
     pub change: Change,
@@ -179,6 +180,31 @@ pub static RULES: &[Rule] = &[
         Scope::Unit("synapse-redis.service"),
         Change::Restart,
         "Redis reads its configuration at start",
+    ),
+    // Files outside of generations, by their place on the host.
+    rule(
+        "/etc/synapse-workers/secrets/worker_replication_secret",
+        Scope::Synapse,
+        Change::StopFirst,
+        "processes with different replication settings do not hear each other",
+    ),
+    rule(
+        "/etc/synapse-workers/secrets/",
+        Scope::Synapse,
+        Change::Restart,
+        "Synapse reads its secrets at start",
+    ),
+    rule(
+        paths::UPGRADED,
+        Scope::Synapse,
+        Change::StopFirst,
+        "the processes run older code than what is installed, and main brings the schema up to date",
+    ),
+    rule(
+        "secrets/",
+        Scope::Synapse,
+        Change::Restart,
+        "Synapse reads its secrets at start",
     ),
     rule(
         "host/etc/systemd/system/synapse-main.service",

@@ -68,8 +68,8 @@ pub enum Resource {
     Venv(String),
     /// A random secret in the directory of secrets.
     Secret(String),
-    /// A secret file made from another one that the administrator keeps (libpq's password file).
-    PasswordFile(String),
+    /// A file in the directory of secrets, composed of a template of the generation and secrets.
+    Composed(String),
     SigningKey,
     DatabaseRole(String),
     Database {
@@ -89,7 +89,7 @@ impl Resource {
             }
             Resource::Venv(_) => false,
             Resource::Secret(_)
-            | Resource::PasswordFile(_)
+            | Resource::Composed(_)
             | Resource::SigningKey
             | Resource::DatabaseRole(_)
             | Resource::Database { .. } => true,
@@ -101,6 +101,14 @@ impl Resource {
     /// Whether making this one takes the place of the other: there is one venv, whatever version is in it.
     pub fn replaces(&self, other: &Self) -> bool {
         matches!((self, other), (Resource::Venv(_), Resource::Venv(_)))
+    }
+
+    /// The place of a secret, or of a file composed with one.
+    pub fn secret_path(&self) -> Option<String> {
+        match self {
+            Resource::Secret(name) | Resource::Composed(name) => Some(crate::secrets::path(name)),
+            _ => None,
+        }
     }
 
     /// Directories that this program works in.
@@ -134,7 +142,7 @@ impl std::fmt::Display for Resource {
                 write!(f, "Synapse {version} in {}", paths::VENV)
             }
             Resource::Secret(name) => write!(f, "secret {name}"),
-            Resource::PasswordFile(path) => write!(f, "password file {path}"),
+            Resource::Composed(name) => write!(f, "{}", crate::secrets::path(name)),
             Resource::SigningKey => write!(f, "signing key {}", paths::SIGNING_KEY),
             Resource::DatabaseRole(name) => write!(f, "PostgreSQL role {name}"),
             Resource::Database { name, owner } => {
@@ -194,6 +202,8 @@ pub struct Observed {
     pub next: u32,
     /// Resources that an earlier run of this program made.
     pub made: BTreeSet<Resource>,
+    /// Files outside of generations that changed after units which read them at their start had begun, with these units.
+    pub outdated: BTreeMap<String, BTreeSet<String>>,
     /// Sockets of processes, without directory and ending, that still have a file.
     pub sockets: BTreeSet<String>,
 }

@@ -4,18 +4,27 @@
 
 mod filters;
 mod nginx;
+mod processes;
+mod redis;
+pub mod services;
+mod shared;
 mod synapse;
 mod units;
 
+pub use units::wanted;
+
+use crate::endpoints::Endpoints;
+use crate::paths;
 use crate::plan::names;
 use crate::plan::rules::{Scope, rule_for};
 use crate::plan::state::{File, Resource, State};
+use crate::secrets::{self, Deployment};
 use crate::settings::Settings;
 use crate::settings::types::DatabaseKind;
-use crate::topology::{RoutingTable, Topology};
-use crate::{paths, secrets};
+use crate::topology::Topology;
 use anyhow::Result;
 use std::collections::{BTreeMap, BTreeSet};
+use std::net::IpAddr;
 use std::path::PathBuf;
 
 /// What rendering has to know of a host, with the values of a plain Debian as default.
@@ -29,8 +38,10 @@ pub struct HostFacts {
     pub redis: String,
     /// Whether jemalloc is there to be preloaded.
     pub jemalloc: bool,
-    /// Whether there is a password for an external database.
-    pub password: bool,
+    /// Secrets that are given or there already, by name.
+    pub secrets: BTreeSet<String>,
+    /// The address of this host's default route.
+    pub address: Option<IpAddr>,
 }
 
 impl Default for HostFacts {
@@ -40,7 +51,8 @@ impl Default for HostFacts {
             version: None,
             redis: "redis-server".to_owned(),
             jemalloc: true,
-            password: false,
+            secrets: BTreeSet::new(),
+            address: None,
         }
     }
 }
@@ -64,6 +76,30 @@ impl Input<'_> {
         !self.topology.workers.is_empty()
     }
 
+    /// Whether a secret is there, or will be once this is applied.
+    pub fn has_secret(&self, name: &str) -> bool {
+        let generated = secrets::secret(name).is_some_and(|secret| secret.generated);
+        let asked = self.secrets().any(|secret| secret.name == name);
+        asked && (generated || self.facts.secrets.contains(name))
+    }
+
+    /// The secrets that these settings ask for.
+    pub fn secrets(&self) -> impl Iterator<Item = &'static secrets::Secret> {
+        let deployment = Deployment {
+            settings: self.settings,
+            workers: self.has_workers(),
+            database: self.database(),
+        };
+        secrets::SECRETS
+            .iter()
+            .filter(move |secret| (secret.wanted)(&deployment))
+    }
+
+    /// Where processes listen.
+    pub fn endpoints(&self) -> Endpoints {
+        Endpoints::new(self.settings, self.topology)
+    }
+
     /// Which database serves, `auto` resolved.
     pub fn database(&self) -> DatabaseKind {
         match (self.settings.database.kind, self.settled) {
@@ -83,6 +119,16 @@ impl Sheaf<'_> {
     /// Adds a rendered text; the newline that askama drops at the end of a template comes back here.
     fn text(&mut self, path: &str, text: String) {
         self.add(path, format!("{text}\n").into_bytes(), &[]);
+    }
+
+    /// Adds a unit file.
+    fn unit(&mut self, name: &str, text: String) {
+        self.text(&format!("host{}/{name}", paths::UNITS), text);
+    }
+
+    /// Adds the template of a composed file.
+    fn composed(&mut self, name: &str, text: String) {
+        self.text(&secrets::template(name), text);
     }
 
     /// Adds a file that lists workers.
@@ -132,37 +178,40 @@ pub fn desired(input: &Input) -> Result<State> {
         files: BTreeMap::new(),
     };
     synapse::render(&mut sheaf)?;
-    nginx::render(&mut sheaf, &RoutingTable::new(input.topology))?;
+    for service in services::wanted(input) {
+        (service.render)(&mut sheaf)?;
+    }
     units::render(&mut sheaf)?;
+    let resources = resources(input, &sheaf.files);
     Ok(State {
         files: sheaf.files,
         units: units::wanted(input),
-        resources: resources(input),
+        resources,
     })
 }
 
 /// What has to exist besides files and units.
-fn resources(input: &Input) -> BTreeSet<Resource> {
+fn resources(input: &Input, files: &BTreeMap<String, File>) -> BTreeSet<Resource> {
     let directory = |path: &str| Resource::Directory(path.to_owned());
     let mut resources: BTreeSet<Resource> = Resource::directories().collect();
     resources.remove(&directory(paths::OPT));
     resources.extend(paths::SHARED.map(directory));
     resources.extend([
         Resource::Account("synapse".to_owned()),
-        Resource::Account("synapse-nginx".to_owned()),
         directory(input.settings.media_store_path.as_str()),
         Resource::SigningKey,
     ]);
-    let workers = input.has_workers();
-    resources.extend(
-        secrets::SECRETS
-            .iter()
-            .filter(|secret| workers || !secret.for_workers)
-            .map(|secret| Resource::Secret(secret.name.to_owned())),
-    );
-    if workers {
-        resources.insert(Resource::Account("synapse-redis".to_owned()));
-    }
+    let secret = |secret: &secrets::Secret| Resource::Secret(secret.name.to_owned());
+    let there = input
+        .secrets()
+        .filter(|secret| input.has_secret(secret.name));
+    resources.extend(there.map(secret));
+    let templates = files
+        .keys()
+        .filter_map(|path| path.strip_prefix("secrets/"));
+    resources.extend(templates.map(|name| Resource::Composed(name.to_owned())));
+    let accounts = services::wanted(input).filter_map(|service| service.account);
+    resources.extend(accounts.map(|account| Resource::Account(account.name.to_owned())));
     if input.facts.python == HostFacts::default().python {
         resources.insert(directory(paths::OPT));
         resources.insert(Resource::Venv(input.settings.synapse.version.to_string()));
@@ -176,9 +225,6 @@ fn resources(input: &Input) -> BTreeSet<Resource> {
             );
             resources.insert(Resource::DatabaseRole(owner.clone()));
             resources.insert(Resource::Database { name, owner });
-        }
-        DatabaseKind::External if input.facts.password => {
-            resources.insert(Resource::PasswordFile(paths::secret("pgpass")));
         }
         DatabaseKind::External | DatabaseKind::Sqlite | DatabaseKind::Auto => {}
     }

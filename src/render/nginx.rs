@@ -2,6 +2,7 @@
 
 use super::{Sheaf, filters};
 use crate::paths;
+use crate::plan::names;
 use crate::settings::Settings;
 use crate::settings::types::Port;
 use crate::settings::value::Scalar;
@@ -19,6 +20,12 @@ struct Nginx<'a> {
     listens: Vec<String>,
 }
 
+#[derive(Template)]
+#[template(path = "synapse-nginx.service")]
+struct Unit<'a> {
+    current: &'a str,
+}
+
 /// A line of the map: matched against `METHOD /raw/path`.
 struct Route<'a> {
     condition: String,
@@ -29,11 +36,13 @@ struct Upstream<'a> {
     name: &'a str,
     /// The balancing directive, empty for nginx's round robin.
     balance: &'static str,
-    sockets: Vec<String>,
+    servers: Vec<String>,
 }
 
-pub(super) fn render(sheaf: &mut Sheaf, table: &RoutingTable) -> Result<()> {
+pub(super) fn render(sheaf: &mut Sheaf) -> Result<()> {
     let settings = sheaf.input.settings;
+    let table = RoutingTable::new(sheaf.input.topology);
+    let endpoints = sheaf.input.endpoints();
     let nginx = Nginx {
         settings,
         routes: table
@@ -50,10 +59,10 @@ pub(super) fn render(sheaf: &mut Sheaf, table: &RoutingTable) -> Result<()> {
             .map(|upstream| Upstream {
                 name: &upstream.name,
                 balance: balance(upstream.balance, upstream.servers.len()),
-                sockets: upstream
+                servers: upstream
                     .servers
                     .iter()
-                    .map(|server| paths::public_socket(server))
+                    .map(|server| endpoints.public(server).upstream())
                     .collect(),
             })
             .collect(),
@@ -64,6 +73,10 @@ pub(super) fn render(sheaf: &mut Sheaf, table: &RoutingTable) -> Result<()> {
             .collect(),
     };
     sheaf.text("nginx/nginx.conf", nginx.render()?);
+    let unit = Unit {
+        current: paths::CURRENT,
+    };
+    sheaf.unit(names::NGINX, unit.render()?);
     Ok(())
 }
 

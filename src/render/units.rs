@@ -1,5 +1,6 @@
-//! systemd's files: units, accounts, directories. And Redis, which is one small file.
+//! systemd's files: the units of Synapse's own processes, accounts, directories.
 
+use super::services::{self, Account};
 use super::{Input, Sheaf, filters};
 use crate::paths::{self, SYSUSERS, TMPFILES};
 use crate::plan::names;
@@ -23,6 +24,7 @@ struct Process<'a> {
     memory: String,
     tasks: String,
     media_store_path: &'a str,
+    user: &'a str,
 }
 
 #[derive(Template)]
@@ -38,65 +40,52 @@ struct Worker<'a> {
 }
 
 #[derive(Template)]
-#[template(path = "synapse-nginx.service")]
-struct Nginx<'a> {
-    current: &'a str,
-}
-
-#[derive(Template)]
-#[template(path = "synapse-redis.service")]
-struct Redis<'a> {
-    current: &'a str,
-    redis: &'a str,
-}
-
-#[derive(Template)]
-#[template(path = "redis/redis.conf")]
-struct RedisConfiguration {
-    socket: String,
-}
-
-#[derive(Template)]
 #[template(path = "host/sysusers.conf")]
 struct Sysusers {
-    redis: bool,
+    /// The line of Synapse's own account.
+    synapse: String,
+    accounts: Vec<Account>,
 }
 
 #[derive(Template)]
 #[template(path = "host/tmpfiles.conf")]
 struct Tmpfiles<'a> {
-    media_store_path: &'a str,
-    redis: bool,
+    user: &'a str,
+    media_store_path: Option<&'a str>,
+    workers: bool,
+    directories: Vec<&'static str>,
 }
 
 pub(super) fn render(sheaf: &mut Sheaf) -> Result<()> {
     let input = sheaf.input;
-    let (settings, workers) = (input.settings, input.has_workers());
-    let media_store_path = settings.media_store_path.as_str();
-    let unit = |name: &str| format!("host{}/{name}", paths::UNITS);
-
+    let settings = input.settings;
     let server_name = settings.server_name.as_str();
-    sheaf.text(&unit(names::TARGET), Target { server_name }.render()?);
+    sheaf.unit(names::TARGET, Target { server_name }.render()?);
     let main = Main {
         process: process(input, &settings.limits.main_memory.show()),
     };
-    sheaf.text(&unit(names::MAIN), main.render()?);
-    let current = paths::CURRENT;
-    sheaf.text(&unit(names::NGINX), Nginx { current }.render()?);
-    if workers {
+    sheaf.unit(names::MAIN, main.render()?);
+    if input.has_workers() {
         let worker = Worker {
             process: process(input, &settings.limits.worker_memory.show()),
         };
-        sheaf.text(&unit("synapse-worker@.service"), worker.render()?);
-        let redis = &input.facts.redis;
-        sheaf.text(&unit(names::REDIS), Redis { current, redis }.render()?);
-        let socket = paths::redis_socket();
-        sheaf.text("redis/redis.conf", RedisConfiguration { socket }.render()?);
+        sheaf.unit("synapse-worker@.service", worker.render()?);
     }
-    sheaf.text(SYSUSERS, Sysusers { redis: workers }.render()?);
+    let sysusers = Sysusers {
+        synapse: r#"u synapse - "Synapse homeserver" /var/lib/synapse"#.to_owned(),
+        accounts: services::wanted(input)
+            .filter_map(|service| service.account)
+            .collect(),
+    };
+    sheaf.text(SYSUSERS, sysusers.render()?);
     let tmpfiles = Tmpfiles {
-        media_store_path,
-        redis: workers,
+        user: settings.synapse.user.as_str(),
+        media_store_path: Some(settings.media_store_path.as_str()),
+        workers: input.has_workers(),
+        directories: services::wanted(input)
+            .flat_map(|service| service.directories)
+            .copied()
+            .collect(),
     };
     sheaf.text(TMPFILES, tmpfiles.render()?);
     Ok(())
@@ -111,19 +100,18 @@ fn process<'a>(input: &Input<'a>, memory: &str) -> Process<'a> {
         memory: memory.to_owned(),
         tasks: settings.limits.tasks.show(),
         media_store_path: settings.media_store_path.as_str(),
+        user: settings.synapse.user.as_str(),
     }
 }
 
 /// The units that are enabled and running.
-pub(super) fn wanted(input: &Input) -> BTreeSet<String> {
+pub fn wanted(input: &Input) -> BTreeSet<String> {
     let workers = &input.topology.workers;
     let mut units: BTreeSet<String> = workers
         .iter()
         .map(|worker| names::worker(&worker.name))
         .collect();
-    if input.has_workers() {
-        units.insert(names::REDIS.to_owned());
-    }
-    units.extend([names::TARGET, names::MAIN, names::NGINX].map(str::to_owned));
+    units.extend([names::TARGET, names::MAIN].map(str::to_owned));
+    units.extend(services::wanted(input).map(|service| service.unit.to_owned()));
     units
 }

@@ -5,12 +5,16 @@ use std::path::Path;
 
 use super::load::Fragment;
 use super::origin::{Origin, SettingsError};
+use super::retired::{RETIRED, retired};
 use super::row::Row;
 use super::table::ROWS;
 use super::value::Raw;
 
 /// Names that start like this are meant for the ancestor of this program.
 const PREFIXES: [&str; 5] = ["SYNAPSE_", "NGINX_", "COTURN_", "PROMETHEUS_", "POSTGRES_"];
+
+/// Names that shells have for themselves: in an env-file they are meant, in the environment they are not.
+const OF_SHELLS: [&str; 2] = ["UID", "GID"];
 
 /// One `NAME=VALUE` of an env-file.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -76,10 +80,8 @@ pub(super) fn env_file_fragments(
         .filter(|given| !known(&given.name))
         .map(|given| {
             let (name, line) = (&given.name, given.line);
-            format!(
-                "{} line {line}: {name} is not known, ignored",
-                path.display()
-            )
+            let note = retired(name).unwrap_or_else(|| format!("{name} is not known, ignored"));
+            format!("{} line {line}: {note}", path.display())
         })
         .collect();
     let last = |name: &str| assignments.iter().rfind(|given| given.name == name);
@@ -92,12 +94,23 @@ pub(super) fn env_file_fragments(
     Ok((fragments, notes))
 }
 
-/// The values of the process environment; only names of the table are looked at.
-pub(super) fn environment_fragments(environment: &BTreeMap<String, String>) -> Vec<Fragment> {
-    of_environment(|row, name| {
-        let value = environment.get(name)?;
+/// The values of the process environment, and notes; only names of the tables are looked at.
+pub(super) fn environment_fragments(
+    environment: &BTreeMap<String, String>,
+) -> (Vec<Fragment>, Vec<String>) {
+    let fragments = of_environment(|row, name| {
+        let value = environment
+            .get(name)
+            .filter(|_| !OF_SHELLS.contains(&name))?;
         Some(Fragment::new(row, value, Origin::Environment { name }))
-    })
+    });
+    let set = |name: &&str| {
+        environment
+            .get(*name)
+            .is_some_and(|value| !value.is_empty())
+    };
+    let names = RETIRED.iter().map(|(name, _)| *name).filter(set);
+    (fragments, names.filter_map(retired).collect())
 }
 
 /// For every row the first of its names with a value.

@@ -8,7 +8,7 @@ use super::file::{Place, read};
 use super::origin::{Origin, SettingsError};
 use super::row::Row;
 use super::table::{ROWS, Settings};
-use super::types::DatabaseKind;
+use super::together;
 use super::value::{Raw, Value};
 
 /// Everything that settings can come from, already read.
@@ -114,7 +114,8 @@ pub fn load(sources: &Sources) -> Result<Loaded, SettingsError> {
         }
         None => Vec::new(),
     };
-    let environment = environment_fragments(sources.environment);
+    let (environment, retired) = environment_fragments(sources.environment);
+    notes.extend(retired);
     let flags = flag_fragments(sources.flags)?;
 
     let mut fragments = overlay(default_fragments())?;
@@ -130,7 +131,7 @@ pub fn load(sources: &Sources) -> Result<Loaded, SettingsError> {
     let values = Values { fragments, file };
     let settings = Settings::assemble(&values)?;
     let origins = origins(values.fragments);
-    check_together(&settings, &origins)?;
+    together::check(&settings, &origins)?;
     notes.extend(capitals(&settings));
     Ok(Loaded {
         settings,
@@ -207,34 +208,6 @@ fn to_write(
         }
     }
     Ok(changes)
-}
-
-/// Values that are right alone but not together.
-fn check_together(
-    settings: &Settings,
-    origins: &BTreeMap<&'static str, Origin>,
-) -> Result<(), SettingsError> {
-    let at = |key: &str, message: String| match origins.get(key) {
-        Some(origin) => Err(SettingsError::at(origin, message)),
-        None => Err(SettingsError::new(message)),
-    };
-    let database = &settings.database;
-    let (least, most) = (database.cp_min.get(), database.cp_max.get());
-    if least > most {
-        let message = format!("`database.cp_min` is {least}, more than `database.cp_max`, {most}");
-        return at("database.cp_min", message);
-    }
-    match (&database.host, database.kind) {
-        (Some(host), kind @ (DatabaseKind::Local | DatabaseKind::Sqlite)) => at(
-            "database.host",
-            format!("`database.host` is {host}, but `database.kind` is {kind}; remove one of them"),
-        ),
-        (None, DatabaseKind::External) => at(
-            "database.kind",
-            "`database.kind` is external, but `database.host` is not set".to_owned(),
-        ),
-        _ => Ok(()),
-    }
 }
 
 /// Matrix compares server names letter by letter, so a capital typed by habit stays for ever.

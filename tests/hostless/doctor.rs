@@ -55,6 +55,7 @@ fn findings(facts: &Facts, lines: &str, processes: usize) -> Vec<(&'static str, 
     let scope = Scope {
         settings: &settings,
         workers: true,
+        units: BTreeSet::new(),
         local_database: true,
         database_is_ours: false,
         held: Vec::new(),

@@ -3,8 +3,10 @@
 use super::model::{End, Model};
 use super::setup::{SPECS, Setup};
 use std::collections::BTreeSet;
+use synapse_workers::paths;
 use synapse_workers::plan::Plan;
 use synapse_workers::plan::rules::{RULES, Rule, rule_for};
+use synapse_workers::plan::state::Resource;
 use synapse_workers::plan::step::Step;
 
 /// The jobs of a plan without reasons, such as `stop pusher1; restart main`.
@@ -38,7 +40,12 @@ fn assert_jobs(from: &Setup, to: &Setup, expected: &str, case: &str) {
 /// Setups that between them have every file.
 fn everything() -> impl Iterator<Item = Setup> {
     let specs = SPECS.iter().map(|spec| Setup::new(spec));
-    specs.chain([Setup::new("").own("own.yaml", "enable_metrics: true\n")])
+    specs.chain([
+        Setup::new("").own("own.yaml", "enable_metrics: true\n"),
+        Setup::new("")
+            .settings("database: {host: db.example}")
+            .secret("postgres_password"),
+    ])
 }
 
 #[test]
@@ -53,6 +60,10 @@ fn every_rendered_file_has_a_rule_and_every_rule_a_file() {
             let strangers: Vec<_> = file.affects.difference(&state.units).collect();
             assert!(strangers.is_empty(), "{path} affects {strangers:?}");
         }
+        // Files that are not of a generation.
+        let secrets = state.resources.iter().filter_map(Resource::secret_path);
+        used.extend(secrets.map(|path| rule_for(&path) as *const Rule));
+        used.insert(rule_for(paths::UPGRADED));
     }
     for rule in RULES {
         assert!(

@@ -52,6 +52,12 @@ impl Setup {
         self
     }
 
+    /// With a secret that is given.
+    pub fn secret(mut self, name: &str) -> Self {
+        self.facts.secrets.insert(name.to_owned());
+        self
+    }
+
     pub fn state(&self) -> State {
         let settings = self
             .try_settings()

@@ -5,6 +5,7 @@ use std::io::{Read, Write};
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::UnixListener;
 use std::thread::JoinHandle;
+use synapse_workers::endpoints::Endpoint;
 use synapse_workers::host::{self, Answer, Peer, Tool};
 
 #[test]
@@ -119,7 +120,7 @@ fn processes_are_asked_over_http_and_redis_in_its_own_tongue() {
         let path = directory.path().join(number.to_string());
         let server = answering(&path, answer);
         let got = host::get(
-            &Peer::Socket(path.to_str().unwrap()),
+            &Peer::At(Endpoint::Socket(path.to_str().unwrap().to_owned())),
             "PUT",
             "/_matrix/x?y=z",
         );
@@ -160,6 +161,11 @@ fn processes_are_asked_over_http_and_redis_in_its_own_tongue() {
         }
     }
     let gone = directory.path().join("gone");
-    let error = host::get(&Peer::Socket(gone.to_str().unwrap()), "GET", "/").unwrap_err();
+    let error = host::get(
+        &Peer::At(Endpoint::Socket(gone.to_str().unwrap().to_owned())),
+        "GET",
+        "/",
+    )
+    .unwrap_err();
     assert!(error.to_string().contains("cannot connect to"), "{error}");
 }

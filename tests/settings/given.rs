@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
+use synapse_workers::secrets::SECRETS;
 use synapse_workers::settings::file::read;
 use synapse_workers::settings::value::Raw;
 use synapse_workers::settings::{Loaded, Row, SettingsError, Sources, load, new_file};
@@ -16,15 +17,52 @@ pub const SAMPLES: &[(&str, &str, &str)] = &[
     ),
     ("report_stats", "Yes", "maybe"),
     ("public_baseurl", "https://m.example.org/", "m.example.org"),
+    ("serve_server_wellknown", "on", "perhaps"),
+    (
+        "default_identity_server",
+        "https://id.example.org",
+        "id.example.org",
+    ),
     ("workers", "synchrotron:2, pusher", "a\u{1}b"),
     ("http_port", "8080", "65536"),
+    ("http_federation_port", "8448", "0"),
     ("bind_addresses", "10.0.0.1, fe80::1", "10.0.0.256"),
     ("trusted_proxies", "10.0.0.0/8, ::1", "10.0.0.0/33"),
+    ("open_admin_api", "T", "anything"),
     ("max_upload_size", "1g", "50X"),
     ("media_store_path", "/srv/media store", "media"),
     ("log_level", "debug", "LOUD"),
+    ("log_sensitive", "1", "sensitive"),
+    ("log_to_disk", "yes", "2"),
+    ("log_config", "/etc/matrix/log.yaml", "log.yaml"),
+    ("tcp_ports", "30000", "60000"),
     ("postgres_password", "no: 'secret'", "two\u{7}bells"),
+    ("turn_shared_secret", "turn", "two\u{7}bells"),
+    ("registration_shared_secret", "yes", "two\u{7}bells"),
+    ("macaroon_secret_key", "0", "two\u{7}bells"),
+    ("form_secret", "null", "two\u{7}bells"),
+    ("recaptcha_private_key", "6Lc-private", "two\u{7}bells"),
+    ("smtp_password", "p%a:ss\"word", "two\u{7}bells"),
+    ("registration.enabled", "y", "open"),
+    ("registration.verification", "none", "trust"),
+    ("registration.allow_guests", "TRUE", "some"),
+    (
+        "registration.recaptcha_public_key",
+        "6Lc-public",
+        "two words",
+    ),
+    ("email.enabled", "On", "mail"),
+    ("email.smtp_host", "mail.example.org", "mail;drop"),
+    ("email.smtp_port", "587", "0"),
+    ("email.smtp_user", "synapse@example.org", "two words"),
+    ("email.smtp_password_file", "/etc/smtp-password", "password"),
+    ("email.require_transport_security", "f", "tls"),
+    ("email.from", "Example <noreply@example.org>", "Example"),
+    ("url_previews.enabled", "true", "all"),
+    ("app_services.directory", "/etc/matrix/bridges", "bridges"),
+    ("app_services.files", "/etc/a.yaml, /etc/b.yaml", "a.yaml"),
     ("caches.global_factor", "1.25", "-1"),
+    ("caches.event_cache_size", "20K", "many"),
     ("database.kind", "sqlite", "mysql"),
     ("database.host", "/run/postgresql", "db;drop"),
     ("database.port", "5433", "0"),
@@ -33,6 +71,50 @@ pub const SAMPLES: &[(&str, &str, &str)] = &[
     ("database.password_file", "/etc/pw", "../pw"),
     ("database.cp_min", "2", "0"),
     ("database.cp_max", "10", "101"),
+    ("database.synchronous_commit", "false", "sometimes"),
+    ("redis.host", "redis.example.org", "redis;drop"),
+    ("redis.port", "6380", "0"),
+    ("redis.tls", "true", "1.3"),
+    ("redis.ca_file", "/etc/ssl/redis.pem", "redis.pem"),
+    ("redis.username", "synapse", "two words"),
+    ("redis.password_file", "/etc/redis-password", "~/pw"),
+    ("redis.memory", "1G", "lots"),
+    ("sockets.public", "no", "tcp"),
+    ("sockets.replication", "off", "tcp"),
+    ("tls.certificate", "/etc/ssl/example.pem", "example.pem"),
+    ("tls.key", "/etc/ssl/example.key", "example.key"),
+    ("tls.port", "8443", "https"),
+    ("tls.federation_port", "8449", "0"),
+    ("metrics.enabled", "1", "some"),
+    ("metrics.port", "8061", "0"),
+    ("metrics.prometheus_port", "9090", "70000"),
+    ("metrics.scrape_interval", "30s", "often"),
+    ("metrics.retention", "30d", "for ever"),
+    ("metrics.redis", "yes", "redis"),
+    ("metrics.postgres", "yes", "postgres"),
+    (
+        "turn.uris",
+        "turn:turn.example.org:3478?transport=tcp, turns:turn.example.org",
+        "https://turn.example.org",
+    ),
+    ("coturn.enabled", "on", "turn"),
+    ("coturn.min_port", "49152", "80"),
+    ("coturn.max_port", "65535", "65536"),
+    ("coturn.external_ip", "192.0.2.1", "example.org"),
+    ("coturn.internal_ip", "10.0.0.2", "eth0"),
+    ("coturn.port", "3479", "0"),
+    ("coturn.tls_port", "5350", "0"),
+    ("coturn.metrics", "t", "some"),
+    ("compressor.enabled", "true", "weekly"),
+    ("compressor.calendar", "*-*-* 03:30", "at night; rm"),
+    ("manhole.main", "yes", "open"),
+    ("manhole.workers", "yes", "open"),
+    (
+        "adopt.config",
+        "/etc/matrix-synapse/homeserver.yaml, /etc/matrix-synapse/conf.d",
+        "homeserver.yaml",
+    ),
+    ("adopt.service", "matrix-synapse.service", "matrix-synapse"),
     (
         "synapse.python",
         "/opt/venvs/matrix-synapse/bin/python",
@@ -40,12 +122,50 @@ pub const SAMPLES: &[(&str, &str, &str)] = &[
     ),
     ("synapse.version", "1.170.0rc1", "latest"),
     ("synapse.jemalloc", "off", "2"),
+    ("synapse.user", "matrix-synapse", "two words"),
+    ("synapse.uid", "991", "0"),
+    ("synapse.gid", "991", "root"),
     ("limits.main_memory", "2G", "2X"),
     ("limits.worker_memory", "512M", "-1"),
     ("limits.tasks", "1024", "015"),
     ("nginx.worker_processes", "4", "0"),
     ("nginx.worker_connections", "4096", "many"),
+    (
+        "nginx.listen_unix_socket",
+        "/run/matrix/nginx.sock",
+        "nginx.sock",
+    ),
+    ("nginx.page_size", "8192", "4k"),
+    ("nginx.client_body_buffer_size", "65536", "1"),
+    ("nginx.client_keepalive", "False", "maybe"),
+    ("nginx.client_keepalive_timeout", "75", "a while"),
+    ("nginx.upstream_keepalive", "False", "maybe"),
+    ("nginx.upstream_keepalive_timeout", "90s", "0"),
+    ("nginx.upstream_keepalive_multiplier", "2", "0"),
+    ("nginx.gzip_comp_level", "9", "10"),
+    ("nginx.gzip_http_version", "1.0", "2"),
+    ("nginx.gzip_min_length", "1400", "short"),
+    ("nginx.map_hash_max_size", "8192", "1"),
+    ("nginx.proxy_buffering", "OFF", "slow"),
+    ("nginx.proxy_request_buffering", "Off", "slow"),
+    ("nginx.proxy_buffer_size", "16384", "16k"),
+    ("nginx.buffering_disabled_multiplier", "4", "0"),
+    ("nginx.proxy_busy_buffers_size", "32768", "-1"),
+    ("nginx.proxy_temp_file_write_size", "32768", "all"),
     ("nginx.proxy_read_timeout", "90", "90 minutes"),
+    ("nginx.disable_logrotate", "true", "rotate"),
+];
+
+/// What a value needs beside it: for a key, another key with a value.
+const COMPANIONS: &[(&str, &str, &str)] = &[
+    ("database.cp_min", "database.cp_max", "20"),
+    (
+        "serve_server_wellknown",
+        "public_baseurl",
+        "https://m.example.org/",
+    ),
+    ("tls.certificate", "tls.key", "/etc/ssl/example.key"),
+    ("tls.key", "tls.certificate", "/etc/ssl/example.pem"),
 ];
 
 pub const FILE: &str = "/etc/synapse-workers/settings.yaml";
@@ -60,6 +180,14 @@ pub struct Given {
 }
 
 impl Given {
+    /// With what the value of this key needs beside it.
+    pub fn accompanied(mut self, key: &str) -> Self {
+        let of_key = COMPANIONS.iter().filter(|(other, ..)| *other == key);
+        self.flags
+            .extend(of_key.map(|(_, companion, value)| ("--x", *companion, (*value).to_owned())));
+        self
+    }
+
     pub fn file(text: impl Into<String>) -> Self {
         Self {
             file: Some(text.into()),
@@ -110,9 +238,12 @@ pub fn file_with(key: &str, yaml: &str) -> String {
 
 /// A value of loaded settings, read from the file that would be written for them.
 pub fn value_of(loaded: &Loaded, key: &str) -> Option<Raw> {
-    if key == "postgres_password" {
-        let secret = loaded.settings.postgres_password.as_ref()?;
-        return Some(Raw::Text(secret.reveal().to_owned()));
+    if row(key).secret {
+        let row = SECRETS.iter().find_map(|secret| {
+            let value = (secret.given)(&loaded.settings)?;
+            key.ends_with(secret.name).then_some(value)
+        });
+        return row.map(|value| Raw::Text(value.reveal().to_owned()));
     }
     let document = read(Path::new(FILE), &new_file(&loaded.settings)).expect("our own file");
     let raw = document.entry(row(key))?.raw.clone()?;

@@ -2,8 +2,15 @@
 
 mod names;
 mod numbers;
+mod outside;
 mod words;
 
-pub use names::{AbsolutePath, BaseUrl, Host, Identifier, Network, Secret, ServerName, Version};
-pub use numbers::{Duration, Factor, Port, Size, Whole};
-pub use words::{DatabaseKind, LogLevel, MemoryLimit, Processes, WorkerList};
+pub use names::{
+    AbsolutePath, AccountName, BaseUrl, Host, HostName, Identifier, Network, Secret, ServerName,
+    UnitName, Version,
+};
+pub use numbers::{Duration, Factor, Port, Size, Span, Whole};
+pub use outside::{Calendar, Mailbox, Token, TurnUri};
+pub use words::{
+    DatabaseKind, HttpVersion, LogLevel, MemoryLimit, Processes, Verification, WorkerList,
+};

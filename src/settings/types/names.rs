@@ -20,7 +20,7 @@ macro_rules! text {
             }
         }
 
-        impl Scalar for $Name {
+        impl crate::settings::value::Scalar for $Name {
             fn kind() -> String {
                 $kind.to_owned()
             }
@@ -38,13 +38,14 @@ macro_rules! text {
             }
         }
 
-        impl fmt::Display for $Name {
-            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        impl std::fmt::Display for $Name {
+            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
                 f.write_str(&self.0)
             }
         }
     };
 }
+pub(super) use text;
 
 text! {
     /// The name of the homeserver, the part of user IDs after the colon (Matrix specification,
@@ -87,6 +88,27 @@ impl Host {
     pub fn is_socket_directory(&self) -> bool {
         self.0.starts_with('/')
     }
+}
+
+text! {
+    /// A machine.
+    HostName,
+    "a host name or an IP address",
+    is_machine
+}
+
+text! {
+    /// A system user (systemd's strict rule, systemd.io/USER_NAMES).
+    AccountName,
+    "the name of a system user: at most 31 letters, digits, _ and -, starting with a letter or _",
+    is_account_name
+}
+
+text! {
+    /// A service of systemd.
+    UnitName,
+    "the name of a systemd service, such as matrix-synapse.service",
+    is_unit_name
 }
 
 text! {
@@ -154,6 +176,20 @@ fn is_absolute_path(text: &str) -> bool {
 
 fn is_host(text: &str) -> bool {
     is_absolute_path(text) || is_host_name(text) || text.parse::<Ipv6Addr>().is_ok()
+}
+
+fn is_machine(text: &str) -> bool {
+    is_host_name(text) || text.parse::<Ipv6Addr>().is_ok()
+}
+
+fn is_account_name(text: &str) -> bool {
+    is_identifier(text) && text.len() <= 31
+}
+
+fn is_unit_name(text: &str) -> bool {
+    let shape = |b: u8| b.is_ascii_alphanumeric() || b":-_.\\@".contains(&b);
+    let name = text.strip_suffix(".service");
+    text.len() <= 255 && name.is_some_and(|name| !name.is_empty() && name.bytes().all(shape))
 }
 
 fn is_identifier(text: &str) -> bool {

@@ -147,6 +147,71 @@ impl Scalar for Duration {
     }
 }
 
+/// A time as Prometheus writes it: whole numbers with units from years to milliseconds, as in 1y or 1h30m
+/// (prometheus.io, configuration, `<duration>`).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Span(String);
+
+impl Span {
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// Seconds, with years of 365 days as Prometheus counts them; below one second 0.
+    pub fn seconds(&self) -> u64 {
+        span(&self.0).unwrap_or(0) / 1_000
+    }
+}
+
+impl Scalar for Span {
+    fn kind() -> String {
+        "a time such as 15s, 1h30m, 30d or 1y".to_owned()
+    }
+
+    fn parse(text: &str) -> Result<Self, String> {
+        let number = text.bytes().all(|byte| byte.is_ascii_digit());
+        // The ancestor's users write seconds without a unit at times; Prometheus wants one.
+        let text = if number {
+            format!("{text}s")
+        } else {
+            text.to_owned()
+        };
+        match span(&text) {
+            Some(milliseconds) if milliseconds >= 1_000 => Ok(Self(text)),
+            _ => Err(Self::expected()),
+        }
+    }
+
+    fn show(&self) -> String {
+        self.0.clone()
+    }
+}
+
+/// Milliseconds; units come in descending order, each at most once.
+fn span(text: &str) -> Option<u64> {
+    const UNITS: [(&str, u64); 7] = [
+        ("y", 31_536_000_000),
+        ("w", 604_800_000),
+        ("d", 86_400_000),
+        ("h", 3_600_000),
+        ("m", 60_000),
+        ("s", 1_000),
+        ("ms", 1),
+    ];
+    let (mut rest, mut total, mut units) = (text, 0u64, UNITS.iter());
+    while !rest.is_empty() {
+        let end = rest.find(|c: char| !c.is_ascii_digit())?;
+        let after = &rest[end..];
+        let letters = after
+            .find(|c: char| c.is_ascii_digit())
+            .unwrap_or(after.len());
+        let factor = units.find(|(unit, _)| *unit == &after[..letters])?.1;
+        total = total.checked_add(digits(&rest[..end])?.checked_mul(factor)?)?;
+        rest = &after[letters..];
+    }
+    Some(total)
+}
+
 fn with_unit(text: &str, units: &[(char, u64)]) -> Option<u64> {
     let unit = units.iter().find(|(letter, _)| text.ends_with(*letter));
     let (number, factor) = match unit {

@@ -61,6 +61,27 @@ words! {
     }
 }
 
+words! {
+    /// What people have to show to register.
+    Verification {
+        /// Captcha where there is a key for it, else token.
+        Auto = "auto",
+        Token = "token",
+        Email = "email",
+        Captcha = "captcha",
+        /// Nothing at all.
+        None = "none",
+    }
+}
+
+words! {
+    /// A version of HTTP as nginx' `gzip_http_version` knows it.
+    HttpVersion {
+        V10 = "1.0",
+        V11 = "1.1",
+    }
+}
+
 /// The memory a process may use; systemd's `MemoryMax=`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum MemoryLimit {

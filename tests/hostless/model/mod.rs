@@ -113,6 +113,7 @@ impl Model {
             next: self.generations.keys().last().map_or(1, |last| last + 1),
             made: self.made.clone(),
             sockets: self.sockets.clone(),
+            outdated: BTreeMap::new(),
             baselines,
         }
     }

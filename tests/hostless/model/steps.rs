@@ -74,7 +74,7 @@ impl Model {
 
     fn create(&mut self, resource: &Resource) {
         match resource {
-            Resource::Secret(_) | Resource::PasswordFile(_) => {
+            Resource::Secret(_) | Resource::Composed(_) => {
                 let directory = Resource::Directory(paths::SECRETS.to_owned());
                 assert!(self.resources.contains(&directory) && self.has_account("synapse"));
             }
@@ -217,9 +217,9 @@ fn is_venv(resource: &Resource) -> bool {
 /// Where in the file system a resource is.
 fn place(resource: &Resource) -> Option<String> {
     match resource {
-        Resource::Directory(path) | Resource::PasswordFile(path) => Some(path.clone()),
+        Resource::Directory(path) => Some(path.clone()),
         Resource::Venv(_) => Some(paths::VENV.to_owned()),
-        Resource::Secret(name) => Some(paths::secret(name)),
+        Resource::Secret(name) | Resource::Composed(name) => Some(paths::secret(name)),
         Resource::SigningKey => Some(paths::SIGNING_KEY.to_owned()),
         _ => None,
     }

@@ -1,0 +1,177 @@
+//! Where processes listen: Unix sockets, or TCP ports on 127.0.0.1 that stay the same while workers come and go.
+//!
+//! A port is told by the worker's role and number, not by its place in a list: the first role of its entry gives the
+//! hundred, the number in the entry the rest. Only two entries with the same first role can meet; the later one of
+//! them then takes the next port that is free.
+
+use crate::paths;
+use crate::settings::Settings;
+use crate::topology::{ROLES, Topology};
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::{Ipv4Addr, SocketAddr};
+
+/// How many ports each purpose has; the purposes follow one another from `tcp_ports` on.
+const WIDTH: u16 = 3_000;
+
+/// What a port is for, in the order of the ports.
+#[derive(Clone, Copy)]
+enum Purpose {
+    Metrics,
+    Public,
+    Replication,
+    Manhole,
+}
+
+/// A port of a program beside Synapse, the number being its place before those of workers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ServicePort {
+    /// nginx's own counters (stub_status).
+    NginxStatus = 1,
+    NginxExporter = 2,
+    RedisExporter = 3,
+    PostgresExporter = 4,
+    NginxLogExporter = 5,
+    Coturn = 6,
+}
+
+/// Where something listens.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Endpoint {
+    Socket(String),
+    /// On 127.0.0.1.
+    Port(u16),
+}
+
+impl Endpoint {
+    /// As nginx's `server` wants it.
+    pub fn upstream(&self) -> String {
+        match self {
+            Endpoint::Socket(path) => format!("unix:{path}"),
+            Endpoint::Port(port) => format!("127.0.0.1:{port}"),
+        }
+    }
+}
+
+/// The places of all processes.
+#[derive(Clone, Debug)]
+pub struct Endpoints {
+    base: u16,
+    main_metrics: u16,
+    public_sockets: bool,
+    replication_sockets: bool,
+    /// Of each worker.
+    slots: BTreeMap<String, u16>,
+}
+
+impl Endpoints {
+    pub fn new(settings: &Settings, topology: &Topology) -> Self {
+        Self {
+            // The bounds of the setting are far inside those of u16.
+            base: u16::try_from(settings.tcp_ports.get()).unwrap_or(u16::MAX),
+            main_metrics: settings.metrics.port.number(),
+            public_sockets: settings.sockets.public,
+            replication_sockets: settings.sockets.replication,
+            slots: slots(topology),
+        }
+    }
+
+    /// Where nginx reaches a process.
+    pub fn public(&self, process: &str) -> Endpoint {
+        match self.public_sockets {
+            true => Endpoint::Socket(paths::public_socket(process)),
+            false => Endpoint::Port(self.port(Purpose::Public, process)),
+        }
+    }
+
+    /// Where the other Synapse processes reach a process.
+    pub fn replication(&self, process: &str) -> Endpoint {
+        match self.replication_sockets {
+            true => Endpoint::Socket(paths::replication_socket(process)),
+            false => Endpoint::Port(self.port(Purpose::Replication, process)),
+        }
+    }
+
+    /// The port of a process's metrics.
+    pub fn metrics(&self, process: &str) -> u16 {
+        match process {
+            "main" => self.main_metrics,
+            worker => self.port(Purpose::Metrics, worker),
+        }
+    }
+
+    /// The port of a process's manhole.
+    pub fn manhole(&self, process: &str) -> u16 {
+        self.port(Purpose::Manhole, process)
+    }
+
+    /// The port of another program.
+    pub fn service(&self, service: ServicePort) -> u16 {
+        self.base + service as u16
+    }
+
+    fn port(&self, purpose: Purpose, process: &str) -> u16 {
+        let slot = self.slots.get(process).copied().unwrap_or_default();
+        self.base + purpose as u16 * WIDTH + slot
+    }
+}
+
+/// An address on 127.0.0.1.
+pub fn loopback(port: u16) -> SocketAddr {
+    SocketAddr::from((Ipv4Addr::LOCALHOST, port))
+}
+
+/// A place for each worker, from 100 on; main has 0.
+fn slots(topology: &Topology) -> BTreeMap<String, u16> {
+    let mut taken = BTreeSet::new();
+    let mut slots = BTreeMap::new();
+    for worker in &topology.workers {
+        let role = worker.roles.first();
+        let place = ROLES
+            .iter()
+            .position(|known| Some(&known) == role)
+            .unwrap_or_default();
+        let mut slot = (u16::try_from(place).unwrap_or_default() + 1) * 100 + worker.index - 1;
+        while !taken.insert(slot) {
+            slot += 1;
+        }
+        slots.insert(worker.name.clone(), slot);
+    }
+    slots
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::topology::{WorkerSpec, parse};
+
+    fn of(spec: &str) -> BTreeMap<String, u16> {
+        let specs: Vec<WorkerSpec> = parse(&[spec]).unwrap();
+        slots(&Topology::new(specs).unwrap())
+    }
+
+    #[test]
+    fn ports_stay_while_workers_come_and_go() {
+        let before = of("full");
+        let after = of("full, synchrotron:3, sso_login, x=event_persister:2");
+        assert!(before.iter().all(|(name, slot)| after[name] == *slot));
+        assert_eq!(after["synchrotron3"] - after["synchrotron1"], 2);
+    }
+
+    #[test]
+    fn no_two_processes_meet_and_all_fit() {
+        for spec in [
+            "full",
+            "a=pusher:60, b=pusher:60, pusher:60, mas_helper:70",
+            "mas_helper:100, z=mas_helper:100",
+        ] {
+            let slots = of(spec);
+            let distinct: BTreeSet<&u16> = slots.values().collect();
+            assert_eq!(distinct.len(), slots.len(), "{spec}");
+            assert!(
+                slots.values().all(|slot| (100..WIDTH).contains(slot)),
+                "{spec}"
+            );
+        }
+        assert_eq!(u32::from(WIDTH) * 4, crate::settings::TCP_PORTS);
+    }
+}

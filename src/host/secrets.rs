@@ -1,0 +1,102 @@
+//! Secrets on the host: given or made, and composed into the files of programs that take no path.
+
+use super::facts::Source;
+use super::resources::contents;
+use super::{Host, files};
+use crate::paths;
+use crate::plan::state::State;
+use crate::secrets::{self, Reader};
+use anyhow::{Context, Result, ensure};
+use std::path::Path;
+
+impl Host {
+    /// Whether a secret is there, and is the one that was given.
+    pub(super) fn has_secret(&self, name: &str) -> Result<bool> {
+        let path = paths::secret(name);
+        match self.given(name)? {
+            Some(value) => Ok(files::read(path)?.as_deref() == Some(value.as_bytes())),
+            None => Ok(Path::new(&path).exists()),
+        }
+    }
+
+    /// Writes the secret that was given, or a random one.
+    pub(super) fn make_secret(&self, name: &str) -> Result<()> {
+        let value = match self.given(name)? {
+            Some(value) => value,
+            None => random()?,
+        };
+        let path = paths::secret(name);
+        files::replace(&path, value.as_bytes(), 0o600)?;
+        files::give(&path, "root", "synapse", 0o640)
+    }
+
+    /// Whether a composed file is as the desired state has it; one that is not desired, whether there is one.
+    pub(super) fn has_composed(&self, name: &str, desired: &State) -> Result<bool> {
+        let Some(file) = files::read(paths::secret(name))? else {
+            return Ok(false);
+        };
+        if !desired.files.contains_key(&secrets::template(name)) {
+            return Ok(true);
+        }
+        // A secret that is still to be made is in no file yet.
+        let wanted = self.composed(name, desired).ok();
+        Ok(wanted.is_some_and(|text| text.as_bytes() == file))
+    }
+
+    pub(super) fn compose(&self, name: &str, desired: &State) -> Result<()> {
+        let text = self.composed(name, desired)?;
+        let path = paths::secret(name);
+        let (user, group, mode) = match composed(name)?.reader {
+            Reader::Synapse => ("root", "synapse", 0o640),
+            Reader::SynapseAlone => (self.facts.user.as_str(), "synapse", 0o600),
+            Reader::Systemd => ("root", "root", 0o600),
+        };
+        files::replace(&path, text.as_bytes(), 0o600)?;
+        files::give(&path, user, group, mode)
+    }
+
+    fn composed(&self, name: &str, desired: &State) -> Result<String> {
+        let template = String::from_utf8(contents(desired, &secrets::template(name))?)?;
+        secrets::compose(composed(name)?, &template, |secret| self.value(secret))
+    }
+
+    fn value(&self, name: &str) -> Result<String> {
+        match self.given(name)? {
+            Some(value) => Ok(value),
+            None => files::read_text(paths::secret(name))?
+                .with_context(|| format!("there is no secret {name}")),
+        }
+    }
+
+    fn given(&self, name: &str) -> Result<Option<String>> {
+        match self.facts.given.get(name) {
+            None => Ok(None),
+            Some(Source::Given(value)) => Ok(Some(value.reveal().to_owned())),
+            Some(Source::File(path)) => read_line(path).map(Some),
+        }
+    }
+}
+
+fn composed(name: &str) -> Result<&'static secrets::Composed> {
+    secrets::composed(name).with_context(|| format!("{name} is not composed by this release"))
+}
+
+/// The one line of a file of the administrator's.
+fn read_line(path: &Path) -> Result<String> {
+    let text = files::read_text(path)?.with_context(|| format!("{} is missing", path.display()))?;
+    let line = text.trim_end_matches(['\r', '\n']);
+    ensure!(
+        !line.is_empty() && !line.contains('\n'),
+        "{} must hold one line with the password",
+        path.display()
+    );
+    Ok(line.to_owned())
+}
+
+/// 256 bits from the kernel, in hexadecimal digits.
+fn random() -> Result<String> {
+    let mut bytes = [0; 32];
+    let mut source = std::fs::File::open("/dev/urandom").context("opening /dev/urandom")?;
+    std::io::Read::read_exact(&mut source, &mut bytes).context("reading /dev/urandom")?;
+    Ok(bytes.iter().map(|byte| format!("{byte:02x}")).collect())
+}

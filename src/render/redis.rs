@@ -1,0 +1,36 @@
+//! Our own Redis: one small file, and its unit.
+
+use super::Sheaf;
+use crate::paths;
+use crate::plan::names;
+use anyhow::Result;
+use askama::Template;
+
+#[derive(Template)]
+#[template(path = "synapse-redis.service")]
+struct Redis<'a> {
+    current: &'a str,
+    redis: &'a str,
+}
+
+#[derive(Template)]
+#[template(path = "redis/redis.conf")]
+struct RedisConfiguration {
+    socket: String,
+    memory: u64,
+}
+
+pub(super) fn render(sheaf: &mut Sheaf) -> Result<()> {
+    let input = sheaf.input;
+    let unit = Redis {
+        current: paths::CURRENT,
+        redis: &input.facts.redis,
+    };
+    sheaf.unit(names::REDIS, unit.render()?);
+    let configuration = RedisConfiguration {
+        socket: paths::redis_socket(),
+        memory: input.settings.redis.memory.bytes(),
+    };
+    sheaf.text("redis/redis.conf", configuration.render()?);
+    Ok(())
+}

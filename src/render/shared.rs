@@ -1,0 +1,111 @@
+//! What Synapse's processes share when there are workers: a file for each top-level key, the unit of restarts.
+
+use super::{Input, Sheaf};
+use crate::endpoints::Endpoint;
+use crate::paths;
+use crate::topology::Duty;
+use anyhow::Result;
+use serde_json::{Value, json};
+use std::collections::BTreeMap;
+
+/// What every process reads about the workers. Synapse merges files by top-level key, so each key stands whole in
+/// one file; a key whose list would be empty is left out (an empty list would mean that nobody does the work).
+pub(super) fn render(sheaf: &mut Sheaf) -> Result<()> {
+    let topology = sheaf.input.topology;
+    let endpoints = sheaf.input.endpoints();
+    let redis = redis(sheaf.input);
+    let mut file = |name: &str, keys: serde_json::Value, listed: &[&str]| -> Result<()> {
+        let mut text = "# Made by synapse-workers: read by every Synapse process.\n".to_owned();
+        for (key, value) in keys.as_object().into_iter().flatten() {
+            text.push_str(&format!("{key}: {}\n", serde_json::to_string(value)?));
+        }
+        sheaf.listing(&format!("synapse/shared.d/{name}.yaml"), text, listed);
+        Ok(())
+    };
+    let names = |duty: Duty| -> Vec<&str> {
+        topology
+            .with_duty(duty)
+            .map(|worker| worker.name.as_str())
+            .collect()
+    };
+
+    file(
+        "replication",
+        json!({
+            "worker_replication_secret_path": paths::secret("worker_replication_secret"),
+            "redis": redis,
+        }),
+        &[],
+    )?;
+    let instances: BTreeMap<&str, serde_json::Value> = topology
+        .instance_map()
+        .into_iter()
+        .chain(["main"])
+        .map(|name| (name, place(&endpoints.replication(name))))
+        .collect();
+    file("instance_map", json!({"instance_map": instances}), &[])?;
+    let writers = topology.stream_writers();
+    if !writers.is_empty() {
+        file("stream_writers", json!({"stream_writers": writers}), &[])?;
+    }
+    for (duty, key) in [
+        (Duty::FederationSender, "federation_sender_instances"),
+        (Duty::Pusher, "pusher_instances"),
+    ] {
+        let all = names(duty);
+        if !all.is_empty() {
+            file(key, json!({key: all}), &all)?;
+        }
+    }
+    for (duty, key) in [
+        (Duty::NotifyAppservices, "notify_appservices_from_worker"),
+        (
+            Duty::UpdateUserDirectory,
+            "update_user_directory_from_worker",
+        ),
+        (Duty::BackgroundTasks, "run_background_tasks_on"),
+    ] {
+        if let [one] = names(duty)[..] {
+            file(key, json!({key: one}), &[one])?;
+        }
+    }
+    let media = names(Duty::Media);
+    if let Some(first) = media.first() {
+        let keys = json!({
+            "enable_media_repo": false,
+            "media_instance_running_background_jobs": first,
+        });
+        file("media", keys, &media)?;
+    }
+    Ok(())
+}
+
+/// An entry of `instance_map`.
+fn place(endpoint: &Endpoint) -> Value {
+    match endpoint {
+        Endpoint::Socket(path) => json!({"path": path}),
+        Endpoint::Port(port) => json!({"host": "127.0.0.1", "port": port}),
+    }
+}
+
+/// Our own Redis, or the one of the settings (config_documentation.md, `redis`).
+fn redis(input: &Input) -> Value {
+    let redis = &input.settings.redis;
+    let Some(host) = &redis.host else {
+        return json!({"enabled": true, "path": paths::redis_socket()});
+    };
+    let mut options = json!({"enabled": true, "host": host.as_str(), "port": redis.port.number()});
+    if redis.tls {
+        options["use_tls"] = json!(true);
+    }
+    if let Some(file) = &redis.ca_file {
+        options["ca_file"] = json!(file.as_str());
+    }
+    if let Some(name) = &redis.username {
+        options["username"] = json!(name.as_str());
+    }
+    if input.has_secret("redis_password") {
+        options["password_path"] = json!(paths::secret("redis_password"));
+    }
+    options
+}

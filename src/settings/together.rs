@@ -1,0 +1,148 @@
+//! Values that are right alone but not together: a table of rules, each of which names the key that is to blame.
+
+use super::origin::{Origin, SettingsError};
+use super::table::Settings;
+use super::types::{DatabaseKind, Verification};
+use std::collections::BTreeMap;
+
+/// What is wrong, and the key to look at.
+type Wrong = Option<(&'static str, String)>;
+
+static RULES: &[fn(&Settings) -> Wrong] = &[
+    |settings| {
+        let (least, most) = (
+            settings.database.cp_min.get(),
+            settings.database.cp_max.get(),
+        );
+        wrong(least > most, "database.cp_min", || {
+            format!("`database.cp_min` is {least}, more than `database.cp_max`, {most}")
+        })
+    },
+    |settings| {
+        let kind = settings.database.kind;
+        let host = settings.database.host.as_ref()?;
+        let own = matches!(kind, DatabaseKind::Local | DatabaseKind::Sqlite);
+        wrong(own, "database.host", || {
+            format!("`database.host` is {host}, but `database.kind` is {kind}; remove one of them")
+        })
+    },
+    |settings| {
+        let database = &settings.database;
+        let lacking = database.kind == DatabaseKind::External && database.host.is_none();
+        wrong(lacking, "database.kind", || {
+            "`database.kind` is external, but `database.host` is not set".to_owned()
+        })
+    },
+    |settings| {
+        let tls = &settings.tls;
+        let (key, other) = match (&tls.certificate, &tls.key) {
+            (Some(_), None) => ("tls.certificate", "tls.key"),
+            (None, Some(_)) => ("tls.key", "tls.certificate"),
+            _ => return None,
+        };
+        Some((
+            key,
+            format!("`{key}` is set, but `{other}` is not; TLS needs both"),
+        ))
+    },
+    |settings| {
+        let ports = ports(settings);
+        let twice = ports.iter().enumerate().find_map(|(place, (key, port))| {
+            let (other, _) = ports[..place].iter().find(|(_, before)| before == port)?;
+            Some((*key, *other, *port))
+        });
+        let (key, other, port) = twice?;
+        Some((
+            key,
+            format!("`{key}` and `{other}` are both {port}; choose another port for one"),
+        ))
+    },
+    |settings| {
+        let first = settings.tcp_ports.get();
+        let inside = |(_, port): &(&str, u32)| (first..first + TCP_PORTS).contains(port);
+        let (key, port) = ports(settings).into_iter().find(inside)?;
+        Some((
+            key,
+            format!(
+                "`{key}` is {port}, among the ports from `tcp_ports`, {first}, to {}; choose another one",
+                first + TCP_PORTS - 1
+            ),
+        ))
+    },
+    |settings| {
+        let (first, last) = (
+            settings.coturn.min_port.get(),
+            settings.coturn.max_port.get(),
+        );
+        wrong(first > last, "coturn.min_port", || {
+            format!("`coturn.min_port` is {first}, more than `coturn.max_port`, {last}")
+        })
+    },
+    |settings| {
+        let registration = &settings.registration;
+        let captcha = registration.verification == Verification::Captcha;
+        let lacking = captcha && registration.recaptcha_public_key.is_none();
+        wrong(lacking, "registration.verification", || {
+            "`registration.verification` is captcha, but `registration.recaptcha_public_key` is not set".to_owned()
+        })
+    },
+    |settings| {
+        let email = settings.registration.verification == Verification::Email;
+        wrong(
+            email && !settings.email.enabled,
+            "registration.verification",
+            || "`registration.verification` is email, but `email.enabled` is false".to_owned(),
+        )
+    },
+    |settings| {
+        let lacking = settings.serve_server_wellknown && settings.public_baseurl.is_none();
+        wrong(lacking, "serve_server_wellknown", || {
+            "`serve_server_wellknown` tells others `public_baseurl`, which is not set".to_owned()
+        })
+    },
+];
+
+/// How many ports are set aside from `tcp_ports` on.
+pub const TCP_PORTS: u32 = 12_000;
+
+fn wrong(is: bool, key: &'static str, message: impl FnOnce() -> String) -> Wrong {
+    is.then(|| (key, message()))
+}
+
+/// The TCP ports that settings name, of what is switched on.
+fn ports(settings: &Settings) -> Vec<(&'static str, u32)> {
+    let mut ports = vec![("http_port", settings.http_port.get())];
+    let federation = settings.http_federation_port;
+    ports.extend(federation.map(|port| ("http_federation_port", port.get())));
+    if settings.tls.certificate.is_some() {
+        ports.push(("tls.port", settings.tls.port.get()));
+        ports.push(("tls.federation_port", settings.tls.federation_port.get()));
+    }
+    if settings.metrics.enabled {
+        ports.push(("metrics.port", settings.metrics.port.get()));
+        ports.push((
+            "metrics.prometheus_port",
+            settings.metrics.prometheus_port.get(),
+        ));
+    }
+    if settings.coturn.enabled {
+        ports.push(("coturn.port", settings.coturn.port.get()));
+        ports.push(("coturn.tls_port", settings.coturn.tls_port.get()));
+    }
+    ports
+}
+
+/// The first rule that is broken, with the place of the key.
+pub(super) fn check(
+    settings: &Settings,
+    origins: &BTreeMap<&'static str, Origin>,
+) -> Result<(), SettingsError> {
+    let broken = RULES.iter().find_map(|rule| rule(settings));
+    let Some((key, message)) = broken else {
+        return Ok(());
+    };
+    match origins.get(key) {
+        Some(origin) => Err(SettingsError::at(origin, message)),
+        None => Err(SettingsError::new(message)),
+    }
+}

@@ -1,0 +1,78 @@
+//! Texts in a format of somebody else: mail, TURN, systemd's calendar, keys that another service gave.
+
+use super::names::text;
+
+text! {
+    /// What another service gave: a key or a user name, of printable ASCII without blanks and quotes.
+    Token,
+    "at most 255 printable characters without blanks, quotes and backslashes",
+    is_token
+}
+
+text! {
+    /// A sender of e-mail, with or without a name before the address in angle brackets (RFC 5322, 3.4).
+    Mailbox,
+    "an e-mail address, or a name with the address in angle brackets: Example <noreply@example.org>",
+    is_mailbox
+}
+
+text! {
+    /// Where a TURN server is (RFC 7065).
+    TurnUri,
+    "a TURN address such as turn:turn.example.org:3478?transport=udp",
+    is_turn_uri
+}
+
+text! {
+    /// A calendar event (systemd.time(7)); systemd itself judges the rest.
+    Calendar,
+    "a calendar event of systemd, such as Sun 01:00 or *-*-* 03:30",
+    is_calendar
+}
+
+fn is_token(text: &str) -> bool {
+    let shape = |b: u8| b.is_ascii_graphic() && !b"\"'\\`".contains(&b);
+    (1..=255).contains(&text.len()) && text.bytes().all(shape)
+}
+
+fn is_mailbox(text: &str) -> bool {
+    let (name, address) = match text.split_once('<') {
+        Some((name, rest)) => (name, rest.strip_suffix('>')),
+        None => ("", Some(text)),
+    };
+    let plain_name = !name.contains(['"', '\\', '>', '@', '%']);
+    plain_name && address.is_some_and(is_address)
+}
+
+fn is_address(text: &str) -> bool {
+    let shape = |b: u8| b.is_ascii_alphanumeric() || b".!#$&'*+-/=?^_`{|}~".contains(&b);
+    let Some((local, domain)) = text.rsplit_once('@') else {
+        return false;
+    };
+    let right_domain = domain.split('.').all(|label| {
+        !label.is_empty()
+            && label
+                .bytes()
+                .all(|b| b.is_ascii_alphanumeric() || b == b'-')
+    });
+    !local.is_empty() && local.bytes().all(shape) && right_domain
+}
+
+fn is_turn_uri(text: &str) -> bool {
+    let rest = ["turn:", "turns:", "stun:"]
+        .iter()
+        .find_map(|scheme| text.strip_prefix(scheme));
+    let Some(rest) = rest else {
+        return false;
+    };
+    let (place, query) = rest.split_once('?').unwrap_or((rest, "transport=udp"));
+    let shape = |b: u8| b.is_ascii_alphanumeric() || b".-:[]".contains(&b);
+    !place.is_empty()
+        && place.bytes().all(shape)
+        && ["transport=udp", "transport=tcp"].contains(&query)
+}
+
+fn is_calendar(text: &str) -> bool {
+    let shape = |b: u8| b.is_ascii_alphanumeric() || b"*-:,./~ _+".contains(&b);
+    !text.is_empty() && text.bytes().all(shape)
+}
