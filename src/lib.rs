@@ -31,5 +31,6 @@ pub mod commands;
 pub mod failure;
 pub mod nearest;
 pub mod paths;
+pub mod ranges;
 pub mod report;
 pub mod secrets;
