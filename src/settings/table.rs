@@ -87,12 +87,12 @@ settings! {
         /// kept among the secrets, and made where none is given.
         turn_shared_secret: Option<Secret>, env "SYNAPSE_TURN_SECRET";
 
-        /// The secret by which accounts are registered at the command line. Taken and kept as the one
-        /// before.
+        /// The secret by which accounts are registered at the command line. Taken and kept as the
+        /// one before it.
         registration_shared_secret: Option<Secret>, env "SYNAPSE_REGISTRATION_SHARED_SECRET";
 
         /// The secret that signs access tokens of guests and links to log in. Taken and kept as the
-        /// one before.
+        /// one before it.
         macaroon_secret_key: Option<Secret>, env "SYNAPSE_MACAROON_SECRET_KEY";
 
         /// The secret that signs forms. Taken and kept as the one before.
@@ -132,7 +132,7 @@ settings! {
         /// The mail server.
         smtp_host: HostName = "localhost", env "SYNAPSE_EMAIL_SMTP_HOST";
 
-        /// Its port.
+        /// The port there.
         smtp_port: Port = "25", env "SYNAPSE_EMAIL_SMTP_PORT";
 
         /// The name to log in with there; empty means without.
@@ -141,8 +141,8 @@ settings! {
         /// A file with the password for it.
         smtp_password_file: Option<AbsolutePath>;
 
-        /// Whether mail goes out over an encrypted connection only. A mail server on this host needs
-        /// none.
+        /// Whether mail goes out over an encrypted connection only. A mail server on this host can
+        /// do without.
         require_transport_security: bool = "true";
 
         /// The sender, as in Example <noreply@example.org>; empty means noreply@SERVER_NAME.
@@ -211,7 +211,7 @@ settings! {
         /// A Redis of your own; empty means one is run for Synapse, on a Unix socket.
         host: Option<HostName>;
 
-        /// Its port.
+        /// The port there.
         port: Port = "6379";
 
         /// Whether it is reached over TLS.
@@ -434,7 +434,7 @@ settings! {
         buffering_disabled_multiplier: Whole<1, 1_000> = "1", env "NGINX_PROXY_BUFFERING_DISABLED_PAGE_MULTIPLIER";
 
         /// How much of an answer may be on its way to the client while more is read; empty means two
-        /// pages.
+        /// pages instead.
         proxy_busy_buffers_size: Option<Buffer>, env "NGINX_PROXY_BUSY_BUFFERS_SIZE_BYTES";
 
         /// How much of a long answer is written to disk at once; empty means two pages.

@@ -26,10 +26,10 @@ fn a_file_that_cannot_be_right_is_refused_with_its_line() {
             ),
         ),
         (
-            "enable_registration: true\n",
+            "federation_domain_whitelist: true\n",
             line(
                 1,
-                "unknown setting `enable_registration`, options of Synapse itself",
+                "unknown setting `federation_domain_whitelist`, options of Synapse itself",
             ),
         ),
         ("5: x\n", line(1, "unknown setting `5`")),
@@ -187,7 +187,7 @@ fn a_docker_env_file_is_read_as_it_stands() {
     let mut given = Given {
         env_file: Some(
             "\u{feff}# Docker\r\n\r\nSYNAPSE_SERVER_NAME='example.org'\r\nexport SYNAPSE_REPORT_STATS=Y \r\n\
-             SYNAPSE_WORKER_TYPES=\"a=b+c, d:2\"\r\nSYNAPSE_HTTP_PORT=\r\nHOME\r\nTZ=UTC\r\nCOTURN_METRICS=1\r\n"
+             SYNAPSE_WORKER_TYPES=\"a=b+c, d:2\"\r\nSYNAPSE_HTTP_PORT=\r\nHOME\r\nTZ=UTC\r\nCOTURN_QUOTA=1\r\n"
                 .to_owned(),
         ),
         ..Given::default()
@@ -199,7 +199,7 @@ fn a_docker_env_file_is_read_as_it_stands() {
     assert_eq!(loaded.settings.http_port.get(), 8008);
     assert_eq!(
         loaded.notes,
-        ["synapse.env line 9: COTURN_METRICS is not known, ignored"]
+        ["synapse.env line 9: COTURN_QUOTA is not known, ignored"]
     );
     for text in ["A = b", "two words", "=x"] {
         given.env_file = Some(format!("#\n{text}\n"));
