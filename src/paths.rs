@@ -8,6 +8,8 @@ pub const ETC: &str = "/etc/synapse-workers";
 pub const HOMESERVER_D: &str = "/etc/synapse-workers/homeserver.d";
 /// Secrets: generated once, kept for ever, never printed.
 pub const SECRETS: &str = "/etc/synapse-workers/secrets";
+/// The group of every Synapse process, whatever its user: what it has to read and nobody else may belongs to this one.
+pub const GROUP: &str = "synapse";
 /// What this program made on the host and `uninstall --purge` may therefore remove.
 pub const MADE: &str = "/etc/synapse-workers/made.json";
 /// Generations and the links to them.

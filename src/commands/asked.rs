@@ -249,11 +249,12 @@ impl Asked {
                  host's own PostgreSQL, or set `workers: []`",
             ));
         }
-        if database == DatabaseKind::Local && self.settings.database.user.to_string() != "synapse" {
-            return Err(Failure::usage(
-                "database.user: the host's own PostgreSQL knows Synapse by its system user, so the role is `synapse`; \
-                 leave database.user out, or set database.kind to `external` with a database.host",
-            ));
+        let user = self.settings.synapse.user.as_str();
+        if database == DatabaseKind::Local && self.settings.database.user.as_str() != user {
+            return Err(Failure::usage(format!(
+                "database.user: the host's own PostgreSQL knows Synapse by its system user, so the role is `{user}`; \
+                 set database.user to that, or database.kind to `external` with a database.host"
+            )));
         }
         let media = self.settings.media_store_path.as_str();
         if ["/home", "/root", "/run/user"]

@@ -41,12 +41,29 @@ pub struct Facts {
     pub database_used: bool,
     /// The user that Synapse runs as.
     pub user: String,
+    /// That user and its group, as far as they exist.
+    pub accounts: Accounts,
     /// Secrets that are given, by name.
     pub given: BTreeMap<&'static str, Source>,
     /// Secrets that are in their directory already.
     pub kept: BTreeSet<String>,
     /// The address of this host's default route.
     pub address: Option<IpAddr>,
+}
+
+/// Synapse's user and group on the host.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Accounts {
+    /// Number of the user.
+    pub uid: Option<u32>,
+    /// Number of our group.
+    pub gid: Option<u32>,
+    /// The group that the user has of its own, where that is not ours.
+    pub user_group: Option<String>,
+    /// The user that has the number of `synapse.uid`.
+    pub uid_holder: Option<String>,
+    /// The group that has the number of `synapse.gid`.
+    pub gid_holder: Option<String>,
 }
 
 /// Where a secret comes from.
@@ -116,6 +133,7 @@ impl Facts {
                 .local_database
                 .then(|| postgres::ask().map_err(|error| format!("{error:#}"))),
             user: settings.synapse.user.to_string(),
+            accounts: accounts(settings),
             given: given(settings),
             kept: files::names(paths::SECRETS).into_iter().collect(),
             address: default_address(),
@@ -161,7 +179,33 @@ impl Facts {
                 .chain(self.kept.iter().cloned())
                 .collect(),
             address: self.address,
+            user_group: self.accounts.user_group.clone(),
         }
+    }
+}
+
+fn accounts(settings: &Settings) -> Accounts {
+    let user = users::get_user_by_name(settings.synapse.user.as_str());
+    let name = |name: &std::ffi::OsStr| name.to_string_lossy().into_owned();
+    let uid_holder = settings.synapse.uid.and_then(|uid| {
+        let holder = users::get_user_by_uid(uid.get())?;
+        Some(name(holder.name()))
+    });
+    let gid_holder = settings.synapse.gid.and_then(|gid| {
+        let holder = users::get_group_by_gid(gid.get())?;
+        Some(name(holder.name()))
+    });
+    let own = user
+        .as_ref()
+        .and_then(|user| users::get_group_by_gid(user.primary_group_id()));
+    Accounts {
+        uid: user.as_ref().map(|user| user.uid()),
+        gid: users::get_group_by_name(paths::GROUP).map(|group| group.gid()),
+        user_group: own
+            .map(|group| name(group.name()))
+            .filter(|name| name != paths::GROUP),
+        uid_holder,
+        gid_holder,
     }
 }
 

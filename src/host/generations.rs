@@ -138,7 +138,7 @@ impl Host {
                 if file.private { 0o640 } else { 0o644 },
             )?;
             if file.private {
-                files::give(&path, "root", "synapse", 0o640)?;
+                files::give(&path, "root", paths::GROUP, 0o640)?;
             }
         }
         let made = SystemTime::now()
@@ -166,6 +166,7 @@ impl Host {
             Judge::Nginx => super::probe::nginx_accepts(&format!("{directory}/nginx/nginx.conf")),
             Judge::Synapse(processes) => super::synapse::parse_configuration(
                 &self.facts.python,
+                &self.facts.user,
                 &format!("{directory}/synapse"),
                 processes,
             ),

@@ -25,7 +25,10 @@ impl Host {
 
     fn exists(&self, resource: &Resource, desired: &State) -> Result<bool> {
         Ok(match resource {
-            Resource::Account(name) => users::get_user_by_name(name).is_some(),
+            Resource::Group(name) => users::get_group_by_name(name).is_some(),
+            Resource::Account(name) => {
+                users::get_user_by_name(name).is_some() && users::get_group_by_name(name).is_some()
+            }
             Resource::Directory(path) => Path::new(path).is_dir(),
             Resource::Venv(version) => {
                 let python = format!("{}/bin/python", paths::VENV);
@@ -52,7 +55,7 @@ impl Host {
     /// Makes one of them; the desired state has the texts that this takes.
     pub fn create(&self, resource: &Resource, desired: &State) -> Result<()> {
         match resource {
-            Resource::Account(_) => {
+            Resource::Group(_) | Resource::Account(_) => {
                 let text = contents(desired, SYSUSERS)?;
                 Tool::new("systemd-sysusers")
                     .args(["-"])
@@ -65,7 +68,9 @@ impl Host {
             Resource::Venv(version) => synapse::install(version),
             Resource::Secret(name) => self.make_secret(name),
             Resource::Composed(name) => self.compose(name, desired),
-            Resource::SigningKey => synapse::generate_signing_key(&self.facts.python),
+            Resource::SigningKey => {
+                synapse::generate_signing_key(&self.facts.python, &self.facts.user)
+            }
             Resource::DatabaseRole(name) => postgres::create_role(name),
             Resource::Database { name, owner } => {
                 postgres::create_database(name, owner)?;
@@ -93,11 +98,9 @@ impl Host {
                 if users::get_user_by_name(name).is_some() {
                     Tool::new("userdel").args([name]).run()?;
                 }
-                if users::get_group_by_name(name).is_some() {
-                    Tool::new("groupdel").args([name]).run()?;
-                }
-                Ok(())
+                remove_group(name)
             }
+            Resource::Group(name) => remove_group(name),
             Resource::Directory(path) if paths::SHARED.contains(&path.as_str()) => {
                 files::remove_empty(path)
             }
@@ -109,6 +112,13 @@ impl Host {
             Resource::DatabaseRole(name) => postgres::drop_role(name),
             Resource::Database { name, .. } => postgres::drop_database(name),
         }
+    }
+}
+
+fn remove_group(name: &str) -> Result<()> {
+    match users::get_group_by_name(name) {
+        Some(_) => Tool::new("groupdel").args([name]).run().map(drop),
+        None => Ok(()),
     }
 }
 

@@ -27,7 +27,7 @@ impl Host {
         };
         let path = paths::secret(name);
         files::replace(&path, value.as_bytes(), 0o600)?;
-        files::give(&path, "root", "synapse", 0o640)
+        files::give(&path, "root", paths::GROUP, 0o640)
     }
 
     /// Whether a composed file is as the desired state has it; one that is not desired, whether there is one.
@@ -47,8 +47,8 @@ impl Host {
         let text = self.composed(name, desired)?;
         let path = paths::secret(name);
         let (user, group, mode) = match composed(name)?.reader {
-            Reader::Synapse => ("root", "synapse", 0o640),
-            Reader::SynapseAlone => (self.facts.user.as_str(), "synapse", 0o600),
+            Reader::Synapse => ("root", paths::GROUP, 0o640),
+            Reader::SynapseAlone => (self.facts.user.as_str(), paths::GROUP, 0o600),
             Reader::Systemd => ("root", "root", 0o600),
         };
         files::replace(&path, text.as_bytes(), 0o600)?;

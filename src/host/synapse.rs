@@ -79,7 +79,7 @@ pub fn install(version: &str) -> Result<()> {
 }
 
 /// A signing key by Synapse's own generator, never ours.
-pub fn generate_signing_key(python: &Path) -> Result<()> {
+pub fn generate_signing_key(python: &Path, user: &str) -> Result<()> {
     Tool::new(python)
         .args([
             "-m",
@@ -88,10 +88,10 @@ pub fn generate_signing_key(python: &Path) -> Result<()> {
             paths::SIGNING_KEY,
         ])
         .directory(paths::DATA)
-        .user("synapse")?
+        .process_of(user)?
         .run()
         .context("generating the signing key")?;
-    files::give(paths::SIGNING_KEY, "root", "synapse", 0o640)
+    files::give(paths::SIGNING_KEY, "root", paths::GROUP, 0o640)
 }
 
 /// Loads the configuration of main and of workers, as the processes themselves will.
@@ -114,12 +114,17 @@ for name in sys.argv[3:]:
 ";
 
 /// Has Synapse judge the configuration in this directory for these processes, as the user it runs as.
-pub fn parse_configuration(python: &Path, directory: &str, files: &[String]) -> Result<()> {
+pub fn parse_configuration(
+    python: &Path,
+    user: &str,
+    directory: &str,
+    files: &[String],
+) -> Result<()> {
     let output = Tool::new(python)
         .args(["-c", PARSE, directory, &paths::secret("synapse.d")])
         .args(files)
         .directory(paths::DATA)
-        .user("synapse")?
+        .process_of(user)?
         .output()?;
     anyhow::ensure!(
         output.status.success(),

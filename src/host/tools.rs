@@ -1,6 +1,7 @@
 //! Running other programs: what they print on failure becomes part of the error, and nothing of it otherwise.
 
 use anyhow::{Context, Result, bail};
+use nix::unistd::{Gid, Uid, setgid, setgroups, setuid};
 use std::io::Write;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
@@ -54,6 +55,26 @@ impl Tool {
             .uid(user.uid())
             .gid(user.primary_group_id())
             .env("HOME", user.home_dir());
+        Ok(self)
+    }
+
+    /// Runs the program as a Synapse process of this user does: in our group, with the user's own groups beside it.
+    pub fn process_of(mut self, name: &str) -> Result<Self> {
+        let user = users::get_user_by_name(name).with_context(|| format!("no user {name}"))?;
+        let group = users::get_group_by_name(crate::paths::GROUP)
+            .with_context(|| format!("no group {}", crate::paths::GROUP))?;
+        let (uid, gid) = (Uid::from_raw(user.uid()), Gid::from_raw(group.gid()));
+        let own = users::get_user_groups(name, user.primary_group_id()).unwrap_or_default();
+        let groups: Vec<Gid> = own.iter().map(|one| Gid::from_raw(one.gid())).collect();
+        self.command.env("HOME", user.home_dir());
+        // SAFETY: three system calls on values that were made before; nothing is allocated and no lock is taken.
+        unsafe {
+            self.command.pre_exec(move || {
+                setgroups(&groups)?;
+                setgid(gid)?;
+                Ok(setuid(uid)?)
+            });
+        }
         Ok(self)
     }
 

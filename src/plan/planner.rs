@@ -52,13 +52,13 @@ impl Planner<'_> {
         let missing = self.desired.resources.difference(&self.observed.resources);
         let mut steps: Vec<Step> = Vec::new();
         let owned =
-            |resource: &Resource| matches!(resource, Resource::Account(_) | Resource::Directory(_));
+            |resource: &Resource| resource.is_owner() || matches!(resource, Resource::Directory(_));
         let asked =
             self.changes.iter().any(|change| change.path == TMPFILES) || missing.clone().any(owned);
         let mut directories = asked && self.desired.files.contains_key(TMPFILES);
         for resource in missing {
             // Directories are made together, by tmpfiles.d, once the accounts that own them exist.
-            if !matches!(resource, Resource::Account(_)) && directories {
+            if !resource.is_owner() && directories {
                 steps.push(Step::Directories);
                 directories = false;
             }

@@ -60,6 +60,8 @@ pub fn digest(contents: &[u8]) -> String {
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Resource {
+    /// A system group without a user.
+    Group(String),
     /// A system user with its group.
     Account(String),
     /// A directory tree; its owners and modes stand in tmpfiles.d.
@@ -82,7 +84,8 @@ impl Resource {
     /// Whether `uninstall` without `--purge` leaves it: what could not be made again.
     pub fn kept(&self) -> bool {
         match self {
-            Resource::Account(name) => name == "synapse",
+            Resource::Account(name) => name == paths::GROUP,
+            Resource::Group(_) => true,
             Resource::Directory(path) => {
                 ![paths::STATE, paths::RUN, paths::OPT].contains(&path.as_str())
                     && !paths::SHARED.contains(&path.as_str())
@@ -98,6 +101,11 @@ impl Resource {
 }
 
 impl Resource {
+    /// Whether this is somebody who owns files, and so is made before them.
+    pub fn is_owner(&self) -> bool {
+        matches!(self, Resource::Group(_) | Resource::Account(_))
+    }
+
     /// Whether making this one takes the place of the other: there is one venv, whatever version is in it.
     pub fn replaces(&self, other: &Self) -> bool {
         matches!((self, other), (Resource::Venv(_), Resource::Venv(_)))
@@ -136,6 +144,7 @@ impl Resource {
 impl std::fmt::Display for Resource {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
+            Resource::Group(name) => write!(f, "system group {name}"),
             Resource::Account(name) => write!(f, "system user {name}"),
             Resource::Directory(path) => write!(f, "directory {path}"),
             Resource::Venv(version) => {

@@ -42,6 +42,8 @@ pub struct HostFacts {
     pub secrets: BTreeSet<String>,
     /// The address of this host's default route.
     pub address: Option<IpAddr>,
+    /// The group that Synapse's user has of its own, where that is not ours.
+    pub user_group: Option<String>,
 }
 
 impl Default for HostFacts {
@@ -53,6 +55,7 @@ impl Default for HostFacts {
             jemalloc: true,
             secrets: BTreeSet::new(),
             address: None,
+            user_group: None,
         }
     }
 }
@@ -197,7 +200,7 @@ fn resources(input: &Input, files: &BTreeMap<String, File>) -> BTreeSet<Resource
     resources.remove(&directory(paths::OPT));
     resources.extend(paths::SHARED.map(directory));
     resources.extend([
-        Resource::Account("synapse".to_owned()),
+        units::owner(input.settings),
         directory(input.settings.media_store_path.as_str()),
         Resource::SigningKey,
     ]);

@@ -4,6 +4,7 @@ use super::services::{self, Account};
 use super::{Input, Sheaf, filters};
 use crate::paths::{self, SYSUSERS, TMPFILES};
 use crate::plan::names;
+use crate::plan::state::Resource;
 use crate::settings::Settings;
 use crate::settings::value::Scalar;
 use anyhow::Result;
@@ -25,6 +26,7 @@ struct Process<'a> {
     tasks: String,
     media_store_path: &'a str,
     user: &'a str,
+    user_group: Option<&'a str>,
 }
 
 #[derive(Template)]
@@ -42,8 +44,8 @@ struct Worker<'a> {
 #[derive(Template)]
 #[template(path = "host/sysusers.conf")]
 struct Sysusers {
-    /// The line of Synapse's own account.
-    synapse: String,
+    /// The lines of Synapse's own account.
+    synapse: Vec<String>,
     accounts: Vec<Account>,
 }
 
@@ -72,7 +74,7 @@ pub(super) fn render(sheaf: &mut Sheaf) -> Result<()> {
         sheaf.unit("synapse-worker@.service", worker.render()?);
     }
     let sysusers = Sysusers {
-        synapse: r#"u synapse - "Synapse homeserver" /var/lib/synapse"#.to_owned(),
+        synapse: account(settings),
         accounts: services::wanted(input)
             .filter_map(|service| service.account)
             .collect(),
@@ -101,7 +103,38 @@ fn process<'a>(input: &Input<'a>, memory: &str) -> Process<'a> {
         tasks: settings.limits.tasks.show(),
         media_store_path: settings.media_store_path.as_str(),
         user: settings.synapse.user.as_str(),
+        user_group: input.facts.user_group.as_deref(),
     }
+}
+
+/// Who owns Synapse's data and reads its secrets: our user with its group, or the group alone beside another user.
+pub(super) fn owner(settings: &Settings) -> Resource {
+    match settings.synapse.user.as_str() == paths::GROUP {
+        true => Resource::Account(paths::GROUP.to_owned()),
+        false => Resource::Group(paths::GROUP.to_owned()),
+    }
+}
+
+/// The lines of sysusers.d for it.
+fn account(settings: &Settings) -> Vec<String> {
+    let number = |id: Option<u32>| id.map_or("-".to_owned(), |id| id.to_string());
+    let uid = settings.synapse.uid.map(|uid| uid.get());
+    let gid = settings.synapse.gid.map(|gid| gid.get());
+    let made = matches!(owner(settings), Resource::Account(_));
+    let group = paths::GROUP;
+    let mut lines = Vec::new();
+    if gid.is_some() || !made {
+        lines.push(format!("g {group} {}", number(gid)));
+    }
+    if made {
+        let own = if gid.is_some() { ":synapse" } else { "" };
+        let id = number(uid);
+        lines.push(format!(
+            r#"u {group} {id}{own} "Synapse homeserver" {}"#,
+            paths::DATA
+        ));
+    }
+    lines
 }
 
 /// The units that are enabled and running.

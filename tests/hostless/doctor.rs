@@ -142,6 +142,34 @@ fn every_check_finds_what_it_is_for() {
             "bind_addresses: ::, and IPv6 is switched off",
         ),
         (
+            "Synapse's user and group are as the settings say",
+            |_| {},
+            "synapse: {user: matrix}",
+            1,
+            "there is no user matrix => useradd --system",
+        ),
+        (
+            "Synapse's user and group are as the settings say",
+            |facts| facts.accounts.uid = Some(0),
+            "synapse: {user: root}",
+            1,
+            "root is the administrator",
+        ),
+        (
+            "Synapse's user and group are as the settings say",
+            |facts| facts.accounts.uid = Some(991),
+            "synapse: {uid: 612}",
+            1,
+            "synapse.uid: 612, and the user synapse exists with 991 => set synapse.uid to 991",
+        ),
+        (
+            "Synapse's user and group are as the settings say",
+            |facts| facts.accounts.gid_holder = Some("www-data".to_owned()),
+            "synapse: {gid: 33}",
+            1,
+            "synapse.gid: 33 is the number of www-data already",
+        ),
+        (
             "the media store is Synapse's own",
             |facts| facts.media_owner = Some("www-data".to_owned()),
             "media_store_path: /srv/files",
@@ -243,6 +271,10 @@ fn what_is_not_needed_or_told_already_is_no_finding() {
     let mut facts = good();
     (facts.missing, facts.postgres) = (vec!["postgresql"], Some(Err("no psql".to_owned())));
     assert_eq!(findings(&facts, "", 1).len(), 1);
+    // Accounts that are as the settings say.
+    let mut facts = good();
+    (facts.accounts.uid, facts.accounts.uid_holder) = (Some(612), Some("matrix".to_owned()));
+    assert_eq!(findings(&facts, "synapse: {user: matrix, uid: 612}", 1), []);
     // A database that Synapse does not use may be as it likes.
     let mut facts = good();
     let databases = vec![database("LATIN1", "C")];

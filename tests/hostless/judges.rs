@@ -267,3 +267,53 @@ fn accounts_and_directories_come_as_described() {
         assert!(text.contains(&format!("Creating user '{name}'")), "{text}");
     }
 }
+
+#[test]
+fn systemd_makes_the_accounts_that_the_settings_number() {
+    // Settings, and what /etc/passwd and /etc/group then have of Synapse's own.
+    let cases = [
+        ("synapse: {uid: 612}", Some("synapse:x:612:"), "synapse:x:"),
+        (
+            "synapse: {gid: 613}",
+            Some(":613:Synapse homeserver:/var/lib/synapse:"),
+            "synapse:x:613:",
+        ),
+        (
+            "synapse: {uid: 612, gid: 613}",
+            Some("synapse:x:612:613:"),
+            "synapse:x:613:",
+        ),
+        ("synapse: {user: matrix, gid: 613}", None, "synapse:x:613:"),
+        ("synapse: {user: matrix}", None, "synapse:x:"),
+    ];
+    for (settings, user, group) in cases {
+        let root = tempfile::tempdir().unwrap();
+        let state = Setup::new("").settings(settings).state();
+        write(root.path(), "ours.conf", text(&state, SYSUSERS));
+        fs::create_dir(root.path().join("etc")).unwrap();
+        let output = run(privileged("systemd-sysusers")
+            .arg(format!("--root={}", root.path().display()))
+            .arg(root.path().join("ours.conf")));
+        assert!(output.status.success(), "{settings}: {}", shown(&output));
+        let lines = |file: &str| -> Vec<String> {
+            let text = fs::read_to_string(root.path().join("etc").join(file)).unwrap();
+            text.lines()
+                .filter(|line| line.starts_with("synapse:"))
+                .map(str::to_owned)
+                .collect()
+        };
+        match user {
+            Some(user) => assert!(
+                lines("passwd")[0].contains(user),
+                "{settings}: {:?}",
+                lines("passwd")
+            ),
+            None => assert!(lines("passwd").is_empty(), "{settings}"),
+        }
+        assert!(
+            lines("group")[0].starts_with(group),
+            "{settings}: {:?}",
+            lines("group")
+        );
+    }
+}

@@ -37,6 +37,32 @@ pub fn setting(key: &str, value: &str) -> String {
 }
 
 #[test]
+fn processes_run_as_the_user_of_the_settings_in_our_group() {
+    let mut setup = Setup::new("small").settings("synapse: {user: matrix}");
+    setup.facts.user_group = Some("nogroup".to_owned());
+    let state = setup.state();
+    for unit in ["synapse-main.service", "synapse-worker@.service"] {
+        let unit = text(&state, &format!("host/etc/systemd/system/{unit}"));
+        assert!(
+            unit.contains("\nUser=matrix\nGroup=synapse\nSupplementaryGroups=nogroup\n"),
+            "{unit}"
+        );
+    }
+    let tmpfiles = text(&state, "host/etc/tmpfiles.d/synapse-workers.conf");
+    assert!(tmpfiles.contains("d /var/lib/synapse 0750 matrix synapse -"));
+    assert!(tmpfiles.contains("d /etc/synapse-workers/secrets 0750 root synapse -"));
+    let ours = text(
+        &Setup::new("small").state(),
+        "host/etc/systemd/system/synapse-main.service",
+    )
+    .to_owned();
+    assert!(
+        ours.contains("\nUser=synapse\nGroup=synapse\nWorkingDirectory="),
+        "{ours}"
+    );
+}
+
+#[test]
 fn the_same_input_gives_the_same_bytes() {
     for spec in SPECS {
         let (once, twice) = (Setup::new(spec).state(), Setup::new(spec).state());
