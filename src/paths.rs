@@ -30,6 +30,10 @@ pub const DATA: &str = "/var/lib/synapse";
 pub const SIGNING_KEY: &str = "/var/lib/synapse/signing.key";
 /// The database of a server without workers.
 pub const SQLITE: &str = "/var/lib/synapse/homeserver.db";
+/// Logs that are files; nginx may write below it at any time, since its sandbox is made when it starts.
+pub const LOGS: &str = "/var/log/synapse-workers";
+/// nginx's access log in the format that mtail reads; there while metrics are on.
+pub const ACCESS_LOG: &str = "/var/log/synapse-workers/nginx/access.log";
 /// Every Unix socket.
 pub const RUN: &str = "/run/synapse-workers";
 /// Synapse itself, when the host has none; its parent goes with `uninstall`.

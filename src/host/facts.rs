@@ -2,7 +2,7 @@
 
 use super::{files, postgres, programs, synapse, tools};
 use crate::paths;
-use crate::render::HostFacts;
+use crate::render::{Exporters, HostFacts};
 use crate::secrets::{SECRETS, Secret};
 use crate::settings::Settings;
 use crate::settings::types::Secret as Value;
@@ -26,6 +26,8 @@ pub struct Facts {
     pub missing: Vec<&'static str>,
     /// `redis-server` or `valkey-server`, whichever is there.
     pub redis: Option<&'static str>,
+    /// The exporters that are there, by the names they have here.
+    pub exporters: Exporters,
     pub jemalloc: bool,
     /// The command that installs packages here.
     pub packages: Option<PackageManager>,
@@ -124,6 +126,7 @@ impl Facts {
                 .as_ref()
                 .map_or(default.python, |found| found.python.clone()),
             redis,
+            exporters: programs::exporters(),
             jemalloc: jemalloc(),
             packages: package_manager(),
             taken: taken(scope),
@@ -171,6 +174,7 @@ impl Facts {
                 .map(|found| found.version.clone()),
             python: self.python.clone(),
             redis: self.redis.map_or(default.redis, str::to_owned),
+            exporters: self.exporters.clone(),
             jemalloc: self.jemalloc,
             secrets: self
                 .given

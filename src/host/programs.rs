@@ -3,6 +3,7 @@
 use super::facts::{Facts, PackageManager, Scope};
 use super::tools::{self, Tool};
 use crate::plan::names;
+use crate::render::Exporters;
 use anyhow::{Context, Result};
 
 /// A program that has to be there, with the packages that bring it.
@@ -92,9 +93,26 @@ static PROGRAMS: &[Program] = &[
 ];
 
 /// Names of exporters' programs: Debian's, then the makers' own.
-pub const NGINX_EXPORTERS: &[&str] = &["prometheus-nginx-exporter", "nginx-prometheus-exporter"];
-pub const REDIS_EXPORTERS: &[&str] = &["prometheus-redis-exporter", "redis_exporter"];
-pub const POSTGRES_EXPORTERS: &[&str] = &["prometheus-postgres-exporter", "postgres_exporter"];
+const NGINX_EXPORTERS: &[&str] = &["prometheus-nginx-exporter", "nginx-prometheus-exporter"];
+const REDIS_EXPORTERS: &[&str] = &["prometheus-redis-exporter", "redis_exporter"];
+const POSTGRES_EXPORTERS: &[&str] = &["prometheus-postgres-exporter", "postgres_exporter"];
+
+/// Each by the name that this host has for it, or Debian's where it is still to be installed.
+pub fn exporters() -> Exporters {
+    let name = |names: &[&'static str]| {
+        let found = names.iter().find(|name| !absent(name));
+        found
+            .or(names.first())
+            .copied()
+            .unwrap_or_default()
+            .to_owned()
+    };
+    Exporters {
+        nginx: name(NGINX_EXPORTERS),
+        redis: name(REDIS_EXPORTERS),
+        postgres: name(POSTGRES_EXPORTERS),
+    }
+}
 
 fn absent_any(programs: &[&str]) -> bool {
     programs.iter().all(|program| absent(program))

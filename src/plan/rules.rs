@@ -181,6 +181,12 @@ pub static RULES: &[Rule] = &[
         Change::Restart,
         "Redis reads its configuration at start",
     ),
+    rule(
+        "mtail/",
+        Scope::Unit("synapse-nginx-log-exporter.service"),
+        Change::Restart,
+        "mtail reads its program at start",
+    ),
     // Files outside of generations, by their place on the host.
     rule(
         "/etc/synapse-workers/secrets/worker_replication_secret",
@@ -227,6 +233,18 @@ pub static RULES: &[Rule] = &[
     rule(
         "host/etc/systemd/system/synapse-redis.service",
         Scope::Unit("synapse-redis.service"),
+        Change::Restart,
+        "its unit file changed",
+    ),
+    rule(
+        "host/etc/systemd/system/synapse-nginx-exporter.service",
+        Scope::Unit("synapse-nginx-exporter.service"),
+        Change::Restart,
+        "its unit file changed",
+    ),
+    rule(
+        "host/etc/systemd/system/synapse-nginx-log-exporter.service",
+        Scope::Unit("synapse-nginx-log-exporter.service"),
         Change::Restart,
         "its unit file changed",
     ),

@@ -7,6 +7,7 @@ use anyhow::{Context, Result};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
 
 /// Files by their path in a generation. Those below `host/` also stand at that place on the host.
 pub type Files = BTreeMap<String, File>;
@@ -87,7 +88,8 @@ impl Resource {
             Resource::Account(name) => name == paths::GROUP,
             Resource::Group(_) => true,
             Resource::Directory(path) => {
-                ![paths::STATE, paths::RUN, paths::OPT].contains(&path.as_str())
+                let own = [paths::STATE, paths::RUN, paths::OPT, paths::LOGS];
+                !own.iter().any(|own| Path::new(path).starts_with(own))
                     && !paths::SHARED.contains(&path.as_str())
             }
             Resource::Venv(_) => false,

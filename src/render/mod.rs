@@ -3,6 +3,7 @@
 //! Pure and deterministic: the same input gives the same bytes on every machine.
 
 mod filters;
+mod metrics;
 mod nginx;
 mod processes;
 mod redis;
@@ -36,6 +37,8 @@ pub struct HostFacts {
     pub version: Option<String>,
     /// `redis-server` or `valkey-server`.
     pub redis: String,
+    /// The programs that export metrics.
+    pub exporters: Exporters,
     /// Whether jemalloc is there to be preloaded.
     pub jemalloc: bool,
     /// Secrets that are given or there already, by name.
@@ -46,12 +49,31 @@ pub struct HostFacts {
     pub user_group: Option<String>,
 }
 
+/// The names of programs that distributions call differently.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Exporters {
+    pub nginx: String,
+    pub redis: String,
+    pub postgres: String,
+}
+
+impl Default for Exporters {
+    fn default() -> Self {
+        Self {
+            nginx: "prometheus-nginx-exporter".to_owned(),
+            redis: "prometheus-redis-exporter".to_owned(),
+            postgres: "prometheus-postgres-exporter".to_owned(),
+        }
+    }
+}
+
 impl Default for HostFacts {
     fn default() -> Self {
         Self {
             python: PathBuf::from(format!("{}/bin/python", paths::VENV)),
             version: None,
             redis: "redis-server".to_owned(),
+            exporters: Exporters::default(),
             jemalloc: true,
             secrets: BTreeSet::new(),
             address: None,
@@ -215,6 +237,8 @@ fn resources(input: &Input, files: &BTreeMap<String, File>) -> BTreeSet<Resource
     resources.extend(templates.map(|name| Resource::Composed(name.to_owned())));
     let accounts = services::wanted(input).filter_map(|service| service.account);
     resources.extend(accounts.map(|account| Resource::Account(account.name.to_owned())));
+    let own = services::wanted(input).flat_map(|service| service.own_directories());
+    resources.extend(own.map(directory));
     if input.facts.python == HostFacts::default().python {
         resources.insert(directory(paths::OPT));
         resources.insert(Resource::Venv(input.settings.synapse.version.to_string()));

@@ -1,6 +1,7 @@
 //! nginx: the routing table as a map over method and raw path, and an upstream for each group of processes.
 
-use super::{Sheaf, filters};
+use super::{Input, Sheaf, filters};
+use crate::endpoints::{Endpoint, ServicePort};
 use crate::paths;
 use crate::plan::names;
 use crate::settings::Settings;
@@ -18,6 +19,21 @@ struct Nginx<'a> {
     routes: Vec<Route<'a>>,
     upstreams: Vec<Upstream<'a>>,
     listens: Vec<String>,
+    metrics: Option<Metrics>,
+}
+
+/// What is counted, and where it is told.
+struct Metrics {
+    access_log: &'static str,
+    status_port: u16,
+    /// The processes that nginx reaches over TCP; a socket tells the name itself.
+    ports: Vec<Process>,
+}
+
+/// A process by its port.
+struct Process {
+    port: u16,
+    name: String,
 }
 
 #[derive(Template)]
@@ -71,6 +87,7 @@ pub(super) fn render(sheaf: &mut Sheaf) -> Result<()> {
             .iter()
             .map(|address| listen(*address, settings.http_port))
             .collect(),
+        metrics: settings.metrics.enabled.then(|| metrics(sheaf.input)),
     };
     sheaf.text("nginx/nginx.conf", nginx.render()?);
     let unit = Unit {
@@ -78,6 +95,24 @@ pub(super) fn render(sheaf: &mut Sheaf) -> Result<()> {
     };
     sheaf.unit(names::NGINX, unit.render()?);
     Ok(())
+}
+
+fn metrics(input: &Input) -> Metrics {
+    let endpoints = input.endpoints();
+    let port = |name: &str| match endpoints.public(name) {
+        Endpoint::Port(port) => Some(Process {
+            port,
+            name: name.to_owned(),
+        }),
+        Endpoint::Socket(_) => None,
+    };
+    let workers = input.topology.workers.iter();
+    let names = workers.map(|worker| worker.name.as_str());
+    Metrics {
+        access_log: paths::ACCESS_LOG,
+        status_port: endpoints.service(ServicePort::NginxStatus),
+        ports: names.chain(["main"]).filter_map(port).collect(),
+    }
 }
 
 /// `consistent`, so that scaling moves few keys. A single server needs no choice.

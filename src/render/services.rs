@@ -1,6 +1,6 @@
 //! Programs beside Synapse's own processes, each in a unit of its own: when there is one, who it runs as, what it reads.
 
-use super::{Input, Sheaf, nginx, redis};
+use super::{Input, Sheaf, metrics, nginx, redis};
 use crate::plan::names;
 use anyhow::Result;
 
@@ -13,8 +13,16 @@ pub struct Service {
     pub wanted: fn(&Input) -> bool,
     /// Adds its unit files and configuration.
     pub(super) render: fn(&mut Sheaf) -> Result<()>,
-    /// Its directories, as lines of tmpfiles.d.
+    /// Its directories and what has to be in them, as lines of tmpfiles.d. The directories go with it.
     pub directories: &'static [&'static str],
+}
+
+impl Service {
+    /// The paths of its directories.
+    pub fn own_directories(&self) -> impl Iterator<Item = &'static str> {
+        let lines = self.directories.iter();
+        lines.filter_map(|line| line.strip_prefix("d ")?.split(' ').next())
+    }
 }
 
 /// A system user without a home.
@@ -34,7 +42,10 @@ pub static SERVICES: &[Service] = &[
         }),
         wanted: |_| true,
         render: nginx::render,
-        directories: &["d /var/lib/synapse-workers/nginx 0700 synapse-nginx synapse-nginx -"],
+        directories: &[
+            "d /var/lib/synapse-workers/nginx 0700 synapse-nginx synapse-nginx -",
+            "d /var/log/synapse-workers 0755 root root -",
+        ],
     },
     Service {
         unit: names::REDIS,
@@ -45,6 +56,24 @@ pub static SERVICES: &[Service] = &[
         wanted: |input| input.has_workers() && input.settings.redis.host.is_none(),
         render: redis::render,
         directories: &["d /run/synapse-workers/redis 2750 synapse-redis synapse -"],
+    },
+    Service {
+        unit: names::NGINX_EXPORTER,
+        account: None,
+        wanted: |input| input.settings.metrics.enabled,
+        render: metrics::nginx,
+        directories: &[],
+    },
+    Service {
+        unit: names::NGINX_LOG_EXPORTER,
+        account: None,
+        wanted: |input| input.settings.metrics.enabled,
+        render: metrics::nginx_log,
+        directories: &[
+            "d /var/log/synapse-workers/nginx 0750 synapse-nginx synapse-nginx -",
+            // nginx -t makes a log that is missing, as root, and nginx could not write to that one.
+            "f /var/log/synapse-workers/nginx/access.log 0640 synapse-nginx synapse-nginx -",
+        ],
     },
 ];
 

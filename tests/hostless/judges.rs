@@ -57,6 +57,13 @@ pub fn privileged(name: impl AsRef<Path>) -> Command {
 /// Names and texts of the unit files, with programs that every machine has in place of those that only a server has.
 fn units(mut setup: Setup) -> BTreeMap<String, String> {
     setup.facts.redis = "true".to_owned();
+    for program in [
+        &mut setup.facts.exporters.nginx,
+        &mut setup.facts.exporters.redis,
+        &mut setup.facts.exporters.postgres,
+    ] {
+        *program = "true".to_owned();
+    }
     let state = setup.state();
     let prefix = format!("host{}/", paths::UNITS);
     let names = state
@@ -118,7 +125,11 @@ fn systemd_finds_nothing_wrong_in_any_unit() {
     let limits =
         "limits: {worker_memory: 512M, main_memory: 2G, tasks: 100}\nsynapse: {jemalloc: false}";
     let mut different = BTreeSet::new();
-    for (spec, lines) in SPECS.iter().flat_map(|spec| [(spec, ""), (spec, limits)]) {
+    let metrics = "metrics: {enabled: true, redis: true, postgres: true}";
+    for (spec, lines) in SPECS
+        .iter()
+        .flat_map(|spec| [(spec, ""), (spec, limits), (spec, metrics)])
+    {
         let mut setup = Setup::new(spec).settings(lines);
         setup.facts.python = "/bin/sh".into();
         different.insert(units(setup));

@@ -5,6 +5,7 @@ mod bus;
 mod command_line;
 mod doctor;
 mod judges;
+mod metrics;
 mod model;
 mod plans;
 mod rendering;

@@ -1,6 +1,7 @@
 //! Planning as properties: whatever the two states are, a plan leads from one to the other, once, also after a run
 //! that was cut at any step.
 
+use super::metrics::measured;
 use super::model::{End, Model};
 use super::setup::{SPECS, Setup};
 use std::collections::BTreeSet;
@@ -43,6 +44,8 @@ fn ways() -> Vec<(String, State, State)> {
             some(),
             some().settings("synapse: {version: 1.164.0}"),
         ),
+        way("metrics", some(), measured("event_persister, synchrotron")),
+        way("no metrics any more", measured("synchrotron"), some()),
         way(
             "options, logs and units",
             some(),

@@ -1,5 +1,6 @@
 //! Which change restarts what, and in which order (docs/workers.md and config_documentation.md of Synapse 1.163.2).
 
+use super::metrics::measured;
 use super::model::{End, Model};
 use super::setup::{SPECS, Setup};
 use std::collections::BTreeSet;
@@ -41,6 +42,7 @@ fn assert_jobs(from: &Setup, to: &Setup, expected: &str, case: &str) {
 fn everything() -> impl Iterator<Item = Setup> {
     let specs = SPECS.iter().map(|spec| Setup::new(spec));
     specs.chain([
+        measured("synchrotron"),
         Setup::new("").own("own.yaml", "enable_metrics: true\n"),
         Setup::new("")
             .settings("database: {host: db.example}")
