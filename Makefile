@@ -7,7 +7,7 @@ DEB := build/synapse-workers.deb
 CARGO_DEB := build/tools/bin/cargo-deb
 CARGO_DEB_VERSION := 3.8.0
 
-.PHONY: build deb demo end-demo clean-demo test test-fast bench needs
+.PHONY: build deb docs demo end-demo clean-demo test test-fast bench needs
 
 build:
 	cargo build --release --locked
@@ -21,6 +21,10 @@ deb: build $(CARGO_DEB)
 
 $(CARGO_DEB):
 	cargo install --quiet --locked --root build/tools --version $(CARGO_DEB_VERSION) cargo-deb
+
+# The page of all settings, from their table; a test compares.
+docs:
+	cargo run --quiet --locked -- generate reference docs
 
 needs:
 	$(SUDO) tests/host/needs

@@ -135,7 +135,7 @@ pub enum Command {
     },
     /// List the presets of workers
     Presets,
-    /// Write man pages or shell completions into a directory
+    /// Write man pages, shell completions, the page of all settings or files of the packages into a directory
     #[command(hide = true)]
     Generate { what: Generated, directory: PathBuf },
 }
@@ -145,4 +145,5 @@ pub enum Command {
 pub enum Generated {
     Man,
     Completions,
+    Reference,
 }

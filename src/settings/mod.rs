@@ -5,13 +5,15 @@
 //! values with their [`Origin`], read from the settings file ([`file`]), an env-file, the
 //! environment ([`env`]) and flags. The overlay ([`load`]) lets a flag win over the environment,
 //! that over the env-file, that over the file, that over the default, and makes typed
-//! [`Settings`] of it. [`write`] prints the commented file, [`edit`] changes one key in it.
+//! [`Settings`] of it. [`write`] prints the commented file, [`edit`] changes one key in it,
+//! [`reference`](reference()) makes the page of documentation.
 
 pub mod edit;
 pub mod env;
 pub mod file;
 pub mod load;
 pub mod origin;
+mod reference;
 pub mod retired;
 pub mod row;
 pub mod table;
@@ -24,6 +26,7 @@ pub use edit::edit_file;
 pub use env::read_env_file;
 pub use load::{Loaded, Sources, load};
 pub use origin::{Origin, SettingsError};
+pub use reference::reference;
 pub use row::Row;
 pub use table::{Database, Settings};
 pub use together::TCP_PORTS;

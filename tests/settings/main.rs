@@ -4,4 +4,5 @@
 mod edits;
 mod files;
 mod given;
+mod reference;
 mod values;
