@@ -23,6 +23,7 @@ pub mod host;
 pub mod converge;
 
 pub mod doctor;
+pub mod named;
 pub mod options;
 
 pub mod cli;

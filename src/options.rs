@@ -3,55 +3,153 @@
 
 use crate::host;
 use crate::render::OwnOptions;
+use crate::settings::value::Value;
+use crate::settings::{Row, Settings};
 use anyhow::{Context, Result, bail};
-use serde_yaml::Value;
+use serde_yaml::Value as Yaml;
 use std::path::Path;
 
-/// Keys that belong to the settings or to the worker set, and where the administrator sets them instead.
-pub static OWNED: &[(&str, &str)] = &[
-    ("server_name", "`server_name`"),
-    ("report_stats", "`report_stats`"),
-    ("public_baseurl", "`public_baseurl`"),
-    ("database", "`database:`"),
-    ("media_store_path", "`media_store_path`"),
-    (
+/// A key of Synapse that comes from the settings.
+pub struct Owned {
+    pub key: &'static str,
+    /// Where the administrator sets it instead.
+    pub instead: &'static str,
+    /// While this holds. Else the key is the administrator's to set.
+    pub when: fn(&Settings) -> bool,
+}
+
+const fn always(key: &'static str, instead: &'static str) -> Owned {
+    Owned {
+        key,
+        instead,
+        when: |_| true,
+    }
+}
+
+const fn owned(key: &'static str, instead: &'static str, when: fn(&Settings) -> bool) -> Owned {
+    Owned { key, instead, when }
+}
+
+/// Every such key. Synapse merges files by top-level key, the later file winning: what the administrator has would
+/// silently take the place of what the settings say.
+pub static OWNED: &[Owned] = &[
+    always("server_name", "`server_name`"),
+    always("report_stats", "`report_stats`"),
+    always("public_baseurl", "`public_baseurl`"),
+    always("database", "`database:`"),
+    always("media_store_path", "`media_store_path`"),
+    always(
         "max_upload_size",
         "`max_upload_size`, which nginx has to know as well",
     ),
-    ("log_config", "`log_level`"),
-    ("listeners", "`http_port` and `bind_addresses`"),
-    ("signing_key_path", "the key's place, which is fixed"),
-    (
-        "registration_shared_secret_path",
-        "the directory of secrets",
+    always("log_config", "`log_level` or `log_config`"),
+    always("listeners", "`http_port` and `bind_addresses`"),
+    always("signing_key_path", "the key's place, which is fixed"),
+    always("registration_shared_secret", SECRETS),
+    always("registration_shared_secret_path", SECRETS),
+    always("macaroon_secret_key", SECRETS),
+    always("macaroon_secret_key_path", SECRETS),
+    always("form_secret", SECRETS),
+    always("form_secret_path", SECRETS),
+    always("worker_replication_secret", SECRETS),
+    always("worker_replication_secret_path", SECRETS),
+    always("redis", "`redis:`"),
+    always("instance_map", "`workers`"),
+    always("stream_writers", "`workers`"),
+    always("federation_sender_instances", "`workers`"),
+    always("pusher_instances", "`workers`"),
+    always("run_background_tasks_on", "`workers`"),
+    always("update_user_directory_from_worker", "`workers`"),
+    always("notify_appservices_from_worker", "`workers`"),
+    always("enable_media_repo", "`workers`"),
+    always("media_instance_running_background_jobs", "`workers`"),
+    always("worker_app", "`workers`"),
+    always("worker_name", "`workers`"),
+    always("worker_listeners", "`workers`"),
+    always("worker_log_config", "`log_level` or `log_config`"),
+    always("daemonize", "systemd, which runs the processes"),
+    always("pid_file", "systemd, which runs the processes"),
+    owned("enable_registration", REGISTRATION, registers),
+    owned("enable_registration_captcha", REGISTRATION, registers),
+    owned("registrations_require_3pid", REGISTRATION, registers),
+    owned("registration_requires_token", REGISTRATION, registers),
+    owned(
+        "enable_registration_without_verification",
+        REGISTRATION,
+        registers,
     ),
-    ("macaroon_secret_key_path", "the directory of secrets"),
-    ("form_secret_path", "the directory of secrets"),
-    ("worker_replication_secret", "the directory of secrets"),
-    ("worker_replication_secret_path", "the directory of secrets"),
-    ("redis", "`workers`"),
-    ("instance_map", "`workers`"),
-    ("stream_writers", "`workers`"),
-    ("federation_sender_instances", "`workers`"),
-    ("pusher_instances", "`workers`"),
-    ("run_background_tasks_on", "`workers`"),
-    ("update_user_directory_from_worker", "`workers`"),
-    ("notify_appservices_from_worker", "`workers`"),
-    ("enable_media_repo", "`workers`"),
-    ("media_instance_running_background_jobs", "`workers`"),
-    ("worker_app", "`workers`"),
-    ("worker_name", "`workers`"),
-    ("worker_listeners", "`workers`"),
-    ("worker_log_config", "`log_level`"),
-    ("daemonize", "systemd, which runs the processes"),
-    ("pid_file", "systemd, which runs the processes"),
+    owned("allow_guest_access", REGISTRATION, |settings| {
+        settings.registration.allow_guests
+    }),
+    owned("recaptcha_public_key", REGISTRATION, has_captcha),
+    owned("recaptcha_public_key_path", REGISTRATION, has_captcha),
+    owned("recaptcha_private_key", REGISTRATION, has_captcha),
+    owned("recaptcha_private_key_path", REGISTRATION, has_captcha),
+    owned("email", "`email:`", |settings| settings.email.enabled),
+    owned("url_preview_enabled", "`url_previews:`", |settings| {
+        settings.url_previews.enabled
+    }),
+    owned(
+        "default_identity_server",
+        "`default_identity_server`",
+        |settings| settings.default_identity_server.is_some(),
+    ),
+    owned(
+        "serve_server_wellknown",
+        "`serve_server_wellknown`",
+        |settings| settings.serve_server_wellknown,
+    ),
+    owned("app_service_config_files", "`app_services:`", |settings| {
+        let services = &settings.app_services;
+        services.directory.is_some() || !services.files.is_empty()
+    }),
+    owned("caches", "`caches.global_factor`", |settings| {
+        !is_default("caches.global_factor", &settings.caches.global_factor)
+    }),
+    owned(
+        "event_cache_size",
+        "`caches.event_cache_size`",
+        |settings| !is_default("caches.event_cache_size", &settings.caches.event_cache_size),
+    ),
+    owned("manhole", "`manhole:`", has_manhole),
+    owned("manhole_settings", "`manhole:`", has_manhole),
+    owned("enable_metrics", "`metrics:`", |settings| {
+        settings.metrics.enabled
+    }),
+    owned("turn_uris", "`turn:` or `coturn:`", has_turn),
+    owned("turn_shared_secret", "`turn:` or `coturn:`", has_turn),
+    owned("turn_shared_secret_path", "`turn:` or `coturn:`", has_turn),
 ];
+
+const SECRETS: &str = "the directory of secrets";
+const REGISTRATION: &str = "`registration:`";
+
+fn registers(settings: &Settings) -> bool {
+    settings.registration.enabled
+}
+
+fn has_captcha(settings: &Settings) -> bool {
+    settings.registration.recaptcha_public_key.is_some()
+}
+
+fn has_manhole(settings: &Settings) -> bool {
+    settings.manhole.main || settings.manhole.workers
+}
+
+fn has_turn(settings: &Settings) -> bool {
+    settings.coturn.enabled || !settings.turn.uris.is_empty()
+}
+
+/// Whether a setting has its default, which is Synapse's own: it then says nothing that could be lost.
+fn is_default(key: &str, value: &impl Value) -> bool {
+    Row::of(key).is_some_and(|row| row.default_raw() == value.to_raw())
+}
 
 /// Reads every `*.yaml` in the directory.
 ///
 /// # Errors
 /// Names the file and line of what is not YAML, and every key that is set elsewhere.
-pub fn read(directory: &Path) -> Result<OwnOptions> {
+pub fn read(directory: &Path, settings: &Settings) -> Result<OwnOptions> {
     let mut options = OwnOptions::new();
     for name in host::names(directory) {
         // As Synapse does: other endings are not read.
@@ -62,47 +160,72 @@ pub fn read(directory: &Path) -> Result<OwnOptions> {
         let Some(contents) = host::read(&path)? else {
             continue;
         };
-        check(&contents).with_context(|| path.display().to_string())?;
+        check(&contents, settings).with_context(|| path.display().to_string())?;
         options.insert(name, contents);
     }
     Ok(options)
 }
 
-fn check(contents: &[u8]) -> Result<()> {
-    let document: Value = serde_yaml::from_slice(contents).context("is not YAML")?;
+fn check(contents: &[u8], settings: &Settings) -> Result<()> {
+    let document: Yaml = serde_yaml::from_slice(contents).context("is not YAML")?;
     let mapping = match document {
-        Value::Null => return Ok(()),
-        Value::Mapping(mapping) => mapping,
+        Yaml::Null => return Ok(()),
+        Yaml::Mapping(mapping) => mapping,
         _ => bail!("must hold options, as in homeserver.yaml"),
     };
-    for (key, instead) in OWNED {
-        if mapping.contains_key(*key) {
-            bail!("`{key}` cannot be set here; it comes from {instead} of synapse-workers");
+    let taken = |owned: &&Owned| mapping.contains_key(owned.key) && (owned.when)(settings);
+    match OWNED.iter().find(taken) {
+        Some(Owned { key, instead, .. }) => {
+            bail!("`{key}` cannot be set here; it comes from {instead} of synapse-workers")
         }
+        None => Ok(()),
     }
-    Ok(())
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::settings::{Sources, load};
+
+    fn settings(lines: &str) -> Settings {
+        let file = format!("server_name: example.test\n{lines}");
+        let sources = Sources {
+            file: Some((Path::new("settings.yaml"), &file)),
+            env_file: None,
+            environment: &Default::default(),
+            flags: &[],
+        };
+        load(&sources).unwrap().settings
+    }
+
+    /// Settings under which every row holds.
+    const ALL: &str = "registration: {enabled: true, allow_guests: true, recaptcha_public_key: k}\n\
+        email: {enabled: true}\nurl_previews: {enabled: true}\ndefault_identity_server: https://id.test\n\
+        public_baseurl: https://m.test\nserve_server_wellknown: true\napp_services: {directory: /srv}\n\
+        caches: {global_factor: 2, event_cache_size: 20K}\nmanhole: {main: true}\nmetrics: {enabled: true}\n\
+        turn: {uris: [\"turn:t.test\"]}\n";
 
     #[test]
-    fn own_options_pass_and_owned_keys_do_not() {
+    fn own_options_pass_unless_the_settings_say_them() {
         for good in [
             "",
             "# nothing\n",
             "presence: {enabled: false}\n",
             "caches: {global_factor: 2}\n",
+            "email: {notif_from: a@b.test}\n",
+            "url_preview_ip_range_blacklist: []\n",
         ] {
-            assert!(check(good.as_bytes()).is_ok(), "{good}");
+            assert!(check(good.as_bytes(), &settings("")).is_ok(), "{good}");
         }
-        for (key, _) in OWNED {
-            let error = check(format!("{key}: 1\n").as_bytes()).unwrap_err();
-            assert!(format!("{error:#}").contains(key));
+        for owned in OWNED {
+            let text = format!("{}: 1\n", owned.key);
+            let error = check(text.as_bytes(), &settings(ALL)).unwrap_err();
+            assert!(format!("{error:#}").contains(owned.key));
+            let free = check(text.as_bytes(), &settings("")).is_ok();
+            assert_eq!(free, !(owned.when)(&settings("")), "{}", owned.key);
         }
-        assert!(check(b"- 1\n").is_err());
-        let error = check(b"a: 1\nb: [\n").unwrap_err();
+        assert!(check(b"- 1\n", &settings("")).is_err());
+        let error = check(b"a: 1\nb: [\n", &settings("")).unwrap_err();
         assert!(format!("{error:#}").contains("line"), "{error:#}");
     }
 }

@@ -48,6 +48,8 @@ pub const SHARED: [&str; 2] = ["/etc/sysusers.d", "/etc/tmpfiles.d"];
 pub const SYSUSERS: &str = "host/etc/sysusers.d/synapse-workers.conf";
 /// Our directories, by their path in a generation.
 pub const TMPFILES: &str = "host/etc/tmpfiles.d/synapse-workers.conf";
+/// Log files of Synapse's processes, where they are asked for.
+pub const SYNAPSE_LOGS: &str = "/var/log/synapse";
 /// One `install` at a time.
 pub const LOCK: &str = "/run/synapse-workers.lock";
 /// Socket directory of the host's own PostgreSQL (Debian, Ubuntu and Fedora alike).

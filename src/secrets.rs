@@ -122,6 +122,13 @@ fn not_adopted(deployment: &Deployment) -> bool {
     deployment.settings.adopt.config.is_empty()
 }
 
+impl Secret {
+    /// Whether the environment or a file of the administrator's has it.
+    pub fn is_given(&self, settings: &Settings) -> bool {
+        (self.given)(settings).is_some() || (self.file)(settings).is_some()
+    }
+}
+
 /// The secret of that name.
 pub fn secret(name: &str) -> Option<&'static Secret> {
     SECRETS.iter().find(|secret| secret.name == name)

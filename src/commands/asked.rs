@@ -7,10 +7,11 @@ use crate::converge::verify::Expected;
 use crate::endpoints::Endpoints;
 use crate::failure::Failure;
 use crate::host;
+use crate::named;
 use crate::options;
 use crate::paths;
 use crate::plan::state::{Resource, State};
-use crate::render::{self, HostFacts, Input, OwnOptions};
+use crate::render::{self, HostFacts, Input, NamedFiles, OwnOptions};
 use crate::settings::types::{DatabaseKind, WorkerList};
 use crate::settings::value::Value;
 use crate::settings::{self, Loaded, Origin, Row, Settings, Sources};
@@ -25,6 +26,7 @@ pub struct Asked {
     pub settings: Settings,
     pub topology: Topology,
     pub own_options: OwnOptions,
+    pub named: NamedFiles,
     /// The database that this server's data is in already.
     pub settled: Option<DatabaseKind>,
     /// The settings file as it will be.
@@ -75,8 +77,12 @@ pub fn ask(common: &Common, flags: &Flags, change: &Change) -> Result<Asked, Fai
     };
     let mut loaded = settings::load(&sources).map_err(Failure::usage)?;
     let specs = specs(&mut loaded, change)?;
-    let own_options = options::read(&rooted(common, paths::HOMESERVER_D))
+    let own_options = options::read(&rooted(common, paths::HOMESERVER_D), &loaded.settings)
         .map_err(|error| Failure::usage(format!("{error:#}")))?;
+    let named = named::read(&loaded.settings, |path| {
+        rooted(common, &path.to_string_lossy())
+    })
+    .map_err(|error| Failure::usage(format!("{error:#}")))?;
 
     let after = match &text {
         None => settings::new_file(&loaded.settings),
@@ -98,7 +104,7 @@ pub fn ask(common: &Common, flags: &Flags, change: &Change) -> Result<Asked, Fai
         Some(_) => None,
         None => host::settled_database()?,
     };
-    let asked = Asked::new(loaded, specs, own_options, settled, after, change)?;
+    let asked = Asked::new(loaded, specs, own_options, named, settled, after, change)?;
     asked.check()?;
     Ok(asked)
 }
@@ -135,9 +141,19 @@ pub fn recall(number: u32, text: &str) -> Result<Asked, Failure> {
     };
     let mut loaded = settings::load(&sources).map_err(Failure::usage)?;
     let specs = specs(&mut loaded, &Change::None)?;
-    let own_options = options::read(Path::new(paths::HOMESERVER_D)).unwrap_or_default();
+    let own_options =
+        options::read(Path::new(paths::HOMESERVER_D), &loaded.settings).unwrap_or_default();
+    let named = named::read(&loaded.settings, Path::to_owned).unwrap_or_default();
     let settled = host::settled_database()?;
-    Asked::new(loaded, specs, own_options, settled, text.to_owned(), None)
+    Asked::new(
+        loaded,
+        specs,
+        own_options,
+        named,
+        settled,
+        text.to_owned(),
+        None,
+    )
 }
 
 /// A file that people write: a regular one, so that nothing is waited for.
@@ -204,6 +220,7 @@ impl Asked {
         loaded: Loaded,
         specs: Vec<WorkerSpec>,
         own_options: OwnOptions,
+        named: NamedFiles,
         settled: Option<DatabaseKind>,
         text: String,
         change: Option<SettingsChange>,
@@ -214,6 +231,7 @@ impl Asked {
             settings: loaded.settings,
             topology,
             own_options,
+            named,
             settled,
             text,
             change,
@@ -283,6 +301,7 @@ impl Asked {
             topology: &self.topology,
             facts,
             own_options: &self.own_options,
+            named: &self.named,
             settled: self.settled,
         }
     }

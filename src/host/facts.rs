@@ -176,12 +176,7 @@ impl Facts {
             redis: self.redis.map_or(default.redis, str::to_owned),
             exporters: self.exporters.clone(),
             jemalloc: self.jemalloc,
-            secrets: self
-                .given
-                .keys()
-                .map(|name| (*name).to_owned())
-                .chain(self.kept.iter().cloned())
-                .collect(),
+            secrets: self.kept.clone(),
             address: self.address,
             user_group: self.accounts.user_group.clone(),
         }

@@ -70,7 +70,7 @@ pub fn install(version: &str) -> Result<()> {
         ])
         // Releases before 1.163.0 do not exclude txredisapi 1.6 themselves, and fail with it.
         .args([
-            &format!("matrix-synapse[redis]=={version}"),
+            &format!("matrix-synapse[redis,url-preview]=={version}"),
             "txredisapi>=1.4.12,<1.6.0",
         ])
         .run()

@@ -51,6 +51,14 @@ pub fn worker(name: &str) -> String {
     format!("synapse-worker@{name}.service")
 }
 
+/// The unit of a process of Synapse, by the name of its socket.
+pub fn process(name: &str) -> String {
+    match name {
+        "main" => MAIN.to_owned(),
+        name => worker(name),
+    }
+}
+
 /// The worker of a unit, if it is the unit of one.
 pub fn worker_of(unit: &str) -> Option<&str> {
     unit.strip_prefix("synapse-worker@")?

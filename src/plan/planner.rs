@@ -119,7 +119,8 @@ impl Planner<'_> {
             .iter()
             .filter_map(|change| change.path.strip_prefix("synapse/"))
             .collect();
-        let shared = synapse.iter().any(|path| !own(path));
+        let composed = |change: &FileChange| change.path.starts_with("secrets/synapse.d/");
+        let shared = synapse.iter().any(|path| !own(path)) || self.changes.iter().any(composed);
         let processes: Vec<String> = self
             .desired
             .files

@@ -28,7 +28,7 @@ pub enum Scope {
     Synapse,
     /// Every worker.
     Workers,
-    /// The worker that the file is named after.
+    /// The process that the file is named after.
     Named,
     /// The workers that the file lists, and main: always, or only when the file comes or goes.
     Listed {
@@ -168,6 +168,19 @@ pub static RULES: &[Rule] = &[
         Scope::Synapse,
         Change::Reload,
         "log settings are read anew on SIGHUP",
+    ),
+    rule(
+        "synapse/logs/",
+        Scope::Named,
+        Change::Reload,
+        "log settings are read anew on SIGHUP",
+    ),
+    // config/appservice.py: registrations are loaded at start, by every process.
+    rule(
+        "synapse/app_services/",
+        Scope::Synapse,
+        Change::Restart,
+        "Synapse reads registrations of application services at start",
     ),
     rule(
         "nginx/nginx.conf",

@@ -3,6 +3,8 @@
 //! Pure and deterministic: the same input gives the same bytes on every machine.
 
 mod filters;
+mod logs;
+mod mail;
 mod metrics;
 mod nginx;
 mod processes;
@@ -41,7 +43,7 @@ pub struct HostFacts {
     pub exporters: Exporters,
     /// Whether jemalloc is there to be preloaded.
     pub jemalloc: bool,
-    /// Secrets that are given or there already, by name.
+    /// Secrets that are there already, by name.
     pub secrets: BTreeSet<String>,
     /// The address of this host's default route.
     pub address: Option<IpAddr>,
@@ -85,12 +87,22 @@ impl Default for HostFacts {
 /// The administrator's own Synapse options: file name and contents.
 pub type OwnOptions = BTreeMap<String, Vec<u8>>;
 
+/// Files that settings name, which are copied into the generation: what processes read is then what was judged, a
+/// change of them is a change like any other, and the way back has them too.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct NamedFiles {
+    /// Registrations of application services, by their absolute path.
+    pub app_services: BTreeMap<String, Vec<u8>>,
+    pub log_config: Option<Vec<u8>>,
+}
+
 /// Everything that rendering reads.
 pub struct Input<'a> {
     pub settings: &'a Settings,
     pub topology: &'a Topology,
     pub facts: &'a HostFacts,
     pub own_options: &'a OwnOptions,
+    pub named: &'a NamedFiles,
     /// The database that this server's data is in already, which `auto` keeps to.
     pub settled: Option<DatabaseKind>,
 }
@@ -103,9 +115,10 @@ impl Input<'_> {
 
     /// Whether a secret is there, or will be once this is applied.
     pub fn has_secret(&self, name: &str) -> bool {
-        let generated = secrets::secret(name).is_some_and(|secret| secret.generated);
-        let asked = self.secrets().any(|secret| secret.name == name);
-        asked && (generated || self.facts.secrets.contains(name))
+        let mut asked = self.secrets().filter(|secret| secret.name == name);
+        asked.any(|secret| {
+            secret.generated || secret.is_given(self.settings) || self.facts.secrets.contains(name)
+        })
     }
 
     /// The secrets that these settings ask for.
@@ -182,7 +195,7 @@ impl Sheaf<'_> {
             Scope::Main => main.collect(),
             Scope::Synapse => main.chain(workers()).collect(),
             Scope::Workers => workers().collect(),
-            Scope::Named => stem(path).map(names::worker).into_iter().collect(),
+            Scope::Named => stem(path).map(names::process).into_iter().collect(),
             Scope::Listed { .. } => listed.iter().copied().map(names::worker).collect(),
             Scope::Unit(unit) => [unit.to_owned()].into(),
         }
@@ -226,6 +239,7 @@ fn resources(input: &Input, files: &BTreeMap<String, File>) -> BTreeSet<Resource
         directory(input.settings.media_store_path.as_str()),
         Resource::SigningKey,
     ]);
+    resources.extend(logs::on_disk(input).then(|| directory(paths::SYNAPSE_LOGS)));
     let secret = |secret: &secrets::Secret| Resource::Secret(secret.name.to_owned());
     let there = input
         .secrets()

@@ -1,6 +1,6 @@
 //! What each Synapse process reads alone: its name, its listeners.
 
-use super::{Input, Sheaf, filters};
+use super::{Input, Sheaf, filters, logs};
 use crate::endpoints::Endpoint;
 use crate::paths;
 use crate::topology::Worker;
@@ -94,7 +94,7 @@ fn process<'a>(
         name,
         is_worker: worker.is_some(),
         media: worker.is_some_and(|worker| worker.has("media_repository")),
-        log_config: format!("{}/synapse/log.yaml", paths::CURRENT),
+        log_config: format!("{}/{}", paths::CURRENT, logs::configuration(input, name)),
         listeners,
     }
 }

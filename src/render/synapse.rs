@@ -1,10 +1,10 @@
 //! Synapse's options: homeserver.yaml, logging, and the administrator's own files. What processes share or read alone is
 //! in [`super::shared`] and [`super::processes`].
 
-use super::{Sheaf, filters, processes, shared};
+use super::{Sheaf, filters, logs, mail, processes, shared};
 use crate::paths;
 use crate::settings::Settings;
-use crate::settings::types::DatabaseKind;
+use crate::settings::types::{DatabaseKind, Verification};
 use crate::settings::value::Scalar;
 use anyhow::Result;
 use askama::Template;
@@ -14,6 +14,11 @@ use askama::Template;
 struct Homeserver<'a> {
     settings: &'a Settings,
     signing_key: &'a str,
+    captcha_secret: bool,
+    /// The block, unless it is in a file of its own.
+    email: Option<String>,
+    /// Registrations as Synapse finds them.
+    app_services: Vec<String>,
     sqlite: Option<&'a str>,
     database_host: String,
     passfile: Option<String>,
@@ -26,18 +31,22 @@ impl Homeserver<'_> {
 }
 
 #[derive(Template)]
-#[template(path = "synapse/log.yaml")]
-struct Log {
-    level: String,
-}
+#[template(path = "synapse/manhole.yaml")]
+struct Manhole;
 
 pub(super) fn render(sheaf: &mut Sheaf) -> Result<()> {
     let input = sheaf.input;
     let settings = input.settings;
     let database = input.database();
+    let registrations = input.named.app_services.keys();
     let homeserver = Homeserver {
         settings,
         signing_key: paths::SIGNING_KEY,
+        captcha_secret: input.has_secret("recaptcha_private_key"),
+        email: mail::render(sheaf)?,
+        app_services: registrations
+            .map(|path| format!("{}/{}", paths::CURRENT, registration(path)))
+            .collect(),
         sqlite: (database == DatabaseKind::Sqlite).then_some(paths::SQLITE),
         database_host: match (&settings.database.host, database) {
             (Some(host), DatabaseKind::External) => host.to_string(),
@@ -51,10 +60,15 @@ pub(super) fn render(sheaf: &mut Sheaf) -> Result<()> {
     if input.has_secret("postgres_password") {
         sheaf.composed("pgpass", passwords(settings));
     }
-    let log = Log {
-        level: settings.log_level.show(),
-    };
-    sheaf.text("synapse/log.yaml", log.render()?);
+    if input.has_secret("manhole_password") {
+        sheaf.composed("synapse.d/manhole.yaml", Manhole.render()?);
+    }
+    for (path, contents) in &input.named.app_services {
+        sheaf
+            .add(&registration(path), contents.clone(), &[])
+            .private = true;
+    }
+    logs::render(sheaf)?;
     let version = match &input.facts.version {
         Some(version) => version.clone(),
         None => settings.synapse.version.show(),
@@ -74,6 +88,11 @@ pub(super) fn render(sheaf: &mut Sheaf) -> Result<()> {
         shared::render(sheaf)?;
     }
     Ok(())
+}
+
+/// The copy of a registration in a generation; where it came from stays to be seen.
+fn registration(path: &str) -> String {
+    format!("synapse/app_services{path}")
 }
 
 /// The line of libpq's password file (PostgreSQL manual, 32.16).

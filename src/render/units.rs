@@ -1,7 +1,7 @@
 //! systemd's files: the units of Synapse's own processes, accounts, directories.
 
 use super::services::{self, Account};
-use super::{Input, Sheaf, filters};
+use super::{Input, Sheaf, filters, logs};
 use crate::paths::{self, SYSUSERS, TMPFILES};
 use crate::plan::names;
 use crate::plan::state::Resource;
@@ -25,6 +25,7 @@ struct Process<'a> {
     memory: String,
     tasks: String,
     media_store_path: &'a str,
+    logs: Option<&'a str>,
     user: &'a str,
     user_group: Option<&'a str>,
 }
@@ -54,6 +55,7 @@ struct Sysusers {
 struct Tmpfiles<'a> {
     user: &'a str,
     media_store_path: Option<&'a str>,
+    logs: Option<&'a str>,
     workers: bool,
     directories: Vec<&'static str>,
 }
@@ -83,6 +85,7 @@ pub(super) fn render(sheaf: &mut Sheaf) -> Result<()> {
     let tmpfiles = Tmpfiles {
         user: settings.synapse.user.as_str(),
         media_store_path: Some(settings.media_store_path.as_str()),
+        logs: logs::on_disk(input).then_some(paths::SYNAPSE_LOGS),
         workers: input.has_workers(),
         directories: services::wanted(input)
             .flat_map(|service| service.directories)
@@ -102,6 +105,7 @@ fn process<'a>(input: &Input<'a>, memory: &str) -> Process<'a> {
         memory: memory.to_owned(),
         tasks: settings.limits.tasks.show(),
         media_store_path: settings.media_store_path.as_str(),
+        logs: logs::on_disk(input).then_some(paths::SYNAPSE_LOGS),
         user: settings.synapse.user.as_str(),
         user_group: input.facts.user_group.as_deref(),
     }

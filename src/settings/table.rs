@@ -72,7 +72,8 @@ settings! {
         log_to_disk: bool = "false", env "SYNAPSE_WORKERS_WRITE_LOGS_TO_DISK";
 
         /// A logging configuration of your own, in the format of Python's logging.config, which then
-        /// counts instead of the log_ settings above.
+        /// counts instead of the log_ settings above. Files that it writes can be below
+        /// /var/log/synapse.
         log_config: Option<AbsolutePath>, env "SYNAPSE_LOG_CONFIG";
 
         /// The first of the TCP ports on 127.0.0.1 on which processes listen: for metrics, and for
@@ -157,7 +158,7 @@ settings! {
 
     /// Bridges and bots that Synapse knows as application services.
     app_services: AppServices {
-        /// A directory whose *.yaml files are registrations.
+        /// A directory whose files that end in .yaml or .yml are registrations.
         directory: Option<AbsolutePath>, env "SYNAPSE_AS_REGISTRATION_DIR";
 
         /// Registration files elsewhere.
@@ -445,6 +446,17 @@ settings! {
 
         /// Whether the access log that metrics are made from is left to you to rotate.
         disable_logrotate: bool = "false", env "NGINX_DISABLE_LOGROTATE";
+    }
+}
+
+impl Registration {
+    /// What people have to show, with `auto` decided.
+    pub fn decided(&self) -> Verification {
+        match self.verification {
+            Verification::Auto if self.recaptcha_public_key.is_some() => Verification::Captcha,
+            Verification::Auto => Verification::Token,
+            verification => verification,
+        }
     }
 }
 

@@ -47,6 +47,9 @@ fn everything() -> impl Iterator<Item = Setup> {
         Setup::new("")
             .settings("database: {host: db.example}")
             .secret("postgres_password"),
+        Setup::new("synchrotron")
+            .settings("log_to_disk: true")
+            .app_service("/srv/irc.yaml", "id: irc\n"),
     ])
 }
 
@@ -219,6 +222,12 @@ fn options_restart_what_reads_them() {
             "reload main; reload pusher1 synchrotron1",
         ),
         (
+            "a bridge",
+            base().app_service("/srv/irc.yaml", "id: irc\n"),
+            all,
+        ),
+        ("log files", base().settings("log_to_disk: true"), all),
+        (
             "own options",
             base().own("a.yaml", "presence: {enabled: false}\n"),
             all,
@@ -259,6 +268,9 @@ fn options_restart_what_reads_them() {
     ] {
         assert_jobs(&base(), &to, expected, case);
     }
+    let on_disk = |level: &str| base().settings(&format!("log_to_disk: true\nlog_level: {level}"));
+    let reloads = "reload main; reload pusher1 synchrotron1";
+    assert_jobs(&on_disk("INFO"), &on_disk("ERROR"), reloads, "log files");
     let mut valkey = base();
     valkey.facts.redis = "valkey-server".to_owned();
     assert_jobs(&base(), &valkey, "restart redis", "another Redis");

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 use synapse_workers::plan::state::State;
-use synapse_workers::render::{HostFacts, Input, OwnOptions, desired};
+use synapse_workers::render::{HostFacts, Input, NamedFiles, OwnOptions, desired};
 use synapse_workers::settings::{Settings, Sources, load};
 use synapse_workers::topology::{Topology, spec};
 
@@ -25,6 +25,7 @@ pub struct Setup {
     settings: String,
     workers: String,
     pub own_options: OwnOptions,
+    pub named: NamedFiles,
     pub facts: HostFacts,
 }
 
@@ -35,6 +36,7 @@ impl Setup {
             settings: "server_name: example.test\n".to_owned(),
             workers: workers.to_owned(),
             own_options: OwnOptions::new(),
+            named: NamedFiles::default(),
             facts: HostFacts::default(),
         }
     }
@@ -52,7 +54,14 @@ impl Setup {
         self
     }
 
-    /// With a secret that is given.
+    /// With the registration of an application service at this path.
+    pub fn app_service(mut self, path: &str, contents: &str) -> Self {
+        let services = &mut self.named.app_services;
+        services.insert(path.to_owned(), contents.into());
+        self
+    }
+
+    /// With a secret that is there.
     pub fn secret(mut self, name: &str) -> Self {
         self.facts.secrets.insert(name.to_owned());
         self
@@ -69,6 +78,7 @@ impl Setup {
             topology: &topology,
             facts: &self.facts,
             own_options: &self.own_options,
+            named: &self.named,
             settled: None,
         })
         .unwrap()

@@ -56,6 +56,16 @@ text! {
     is_server_name
 }
 
+impl ServerName {
+    /// The name without its port.
+    pub fn host(&self) -> &str {
+        match self.0.rsplit_once(':') {
+            Some((host, _)) if !self.0.ends_with(']') => host,
+            _ => &self.0,
+        }
+    }
+}
+
 text! {
     /// An address under which clients reach the server.
     BaseUrl,

@@ -167,7 +167,7 @@ fn own_synapse_options_must_not_contradict_the_settings() {
     for (text, told) in [
         (
             "redis: {enabled: false}\n",
-            "own.yaml: `redis` cannot be set here; it comes from `workers`",
+            "own.yaml: `redis` cannot be set here; it comes from `redis:`",
         ),
         ("a: [\n", "own.yaml: is not YAML"),
     ] {

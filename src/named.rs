@@ -1,0 +1,175 @@
+//! Files that settings name and processes read: registrations of application services, a logging configuration. What
+//! Synapse would refuse at its start, long after its parser was asked, is refused here.
+
+use crate::host;
+use crate::render::NamedFiles;
+use crate::settings::Settings;
+use anyhow::{Context, Result, bail, ensure};
+use serde_yaml::{Mapping, Value};
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+/// Endings of registrations in a directory, in any case.
+const ENDINGS: [&str; 2] = ["yaml", "yml"];
+
+/// Reads them all; `place` tells where a path of the settings is.
+///
+/// # Errors
+/// Names the setting and the file, with the line where it is not YAML.
+pub fn read(settings: &Settings, place: impl Fn(&Path) -> PathBuf) -> Result<NamedFiles> {
+    let mut app_services = BTreeMap::new();
+    let mut seen = BTreeMap::new();
+    let services = &settings.app_services;
+    let mut register = |setting: &str, path: &Path| -> Result<()> {
+        let contents = contents(&place(path))
+            .and_then(|contents| {
+                distinct(&registration(&contents)?, path, &mut seen)?;
+                Ok(contents)
+            })
+            .with_context(|| format!("`{setting}`: {}", path.display()))?;
+        app_services.insert(path.to_string_lossy().into_owned(), contents);
+        Ok(())
+    };
+    if let Some(directory) = &services.directory {
+        let directory = directory.as_path();
+        ensure!(
+            place(directory).is_dir(),
+            "`app_services.directory`: there is no directory {}; make it, or leave the setting empty",
+            directory.display()
+        );
+        for name in host::names(place(directory)) {
+            let path = directory.join(name);
+            let ending = path.extension().unwrap_or_default();
+            if ENDINGS.iter().any(|one| ending.eq_ignore_ascii_case(one)) {
+                register("app_services.directory", &path)?;
+            }
+        }
+    }
+    for path in &services.files {
+        register("app_services.files", path.as_path())?;
+    }
+    let log_config = settings.log_config.as_ref().map(|path| {
+        let path = path.as_path();
+        logging(&place(path)).with_context(|| format!("`log_config`: {}", path.display()))
+    });
+    Ok(NamedFiles {
+        app_services,
+        log_config: log_config.transpose()?,
+    })
+}
+
+fn contents(path: &Path) -> Result<Vec<u8>> {
+    // A pipe would be waited for.
+    let regular = std::fs::metadata(path).map(|metadata| metadata.is_file());
+    ensure!(
+        regular.unwrap_or(true),
+        "is not a regular file; name the file itself"
+    );
+    host::read(path)?.context("there is no such file")
+}
+
+fn mapping(contents: &[u8]) -> Result<Mapping> {
+    match serde_yaml::from_slice(contents).context("is not YAML")? {
+        Value::Mapping(mapping) => Ok(mapping),
+        _ => bail!("holds no keys with values"),
+    }
+}
+
+/// What two registrations must not have in common.
+struct Registration {
+    id: String,
+    token: String,
+}
+
+/// The fields that config/appservice.py asks for.
+fn registration(contents: &[u8]) -> Result<Registration> {
+    let fields = mapping(contents)?;
+    let text = |name: &str| match fields.get(name) {
+        Some(Value::String(text)) => Ok(text.clone()),
+        _ => bail!("`{name}` is missing or no text; put quotes around a number"),
+    };
+    let (id, token) = (text("id")?, text("as_token")?);
+    text("hs_token")?;
+    text("sender_localpart")?;
+    ensure!(
+        matches!(fields.get("url"), Some(Value::String(_) | Value::Null)),
+        "`url` is missing; write `url: null` for a service that is sent nothing"
+    );
+    ensure!(
+        matches!(fields.get("namespaces"), Some(Value::Mapping(_))),
+        "`namespaces` is missing; write `namespaces: {{}}` for none"
+    );
+    Ok(Registration { id, token })
+}
+
+/// Refuses what another file has already; the token is not repeated.
+fn distinct(
+    registration: &Registration,
+    path: &Path,
+    seen: &mut BTreeMap<(&'static str, String), PathBuf>,
+) -> Result<()> {
+    for (field, value) in [("id", &registration.id), ("as_token", &registration.token)] {
+        let before = seen.insert((field, value.clone()), path.to_owned());
+        if let Some(other) = before {
+            bail!(
+                "`{field}` is the same as in {}; Synapse wants one of its own for each",
+                other.display()
+            );
+        }
+    }
+    Ok(())
+}
+
+/// A configuration of Python's logging.config has `version: 1`, and nothing starts without.
+fn logging(path: &Path) -> Result<Vec<u8>> {
+    let contents = contents(path)?;
+    let version = mapping(&contents)?.get("version").and_then(Value::as_u64);
+    ensure!(
+        version == Some(1),
+        "`version` is not 1, so this is no configuration of Python's logging.config"
+    );
+    Ok(contents)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// As in Synapse's docs/application_services.md.
+    const GOOD: &str = "id: irc\nurl: http://127.0.0.1:9999\nas_token: t0\nhs_token: t1\n\
+                        sender_localpart: irc\nnamespaces: {users: []}\n";
+
+    #[test]
+    fn registrations_have_what_synapse_asks_for() {
+        assert!(registration(GOOD.as_bytes()).is_ok());
+        for line in GOOD.lines() {
+            let name = line.split(':').next().unwrap();
+            let without = GOOD.replace(&format!("{line}\n"), "");
+            let error = registration(without.as_bytes()).err().unwrap().to_string();
+            assert!(error.contains(&format!("`{name}`")), "{error}");
+        }
+        let null = GOOD.replace("http://127.0.0.1:9999", "null");
+        assert!(registration(null.as_bytes()).is_ok());
+        assert!(registration(GOOD.replace("t0", "17").as_bytes()).is_err());
+        assert!(registration(b"- id").is_err());
+    }
+
+    #[test]
+    fn two_with_one_id_or_token_are_refused_without_the_token() {
+        for (field, other) in [
+            ("id", GOOD.replace("t0", "t2")),
+            ("as_token", GOOD.replace("id: irc", "id: other")),
+        ] {
+            let mut seen = BTreeMap::new();
+            let first = registration(GOOD.as_bytes()).unwrap();
+            distinct(&first, Path::new("/a.yaml"), &mut seen).unwrap();
+            let second = registration(other.as_bytes()).unwrap();
+            let error = distinct(&second, Path::new("/b.yaml"), &mut seen).unwrap_err();
+            let error = error.to_string();
+            assert!(
+                error.contains(field) && error.contains("/a.yaml") && !error.contains("t0"),
+                "{error}"
+            );
+        }
+    }
+}

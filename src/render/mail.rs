@@ -1,0 +1,38 @@
+//! E-mail: Synapse takes the password of the mail server as a value only, so the block that has one is composed.
+
+use super::{Sheaf, filters};
+use crate::settings::table::Email;
+use crate::settings::value::Scalar;
+use anyhow::Result;
+use askama::Template;
+
+#[derive(Template)]
+#[template(path = "synapse/email.yaml")]
+struct Block<'a> {
+    email: &'a Email,
+    password: bool,
+    from: String,
+}
+
+/// The block for homeserver.yaml, unless it is composed or there is none.
+pub(super) fn render(sheaf: &mut Sheaf) -> Result<Option<String>> {
+    let settings = sheaf.input.settings;
+    if !settings.email.enabled {
+        return Ok(None);
+    }
+    let password = sheaf.input.has_secret("smtp_password");
+    let block = Block {
+        email: &settings.email,
+        password,
+        from: match &settings.email.from {
+            Some(from) => from.show(),
+            None => format!("noreply@{}", settings.server_name.host()),
+        },
+    };
+    let text = block.render()?;
+    if !password {
+        return Ok(Some(text));
+    }
+    sheaf.composed("synapse.d/email.yaml", text);
+    Ok(None)
+}
