@@ -135,6 +135,17 @@ pub enum Command {
     },
     /// List the presets of workers
     Presets,
+    /// Give services a copy of certificate and key; what synapse-certificate.service does
+    #[command(hide = true)]
+    HandOver {
+        #[arg(long)]
+        certificate: PathBuf,
+        #[arg(long)]
+        key: PathBuf,
+        /// The services
+        #[arg(required = true)]
+        units: Vec<String>,
+    },
     /// Write man pages, shell completions, the page of all settings or files of the packages into a directory
     #[command(hide = true)]
     Generate { what: Generated, directory: PathBuf },

@@ -126,6 +126,18 @@ pub static CHECKS: &[Check] = &[
         },
     },
     Check {
+        name: "the certificate fits its key",
+        fatal: true,
+        check: |at| {
+            let (_, problem) = at.facts.certificate.as_ref()?;
+            finding(
+                problem.as_ref()?,
+                "give tls.certificate the certificate with its chain and tls.key its key, both PEM and the key without a \
+                 password; or leave both empty",
+            )
+        },
+    },
+    Check {
         name: "this host has the addresses' protocols",
         fatal: true,
         check: |at| {

@@ -24,6 +24,10 @@ pub const APPLIED: &str = "/var/lib/synapse-workers/applied";
 pub const SWITCHED: &str = "/var/lib/synapse-workers/switched";
 /// Touched by packages of Synapse when they change its code: processes that began before run older code.
 pub const UPGRADED: &str = "/var/lib/synapse-workers/upgraded";
+/// Copies of the certificate with its key, one for each service that reads it.
+pub const TLS: &str = "/var/lib/synapse-workers/tls";
+/// This program, where its package puts it.
+pub const PROGRAM: &str = "/usr/bin/synapse-workers";
 /// Signing key, media and the SQLite database.
 pub const DATA: &str = "/var/lib/synapse";
 /// Synapse's signing key.
@@ -68,6 +72,11 @@ pub fn replication_socket(process: &str) -> String {
 /// The socket of our own Redis.
 pub fn redis_socket() -> String {
     format!("{RUN}/redis/redis.sock")
+}
+
+/// The certificate and its key in one file (PEM), as the system user `account` reads it.
+pub fn certificate(account: &str) -> String {
+    format!("{TLS}/{account}.pem")
 }
 
 /// The file of one secret.

@@ -5,6 +5,7 @@ mod change;
 mod context;
 mod edits;
 mod generate;
+mod hand_over;
 mod inspect;
 mod look;
 mod render;
@@ -12,6 +13,7 @@ mod undo;
 
 use crate::cli::{Cli, Command};
 use crate::failure::Failure;
+use crate::host::certificate::Pair;
 use edits::Change;
 use std::process::ExitCode;
 
@@ -60,6 +62,11 @@ pub fn run(cli: Cli) -> Result<ExitCode, Failure> {
         Command::Rollback { number } => undo::rollback(common, number),
         Command::Uninstall { purge, confirm } => undo::uninstall(common, purge, confirm),
         Command::Presets => look::presets(common),
+        Command::HandOver {
+            certificate,
+            key,
+            units,
+        } => hand_over::hand_over(Pair { certificate, key }, &units),
         Command::Generate { what, directory } => generate::generate(what, &directory),
     }
 }

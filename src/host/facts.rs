@@ -1,11 +1,13 @@
 //! What the host has, gathered once at the beginning of a command.
 
-use super::{files, postgres, programs, synapse, tools};
+use super::certificate::Pair;
+use super::tools::{self, Tool};
+use super::{files, postgres, programs, synapse};
 use crate::paths;
 use crate::render::{Exporters, HostFacts};
 use crate::secrets::{SECRETS, Secret};
 use crate::settings::Settings;
-use crate::settings::types::Secret as Value;
+use crate::settings::types::{AbsolutePath, Secret as Value};
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, TcpListener, UdpSocket};
 use std::os::unix::fs::MetadataExt;
@@ -28,11 +30,15 @@ pub struct Facts {
     pub redis: Option<&'static str>,
     /// The exporters that are there, by the names they have here.
     pub exporters: Exporters,
+    /// Major and minor version of nginx, where it is there.
+    pub nginx: Option<(u32, u32)>,
     pub jemalloc: bool,
     /// The command that installs packages here.
     pub packages: Option<PackageManager>,
     /// Addresses and ports that nginx shall listen on and that somebody else holds.
     pub taken: Vec<String>,
+    /// Certificate and key of the settings, and what is wrong with them.
+    pub certificate: Option<(Pair, Option<String>)>,
     /// Whether the kernel speaks IPv6.
     pub ipv6: bool,
     /// Whose the directory of the media store is, where it exists.
@@ -127,9 +133,11 @@ impl Facts {
                 .map_or(default.python, |found| found.python.clone()),
             redis,
             exporters: programs::exporters(),
+            nginx: nginx_version(),
             jemalloc: jemalloc(),
             packages: package_manager(),
             taken: taken(scope),
+            certificate: certificate(settings),
             ipv6: Path::new("/proc/net/if_inet6").exists(),
             media_owner: owner(Path::new(settings.media_store_path.as_str())),
             postgres: scope
@@ -167,6 +175,7 @@ impl Facts {
     pub fn for_rendering(&self) -> HostFacts {
         let default = HostFacts::default();
         HostFacts {
+            program: std::env::current_exe().unwrap_or(default.program),
             version: self
                 .synapse
                 .as_ref()
@@ -175,6 +184,7 @@ impl Facts {
             python: self.python.clone(),
             redis: self.redis.map_or(default.redis, str::to_owned),
             exporters: self.exporters.clone(),
+            nginx: self.nginx.unwrap_or(default.nginx),
             jemalloc: self.jemalloc,
             secrets: self.kept.clone(),
             address: self.address,
@@ -253,6 +263,15 @@ fn jemalloc() -> bool {
         .any(|directory| Path::new(&directory).join("libjemalloc.so.2").exists())
 }
 
+/// What `nginx -v` says, as in `nginx version: nginx/1.26.3 (Ubuntu)`.
+fn nginx_version() -> Option<(u32, u32)> {
+    let output = Tool::new("nginx").args(["-v"]).output().ok()?;
+    let text = String::from_utf8_lossy(&output.stderr).into_owned();
+    let (_, version) = text.split_once("nginx/")?;
+    let mut numbers = version.split(|c: char| !c.is_ascii_digit());
+    Some((numbers.next()?.parse().ok()?, numbers.next()?.parse().ok()?))
+}
+
 fn package_manager() -> Option<PackageManager> {
     if tools::find("apt-get").is_some() {
         Some(PackageManager::Apt)
@@ -261,6 +280,19 @@ fn package_manager() -> Option<PackageManager> {
     } else {
         None
     }
+}
+
+/// What nginx says of certificate and key, where there is an nginx.
+fn certificate(settings: &Settings) -> Option<(Pair, Option<String>)> {
+    let tls = &settings.tls;
+    let path = |path: &AbsolutePath| path.as_path().to_owned();
+    let pair = Pair {
+        certificate: tls.certificate.as_ref().map(path)?,
+        key: tls.key.as_ref().map(path)?,
+    };
+    tools::find("nginx")?;
+    let problem = pair.fitting().err().map(|error| format!("{error:#}"));
+    Some((pair, problem))
 }
 
 /// What cannot be bound. An address that this host does not have is refused by nginx's own check, with a better text.

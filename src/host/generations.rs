@@ -163,7 +163,10 @@ impl Host {
     pub fn judge(&self, number: u32, judge: &Judge, state: &State) -> Result<()> {
         let directory = directory(number);
         match judge {
-            Judge::Nginx => super::probe::nginx_accepts(&format!("{directory}/nginx/nginx.conf")),
+            Judge::Nginx => {
+                let pair = self.facts.certificate.as_ref().map(|(pair, _)| pair);
+                super::probe::nginx_accepts(&format!("{directory}/nginx/nginx.conf"), pair)
+            }
             Judge::Synapse(processes) => super::synapse::parse_configuration(
                 &self.facts.python,
                 &self.facts.user,

@@ -1,5 +1,6 @@
 //! The host: the one module that touches files, users, D-Bus and other programs.
 
+pub mod certificate;
 pub mod facts;
 mod files;
 mod generations;

@@ -1,11 +1,15 @@
 //! Asking: an HTTP request over a Unix socket or loopback, Redis, and the programs that judge configuration.
 
+use super::certificate::Pair;
+use super::files;
 use super::tools::{self, Tool};
 use crate::endpoints::{Endpoint, loopback};
+use crate::paths;
 use anyhow::{Context, Result, bail, ensure};
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::os::unix::net::UnixStream;
+use std::path::Path;
 use std::time::Duration;
 
 /// Bound of one probe: a healthy process answers in milliseconds.
@@ -120,12 +124,28 @@ pub fn redis(socket: &str, command: &str) -> Result<Vec<String>> {
     }
 }
 
-/// `nginx -t`, with pid and temporary files in a place of their own.
-pub(super) fn nginx_accepts(configuration: &str) -> Result<()> {
+/// `nginx -t`, with pid, temporary files and the certificate in a place of their own: what nginx will read of it is
+/// handed over only when this generation is in use.
+pub(super) fn nginx_accepts(configuration: &str, pair: Option<&Pair>) -> Result<()> {
     let directory = tempfile::tempdir()?;
     let place = directory.path().display();
+    let mut text = files::read_text(configuration)?.with_context(|| configuration.to_owned())?;
+    if let Some(pair) = pair {
+        let own = format!("{place}/pair.pem");
+        files::replace(&own, &pair.fitting()?, 0o600)?;
+        text = text.replace(&paths::certificate("synapse-nginx"), &own);
+    }
+    let beside = Path::new(configuration)
+        .parent()
+        .context("a file has a directory")?;
+    for name in files::names(beside) {
+        let contents = files::read(beside.join(&name))?.unwrap_or_default();
+        files::replace(directory.path().join(name), &contents, 0o644)?;
+    }
+    let judged = format!("{place}/nginx.conf");
+    files::replace(&judged, text.as_bytes(), 0o644)?;
     let output = Tool::new("nginx")
-        .args(["-t", "-q", "-p", &format!("{place}/"), "-c", configuration])
+        .args(["-t", "-q", "-p", &format!("{place}/"), "-c", &judged])
         .args(["-g", &format!("pid {place}/nginx.pid;")])
         .output()?;
     ensure!(

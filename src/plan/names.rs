@@ -10,6 +10,8 @@ pub const NGINX: &str = "synapse-nginx.service";
 pub const REDIS: &str = "synapse-redis.service";
 /// Hands a new certificate to nginx and coturn when its file changes; the work is done by a service of the same name.
 pub const CERTIFICATE: &str = "synapse-certificate.path";
+/// What [`CERTIFICATE`] starts.
+pub const HAND_OVER: &str = "synapse-certificate.service";
 /// Rotates the access log that metrics are made from.
 pub const LOGROTATE: &str = "synapse-logrotate.timer";
 /// Our own Prometheus.

@@ -188,6 +188,13 @@ pub static RULES: &[Rule] = &[
         Change::Reload,
         "nginx takes new routes without closing connections",
     ),
+    // A reload would bind the new address before it lets go of the old one, fail, and leave all as it was.
+    rule(
+        "nginx/listen.conf",
+        Scope::Unit("synapse-nginx.service"),
+        Change::Restart,
+        "a port moves between addresses only while nginx does not hold it",
+    ),
     rule(
         "redis/redis.conf",
         Scope::Unit("synapse-redis.service"),
@@ -240,6 +247,19 @@ pub static RULES: &[Rule] = &[
     rule(
         "host/etc/systemd/system/synapse-nginx.service",
         Scope::Unit("synapse-nginx.service"),
+        Change::Restart,
+        "its unit file changed",
+    ),
+    // Whenever it starts, the watch has the certificate handed over.
+    rule(
+        "host/etc/systemd/system/synapse-certificate.service",
+        Scope::Unit("synapse-certificate.path"),
+        Change::Restart,
+        "its unit file changed",
+    ),
+    rule(
+        "host/etc/systemd/system/synapse-certificate.path",
+        Scope::Unit("synapse-certificate.path"),
         Change::Restart,
         "its unit file changed",
     ),

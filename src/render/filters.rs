@@ -39,6 +39,19 @@ pub fn nginx<T: Display>(value: T, _: &dyn Values) -> askama::Result<String> {
     Ok(format!("\"{}\"", value.to_string().replace('"', "\\\"")))
 }
 
+/// A value in a systemd unit file that is a path to its end, without quotes: only `%` means something in it
+/// (systemd.path(5), `PathChanged=`).
+#[askama::filter_fn]
+pub fn path_value<T: Display>(value: T, _: &dyn Values) -> askama::Result<String> {
+    Ok(value.to_string().replace('%', "%%"))
+}
+
+/// `on` or `off`.
+#[askama::filter_fn]
+pub fn switch(value: &bool, _: &dyn Values) -> askama::Result<&'static str> {
+    Ok(if *value { "on" } else { "off" })
+}
+
 fn escaped(text: &str) -> String {
     text.replace('\\', "\\\\").replace('"', "\\\"")
 }

@@ -2,6 +2,7 @@
 //!
 //! Pure and deterministic: the same input gives the same bytes on every machine.
 
+pub mod certificate;
 mod filters;
 mod logs;
 mod mail;
@@ -33,6 +34,8 @@ use std::path::PathBuf;
 /// What rendering has to know of a host, with the values of a plain Debian as default.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct HostFacts {
+    /// This program.
+    pub program: PathBuf,
     /// The Python that has Synapse.
     pub python: PathBuf,
     /// The version of that Synapse; `None` where our own venv has the one that the settings name.
@@ -41,6 +44,8 @@ pub struct HostFacts {
     pub redis: String,
     /// The programs that export metrics.
     pub exporters: Exporters,
+    /// Major and minor version of nginx.
+    pub nginx: (u32, u32),
     /// Whether jemalloc is there to be preloaded.
     pub jemalloc: bool,
     /// Secrets that are there already, by name.
@@ -72,10 +77,12 @@ impl Default for Exporters {
 impl Default for HostFacts {
     fn default() -> Self {
         Self {
+            program: PathBuf::from(paths::PROGRAM),
             python: PathBuf::from(format!("{}/bin/python", paths::VENV)),
             version: None,
             redis: "redis-server".to_owned(),
             exporters: Exporters::default(),
+            nginx: (1, 26),
             jemalloc: true,
             secrets: BTreeSet::new(),
             address: None,
@@ -151,6 +158,8 @@ impl Input<'_> {
 struct Sheaf<'a> {
     input: &'a Input<'a>,
     files: BTreeMap<String, File>,
+    /// Directories of the settings' choice, with their owners.
+    directories: BTreeMap<String, &'static str>,
 }
 
 impl Sheaf<'_> {
@@ -162,6 +171,11 @@ impl Sheaf<'_> {
     /// Adds a unit file.
     fn unit(&mut self, name: &str, text: String) {
         self.text(&format!("host{}/{name}", paths::UNITS), text);
+    }
+
+    /// Adds a directory that everybody may enter.
+    fn directory(&mut self, path: &str, owner: &'static str) {
+        self.directories.insert(path.to_owned(), owner);
     }
 
     /// Adds the template of a composed file.
@@ -214,13 +228,16 @@ pub fn desired(input: &Input) -> Result<State> {
     let mut sheaf = Sheaf {
         input,
         files: BTreeMap::new(),
+        directories: BTreeMap::new(),
     };
     synapse::render(&mut sheaf)?;
     for service in services::wanted(input) {
         (service.render)(&mut sheaf)?;
     }
     units::render(&mut sheaf)?;
-    let resources = resources(input, &sheaf.files);
+    let mut resources = resources(input, &sheaf.files);
+    let chosen = sheaf.directories.into_keys().map(Resource::Directory);
+    resources.extend(chosen);
     Ok(State {
         files: sheaf.files,
         units: units::wanted(input),

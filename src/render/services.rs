@@ -1,6 +1,6 @@
 //! Programs beside Synapse's own processes, each in a unit of its own: when there is one, who it runs as, what it reads.
 
-use super::{Input, Sheaf, metrics, nginx, redis};
+use super::{Input, Sheaf, certificate, metrics, nginx, redis};
 use crate::plan::names;
 use anyhow::Result;
 
@@ -74,6 +74,13 @@ pub static SERVICES: &[Service] = &[
             // nginx -t makes a log that is missing, as root, and nginx could not write to that one.
             "f /var/log/synapse-workers/nginx/access.log 0640 synapse-nginx synapse-nginx -",
         ],
+    },
+    Service {
+        unit: names::CERTIFICATE,
+        account: None,
+        wanted: |input| input.settings.tls.certificate.is_some(),
+        render: certificate::render,
+        directories: &[],
     },
 ];
 

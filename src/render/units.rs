@@ -9,7 +9,7 @@ use crate::settings::Settings;
 use crate::settings::value::Scalar;
 use anyhow::Result;
 use askama::Template;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 #[derive(Template)]
 #[template(path = "synapse-workers.target")]
@@ -58,6 +58,8 @@ struct Tmpfiles<'a> {
     logs: Option<&'a str>,
     workers: bool,
     directories: Vec<&'static str>,
+    /// With their owners.
+    chosen: &'a BTreeMap<String, &'static str>,
 }
 
 pub(super) fn render(sheaf: &mut Sheaf) -> Result<()> {
@@ -91,8 +93,10 @@ pub(super) fn render(sheaf: &mut Sheaf) -> Result<()> {
             .flat_map(|service| service.directories)
             .copied()
             .collect(),
+        chosen: &sheaf.directories,
     };
-    sheaf.text(TMPFILES, tmpfiles.render()?);
+    let tmpfiles = tmpfiles.render()?;
+    sheaf.text(TMPFILES, tmpfiles);
     Ok(())
 }
 

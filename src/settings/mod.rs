@@ -8,6 +8,7 @@
 //! [`Settings`] of it. [`write`] prints the commented file, [`edit`] changes one key in it,
 //! [`reference`](reference()) makes the page of documentation.
 
+pub mod buffers;
 pub mod edit;
 pub mod env;
 pub mod file;

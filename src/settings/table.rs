@@ -12,7 +12,7 @@ use super::value::{Raw, Value};
 use std::net::IpAddr;
 
 /// A number of bytes for one of nginx's buffers.
-type Buffer = Whole<1_024, 1_073_741_824>;
+pub(super) type Buffer = Whole<1_024, 1_073_741_824>;
 
 settings! {
     top {
@@ -385,7 +385,7 @@ settings! {
         worker_connections: Whole<16, 1_000_000> = "2048", env "NGINX_WORKER_CONNECTIONS";
 
         /// One more way in: a Unix socket in a directory of its own, such as
-        /// /run/matrix/nginx.sock, for a proxy on this host.
+        /// /run/matrix/nginx.sock, for a proxy on this host, whose X-Forwarded-For is believed.
         listen_unix_socket: Option<AbsolutePath>, env "NGINX_LISTEN_UNIX_SOCKET";
 
         /// The unit from which the sizes of buffers follow that have none of their own.
@@ -403,8 +403,9 @@ settings! {
         /// Whether connections to Synapse are kept open.
         upstream_keepalive: bool = "true", env "NGINX_UPSTREAM_KEEPALIVE_ENABLE";
 
-        /// For how long without a request.
-        upstream_keepalive_timeout: Duration = "60s", env "NGINX_UPSTREAM_KEEPALIVE_TIMEOUT_SECONDS";
+        /// For how long without a request. Synapse itself closes them after 60 seconds, and a request
+        /// that is sent just then fails, so this is less.
+        upstream_keepalive_timeout: Duration = "50s", env "NGINX_UPSTREAM_KEEPALIVE_TIMEOUT_SECONDS";
 
         /// How many for each Synapse process, times two.
         upstream_keepalive_multiplier: Whole<1, 1_000> = "1", env "NGINX_UPSTREAM_KEEPALIVE_CONNECTION_MULTIPLIER";
@@ -418,7 +419,7 @@ settings! {
         /// The shortest answer that is compressed, in bytes.
         gzip_min_length: Whole<0, 1_000_000> = "200", env "NGINX_GZIP_MIN_LENGTH";
 
-        /// The size of nginx's tables of routes; empty means as large as they need.
+        /// The size of nginx's tables of exact words; empty means as large as they need.
         map_hash_max_size: Option<Whole<512, 16_777_216>>, env "NGINX_MAP_HASH_MAX_SIZE";
 
         /// Whether answers of Synapse are read as fast as they come.
@@ -435,10 +436,11 @@ settings! {
         buffering_disabled_multiplier: Whole<1, 1_000> = "1", env "NGINX_PROXY_BUFFERING_DISABLED_PAGE_MULTIPLIER";
 
         /// How much of an answer may be on its way to the client while more is read; empty means two
-        /// pages instead.
+        /// pages, or proxy_buffer_size where that is more.
         proxy_busy_buffers_size: Option<Buffer>, env "NGINX_PROXY_BUSY_BUFFERS_SIZE_BYTES";
 
-        /// How much of a long answer is written to disk at once; empty means two pages.
+        /// How much of a long answer is written to disk at once; empty means two pages, or
+        /// proxy_buffer_size where that is more.
         proxy_temp_file_write_size: Option<Buffer>, env "NGINX_PROXY_TEMP_FILE_WRITE_SIZE_BYTES";
 
         /// How long nginx waits for an answer of Synapse; joining a large room takes minutes.

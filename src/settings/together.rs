@@ -1,9 +1,10 @@
 //! Values that are right alone but not together: a table of rules, each of which names the key that is to blame.
 
 use super::origin::{Origin, SettingsError};
-use super::table::Settings;
-use super::types::{DatabaseKind, Verification};
+use super::table::{Buffer, Settings};
+use super::types::{AbsolutePath, DatabaseKind, Verification};
 use std::collections::BTreeMap;
+use std::path::Path;
 
 /// What is wrong, and the key to look at.
 type Wrong = Option<(&'static str, String)>;
@@ -43,6 +44,21 @@ static RULES: &[fn(&Settings) -> Wrong] = &[
         Some((
             key,
             format!("`{key}` is set, but `{other}` is not; TLS needs both"),
+        ))
+    },
+    |settings| {
+        let tls = &settings.tls;
+        let paths = [("tls.certificate", &tls.certificate), ("tls.key", &tls.key)];
+        let ends = |path: &Option<AbsolutePath>| {
+            path.as_ref()
+                .is_some_and(|path| path.as_str().ends_with('\\'))
+        };
+        let (key, _) = paths.into_iter().find(|(_, path)| ends(path))?;
+        Some((
+            key,
+            format!(
+                "`{key}` ends with a backslash, behind which systemd reads on in the next line; rename the file"
+            ),
         ))
     },
     |settings| {
@@ -100,7 +116,83 @@ static RULES: &[fn(&Settings) -> Wrong] = &[
             "`serve_server_wellknown` tells others `public_baseurl`, which is not set".to_owned()
         })
     },
+    |settings| {
+        let least = settings.nginx.buffers().largest();
+        let nginx = &settings.nginx;
+        let sizes = [
+            (
+                "nginx.proxy_busy_buffers_size",
+                nginx.proxy_busy_buffers_size,
+            ),
+            (
+                "nginx.proxy_temp_file_write_size",
+                nginx.proxy_temp_file_write_size,
+            ),
+        ];
+        let small = |size: &Option<Buffer>| size.is_some_and(|size| u64::from(size.get()) < least);
+        let (key, _) = sizes.into_iter().find(|(_, size)| small(size))?;
+        Some((
+            key,
+            format!(
+                "`{key}` is smaller than a single buffer of {least} bytes, which nginx refuses; make it larger, or \
+                 `nginx.proxy_buffer_size` or `nginx.page_size` smaller"
+            ),
+        ))
+    },
+    |settings| {
+        let path = settings.nginx.listen_unix_socket.as_ref()?.as_str();
+        let wrong = unfit_for_a_socket(path)?;
+        Some((
+            "nginx.listen_unix_socket",
+            format!(
+                "`nginx.listen_unix_socket` is {path}, {wrong}; choose one such as /run/matrix/nginx.sock"
+            ),
+        ))
+    },
 ];
+
+/// Directories that units do not see or cannot write to, that go with a process, or that are ours.
+const NO_PLACE: &[&str] = &[
+    "/tmp",
+    "/var/tmp",
+    "/home",
+    "/root",
+    "/run/user",
+    "/var/run",
+    "/dev",
+    "/proc",
+    "/sys",
+    "/boot",
+    "/usr",
+    "/bin",
+    "/sbin",
+    "/lib",
+    "/etc",
+    "/run/synapse-workers",
+    "/run/synapse-nginx",
+    "/run/systemd",
+    "/var/lib/synapse",
+    "/var/lib/synapse-workers",
+];
+
+/// Why a path is no place for a socket that another proxy shall reach. Its directory is given to nginx.
+fn unfit_for_a_socket(path: &str) -> Option<&'static str> {
+    let (directory, name) = path.rsplit_once('/')?;
+    let plain = |c: char| c.is_ascii_alphanumeric() || "/._-@".contains(c);
+    // sun_path has 108 bytes with its end (unix(7)).
+    if path.len() > 107 || !path.chars().all(plain) {
+        Some("which has more than 107 characters, or others than letters, digits and /._-@")
+    } else if name.is_empty() || directory.matches('/').count() < 2 {
+        Some("which is not a file in a directory of its own")
+    } else if NO_PLACE
+        .iter()
+        .any(|place| Path::new(directory).starts_with(place))
+    {
+        Some("which is in a directory that services do not share or cannot write to")
+    } else {
+        None
+    }
+}
 
 /// How many ports are set aside from `tcp_ports` on.
 pub const TCP_PORTS: u32 = 12_000;

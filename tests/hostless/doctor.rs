@@ -3,6 +3,7 @@
 use super::setup::Setup;
 use std::collections::BTreeSet;
 use synapse_workers::doctor::{CHECKS, Examined, examine};
+use synapse_workers::host::certificate::Pair;
 use synapse_workers::host::facts::{Facts, PackageManager, Scope};
 use synapse_workers::host::postgres::{Database, Postgres};
 use synapse_workers::host::synapse::Installed;
@@ -133,6 +134,15 @@ fn every_check_finds_what_it_is_for() {
             "http_port: 8009",
             1,
             "0.0.0.0 port 8009 => see which with: ss -ltnp 'sport = :8009'",
+        ),
+        (
+            "the certificate fits its key",
+            |facts| {
+                facts.certificate = Some((Pair::default(), Some("key values mismatch".to_owned())))
+            },
+            "",
+            1,
+            "key values mismatch => give tls.certificate the certificate with its chain and tls.key its key",
         ),
         (
             "this host has the addresses' protocols",

@@ -64,6 +64,7 @@ fn units(mut setup: Setup) -> BTreeMap<String, String> {
     ] {
         *program = "true".to_owned();
     }
+    setup.facts.program = "/bin/true".into();
     let state = setup.state();
     let prefix = format!("host{}/", paths::UNITS);
     let names = state
@@ -73,30 +74,6 @@ fn units(mut setup: Setup) -> BTreeMap<String, String> {
     names
         .map(|(path, name)| (name.to_owned(), text(&state, path).to_owned()))
         .collect()
-}
-
-#[test]
-fn nginx_accepts_every_configuration() {
-    for spec in SPECS
-        .iter()
-        .chain(&["a-name-of-48-characters-is-the-longest-there-is1=synchrotron:100"])
-    {
-        let directory = tempfile::tempdir().unwrap();
-        let place = directory.path().display();
-        write(
-            directory.path(),
-            "nginx.conf",
-            text(&Setup::new(spec).state(), "nginx/nginx.conf"),
-        );
-        let output = run(program("nginx")
-            .args(["-t", "-p", &format!("{place}/"), "-c", "nginx.conf"])
-            .args(["-g", &format!("pid {place}/nginx.pid;")]));
-        let text = shown(&output);
-        assert!(
-            output.status.success() && !text.contains("[warn]"),
-            "{spec}\n{text}"
-        );
-    }
 }
 
 /// Fails when `systemd-analyze verify` says anything about our units; of others on the machine it speaks as well.
@@ -126,9 +103,12 @@ fn systemd_finds_nothing_wrong_in_any_unit() {
         "limits: {worker_memory: 512M, main_memory: 2G, tasks: 100}\nsynapse: {jemalloc: false}";
     let mut different = BTreeSet::new();
     let metrics = "metrics: {enabled: true, redis: true, postgres: true}";
+    let proxy = "tls: {certificate: '/etc/ssl/100% \"a\" b.pem', key: /etc/ssl/$x.key}\n\
+        nginx: {listen_unix_socket: /run/matrix/nginx.sock}";
+    let settings = ["", limits, metrics, proxy];
     for (spec, lines) in SPECS
         .iter()
-        .flat_map(|spec| [(spec, ""), (spec, limits), (spec, metrics)])
+        .flat_map(|spec| settings.map(|lines| (spec, lines)))
     {
         let mut setup = Setup::new(spec).settings(lines);
         setup.facts.python = "/bin/sh".into();

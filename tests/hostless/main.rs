@@ -7,6 +7,7 @@ mod doctor;
 mod judges;
 mod metrics;
 mod model;
+mod nginx;
 mod plans;
 mod rendering;
 mod restarts;

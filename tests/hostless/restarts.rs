@@ -44,6 +44,7 @@ fn everything() -> impl Iterator<Item = Setup> {
     specs.chain([
         measured("synchrotron"),
         Setup::new("").own("own.yaml", "enable_metrics: true\n"),
+        Setup::new("").settings("tls: {certificate: /etc/a.pem, key: /etc/a.key}"),
         Setup::new("")
             .settings("database: {host: db.example}")
             .secret("postgres_password"),
@@ -247,7 +248,17 @@ fn options_restart_what_reads_them() {
         (
             "port of nginx",
             base().settings("http_port: 8009"),
-            "reload nginx",
+            "restart nginx",
+        ),
+        (
+            "addresses of nginx, which hold the port that the new one wants",
+            base().settings("bind_addresses: [127.0.0.1]"),
+            "restart nginx",
+        ),
+        (
+            "a certificate",
+            base().settings("tls: {certificate: /etc/a.pem, key: /etc/a.key}"),
+            "restart nginx; start certificate.path",
         ),
         (
             "timeout of nginx",

@@ -73,6 +73,14 @@ text! {
     is_base_url
 }
 
+impl BaseUrl {
+    /// Host and, where it is given, port.
+    pub fn authority(&self) -> &str {
+        let rest = self.0.split_once("://").map_or("", |(_, rest)| rest);
+        rest.split('/').next().unwrap_or_default()
+    }
+}
+
 text! {
     /// A file or directory. Written without `.`, `..` and `//`, which systemd refuses in units.
     AbsolutePath,

@@ -1,24 +1,32 @@
 //! nginx: the routing table as a map over method and raw path, and an upstream for each group of processes.
 
+mod listen;
+
 use super::{Input, Sheaf, filters};
 use crate::endpoints::{Endpoint, ServicePort};
 use crate::paths;
 use crate::plan::names;
 use crate::settings::Settings;
-use crate::settings::types::Port;
+use crate::settings::buffers::Buffers;
 use crate::settings::value::Scalar;
 use crate::topology::{Balance, RoutingTable};
 use anyhow::Result;
 use askama::Template;
-use std::net::IpAddr;
+use listen::Listen;
 
 #[derive(Template)]
 #[template(path = "nginx/nginx.conf")]
 struct Nginx<'a> {
     settings: &'a Settings,
+    buffers: Buffers,
+    /// Seconds; 0 closes a connection after one request.
+    client_keepalive: u64,
     routes: Vec<Route<'a>>,
     upstreams: Vec<Upstream<'a>>,
-    listens: Vec<String>,
+    /// The file with certificate and key.
+    pair: String,
+    /// What other servers are told of where this one is reached.
+    delegation: Option<String>,
     metrics: Option<Metrics>,
 }
 
@@ -40,6 +48,10 @@ struct Process {
 #[template(path = "synapse-nginx.service")]
 struct Unit<'a> {
     current: &'a str,
+    /// The directory of the socket for another proxy, and the socket.
+    socket: Option<(&'a str, &'a str)>,
+    files: u32,
+    tls: bool,
 }
 
 /// A line of the map: matched against `METHOD /raw/path`.
@@ -53,6 +65,8 @@ struct Upstream<'a> {
     /// The balancing directive, empty for nginx's round robin.
     balance: &'static str,
     servers: Vec<String>,
+    /// Idle connections that are kept for the next request; nginx wants it after the balancing directive.
+    keepalive: Option<usize>,
 }
 
 pub(super) fn render(sheaf: &mut Sheaf) -> Result<()> {
@@ -61,6 +75,11 @@ pub(super) fn render(sheaf: &mut Sheaf) -> Result<()> {
     let endpoints = sheaf.input.endpoints();
     let nginx = Nginx {
         settings,
+        buffers: settings.nginx.buffers(),
+        client_keepalive: match settings.nginx.client_keepalive {
+            true => settings.nginx.client_keepalive_timeout.seconds(),
+            false => 0,
+        },
         routes: table
             .routes
             .iter()
@@ -80,18 +99,25 @@ pub(super) fn render(sheaf: &mut Sheaf) -> Result<()> {
                     .iter()
                     .map(|server| endpoints.public(server).upstream())
                     .collect(),
+                keepalive: keepalive(settings, upstream.servers.len()),
             })
             .collect(),
-        listens: settings
-            .bind_addresses
-            .iter()
-            .map(|address| listen(*address, settings.http_port))
-            .collect(),
+        pair: paths::certificate("synapse-nginx"),
+        delegation: delegation(settings),
         metrics: settings.metrics.enabled.then(|| metrics(sheaf.input)),
     };
     sheaf.text("nginx/nginx.conf", nginx.render()?);
+    sheaf.text("nginx/listen.conf", Listen::new(sheaf.input).render()?);
+    let socket = settings.nginx.listen_unix_socket.as_ref();
+    let socket = socket.and_then(|path| Some((path.as_str().rsplit_once('/')?.0, path.as_str())));
+    if let Some((directory, _)) = socket {
+        sheaf.directory(directory, "synapse-nginx");
+    }
     let unit = Unit {
         current: paths::CURRENT,
+        socket,
+        files: open_files(settings),
+        tls: settings.tls.certificate.is_some(),
     };
     sheaf.unit(names::NGINX, unit.render()?);
     Ok(())
@@ -130,9 +156,29 @@ fn balance(balance: Balance, servers: usize) -> &'static str {
     }
 }
 
-fn listen(address: IpAddr, port: Port) -> String {
-    match address {
-        IpAddr::V4(address) => format!("{address}:{}", port.number()),
-        IpAddr::V6(address) => format!("[{address}]:{} ipv6only=on", port.number()),
-    }
+/// Two for each server, times the multiplier of the settings (the ancestor's README, "Upstream Keep-alives").
+fn keepalive(settings: &Settings, servers: usize) -> Option<usize> {
+    let multiplier = settings.nginx.upstream_keepalive_multiplier.get();
+    let connections = servers * 2 * usize::try_from(multiplier).unwrap_or(1);
+    settings.nginx.upstream_keepalive.then_some(connections)
+}
+
+/// The open files that each process of nginx may need: one for a connection, and one for a body on disk.
+fn open_files(settings: &Settings) -> u32 {
+    let connections = settings.nginx.worker_connections.get();
+    connections.saturating_mul(2).max(65_536)
+}
+
+/// Where `public_baseurl` is, for other servers. They come by HTTPS only, whose port is 443 where none is given.
+fn delegation(settings: &Settings) -> Option<String> {
+    let url = settings.public_baseurl.as_ref()?;
+    let authority = url.authority();
+    let has_port = authority
+        .rsplit_once(':')
+        .is_some_and(|(_, port)| port.bytes().all(|byte| byte.is_ascii_digit()));
+    let place = match has_port {
+        true => authority.to_owned(),
+        false => format!("{authority}:443"),
+    };
+    settings.serve_server_wellknown.then_some(place)
 }

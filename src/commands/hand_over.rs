@@ -1,0 +1,14 @@
+//! `hand-over`: what `synapse-certificate.service` runs when the certificate changed.
+
+use crate::failure::Failure;
+use crate::host::certificate::Pair;
+use std::process::ExitCode;
+
+/// Gives these units a copy of the certificate and its key.
+pub fn hand_over(pair: Pair, units: &[String]) -> Result<ExitCode, Failure> {
+    match &pair.hand_over(units)?[..] {
+        [] => println!("the certificate is with {} already", units.join(", ")),
+        new => println!("gave the certificate to {}", new.join(", ")),
+    }
+    Ok(ExitCode::SUCCESS)
+}

@@ -1,0 +1,146 @@
+//! The certificate and its key: whether they fit together, as nginx finds, and copies for the services that read them.
+
+use super::files;
+use super::tools::{self, Tool};
+use crate::paths;
+use crate::render::certificate::reader;
+use anyhow::{Context, Result, ensure};
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+/// The two files of the settings.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Pair {
+    pub certificate: PathBuf,
+    pub key: PathBuf,
+}
+
+/// How long whoever renews a certificate may take from one file to the other.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+impl Pair {
+    /// Both in one text, certificate first.
+    fn read(&self) -> Result<Vec<u8>> {
+        let file = |setting: &str, path: &Path| {
+            files::read(path)
+                .and_then(|contents| {
+                    contents.with_context(|| format!("{} is missing", path.display()))
+                })
+                .with_context(|| setting.to_owned())
+        };
+        let mut pair = file("tls.certificate", &self.certificate)?;
+        pair.push(b'\n');
+        pair.extend(file("tls.key", &self.key)?);
+        Ok(pair)
+    }
+
+    /// Both in one text, once nginx has found that they fit together.
+    ///
+    /// # Errors
+    /// With what is wrong with which of them.
+    pub fn fitting(&self) -> Result<Vec<u8>> {
+        let pair = self.read()?;
+        let place = tempfile::tempdir()?;
+        let at = |name: &str| place.path().join(name);
+        files::replace(at("pair.pem"), &pair, 0o600)?;
+        let configuration = "user root;\npid nginx.pid;\nevents {}\nhttp {\naccess_log off;\nclient_body_temp_path a;\n\
+            proxy_temp_path a;\nfastcgi_temp_path a;\nuwsgi_temp_path a;\nscgi_temp_path a;\n\
+            server { listen unix:s ssl; ssl_certificate pair.pem; ssl_certificate_key pair.pem; }\n}\n";
+        files::replace(at("nginx.conf"), configuration.as_bytes(), 0o600)?;
+        // The address of a Unix socket is short, and this one is relative to where nginx runs.
+        let prefix = format!("{}/", place.path().display());
+        let output = Tool::new("nginx")
+            .args([
+                "-t",
+                "-q",
+                "-e",
+                "stderr",
+                "-p",
+                &prefix,
+                "-c",
+                "nginx.conf",
+            ])
+            .directory(place.path())
+            .output()?;
+        ensure!(
+            output.status.success(),
+            "tls.certificate {} and tls.key {} are no certificate with its key\n{}",
+            self.certificate.display(),
+            self.key.display(),
+            tools::tail(&output, 3)
+        );
+        Ok(pair)
+    }
+
+    /// As [`Pair::fitting`], waiting for the second of two files that are being replaced.
+    fn settled(&self) -> Result<Vec<u8>> {
+        let begun = Instant::now();
+        loop {
+            match self.fitting() {
+                Err(_) if begun.elapsed() < PATIENCE => {
+                    std::thread::sleep(Duration::from_millis(200));
+                }
+                result => return result,
+            }
+        }
+    }
+
+    /// Gives each of these units a copy, and has those take it that run.
+    ///
+    /// # Errors
+    /// When the files do not fit together; the copies stay as they are.
+    pub fn hand_over(&self, units: &[String]) -> Result<Vec<String>> {
+        let mut told = Vec::new();
+        let mut pair = self
+            .settled()
+            .context("what was handed over before stays in use")?;
+        loop {
+            let mut new = Vec::new();
+            for unit in units {
+                if copy(unit, &pair)? {
+                    new.push(unit.clone());
+                }
+            }
+            if !new.is_empty() {
+                // Not waited for: a unit that is starting waits for this.
+                Tool::new("systemctl")
+                    .args(["--no-block", "try-reload-or-restart"])
+                    .args(&new)
+                    .run()?;
+                told.extend(new);
+            }
+            // What changed meanwhile, the path unit did not see.
+            let again = self.settled()?;
+            if again == pair {
+                return Ok(told);
+            }
+            pair = again;
+        }
+    }
+
+    /// Whether a unit's copy is of these files.
+    pub fn is_with(&self, unit: &str) -> Result<bool> {
+        let account = account(unit)?;
+        Ok(files::read(paths::certificate(account))?.as_deref() == Some(&self.read()?[..]))
+    }
+}
+
+fn account(unit: &str) -> Result<&'static str> {
+    let account = reader(unit).with_context(|| format!("{unit} reads no certificate"))?;
+    Ok(account.name)
+}
+
+/// Replaces the copy of a unit at once; whether it was another one.
+fn copy(unit: &str, pair: &[u8]) -> Result<bool> {
+    let account = account(unit)?;
+    let path = paths::certificate(account);
+    if files::read(&path)?.as_deref() == Some(pair) {
+        return Ok(false);
+    }
+    let next = format!("{path}.next");
+    files::replace(&next, pair, 0o600)?;
+    files::give(&next, account, account, 0o600)?;
+    fs::rename(&next, &path).with_context(|| format!("cannot write {path}"))?;
+    Ok(true)
+}

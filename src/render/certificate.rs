@@ -1,0 +1,75 @@
+//! The certificate: the units that copy it, with its key, for each service that reads it, and that watch its files.
+
+use super::services::{Account, SERVICES};
+use super::{Input, Sheaf, filters};
+use crate::paths;
+use crate::plan::names;
+use anyhow::Result;
+use askama::Template;
+use std::collections::BTreeSet;
+use std::path::Path;
+
+/// Services that read the certificate, each in a copy of its own; a reload makes them read it anew.
+static READERS: &[&str] = &[names::NGINX, names::COTURN];
+
+#[derive(Template)]
+#[template(path = "synapse-certificate.service")]
+struct HandOver<'a> {
+    program: String,
+    certificate: &'a str,
+    key: &'a str,
+    readers: Vec<&'static str>,
+    directory: &'a str,
+}
+
+#[derive(Template)]
+#[template(path = "synapse-certificate.path")]
+struct Watch<'a> {
+    watched: BTreeSet<&'a str>,
+}
+
+pub(super) fn render(sheaf: &mut Sheaf) -> Result<()> {
+    let input = sheaf.input;
+    let tls = &input.settings.tls;
+    let (Some(certificate), Some(key)) = (&tls.certificate, &tls.key) else {
+        return Ok(());
+    };
+    let hand_over = HandOver {
+        program: input.facts.program.to_string_lossy().into_owned(),
+        certificate: certificate.as_str(),
+        key: key.as_str(),
+        readers: readers(input),
+        directory: paths::TLS,
+    };
+    sheaf.unit(names::HAND_OVER, hand_over.render()?);
+    let files = [certificate, key].map(|path| path.as_path());
+    let directories = files.iter().filter_map(|path| path.parent());
+    let watch = Watch {
+        watched: files
+            .iter()
+            .copied()
+            .chain(directories)
+            .filter_map(Path::to_str)
+            .collect(),
+    };
+    sheaf.unit(names::CERTIFICATE, watch.render()?);
+    sheaf.directory(paths::TLS, "root");
+    Ok(())
+}
+
+/// The units among these settings' that read the certificate.
+pub fn readers(input: &Input) -> Vec<&'static str> {
+    let wanted = |unit: &str| super::services::wanted(input).any(|service| service.unit == unit);
+    READERS
+        .iter()
+        .copied()
+        .filter(|unit| wanted(unit))
+        .collect()
+}
+
+/// The account that a unit reads its copy as.
+pub fn reader(unit: &str) -> Option<Account> {
+    let reads = READERS.contains(&unit);
+    let service = SERVICES.iter().find(|service| service.unit == unit)?;
+    service.account.filter(|_| reads)
+}

@@ -1,0 +1,64 @@
+//! Where nginx listens: addresses with ports, plain or with TLS, and a Unix socket.
+
+use super::super::Input;
+use crate::settings::Settings;
+use askama::Template;
+use std::net::IpAddr;
+
+/// The `listen` lines and the switch of HTTP/2, for the one server that there is.
+#[derive(Template)]
+#[template(path = "nginx/listen.conf")]
+pub(super) struct Listen {
+    listens: Vec<String>,
+    http2: bool,
+}
+
+/// Since when HTTP/2 has a directive of its own, and `listen … http2` is complained of (nginx' CHANGES, 1.25.1).
+const OWN_DIRECTIVE: (u32, u32) = (1, 25);
+
+impl Listen {
+    pub fn new(input: &Input) -> Self {
+        let settings = input.settings;
+        let own_directive = input.facts.nginx >= OWN_DIRECTIVE;
+        let tls = if own_directive { " ssl" } else { " ssl http2" };
+        let plain = plain_ports(settings).into_iter().map(|port| (port, ""));
+        let secure = tls_ports(settings).into_iter().map(|port| (port, tls));
+        let mut listens = Vec::new();
+        for (port, options) in plain.chain(secure) {
+            let addresses = settings.bind_addresses.iter();
+            listens.extend(addresses.map(|address| line(*address, port, options)));
+        }
+        let socket = settings.nginx.listen_unix_socket.as_ref();
+        listens.extend(socket.map(|path| format!("unix:{}", path.as_str())));
+        Self {
+            listens,
+            http2: own_directive && !tls_ports(settings).is_empty(),
+        }
+    }
+}
+
+/// The ports of plain HTTP.
+pub fn plain_ports(settings: &Settings) -> Vec<u16> {
+    let ports = [Some(settings.http_port), settings.http_federation_port];
+    ports
+        .into_iter()
+        .flatten()
+        .map(|port| port.number())
+        .collect()
+}
+
+/// The ports of HTTPS, where there is a certificate.
+pub fn tls_ports(settings: &Settings) -> Vec<u16> {
+    let tls = &settings.tls;
+    match tls.certificate {
+        Some(_) => vec![tls.port.number(), tls.federation_port.number()],
+        None => Vec::new(),
+    }
+}
+
+fn line(address: IpAddr, port: u16, options: &str) -> String {
+    match address {
+        IpAddr::V4(address) => format!("{address}:{port}{options}"),
+        IpAddr::V6(address) => format!("[{address}]:{port} ipv6only=on{options}"),
+    }
+}
