@@ -5,6 +5,7 @@ use super::setup::{SPECS, Setup, text};
 use std::fs;
 use std::path::Path;
 use std::process::Command;
+use synapse_workers::paths;
 use synapse_workers::plan::state::State;
 
 /// The nginx of this machine decides how HTTP/2 is switched on.
@@ -38,7 +39,7 @@ pub fn certificate(key: &Path, certificate: &Path) {
 }
 
 /// Fails unless `nginx -t` takes the configuration without a word.
-fn accepted(state: &State, case: &str) {
+pub fn accepted(state: &State, case: &str) {
     let directory = tempfile::tempdir().unwrap();
     let at = |name: &str| directory.path().join(name);
     let place = directory.path().display().to_string();
@@ -55,6 +56,7 @@ fn accepted(state: &State, case: &str) {
                 "/var/lib/synapse-workers/tls/synapse-nginx.pem",
                 &format!("{place}/pair.pem"),
             )
+            .replace(paths::ACCESS_LOG, &format!("{place}/access.log"))
             .replace("/run/matrix/", &format!("{place}/"));
         fs::write(at(name), text).unwrap();
     }
@@ -148,7 +150,7 @@ const SETTINGS: &[(&str, &[&str], &[&str])] = &[
     (
         "{listen_unix_socket: /run/matrix/nginx.sock}",
         &["listen unix:/run/matrix/nginx.sock;", "set_real_ip_from unix:;", "rm -f /run/matrix/nginx.sock",
-          "ReadWritePaths=/var/lib/synapse-workers/nginx /run/matrix",
+          "ReadWritePaths=/var/lib/synapse-workers/nginx /var/log/synapse-workers /run/matrix",
           "d \"/run/matrix\" 0755 synapse-nginx synapse-nginx -"],
         &[],
     ),
