@@ -52,6 +52,10 @@ pub struct Flags {
     /// Workers, as [NAME=]ROLE[+ROLE…][:COUNT],…, or `full`; an empty text means none
     #[arg(long, value_name = "SPEC", conflicts_with = "preset")]
     pub workers: Option<String>,
+    /// Take over the Synapse that has this configuration file (or a directory with homeserver.yaml in it); its data
+    /// and options stay as they are
+    #[arg(long, value_name = "FILE")]
+    pub adopt: Option<PathBuf>,
     /// Workers of a preset; see `synapse-workers presets`
     #[arg(long, value_name = "NAME")]
     pub preset: Option<String>,

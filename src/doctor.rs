@@ -347,6 +347,10 @@ fn connections(at: &Examined, postgres: &Postgres) -> Option<Finding> {
 
 /// storage/engines/postgres.py refuses others at start.
 fn database(at: &Examined, postgres: &Postgres) -> Option<Finding> {
+    if at.scope.settings.database.host.is_some() {
+        // Not made by us, and served its Synapse well so far.
+        return None;
+    }
     let name = at.scope.settings.database.name.to_string();
     let found = postgres
         .databases

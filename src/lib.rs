@@ -22,6 +22,7 @@ pub mod host;
 
 pub mod converge;
 
+pub mod adopt;
 pub mod doctor;
 pub mod named;
 pub mod options;

@@ -1,6 +1,8 @@
 //! What is asked for: settings read, edited and checked, without a look at the host's state.
 
+use super::adopting::{self, Adoption};
 use super::edits::Change;
+use crate::adopt::Adopted;
 use crate::cli::{Common, Flags};
 use crate::converge::SettingsChange;
 use crate::converge::verify::Expected;
@@ -27,6 +29,8 @@ pub struct Asked {
     pub topology: Topology,
     pub own_options: OwnOptions,
     pub named: NamedFiles,
+    /// The configuration of a server that was taken over.
+    pub adopted: Adopted,
     /// The database that this server's data is in already.
     pub settled: Option<DatabaseKind>,
     /// The settings file as it will be.
@@ -35,6 +39,13 @@ pub struct Asked {
     pub change: Option<SettingsChange>,
     /// What the reader of settings wants to be said.
     pub notes: Vec<String>,
+}
+
+/// Files of the administrator's, read.
+struct Files {
+    own_options: OwnOptions,
+    named: NamedFiles,
+    adopted: Adopted,
 }
 
 /// A path below `--root`, where that is given.
@@ -67,15 +78,26 @@ pub fn ask(common: &Common, flags: &Flags, change: &Change) -> Result<Asked, Fai
     let environment = std::env::vars_os()
         .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
         .collect();
-    let sources = Sources {
+    let mut sources = Sources {
         file: Some((path.as_path(), text.as_deref().unwrap_or_default())),
         env_file: env_file
             .as_ref()
             .map(|(path, text)| (path.as_path(), text.as_str())),
         environment: &environment,
-        flags: &given(flags)?,
+        flags: &[],
     };
+    let adoption = match &flags.adopt {
+        Some(path) => {
+            let known = settings::load(&sources).ok();
+            adopting::begin(common, path, known.as_ref().map(|known| &known.settings))?
+        }
+        None => Adoption::default(),
+    };
+    // Of two flags with one key the later counts.
+    let flags = [adoption.flags, given(flags)?].concat();
+    sources.flags = &flags;
     let mut loaded = settings::load(&sources).map_err(Failure::usage)?;
+    loaded.notes.extend(adoption.notes);
     let specs = specs(&mut loaded, change)?;
     let own_options = options::read(&rooted(common, paths::HOMESERVER_D), &loaded.settings)
         .map_err(|error| Failure::usage(format!("{error:#}")))?;
@@ -83,6 +105,8 @@ pub fn ask(common: &Common, flags: &Flags, change: &Change) -> Result<Asked, Fai
         rooted(common, &path.to_string_lossy())
     })
     .map_err(|error| Failure::usage(format!("{error:#}")))?;
+    let adopted = adopting::read(&mut loaded.settings, |path| rooted(common, path))
+        .map_err(Failure::usage)?;
 
     let after = match &text {
         None => settings::new_file(&loaded.settings),
@@ -102,9 +126,14 @@ pub fn ask(common: &Common, flags: &Flags, change: &Change) -> Result<Asked, Fai
     // Another root is not this host.
     let settled = match common.root {
         Some(_) => None,
-        None => host::settled_database()?,
+        None => host::settled_database(adopted.sqlite().is_some())?,
     };
-    let asked = Asked::new(loaded, specs, own_options, named, settled, after, change)?;
+    let files = Files {
+        own_options,
+        named,
+        adopted,
+    };
+    let asked = Asked::new(loaded, specs, files, settled, after, change)?;
     asked.check()?;
     Ok(asked)
 }
@@ -144,16 +173,15 @@ pub fn recall(number: u32, text: &str) -> Result<Asked, Failure> {
     let own_options =
         options::read(Path::new(paths::HOMESERVER_D), &loaded.settings).unwrap_or_default();
     let named = named::read(&loaded.settings, Path::to_owned).unwrap_or_default();
-    let settled = host::settled_database()?;
-    Asked::new(
-        loaded,
-        specs,
+    let adopted =
+        adopting::read(&mut loaded.settings, |path| PathBuf::from(path)).unwrap_or_default();
+    let settled = host::settled_database(adopted.sqlite().is_some())?;
+    let files = Files {
         own_options,
         named,
-        settled,
-        text.to_owned(),
-        None,
-    )
+        adopted,
+    };
+    Asked::new(loaded, specs, files, settled, text.to_owned(), None)
 }
 
 /// A file that people write: a regular one, so that nothing is waited for.
@@ -219,8 +247,7 @@ impl Asked {
     fn new(
         loaded: Loaded,
         specs: Vec<WorkerSpec>,
-        own_options: OwnOptions,
-        named: NamedFiles,
+        files: Files,
         settled: Option<DatabaseKind>,
         text: String,
         change: Option<SettingsChange>,
@@ -230,8 +257,9 @@ impl Asked {
         let asked = Self {
             settings: loaded.settings,
             topology,
-            own_options,
-            named,
+            own_options: files.own_options,
+            named: files.named,
+            adopted: files.adopted,
             settled,
             text,
             change,
@@ -245,15 +273,18 @@ impl Asked {
         let facts = HostFacts::default();
         let input = self.input(&facts);
         let database = input.database();
+        let kept = database == DatabaseKind::External;
+        if !self.adopted.is_empty() && kept != self.adopted.sqlite().is_none() && !self.moved() {
+            return Err(Failure::usage(format!(
+                "database.kind: {database}, but the adopted server has its data in {}; set it to {}",
+                self.adopted.sqlite().unwrap_or("PostgreSQL".to_owned()),
+                if kept { "sqlite" } else { "external" },
+            )));
+        }
         if self.settled == Some(DatabaseKind::Sqlite)
             && (input.has_workers() || database != DatabaseKind::Sqlite)
         {
-            return Err(Failure::preflight(format!(
-                "the data of this server is in {file}, an SQLite database, which workers cannot share\n  \
-                 cure: move it with Synapse's synapse_port_db into PostgreSQL, and {file} to another place; \
-                 or remove the file if the data is of no use",
-                file = paths::SQLITE
-            )));
+            return Err(Failure::preflight(self.how_to_move()));
         }
         if self.settled == Some(DatabaseKind::Local) && database == DatabaseKind::Sqlite {
             return Err(Failure::preflight(
@@ -274,17 +305,70 @@ impl Asked {
                  set database.user to that, or database.kind to `external` with a database.host"
             )));
         }
+        let hidden = |path: &&str| {
+            let places = ["/home", "/root", "/run/user"];
+            places
+                .iter()
+                .any(|place| Path::new(path).starts_with(place))
+        };
         let media = self.settings.media_store_path.as_str();
-        if ["/home", "/root", "/run/user"]
-            .iter()
-            .any(|hidden| Path::new(media).starts_with(hidden))
-        {
+        if hidden(&media) {
             return Err(Failure::usage(format!(
                 "media_store_path: {media} is hidden from Synapse's units, which cannot see /home, /root and /run/user; \
                  choose a place such as /srv/synapse-media"
             )));
         }
+        let places = self.adopted.places();
+        let python = self
+            .settings
+            .synapse
+            .python
+            .as_ref()
+            .map(|path| path.as_str());
+        if let Some(path) = places.iter().map(String::as_str).chain(python).find(hidden) {
+            return Err(Failure::preflight(format!(
+                "{path} is hidden from Synapse's units, which cannot see /home, /root and /run/user\n  \
+                 cure: stop Synapse, move the directory to a place such as /srv/synapse, and write that into its files"
+            )));
+        }
         Ok(())
+    }
+
+    /// Whether the data of an adopted server was moved from its SQLite file.
+    fn moved(&self) -> bool {
+        self.adopted.sqlite().is_some() && self.settled != Some(DatabaseKind::Sqlite)
+    }
+
+    /// Why SQLite will not do, with the steps out of it (Synapse's docs/postgres.md).
+    fn how_to_move(&self) -> String {
+        let file = self.sqlite();
+        let service = match &self.settings.adopt.service {
+            Some(service) => service.as_str(),
+            None => crate::plan::names::MAIN,
+        };
+        format!(
+            "the data of this server is in {file}, an SQLite database, which workers cannot share\n  \
+             cure: without workers (workers: []) install; then `synapse-workers migrate-database` moves the data to \
+             PostgreSQL, and workers can be added. It does these steps of Synapse's own:\n    \
+             cp {file} {file}.snapshot\n    \
+             synapse_port_db --sqlite-database {file}.snapshot --postgres-config homeserver-postgres.yaml\n    \
+             systemctl stop {service}\n    \
+             cp {file} {file}.snapshot\n    \
+             synapse_port_db --sqlite-database {file}.snapshot --postgres-config homeserver-postgres.yaml\n  \
+             or, if the data is of no use, remove {file}"
+        )
+    }
+
+    /// Whether an adopted server has its database in this host's PostgreSQL.
+    pub fn adopted_here(&self) -> bool {
+        let host = self.settings.database.host.as_ref();
+        !self.adopted.is_empty()
+            && host.is_some_and(|host| host.as_str() == paths::POSTGRES_SOCKETS)
+    }
+
+    /// The SQLite file of this server.
+    pub fn sqlite(&self) -> String {
+        self.adopted.sqlite().unwrap_or(paths::SQLITE.to_owned())
     }
 
     /// Where nginx listens.
@@ -302,6 +386,7 @@ impl Asked {
             facts,
             own_options: &self.own_options,
             named: &self.named,
+            adopted: &self.adopted,
             settled: self.settled,
         }
     }

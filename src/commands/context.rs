@@ -101,17 +101,23 @@ fn scope<'a>(asked: &'a Asked, systemd: Option<&Systemd>, purpose: Purpose) -> S
         .and_then(|number| Some((number, Host::generation(number).ok()?.1?)))
         .and_then(|(number, text)| asked::recall(number, &text).ok());
     let ours = asked.settled == Some(DatabaseKind::Local);
+    // Stopped before ours start; until then it holds what will be ours.
+    let service = asked.settings.adopt.service.as_ref();
+    let adopted_runs = service
+        .zip(systemd)
+        .is_some_and(|(service, systemd)| systemd.runs(service.as_str()).unwrap_or(false));
     Scope {
         settings: &asked.settings,
         workers: input.has_workers(),
         units: render::wanted(&input),
         local_database: input.database() == DatabaseKind::Local
+            || asked.adopted_here()
             || (purpose == Purpose::Look && ours),
-        database_is_ours: ours,
+        database_is_ours: ours || asked.adopted_here(),
         // Where it cannot be told what runs, nginx holds what it shall hold.
         held: match running {
             Some(running) => running.listeners(),
-            None if nginx_runs => asked.listeners(),
+            None if nginx_runs || adopted_runs => asked.listeners(),
             None => Vec::new(),
         },
     }

@@ -1,5 +1,6 @@
 //! One file for each command, or for a few that are alike.
 
+mod adopting;
 mod asked;
 mod change;
 mod context;

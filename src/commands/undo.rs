@@ -109,6 +109,11 @@ pub fn uninstall(
         .filter(|resource| !purge && resource.kept())
         .collect();
     let code = finish(common, &host, &aim, &plan, &observed, &report)?;
+    if !asked.adopted.is_empty() {
+        report.say(
+            "The adopted server is as it was, its database, media, signing key and files included.",
+        );
+    }
     if !kept.is_empty() {
         report.say("Kept (uninstall --purge removes these too):");
         kept.iter()

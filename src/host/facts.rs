@@ -97,7 +97,7 @@ pub struct Scope<'a> {
     /// The units that shall run.
     pub units: BTreeSet<String>,
     pub local_database: bool,
-    /// The database there is the one that this program made.
+    /// The database there is the one that this program made or took over.
     pub database_is_ours: bool,
     /// Addresses and ports that our running nginx holds.
     pub held: Vec<(IpAddr, u16)>,

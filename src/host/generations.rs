@@ -124,6 +124,7 @@ impl Host {
         let draft = format!("{}/.draft", paths::GENERATIONS);
         files::remove_tree(&draft)?;
         for part in [
+            "synapse/adopted",
             "synapse/homeserver.d",
             "synapse/shared.d",
             "synapse/workers",

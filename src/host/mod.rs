@@ -1,5 +1,6 @@
 //! The host: the one module that touches files, users, D-Bus and other programs.
 
+pub mod adopted;
 pub mod certificate;
 pub mod facts;
 mod files;
@@ -10,6 +11,7 @@ mod probe;
 pub mod programs;
 mod resources;
 mod secrets;
+mod service;
 pub mod synapse;
 mod systemd;
 mod tools;

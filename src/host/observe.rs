@@ -152,15 +152,20 @@ pub fn own_options_differ(state: &State) -> Result<bool> {
     })
 }
 
-/// The database that this server's data is in already, if there is one of ours.
-pub fn settled_database() -> Result<Option<DatabaseKind>> {
-    if Path::new(paths::SQLITE).exists() {
-        return Ok(Some(DatabaseKind::Sqlite));
-    }
+/// The database that this server's data is in already, if that is known: one that we made, none where the running
+/// generation uses another PostgreSQL, else an SQLite file, ours or `adopted`. The file stays after a migration.
+pub fn settled_database(adopted: bool) -> Result<Option<DatabaseKind>> {
     let local = made()?
         .iter()
         .any(|made| matches!(made, Resource::Database { .. }));
-    Ok(local.then_some(DatabaseKind::Local))
+    if local {
+        return Ok(Some(DatabaseKind::Local));
+    }
+    let current = format!("{}/synapse/homeserver.yaml", paths::CURRENT);
+    let options = files::read_text(current)?.unwrap_or_default();
+    let elsewhere = options.lines().any(|line| line.trim() == "name: psycopg2");
+    let sqlite = !elsewhere && (adopted || Path::new(paths::SQLITE).exists());
+    Ok(sqlite.then_some(DatabaseKind::Sqlite))
 }
 
 /// Our units that are enabled: those that the target wants, and the target itself.

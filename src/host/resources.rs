@@ -4,6 +4,7 @@ use super::{Host, files, postgres, synapse, tools::Tool};
 use crate::paths;
 use crate::paths::{SYSUSERS, TMPFILES};
 use crate::plan::state::{Resource, State};
+use crate::plan::step::Verb;
 use anyhow::{Context, Result};
 use std::path::Path;
 
@@ -49,6 +50,8 @@ impl Host {
                     databases.any(|database| database.name == *name)
                 })
             }
+            Resource::Disabled(service) => !self.systemd.is_enabled(service)?,
+            Resource::Stopped(service) => !self.systemd.runs(service)?,
         })
     }
 
@@ -72,12 +75,24 @@ impl Host {
                 synapse::generate_signing_key(&self.facts.python, &self.facts.user)
             }
             Resource::DatabaseRole(name) => postgres::create_role(name),
+            Resource::Disabled(service) => self.systemd.disable(std::slice::from_ref(service)),
+            Resource::Stopped(service) => {
+                self.systemd.jobs(Verb::Stop, std::slice::from_ref(service))
+            }
             Resource::Database { name, owner } => {
                 postgres::create_database(name, owner)?;
                 postgres::reachable(name, owner).with_context(|| {
                     format!("{owner} cannot reach its database; pg_hba.conf needs the line: local {name} {owner} peer")
                 })
             }
+        }
+    }
+
+    /// Gives an adopted service back; one that somebody removed since is no error.
+    fn give_back(&self, service: &str, how: impl FnOnce(&[String]) -> Result<()>) -> Result<()> {
+        match self.systemd.knows(service)? {
+            true => how(&[service.to_owned()]),
+            false => Ok(()),
         }
     }
 
@@ -110,6 +125,12 @@ impl Host {
             Resource::Composed(name) => files::remove(paths::secret(name)),
             Resource::SigningKey => files::remove(paths::SIGNING_KEY),
             Resource::DatabaseRole(name) => postgres::drop_role(name),
+            Resource::Disabled(service) => {
+                self.give_back(service, |units| self.systemd.enable(units))
+            }
+            Resource::Stopped(service) => {
+                self.give_back(service, |units| self.systemd.jobs(Verb::Start, units))
+            }
             Resource::Database { name, .. } => postgres::drop_database(name),
         }
     }

@@ -103,7 +103,7 @@ from synapse.config._base import ConfigError
 from synapse.config.homeserver import HomeServerConfig
 directory = sys.argv[1]
 for name in sys.argv[3:]:
-    files = ['homeserver.yaml', 'homeserver.d', sys.argv[2], 'shared.d', name]
+    files = ['adopted', 'homeserver.yaml', 'homeserver.d', sys.argv[2], 'shared.d', name]
     arguments = [word for file in files for word in ('-c', os.path.join(directory, file))]
     try:
         HomeServerConfig.load_config('', arguments)

@@ -90,7 +90,7 @@ trait Service {
 
 /// A connection to the manager.
 pub struct Systemd {
-    connection: Connection,
+    pub(super) connection: Connection,
     manager: ManagerProxy<'static>,
 }
 

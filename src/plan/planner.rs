@@ -48,8 +48,12 @@ impl Planner<'_> {
         Plan { steps, generation }
     }
 
+    fn missing(&self) -> impl Iterator<Item = &Resource> + Clone {
+        self.desired.resources.difference(&self.observed.resources)
+    }
+
     fn create(&self) -> Vec<Step> {
-        let missing = self.desired.resources.difference(&self.observed.resources);
+        let missing = self.missing().filter(|resource| !resource.is_late());
         let mut steps: Vec<Step> = Vec::new();
         let owned =
             |resource: &Resource| resource.is_owner() || matches!(resource, Resource::Directory(_));
@@ -200,6 +204,9 @@ impl Planner<'_> {
             });
         steps.extend(restarts.stop_first(first));
         steps.extend(restarts.stage(|unit| unit == names::REDIS));
+        // What serves in place of ours goes at the last moment.
+        let late = self.missing().filter(|resource| resource.is_late());
+        steps.extend(late.cloned().map(Step::Create));
         steps.extend(restarts.stage(|unit| unit == names::MAIN));
         steps.extend(restarts.stage(|unit| names::worker_of(unit).is_some()));
         steps.extend(restarts.stage(|unit| unit == names::NGINX));

@@ -151,6 +151,12 @@ pub static RULES: &[Rule] = &[
         "Synapse reads its options at start",
     ),
     rule(
+        "synapse/adopted/",
+        Scope::Synapse,
+        Change::Restart,
+        "Synapse reads its options at start",
+    ),
+    rule(
         "synapse/main.yaml",
         Scope::Main,
         Change::Restart,

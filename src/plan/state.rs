@@ -79,6 +79,10 @@ pub enum Resource {
         name: String,
         owner: String,
     },
+    /// A service of an adopted server that does not start at boot. To take this away is to enable it again.
+    Disabled(String),
+    /// A service of an adopted server that does not run. To take this away is to start it again.
+    Stopped(String),
 }
 
 impl Resource {
@@ -92,7 +96,7 @@ impl Resource {
                 !own.iter().any(|own| Path::new(path).starts_with(own))
                     && !paths::SHARED.contains(&path.as_str())
             }
-            Resource::Venv(_) => false,
+            Resource::Venv(_) | Resource::Disabled(_) | Resource::Stopped(_) => false,
             Resource::Secret(_)
             | Resource::Composed(_)
             | Resource::SigningKey
@@ -106,6 +110,11 @@ impl Resource {
     /// Whether this is somebody who owns files, and so is made before them.
     pub fn is_owner(&self) -> bool {
         matches!(self, Resource::Group(_) | Resource::Account(_))
+    }
+
+    /// Whether this is made only when everything is ready to take its place: an adopted server serves until then.
+    pub fn is_late(&self) -> bool {
+        matches!(self, Resource::Disabled(_) | Resource::Stopped(_))
     }
 
     /// Whether making this one takes the place of the other: there is one venv, whatever version is in it.
@@ -159,6 +168,8 @@ impl std::fmt::Display for Resource {
             Resource::Database { name, owner } => {
                 write!(f, "PostgreSQL database {name}, owned by {owner}")
             }
+            Resource::Disabled(service) => write!(f, "{service} disabled"),
+            Resource::Stopped(service) => write!(f, "{service} stopped"),
         }
     }
 }

@@ -119,10 +119,12 @@ impl Verb {
 impl Step {
     /// Whether processes or systemd see it: from the first such step on, the way back is a plan of its own.
     pub fn is_seen(&self) -> bool {
+        if let Step::Create(resource) = self {
+            return resource.is_late();
+        }
         !matches!(
             self,
             Step::WriteSettings { .. }
-                | Step::Create(_)
                 | Step::Directories
                 | Step::WriteGeneration { .. }
                 | Step::Judge { .. }
@@ -140,6 +142,22 @@ impl fmt::Display for Step {
         match self {
             Step::WriteSettings { path, what } => write!(f, "~ write   {path}: {what}"),
             Step::RemoveSettings { path } => write!(f, "- remove  {path}"),
+            Step::Create(Resource::Stopped(service)) => {
+                write!(
+                    f,
+                    "! stop    {service}\n          because its server is adopted"
+                )
+            }
+            Step::Create(Resource::Disabled(service)) => {
+                write!(f, "- disable {service} (uninstall gives it back)")
+            }
+            Step::Remove(Resource::Stopped(service)) => {
+                write!(
+                    f,
+                    "! start   {service}\n          because its server is given back"
+                )
+            }
+            Step::Remove(Resource::Disabled(service)) => write!(f, "+ enable  {service}"),
             Step::Create(resource) => write!(f, "+ create  {resource}"),
             Step::Remove(resource) => write!(f, "- remove  {resource}"),
             Step::Directories => write!(f, "~ set     owners and modes of directories"),

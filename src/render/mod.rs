@@ -17,6 +17,7 @@ mod units;
 
 pub use units::wanted;
 
+use crate::adopt::Adopted;
 use crate::endpoints::Endpoints;
 use crate::paths;
 use crate::plan::names;
@@ -110,6 +111,8 @@ pub struct Input<'a> {
     pub facts: &'a HostFacts,
     pub own_options: &'a OwnOptions,
     pub named: &'a NamedFiles,
+    /// The configuration of a server that was taken over.
+    pub adopted: &'a Adopted,
     /// The database that this server's data is in already, which `auto` keeps to.
     pub settled: Option<DatabaseKind>,
 }
@@ -168,6 +171,15 @@ impl Sheaf<'_> {
         self.add(path, format!("{text}\n").into_bytes(), &[]);
     }
 
+    /// Adds Synapse's options, without those that an adopted server has already.
+    fn options(&mut self, path: &str, text: String) {
+        let text = self.input.adopted.without(&text, self.input.database());
+        let says = |line: &str| !line.trim().is_empty() && !line.starts_with('#');
+        if text.lines().any(says) {
+            self.text(path, text);
+        }
+    }
+
     /// Adds a unit file.
     fn unit(&mut self, name: &str, text: String) {
         self.text(&format!("host{}/{name}", paths::UNITS), text);
@@ -180,7 +192,10 @@ impl Sheaf<'_> {
 
     /// Adds the template of a composed file.
     fn composed(&mut self, name: &str, text: String) {
-        self.text(&secrets::template(name), text);
+        match name.starts_with("synapse.d/") {
+            true => self.options(&secrets::template(name), text),
+            false => self.text(&secrets::template(name), text),
+        }
     }
 
     /// Adds a file that lists workers.
@@ -251,12 +266,16 @@ fn resources(input: &Input, files: &BTreeMap<String, File>) -> BTreeSet<Resource
     let mut resources: BTreeSet<Resource> = Resource::directories().collect();
     resources.remove(&directory(paths::OPT));
     resources.extend(paths::SHARED.map(directory));
-    resources.extend([
-        units::owner(input.settings),
-        directory(input.settings.media_store_path.as_str()),
-        Resource::SigningKey,
-    ]);
     resources.extend(logs::on_disk(input).then(|| directory(paths::SYNAPSE_LOGS)));
+    resources.insert(units::owner(input.settings));
+    if input.adopted.is_empty() {
+        resources.insert(directory(input.settings.media_store_path.as_str()));
+        resources.insert(Resource::SigningKey);
+    }
+    if let Some(service) = &input.settings.adopt.service {
+        resources.insert(Resource::Stopped(service.to_string()));
+        resources.insert(Resource::Disabled(service.to_string()));
+    }
     let secret = |secret: &secrets::Secret| Resource::Secret(secret.name.to_owned());
     let there = input
         .secrets()

@@ -99,9 +99,13 @@ fn process<'a>(
     }
 }
 
-/// Whether the administrator's own options ask for the consent pages, which need a resource of their own on main.
+/// Whether options that are not of ours ask for the consent pages, which need a resource of their own on main.
 fn consent(input: &Input) -> bool {
-    input.own_options.values().any(|contents| {
+    let files = input
+        .own_options
+        .values()
+        .chain(input.adopted.copies.values());
+    files.into_iter().any(|contents| {
         serde_yaml::from_slice::<BTreeMap<String, serde_yaml::Value>>(contents)
             .is_ok_and(|options| options.contains_key("user_consent"))
     })

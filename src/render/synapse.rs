@@ -22,6 +22,7 @@ struct Homeserver<'a> {
     sqlite: Option<&'a str>,
     database_host: String,
     passfile: Option<String>,
+    adopted: bool,
 }
 
 impl Homeserver<'_> {
@@ -55,8 +56,9 @@ pub(super) fn render(sheaf: &mut Sheaf) -> Result<()> {
         passfile: input
             .has_secret("postgres_password")
             .then(|| paths::secret("pgpass")),
+        adopted: !input.adopted.is_empty(),
     };
-    sheaf.text("synapse/homeserver.yaml", homeserver.render()?);
+    sheaf.options("synapse/homeserver.yaml", homeserver.render()?);
     if input.has_secret("postgres_password") {
         sheaf.composed("pgpass", passwords(settings));
     }
@@ -74,14 +76,15 @@ pub(super) fn render(sheaf: &mut Sheaf) -> Result<()> {
         None => settings.synapse.version.show(),
     };
     sheaf.text("synapse/version", version);
-    for (name, contents) in input.own_options {
-        sheaf
-            .add(
-                &format!("synapse/homeserver.d/{name}"),
-                contents.clone(),
-                &[],
-            )
-            .private = true;
+    let copies = [
+        ("homeserver.d", input.own_options),
+        ("adopted", &input.adopted.copies),
+    ];
+    for (directory, files) in copies {
+        for (name, contents) in files {
+            let path = format!("synapse/{directory}/{name}");
+            sheaf.add(&path, contents.clone(), &[]).private = true;
+        }
     }
     processes::render(sheaf)?;
     if input.has_workers() {

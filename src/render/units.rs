@@ -26,6 +26,8 @@ struct Process<'a> {
     tasks: String,
     media_store_path: &'a str,
     logs: Option<&'a str>,
+    /// Directories of an adopted server that are written to as well.
+    writable: Option<String>,
     user: &'a str,
     user_group: Option<&'a str>,
 }
@@ -86,8 +88,12 @@ pub(super) fn render(sheaf: &mut Sheaf) -> Result<()> {
     sheaf.text(SYSUSERS, sysusers.render()?);
     let tmpfiles = Tmpfiles {
         user: settings.synapse.user.as_str(),
-        media_store_path: Some(settings.media_store_path.as_str()),
         logs: logs::on_disk(input).then_some(paths::SYNAPSE_LOGS),
+        // What was there before keeps its owner and mode.
+        media_store_path: input
+            .adopted
+            .is_empty()
+            .then_some(settings.media_store_path.as_str()),
         workers: input.has_workers(),
         directories: services::wanted(input)
             .flat_map(|service| service.directories)
@@ -111,6 +117,7 @@ fn process<'a>(input: &Input<'a>, memory: &str) -> Process<'a> {
         media_store_path: settings.media_store_path.as_str(),
         logs: logs::on_disk(input).then_some(paths::SYNAPSE_LOGS),
         user: settings.synapse.user.as_str(),
+        writable: input.adopted.writable(),
         user_group: input.facts.user_group.as_deref(),
     }
 }

@@ -1,6 +1,7 @@
 //! The converger and the shell around it, without a booted host: planning and restarts as properties, rendered files
 //! before real judges, jobs on a bus with a fake systemd, and the program as a user calls it.
 
+mod adoption;
 mod bus;
 mod command_line;
 mod doctor;

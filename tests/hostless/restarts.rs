@@ -1,5 +1,6 @@
 //! Which change restarts what, and in which order (docs/workers.md and config_documentation.md of Synapse 1.163.2).
 
+use super::adoption;
 use super::metrics::measured;
 use super::model::{End, Model};
 use super::setup::{SPECS, Setup};
@@ -43,6 +44,9 @@ fn everything() -> impl Iterator<Item = Setup> {
     let specs = SPECS.iter().map(|spec| Setup::new(spec));
     specs.chain([
         measured("synchrotron"),
+        Setup::new("synchrotron")
+            .settings("database: {kind: external, host: 127.0.0.1}")
+            .adopting(adoption::OLD),
         Setup::new("").own("own.yaml", "enable_metrics: true\n"),
         Setup::new("").settings("tls: {certificate: /etc/a.pem, key: /etc/a.key}"),
         Setup::new("")

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::path::Path;
+use synapse_workers::adopt::Adopted;
 use synapse_workers::plan::state::State;
 use synapse_workers::render::{HostFacts, Input, NamedFiles, OwnOptions, desired};
 use synapse_workers::settings::{Settings, Sources, load};
@@ -26,6 +27,7 @@ pub struct Setup {
     workers: String,
     pub own_options: OwnOptions,
     pub named: NamedFiles,
+    pub adopted: Adopted,
     pub facts: HostFacts,
 }
 
@@ -37,6 +39,7 @@ impl Setup {
             workers: workers.to_owned(),
             own_options: OwnOptions::new(),
             named: NamedFiles::default(),
+            adopted: Adopted::default(),
             facts: HostFacts::default(),
         }
     }
@@ -61,6 +64,13 @@ impl Setup {
         self
     }
 
+    /// Beside a server that was there before, whose one file this is, and its service.
+    pub fn adopting(mut self, contents: &str) -> Self {
+        let files = vec![("/etc/old/homeserver.yaml".to_owned(), contents.into())];
+        self.adopted = Adopted::new(files).unwrap();
+        self.settings("adopt: {config: [/etc/old/homeserver.yaml], service: old.service}")
+    }
+
     /// With a secret that is there.
     pub fn secret(mut self, name: &str) -> Self {
         self.facts.secrets.insert(name.to_owned());
@@ -79,6 +89,7 @@ impl Setup {
             facts: &self.facts,
             own_options: &self.own_options,
             named: &self.named,
+            adopted: &self.adopted,
             settled: None,
         })
         .unwrap()

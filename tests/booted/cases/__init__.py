@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from cases import (
-    again, bad_input, bare, full, killed, load, nasty, neighbours, persister, reboot, render, rollback, sandbox, scale, uninstall,
+    adopt, again, bad_input, bare, full, killed, load, nasty, neighbours, persister, reboot, render, rollback, sandbox, scale, uninstall,
 )
 
 
@@ -35,6 +35,7 @@ CASES = (
     Case("killed", "processes that are killed come back by themselves", killed.run),
     Case("reboot", "everything is back by itself after a reboot", reboot.run),
     Case("uninstall", "what uninstall leaves, and --purge does not", uninstall.run),
+    Case("adopt", "a server of Debian's package, with its users, is taken over and given back", adopt.run, fresh=True),
     Case("nasty", "settings full of characters that mean something elsewhere", nasty.run, fresh=True),
     Case("bare", "a small host without Synapse, which is installed into a venv", bare.run, host="bare", fresh=True),
 )

@@ -125,7 +125,11 @@ impl Model {
     }
 
     fn has_account(&self, name: &str) -> bool {
-        self.resources.contains(&Resource::Account(name.to_owned()))
+        let owners = [
+            Resource::Account(name.to_owned()),
+            Resource::Group(name.to_owned()),
+        ];
+        owners.iter().any(|owner| self.resources.contains(owner))
     }
 
     fn enable(&mut self, units: &[String], enabled: bool) {

@@ -1,0 +1,136 @@
+//! `install --adopt FILE`: what the settings take over from a Synapse that is there, the first time it is asked for.
+
+use super::asked::rooted;
+use crate::adopt::{self, Adopted};
+use crate::cli::Common;
+use crate::failure::Failure;
+use crate::host::{Host, Systemd, adopted, facts};
+use crate::settings::Settings;
+use crate::settings::types::Secret;
+use crate::settings::value::{Raw, Value};
+use std::path::{Path, PathBuf};
+
+/// The flag, as errors name it.
+const FLAG: &str = "--adopt";
+
+/// Settings as if by flag, and notes.
+#[derive(Default)]
+pub struct Adoption {
+    pub flags: Vec<(&'static str, &'static str, String)>,
+    pub notes: Vec<String>,
+}
+
+/// What to take over. `settings` are those of the settings file, where there is one that can be used.
+///
+/// # Errors
+/// When there is no such file, when it cannot be adopted, or when this host has another server of ours.
+pub fn begin(
+    common: &Common,
+    path: &Path,
+    settings: Option<&Settings>,
+) -> Result<Adoption, Failure> {
+    if settings.is_some_and(|settings| !settings.adopt.config.is_empty()) {
+        // Taken over before; from then on the settings file counts.
+        return Ok(Adoption::default());
+    }
+    if common.root.is_none() && Host::current().is_some() {
+        return Err(Failure::preflight(
+            "--adopt: this host runs a server of synapse-workers already, which would be lost\n  \
+             cure: synapse-workers uninstall --purge, if it is of no use",
+        ));
+    }
+    let file = file(common, path)?;
+    let systemd = match common.root.is_none() && facts::booted_with_systemd() {
+        true => Some(Systemd::connect()?),
+        false => None,
+    };
+    let preflight = |error: anyhow::Error| Failure::preflight(format!("{FLAG}: {error:#}"));
+    let found = adopted::find(&file, systemd.as_ref()).map_err(preflight)?;
+    let config: Vec<PathBuf> = found.config.iter().map(PathBuf::from).collect();
+    let files = adopted::read(&config).map_err(preflight)?;
+    let adopted =
+        Adopted::new(files).map_err(|error| Failure::preflight(format!("{FLAG}: {error}")))?;
+    if let Some(place) = adopted
+        .places()
+        .iter()
+        .find(|place| !rooted(common, place).exists())
+    {
+        let directory = file.parent().unwrap_or(&file).display();
+        return Err(Failure::preflight(format!(
+            "{FLAG}: {} names {place}, which is not there\n  \
+             cure: if this is the volume of a container, mount it where the container had it: \
+             mkdir -p /data && mount --bind {directory} /data (and a line in /etc/fstab), then --adopt /data",
+            file.display()
+        )));
+    }
+    let key = adopted.text("signing_key_path").unwrap_or_default();
+    let (owner, ids) = adopted::owner(&rooted(common, key).to_string_lossy()).map_err(preflight)?;
+    let user = found.user.or(owner);
+    let mut taken = adopt::taken(&adopted, user.as_deref());
+    let root = common.root.as_deref().unwrap_or(Path::new("/"));
+    let paths = found.config.iter().map(|path| in_root(path, root));
+    taken
+        .settings
+        .push(("adopt.config", paths.collect::<Vec<_>>().join(", ")));
+    let numbers = user.is_none().then_some(ids);
+    let more = [
+        ("adopt.service", found.service),
+        ("synapse.user", user),
+        ("synapse.uid", numbers.map(|ids| ids.0.to_string())),
+        ("synapse.gid", numbers.map(|ids| ids.1.to_string())),
+        ("synapse.python", found.python),
+    ];
+    for (key, value) in more {
+        taken.settings.extend(value.map(|value| (key, value)));
+    }
+    let flag = |(key, value)| (FLAG, key, value);
+    Ok(Adoption {
+        flags: taken.settings.into_iter().map(flag).collect(),
+        notes: taken.notes,
+    })
+}
+
+/// The adopted files as they are now. The password in them becomes the one of the settings.
+///
+/// # Errors
+/// When one of them cannot be read or cannot be adopted any more.
+pub fn read(settings: &mut Settings, place: impl Fn(&str) -> PathBuf) -> Result<Adopted, String> {
+    let paths = settings.adopt.config.iter();
+    let config: Vec<PathBuf> = paths.map(|path| place(path.as_str())).collect();
+    let files = adopted::read(&config).map_err(|error| format!("adopt.config: {error:#}"))?;
+    let adopted = Adopted::new(files)?;
+    if let Some(password) = adopted.database_password()
+        && settings.postgres_password.is_none()
+    {
+        settings.postgres_password =
+            <Option<Secret>>::parse(&Raw::Text(password)).unwrap_or_default();
+    }
+    Ok(adopted)
+}
+
+/// The file that is meant: of a directory its homeserver.yaml.
+fn file(common: &Common, path: &Path) -> Result<PathBuf, Failure> {
+    let place = rooted(common, &path.to_string_lossy());
+    let place = match place.is_dir() {
+        true => place.join("homeserver.yaml"),
+        false => place,
+    };
+    let missing = || {
+        Failure::usage(format!(
+            "{FLAG}: {}: there is no such file",
+            place.display()
+        ))
+    };
+    if !place.is_file() {
+        return Err(missing());
+    }
+    std::path::absolute(&place).map_err(|_| missing())
+}
+
+/// A path without the root that it was found below.
+fn in_root(path: &str, root: &Path) -> String {
+    match Path::new(path).strip_prefix(root) {
+        Ok(rest) => format!("/{}", rest.display()),
+        Err(_) => path.to_owned(),
+    }
+}

@@ -1,0 +1,189 @@
+//! A server that was there before: what stays of it in rendered files, and when its service stops and comes back.
+
+use super::model::{End, Model};
+use super::setup::{Setup, text};
+use std::collections::BTreeSet;
+use synapse_workers::plan::state::{Resource, State};
+use synapse_workers::plan::step::{Step, Verb};
+use synapse_workers::plan::{Removal, Target, names};
+
+/// Configuration of such a server.
+pub const OLD: &str = "\
+server_name: example.test
+signing_key_path: /etc/old/signing.key
+media_store_path: /srv/old/media
+registration_shared_secret: old secret
+max_upload_size: 7M
+caches: {global_factor: 3}
+listeners: [{port: 8008, type: http, resources: [{names: [client]}]}]
+database: {name: psycopg2, args: {user: old, password: hidden, dbname: old, host: 127.0.0.1}}
+";
+
+fn setup(workers: &str) -> Setup {
+    Setup::new(workers)
+        .settings("media_store_path: /srv/old/media")
+        .settings("database: {kind: external, host: 127.0.0.1, user: old, name: old}")
+        .settings("synapse: {user: old}")
+        .adopting(OLD)
+        .secret("postgres_password")
+}
+
+fn keys(state: &State) -> BTreeSet<String> {
+    let options: serde_yaml::Mapping =
+        serde_yaml::from_str(text(state, "synapse/homeserver.yaml")).unwrap();
+    let keys = options.keys().map(|key| key.as_str().unwrap().to_owned());
+    keys.collect()
+}
+
+#[test]
+fn what_the_old_files_say_is_not_said_again() {
+    let state = setup("small").state();
+    assert_eq!(text(&state, "synapse/adopted/00-homeserver.yaml"), OLD);
+    assert!(state.files["synapse/adopted/00-homeserver.yaml"].private);
+    let keys = keys(&state);
+    for theirs in [
+        "database",
+        "signing_key_path",
+        "caches",
+        "registration_shared_secret_path",
+        "macaroon_secret_key_path",
+        "form_secret_path",
+    ] {
+        assert!(!keys.contains(theirs), "{theirs}");
+    }
+    for ours in [
+        "server_name",
+        "media_store_path",
+        "max_upload_size",
+        "trusted_key_servers",
+    ] {
+        assert!(keys.contains(ours), "{ours}");
+    }
+    let made = |resource: &Resource| {
+        matches!(
+            resource,
+            Resource::SigningKey | Resource::DatabaseRole(_) | Resource::Database { .. }
+        ) || *resource == Resource::Directory("/srv/old/media".to_owned())
+            || *resource == Resource::Secret("form_secret".to_owned())
+    };
+    assert!(!state.resources.iter().any(made), "{:?}", state.resources);
+    // The password is nowhere but in the copy, which is private, and among the secrets.
+    for (path, file) in &state.files {
+        let told = String::from_utf8_lossy(&file.contents).contains("hidden");
+        assert_eq!(told, path == "synapse/adopted/00-homeserver.yaml", "{path}");
+    }
+}
+
+#[test]
+fn the_old_files_come_first_and_their_places_can_be_written() {
+    let sqlite = OLD.replace(
+        "{name: psycopg2, args: {user: old, password: hidden, dbname: old, host: 127.0.0.1}}",
+        "{name: sqlite3, args: {database: /srv/old db/homeserver.db}}",
+    );
+    let state = Setup::new("")
+        .settings("database: {kind: sqlite}")
+        .adopting(&sqlite)
+        .state();
+    let unit = text(&state, "host/etc/systemd/system/synapse-main.service");
+    let files: Vec<&str> = unit
+        .lines()
+        .find_map(|line| line.strip_prefix("ExecStart="))
+        .unwrap()
+        .split(" -c ")
+        .skip(1)
+        .collect();
+    assert!(files[0].ends_with("/synapse/adopted"), "{files:?}");
+    assert!(files[1].ends_with("/synapse/homeserver.yaml"), "{files:?}");
+    assert!(
+        unit.contains("\"/srv/old db\"") || unit.contains("/srv/old\\x20db"),
+        "{unit}"
+    );
+    assert!(!keys(&state).contains("database"));
+    // Once the data is in PostgreSQL, ours names it.
+    let moved = Setup::new("")
+        .settings("database: {kind: local}")
+        .adopting(&sqlite)
+        .state();
+    assert!(keys(&moved).contains("database"));
+    let tmpfiles = text(&state, "host/etc/tmpfiles.d/synapse-workers.conf");
+    assert!(!tmpfiles.contains("media"), "{tmpfiles}");
+}
+
+fn place(steps: &[Step], of: impl Fn(&Step) -> bool) -> usize {
+    steps
+        .iter()
+        .position(of)
+        .unwrap_or_else(|| panic!("{steps:?}"))
+}
+
+#[test]
+fn the_old_service_stops_at_the_last_moment_and_comes_back() {
+    let state = setup("small").state();
+    let stopped = Resource::Stopped("old.service".to_owned());
+    let disabled = Resource::Disabled("old.service".to_owned());
+    let mut model = Model::default();
+    let plan = model.run(&state, End::Done);
+    let stop = place(&plan.steps, |step| *step == Step::Create(stopped.clone()));
+    let switch = place(&plan.steps, |step| matches!(step, Step::Switch { .. }));
+    let start = place(
+        &plan.steps,
+        |step| matches!(step, Step::Jobs { verb: Verb::Start, units, .. } if units[..] == [names::MAIN]),
+    );
+    assert!(switch < stop && stop < start, "{plan}");
+    assert!(plan.to_string().contains("! stop    old.service"), "{plan}");
+    assert!(model.run(&state, End::Done).is_empty());
+
+    let nothing = State::default();
+    let back = model.towards(&nothing, Target::Nothing, Removal::Keep, End::Done);
+    let stop = place(
+        &back.steps,
+        |step| matches!(step, Step::Jobs { verb: Verb::Stop, units, .. } if units.contains(&names::MAIN.to_owned())),
+    );
+    let start = place(&back.steps, |step| *step == Step::Remove(stopped.clone()));
+    assert!(stop < start, "{back}");
+    assert!(
+        back.steps.contains(&Step::Remove(disabled.clone())),
+        "{back}"
+    );
+    assert!(back.to_string().contains("! start   old.service"), "{back}");
+}
+
+#[test]
+fn what_was_off_before_stays_off() {
+    let state = setup("").state();
+    let disabled = Resource::Disabled("old.service".to_owned());
+    let mut model = Model::default();
+    model.resources.insert(disabled.clone());
+    let plan = model.run(&state, End::Done);
+    assert!(
+        !plan.steps.contains(&Step::Create(disabled.clone())),
+        "{plan}"
+    );
+    let back = model.towards(
+        &State::default(),
+        Target::Nothing,
+        Removal::Purge,
+        End::Done,
+    );
+    assert!(!back.steps.contains(&Step::Remove(disabled)), "{back}");
+    let stopped = Resource::Stopped("old.service".to_owned());
+    assert!(back.steps.contains(&Step::Remove(stopped)), "{back}");
+}
+
+#[test]
+fn a_failed_run_gives_the_service_back() {
+    let state = setup("small").state();
+    let stopped = Resource::Stopped("old.service".to_owned());
+    let steps = Model::default().run(&state, End::Done).steps;
+    let stop = place(&steps, |step| *step == Step::Create(stopped.clone()));
+    for cut in stop + 1..=steps.len() {
+        let mut model = Model::default();
+        model.run(&state, End::Before(cut));
+        let back = model.undo(End::Done);
+        assert!(
+            back.steps.contains(&Step::Remove(stopped.clone())),
+            "{cut}: {back}"
+        );
+        assert!(!model.resources.contains(&stopped), "{cut}");
+    }
+}
