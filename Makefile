@@ -3,24 +3,40 @@ SHELL := /bin/bash
 SUDO := $(if $(filter 0,$(shell id -u)),,sudo --preserve-env)
 BINARY := target/release/synapse-workers
 DEB := build/synapse-workers.deb
+RPM := build/synapse-workers.rpm
 # Built into build/tools, so that nothing of the user's own cargo changes; pinned, so that every package is made alike.
 CARGO_DEB := build/tools/bin/cargo-deb
 CARGO_DEB_VERSION := 3.8.0
+CARGO_GENERATE_RPM := build/tools/bin/cargo-generate-rpm
+CARGO_GENERATE_RPM_VERSION := 0.21.0
 
-.PHONY: build deb docs demo end-demo clean-demo test test-fast bench needs
+.PHONY: build packages deb rpm share docs demo end-demo clean-demo test test-fast bench needs
 
 build:
 	cargo build --release --locked
 
-deb: build $(CARGO_DEB)
+packages: deb rpm
+
+deb: share $(CARGO_DEB)
+	$(CARGO_DEB) --no-build --quiet --output $(DEB)
+
+rpm: share $(CARGO_GENERATE_RPM)
+	$(CARGO_GENERATE_RPM) --auto-req builtin --output $(RPM)
+
+# What both packages carry and the program itself writes.
+share: build
 	rm -rf build/share
 	mkdir -p build/share/man build/share/completions
 	$(BINARY) generate man build/share/man
 	$(BINARY) generate completions build/share/completions
-	$(CARGO_DEB) --no-build --quiet --output $(DEB)
+	$(BINARY) generate accounts build/share
+	gzip --keep --best --no-name build/share/man/*.1
 
 $(CARGO_DEB):
 	cargo install --quiet --locked --root build/tools --version $(CARGO_DEB_VERSION) cargo-deb
+
+$(CARGO_GENERATE_RPM):
+	cargo install --quiet --locked --root build/tools --version $(CARGO_GENERATE_RPM_VERSION) cargo-generate-rpm
 
 # The page of all settings, from their table; a test compares.
 docs:
@@ -39,7 +55,8 @@ end-demo clean-demo:
 test-fast: needs
 	cargo test --locked
 
-test: test-fast deb
+test: test-fast packages
+	tests/packages/run $(DEB) $(RPM)
 	$(SUDO) tests/booted/run
 
 bench: needs deb

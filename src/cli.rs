@@ -150,7 +150,7 @@ pub enum Command {
         #[arg(required = true)]
         units: Vec<String>,
     },
-    /// Write man pages, shell completions, the page of all settings or files of the packages into a directory
+    /// Write man pages, shell completions, the page of all settings or the accounts of the packages into a directory
     #[command(hide = true)]
     Generate { what: Generated, directory: PathBuf },
 }
@@ -161,4 +161,5 @@ pub enum Generated {
     Man,
     Completions,
     Reference,
+    Accounts,
 }

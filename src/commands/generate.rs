@@ -1,8 +1,9 @@
 //! `generate`: man pages and shell completions from the same declarations that parse the command line, and the page of
-//! all settings from the table that reads them.
+//! all settings and the accounts of services from their tables.
 
 use crate::cli::{Cli, Generated};
 use crate::failure::Failure;
+use crate::render::services;
 use crate::settings;
 use anyhow::Context;
 use clap::{CommandFactory, ValueEnum};
@@ -10,7 +11,7 @@ use clap_complete::Shell;
 use std::path::Path;
 use std::process::ExitCode;
 
-/// Writes one page for each command, one file for each shell, or one page of settings.
+/// Writes one page for each command, one file for each shell, or one of settings or accounts.
 pub fn generate(what: Generated, directory: &Path) -> Result<ExitCode, Failure> {
     let mut command = Cli::command();
     std::fs::create_dir_all(directory)
@@ -25,11 +26,14 @@ pub fn generate(what: Generated, directory: &Path) -> Result<ExitCode, Failure> 
                     .context("writing completions")?;
             }
         }
-        Generated::Reference => {
-            let page = directory.join("settings.md");
-            std::fs::write(&page, settings::reference())
-                .with_context(|| format!("writing {}", page.display()))?;
-        }
+        Generated::Reference => write(directory, "settings.md", settings::reference())?,
+        Generated::Accounts => write(directory, "sysusers.conf", services::accounts())?,
     }
     Ok(ExitCode::SUCCESS)
+}
+
+fn write(directory: &Path, name: &str, text: String) -> Result<(), Failure> {
+    let path = directory.join(name);
+    std::fs::write(&path, text).with_context(|| format!("writing {}", path.display()))?;
+    Ok(())
 }

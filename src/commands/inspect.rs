@@ -11,11 +11,13 @@ use crate::endpoints::Endpoints;
 use crate::failure::{Code, Failure};
 use crate::host::{self, Host, Peer, Systemd};
 use crate::paths;
-use crate::plan::names;
 use crate::plan::state::State;
+use crate::plan::{self, names};
 use serde::Serialize;
-use serde_json::json;
+use serde_json::{Value, json};
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::IsTerminal;
+use std::path::Path;
 use std::process::ExitCode;
 
 /// One line of `status`; in JSON a stable format.
@@ -53,16 +55,32 @@ pub fn status(common: &Common) -> Result<ExitCode, Failure> {
         .iter()
         .all(|line| line.state == "active" && matches!(line.health.as_str(), "ok" | "-"));
     let drift = drift(&state)?;
+    let outdated = outdated(&systemd, &state, known.as_ref())?;
     if common.json {
+        let outdated: Vec<Value> = outdated
+            .iter()
+            .map(|(unit, because)| json!({"unit": unit, "because": because}))
+            .collect();
         println!(
             "{}",
-            json!({"generation": current, "processes": lines, "drift": drift})
+            json!({"generation": current, "processes": lines, "drift": drift, "outdated": outdated})
         );
     } else {
         table(common, &lines);
         println!("\ngeneration {current}, {} processes", lines.len());
         for path in &drift {
             println!("changed by somebody else: {path} (synapse-workers install writes it anew)");
+        }
+        if !outdated.is_empty() {
+            let units: Vec<&str> = outdated.keys().map(String::as_str).collect();
+            let reasons: BTreeSet<&String> = outdated.values().flatten().collect();
+            println!(
+                "outdated: {} (synapse-workers install restarts them in order)",
+                units.join(" ")
+            );
+            for reason in reasons {
+                println!("  because {reason}");
+            }
         }
     }
     Ok(if well {
@@ -116,6 +134,22 @@ fn line(systemd: &Systemd, unit: &str, known: Option<&Asked>) -> Result<Line, Fa
         since: process.since,
         health,
     })
+}
+
+/// Units that run older code, or with older secrets, than what is there now, each with the reasons.
+fn outdated(
+    systemd: &Systemd,
+    state: &State,
+    known: Option<&Asked>,
+) -> Result<BTreeMap<String, Vec<String>>, Failure> {
+    let set = known.and_then(|known| known.settings.synapse.python.as_ref());
+    let synapse = host::synapse::find(set.map(|python| Path::new(python.as_str())));
+    let python = synapse.as_ref().map(|found| found.python.as_path());
+    let found = host::outdated(systemd, &systemd.units()?, python)?;
+    let outdated = plan::outdated(state, &found).into_iter();
+    Ok(outdated
+        .map(|(unit, paths)| (unit, paths.iter().map(|path| plan::reason(path)).collect()))
+        .collect())
 }
 
 /// Files that are not as the generation has them.

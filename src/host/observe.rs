@@ -1,6 +1,6 @@
 //! Observing: what of the desired state is there already, and what is there that is not desired.
 
-use super::{Host, files, generations};
+use super::{Host, Systemd, files, generations, synapse};
 use crate::paths;
 use crate::plan::names;
 use crate::plan::rules::host_path;
@@ -9,7 +9,7 @@ use crate::secrets::{COMPOSED, SECRETS};
 use crate::settings::types::DatabaseKind;
 use anyhow::{Context, Result};
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::UNIX_EPOCH;
 
 impl Host {
@@ -61,36 +61,14 @@ impl Host {
         for unit in enabled() {
             observed.units.entry(unit).or_default().enabled = true;
         }
-        observed.outdated = self.outdated(&observed.units)?;
+        let python = self.facts.synapse.as_ref().map(|found| &found.python);
+        observed.outdated = outdated(&self.systemd, &observed.units, python.map(PathBuf::as_path))?;
         observed.sockets = ["public", "replication"]
             .iter()
             .flat_map(|kind| files::names(format!("{}/{kind}", paths::RUN)))
             .filter_map(|file| Some(file.split_once(".sock")?.0.to_owned()))
             .collect();
         Ok(observed)
-    }
-
-    /// Files outside of generations that changed since units began, with these units. Which of them read the file at
-    /// their start is for the rules to say.
-    pub fn outdated(
-        &self,
-        units: &BTreeMap<String, UnitState>,
-    ) -> Result<BTreeMap<String, BTreeSet<String>>> {
-        let files = outside();
-        let mut outdated: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
-        for (unit, state) in units {
-            if !state.active || !unit.ends_with(".service") {
-                continue;
-            }
-            let begun = self.systemd.begun(unit)?;
-            for (path, _) in files.iter().filter(|file| file.1 > begun) {
-                outdated
-                    .entry(path.clone())
-                    .or_default()
-                    .insert(unit.clone());
-            }
-        }
-        Ok(outdated)
     }
 
     /// Keeps the record; it goes with the directory that it is in.
@@ -106,12 +84,37 @@ impl Host {
     }
 }
 
+/// Files outside of generations that changed since units began, with these units. Which of them read the file at
+/// their start is for the rules to say. `python` is the one that has Synapse.
+pub fn outdated(
+    systemd: &Systemd,
+    units: &BTreeMap<String, UnitState>,
+    python: Option<&Path>,
+) -> Result<BTreeMap<String, BTreeSet<String>>> {
+    let files = outside(python);
+    let mut outdated: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
+    for (unit, state) in units {
+        if !state.active || !unit.ends_with(".service") {
+            continue;
+        }
+        let begun = systemd.begun(unit)?;
+        for (path, _) in files.iter().filter(|file| file.1 > begun) {
+            outdated
+                .entry(path.clone())
+                .or_default()
+                .insert(unit.clone());
+        }
+    }
+    Ok(outdated)
+}
+
 /// Files outside of generations that processes read at their start, with when each changed, in microseconds since 1970.
-fn outside() -> Vec<(String, u64)> {
+/// Synapse's code stands under the name of the file that packages touch when they change it.
+fn outside(python: Option<&Path>) -> Vec<(String, u64)> {
     let secrets = SECRETS.iter().map(|secret| secret.name);
     let composed = COMPOSED.iter().map(|composed| composed.name);
     let paths = secrets.chain(composed).map(paths::secret);
-    let changed = |path: &String| {
+    let changed = |path: &str| {
         let since = std::fs::metadata(path)
             .ok()?
             .modified()
@@ -119,9 +122,10 @@ fn outside() -> Vec<(String, u64)> {
             .duration_since(UNIX_EPOCH);
         u64::try_from(since.ok()?.as_micros()).ok()
     };
+    let code = changed(paths::UPGRADED).max(python.and_then(synapse::installed_at));
     paths
-        .chain([paths::UPGRADED.to_owned()])
         .filter_map(|path| Some((changed(&path)?, path)))
+        .chain(code.map(|changed| (changed, paths::UPGRADED.to_owned())))
         .map(|(changed, path)| (path, changed))
         .collect()
 }

@@ -4,6 +4,7 @@ use super::files;
 use super::tools::{self, Tool};
 use crate::paths;
 use anyhow::{Context, Result};
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 /// A Python that has Synapse.
@@ -37,19 +38,40 @@ pub fn find(set: Option<&Path>) -> Option<Installed> {
 /// The version beside a Python, read from the metadata that pip and distributions leave: a start of Python for it
 /// would cost a third of a run without changes.
 fn version(python: &Path) -> Option<String> {
+    let metadata = metadata(python)?;
+    let (_, version) = metadata.file_stem()?.to_str()?.split_once('-')?;
+    Some(version.to_owned())
+}
+
+/// Synapse's metadata beside a Python: `matrix_synapse-VERSION.dist-info`, or `.egg-info`.
+fn metadata(python: &Path) -> Option<PathBuf> {
     let prefix = python.parent()?.parent()?;
     let lib = prefix.join("lib");
     let libraries = files::names(&lib)
         .into_iter()
         .filter(|name| name.starts_with("python3"))
         .flat_map(|name| ["site-packages", "dist-packages"].map(|kind| lib.join(&name).join(kind)));
-    libraries.flat_map(files::names).find_map(|name| {
-        let version = name.strip_prefix("matrix_synapse-")?;
-        let version = version
-            .strip_suffix(".dist-info")
-            .or(version.strip_suffix(".egg-info"))?;
-        Some(version.to_owned())
-    })
+    let is_synapse = |name: &String| {
+        let rest = name.strip_prefix("matrix_synapse-");
+        rest.is_some_and(|rest| rest.ends_with(".dist-info") || rest.ends_with(".egg-info"))
+    };
+    libraries
+        .filter_map(|library| {
+            let name = files::names(&library).into_iter().find(is_synapse)?;
+            Some(library.join(name))
+        })
+        .next()
+}
+
+/// When Synapse beside this Python was last installed, in microseconds since 1970: package managers of every kind put
+/// files in place anew, whatever times they then give them. Of our own venv nothing is told, since its version is part
+/// of the desired state.
+pub fn installed_at(python: &Path) -> Option<u64> {
+    if python.starts_with(paths::VENV) {
+        return None;
+    }
+    let changed = std::fs::metadata(metadata(python)?).ok()?;
+    u64::try_from(changed.ctime() * 1_000_000 + changed.ctime_nsec() / 1_000).ok()
 }
 
 /// Installs this version into our venv. pip's own environment and configuration are honoured; the distribution's

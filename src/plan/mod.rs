@@ -12,6 +12,7 @@ pub mod state;
 pub mod step;
 
 pub use changes::foreign;
+pub use restarts::{outdated, reason};
 
 use changes::changes;
 use planner::Planner;

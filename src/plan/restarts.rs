@@ -33,6 +33,28 @@ fn of_scope(desired: &State, scope: Scope) -> BTreeSet<String> {
     }
 }
 
+/// Units that run with what a file outside of generations was before, with these files. `found` has for each file that
+/// changed the units that began before.
+pub fn outdated(
+    state: &State,
+    found: &BTreeMap<String, BTreeSet<String>>,
+) -> BTreeMap<String, BTreeSet<String>> {
+    let mut outdated: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
+    for (path, units) in found {
+        for unit in of_scope(state, rule_for(path).scope).intersection(units) {
+            let paths = outdated.entry(unit.clone()).or_default();
+            paths.insert(path.clone());
+        }
+    }
+    outdated
+}
+
+/// Why a changed file makes units act, in words.
+pub fn reason(path: &str) -> String {
+    let file = path.strip_prefix("host").unwrap_or(path);
+    format!("{file} changed: {}", rule_for(path).reason)
+}
+
 /// Changed files, turned into units that act.
 pub struct Restarts<'a> {
     desired: &'a State,
@@ -59,9 +81,9 @@ impl<'a> Restarts<'a> {
 
     /// What changed outside of generations: before this run, or by it.
     fn outside(&mut self) {
-        for (path, units) in &self.observed.outdated {
-            for unit in of_scope(self.desired, rule_for(path).scope).intersection(units) {
-                touch(&mut self.touched, unit, path);
+        for (unit, paths) in outdated(self.desired, &self.observed.outdated) {
+            for path in paths {
+                touch(&mut self.touched, &unit, &path);
             }
         }
         let missing = self.desired.resources.difference(&self.observed.resources);
@@ -139,8 +161,7 @@ impl<'a> Restarts<'a> {
         let mut reasons: BTreeSet<String> = BTreeSet::new();
         for (_, paths) in running.iter().filter_map(|unit| self.touched.get(*unit)) {
             for path in paths {
-                let file = path.strip_prefix("host").unwrap_or(path);
-                reasons.insert(format!("{file} changed: {}", rule_for(path).reason));
+                reasons.insert(reason(path));
             }
         }
         if running.is_empty() {

@@ -32,6 +32,28 @@ pub struct Account {
     pub about: &'static str,
 }
 
+impl Account {
+    /// Its line of sysusers.d.
+    pub fn line(&self) -> String {
+        format!(r#"u {} - "{}" /"#, self.name, self.about)
+    }
+}
+
+/// What packages have for /usr/lib/sysusers.d: the accounts of all services. Synapse's own is not among them, for its
+/// name and number are settings. `install` puts a file of the same name into /etc/sysusers.d, which then counts.
+pub fn accounts() -> String {
+    let mut lines: Vec<String> = SERVICES
+        .iter()
+        .filter_map(|service| Some(service.account?.line()))
+        .collect();
+    lines.sort();
+    lines.dedup();
+    format!(
+        "# Services beside Synapse; /etc/sysusers.d/synapse-workers.conf counts instead once `install` made it.\n{}\n",
+        lines.join("\n")
+    )
+}
+
 /// Every such unit.
 pub static SERVICES: &[Service] = &[
     Service {

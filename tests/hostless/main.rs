@@ -5,6 +5,7 @@ mod adoption;
 mod bus;
 mod command_line;
 mod doctor;
+mod documents;
 mod judges;
 mod metrics;
 mod model;

@@ -6,10 +6,10 @@ use super::model::{End, Model};
 use super::setup::{SPECS, Setup};
 use std::collections::BTreeSet;
 use synapse_workers::paths;
-use synapse_workers::plan::Plan;
 use synapse_workers::plan::rules::{RULES, Rule, rule_for};
 use synapse_workers::plan::state::Resource;
 use synapse_workers::plan::step::Step;
+use synapse_workers::plan::{Plan, Removal, Target};
 
 /// The jobs of a plan without reasons, such as `stop pusher1; restart main`.
 fn jobs(plan: &Plan) -> String {
@@ -360,4 +360,47 @@ destinations are divided anew among federation senders
     assert_eq!(plan.to_string(), expected);
     // Checking changes nothing.
     assert_eq!(plan.changes(), 5);
+}
+
+/// What changed outside of generations after processes had begun: packages of Synapse touch a file.
+#[test]
+fn processes_older_than_the_code_restart_in_order_and_others_do_not() {
+    let state = Setup::new("event_persister, synchrotron").state();
+    let plan = |began_before: &[&str]| {
+        let mut observed = Model::running(&state).observe(&state);
+        let units = began_before.iter().map(|unit| (*unit).to_owned());
+        observed
+            .outdated
+            .insert(paths::UPGRADED.to_owned(), units.collect());
+        Plan::between(&state, &observed, Target::Rendered, Removal::Keep)
+    };
+    let (main, persister) = (
+        "synapse-main.service",
+        "synapse-worker@event_persister1.service",
+    );
+    let all = [
+        main,
+        persister,
+        "synapse-worker@synchrotron1.service",
+        "synapse-nginx.service",
+        "synapse-redis.service",
+    ];
+    let upgraded = plan(&all);
+    assert_eq!(
+        jobs(&upgraded),
+        "stop event_persister1 synchrotron1; restart main; start event_persister1 synchrotron1",
+        "{upgraded}"
+    );
+    assert!(
+        upgraded
+            .to_string()
+            .contains("/var/lib/synapse-workers/upgraded changed: the processes run older code"),
+        "{upgraded}"
+    );
+    // Nothing is written for it: the state is the desired one already.
+    assert_eq!(upgraded.steps.len(), 3, "{upgraded}");
+    // One that was restarted meanwhile is left alone.
+    let rest = plan(&[persister, "synapse-nginx.service"]);
+    assert_eq!(jobs(&rest), "stop event_persister1; start event_persister1");
+    assert_eq!(jobs(&plan(&["synapse-redis.service"])), "");
 }

@@ -1,0 +1,52 @@
+//! The documentation names what there is.
+
+use synapse_workers::plan::names::PATTERNS;
+use synapse_workers::render::services::SERVICES;
+
+#[test]
+fn every_unit_is_explained() {
+    let page = include_str!("../../docs/units.md");
+    let rows: Vec<&str> = page
+        .lines()
+        .filter(|line| line.starts_with("| `"))
+        .collect();
+    let explained = |unit: &str| {
+        let name = format!("`{unit}`");
+        let first = |row: &&str| row.split('|').nth(1).unwrap_or_default().contains(&name);
+        assert_eq!(rows.iter().filter(|row| first(row)).count(), 1, "{unit}");
+    };
+    for pattern in PATTERNS {
+        explained(&pattern.replace("@*", "@NAME"));
+        // What a timer or a path starts.
+        if let Some((name, "timer" | "path")) = pattern.rsplit_once('.') {
+            explained(&format!("{name}.service"));
+        }
+    }
+    for service in SERVICES {
+        explained(service.unit);
+    }
+}
+
+#[test]
+fn links_between_documents_lead_somewhere() {
+    let top = env!("CARGO_MANIFEST_DIR");
+    let docs = std::fs::read_dir(format!("{top}/docs")).unwrap();
+    let docs = docs.map(|entry| entry.unwrap().path());
+    for document in docs.chain([format!("{top}/README.md").into()]) {
+        let text = std::fs::read_to_string(&document).unwrap();
+        let links = text
+            .split("](")
+            .skip(1)
+            .filter_map(|rest| rest.split_once(')'));
+        for (link, _) in links.filter(|(link, _)| !link.contains("://")) {
+            let target = document.with_file_name(link.split('#').next().unwrap_or_default());
+            assert!(target.exists(), "{}: {link}", document.display());
+        }
+    }
+    // All of them are found from the first page.
+    let readme = std::fs::read_to_string(format!("{top}/README.md")).unwrap();
+    for document in std::fs::read_dir(format!("{top}/docs")).unwrap() {
+        let link = format!("](docs/{})", document.unwrap().file_name().display());
+        assert!(readme.contains(&link), "README.md lacks {link}");
+    }
+}
