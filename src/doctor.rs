@@ -177,6 +177,27 @@ pub static CHECKS: &[Check] = &[
         },
     },
     Check {
+        name: "coturn has an address to relay from",
+        fatal: true,
+        check: relay_address,
+    },
+    Check {
+        name: "coturn has the metrics that are asked for",
+        fatal: true,
+        check: |at| {
+            let build = at.facts.coturn?;
+            (at.scope.settings.coturn.metrics && !build.metrics)
+                .then(|| {
+                    finding(
+                        "coturn.metrics: the coturn of this host was built without Prometheus, or cannot keep its \
+                         metrics to 127.0.0.1 (Debian's is so)",
+                        "set coturn.metrics to false, or install a coturn that has the option prometheus-address",
+                    )
+                })
+                .flatten()
+        },
+    },
+    Check {
         name: "PostgreSQL answers",
         fatal: true,
         check: |at| match at.facts.postgres.as_ref()? {
@@ -322,6 +343,28 @@ fn accounts(at: &Examined) -> Option<Finding> {
 
 fn answering<'a>(at: &'a Examined) -> Option<&'a Postgres> {
     at.facts.answering_postgres()
+}
+
+/// What people are told of has to be of the same kind as what is behind it.
+fn relay_address(at: &Examined) -> Option<Finding> {
+    let coturn = &at.scope.settings.coturn;
+    if !coturn.enabled || coturn.internal_ip.is_some() {
+        return None;
+    }
+    let cure = "set coturn.internal_ip to the address of this host that calls are relayed from";
+    match (at.facts.address, coturn.external_ip) {
+        (None, _) => finding(
+            "coturn: this host has no default route, so the address of it is not known",
+            cure,
+        ),
+        (Some(own), Some(external)) if own.is_ipv4() != external.is_ipv4() => finding(
+            format!(
+                "coturn.external_ip: {external} cannot stand for {own}, the address of this host's default route"
+            ),
+            cure,
+        ),
+        _ => None,
+    }
 }
 
 /// Each process may open `cp_max` connections, and a request that finds none fails.

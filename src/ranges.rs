@@ -1,5 +1,7 @@
 //! Address ranges that are nobody's on the public internet: what fetches for others must not fetch from them.
 
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+
 /// Every block of IANA's two registries of special-purpose addresses (RFC 6890 and its successors, as of 2026), with
 /// multicast (RFC 5771, RFC 4291) and the site-local addresses that RFC 3879 gave up. Those that carry an IPv4 address
 /// inside, such as NAT64 and 6to4, would else be a way around the others.
@@ -41,25 +43,59 @@ pub static SPECIAL: &[&str] = &[
     "ff00::/8",
 ];
 
+/// The first and the last address of a range; none of what is not one.
+pub fn bounds(range: &str) -> Option<(IpAddr, IpAddr)> {
+    let (address, prefix) = range.split_once('/')?;
+    let prefix: u32 = prefix.parse().ok()?;
+    Some(match address.parse().ok()? {
+        IpAddr::V4(first) => {
+            let rest = u32::MAX.checked_shr(prefix).unwrap_or(0);
+            let last = Ipv4Addr::from_bits(first.to_bits() | rest);
+            (first.into(), last.into())
+        }
+        IpAddr::V6(first) => {
+            let rest = u128::MAX.checked_shr(prefix).unwrap_or(0);
+            let last = Ipv6Addr::from_bits(first.to_bits() | rest);
+            (first.into(), last.into())
+        }
+    })
+}
+
+/// Whether an address is in one of [`SPECIAL`].
+pub fn is_special(address: IpAddr) -> bool {
+    let mut bounds = SPECIAL.iter().filter_map(|range| bounds(range));
+    bounds.any(|(first, last)| {
+        first.is_ipv4() == address.is_ipv4() && (first..=last).contains(&address)
+    })
+}
+
 #[cfg(test)]
 mod tests {
-    use super::SPECIAL;
-    use crate::settings::types::Network;
-    use crate::settings::value::Scalar;
-    use std::net::IpAddr;
+    use super::{SPECIAL, bounds, is_special};
 
     fn denied(address: &str) -> bool {
-        let address: IpAddr = address.parse().unwrap();
-        SPECIAL.iter().any(|range| {
-            let range = Network::parse(range).unwrap();
-            let bits = |address: IpAddr| match address {
-                IpAddr::V4(v4) => (u128::from(v4.to_bits()) << 96, 32),
-                IpAddr::V6(v6) => (v6.to_bits(), 128),
-            };
-            let ((one, width), (other, of)) = (bits(address), bits(range.address));
-            let shift = 128 - u32::from(range.prefix.unwrap());
-            width == of && one >> shift == other >> shift
-        })
+        is_special(address.parse().unwrap())
+    }
+
+    #[test]
+    fn every_range_has_its_bounds() {
+        let of = |range| {
+            let (first, last) = bounds(range).unwrap();
+            (first.to_string(), last.to_string())
+        };
+        assert_eq!(
+            of("172.16.0.0/12"),
+            ("172.16.0.0".into(), "172.31.255.255".into())
+        );
+        assert_eq!(of("::1/128"), ("::1".into(), "::1".into()));
+        assert_eq!(of("2001::/23").1, "2001:1ff:ffff:ffff:ffff:ffff:ffff:ffff");
+        assert_eq!(bounds("10.0.0.0"), None);
+        for range in SPECIAL {
+            assert!(
+                bounds(range).is_some_and(|(first, last)| first <= last),
+                "{range}"
+            );
+        }
     }
 
     /// The denied peers of Synapse's setup-turn guide, and its own default of `ip_range_blacklist`, among them.

@@ -4,6 +4,8 @@ use super::certificate::Pair;
 use super::tools::{self, Tool};
 use super::{files, postgres, programs, synapse};
 use crate::paths;
+use crate::plan::names;
+use crate::render::coturn::Build;
 use crate::render::{Exporters, HostFacts};
 use crate::secrets::{SECRETS, Secret};
 use crate::settings::Settings;
@@ -32,6 +34,8 @@ pub struct Facts {
     pub exporters: Exporters,
     /// Major and minor version of nginx, where it is there.
     pub nginx: Option<(u32, u32)>,
+    /// What coturn can do, where it is there.
+    pub coturn: Option<Build>,
     pub jemalloc: bool,
     /// The command that installs packages here.
     pub packages: Option<PackageManager>,
@@ -134,6 +138,7 @@ impl Facts {
             redis,
             exporters: programs::exporters(),
             nginx: nginx_version(),
+            coturn: scope.runs(names::COTURN).then(coturn).flatten(),
             jemalloc: jemalloc(),
             packages: package_manager(),
             taken: taken(scope),
@@ -185,6 +190,7 @@ impl Facts {
             redis: self.redis.map_or(default.redis, str::to_owned),
             exporters: self.exporters.clone(),
             nginx: self.nginx.unwrap_or(default.nginx),
+            coturn: self.coturn.unwrap_or_default(),
             jemalloc: self.jemalloc,
             secrets: self.kept.clone(),
             address: self.address,
@@ -246,6 +252,22 @@ fn default_address() -> Option<IpAddr> {
             socket.connect(far).ok()?;
             Some(socket.local_addr().ok()?.ip())
         })
+}
+
+/// What this host's coturn was built with, by the words in its program: it has no other way to tell all of this without
+/// being started.
+fn coturn() -> Option<Build> {
+    let program = files::read(tools::find("turnserver")?).ok()??;
+    let has = |word: &str| {
+        program
+            .windows(word.len())
+            .any(|part| part == word.as_bytes())
+    };
+    Some(Build {
+        notifies: has("libsystemd.so"),
+        metrics: has("prometheus-address"),
+        old_tls: has("no-tlsv1_1"),
+    })
 }
 
 /// Whether the dynamic linker would find jemalloc by name, in the places of Debian and Fedora.

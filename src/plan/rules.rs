@@ -221,6 +221,12 @@ pub static RULES: &[Rule] = &[
         "processes with different replication settings do not hear each other",
     ),
     rule(
+        "/etc/synapse-workers/secrets/turnserver.conf",
+        Scope::Unit("synapse-coturn.service"),
+        Change::Restart,
+        "coturn reads its configuration at start",
+    ),
+    rule(
         "/etc/synapse-workers/secrets/",
         Scope::Synapse,
         Change::Restart,
@@ -231,6 +237,12 @@ pub static RULES: &[Rule] = &[
         Scope::Synapse,
         Change::StopFirst,
         "the processes run older code than what is installed, and main brings the schema up to date",
+    ),
+    rule(
+        "secrets/turnserver.conf",
+        Scope::Unit("synapse-coturn.service"),
+        Change::Restart,
+        "coturn reads its configuration at start",
     ),
     rule(
         "secrets/",
@@ -284,6 +296,12 @@ pub static RULES: &[Rule] = &[
     rule(
         "host/etc/systemd/system/synapse-nginx-log-exporter.service",
         Scope::Unit("synapse-nginx-log-exporter.service"),
+        Change::Restart,
+        "its unit file changed",
+    ),
+    rule(
+        "host/etc/systemd/system/synapse-coturn.service",
+        Scope::Unit("synapse-coturn.service"),
         Change::Restart,
         "its unit file changed",
     ),

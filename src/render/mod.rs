@@ -3,6 +3,7 @@
 //! Pure and deterministic: the same input gives the same bytes on every machine.
 
 pub mod certificate;
+pub mod coturn;
 mod filters;
 mod logs;
 mod mail;
@@ -47,6 +48,8 @@ pub struct HostFacts {
     pub exporters: Exporters,
     /// Major and minor version of nginx.
     pub nginx: (u32, u32),
+    /// What its coturn can do.
+    pub coturn: coturn::Build,
     /// Whether jemalloc is there to be preloaded.
     pub jemalloc: bool,
     /// Secrets that are there already, by name.
@@ -84,6 +87,7 @@ impl Default for HostFacts {
             redis: "redis-server".to_owned(),
             exporters: Exporters::default(),
             nginx: (1, 26),
+            coturn: coturn::Build::default(),
             jemalloc: true,
             secrets: BTreeSet::new(),
             address: None,

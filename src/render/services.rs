@@ -1,6 +1,6 @@
 //! Programs beside Synapse's own processes, each in a unit of its own: when there is one, who it runs as, what it reads.
 
-use super::{Input, Sheaf, certificate, metrics, nginx, redis};
+use super::{Input, Sheaf, certificate, coturn, metrics, nginx, redis};
 use crate::plan::names;
 use anyhow::Result;
 
@@ -102,6 +102,16 @@ pub static SERVICES: &[Service] = &[
         account: None,
         wanted: |input| input.settings.tls.certificate.is_some(),
         render: certificate::render,
+        directories: &[],
+    },
+    Service {
+        unit: names::COTURN,
+        account: Some(Account {
+            name: "synapse-coturn",
+            about: "TURN server of Synapse",
+        }),
+        wanted: |input| input.settings.coturn.enabled,
+        render: coturn::render,
         directories: &[],
     },
 ];

@@ -1,7 +1,7 @@
 //! Synapse's options: homeserver.yaml, logging, and the administrator's own files. What processes share or read alone is
 //! in [`super::shared`] and [`super::processes`].
 
-use super::{Sheaf, filters, logs, mail, processes, shared};
+use super::{Sheaf, coturn, filters, logs, mail, processes, shared};
 use crate::paths;
 use crate::settings::Settings;
 use crate::settings::types::{DatabaseKind, Verification};
@@ -23,6 +23,7 @@ struct Homeserver<'a> {
     database_host: String,
     passfile: Option<String>,
     adopted: bool,
+    turn_uris: Vec<String>,
 }
 
 impl Homeserver<'_> {
@@ -57,6 +58,7 @@ pub(super) fn render(sheaf: &mut Sheaf) -> Result<()> {
             .has_secret("postgres_password")
             .then(|| paths::secret("pgpass")),
         adopted: !input.adopted.is_empty(),
+        turn_uris: coturn::uris(settings),
     };
     sheaf.options("synapse/homeserver.yaml", homeserver.render()?);
     if input.has_secret("postgres_password") {

@@ -310,7 +310,8 @@ settings! {
         /// The port for TLS, served where `tls` has a certificate.
         tls_port: Port = "5349";
 
-        /// Whether its metrics are collected too.
+        /// Whether its metrics are collected too. Needs a coturn that was built with Prometheus, and that
+        /// of Debian was not.
         metrics: bool = "false", env "COTURN_METRICS";
     }
 

@@ -95,6 +95,39 @@ static RULES: &[fn(&Settings) -> Wrong] = &[
         })
     },
     |settings| {
+        let coturn = &settings.coturn;
+        let relayed = coturn.min_port.get()..=coturn.max_port.get();
+        let own = [
+            ("coturn.port", coturn.port),
+            ("coturn.tls_port", coturn.tls_port),
+        ];
+        let (key, port) = own
+            .into_iter()
+            .find(|(_, port)| relayed.contains(&port.get()))?;
+        wrong(coturn.enabled, key, || {
+            format!(
+                "`{key}` is {}, among the ports for relayed calls, {} to {}; choose another one",
+                port.get(),
+                relayed.start(),
+                relayed.end()
+            )
+        })
+    },
+    |settings| {
+        let coturn = &settings.coturn;
+        let (own, told) = (coturn.internal_ip?, coturn.external_ip?);
+        wrong(
+            own.is_ipv4() != told.is_ipv4(),
+            "coturn.external_ip",
+            || {
+                format!(
+                    "`coturn.external_ip` is {told} and `coturn.internal_ip` {own}; one of IPv4 and one of IPv6 \
+                     cannot stand for each other"
+                )
+            },
+        )
+    },
+    |settings| {
         let registration = &settings.registration;
         let captcha = registration.verification == Verification::Captcha;
         let lacking = captcha && registration.recaptcha_public_key.is_none();

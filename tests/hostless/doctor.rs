@@ -7,6 +7,7 @@ use synapse_workers::host::certificate::Pair;
 use synapse_workers::host::facts::{Facts, PackageManager, Scope};
 use synapse_workers::host::postgres::{Database, Postgres};
 use synapse_workers::host::synapse::Installed;
+use synapse_workers::render::coturn::Build;
 
 fn good() -> Facts {
     Facts {
@@ -16,6 +17,7 @@ fn good() -> Facts {
         redis: Some("redis-server"),
         jemalloc: true,
         ipv6: true,
+        address: Some(std::net::Ipv4Addr::new(10, 0, 0, 2).into()),
         packages: Some(PackageManager::Apt),
         postgres: Some(Ok(postgres())),
         ..Facts::default()
@@ -79,6 +81,27 @@ fn every_check_finds_what_it_is_for() {
     let mut seen = BTreeSet::new();
     type Spoil = fn(&mut Facts);
     let cases: &[(&str, Spoil, &str, usize, &str)] = &[
+        (
+            "coturn has an address to relay from",
+            |facts| facts.address = None,
+            "coturn: {enabled: true}",
+            1,
+            "no default route, so the address of it is not known => set coturn.internal_ip",
+        ),
+        (
+            "coturn has an address to relay from",
+            |_| {},
+            "coturn: {enabled: true, external_ip: 2a00::1}",
+            1,
+            "2a00::1 cannot stand for 10.0.0.2, the address of this host's default route",
+        ),
+        (
+            "coturn has the metrics that are asked for",
+            |facts| facts.coturn = Some(Build::default()),
+            "coturn: {enabled: true, metrics: true}",
+            1,
+            "set coturn.metrics to false",
+        ),
         (
             "runs as root",
             |facts| facts.root = false,

@@ -105,7 +105,8 @@ fn systemd_finds_nothing_wrong_in_any_unit() {
     let metrics = "metrics: {enabled: true, redis: true, postgres: true}";
     let proxy = "tls: {certificate: '/etc/ssl/100% \"a\" b.pem', key: /etc/ssl/$x.key}\n\
         nginx: {listen_unix_socket: /run/matrix/nginx.sock}";
-    let settings = ["", limits, metrics, proxy];
+    let coturn = "coturn: {enabled: true, port: 1000}";
+    let settings = ["", limits, metrics, proxy, coturn];
     for (spec, lines) in SPECS
         .iter()
         .flat_map(|spec| settings.map(|lines| (spec, lines)))

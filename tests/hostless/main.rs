@@ -15,3 +15,4 @@ mod rendering;
 mod restarts;
 mod setup;
 mod tools;
+mod turn;

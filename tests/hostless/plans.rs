@@ -4,6 +4,7 @@
 use super::metrics::measured;
 use super::model::{End, Model};
 use super::setup::{SPECS, Setup};
+use super::turn::calling;
 use std::collections::BTreeSet;
 use synapse_workers::paths;
 use synapse_workers::plan::state::{Observed, Resource, State};
@@ -45,6 +46,8 @@ fn ways() -> Vec<(String, State, State)> {
             some().settings("synapse: {version: 1.164.0}"),
         ),
         way("metrics", some(), measured("event_persister, synchrotron")),
+        way("calls", some(), calling("event_persister, synchrotron")),
+        way("no calls any more", calling("synchrotron"), some()),
         way("no metrics any more", measured("synchrotron"), some()),
         way(
             "options, logs and units",

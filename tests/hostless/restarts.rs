@@ -4,6 +4,7 @@ use super::adoption;
 use super::metrics::measured;
 use super::model::{End, Model};
 use super::setup::{SPECS, Setup};
+use super::turn::calling;
 use std::collections::BTreeSet;
 use synapse_workers::paths;
 use synapse_workers::plan::rules::{RULES, Rule, rule_for};
@@ -47,6 +48,7 @@ fn everything() -> impl Iterator<Item = Setup> {
         Setup::new("synchrotron")
             .settings("database: {kind: external, host: 127.0.0.1}")
             .adopting(adoption::OLD),
+        calling("synchrotron"),
         Setup::new("").own("own.yaml", "enable_metrics: true\n"),
         Setup::new("").settings("tls: {certificate: /etc/a.pem, key: /etc/a.key}"),
         Setup::new("")

@@ -132,6 +132,20 @@ fn a_file_that_cannot_be_right_is_refused_with_its_line() {
             line(3, "`database.kind` is external, but"),
         ),
         (
+            "server_name: a\ncoturn:\n  enabled: true\n  port: 49160\n",
+            line(
+                4,
+                "`coturn.port` is 49160, among the ports for relayed calls, 49153 to 49173",
+            ),
+        ),
+        (
+            "server_name: a\ncoturn:\n  external_ip: 2a00::1\n  internal_ip: 10.0.0.2\n",
+            line(
+                3,
+                "`coturn.external_ip` is 2a00::1 and `coturn.internal_ip` 10.0.0.2;",
+            ),
+        ),
+        (
             "",
             format!("server_name is not set; give --server-name NAME, or set it in {FILE}"),
         ),

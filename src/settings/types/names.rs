@@ -59,10 +59,7 @@ text! {
 impl ServerName {
     /// The name without its port.
     pub fn host(&self) -> &str {
-        match self.0.rsplit_once(':') {
-            Some((host, _)) if !self.0.ends_with(']') => host,
-            _ => &self.0,
-        }
+        split_port(&self.0).0
     }
 }
 
@@ -78,6 +75,11 @@ impl BaseUrl {
     pub fn authority(&self) -> &str {
         let rest = self.0.split_once("://").map_or("", |(_, rest)| rest);
         rest.split('/').next().unwrap_or_default()
+    }
+
+    /// The host, without scheme, port and path.
+    pub fn host(&self) -> &str {
+        split_port(self.authority()).0
     }
 }
 
@@ -143,11 +145,16 @@ text! {
     is_version
 }
 
-fn is_server_name(text: &str) -> bool {
-    let (host, port) = match text.rsplit_once(':') {
+/// A name and its port. An IPv6 address stands in brackets.
+fn split_port(text: &str) -> (&str, Option<&str>) {
+    match text.rsplit_once(':') {
         Some((host, port)) if !text.ends_with(']') => (host, Some(port)),
         _ => (text, None),
-    };
+    }
+}
+
+fn is_server_name(text: &str) -> bool {
+    let (host, port) = split_port(text);
     let bracketed = host
         .strip_prefix('[')
         .and_then(|rest| rest.strip_suffix(']'));

@@ -1,0 +1,163 @@
+//! Our own TURN server: its configuration, which is composed with the secret shared with Synapse, and its unit.
+//!
+//! Options: coturn's turnserver(1) and README.turnserver; what calls need of them: Synapse's docs/turn-howto.md.
+
+use super::{Input, Sheaf};
+use crate::endpoints::ServicePort;
+use crate::paths;
+use crate::plan::names;
+use crate::ranges;
+use crate::secrets;
+use crate::settings::Settings;
+use anyhow::Result;
+use askama::Template;
+use std::net::IpAddr;
+
+/// What the coturn of a host can do; distributions build it differently.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Build {
+    /// Tells systemd when it is ready.
+    pub notifies: bool,
+    /// Has metrics, and can keep them to one address.
+    pub metrics: bool,
+    /// Speaks TLS 1.0 and 1.1 unless told not to.
+    pub old_tls: bool,
+}
+
+impl Default for Build {
+    /// Debian's.
+    fn default() -> Self {
+        Self {
+            notifies: true,
+            metrics: false,
+            old_tls: true,
+        }
+    }
+}
+
+/// How many streams one user may have relayed at a time, ports permitting.
+const STREAMS: u32 = 12;
+
+#[derive(Template)]
+#[template(path = "synapse-coturn.service")]
+struct Unit {
+    configuration: String,
+    notify: bool,
+    tls: bool,
+    low_port: bool,
+}
+
+#[derive(Template)]
+#[template(path = "coturn/turnserver.conf")]
+struct Configuration<'a> {
+    realm: &'a str,
+    port: u16,
+    listen: Option<IpAddr>,
+    relay: Option<IpAddr>,
+    external: Option<String>,
+    min_port: u32,
+    max_port: u32,
+    ports: u32,
+    user_quota: u32,
+    tls: Option<Tls>,
+    metrics: bool,
+    metrics_port: u16,
+    allowed: Vec<IpAddr>,
+    denied: Vec<String>,
+}
+
+struct Tls {
+    port: u16,
+    /// The file with certificate and key.
+    pair: String,
+    has_old: bool,
+}
+
+pub(super) fn render(sheaf: &mut Sheaf) -> Result<()> {
+    let input = sheaf.input;
+    let coturn = &input.settings.coturn;
+    let build = input.facts.coturn;
+    let tls = input.settings.tls.certificate.is_some();
+    let unit = Unit {
+        configuration: secrets::path("turnserver.conf"),
+        notify: build.notifies,
+        tls,
+        low_port: coturn.port.number() < 1024 || (tls && coturn.tls_port.number() < 1024),
+    };
+    sheaf.unit(names::COTURN, unit.render()?);
+
+    let relay = relay_address(input);
+    let ports = coturn.max_port.get() - coturn.min_port.get() + 1;
+    let configuration = Configuration {
+        realm: input.settings.server_name.as_str(),
+        port: coturn.port.number(),
+        listen: coturn.internal_ip,
+        relay,
+        external: external(coturn.external_ip, relay),
+        min_port: coturn.min_port.get(),
+        max_port: coturn.max_port.get(),
+        ports,
+        user_quota: ports.min(STREAMS),
+        tls: tls.then(|| Tls {
+            port: coturn.tls_port.number(),
+            pair: paths::certificate("synapse-coturn"),
+            has_old: build.old_tls,
+        }),
+        metrics: coturn.metrics && build.metrics,
+        metrics_port: input.endpoints().service(ServicePort::Coturn),
+        allowed: relay
+            .into_iter()
+            .chain(coturn.external_ip)
+            .filter(|address| ranges::is_special(*address) && !address.is_loopback())
+            .collect(),
+        denied: ranges::SPECIAL.iter().map(|range| bounds(range)).collect(),
+    };
+    sheaf.composed("turnserver.conf", configuration.render()?);
+    Ok(())
+}
+
+/// The address of this host that calls are relayed from, where it is known.
+pub fn relay_address(input: &Input) -> Option<IpAddr> {
+    input.settings.coturn.internal_ip.or(input.facts.address)
+}
+
+/// What coturn tells people instead of its own address.
+fn external(external: Option<IpAddr>, relay: Option<IpAddr>) -> Option<String> {
+    let external = external.filter(|address| Some(*address) != relay)?;
+    Some(match relay {
+        Some(own) => format!("{external}/{own}"),
+        None => external.to_string(),
+    })
+}
+
+/// A range as coturn wants it: its first and its last address.
+fn bounds(range: &str) -> String {
+    match ranges::bounds(range) {
+        Some((first, last)) if first != last => format!("{first}-{last}"),
+        Some((first, _)) => first.to_string(),
+        None => range.to_owned(),
+    }
+}
+
+/// Where clients find TURN servers: as the settings say, or at our own.
+pub(super) fn uris(settings: &Settings) -> Vec<String> {
+    if !settings.turn.uris.is_empty() || !settings.coturn.enabled {
+        let uris = settings.turn.uris.iter();
+        return uris.map(|uri| uri.as_str().to_owned()).collect();
+    }
+    // The name that clients know this host by.
+    let host = match &settings.public_baseurl {
+        Some(url) => url.host(),
+        None => settings.server_name.host(),
+    };
+    let (port, tls_port) = (settings.coturn.port.get(), settings.coturn.tls_port.get());
+    let mut uris = vec![
+        format!("turn:{host}:{port}?transport=udp"),
+        format!("turn:{host}:{port}?transport=tcp"),
+    ];
+    if settings.tls.certificate.is_some() {
+        // Networks that let nothing else through often let this one.
+        uris.push(format!("turns:{host}:{tls_port}?transport=tcp"));
+    }
+    uris
+}
