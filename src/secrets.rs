@@ -6,7 +6,7 @@
 
 use crate::paths;
 use crate::settings::Settings;
-use crate::settings::types::{AbsolutePath, DatabaseKind, Secret as Given};
+use crate::settings::types::{AbsolutePath, DatabaseKind, Secret as Given, Verification};
 
 /// What a deployment consists of, as far as secrets ask for it.
 #[derive(Clone, Copy)]
@@ -28,6 +28,10 @@ pub struct Secret {
     pub given: fn(&Settings) -> Option<&Given>,
     /// A file of the administrator's that has it.
     pub file: fn(&Settings) -> Option<&AbsolutePath>,
+    /// Whether Synapse does not work without, where it cannot be made.
+    pub needed: fn(&Deployment) -> bool,
+    /// How it is given.
+    pub way: &'static str,
 }
 
 /// What most rows have in common.
@@ -37,6 +41,8 @@ const GENERATED: Secret = Secret {
     wanted: |_| true,
     given: |_| None,
     file: |_| None,
+    needed: |_| false,
+    way: "",
 };
 
 /// Every secret (for Synapse's `_path` options: config_documentation.md).
@@ -90,6 +96,11 @@ pub static SECRETS: &[Secret] = &[
                 .is_some()
         },
         given: |settings| settings.recaptcha_private_key.as_ref(),
+        needed: |deployment| {
+            let registration = &deployment.settings.registration;
+            registration.enabled && registration.decided() == Verification::Captcha
+        },
+        way: "give SYNAPSE_RECAPTCHA_PRIVATE_KEY once, in the environment or an --env-file",
         ..GENERATED
     },
     Secret {
@@ -100,6 +111,9 @@ pub static SECRETS: &[Secret] = &[
         },
         given: |settings| settings.smtp_password.as_ref(),
         file: |settings| settings.email.smtp_password_file.as_ref(),
+        needed: |_| true,
+        way: "set email.smtp_password_file, or give SYNAPSE_EMAIL_SMTP_PASS once; \
+              or leave email.smtp_user empty",
     },
     Secret {
         name: "postgres_password",
@@ -107,12 +121,17 @@ pub static SECRETS: &[Secret] = &[
         wanted: |deployment| deployment.database == DatabaseKind::External,
         given: |settings| settings.postgres_password.as_ref(),
         file: |settings| settings.database.password_file.as_ref(),
+        way: "set database.password_file, or give POSTGRES_PASSWORD once, in the environment or an --env-file",
+        ..GENERATED
     },
     Secret {
         name: "redis_password",
         generated: false,
         wanted: |deployment| deployment.workers && deployment.settings.redis.host.is_some(),
         file: |settings| settings.redis.password_file.as_ref(),
+        // config/redis.py: a user name asks for a password.
+        needed: |deployment| deployment.settings.redis.username.is_some(),
+        way: "set redis.password_file, or leave redis.username empty",
         ..GENERATED
     },
 ];

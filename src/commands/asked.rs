@@ -9,6 +9,8 @@ use crate::converge::verify::Expected;
 use crate::endpoints::Endpoints;
 use crate::failure::Failure;
 use crate::host;
+use crate::host::postgres::Access;
+use crate::host::redis::Remote;
 use crate::named;
 use crate::options;
 use crate::paths;
@@ -398,7 +400,13 @@ impl Asked {
 
     /// What must be true once this is applied.
     pub fn expected(&self, desired: &State) -> Expected {
-        let mut databases = desired.resources.iter();
+        let database = self.input(&HostFacts::default()).database();
+        let secret = |name: &str| {
+            let wanted = desired
+                .resources
+                .contains(&Resource::Secret(name.to_owned()));
+            wanted.then(|| PathBuf::from(paths::secret(name)))
+        };
         Expected {
             units: desired.units.clone(),
             topology: Some((
@@ -407,10 +415,16 @@ impl Asked {
             )),
             listeners: self.listeners(),
             server_name: self.settings.server_name.to_string(),
-            database: databases.find_map(|resource| match resource {
-                Resource::Database { name, owner } => Some((name.clone(), owner.clone())),
-                _ => None,
-            }),
+            // One that was taken over may have its password in its own configuration.
+            database: Access::of_synapse(&self.settings, database)
+                .filter(|_| self.adopted.is_empty() || self.adopted_here())
+                .map(|access| Access {
+                    passfile: secret("postgres_password").map(|_| paths::secret("pgpass").into()),
+                    ..access
+                }),
+            redis: Remote::of(&self.settings)
+                .filter(|_| !self.topology.workers.is_empty())
+                .map(|remote| (remote, secret("redis_password"))),
         }
     }
 }

@@ -113,6 +113,7 @@ fn scope<'a>(asked: &'a Asked, systemd: Option<&Systemd>, purpose: Purpose) -> S
         local_database: input.database() == DatabaseKind::Local
             || asked.adopted_here()
             || (purpose == Purpose::Look && ours),
+        database: input.database(),
         database_is_ours: ours || asked.adopted_here(),
         // Where it cannot be told what runs, nginx holds what it shall hold.
         held: match running {

@@ -106,7 +106,7 @@ fn line(systemd: &Systemd, unit: &str, known: Option<&Asked>) -> Result<Line, Fa
             Err(_) => "no answer".to_owned(),
         }
     } else if unit == names::REDIS {
-        match host::redis(&paths::redis_socket(), "PING") {
+        match host::redis::ask(&paths::redis_socket(), "PING") {
             Ok(_) => "ok".to_owned(),
             Err(_) => "no answer".to_owned(),
         }

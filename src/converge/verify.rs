@@ -1,13 +1,16 @@
 //! Verification: whether what runs is what was planned, asked of the processes themselves.
 
 use crate::endpoints::Endpoints;
+use crate::host::postgres::Access;
+use crate::host::redis::Remote;
 use crate::host::{self, Host, Peer};
 use crate::paths;
 use crate::plan::names;
 use crate::topology::{RoutingTable, Topology};
-use anyhow::{Result, bail, ensure};
+use anyhow::{Context, Result, bail, ensure};
 use std::collections::BTreeSet;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 /// What has to be true.
@@ -21,8 +24,10 @@ pub struct Expected {
     pub listeners: Vec<(IpAddr, u16)>,
     /// The server's name: Synapse's channel in Redis.
     pub server_name: String,
-    /// The host's own database, with the role that uses it.
-    pub database: Option<(String, String)>,
+    /// PostgreSQL as Synapse reaches it.
+    pub database: Option<Access>,
+    /// A Redis of the administrator's, with the file that has its password.
+    pub redis: Option<(Remote, Option<PathBuf>)>,
 }
 
 impl Expected {
@@ -146,14 +151,24 @@ fn health(_: &Host, expected: &Expected) -> Result<String> {
 }
 
 /// Every process listens to the channel that carries replication.
-fn redis(_: &Host, expected: &Expected) -> Result<String> {
-    if !expected.units.contains(names::REDIS) {
-        return Ok("not used".to_owned());
-    }
-    let counts = host::redis(
-        &paths::redis_socket(),
-        &format!("PUBSUB NUMSUB {}", expected.server_name),
-    )?;
+fn redis(host: &Host, expected: &Expected) -> Result<String> {
+    let channel = &expected.server_name;
+    let counts = match &expected.redis {
+        Some((remote, file)) => {
+            let password = match file {
+                Some(file) => host::read_text(file)?,
+                None => None,
+            };
+            let command = ["PUBSUB", "NUMSUB", channel];
+            remote
+                .ask(&host.facts.python, password.as_deref(), &command)
+                .with_context(|| format!("{} port {}", remote.host, remote.port))?
+        }
+        None if expected.units.contains(names::REDIS) => {
+            host::redis::ask(&paths::redis_socket(), &format!("PUBSUB NUMSUB {channel}"))?
+        }
+        None => return Ok("not used".to_owned()),
+    };
     let listening: usize = counts
         .get(1)
         .and_then(|count| count.parse().ok())
@@ -168,11 +183,11 @@ fn redis(_: &Host, expected: &Expected) -> Result<String> {
 
 fn database(_: &Host, expected: &Expected) -> Result<String> {
     match &expected.database {
-        Some((name, user)) => {
-            host::postgres::reachable(name, user)?;
-            Ok("answers".to_owned())
+        Some(access) => {
+            host::postgres::reachable(access)?;
+            Ok(format!("{} answers", access.database))
         }
-        None => Ok("not the host's own".to_owned()),
+        None => Ok("not asked".to_owned()),
     }
 }
 

@@ -2,14 +2,14 @@
 
 use super::certificate::Pair;
 use super::tools::{self, Tool};
-use super::{files, postgres, programs, synapse};
+use super::{elsewhere, files, postgres, programs, synapse};
 use crate::paths;
 use crate::plan::names;
 use crate::render::coturn::Build;
 use crate::render::{Exporters, HostFacts};
 use crate::secrets::{SECRETS, Secret};
 use crate::settings::Settings;
-use crate::settings::types::{AbsolutePath, Secret as Value};
+use crate::settings::types::{AbsolutePath, DatabaseKind, Secret as Value};
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, TcpListener, UdpSocket};
 use std::os::unix::fs::MetadataExt;
@@ -47,8 +47,16 @@ pub struct Facts {
     pub ipv6: bool,
     /// Whose the directory of the media store is, where it exists.
     pub media_owner: Option<String>,
-    /// Why the host's PostgreSQL cannot be asked, or what it says; `None` where it is not needed.
+    /// Why PostgreSQL cannot be asked, or what it says; `None` where it is not needed.
     pub postgres: Option<Result<postgres::Postgres, String>>,
+    /// The port of the host's own PostgreSQL.
+    pub postgres_port: u16,
+    /// Why a Redis of the administrator's cannot be asked; `None` where there is none.
+    pub redis_elsewhere: Option<Result<(), String>>,
+    /// Whether Synapse lacks what URL previews need, and they are asked for.
+    pub lacks_url_previews: bool,
+    /// Password files that hold no password, by the secret's name, and why.
+    pub unusable: Vec<(&'static str, String)>,
     /// Whether the database of the settings holds a Synapse already.
     pub database_used: bool,
     /// The user that Synapse runs as.
@@ -101,6 +109,8 @@ pub struct Scope<'a> {
     /// The units that shall run.
     pub units: BTreeSet<String>,
     pub local_database: bool,
+    /// The database that shall serve.
+    pub database: DatabaseKind,
     /// The database there is the one that this program made or took over.
     pub database_is_ours: bool,
     /// Addresses and ports that our running nginx holds.
@@ -145,9 +155,14 @@ impl Facts {
             certificate: certificate(settings),
             ipv6: Path::new("/proc/net/if_inet6").exists(),
             media_owner: owner(Path::new(settings.media_store_path.as_str())),
-            postgres: scope
-                .local_database
-                .then(|| postgres::ask().map_err(|error| format!("{error:#}"))),
+            postgres: None,
+            postgres_port: settings.database.port.number(),
+            redis_elsewhere: None,
+            lacks_url_previews: settings.url_previews.enabled
+                && synapse
+                    .as_ref()
+                    .is_some_and(|found| !synapse::has_url_previews(&found.python)),
+            unusable: Vec::new(),
             user: settings.synapse.user.to_string(),
             accounts: accounts(settings),
             given: given(settings),
@@ -157,21 +172,29 @@ impl Facts {
             database_used: false,
             synapse,
         };
+        facts.unusable = elsewhere::unusable(&facts);
+        facts.redis_elsewhere = elsewhere::redis(&facts, scope);
+        let superuser = postgres::Access::superuser(facts.postgres_port);
+        facts.postgres = match scope.local_database {
+            true => Some(postgres::ask(&superuser).map_err(|error| format!("{error:#}"))),
+            false => elsewhere::postgres(&facts, scope),
+        };
         let name = settings.database.name.as_str();
         // Asked only where it is not known from the record.
-        facts.database_used = !scope.database_is_ours
+        facts.database_used = scope.local_database
+            && !scope.database_is_ours
             && facts.answering_postgres().is_some_and(|postgres| {
                 postgres
                     .databases
                     .iter()
                     .any(|database| database.name == name)
             })
-            && postgres::is_used(name).unwrap_or(true);
+            && postgres::is_used(&superuser, name).unwrap_or(true);
         facts.missing = programs::missing_programs(&facts, scope);
         facts
     }
 
-    /// The host's PostgreSQL, where it answers.
+    /// PostgreSQL, where it answers.
     pub fn answering_postgres(&self) -> Option<&postgres::Postgres> {
         self.postgres.as_ref()?.as_ref().ok()
     }

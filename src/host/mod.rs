@@ -2,6 +2,7 @@
 
 pub mod adopted;
 pub mod certificate;
+mod elsewhere;
 pub mod facts;
 mod files;
 mod generations;
@@ -9,6 +10,7 @@ mod observe;
 pub mod postgres;
 mod probe;
 pub mod programs;
+pub mod redis;
 mod resources;
 mod secrets;
 mod service;
@@ -19,7 +21,7 @@ mod tools;
 pub use files::{names, point, read, read_text, remove, replace, rewrite};
 pub use generations::Generation;
 pub use observe::{outdated, own_options_differ, settled_database};
-pub use probe::{Answer, Peer, get, redis};
+pub use probe::{Answer, Peer, get};
 pub use systemd::{Process, Systemd};
 pub use tools::{Tool, find, journal};
 

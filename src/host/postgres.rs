@@ -1,7 +1,13 @@
-//! The host's own PostgreSQL: what it has, and making a role and a database in it. Asked as its own superuser.
+//! PostgreSQL: what it has, asked as Synapse reaches it; and a role and a database made in the host's own, as its
+//! superuser.
 
 use super::tools::Tool;
+use crate::paths;
+use crate::settings::Settings;
+use crate::settings::types::DatabaseKind;
+use crate::settings::value::Scalar;
 use anyhow::{Context, Result, ensure};
+use std::path::PathBuf;
 
 /// The operating system's and PostgreSQL's own administrator, on Debian and Fedora alike.
 const SUPERUSER: &str = "postgres";
@@ -28,17 +34,86 @@ pub struct Database {
     pub character_type: String,
 }
 
+/// How a server is reached, and as whom.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Access {
+    /// A host, or the directory of a socket.
+    pub host: String,
+    pub port: u16,
+    pub database: String,
+    /// The role; empty for the one that is called like the user.
+    pub role: Option<String>,
+    /// The user of this host who asks; empty for whoever runs this program.
+    pub user: Option<String>,
+    /// libpq's password file.
+    pub passfile: Option<PathBuf>,
+}
+
+impl Access {
+    /// The host's own server, as its administrator.
+    pub fn superuser(port: u16) -> Self {
+        Self {
+            host: paths::POSTGRES_SOCKETS.to_owned(),
+            port,
+            database: "postgres".to_owned(),
+            role: None,
+            user: Some(SUPERUSER.to_owned()),
+            passfile: None,
+        }
+    }
+
+    /// The server of the settings, as Synapse reaches it; `None` where that is no PostgreSQL.
+    pub fn of_synapse(settings: &Settings, kind: DatabaseKind) -> Option<Self> {
+        let database = &settings.database;
+        let host = match (kind, &database.host) {
+            (DatabaseKind::Local, _) => paths::POSTGRES_SOCKETS.to_owned(),
+            (DatabaseKind::External, Some(host)) => host.show(),
+            _ => return None,
+        };
+        Some(Self {
+            host,
+            port: database.port.number(),
+            database: database.name.show(),
+            role: Some(database.user.show()),
+            user: Some(settings.synapse.user.show()),
+            passfile: None,
+        })
+    }
+
+    /// Runs one statement; it goes through standard input, and nobody is asked for a password.
+    fn psql(&self, statement: &str) -> Result<String> {
+        let port = self.port.to_string();
+        let mut tool = Tool::new("psql")
+            .args(["-XAtqw", "-F", "\t", "-v", "ON_ERROR_STOP=1"])
+            .args(["-h", &self.host, "-p", &port, "-d", &self.database])
+            .args(["-f", "-"])
+            .env("PGCONNECT_TIMEOUT", "5")
+            .input(statement)
+            .directory("/");
+        if let Some(role) = &self.role {
+            tool = tool.args(["-U", role]);
+        }
+        if let Some(file) = &self.passfile {
+            tool = tool.env("PGPASSFILE", file);
+        }
+        match &self.user {
+            Some(user) => tool.user(user)?.run(),
+            None => tool.run(),
+        }
+    }
+}
+
 /// Asks the server, in one go.
 ///
 /// # Errors
-/// When there is no server that answers on the host's socket.
-pub fn ask() -> Result<Postgres> {
+/// When no server answers there, or not to this role.
+pub fn ask(access: &Access) -> Result<Postgres> {
     let query = "select 'server', current_setting('server_version_num'), current_setting('max_connections'), \
                  current_setting('superuser_reserved_connections'), '', '' \
                  union all select 'role', rolname, '', '', '', '' from pg_roles \
                  union all select 'database', datname, pg_get_userbyid(datdba), pg_encoding_to_char(encoding), \
                  datcollate, datctype from pg_database";
-    parse(&psql(query)?)
+    parse(&access.psql(query)?)
 }
 
 fn parse(text: &str) -> Result<Postgres> {
@@ -75,76 +150,55 @@ fn parse(text: &str) -> Result<Postgres> {
 }
 
 /// A role that may log in and nothing more.
-pub fn create_role(name: &str) -> Result<()> {
-    psql(&format!("create role {} login", identifier(name)))
+pub fn create_role(superuser: &Access, name: &str) -> Result<()> {
+    superuser
+        .psql(&format!("create role {} login", identifier(name)))
         .map(drop)
         .with_context(|| format!("creating the role {name}"))
 }
 
 /// A database as Synapse asks for: UTF-8, locale C, so that upgrades of the C library do not reorder indices.
-pub fn create_database(name: &str, owner: &str) -> Result<()> {
+pub fn create_database(superuser: &Access, name: &str, owner: &str) -> Result<()> {
     let (database, owner) = (identifier(name), identifier(owner));
-    psql(&format!(
-        "create database {database} owner {owner} encoding 'UTF8' lc_collate 'C' lc_ctype 'C' template template0"
-    ))
-    .map(drop)
-    .with_context(|| format!("creating the database {name}"))
+    superuser
+        .psql(&format!(
+            "create database {database} owner {owner} encoding 'UTF8' lc_collate 'C' lc_ctype 'C' template template0"
+        ))
+        .map(drop)
+        .with_context(|| format!("creating the database {name}"))
 }
 
-pub fn drop_role(name: &str) -> Result<()> {
-    psql(&format!("drop role if exists {}", identifier(name))).map(drop)
+pub fn drop_role(superuser: &Access, name: &str) -> Result<()> {
+    let statement = format!("drop role if exists {}", identifier(name));
+    superuser.psql(&statement).map(drop)
 }
 
-pub fn drop_database(name: &str) -> Result<()> {
-    psql(&format!("drop database if exists {}", identifier(name))).map(drop)
+pub fn drop_database(superuser: &Access, name: &str) -> Result<()> {
+    let statement = format!("drop database if exists {}", identifier(name));
+    superuser.psql(&statement).map(drop)
 }
 
-/// Whether a user of this host reaches a database without a password.
-pub fn reachable(database: &str, user: &str) -> Result<()> {
-    let answer = Tool::new("psql")
-        .args([
-            "-XAtqw",
-            "-h",
-            crate::paths::POSTGRES_SOCKETS,
-            "-d",
-            database,
-        ])
-        .args(["-U", user, "-c", "select 1"])
-        .directory("/")
-        .user(user)?
-        .run()?;
+/// Whether a database answers.
+pub fn reachable(access: &Access) -> Result<()> {
+    let answer = access.psql("select 1")?;
     ensure!(
         answer.trim() == "1",
-        "database {database} answers {answer:?}"
+        "database {} answers {answer:?}",
+        access.database
     );
     Ok(())
 }
 
 /// Whether a database holds a Synapse already.
-pub fn is_used(database: &str) -> Result<bool> {
-    Ok(psql_in(database, "select to_regclass('schema_version') is not null")?.trim() == "t")
-}
-
-/// Runs one statement as the superuser; it goes through standard input.
-fn psql(statement: &str) -> Result<String> {
-    psql_in("postgres", statement)
-}
-
-fn psql_in(database: &str, statement: &str) -> Result<String> {
-    Tool::new("psql")
-        .args(["-XAtqw", "-F", "\t", "-v", "ON_ERROR_STOP=1"])
-        .args([
-            "-h",
-            crate::paths::POSTGRES_SOCKETS,
-            "-d",
-            database,
-            "-f",
-            "-",
-        ])
-        .input(statement)
-        .directory("/")
-        .user(SUPERUSER)?
-        .run()
+pub fn is_used(superuser: &Access, database: &str) -> Result<bool> {
+    let inside = Access {
+        database: database.to_owned(),
+        ..superuser.clone()
+    };
+    Ok(inside
+        .psql("select to_regclass('schema_version') is not null")?
+        .trim()
+        == "t")
 }
 
 /// A quoted identifier (PostgreSQL manual, 4.1.1).

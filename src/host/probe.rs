@@ -1,12 +1,12 @@
-//! Asking: an HTTP request over a Unix socket or loopback, Redis, and the programs that judge configuration.
+//! Asking: an HTTP request over a Unix socket or loopback, and the programs that judge configuration.
 
 use super::certificate::Pair;
 use super::files;
 use super::tools::{self, Tool};
 use crate::endpoints::{Endpoint, loopback};
 use crate::paths;
-use anyhow::{Context, Result, bail, ensure};
-use std::io::{BufRead, BufReader, Read, Write};
+use anyhow::{Context, Result, ensure};
+use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::os::unix::net::UnixStream;
 use std::path::Path;
@@ -94,34 +94,6 @@ fn exchange(mut stream: impl Read + Write, request: &str) -> Result<Answer> {
         status,
         body: body.to_owned(),
     })
-}
-
-/// One Redis command without arguments of blanks; the first line, or the elements, of the reply.
-pub fn redis(socket: &str, command: &str) -> Result<Vec<String>> {
-    let stream =
-        UnixStream::connect(socket).with_context(|| format!("cannot connect to {socket}"))?;
-    stream.set_read_timeout(Some(PATIENCE))?;
-    let mut lines = BufReader::new(&stream).lines();
-    (&stream).write_all(format!("{command}\r\n").as_bytes())?;
-    let mut line = || -> Result<String> { Ok(lines.next().context("no answer")??) };
-    let first = line()?;
-    match first.split_at_checked(1) {
-        Some(("*", count)) => {
-            let count: usize = count.parse()?;
-            let mut elements = Vec::new();
-            for _ in 0..count {
-                let head = line()?;
-                elements.push(if head.starts_with('$') {
-                    line()?
-                } else {
-                    head[1..].to_owned()
-                });
-            }
-            Ok(elements)
-        }
-        Some(("+" | ":", rest)) => Ok(vec![rest.to_owned()]),
-        _ => bail!("Redis answers {first:?}"),
-    }
 }
 
 /// `nginx -t`, with pid, temporary files and the certificate in a place of their own: what nginx will read of it is

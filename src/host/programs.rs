@@ -4,6 +4,7 @@ use super::facts::{Facts, PackageManager, Scope};
 use super::tools::{self, Tool};
 use crate::plan::names;
 use crate::render::Exporters;
+use crate::settings::types::DatabaseKind;
 use anyhow::{Context, Result};
 
 /// A program that has to be there, with the packages that bring it.
@@ -35,6 +36,12 @@ static PROGRAMS: &[Program] = &[
         missing: |facts, scope| {
             scope.local_database && facts.answering_postgres().is_none() && absent_server()
         },
+    },
+    Program {
+        name: "psql",
+        apt: "postgresql-client",
+        dnf: "postgresql",
+        missing: |_, scope| scope.database == DatabaseKind::External && absent("psql"),
     },
     Program {
         name: "prometheus",

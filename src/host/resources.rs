@@ -1,6 +1,7 @@
 //! Accounts, directories, secrets, the key, the database: whether they are there, made, taken away.
 
-use super::{Host, files, postgres, synapse, tools::Tool};
+use super::postgres::{self, Access};
+use super::{Host, files, synapse, tools::Tool};
 use crate::paths;
 use crate::paths::{SYSUSERS, TMPFILES};
 use crate::plan::state::{Resource, State};
@@ -74,18 +75,28 @@ impl Host {
             Resource::SigningKey => {
                 synapse::generate_signing_key(&self.facts.python, &self.facts.user)
             }
-            Resource::DatabaseRole(name) => postgres::create_role(name),
+            Resource::DatabaseRole(name) => postgres::create_role(&self.superuser(), name),
             Resource::Disabled(service) => self.systemd.disable(std::slice::from_ref(service)),
             Resource::Stopped(service) => {
                 self.systemd.jobs(Verb::Stop, std::slice::from_ref(service))
             }
             Resource::Database { name, owner } => {
-                postgres::create_database(name, owner)?;
-                postgres::reachable(name, owner).with_context(|| {
+                let superuser = self.superuser();
+                postgres::create_database(&superuser, name, owner)?;
+                let access = Access {
+                    database: name.clone(),
+                    user: Some(owner.clone()),
+                    ..superuser
+                };
+                postgres::reachable(&access).with_context(|| {
                     format!("{owner} cannot reach its database; pg_hba.conf needs the line: local {name} {owner} peer")
                 })
             }
         }
+    }
+
+    fn superuser(&self) -> Access {
+        Access::superuser(self.facts.postgres_port)
     }
 
     /// Gives an adopted service back; one that somebody removed since is no error.
@@ -124,14 +135,14 @@ impl Host {
             Resource::Secret(name) => files::remove(paths::secret(name)),
             Resource::Composed(name) => files::remove(paths::secret(name)),
             Resource::SigningKey => files::remove(paths::SIGNING_KEY),
-            Resource::DatabaseRole(name) => postgres::drop_role(name),
+            Resource::DatabaseRole(name) => postgres::drop_role(&self.superuser(), name),
             Resource::Disabled(service) => {
                 self.give_back(service, |units| self.systemd.enable(units))
             }
             Resource::Stopped(service) => {
                 self.give_back(service, |units| self.systemd.jobs(Verb::Start, units))
             }
-            Resource::Database { name, .. } => postgres::drop_database(name),
+            Resource::Database { name, .. } => postgres::drop_database(&self.superuser(), name),
         }
     }
 }

@@ -71,9 +71,16 @@ impl Host {
     fn given(&self, name: &str) -> Result<Option<String>> {
         match self.facts.given.get(name) {
             None => Ok(None),
-            Some(Source::Given(value)) => Ok(Some(value.reveal().to_owned())),
-            Some(Source::File(path)) => read_line(path).map(Some),
+            Some(source) => value_of(source).map(Some),
         }
+    }
+}
+
+/// The value that the environment or a file of the administrator's has.
+pub(super) fn value_of(source: &Source) -> Result<String> {
+    match source {
+        Source::Given(value) => Ok(value.reveal().to_owned()),
+        Source::File(path) => read_line(path),
     }
 }
 

@@ -100,6 +100,15 @@ pub fn install(version: &str) -> Result<()> {
         .map(drop)
 }
 
+/// Whether Synapse finds what its extra `url-preview` brings; it refuses to start with previews and without.
+pub fn has_url_previews(python: &Path) -> bool {
+    let ask = "from synapse.util.check_dependencies import check_requirements; check_requirements('url-preview')";
+    Tool::new(python)
+        .args(["-c", ask])
+        .output()
+        .is_ok_and(|output| output.status.success())
+}
+
 /// A signing key by Synapse's own generator, never ours.
 pub fn generate_signing_key(python: &Path, user: &str) -> Result<()> {
     Tool::new(python)

@@ -16,6 +16,7 @@ mod shared;
 mod synapse;
 mod units;
 
+pub use synapse::passwords;
 pub use units::wanted;
 
 use crate::adopt::Adopted;

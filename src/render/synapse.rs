@@ -101,7 +101,7 @@ fn registration(path: &str) -> String {
 }
 
 /// The line of libpq's password file (PostgreSQL manual, 32.16).
-fn passwords(settings: &Settings) -> String {
+pub fn passwords(settings: &Settings) -> String {
     let database = &settings.database;
     let host = database.host.as_ref().map_or("*", |host| host.as_str());
     let fields = [

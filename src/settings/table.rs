@@ -215,7 +215,8 @@ settings! {
         /// The port there.
         port: Port = "6379";
 
-        /// Whether it is reached over TLS.
+        /// Whether it is reached over TLS. `install` and `verify` check its certificate; Synapse itself
+        /// only encrypts.
         tls: bool = "false";
 
         /// The authority that signed its certificate, as a file; empty means those of this system.

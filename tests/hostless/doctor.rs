@@ -8,6 +8,7 @@ use synapse_workers::host::facts::{Facts, PackageManager, Scope};
 use synapse_workers::host::postgres::{Database, Postgres};
 use synapse_workers::host::synapse::Installed;
 use synapse_workers::render::coturn::Build;
+use synapse_workers::settings::types::DatabaseKind;
 
 fn good() -> Facts {
     Facts {
@@ -59,7 +60,8 @@ fn findings(facts: &Facts, lines: &str, processes: usize) -> Vec<(&'static str, 
         settings: &settings,
         workers: true,
         units: BTreeSet::new(),
-        local_database: true,
+        local_database: settings.database.decided(true) == DatabaseKind::Local,
+        database: settings.database.decided(true),
         database_is_ours: false,
         held: Vec::new(),
     };
@@ -217,6 +219,85 @@ fn every_check_finds_what_it_is_for() {
             "no socket => systemctl start postgresql",
         ),
         (
+            "PostgreSQL answers",
+            |facts| {
+                facts.postgres = Some(Err("FATAL:  database \"matrix\" does not exist".to_owned()))
+            },
+            "database: {host: db.test, port: 5433, name: matrix, user: me}",
+            1,
+            "PostgreSQL at db.test port 5433 does not let Synapse in: FATAL:  database \"matrix\" does not exist => \
+             on the database's host: sudo -u postgres createdb --encoding=UTF8 --locale=C --template=template0 --owner=me matrix",
+        ),
+        (
+            "PostgreSQL answers",
+            |facts| {
+                facts.postgres = Some(Err(
+                    "FATAL:  password authentication failed for user \"me\"".to_owned(),
+                ))
+            },
+            "database: {host: db.test, user: me}",
+            1,
+            "set database.password_file, or give POSTGRES_PASSWORD once, in the environment or an --env-file; \
+             where the role is missing, on the database's host: sudo -u postgres createuser --pwprompt me && \
+             sudo -u postgres createdb",
+        ),
+        (
+            "PostgreSQL answers",
+            |facts| facts.postgres = Some(Err("connection refused".to_owned())),
+            "database: {host: db.test}",
+            1,
+            "check database.host and database.port",
+        ),
+        (
+            "secrets that cannot be made are given",
+            |_| {},
+            "registration: {enabled: true, recaptcha_public_key: k}",
+            1,
+            "the recaptcha private key is not known => give SYNAPSE_RECAPTCHA_PRIVATE_KEY once",
+        ),
+        (
+            "secrets that cannot be made are given",
+            |_| {},
+            "email: {enabled: true, smtp_user: me}",
+            1,
+            "the smtp password is not known => set email.smtp_password_file, or give SYNAPSE_EMAIL_SMTP_PASS",
+        ),
+        (
+            "secrets that cannot be made are given",
+            |_| {},
+            "redis: {host: r.test, username: me}",
+            1,
+            "the redis password is not known => set redis.password_file",
+        ),
+        (
+            "password files hold a password",
+            |facts| facts.unusable = vec![("redis_password", "/etc/pw is missing".to_owned())],
+            "redis: {host: r.test, password_file: /etc/pw}",
+            1,
+            "/etc/pw is missing => write the password into it",
+        ),
+        (
+            "Synapse can make URL previews",
+            |facts| facts.lacks_url_previews = true,
+            "url_previews: {enabled: true}",
+            1,
+            "/usr/bin/python3 -m pip install 'matrix-synapse[url-preview]'",
+        ),
+        (
+            "Redis of your own answers",
+            |facts| facts.redis_elsewhere = Some(Err("Redis answers WRONGPASS".to_owned())),
+            "redis: {host: r.test, port: 6380, tls: true}",
+            1,
+            "redis.host: r.test port 6380 does not serve Synapse: Redis answers WRONGPASS => check redis.host",
+        ),
+        (
+            "PostgreSQL has connections for every process",
+            |_| {},
+            "database: {host: db.test}",
+            25,
+            "on the database's host: sudo -u postgres psql -c 'alter system",
+        ),
+        (
             "PostgreSQL is recent enough",
             |facts| {
                 facts.postgres = Some(Ok(Postgres {
@@ -298,6 +379,15 @@ fn what_is_not_needed_or_told_already_is_no_finding() {
     let mut facts = good();
     facts.jemalloc = false;
     assert_eq!(findings(&facts, "synapse: {jemalloc: false}", 1), []);
+    // Secrets that are kept, or that nothing asks for yet, and a role elsewhere that owns nothing.
+    let mut facts = good();
+    facts.kept.insert("recaptcha_private_key".to_owned());
+    let captcha = "registration: {enabled: true, recaptcha_public_key: k}";
+    assert_eq!(findings(&facts, captcha, 1), []);
+    let unused = "registration: {recaptcha_public_key: k}\nemail: {smtp_user: me}";
+    assert_eq!(findings(&good(), unused, 1), []);
+    let elsewhere = "database: {host: db.test, user: other}";
+    assert_eq!(findings(&good(), elsewhere, 1), []);
     let mut facts = good();
     facts.postgres = None;
     assert_eq!(findings(&facts, "", 200), []);

@@ -293,6 +293,52 @@ fn options_restart_what_reads_them() {
     assert_jobs(&base(), &valkey, "restart redis", "another Redis");
 }
 
+/// A secret that is given anew does not have the value that is kept, so it counts as not there.
+#[test]
+fn a_secret_given_anew_restarts_what_reads_it() {
+    let lines = "database: {host: db.example}\nredis: {host: redis.example}\nemail: {enabled: true, smtp_user: me}";
+    let given = ["postgres_password", "redis_password", "smtp_password"];
+    let setup = Setup::new("pusher, synchrotron").settings(lines);
+    let state = given.into_iter().fold(setup, Setup::secret).state();
+    let (restarts, stops) = (
+        "restart main; restart pusher1 synchrotron1",
+        "stop pusher1 synchrotron1; restart main; start pusher1 synchrotron1",
+    );
+    let secret = |name: &str| Resource::Secret(name.to_owned());
+    let composed = |name: &str| Resource::Composed(name.to_owned());
+    for (changed, expected) in [
+        (vec![secret("form_secret")], restarts),
+        (
+            vec![secret("postgres_password"), composed("pgpass")],
+            restarts,
+        ),
+        (
+            vec![secret("smtp_password"), composed("synapse.d/email.yaml")],
+            restarts,
+        ),
+        (vec![secret("redis_password")], restarts),
+        (vec![secret("worker_replication_secret")], stops),
+    ] {
+        let mut model = Model::running(&state);
+        for resource in &changed {
+            assert!(model.resources.remove(resource), "{resource} is asked for");
+        }
+        let plan = model.run(&state, End::Done);
+        assert_eq!(jobs(&plan), expected, "{changed:?}\n{plan}");
+        assert!(
+            model.run(&state, End::Done).is_empty(),
+            "{changed:?} is done"
+        );
+
+        // Written by a run that was cut before its jobs: the files tell by their age.
+        let mut observed = Model::running(&state).observe(&state);
+        let files = changed.iter().filter_map(Resource::secret_path);
+        observed.outdated = files.map(|file| (file, state.units.clone())).collect();
+        let plan = Plan::between(&state, &observed, Target::Rendered, Removal::Keep);
+        assert_eq!(jobs(&plan), expected, "{changed:?}\n{plan}");
+    }
+}
+
 #[test]
 fn a_unit_that_is_down_is_started_and_nothing_else_happens() {
     let state = Setup::new("synchrotron:2").state();

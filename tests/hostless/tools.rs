@@ -153,7 +153,7 @@ fn processes_are_asked_over_http_and_redis_in_its_own_tongue() {
     ] {
         let path = directory.path().join(name);
         let server = answering(&path, reply);
-        let got = host::redis(path.to_str().unwrap(), "PUBSUB NUMSUB example");
+        let got = host::redis::ask(path.to_str().unwrap(), "PUBSUB NUMSUB example");
         assert_eq!(server.join().unwrap(), "PUBSUB NUMSUB example\r\n");
         match expected {
             Some(elements) => assert_eq!(got.unwrap(), elements),

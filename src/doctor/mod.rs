@@ -1,10 +1,14 @@
 //! Checks of a host before anything is changed on it: a table; each failure comes with what cures it.
 
+mod coturn;
+mod database;
+mod given;
+
 use crate::host::facts::{Facts, PackageManager, Scope};
-use crate::host::postgres::Postgres;
 use crate::host::programs::install_command;
 use crate::host::synapse::Installed;
 use crate::paths;
+use crate::secrets::Deployment;
 
 /// What was found out, and what is asked of it.
 pub struct Examined<'a> {
@@ -12,6 +16,16 @@ pub struct Examined<'a> {
     pub scope: &'a Scope<'a>,
     /// Main and workers.
     pub processes: usize,
+}
+
+impl Examined<'_> {
+    fn deployment(&self) -> Deployment<'_> {
+        Deployment {
+            settings: self.scope.settings,
+            workers: self.scope.workers,
+            database: self.scope.database,
+        }
+    }
 }
 
 /// What is wrong, and the command or setting that cures it.
@@ -93,7 +107,7 @@ pub static CHECKS: &[Check] = &[
             finding(
                 format!("synapse.python: {} has no Synapse", python.as_str()),
                 format!(
-                    "{} -m pip install 'matrix-synapse[redis]', or leave synapse.python empty",
+                    "{} -m pip install 'matrix-synapse[redis,url-preview]', or leave synapse.python empty",
                     python.as_str()
                 ),
             )
@@ -179,42 +193,43 @@ pub static CHECKS: &[Check] = &[
     Check {
         name: "coturn has an address to relay from",
         fatal: true,
-        check: relay_address,
+        check: coturn::relay_address,
     },
     Check {
         name: "coturn has the metrics that are asked for",
         fatal: true,
-        check: |at| {
-            let build = at.facts.coturn?;
-            (at.scope.settings.coturn.metrics && !build.metrics)
-                .then(|| {
-                    finding(
-                        "coturn.metrics: the coturn of this host was built without Prometheus, or cannot keep its \
-                         metrics to 127.0.0.1 (Debian's is so)",
-                        "set coturn.metrics to false, or install a coturn that has the option prometheus-address",
-                    )
-                })
-                .flatten()
-        },
+        check: coturn::metrics,
+    },
+    Check {
+        name: "secrets that cannot be made are given",
+        fatal: true,
+        check: given::lacking_secret,
+    },
+    Check {
+        name: "password files hold a password",
+        fatal: true,
+        check: given::unusable_file,
+    },
+    Check {
+        name: "Synapse can make URL previews",
+        fatal: true,
+        check: given::previews,
+    },
+    Check {
+        name: "Redis of your own answers",
+        fatal: true,
+        check: given::redis,
     },
     Check {
         name: "PostgreSQL answers",
         fatal: true,
-        check: |at| match at.facts.postgres.as_ref()? {
-            // Named among the missing programs already.
-            Err(_) if at.facts.missing.contains(&"postgresql") => None,
-            Err(error) => finding(
-                format!("the host's PostgreSQL does not answer: {error}"),
-                "systemctl start postgresql (on Fedora first: postgresql-setup --initdb)",
-            ),
-            Ok(_) => None,
-        },
+        check: database::answers,
     },
     Check {
         name: "PostgreSQL is recent enough",
         fatal: true,
         check: |at| {
-            let postgres = answering(at)?;
+            let postgres = database::answering(at)?;
             (postgres.version < 140_000)
                 .then(|| {
                     finding(
@@ -228,12 +243,12 @@ pub static CHECKS: &[Check] = &[
     Check {
         name: "PostgreSQL has connections for every process",
         fatal: true,
-        check: |at| connections(at, answering(at)?),
+        check: |at| database::connections(at, database::answering(at)?),
     },
     Check {
         name: "the database is as Synapse wants it",
         fatal: true,
-        check: |at| database(at, answering(at)?),
+        check: |at| database::fit(at, database::answering(at)?),
     },
     Check {
         name: "jemalloc is installed",
@@ -339,89 +354,4 @@ fn accounts(at: &Examined) -> Option<Finding> {
             &facts.gid_holder,
         )
     })
-}
-
-fn answering<'a>(at: &'a Examined) -> Option<&'a Postgres> {
-    at.facts.answering_postgres()
-}
-
-/// What people are told of has to be of the same kind as what is behind it.
-fn relay_address(at: &Examined) -> Option<Finding> {
-    let coturn = &at.scope.settings.coturn;
-    if !coturn.enabled || coturn.internal_ip.is_some() {
-        return None;
-    }
-    let cure = "set coturn.internal_ip to the address of this host that calls are relayed from";
-    match (at.facts.address, coturn.external_ip) {
-        (None, _) => finding(
-            "coturn: this host has no default route, so the address of it is not known",
-            cure,
-        ),
-        (Some(own), Some(external)) if own.is_ipv4() != external.is_ipv4() => finding(
-            format!(
-                "coturn.external_ip: {external} cannot stand for {own}, the address of this host's default route"
-            ),
-            cure,
-        ),
-        _ => None,
-    }
-}
-
-/// Each process may open `cp_max` connections, and a request that finds none fails.
-fn connections(at: &Examined, postgres: &Postgres) -> Option<Finding> {
-    let pool = at.scope.settings.database.cp_max.get();
-    let processes = u32::try_from(at.processes).unwrap_or(u32::MAX);
-    let needed = processes.saturating_mul(pool);
-    let available = postgres.max_connections.saturating_sub(postgres.reserved);
-    if needed <= available {
-        return None;
-    }
-    let wanted = needed + postgres.reserved + 10;
-    finding(
-        format!(
-            "{processes} processes with database.cp_max {pool} need {needed} connections, PostgreSQL gives {available}"
-        ),
-        format!(
-            "sudo -u postgres psql -c 'alter system set max_connections = {wanted}' && systemctl restart postgresql, \
-             or fewer workers, or a smaller database.cp_max"
-        ),
-    )
-}
-
-/// storage/engines/postgres.py refuses others at start.
-fn database(at: &Examined, postgres: &Postgres) -> Option<Finding> {
-    if at.scope.settings.database.host.is_some() {
-        // Not made by us, and served its Synapse well so far.
-        return None;
-    }
-    let name = at.scope.settings.database.name.to_string();
-    let found = postgres
-        .databases
-        .iter()
-        .find(|database| database.name == name)?;
-    if at.facts.database_used && !at.scope.database_is_ours {
-        return finding(
-            format!("database {name} holds a Synapse that was not made by synapse-workers"),
-            "set another database.name; two servers in one database would destroy both",
-        );
-    }
-    let user = at.scope.settings.database.user.to_string();
-    if found.owner != user {
-        return finding(
-            format!("database {name} belongs to {}, not to {user}", found.owner),
-            format!(
-                "sudo -u postgres psql -c 'alter database \"{name}\" owner to \"{user}\"', or set another database.name"
-            ),
-        );
-    }
-    if found.encoding == "UTF8" && found.collation == "C" && found.character_type == "C" {
-        return None;
-    }
-    finding(
-        format!(
-            "database {name} has encoding {}, collation {}, character type {}; Synapse wants UTF8, C, C",
-            found.encoding, found.collation, found.character_type
-        ),
-        "set another database.name, or move its contents into one made with --encoding=UTF8 --locale=C",
-    )
 }

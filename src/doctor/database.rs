@@ -1,0 +1,124 @@
+//! What is asked of PostgreSQL: the host's own, or one of the administrator's.
+
+use super::{Examined, Finding, finding};
+use crate::host::postgres::Postgres;
+use crate::secrets;
+use crate::settings::types::DatabaseKind;
+
+/// libpq and the server say why in the language of the server; what is not understood gets every cure.
+fn unreachable_database(at: &Examined, error: &str) -> Option<Finding> {
+    let database = &at.scope.settings.database;
+    let (host, port) = (database.host.as_ref()?.as_str(), database.port.get());
+    let (name, user) = (database.name.as_str(), database.user.as_str());
+    let make = format!(
+        "sudo -u postgres createdb --encoding=UTF8 --locale=C --template=template0 --owner={user} {name}"
+    );
+    let missing = |what: &str| error.contains(&format!("{what} \"")) && error.contains("exist");
+    let password = secrets::secret("postgres_password")?.way;
+    let cure = if missing("database") {
+        format!("on the database's host: {make}")
+    } else if missing("role") || error.contains("password") {
+        format!(
+            "{password}; where the role is missing, on the database's host: \
+             sudo -u postgres createuser --pwprompt {user} && {make}"
+        )
+    } else {
+        format!(
+            "check database.host and database.port, and that PostgreSQL listens there and lets this host in \
+             (listen_addresses, pg_hba.conf); {password}"
+        )
+    };
+    finding(
+        format!("database.host: PostgreSQL at {host} port {port} does not let Synapse in: {error}"),
+        cure,
+    )
+}
+
+pub(super) fn answering<'a>(at: &'a Examined) -> Option<&'a Postgres> {
+    at.facts.answering_postgres()
+}
+
+/// Each process may open `cp_max` connections, and a request that finds none fails.
+pub(super) fn connections(at: &Examined, postgres: &Postgres) -> Option<Finding> {
+    let pool = at.scope.settings.database.cp_max.get();
+    let processes = u32::try_from(at.processes).unwrap_or(u32::MAX);
+    let needed = processes.saturating_mul(pool);
+    let available = postgres.max_connections.saturating_sub(postgres.reserved);
+    if needed <= available {
+        return None;
+    }
+    let wanted = needed + postgres.reserved + 10;
+    let place = match at.scope.database {
+        DatabaseKind::External => "on the database's host: ",
+        _ => "",
+    };
+    finding(
+        format!(
+            "{processes} processes with database.cp_max {pool} need {needed} connections, PostgreSQL gives {available}"
+        ),
+        format!(
+            "{place}sudo -u postgres psql -c 'alter system set max_connections = {wanted}' && systemctl restart postgresql, \
+             or fewer workers, or a smaller database.cp_max"
+        ),
+    )
+}
+
+/// storage/engines/postgres.py refuses others at start.
+pub(super) fn fit(at: &Examined, postgres: &Postgres) -> Option<Finding> {
+    if !at.scope.settings.adopt.config.is_empty() {
+        // Not made by us, and served its Synapse well so far.
+        return None;
+    }
+    let name = at.scope.settings.database.name.to_string();
+    let found = postgres
+        .databases
+        .iter()
+        .find(|database| database.name == name)?;
+    if at.facts.database_used && !at.scope.database_is_ours {
+        return finding(
+            format!("database {name} holds a Synapse that was not made by synapse-workers"),
+            "set another database.name; two servers in one database would destroy both",
+        );
+    }
+    let user = at.scope.settings.database.user.to_string();
+    // Somewhere else, rights may be given without ownership.
+    if found.owner != user && at.scope.database == DatabaseKind::Local {
+        return finding(
+            format!("database {name} belongs to {}, not to {user}", found.owner),
+            format!(
+                "sudo -u postgres psql -c 'alter database \"{name}\" owner to \"{user}\"', or set another database.name"
+            ),
+        );
+    }
+    if found.encoding == "UTF8" && found.collation == "C" && found.character_type == "C" {
+        return None;
+    }
+    finding(
+        format!(
+            "database {name} has encoding {}, collation {}, character type {}; Synapse wants UTF8, C, C",
+            found.encoding, found.collation, found.character_type
+        ),
+        "set another database.name, or move its contents into one made with --encoding=UTF8 --locale=C",
+    )
+}
+
+pub(super) fn answers(at: &Examined) -> Option<Finding> {
+    match at.facts.postgres.as_ref()? {
+        // Named among the missing programs already.
+        Err(_)
+            if ["postgresql", "psql"]
+                .iter()
+                .any(|name| at.facts.missing.contains(name)) =>
+        {
+            None
+        }
+        Err(error) if at.scope.database == DatabaseKind::External => {
+            unreachable_database(at, error)
+        }
+        Err(error) => finding(
+            format!("the host's PostgreSQL does not answer: {error}"),
+            "systemctl start postgresql (on Fedora first: postgresql-setup --initdb)",
+        ),
+        Ok(_) => None,
+    }
+}

@@ -1,0 +1,75 @@
+//! PostgreSQL and Redis of the administrator's: asked before anything is changed, with the password that Synapse will
+//! have.
+
+use super::facts::{Facts, Scope};
+use super::postgres::{self, Access, Postgres};
+use super::redis::Remote;
+use super::{files, secrets, tools};
+use crate::paths;
+use crate::settings::types::DatabaseKind;
+use crate::{render, secrets as known};
+use anyhow::{Context, Result};
+use std::io::Write;
+
+/// What an external PostgreSQL says; `None` where there is none, or nobody yet as whom to ask.
+pub(super) fn postgres(facts: &Facts, scope: &Scope) -> Option<Result<Postgres, String>> {
+    // A server that was taken over has its password in its own configuration.
+    let adopted = !scope.settings.adopt.config.is_empty();
+    if adopted || scope.database != DatabaseKind::External {
+        return None;
+    }
+    let mut access = Access::of_synapse(scope.settings, scope.database)?;
+    let asked = match password(facts, "postgres_password") {
+        Err(error) => Err(error),
+        Ok(Some(password)) => {
+            access.user = None;
+            with_password(access, scope, &password)
+        }
+        // A socket without a password knows Synapse by its system user, which may still have to be made.
+        Ok(None) if access.host.starts_with('/') && facts.accounts.uid.is_none() => return None,
+        Ok(None) => postgres::ask(&access),
+    };
+    Some(asked.map_err(|error| format!("{error:#}")))
+}
+
+fn with_password(access: Access, scope: &Scope, password: &str) -> Result<Postgres> {
+    let composed = known::composed("pgpass").context("no row for pgpass")?;
+    let template = render::passwords(scope.settings);
+    let line = known::compose(composed, &template, |_| anyhow::Ok(password.to_owned()))?;
+    let mut file = tempfile::NamedTempFile::new()?;
+    writeln!(file, "{line}")?;
+    postgres::ask(&Access {
+        passfile: Some(file.path().to_owned()),
+        ..access
+    })
+}
+
+/// Whether an external Redis answers; `None` where there is none.
+pub(super) fn redis(facts: &Facts, scope: &Scope) -> Option<Result<(), String>> {
+    let remote = Remote::of(scope.settings).filter(|_| scope.workers)?;
+    // Synapse's Python may still have to be installed.
+    let python = match facts.python.exists() {
+        true => facts.python.clone(),
+        false => tools::find("python3")?,
+    };
+    let asked = password(facts, "redis_password")
+        .and_then(|password| remote.ask(&python, password.as_deref(), &["PING"]));
+    Some(asked.map(drop).map_err(|error| format!("{error:#}")))
+}
+
+/// The password that is given, else the one that is kept.
+fn password(facts: &Facts, name: &str) -> Result<Option<String>> {
+    match facts.given.get(name) {
+        Some(source) => secrets::value_of(source).map(Some),
+        None => files::read_text(paths::secret(name)),
+    }
+}
+
+/// Why files of the administrator's that shall hold a password do not, by the secret's name.
+pub(super) fn unusable(facts: &Facts) -> Vec<(&'static str, String)> {
+    let why = facts.given.iter().filter_map(|(name, source)| {
+        let error = secrets::value_of(source).err()?;
+        Some((*name, format!("{error:#}")))
+    });
+    why.collect()
+}
