@@ -19,7 +19,11 @@ class Case:
     host: str = "full"
     # Whether the case wants a host in which the package is unpacked and nothing installed yet.
     fresh: bool = False
+    # Which of the sequences of cases that run side by side; `run` has one host for each at a time.
+    lane: int = 1
 
+
+LANES = (1, 2)
 
 CASES = (
     Case("render", "the desired state as files, without root, systemd or network", render.run, fresh=True),
@@ -35,7 +39,7 @@ CASES = (
     Case("killed", "processes that are killed come back by themselves", killed.run),
     Case("reboot", "everything is back by itself after a reboot", reboot.run),
     Case("uninstall", "what uninstall leaves, and --purge does not", uninstall.run),
-    Case("adopt", "a server of Debian's package, with its users, is taken over and given back", adopt.run, fresh=True),
-    Case("nasty", "settings full of characters that mean something elsewhere", nasty.run, fresh=True),
-    Case("bare", "a small host without Synapse, which is installed into a venv", bare.run, host="bare", fresh=True),
+    Case("adopt", "a server of Debian's package, with its users, is taken over and given back", adopt.run, fresh=True, lane=2),
+    Case("nasty", "settings full of characters that mean something elsewhere", nasty.run, fresh=True, lane=2),
+    Case("bare", "a small host without Synapse, which is installed into a venv", bare.run, host="bare", fresh=True, lane=2),
 )
