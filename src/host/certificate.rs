@@ -111,11 +111,10 @@ impl Pair {
                 told.extend(new);
             }
             // What changed meanwhile, the path unit did not see.
-            let again = self.settled()?;
-            if again == pair {
+            if self.read().is_ok_and(|now| now == pair) {
                 return Ok(told);
             }
-            pair = again;
+            pair = self.settled()?;
         }
     }
 

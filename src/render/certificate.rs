@@ -25,6 +25,7 @@ struct HandOver<'a> {
 #[derive(Template)]
 #[template(path = "synapse-certificate.path")]
 struct Watch<'a> {
+    /// Directories.
     watched: BTreeSet<&'a str>,
 }
 
@@ -42,13 +43,11 @@ pub(super) fn render(sheaf: &mut Sheaf) -> Result<()> {
         directory: paths::TLS,
     };
     sheaf.unit(names::HAND_OVER, hand_over.render()?);
-    let files = [certificate, key].map(|path| path.as_path());
-    let directories = files.iter().filter_map(|path| path.parent());
+    let directories = [certificate, key].map(|path| path.as_path().parent());
     let watch = Watch {
-        watched: files
-            .iter()
-            .copied()
-            .chain(directories)
+        watched: directories
+            .into_iter()
+            .flatten()
             .filter_map(Path::to_str)
             .collect(),
     };

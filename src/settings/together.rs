@@ -50,14 +50,18 @@ static RULES: &[fn(&Settings) -> Wrong] = &[
         let tls = &settings.tls;
         let paths = [("tls.certificate", &tls.certificate), ("tls.key", &tls.key)];
         let ends = |path: &Option<AbsolutePath>| {
-            path.as_ref()
-                .is_some_and(|path| path.as_str().ends_with('\\'))
+            let directory = path
+                .as_ref()
+                .and_then(|path| path.as_path().parent()?.to_str());
+            directory.is_some_and(|directory| {
+                directory.ends_with(|c: char| c == '\\' || c.is_whitespace())
+            })
         };
         let (key, _) = paths.into_iter().find(|(_, path)| ends(path))?;
         Some((
             key,
             format!(
-                "`{key}` ends with a backslash, behind which systemd reads on in the next line; rename the file"
+                "`{key}` is in a directory whose name ends with a backslash or blank, which systemd does not take so; rename it"
             ),
         ))
     },
