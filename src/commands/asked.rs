@@ -5,24 +5,25 @@ use super::edits::Change;
 use crate::adopt::Adopted;
 use crate::cli::{Common, Flags};
 use crate::converge::SettingsChange;
-use crate::converge::verify::Expected;
+use crate::converge::verify::{Expected, Front};
 use crate::endpoints::Endpoints;
 use crate::failure::Failure;
 use crate::host;
+use crate::host::certificate::Pair;
 use crate::host::postgres::Access;
 use crate::host::redis::Remote;
 use crate::named;
 use crate::options;
 use crate::paths;
 use crate::plan::state::{Resource, State};
-use crate::render::{self, HostFacts, Input, NamedFiles, OwnOptions};
+use crate::render::{self, HostFacts, Input, NamedFiles, OwnOptions, nginx};
 use crate::settings::types::{DatabaseKind, WorkerList};
 use crate::settings::value::Value;
 use crate::settings::{self, Loaded, Origin, Row, Settings, Sources};
 use crate::topology::{self, SpecError, Topology, WorkerSpec};
 use anyhow::Context;
 use std::collections::BTreeMap;
-use std::net::IpAddr;
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 /// What was asked for, checked as far as this goes without looking at the host.
@@ -374,10 +375,27 @@ impl Asked {
     }
 
     /// Where nginx listens.
-    pub fn listeners(&self) -> Vec<(IpAddr, u16)> {
-        let port = self.settings.http_port.number();
-        let addresses = self.settings.bind_addresses.iter();
-        addresses.map(|address| (*address, port)).collect()
+    fn fronts(&self) -> Vec<Front> {
+        let settings = &self.settings;
+        let on = |port: u16| {
+            let addresses = settings.bind_addresses.iter();
+            addresses.map(move |address| SocketAddr::new(*address, port))
+        };
+        let plain = nginx::plain_ports(settings).into_iter().flat_map(on);
+        let secure = nginx::tls_ports(settings).into_iter().flat_map(on);
+        let socket = settings.nginx.listen_unix_socket.iter();
+        plain
+            .map(Front::Plain)
+            .chain(secure.map(Front::Tls))
+            .chain(socket.map(|path| Front::Socket(path.as_str().to_owned())))
+            .collect()
+    }
+
+    /// Certificate and key, with the units that read them.
+    fn certificate(&self) -> Option<(Pair, Vec<&'static str>)> {
+        let facts = HostFacts::default();
+        let pair = Pair::of(&self.settings)?;
+        Some((pair, render::certificate::readers(&self.input(&facts))))
     }
 
     /// What rendering reads.
@@ -413,7 +431,8 @@ impl Asked {
                 self.topology.clone(),
                 Endpoints::new(&self.settings, &self.topology),
             )),
-            listeners: self.listeners(),
+            fronts: self.fronts(),
+            certificate: self.certificate(),
             server_name: self.settings.server_name.to_string(),
             // One that was taken over may have its password in its own configuration.
             database: Access::of_synapse(&self.settings, database)

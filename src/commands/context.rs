@@ -5,8 +5,7 @@ use crate::doctor;
 use crate::failure::Failure;
 use crate::host::facts::{self, Facts, Scope};
 use crate::host::{Host, Systemd, programs};
-use crate::plan::names;
-use crate::render::{self, HostFacts};
+use crate::render::{self, HostFacts, ports};
 use crate::report;
 use crate::settings::types::DatabaseKind;
 
@@ -93,11 +92,12 @@ fn scope<'a>(asked: &'a Asked, systemd: Option<&Systemd>, purpose: Purpose) -> S
     let units = systemd
         .and_then(|systemd| systemd.units().ok())
         .unwrap_or_default();
-    let nginx_runs = units
-        .get(names::NGINX)
-        .is_some_and(|unit| unit.active || unit.changing);
+    let runs = |unit: &str| {
+        units
+            .get(unit)
+            .is_some_and(|unit| unit.active || unit.changing)
+    };
     let running = Host::current()
-        .filter(|_| nginx_runs)
         .and_then(|number| Some((number, Host::generation(number).ok()?.1?)))
         .and_then(|(number, text)| asked::recall(number, &text).ok());
     let ours = asked.settled == Some(DatabaseKind::Local);
@@ -106,6 +106,8 @@ fn scope<'a>(asked: &'a Asked, systemd: Option<&Systemd>, purpose: Purpose) -> S
     let adopted_runs = service
         .zip(systemd)
         .is_some_and(|(service, systemd)| systemd.runs(service.as_str()).unwrap_or(false));
+    // Where it cannot be told what runs, units hold what they shall hold.
+    let holder = running.as_ref().filter(|_| !adopted_runs).unwrap_or(asked);
     Scope {
         settings: &asked.settings,
         workers: input.has_workers(),
@@ -115,11 +117,10 @@ fn scope<'a>(asked: &'a Asked, systemd: Option<&Systemd>, purpose: Purpose) -> S
             || (purpose == Purpose::Look && ours),
         database: input.database(),
         database_is_ours: ours || asked.adopted_here(),
-        // Where it cannot be told what runs, nginx holds what it shall hold.
-        held: match running {
-            Some(running) => running.listeners(),
-            None if nginx_runs || adopted_runs => asked.listeners(),
-            None => Vec::new(),
-        },
+        ports: ports::bound(&input),
+        held: ports::bound(&holder.input(&facts))
+            .into_iter()
+            .filter(|port| runs(&port.unit) || adopted_runs)
+            .collect(),
     }
 }

@@ -217,7 +217,7 @@ pub fn verify(common: &Common) -> Result<ExitCode, Failure> {
         if common.json {
             results.push(json!({"probe": name, "ok": result.is_ok(), "seen": text}));
         } else {
-            println!("{mark:<4}  {name:<9} {text}");
+            println!("{mark:<4}  {name:<11} {text}");
         }
     }
     if common.json {

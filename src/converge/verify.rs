@@ -1,6 +1,7 @@
 //! Verification: whether what runs is what was planned, asked of the processes themselves.
 
-use crate::endpoints::Endpoints;
+use crate::endpoints::{Endpoint, Endpoints};
+use crate::host::certificate::Pair;
 use crate::host::postgres::Access;
 use crate::host::redis::Remote;
 use crate::host::{self, Host, Peer};
@@ -21,13 +22,23 @@ pub struct Expected {
     /// The routes that processes answer and where these listen, where there is a topology.
     pub topology: Option<(Topology, Endpoints)>,
     /// Where nginx listens.
-    pub listeners: Vec<(IpAddr, u16)>,
+    pub fronts: Vec<Front>,
+    /// Certificate and key, with the units that have a copy of them.
+    pub certificate: Option<(Pair, Vec<&'static str>)>,
     /// The server's name: Synapse's channel in Redis.
     pub server_name: String,
     /// PostgreSQL as Synapse reaches it.
     pub database: Option<Access>,
     /// A Redis of the administrator's, with the file that has its password.
     pub redis: Option<(Remote, Option<PathBuf>)>,
+}
+
+/// A way into nginx.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Front {
+    Plain(SocketAddr),
+    Tls(SocketAddr),
+    Socket(String),
 }
 
 impl Expected {
@@ -65,6 +76,10 @@ pub static PROBES: &[Probe] = &[
     Probe {
         name: "nginx",
         ask: nginx,
+    },
+    Probe {
+        name: "certificate",
+        ask: certificate,
     },
     Probe {
         name: "routes",
@@ -191,31 +206,52 @@ fn database(_: &Host, expected: &Expected) -> Result<String> {
     }
 }
 
-/// Where nginx is asked from this host.
-fn fronts(expected: &Expected) -> Vec<SocketAddr> {
-    let near = |address: IpAddr| match address {
+/// The address at which this host reaches what listens there.
+fn near(address: SocketAddr) -> SocketAddr {
+    let ip = match address.ip() {
         IpAddr::V4(any) if any.is_unspecified() => IpAddr::V4(Ipv4Addr::LOCALHOST),
         IpAddr::V6(any) if any.is_unspecified() => IpAddr::V6(Ipv6Addr::LOCALHOST),
         address => address,
     };
-    let listeners = expected.listeners.iter();
-    listeners
-        .map(|(address, port)| SocketAddr::new(near(*address), *port))
-        .collect()
+    SocketAddr::new(ip, address.port())
 }
 
 fn nginx(_: &Host, expected: &Expected) -> Result<String> {
-    let fronts = fronts(expected);
-    for front in &fronts {
-        let answer = host::get(&Peer::Address(*front), "GET", "/_matrix/client/versions")?;
+    let mut seen = Vec::new();
+    for front in &expected.fronts {
+        let (peer, name) = match front {
+            Front::Plain(address) => (Peer::Address(near(*address)), near(*address).to_string()),
+            Front::Socket(path) => (Peer::At(Endpoint::Socket(path.clone())), path.clone()),
+            // What it says under TLS, the other ways in tell; the certificate has a probe of its own.
+            Front::Tls(address) => {
+                host::reachable(near(*address))?;
+                seen.push(near(*address).to_string());
+                continue;
+            }
+        };
+        let answer = host::get(&peer, "GET", "/_matrix/client/versions")?;
         ensure!(
             answer.status == 200,
-            "{front} answers {} for /_matrix/client/versions",
+            "{name} answers {} for /_matrix/client/versions",
             answer.status
         );
+        seen.push(name);
     }
-    let fronts: Vec<String> = fronts.iter().map(ToString::to_string).collect();
-    Ok(format!("{} answers", fronts.join(" and ")))
+    Ok(format!("{} answers", seen.join(" and ")))
+}
+
+fn certificate(_: &Host, expected: &Expected) -> Result<String> {
+    let Some((pair, units)) = &expected.certificate else {
+        return Ok("not used".to_owned());
+    };
+    for unit in units {
+        ensure!(
+            pair.is_with(unit)?,
+            "{unit} has not got the certificate of the settings; see: journalctl -u {}",
+            names::HAND_OVER
+        );
+    }
+    Ok(format!("with {}", units.join(" and ")))
 }
 
 /// A process that has the servlet asks for a token or an argument; one that has not answers 404 `M_UNRECOGNIZED`.

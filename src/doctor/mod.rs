@@ -127,16 +127,15 @@ pub static CHECKS: &[Check] = &[
         name: "ports are free",
         fatal: true,
         check: |at| {
-            let taken = &at.facts.taken;
-            let port = at.scope.settings.http_port.number();
-            (!taken.is_empty())
-                .then(|| {
-                    finding(
-                        format!("in use by another program: {}", taken.join(", ")),
-                        format!("see which with: ss -ltnp 'sport = :{port}'; stop it, or set another http_port"),
-                    )
-                })
-                .flatten()
+            let first = at.facts.taken.first()?;
+            let taken: Vec<String> = at.facts.taken.iter().map(ToString::to_string).collect();
+            let (port, setting) = (first.address.port(), first.setting);
+            finding(
+                format!("in use by another program: {}", taken.join(", ")),
+                format!(
+                    "see which with: ss -lntup 'sport = :{port}'; stop it, or set another {setting}"
+                ),
+            )
         },
     },
     Check {

@@ -4,6 +4,8 @@ use super::files;
 use super::tools::{self, Tool};
 use crate::paths;
 use crate::render::certificate::reader;
+use crate::settings::Settings;
+use crate::settings::types::AbsolutePath;
 use anyhow::{Context, Result, ensure};
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -20,6 +22,15 @@ pub struct Pair {
 const PATIENCE: Duration = Duration::from_secs(10);
 
 impl Pair {
+    /// Those of the settings, where there are any.
+    pub fn of(settings: &Settings) -> Option<Self> {
+        let path = |path: &AbsolutePath| path.as_path().to_owned();
+        Some(Self {
+            certificate: settings.tls.certificate.as_ref().map(path)?,
+            key: settings.tls.key.as_ref().map(path)?,
+        })
+    }
+
     /// Both in one text, certificate first.
     fn read(&self) -> Result<Vec<u8>> {
         let file = |setting: &str, path: &Path| {

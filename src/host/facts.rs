@@ -6,10 +6,11 @@ use super::{elsewhere, files, postgres, programs, synapse};
 use crate::paths;
 use crate::plan::names;
 use crate::render::coturn::Build;
+use crate::render::ports::{Bound, Transport};
 use crate::render::{Exporters, HostFacts};
 use crate::secrets::{SECRETS, Secret};
 use crate::settings::Settings;
-use crate::settings::types::{AbsolutePath, DatabaseKind, Secret as Value};
+use crate::settings::types::{DatabaseKind, Secret as Value};
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, TcpListener, UdpSocket};
 use std::os::unix::fs::MetadataExt;
@@ -39,8 +40,8 @@ pub struct Facts {
     pub jemalloc: bool,
     /// The command that installs packages here.
     pub packages: Option<PackageManager>,
-    /// Addresses and ports that nginx shall listen on and that somebody else holds.
-    pub taken: Vec<String>,
+    /// Ports that our units shall bind and that somebody else holds.
+    pub taken: Vec<Bound>,
     /// Certificate and key of the settings, and what is wrong with them.
     pub certificate: Option<(Pair, Option<String>)>,
     /// Whether the kernel speaks IPv6.
@@ -113,8 +114,10 @@ pub struct Scope<'a> {
     pub database: DatabaseKind,
     /// The database there is the one that this program made or took over.
     pub database_is_ours: bool,
-    /// Addresses and ports that our running nginx holds.
-    pub held: Vec<(IpAddr, u16)>,
+    /// The ports that units shall bind.
+    pub ports: Vec<Bound>,
+    /// The ports that our running units hold.
+    pub held: Vec<Bound>,
 }
 
 impl Scope<'_> {
@@ -329,28 +332,26 @@ fn package_manager() -> Option<PackageManager> {
 
 /// What nginx says of certificate and key, where there is an nginx.
 fn certificate(settings: &Settings) -> Option<(Pair, Option<String>)> {
-    let tls = &settings.tls;
-    let path = |path: &AbsolutePath| path.as_path().to_owned();
-    let pair = Pair {
-        certificate: tls.certificate.as_ref().map(path)?,
-        key: tls.key.as_ref().map(path)?,
-    };
+    let pair = Pair::of(settings)?;
     tools::find("nginx")?;
     let problem = pair.fitting().err().map(|error| format!("{error:#}"));
     Some((pair, problem))
 }
 
 /// What cannot be bound. An address that this host does not have is refused by nginx's own check, with a better text.
-fn taken(scope: &Scope) -> Vec<String> {
-    let port = scope.settings.http_port.number();
-    let addresses = scope.settings.bind_addresses.iter();
-    addresses
-        .filter(|address| !scope.held.contains(&(**address, port)))
-        .filter(|address| {
-            TcpListener::bind((**address, port))
-                .is_err_and(|error| error.kind() == std::io::ErrorKind::AddrInUse)
-        })
-        .map(|address| format!("{address} port {port}"))
+fn taken(scope: &Scope) -> Vec<Bound> {
+    let in_use = |port: &Bound| {
+        let bound = match port.transport {
+            Transport::Tcp => TcpListener::bind(port.address).map(drop),
+            Transport::Udp => UdpSocket::bind(port.address).map(drop),
+        };
+        bound.is_err_and(|error| error.kind() == std::io::ErrorKind::AddrInUse)
+    };
+    let ours = |port: &Bound| scope.held.iter().any(|held| held.meets(port));
+    let ports = scope.ports.iter();
+    ports
+        .filter(|port| !ours(port) && in_use(port))
+        .cloned()
         .collect()
 }
 

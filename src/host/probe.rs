@@ -72,6 +72,11 @@ pub fn get(peer: &Peer, method: &str, path: &str) -> Result<Answer> {
     exchange(peer.connect()?, &request)
 }
 
+/// Whether something accepts connections there.
+pub fn reachable(address: SocketAddr) -> Result<()> {
+    Peer::Address(address).connect().map(drop)
+}
+
 fn exchange(mut stream: impl Read + Write, request: &str) -> Result<Answer> {
     stream.write_all(request.as_bytes())?;
     let mut answer = Vec::new();

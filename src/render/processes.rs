@@ -3,6 +3,7 @@
 use super::{Input, Sheaf, filters, logs};
 use crate::endpoints::Endpoint;
 use crate::paths;
+use crate::plan::names;
 use crate::topology::Worker;
 use anyhow::Result;
 use askama::Template;
@@ -59,13 +60,14 @@ pub(super) fn render(sheaf: &mut Sheaf) -> Result<()> {
     Ok(())
 }
 
-fn process<'a>(
+/// What a process serves; the same for main, where there is no `worker`.
+fn listeners(
     input: &Input,
-    name: &'a str,
+    name: &str,
     worker: Option<&Worker>,
     resources: Vec<&'static str>,
     replicates: bool,
-) -> Process<'a> {
+) -> Vec<Listener> {
     let (settings, endpoints) = (input.settings, input.endpoints());
     let mut listeners = vec![Listener::http(endpoints.public(name), resources)];
     if replicates {
@@ -90,12 +92,50 @@ fn process<'a>(
             });
         }
     }
+    listeners
+}
+
+/// The TCP ports of all processes, each with the unit that binds it and the setting that moves it.
+pub(super) fn ports(input: &Input) -> Vec<(String, u16, &'static str)> {
+    let main = listeners(input, "main", None, Vec::new(), input.has_workers());
+    let workers = input.topology.workers.iter().map(|worker| {
+        let listeners = listeners(
+            input,
+            &worker.name,
+            Some(worker),
+            Vec::new(),
+            worker.replicates(),
+        );
+        (names::worker(&worker.name), listeners)
+    });
+    let all = std::iter::once((names::MAIN.to_owned(), main)).chain(workers);
+    all.flat_map(|(unit, listeners)| {
+        listeners
+            .into_iter()
+            .filter_map(move |listener| match listener.endpoint {
+                Endpoint::Port(port) if listener.kind == "metrics" && unit == names::MAIN => {
+                    Some((unit.clone(), port, "metrics.port"))
+                }
+                Endpoint::Port(port) => Some((unit.clone(), port, "tcp_ports")),
+                Endpoint::Socket(_) => None,
+            })
+    })
+    .collect()
+}
+
+fn process<'a>(
+    input: &Input,
+    name: &'a str,
+    worker: Option<&Worker>,
+    resources: Vec<&'static str>,
+    replicates: bool,
+) -> Process<'a> {
     Process {
         name,
         is_worker: worker.is_some(),
         media: worker.is_some_and(|worker| worker.has("media_repository")),
         log_config: format!("{}/{}", paths::CURRENT, logs::configuration(input, name)),
-        listeners,
+        listeners: listeners(input, name, worker, resources, replicates),
     }
 }
 

@@ -8,6 +8,7 @@ use synapse_workers::host::facts::{Facts, PackageManager, Scope};
 use synapse_workers::host::postgres::{Database, Postgres};
 use synapse_workers::host::synapse::Installed;
 use synapse_workers::render::coturn::Build;
+use synapse_workers::render::ports::{Bound, Transport};
 use synapse_workers::settings::types::DatabaseKind;
 
 fn good() -> Facts {
@@ -29,6 +30,15 @@ fn synapse(version: &str) -> Installed {
     Installed {
         python: "/usr/bin/python3".into(),
         version: version.to_owned(),
+    }
+}
+
+fn taken(transport: Transport, port: u16, setting: &'static str) -> Bound {
+    Bound {
+        transport,
+        address: ([0, 0, 0, 0], port).into(),
+        unit: "synapse-nginx.service".to_owned(),
+        setting,
     }
 }
 
@@ -63,6 +73,7 @@ fn findings(facts: &Facts, lines: &str, processes: usize) -> Vec<(&'static str, 
         local_database: settings.database.decided(true) == DatabaseKind::Local,
         database: settings.database.decided(true),
         database_is_ours: false,
+        ports: Vec::new(),
         held: Vec::new(),
     };
     let examined = Examined {
@@ -155,10 +166,10 @@ fn every_check_finds_what_it_is_for() {
         ),
         (
             "ports are free",
-            |facts| facts.taken = vec!["0.0.0.0 port 8009".to_owned()],
+            |facts| facts.taken = vec![taken(Transport::Tcp, 8009, "http_port")],
             "http_port: 8009",
             1,
-            "0.0.0.0 port 8009 => see which with: ss -ltnp 'sport = :8009'",
+            "0.0.0.0 port 8009 (http_port) => see which with: ss -lntup 'sport = :8009'; stop it, or set another http_port",
         ),
         (
             "the certificate fits its key",

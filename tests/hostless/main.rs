@@ -11,6 +11,7 @@ mod metrics;
 mod model;
 mod nginx;
 mod plans;
+mod ports;
 mod rendering;
 mod restarts;
 mod setup;

@@ -78,12 +78,17 @@ impl Setup {
     }
 
     pub fn state(&self) -> State {
+        self.with_input(|input| desired(input).unwrap())
+    }
+
+    /// What `read` makes of all that rendering reads.
+    pub fn with_input<T>(&self, read: impl FnOnce(&Input) -> T) -> T {
         let settings = self
             .try_settings()
             .unwrap_or_else(|error| panic!("{error}"));
         let specs = spec::parse(&settings.workers.0).unwrap();
         let topology = Topology::new(specs).unwrap();
-        desired(&Input {
+        read(&Input {
             settings: &settings,
             topology: &topology,
             facts: &self.facts,
@@ -92,7 +97,6 @@ impl Setup {
             adopted: &self.adopted,
             settled: None,
         })
-        .unwrap()
     }
 
     pub fn try_settings(&self) -> Result<Settings, String> {

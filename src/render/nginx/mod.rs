@@ -2,6 +2,8 @@
 
 mod listen;
 
+pub use listen::{plain_ports, tls_ports};
+
 use super::{Input, Sheaf, filters};
 use crate::endpoints::{Endpoint, ServicePort};
 use crate::paths;

@@ -1,0 +1,186 @@
+//! Every port that the wanted units bind, with the unit that holds it and the setting that moves it.
+
+use super::{Input, nginx, processes, services};
+use crate::endpoints::{ServicePort, loopback};
+use crate::plan::names;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+
+/// See [`Bound`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Transport {
+    Tcp,
+    Udp,
+}
+
+/// A port, bound by a unit of ours while it runs.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Bound {
+    pub transport: Transport,
+    pub address: SocketAddr,
+    pub unit: String,
+    /// Another value of this one moves it.
+    pub setting: &'static str,
+}
+
+impl Bound {
+    /// Whether nobody can bind both: the same port, and one of the addresses means all of its kind.
+    pub fn meets(&self, other: &Self) -> bool {
+        let (one, two) = (self.address, other.address);
+        let any = one.ip().is_unspecified() || two.ip().is_unspecified();
+        self.transport == other.transport
+            && one.port() == two.port()
+            && (one.ip() == two.ip() || any && one.is_ipv4() == two.is_ipv4())
+    }
+}
+
+impl std::fmt::Display for Bound {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let transport = match self.transport {
+            Transport::Tcp => "",
+            Transport::Udp => "UDP ",
+        };
+        let (address, port) = (self.address.ip(), self.address.port());
+        write!(f, "{address} {transport}port {port} ({})", self.setting)
+    }
+}
+
+/// The ports of a service: what binds them, what moves them, and which they are.
+struct Row {
+    unit: &'static str,
+    setting: &'static str,
+    ports: fn(&Input) -> Vec<(Transport, SocketAddr)>,
+}
+
+static ROWS: &[Row] = &[
+    Row {
+        unit: names::NGINX,
+        setting: "http_port",
+        ports: |input| outside(input, Some(input.settings.http_port.number())),
+    },
+    Row {
+        unit: names::NGINX,
+        setting: "http_federation_port",
+        ports: |input| {
+            outside(
+                input,
+                input
+                    .settings
+                    .http_federation_port
+                    .map(|port| port.number()),
+            )
+        },
+    },
+    Row {
+        unit: names::NGINX,
+        setting: "tls.port",
+        ports: |input| outside(input, nginx::tls_ports(input.settings).first().copied()),
+    },
+    Row {
+        unit: names::NGINX,
+        setting: "tls.federation_port",
+        ports: |input| outside(input, nginx::tls_ports(input.settings).get(1).copied()),
+    },
+    Row {
+        unit: names::NGINX,
+        setting: "tcp_ports",
+        ports: |input| match input.settings.metrics.enabled {
+            true => service(input, ServicePort::NginxStatus),
+            false => Vec::new(),
+        },
+    },
+    Row {
+        unit: names::NGINX_EXPORTER,
+        setting: "tcp_ports",
+        ports: |input| service(input, ServicePort::NginxExporter),
+    },
+    Row {
+        unit: names::NGINX_LOG_EXPORTER,
+        setting: "tcp_ports",
+        ports: |input| service(input, ServicePort::NginxLogExporter),
+    },
+    Row {
+        unit: names::REDIS_EXPORTER,
+        setting: "tcp_ports",
+        ports: |input| service(input, ServicePort::RedisExporter),
+    },
+    Row {
+        unit: names::POSTGRES_EXPORTER,
+        setting: "tcp_ports",
+        ports: |input| service(input, ServicePort::PostgresExporter),
+    },
+    Row {
+        unit: names::PROMETHEUS,
+        setting: "metrics.prometheus_port",
+        ports: |input| here(input.settings.metrics.prometheus_port.number()),
+    },
+    Row {
+        unit: names::COTURN,
+        setting: "coturn.port",
+        ports: |input| turn(input, Some(input.settings.coturn.port.number())),
+    },
+    Row {
+        unit: names::COTURN,
+        setting: "coturn.tls_port",
+        ports: |input| {
+            let tls = input.settings.tls.certificate.is_some();
+            turn(input, tls.then(|| input.settings.coturn.tls_port.number()))
+        },
+    },
+    Row {
+        unit: names::COTURN,
+        setting: "tcp_ports",
+        ports: |input| match input.settings.coturn.metrics {
+            true => service(input, ServicePort::Coturn),
+            false => Vec::new(),
+        },
+    },
+];
+
+/// All of them, in order.
+pub fn bound(input: &Input) -> Vec<Bound> {
+    let wanted = |unit: &str| services::wanted(input).any(|service| service.unit == unit);
+    let of_services = ROWS.iter().filter(|row| wanted(row.unit)).flat_map(|row| {
+        let bound = |(transport, address)| Bound {
+            transport,
+            address,
+            unit: row.unit.to_owned(),
+            setting: row.setting,
+        };
+        (row.ports)(input).into_iter().map(bound)
+    });
+    let of_processes = processes::ports(input)
+        .into_iter()
+        .map(|(unit, port, setting)| Bound {
+            transport: Transport::Tcp,
+            address: loopback(port),
+            unit,
+            setting,
+        });
+    of_services.chain(of_processes).collect()
+}
+
+/// On every address that nginx listens on.
+fn outside(input: &Input, port: Option<u16>) -> Vec<(Transport, SocketAddr)> {
+    let addresses = input.settings.bind_addresses.iter();
+    let on = |address: &IpAddr| Some((Transport::Tcp, SocketAddr::new(*address, port?)));
+    addresses.filter_map(on).collect()
+}
+
+fn here(port: u16) -> Vec<(Transport, SocketAddr)> {
+    vec![(Transport::Tcp, loopback(port))]
+}
+
+fn service(input: &Input, port: ServicePort) -> Vec<(Transport, SocketAddr)> {
+    here(input.endpoints().service(port))
+}
+
+/// coturn serves each of its ports over both.
+fn turn(input: &Input, port: Option<u16>) -> Vec<(Transport, SocketAddr)> {
+    let any = IpAddr::V4(Ipv4Addr::UNSPECIFIED);
+    let address = input.settings.coturn.internal_ip.unwrap_or(any);
+    let on = |transport| Some((transport, SocketAddr::new(address, port?)));
+    [Transport::Tcp, Transport::Udp]
+        .into_iter()
+        .filter_map(on)
+        .collect()
+}

@@ -1,0 +1,123 @@
+//! Ports: every one that a rendered file has a unit bind is known, with its unit and the setting that moves it.
+
+use super::setup::{Setup, text};
+use serde_yaml::Value;
+use std::collections::BTreeSet;
+use std::net::SocketAddr;
+use synapse_workers::plan::names;
+use synapse_workers::render::Input;
+use synapse_workers::render::ports::{Bound, Transport, bound};
+
+fn ports(setup: &Setup) -> Vec<Bound> {
+    setup.with_input(|input: &Input| bound(input))
+}
+
+fn of<'a>(ports: &'a [Bound], unit: &str) -> BTreeSet<(u16, &'a str)> {
+    let ports = ports.iter().filter(|port| port.unit == unit);
+    ports
+        .map(|port| (port.address.port(), port.setting))
+        .collect()
+}
+
+const EVERYTHING: &str = "http_federation_port: 8018\nsockets: {public: false, replication: false}\n\
+    manhole: {main: true, workers: true}\nmetrics: {enabled: true, redis: true, postgres: true}\n\
+    tls: {certificate: /etc/a.pem, key: /etc/a.key}\ncoturn: {enabled: true, metrics: true}";
+
+#[test]
+fn what_files_have_processes_listen_on_is_known() {
+    let setup = Setup::new("small").settings(EVERYTHING);
+    let (state, ports) = (setup.state(), ports(&setup));
+    let mut seen = 0;
+    for unit in state.units.iter().filter(|unit| names::is_synapse(unit)) {
+        let (path, key) = match names::worker_of(unit) {
+            Some(name) => (format!("synapse/workers/{name}.yaml"), "worker_listeners"),
+            None => ("synapse/main.yaml".to_owned(), "listeners"),
+        };
+        let process: Value = serde_yaml::from_str(text(&state, &path)).unwrap();
+        let known: BTreeSet<u16> = of(&ports, unit).into_iter().map(|(port, _)| port).collect();
+        let mut rendered = BTreeSet::new();
+        for listener in process[key].as_sequence().unwrap() {
+            assert_eq!(
+                listener["bind_addresses"][0].as_str(),
+                Some("127.0.0.1"),
+                "{path}"
+            );
+            rendered.insert(u16::try_from(listener["port"].as_u64().unwrap()).unwrap());
+        }
+        assert_eq!(known, rendered, "{unit}");
+        seen += rendered.len();
+    }
+    assert!(
+        seen > 12,
+        "public, replication, metrics and manhole of four processes: {seen}"
+    );
+
+    let nginx: BTreeSet<SocketAddr> = ports
+        .iter()
+        .filter(|port| port.unit == names::NGINX)
+        .map(|port| port.address)
+        .collect();
+    let files = [
+        text(&state, "nginx/listen.conf"),
+        text(&state, "nginx/nginx.conf"),
+    ]
+    .concat();
+    let listens = files
+        .lines()
+        .filter_map(|line| line.trim().strip_prefix("listen "));
+    let listens = listens.map(|line| line.split([' ', ';']).next().unwrap().parse().unwrap());
+    assert_eq!(nginx, listens.collect::<BTreeSet<SocketAddr>>());
+}
+
+#[test]
+fn no_two_units_want_the_same_port() {
+    for spec in ["", "small", "full", "synchrotron:40"] {
+        let ports = ports(&Setup::new(spec).settings(EVERYTHING));
+        for (place, port) in ports.iter().enumerate() {
+            let other = ports[..place].iter().find(|before| before.meets(port));
+            assert_eq!(other, None, "{port}");
+        }
+    }
+}
+
+/// The defaults of the settings, by the documentation of each program; what is off has no port.
+#[test]
+fn only_what_is_switched_on_binds_a_port() {
+    let off = ports(&Setup::new("small"));
+    let units: BTreeSet<&str> = off.iter().map(|port| port.unit.as_str()).collect();
+    assert_eq!(units, [names::NGINX].into());
+    assert_eq!(of(&off, names::NGINX), [(8008, "http_port")].into());
+    let tls = ports(&Setup::new("").settings("tls: {certificate: /etc/a.pem, key: /etc/a.key}"));
+    assert_eq!(
+        of(&tls, names::NGINX),
+        [
+            (8008, "http_port"),
+            (443, "tls.port"),
+            (8448, "tls.federation_port")
+        ]
+        .into()
+    );
+    let measured = ports(&Setup::new("").settings("metrics: {enabled: true}"));
+    assert_eq!(of(&measured, names::MAIN), [(8060, "metrics.port")].into());
+    assert!(
+        of(&measured, names::NGINX_EXPORTER)
+            .iter()
+            .all(|(_, setting)| *setting == "tcp_ports")
+    );
+}
+
+#[test]
+fn an_address_for_all_meets_each_of_them() {
+    let port = |address: &str, transport| Bound {
+        transport,
+        address: address.parse().unwrap(),
+        unit: String::new(),
+        setting: "",
+    };
+    let tcp = |address| port(address, Transport::Tcp);
+    assert!(tcp("0.0.0.0:8008").meets(&tcp("127.0.0.1:8008")));
+    assert!(tcp("127.0.0.1:8008").meets(&tcp("0.0.0.0:8008")));
+    assert!(!tcp("127.0.0.1:8008").meets(&tcp("127.0.0.2:8008")));
+    assert!(!tcp("127.0.0.1:8008").meets(&tcp("127.0.0.1:8009")));
+    assert!(!tcp("127.0.0.1:8008").meets(&port("127.0.0.1:8008", Transport::Udp)));
+}
