@@ -8,6 +8,7 @@ from hosts import Unmet, contains, execute, same
 from cases import listing
 
 HERE = Path(__file__).resolve().parent.parent
+TOP = HERE.parent.parent
 SERVER = "example.test"
 URL = "http://127.0.0.1:8008"
 PROGRAM = "/usr/bin/synapse-workers"
@@ -34,14 +35,18 @@ def worker(name):
 FULL_UNITS = {*OTHERS, *(worker(f"{role}1") for role in FULL)}
 
 
-def unpack(host, top):
+def package():
+    """The package under test."""
+    return Path(os.environ.get("SYNAPSE_WORKERS_DEB", TOP / "build/synapse-workers.deb"))
+
+
+def unpack(host):
     """Unpacks the package, which starts nothing."""
-    package = Path(os.environ.get("SYNAPSE_WORKERS_DEB", top / "build/synapse-workers.deb"))
     binary = os.environ.get("SYNAPSE_WORKERS_BINARY")
     if binary:
         host.push(binary, PROGRAM)
     else:
-        host.push(package, "/root/package.deb")
+        host.push(package(), "/root/package.deb")
         host.run("dpkg", "--install", "/root/package.deb")
 
 

@@ -1,0 +1,117 @@
+"""What installing, upgrading and removing the package does to a host, and a package of Synapse that changes its code."""
+
+from cases import deployment, listing
+from cases.deployment import SERVER, all_active, generation, jobs, own_options, purge, services_down, talk
+from hosts import contains, same
+
+# Where Element's package has Synapse; the made-up package adds a file there.
+VENV = "/opt/venvs/matrix-synapse"
+METADATA = f"{VENV}/lib/python3*/site-packages/matrix_synapse-*.dist-info/METADATA"
+MAKE_A_PACKAGE = f"""
+mkdir -p /tmp/new/DEBIAN /tmp/new{VENV}
+printf 'Package: new-code\nVersion: 1\nArchitecture: all\nMaintainer: nobody <nobody@localhost>\nDescription: new\n' >/tmp/new/DEBIAN/control
+echo new >/tmp/new{VENV}/new-code
+dpkg-deb --build /tmp/new /root/new-code.deb
+"""
+# Signing key, media, settings and secrets; the database is asked by users who go on talking.
+VALUABLES = "cd / && find etc/synapse-workers var/lib/synapse -type f -exec sha256sum {} + | sort -k 2"
+# What the package itself brings, and the notes of dpkg and apt.
+OF_PACKAGE = ("/usr/", "/var/lib/dpkg", "/var/lib/apt", "/var/log/dpkg.log", "/var/log/alternatives.log", "/var/log/apt", "/var/cache/")
+
+
+def run(host, check):
+    install(host, check)
+    upgrade(host, check)
+    new_code(host, check)
+    remove(host, check)
+
+
+def install(host, check):
+    with check("installing the package starts, enables and writes nothing beside its own files", vital=True):
+        host.push(deployment.package(), "/root/package.deb")
+        host.run("dpkg", "--purge", "synapse-workers")
+        before = listing.everything(host)
+        host.run("apt-get", "install", "--quiet=2", "--yes", "--no-install-recommends", "/root/package.deb")
+        found = [line for line in listing.differences(before, listing.everything(host)) if not line[2:].startswith(OF_PACKAGE)]
+        same(found, [], "differences")
+    with check("install --preset small", vital=True) as note:
+        own_options(host)
+        result = host.product("install", "--server-name", SERVER, "--preset", "small", "--yes")
+        host.installed = True
+        note(f"{result.seconds:.1f} s")
+        all_active(host, units(host))
+        talk(host)
+
+
+def upgrade(host, check):
+    with check("upgrading the package restarts and renders nothing"):
+        number, before = generation(host), host.invocations()
+        same(host.run("dpkg", "--install", "/root/package.deb").err, "", "stderr")
+        same(host.invocations(), before, "InvocationIDs")
+        contains(host.product("install", "--yes").out, "0 changed")
+        same((generation(host), host.invocations()), (number, before), "generation, InvocationIDs")
+
+
+def new_code(host, check):
+    synapse = {unit for unit in units(host) if unit.startswith(("synapse-main", "synapse-worker@"))}
+    workers = sorted(synapse - {"synapse-main.service"})
+    with check("a package changes Synapse's code: dpkg's trigger tells, status names who runs older code"):
+        same(outdated(host), set(), "outdated before")
+        host.shell(MAKE_A_PACKAGE)
+        contains(host.run("dpkg", "--install", "/root/new-code.deb").out, "Processing triggers for synapse-workers")
+        same(outdated(host), synapse, "outdated")
+        contains(host.product("status").out, "outdated: synapse-main.service", "older code than what is installed")
+    with check("install restarts them in order, and nothing else") as note:
+        before = host.invocations()
+        result = host.product("install", "--yes")
+        same(jobs(result.out), [("stop", *workers), ("restart", "synapse-main.service"), ("start", *workers)], "jobs")
+        after = host.invocations()
+        same({unit for unit in after if after[unit] != before[unit]}, synapse, "restarted")
+        same(outdated(host), set(), "outdated after")
+        contains(host.product("install", "--yes").out, "0 changed")
+        note(f"{result.seconds:.1f} s")
+    with check("files put in place anew without dpkg are noticed as well"):
+        host.shell(f'for file in {METADATA}; do cp -a "$file" "$file.new"; mv "$file.new" "$file"; done')
+        same(outdated(host), synapse, "outdated")
+
+
+def remove(host, check):
+    valuables = host.shell(VALUABLES).out
+    with check("removing the package stops everything and keeps the data", vital=True) as note:
+        result = host.run("dpkg", "--purge", "synapse-workers")
+        contains(result.out, "data and settings are kept", "synapse-workers install")
+        down(host)
+        same(host.shell(VALUABLES).out, valuables, "what is kept")
+        note(f"{result.seconds:.1f} s")
+    with check("and nothing starts at the next boot"):
+        host.reboot()
+        down(host)
+    with check("the package again and a plain install: the same server is back", vital=True) as note:
+        host.run("dpkg", "--install", "/root/package.deb")
+        down(host)
+        result = host.product("install", "--yes")
+        note(f"{result.seconds:.1f} s")
+        all_active(host, units(host))
+        same(outdated(host), set(), "outdated")
+        talk(host)
+    with check("uninstall --purge while the package stays"):
+        purge(host)
+        same(host.units(), {}, "units")
+        host.run("dpkg", "--purge", "new-code")
+
+
+def units(host):
+    """Those of the generation in use."""
+    return {process["unit"] for process in host.json("status")["processes"]} | {"synapse-workers.target"}
+
+
+def outdated(host):
+    """Units that `status` names as running older code."""
+    return {one["unit"] for one in host.json("status")["outdated"]}
+
+
+def down(host):
+    """None of our units runs, waits or failed, and the target is not wanted at boot."""
+    found = {name: unit["ActiveState"] for name, unit in host.units().items() if unit["ActiveState"] != "inactive"}
+    same((found, services_down(host)), ({}, ""), "units that are not inactive, failed units")
+    same(host.run("systemctl", "is-enabled", "synapse-workers.target", expect=(1,)).out.strip(), "disabled", "the target")
