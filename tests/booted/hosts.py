@@ -4,6 +4,7 @@ Every command that does not end as expected raises `Unmet` with the command and 
 """
 
 import json
+import os
 import re
 import subprocess
 import time
@@ -85,6 +86,8 @@ class Host:
         execute([SCRIPT, "boot", name, *options])
         self.root = Path(execute([SCRIPT, "root", name]).out.strip())
         self.installed = False
+        # The version that the distribution has.
+        self.postgresql = max(os.listdir(self.path("/etc/postgresql")), key=int)
 
     def stop(self):
         execute([SCRIPT, "stop", self.name], expect=None)

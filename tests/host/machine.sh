@@ -7,6 +7,8 @@
 #   net         number of its veth pair, if any    console  what nspawn and the guest's console said
 
 RUN=${SYNAPSE_WORKERS_RUN:-/var/lib/synapse-workers-test}
+# Machines and cgroups bear it: hosts of one name in two directories have nothing to do with each other.
+FAMILY=$(basename "$RUN")
 # Seconds: a boot with everything in it takes a few, a stop waits for what the units' own timeouts allow.
 BOOT_TIMEOUT=${SYNAPSE_WORKERS_BOOT_TIMEOUT:-180}
 STOP_TIMEOUT=${SYNAPSE_WORKERS_STOP_TIMEOUT:-120}
@@ -56,7 +58,7 @@ machine_start() {
     local name=$1 dir=$RUN/$1
     rm -f "$dir/leader"
     if [[ -d /run/systemd/system ]]; then
-        systemd-run --quiet --collect --unit="synapse-workers-test-$name" --property=Delegate=yes \
+        systemd-run --quiet --collect --unit="$FAMILY-$name" --property=Delegate=yes \
             --property=KillMode=mixed "$HERE/keeper" "$dir" "$name"
     else
         setsid "$HERE/keeper" "$dir" "$name" </dev/null &>>"$dir/console" &
@@ -112,15 +114,15 @@ empty() { ! grep -qsx 'populated 1' "$1/cgroup.events"; }
 machine_remove() {
     local dir=$RUN/$1 point group
     # nspawn removes its own when it is not killed.
-    point=/run/systemd/nspawn/unix-export/synapse-workers-test-$1
+    point=/run/systemd/nspawn/unix-export/$FAMILY-$1
     if mountpoint -q "$point"; then umount "$point"; fi
-    rm -rf "$point" "/run/systemd/nspawn/propagate/synapse-workers-test-$1"
+    rm -rf "$point" "/run/systemd/nspawn/propagate/$FAMILY-$1"
     rm -f "/run/systemd/nspawn/locks/$(stat --format='inode-%d:%i' "$dir/root")"
     for point in "$dir/root" "$dir/layer"; do
         if mountpoint -q "$point"; then umount "$point"; fi
     done
     # nspawn makes the same cgroups in systemd's v1 hierarchy where there is one.
-    for group in "$(cat "$dir/cgroup" 2>/dev/null)" "/sys/fs/cgroup/systemd/synapse-workers-test-$1"; do
+    for group in "$(cat "$dir/cgroup" 2>/dev/null)" "/sys/fs/cgroup/systemd/$FAMILY-$1"; do
         if [[ -d $group ]]; then find "$group" -depth -type d -exec rmdir {} \;; fi
     done
     rm -rf --one-file-system "$dir"

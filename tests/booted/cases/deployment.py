@@ -24,8 +24,6 @@ FULL = (
     "federation_inbound", "federation_reader", "federation_sender", "media_repository", "presence", "push_rules", "pusher",
     "receipts", "sliding_sync", "synchrotron", "to_device", "typing", "user_dir",
 )
-# What the distribution runs beside us.
-NEIGHBOURS = ("nginx.service", "redis-server.service", "postgresql@17-main.service")
 
 
 def worker(name):
@@ -55,11 +53,16 @@ def own_options(host):
     host.write(OWN_OPTIONS, (HERE / "test-homeserver.yaml").read_text(encoding="utf-8"))
 
 
+def neighbours(host):
+    """What the distribution runs beside us."""
+    return "nginx.service", "redis-server.service", f"postgresql@{host.postgresql}-main.service"
+
+
 def remember(host):
     """Notes what the host is like before anything is installed."""
     host.before = listing.everything(host)
-    host.neighbours = host.invocations(*NEIGHBOURS)
-    same(set(host.neighbours), set(NEIGHBOURS), "units of the distribution that run")
+    host.neighbours = host.invocations(*neighbours(host))
+    same(set(host.neighbours), set(neighbours(host)), "units of the distribution that run")
 
 
 def install(host):

@@ -35,11 +35,8 @@ for root in roots:
 json.dump(found, sys.stdout)
 """
 
-# PostgreSQL writes there by itself whether or not anybody uses it; databases and roles are asked from it.
-POSTGRES = ("/var/lib/postgresql/17/main",)
 # What changes on a host by itself, or by being looked at.
 BY_ITSELF = (
-    *POSTGRES,
     "/var/log/journal", "/var/log/postgresql", "/var/log/nginx", "/var/log/redis",  # of the distribution's services
     "/var/tmp",  # private directories of the distribution's services, named anew at each boot
     "/var/lib/systemd",  # random seed, stamps of timers
@@ -53,6 +50,11 @@ def walk(host, roots, apart, by):
     return json.loads(host.run("python3", "-c", WALK, stdin=json.dumps([roots, apart, by])).out)
 
 
+def cluster(host):
+    """PostgreSQL writes there by itself whether or not anybody uses it; databases and roles are asked from it."""
+    return f"/var/lib/postgresql/{host.postgresql}/main"
+
+
 def everything(host):
     """Files by contents, units and unit files as systemd lists them, roles and databases of PostgreSQL."""
     unit_files = host.run("systemctl", "list-unit-files", "--no-legend", "--plain").out.splitlines()
@@ -60,7 +62,7 @@ def everything(host):
     databases = "select 'role ' || rolname from pg_roles union all select 'database ' || datname from pg_database"
     postgres = host.run("runuser", "-u", "postgres", "--", "psql", "-XAtc", databases).out.splitlines()
     return {
-        **walk(host, ["/"], BY_ITSELF, "contents"),
+        **walk(host, ["/"], (*BY_ITSELF, cluster(host)), "contents"),
         **{f"unit file {line.split()[0]}": line.split()[1] for line in unit_files},
         **{f"unit {line.split()[0]}": line.split()[1] for line in units if volatile(line.split()[0])},
         **{f"postgresql {line}": True for line in postgres},
@@ -74,7 +76,7 @@ def volatile(unit):
 
 def untouched(host):
     """The parts of a host that a refused command might have touched, with times: any write shows."""
-    return walk(host, ["/etc", "/opt", "/usr/local", "/var/lib", "/srv"], (*POSTGRES, "/var/lib/systemd", "/var/lib/redis"), "times")
+    return walk(host, ["/etc", "/opt", "/usr/local", "/var/lib", "/srv"], (cluster(host), "/var/lib/systemd", "/var/lib/redis"), "times")
 
 
 def differences(before, after):
