@@ -268,6 +268,24 @@ pub static RULES: &[Rule] = &[
         Change::Restart,
         "its unit file changed",
     ),
+    rule(
+        "logrotate/",
+        Scope::Nobody,
+        Change::None,
+        "logrotate reads it each time it runs",
+    ),
+    rule(
+        "host/etc/systemd/system/synapse-logrotate.service",
+        Scope::Nobody,
+        Change::None,
+        "the timer starts it as it is then",
+    ),
+    rule(
+        "host/etc/systemd/system/synapse-logrotate.timer",
+        Scope::Unit("synapse-logrotate.timer"),
+        Change::Restart,
+        "its unit file changed",
+    ),
     // Whenever it starts, the watch has the certificate handed over.
     rule(
         "host/etc/systemd/system/synapse-certificate.service",

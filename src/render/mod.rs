@@ -5,6 +5,7 @@
 pub mod certificate;
 pub mod coturn;
 mod filters;
+mod logrotate;
 mod logs;
 mod mail;
 mod metrics;

@@ -129,7 +129,7 @@ static ROWS: &[Row] = &[
     Row {
         unit: names::COTURN,
         setting: "tcp_ports",
-        ports: |input| match input.settings.coturn.metrics {
+        ports: |input| match input.settings.coturn.metrics && input.facts.coturn.metrics {
             true => service(input, ServicePort::Coturn),
             false => Vec::new(),
         },

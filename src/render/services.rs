@@ -1,6 +1,6 @@
 //! Programs beside Synapse's own processes, each in a unit of its own: when there is one, who it runs as, what it reads.
 
-use super::{Input, Sheaf, certificate, coturn, metrics, nginx, redis};
+use super::{Input, Sheaf, certificate, coturn, logrotate, metrics, nginx, redis};
 use crate::plan::names;
 use anyhow::Result;
 
@@ -96,6 +96,13 @@ pub static SERVICES: &[Service] = &[
             // nginx -t makes a log that is missing, as root, and nginx could not write to that one.
             "f /var/log/synapse-workers/nginx/access.log 0640 synapse-nginx synapse-nginx -",
         ],
+    },
+    Service {
+        unit: names::LOGROTATE,
+        account: None,
+        wanted: |input| input.settings.metrics.enabled && !input.settings.nginx.disable_logrotate,
+        render: logrotate::render,
+        directories: &[],
     },
     Service {
         unit: names::CERTIFICATE,

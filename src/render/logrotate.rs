@@ -1,0 +1,43 @@
+//! Rotation of the access log that metrics are made from: a timer, its service, and what logrotate reads.
+
+use super::Sheaf;
+use crate::paths;
+use crate::plan::names;
+use anyhow::{Context, Result};
+use askama::Template;
+
+#[derive(Template)]
+#[template(path = "synapse-logrotate.service")]
+struct Service<'a> {
+    current: &'a str,
+    /// Of the log.
+    directory: &'a str,
+}
+
+#[derive(Template)]
+#[template(path = "synapse-logrotate.timer")]
+struct Timer;
+
+#[derive(Template)]
+#[template(path = "logrotate/access.conf")]
+struct Configuration<'a> {
+    access_log: &'a str,
+}
+
+pub(super) fn render(sheaf: &mut Sheaf) -> Result<()> {
+    let access_log = paths::ACCESS_LOG;
+    let (directory, _) = access_log
+        .rsplit_once('/')
+        .context("a log is in a directory")?;
+    let service = Service {
+        current: paths::CURRENT,
+        directory,
+    };
+    sheaf.unit("synapse-logrotate.service", service.render()?);
+    sheaf.unit(names::LOGROTATE, Timer.render()?);
+    sheaf.text(
+        "logrotate/access.conf",
+        Configuration { access_log }.render()?,
+    );
+    Ok(())
+}
