@@ -1,0 +1,93 @@
+"""Processes on Unix sockets and on TCP ports: from each way to the others and back, with users who stay."""
+
+import json
+import re
+
+from cases.deployment import SETTINGS, jobs, own_options, purge, talk, worker
+from hosts import Unmet, contains, same
+
+MAIN, NGINX = "synapse-main.service", "synapse-nginx.service"
+WORKERS = tuple(worker(name) for name in ("background1", "clients1", "streams1"))
+PUBLIC = ("main", "background1", "clients1", "streams1")
+RUN = "/run/synapse-workers"
+# Public, replication; what one change of both, or of one, has to stop, restart and tell.
+RESTART = [("restart", MAIN), ("restart", *WORKERS)]
+STOP_FIRST = [("stop", *WORKERS), ("restart", MAIN), ("start", *WORKERS)]
+WAYS = (
+    (False, True, [*RESTART, ("reload", NGINX)]),
+    (False, False, STOP_FIRST),
+    (True, False, [*RESTART, ("reload", NGINX)]),
+    (False, True, [*STOP_FIRST, ("reload", NGINX)]),
+    (True, True, [*RESTART, ("reload", NGINX)]),
+)
+
+
+def run(host, check):
+    own_options(host)
+    with check("a server on sockets", vital=True) as note:
+        configure(host, True, True)
+        note(f"{host.product('install', '--yes').seconds:.1f} s")
+        host.installed = True
+        talk(host)
+    with check("no process of Synapse has a TCP port"):
+        same(ports(host), {}, "ports")
+        same(sockets(host), wanted(True, True), "sockets")
+    for public, replication, steps in WAYS:
+        way = f"public {'socket' if public else 'TCP'}, replication {'socket' if replication else 'TCP'}"
+        with check(f"{way}: what has to restart does, in order", vital=True) as note:
+            configure(host, public, replication)
+            result = host.product("install", "--yes")
+            same(jobs(result.out), steps, "jobs")
+            note(f"{result.seconds:.1f} s")
+        with check(f"{way}: only sockets that are used, only ports of 127.0.0.1"):
+            same(sockets(host), wanted(public, replication), "sockets")
+            found = ports(host)
+            elsewhere = {port: address for port, address in found.items() if address != "127.0.0.1"}
+            same((len(found), elsewhere), (4 * (not public) + replicating(host) * (not replication), {}), "ports, elsewhere")
+        with check(f"{way}: users talk, verify has no complaint, routes and status know the way"):
+            talk(host)
+            host.product("verify")
+            ill = [one for one in host.json("status")["processes"] if one["health"] not in ("ok", "-")]
+            same((ill, host.json("plan")["steps"]), ([], []), "unhealthy, plan")
+            contains(host.json("routes", "GET", "/_matrix/client/v3/sync")["processes"], "clients1")
+    with check("processes that are killed on TCP come back"):
+        configure(host, False, False)
+        host.product("install", "--yes")
+        host.run("systemctl", "kill", "--signal=KILL", MAIN, *WORKERS)
+        talk(host)
+        host.product("verify")
+    with check("--purge leaves no socket"):
+        purge(host)
+        same(host.shell(f"ls -d {RUN} 2>/dev/null || true").out, "", "left")
+
+
+def configure(host, public, replication):
+    settings = {"server_name": "example.test", "workers": ["small"],
+                "sockets": {"public": public, "replication": replication}}
+    host.write(SETTINGS, json.dumps(settings, indent=1))
+
+
+def wanted(public, replication):
+    names = [f"public/{name}.sock" for name in PUBLIC if public]
+    return sorted(names + [f"replication/{name}.sock" for name in ("main", "background1", "streams1") if replication])
+
+
+def sockets(host):
+    found = host.shell(f"cd {RUN} && find public replication -name '*.sock*' ! -name '*.lock'").out
+    return sorted(found.split())
+
+
+def replicating(host):
+    """How many processes have a replication listener: those of the instance map."""
+    text = host.read("/var/lib/synapse-workers/current/synapse/shared.d/instance_map.yaml")
+    return len(json.loads(re.search("instance_map: (.*)", text)[1]))
+
+
+def ports(host):
+    """Ports with their addresses, of Python, which here is Synapse."""
+    lines = host.run("ss", "-Hltnp").out.splitlines()
+    found = [line.split()[3].rsplit(":", 1) for line in lines if "python" in line]
+    ports = {int(port): address for address, port in found}
+    if len(ports) != len(found):
+        raise Unmet("\n".join(lines))
+    return ports
