@@ -24,9 +24,10 @@ pub struct Assignment {
     pub line: usize,
 }
 
-/// Reads a Docker env-file: `NAME=VALUE` lines, comments, blank lines, with or without quotes
-/// around the value and `export` before the name. A name alone stands for the environment's own
-/// value, which is read anyway.
+/// Reads a Docker env-file: `NAME=VALUE` lines, comments, blank lines, with or without blanks around the `=`, quotes
+/// around the value, a comment behind it and `export` before the name (Compose's reading; `docker run` takes quotes and
+/// comments for part of the value, which no setting can use). A name alone stands for the environment's own value, which
+/// is read anyway.
 pub fn read_env_file(path: &Path, text: &str) -> Result<Vec<Assignment>, SettingsError> {
     let mut assignments = Vec::new();
     for (index, line) in text.trim_start_matches('\u{feff}').lines().enumerate() {
@@ -37,17 +38,17 @@ pub fn read_env_file(path: &Path, text: &str) -> Result<Vec<Assignment>, Setting
         }
         let line = line.strip_prefix("export ").unwrap_or(line).trim_start();
         let (name, value) = match line.split_once('=') {
-            Some((name, value)) => (name, Some(value)),
+            Some((name, value)) => (name.trim_end(), Some(value)),
             None => (line, None),
         };
         if !is_name(name) {
-            let message = "expected NAME=VALUE, without spaces around the name";
+            let message = "expected NAME=VALUE";
             return Err(SettingsError::at_line(path, line_number, message));
         }
         if let Some(value) = value {
             assignments.push(Assignment {
                 name: name.to_owned(),
-                value: unquoted(value.trim()).to_owned(),
+                value: value_of(value.trim()),
                 line: line_number,
             });
         }
@@ -61,9 +62,37 @@ fn is_name(text: &str) -> bool {
         && text.bytes().all(rest)
 }
 
-fn unquoted(value: &str) -> &str {
-    let between = |quote| value.strip_prefix(quote)?.strip_suffix(quote);
-    between('"').or_else(|| between('\'')).unwrap_or(value)
+/// What stands between quotes, or before a comment. A `#` in the middle of a word is part of it, and so is a quote.
+fn value_of(text: &str) -> String {
+    let quoted = |quote: char| {
+        let mut value = String::new();
+        let mut rest = text.strip_prefix(quote)?.chars();
+        loop {
+            match rest.next()? {
+                end if end == quote => break,
+                // Only in double quotes, and only before what would else end or change the value.
+                '\\' if quote == '"' => match rest.next()? {
+                    escaped @ ('"' | '\\' | '$') => value.push(escaped),
+                    other => value.extend(['\\', other]),
+                },
+                other => value.push(other),
+            }
+        }
+        let rest = rest.as_str().trim_start();
+        (rest.is_empty() || rest.starts_with('#')).then_some(value)
+    };
+    if let Some(value) = quoted('"').or_else(|| quoted('\'')) {
+        return value;
+    }
+    let comment = [" #", "\t#"]
+        .iter()
+        .filter_map(|mark| text.find(mark))
+        .min();
+    let value = comment.map_or(text, |end| &text[..end]);
+    match value.starts_with('#') {
+        true => String::new(),
+        false => value.trim_end().to_owned(),
+    }
 }
 
 /// The values of an env-file, and notes on names that nothing reads. Of two lines with one

@@ -2,6 +2,9 @@
 
 use super::given::*;
 
+use std::path::Path;
+use synapse_workers::settings::read_env_file;
+
 #[test]
 fn a_file_that_cannot_be_right_is_refused_with_its_line() {
     let line = |number: usize, rest: &str| format!("{FILE} line {number}: {rest}");
@@ -196,6 +199,40 @@ fn yaml_bombs_are_refused_at_once() {
     }
 }
 
+/// Expected values: what Docker Compose's documentation of env-files says of each.
+#[test]
+fn values_of_an_env_file_are_what_docker_makes_of_them() {
+    for (written, meant) in [
+        ("plain", "plain"),
+        (" padded  ", "padded"),
+        ("two words", "two words"),
+        ("# nothing", ""),
+        ("word # said about it", "word"),
+        ("word\t# said about it", "word"),
+        ("pass#word", "pass#word"),
+        ("'a # b'", "a # b"),
+        ("\"a # b\" # said about it", "a # b"),
+        (
+            r#""say \"hi\" for 5 \$ at C:\\n""#,
+            r#"say "hi" for 5 $ at C:\n"#,
+        ),
+        (r#""\d""#, r"\d"),
+        (r"'it\d'", r"it\d"),
+        ("\"half", "\"half"),
+        ("it's", "it's"),
+        ("'a'b'", "'a'b'"),
+        ("a=b=c", "a=b=c"),
+    ] {
+        for line in [
+            format!("NAME={written}"),
+            format!("export NAME = {written}\r"),
+        ] {
+            let read = read_env_file(Path::new("x.env"), &line).unwrap();
+            assert_eq!(read[0].value, meant, "{line:?}");
+        }
+    }
+}
+
 #[test]
 fn a_docker_env_file_is_read_as_it_stands() {
     let mut given = Given {
@@ -215,7 +252,7 @@ fn a_docker_env_file_is_read_as_it_stands() {
         loaded.notes,
         ["synapse.env line 9: COTURN_QUOTA is not known, ignored"]
     );
-    for text in ["A = b", "two words", "=x"] {
+    for text in ["two words", "=x", "a b=c"] {
         given.env_file = Some(format!("#\n{text}\n"));
         assert!(
             given
