@@ -4,8 +4,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from cases import (
-    adopt, again, bad_input, bare, full, killed, load, nasty, neighbours, package, persister, reboot, render, rollback, sandbox, scale,
-    sockets, tls, uninstall,
+    adopt, again, bad_input, bare, external, full, killed, load, nasty, neighbours, package, persister, reboot,
+    render, rollback, sandbox, scale, sockets, tls, uninstall,
 )
 
 
@@ -43,6 +43,7 @@ CASES = (
     Case("adopt", "a server of Debian's package, with its users, is taken over and given back", adopt.run, fresh=True, lane=2),
     Case("tls", "HTTPS with a certificate that is renewed, a socket for another proxy, what is open to whom", tls.run, fresh=True, lane=2),
     Case("sockets", "processes on Unix sockets, on TCP ports, and back", sockets.run, fresh=True, lane=2),
+    Case("external", "PostgreSQL over TCP and Redis over TLS, with passwords from files", external.run, fresh=True, lane=2),
     Case("nasty", "settings full of characters that mean something elsewhere", nasty.run, fresh=True, lane=2),
     Case("package", "the package is installed, upgraded and removed; one of Synapse brings new code", package.run, fresh=True, lane=2),
     Case("bare", "a small host without Synapse, which is installed into a venv", bare.run, host="bare", fresh=True, lane=2),

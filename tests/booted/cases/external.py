@@ -1,0 +1,196 @@
+"""PostgreSQL over TCP and Redis over TLS of the administrator's own, with passwords from files that nobody else gets to see."""
+
+from cases import listing
+from cases.deployment import OTHERS, SERVER, all_active, jobs, purge, worker
+from cases.nasty import write_settings
+from hosts import Unmet, contains, same
+
+PLACE = "/srv/elsewhere"
+# Characters that each language on the way has a meaning for.
+FIRST = {"database": "first:pg\\pass \"word\" #1", "redis": "first 'redis' pass$word"}
+SECOND = {"database": "second-pg-pass", "redis": "second-redis-pass"}
+FILES = {"database": f"{PLACE}/pg-password", "redis": f"{PLACE}/redis-password"}
+WORKERS = ("background1", "clients1", "streams1")
+UNITS = {*(unit for unit in OTHERS if unit != "synapse-redis.service"), *map(worker, WORKERS)}
+SETTINGS = {
+    "server_name": SERVER,
+    "workers": ["small"],
+    "database": {"host": "127.0.0.1", "port": 5433, "name": "chat", "user": "matrix", "password_file": FILES["database"]},
+    "redis": {"host": "localhost", "port": 6390, "tls": True, "ca_file": f"{PLACE}/ca.pem", "username": "synapse",
+              "password_file": FILES["redis"]},
+}
+OPENSSL = """
+    openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 2 -subj "/CN=test CA" -keyout ca.key -out ca.pem
+    openssl req -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -subj "/CN=localhost" -keyout redis.key -out redis.csr
+    printf 'subjectAltName=DNS:localhost\\n' >names
+    openssl x509 -req -in redis.csr -CA ca.pem -CAkey ca.key -CAcreateserial -days 2 -extfile names -out redis.pem"""
+
+
+def run(host, check):
+    with check("PostgreSQL and Redis run elsewhere, as far as the product can tell", vital=True):
+        serve(host)
+    refused(host, check)
+    with check("three workers start with them; our own Redis is not there", vital=True) as note:
+        write_settings(host, SETTINGS)
+        passwords(host, FIRST)
+        result, seen = watched(host, FIRST)
+        host.installed = True
+        same(seen, "", "processes whose command line has a password")
+        all_active(host, UNITS)
+        note(f"{result.seconds:.1f} s")
+    with check("verify asks both"):
+        probes = {probe["probe"]: probe["seen"] for probe in host.json("verify")["probes"]}
+        same((probes["database"], probes["redis"]), ("chat answers", "4 processes listen"), "seen by verify")
+        same(sql(host, "chat", "select count(*) > 100 from information_schema.tables where table_schema = 'public'"), "t",
+             "whether Synapse made its tables there")
+        contains(host.product("install", "--yes").out, "0 changed")
+    with check("no password is in the journal, in a file for everybody, or in what is printed"):
+        hidden(host, FIRST)
+    with check("new passwords are taken up, by a restart of what reads them") as note:
+        change(host)
+        plan = host.product("plan").out
+        contains(plan, "secret postgres_password", "secret redis_password")
+        result, seen = watched(host, SECOND)
+        same(seen, "", "processes whose command line has a password")
+        same(jobs(result.out), [("restart", "synapse-main.service"), ("restart", *map(worker, WORKERS))], "jobs")
+        all_active(host, UNITS)
+        host.product("verify")
+        hidden(host, SECOND)
+        note(f"{result.seconds:.1f} s")
+    with check("a database that went away is what verify names"):
+        host.run("systemctl", "stop", "outside-redis")
+        failed = host.json("verify", expect=(1,))
+        contains(str([probe for probe in failed["probes"] if not probe["ok"]]), "redis", "localhost port 6390")
+        start_redis(host)
+    with check("--purge leaves what is elsewhere, and nothing else"):
+        purge(host)
+        same(sql(host, "chat", "select count(*) > 100 from information_schema.tables where table_schema = 'public'"), "t",
+             "whether the tables are still there")
+        host.shell("""
+            pg_dropcluster --stop 17 elsewhere; systemctl daemon-reload
+            systemctl stop outside-redis; rm -rf "$1" """, PLACE)
+        listing.equal(host.before, listing.everything(host), "after --purge")
+
+
+def refused(host, check):
+    """Each is told before anything is changed, with what cures it."""
+    for what, wrong, names in (
+        ("a wrong password for PostgreSQL", {"database": "wrong"}, ("127.0.0.1 port 5433", "password", "createuser --pwprompt matrix")),
+        ("a wrong password for Redis", {"redis": "wrong"}, ("localhost port 6390", "WRONGPASS", "redis.password_file")),
+        ("a password file of two lines", {"redis": "a\nb"}, (FILES["redis"], "one line")),
+    ):
+        with check(f"{what} is refused with its cure"):
+            passwords(host, {**FIRST, **wrong})
+            refusal(host, SETTINGS, *names)
+    passwords(host, FIRST)
+    for what, section, more, names in (
+        ("a database that is not there", "database", {"name": "other"}, (
+            "createdb --encoding=UTF8 --locale=C --template=template0 --owner=matrix other",)),
+        ("a database of another locale", "database", {"name": "abroad"}, ("collation", "C.UTF-8")),
+        ("a port where nobody listens", "database", {"port": 5999}, ("127.0.0.1 port 5999", "database.port")),
+        ("a Redis whose certificate nobody vouches for", "redis", {"ca_file": f"{PLACE}/redis.key"}, ("localhost port 6390",)),
+    ):
+        with check(f"{what} is refused with its cure"):
+            refusal(host, {**SETTINGS, section: {**SETTINGS[section], **more}}, *names)
+
+
+def refusal(host, settings, *names):
+    write_settings(host, settings)
+    result = host.product("install", "--yes", expect=(65,))
+    contains(result.err, "cure: ", *names)
+    same(host.units(), {}, "our units")
+    absent(result.err, FIRST, "a refusal")
+    host.shell('rm "$1"', "/etc/synapse-workers/settings.yaml")
+
+
+def serve(host):
+    host.shell(f"""
+        mkdir -m 755 "$1"; cd "$1"; {OPENSSL}
+        chown redis: redis.key
+        pg_createcluster --port 5433 --locale C.UTF-8 --start 17 elsewhere -- --auth-host=scram-sha-256 >made 2>&1 """, PLACE)
+    superuser(host, f"create role matrix login password {literal(FIRST['database'])}")
+    superuser(host, "create database chat owner matrix encoding 'UTF8' lc_collate 'C' lc_ctype 'C' template template0")
+    superuser(host, "create database abroad owner matrix encoding 'UTF8' template template0")
+    acl(host, FIRST)
+    start_redis(host)
+
+
+def start_redis(host):
+    host.shell("""
+        printf '%s\\n' "port 0" "tls-port 6390" "bind 127.0.0.1" "tls-cert-file $1/redis.pem" "tls-key-file $1/redis.key" \
+            "tls-ca-cert-file $1/ca.pem" "tls-auth-clients no" 'save ""' "aclfile $1/acl" >"$1/redis.conf"
+        systemd-run --quiet --unit=outside-redis --property=User=redis --property=Type=notify --property=NotifyAccess=all \
+            redis-server "$1/redis.conf" --supervised systemd""", PLACE)
+
+
+def acl(host, words):
+    """A user with all rights, and no other. Redis takes a digest, so that any character may be in the password."""
+    host.shell("""
+        digest=$(printf %s "$2" | sha256sum | cut -d" " -f1)
+        printf 'user default off\\nuser synapse on ~* &* +@all #%s\\n' "$digest" >"$1/acl" """, PLACE, words["redis"])
+
+
+def change(host):
+    superuser(host, f"alter role matrix password {literal(SECOND['database'])}")
+    acl(host, SECOND)
+    host.run("systemctl", "stop", "outside-redis")
+    start_redis(host)
+    passwords(host, SECOND)
+
+
+def passwords(host, words):
+    for name, file in FILES.items():
+        host.shell('umask 077; cat >"$1"', file, stdin=f"{words[name]}\n")
+
+
+def watched(host, words):
+    """Installs, and looks at the command lines of all processes all the while."""
+    host.shell('umask 077; printf "%s\\n" "$@" >/tmp/words', *words.values())
+    result = host.shell("""
+        synapse-workers install --yes & job=$!
+        # No `ps`: its own command line, and that of grep, would be among what it shows.
+        while kill -0 "$job" 2>/dev/null; do
+            for process in /proc/[0-9]*; do
+                line=$(tr '\\0' ' ' <"$process/cmdline") 2>/dev/null || continue
+                while read -r word; do case $line in *"$word"*) echo "$line" >>/tmp/seen ;; esac; done </tmp/words
+            done
+        done
+        wait "$job" """)
+    return result, host.shell("cat /tmp/seen 2>/dev/null || true; rm -f /tmp/seen /tmp/words").out
+
+
+def hidden(host, words):
+    for word in words.values():
+        absent(host.run("journalctl", "--quiet", "--no-pager", "-o", "cat").out, words, "the journal")
+        for command in ("plan", "status", "doctor"):
+            absent(str(host.product(command)), words, command)
+        files = host.shell("""
+            cat >/tmp/word
+            grep -rlsF -f /tmp/word /etc /run /var/lib/synapse /var/lib/synapse-workers /var/log || true
+            rm /tmp/word""", stdin=word).out.split()
+        # It is kept for the processes that read it; were it found nowhere, this search would be blind.
+        assert files, "not even where it has to be"
+        for file in files:
+            mode = host.run("stat", "-c", "%a %U:%G", file).out.strip()
+            if not mode.split()[0].endswith("0"):
+                raise Unmet(f"{file} has a password and is {mode}")
+
+
+def absent(text, words, where):
+    for word in words.values():
+        if word in text:
+            raise Unmet(f"{where} has a password")
+
+
+def sql(host, database, query):
+    return host.run("runuser", "-u", "postgres", "--", "psql", "-p", "5433", "-XAtq", "-d", database, "-c", query).out.strip()
+
+
+def superuser(host, statement):
+    host.run("runuser", "-u", "postgres", "--", "psql", "-p", "5433", "-Xq", "-v", "ON_ERROR_STOP=1", stdin=statement)
+
+
+def literal(text):
+    """A string of SQL (standard_conforming_strings)."""
+    quoted = text.replace("'", "''")
+    return f"'{quoted}'"
