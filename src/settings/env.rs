@@ -81,7 +81,13 @@ fn value_of(text: &str) -> String {
         let rest = rest.as_str().trim_start();
         (rest.is_empty() || rest.starts_with('#')).then_some(value)
     };
-    if let Some(value) = quoted('"').or_else(|| quoted('\'')) {
+    // A quote within, which Compose refuses, is taken for what it looks like.
+    let around = |quote: char| {
+        let inner = text.strip_prefix(quote)?.strip_suffix(quote)?;
+        Some(inner.to_owned())
+    };
+    let either = |read: &dyn Fn(char) -> Option<String>| read('"').or_else(|| read('\''));
+    if let Some(value) = either(&quoted).or_else(|| either(&around)) {
         return value;
     }
     let comment = [" #", "\t#"]
