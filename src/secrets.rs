@@ -193,6 +193,16 @@ pub static COMPOSED: &[Composed] = &[
         escape: in_json,
     },
     Composed {
+        name: "redis-exporter.json",
+        reader: Reader::Systemd,
+        escape: in_json,
+    },
+    Composed {
+        name: "postgres-exporter",
+        reader: Reader::Systemd,
+        escape: str::to_owned,
+    },
+    Composed {
         name: "turnserver.conf",
         reader: Reader::Systemd,
         escape: str::to_owned,

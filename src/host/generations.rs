@@ -174,6 +174,9 @@ impl Host {
                 &format!("{directory}/synapse"),
                 processes,
             ),
+            Judge::Prometheus => {
+                super::probe::prometheus_accepts(&format!("{directory}/prometheus/prometheus.yml"))
+            }
             Judge::Systemd => {
                 let units: Vec<String> = state
                     .files

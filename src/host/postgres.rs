@@ -157,6 +157,15 @@ pub fn create_role(superuser: &Access, name: &str) -> Result<()> {
         .with_context(|| format!("creating the role {name}"))
 }
 
+/// A role that may log in and read statistics (PostgreSQL manual, 21.5, `pg_monitor`).
+pub fn create_monitor(superuser: &Access, name: &str) -> Result<()> {
+    let name = identifier(name);
+    superuser
+        .psql(&format!("create role {name} login in role pg_monitor"))
+        .map(drop)
+        .with_context(|| format!("creating the role {name}"))
+}
+
 /// A database as Synapse asks for: UTF-8, locale C, so that upgrades of the C library do not reorder indices.
 pub fn create_database(superuser: &Access, name: &str, owner: &str) -> Result<()> {
     let (database, owner) = (identifier(name), identifier(owner));

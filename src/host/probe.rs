@@ -133,6 +133,19 @@ pub(super) fn nginx_accepts(configuration: &str, pair: Option<&Pair>) -> Result<
     Ok(())
 }
 
+/// `promtool check config`, which reads the rules as well.
+pub(super) fn prometheus_accepts(configuration: &str) -> Result<()> {
+    let output = Tool::new("promtool")
+        .args(["check", "config", configuration])
+        .output()?;
+    ensure!(
+        output.status.success(),
+        "Prometheus refuses {configuration}\n{}",
+        tools::tail(&output, 8)
+    );
+    Ok(())
+}
+
 /// `systemd-analyze verify`. It exits with 0 on unknown keys, and speaks about other units of the host as well,
 /// so what counts is what it says about ours.
 pub(super) fn systemd_accepts(directory: &str, units: &[String]) -> Result<()> {

@@ -41,7 +41,7 @@ impl Host {
             Resource::Composed(name) => self.has_composed(name, desired)?,
             Resource::SigningKey => Path::new(paths::SIGNING_KEY).exists(),
             // One that does not answer has nothing to show; what needs it is refused before.
-            Resource::DatabaseRole(name) => self
+            Resource::DatabaseRole(name) | Resource::MonitorRole(name) => self
                 .facts
                 .answering_postgres()
                 .is_some_and(|postgres| postgres.roles.contains(name)),
@@ -80,6 +80,7 @@ impl Host {
             Resource::Stopped(service) => {
                 self.systemd.jobs(Verb::Stop, std::slice::from_ref(service))
             }
+            Resource::MonitorRole(name) => postgres::create_monitor(&self.superuser(), name),
             Resource::Database { name, owner } => {
                 let superuser = self.superuser();
                 postgres::create_database(&superuser, name, owner)?;
@@ -135,7 +136,9 @@ impl Host {
             Resource::Secret(name) => files::remove(paths::secret(name)),
             Resource::Composed(name) => files::remove(paths::secret(name)),
             Resource::SigningKey => files::remove(paths::SIGNING_KEY),
-            Resource::DatabaseRole(name) => postgres::drop_role(&self.superuser(), name),
+            Resource::DatabaseRole(name) | Resource::MonitorRole(name) => {
+                postgres::drop_role(&self.superuser(), name)
+            }
             Resource::Disabled(service) => {
                 self.give_back(service, |units| self.systemd.enable(units))
             }

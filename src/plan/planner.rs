@@ -136,6 +136,12 @@ impl Planner<'_> {
         if !processes.is_empty() {
             judges.push(Judge::Synapse(processes));
         }
+        if new
+            .clone()
+            .any(|change| change.path.starts_with("prometheus/"))
+        {
+            judges.push(Judge::Prometheus);
+        }
         if new.any(|change| change.path.starts_with(UNIT_FILES)) {
             judges.push(Judge::Systemd);
         }

@@ -208,6 +208,12 @@ pub static RULES: &[Rule] = &[
         "Redis reads its configuration at start",
     ),
     rule(
+        "prometheus/",
+        Scope::Unit("synapse-prometheus.service"),
+        Change::Reload,
+        "Prometheus reads targets and rules anew on SIGHUP",
+    ),
+    rule(
         "mtail/",
         Scope::Unit("synapse-nginx-log-exporter.service"),
         Change::Restart,
@@ -227,6 +233,18 @@ pub static RULES: &[Rule] = &[
         "coturn reads its configuration at start",
     ),
     rule(
+        "/etc/synapse-workers/secrets/redis-exporter.json",
+        Scope::Unit("synapse-redis-exporter.service"),
+        Change::Restart,
+        "the exporter reads its password at start",
+    ),
+    rule(
+        "/etc/synapse-workers/secrets/postgres-exporter",
+        Scope::Unit("synapse-postgres-exporter.service"),
+        Change::Restart,
+        "the exporter reads its password at start",
+    ),
+    rule(
         "/etc/synapse-workers/secrets/",
         Scope::Synapse,
         Change::Restart,
@@ -243,6 +261,18 @@ pub static RULES: &[Rule] = &[
         Scope::Unit("synapse-coturn.service"),
         Change::Restart,
         "coturn reads its configuration at start",
+    ),
+    rule(
+        "secrets/redis-exporter.json",
+        Scope::Unit("synapse-redis-exporter.service"),
+        Change::Restart,
+        "the exporter reads its password at start",
+    ),
+    rule(
+        "secrets/postgres-exporter",
+        Scope::Unit("synapse-postgres-exporter.service"),
+        Change::Restart,
+        "the exporter reads its password at start",
     ),
     rule(
         "secrets/",
@@ -302,6 +332,24 @@ pub static RULES: &[Rule] = &[
     rule(
         "host/etc/systemd/system/synapse-redis.service",
         Scope::Unit("synapse-redis.service"),
+        Change::Restart,
+        "its unit file changed",
+    ),
+    rule(
+        "host/etc/systemd/system/synapse-prometheus.service",
+        Scope::Unit("synapse-prometheus.service"),
+        Change::Restart,
+        "its unit file changed",
+    ),
+    rule(
+        "host/etc/systemd/system/synapse-redis-exporter.service",
+        Scope::Unit("synapse-redis-exporter.service"),
+        Change::Restart,
+        "its unit file changed",
+    ),
+    rule(
+        "host/etc/systemd/system/synapse-postgres-exporter.service",
+        Scope::Unit("synapse-postgres-exporter.service"),
         Change::Restart,
         "its unit file changed",
     ),

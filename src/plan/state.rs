@@ -75,6 +75,8 @@ pub enum Resource {
     Composed(String),
     SigningKey,
     DatabaseRole(String),
+    /// A role in the host's own PostgreSQL that may read its statistics.
+    MonitorRole(String),
     Database {
         name: String,
         owner: String,
@@ -96,7 +98,10 @@ impl Resource {
                 !own.iter().any(|own| Path::new(path).starts_with(own))
                     && !paths::SHARED.contains(&path.as_str())
             }
-            Resource::Venv(_) | Resource::Disabled(_) | Resource::Stopped(_) => false,
+            Resource::Venv(_)
+            | Resource::MonitorRole(_)
+            | Resource::Disabled(_)
+            | Resource::Stopped(_) => false,
             Resource::Secret(_)
             | Resource::Composed(_)
             | Resource::SigningKey
@@ -165,6 +170,9 @@ impl std::fmt::Display for Resource {
             Resource::Composed(name) => write!(f, "{}", crate::secrets::path(name)),
             Resource::SigningKey => write!(f, "signing key {}", paths::SIGNING_KEY),
             Resource::DatabaseRole(name) => write!(f, "PostgreSQL role {name}"),
+            Resource::MonitorRole(name) => {
+                write!(f, "PostgreSQL role {name}, which may read statistics")
+            }
             Resource::Database { name, owner } => {
                 write!(f, "PostgreSQL database {name}, owned by {owner}")
             }

@@ -93,6 +93,7 @@ pub enum Judge {
     /// For these processes, by the files below `synapse/` that they alone read.
     Synapse(Vec<String>),
     Systemd,
+    Prometheus,
 }
 
 /// What systemd is asked to do with units.
@@ -172,6 +173,7 @@ impl fmt::Display for Step {
                     Judge::Nginx => "nginx -t",
                     Judge::Synapse(_) => "Synapse's own configuration parser",
                     Judge::Systemd => "systemd-analyze verify",
+                    Judge::Prometheus => "promtool check config",
                 };
                 write!(f, "  check   generation {number} with {program}")
             }

@@ -300,6 +300,9 @@ fn resources(input: &Input, files: &BTreeMap<String, File>) -> BTreeSet<Resource
         resources.insert(directory(paths::OPT));
         resources.insert(Resource::Venv(input.settings.synapse.version.to_string()));
     }
+    if metrics::own_postgres_wanted(input) {
+        resources.insert(Resource::MonitorRole(metrics::POSTGRES_ACCOUNT.to_owned()));
+    }
     let settings = input.settings;
     match input.database() {
         DatabaseKind::Local => {

@@ -80,16 +80,45 @@ pub static SERVICES: &[Service] = &[
         directories: &["d /run/synapse-workers/redis 2750 synapse-redis synapse -"],
     },
     Service {
+        unit: names::PROMETHEUS,
+        account: Some(Account {
+            name: "synapse-prometheus",
+            about: "Prometheus for Synapse",
+        }),
+        wanted: metrics::wanted,
+        render: metrics::render,
+        directories: &[
+            "d /var/lib/synapse-workers/prometheus 0700 synapse-prometheus synapse-prometheus -",
+        ],
+    },
+    Service {
+        unit: names::REDIS_EXPORTER,
+        account: None,
+        wanted: metrics::redis_wanted,
+        render: metrics::redis,
+        directories: &[],
+    },
+    Service {
+        unit: names::POSTGRES_EXPORTER,
+        account: Some(Account {
+            name: metrics::POSTGRES_ACCOUNT,
+            about: "Metrics of the PostgreSQL that Synapse uses",
+        }),
+        wanted: metrics::postgres_wanted,
+        render: metrics::postgres,
+        directories: &[],
+    },
+    Service {
         unit: names::NGINX_EXPORTER,
         account: None,
-        wanted: |input| input.settings.metrics.enabled,
+        wanted: metrics::wanted,
         render: metrics::nginx,
         directories: &[],
     },
     Service {
         unit: names::NGINX_LOG_EXPORTER,
         account: None,
-        wanted: |input| input.settings.metrics.enabled,
+        wanted: metrics::wanted,
         render: metrics::nginx_log,
         directories: &[
             "d /var/log/synapse-workers/nginx 0750 synapse-nginx synapse-nginx -",

@@ -1,10 +1,14 @@
-//! Metrics before the programs that read their configuration: nginx and mtail.
+//! Metrics before the programs that read their configuration: nginx, mtail and Prometheus.
 
 use super::judges::{program, run, shown};
 use super::nginx::accepted;
 use super::setup::{SPECS, Setup, text};
+use serde_yaml::Value;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
+use std::path::Path;
 use synapse_workers::paths;
+use synapse_workers::plan::state::State;
 
 /// A deployment with metrics.
 pub fn measured(workers: &str) -> Setup {
@@ -73,5 +77,246 @@ fn mtail_counts_what_the_access_log_tells() {
         r#"nginx_log_upstream_seconds_count{upstream="main"} 1"#,
     ] {
         assert!(text.lines().any(|line| line == wanted), "{wanted}\n{text}");
+    }
+}
+
+/// Writes everything below a directory of the state.
+pub fn unpacked(state: &State, below: &str) -> tempfile::TempDir {
+    let directory = tempfile::tempdir().unwrap();
+    for (path, file) in state
+        .files
+        .iter()
+        .filter(|(path, _)| path.starts_with(below))
+    {
+        let path = directory.path().join(path);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, &file.contents).unwrap();
+    }
+    directory
+}
+
+#[test]
+fn promtool_accepts_every_configuration() {
+    for (spec, lines) in SPECS.iter().flat_map(|spec| {
+        [
+            (spec, "metrics: {enabled: true, scrape_interval: 5s}"),
+            (
+                spec,
+                "metrics: {enabled: true}\ncoturn: {enabled: true, metrics: true}",
+            ),
+        ]
+    }) {
+        let directory = unpacked(&Setup::new(spec).settings(lines).state(), "prometheus/");
+        let output = run(program("promtool")
+            .args(["check", "config"])
+            .arg(directory.path().join("prometheus/prometheus.yml")));
+        let text = shown(&output);
+        assert!(output.status.success(), "{spec} {lines}\n{text}");
+        assert!(
+            text.contains("alerts.yml"),
+            "the rules are read too: {text}"
+        );
+    }
+}
+
+/// What each target is labelled with, by its job in the file.
+fn targets(setup: &Setup) -> Vec<(String, BTreeMap<String, String>)> {
+    let state = setup.state();
+    let configuration: Value =
+        serde_yaml::from_str(text(&state, "prometheus/prometheus.yml")).unwrap();
+    let mut found = Vec::new();
+    for job in configuration["scrape_configs"].as_sequence().unwrap() {
+        for target in job["static_configs"].as_sequence().unwrap() {
+            let mut labels: BTreeMap<String, String> =
+                serde_yaml::from_value(target["labels"].clone()).unwrap();
+            let address = target["targets"][0].as_str().unwrap();
+            assert!(address.starts_with("127.0.0.1:"), "{address}");
+            labels.insert("address".to_owned(), address.to_owned());
+            found.push((job["job_name"].as_str().unwrap().to_owned(), labels));
+        }
+    }
+    found
+}
+
+#[test]
+fn every_process_is_a_target_once_under_labels_of_its_own() {
+    for spec in SPECS {
+        let setup = measured(spec);
+        let state = setup.state();
+        let listening: BTreeSet<String> = state
+            .files
+            .keys()
+            .filter(|path| path.starts_with("synapse/workers/") || *path == "synapse/main.yaml")
+            .map(|path| {
+                let process: Value = serde_yaml::from_str(text(&state, path)).unwrap();
+                let main = process.get("listeners");
+                let listeners = main.unwrap_or(&process["worker_listeners"]);
+                let listeners = listeners.as_sequence().unwrap();
+                let metrics = listeners
+                    .iter()
+                    .find(|listener| listener["type"].as_str() == Some("metrics"));
+                let metrics = metrics.unwrap_or_else(|| panic!("{path} has no metrics"));
+                assert_eq!(metrics["bind_addresses"][0].as_str(), Some("127.0.0.1"));
+                format!("127.0.0.1:{}", metrics["port"].as_u64().unwrap())
+            })
+            .collect();
+        let targets = targets(&setup);
+        let synapse = || targets.iter().filter(|(job, _)| job == "synapse");
+        let addresses: BTreeSet<String> = synapse()
+            .map(|(_, labels)| labels["address"].clone())
+            .collect();
+        assert_eq!(addresses, listening, "{spec}");
+        let identities: BTreeSet<(&String, &String)> = synapse()
+            .map(|(_, labels)| (&labels["job"], &labels["index"]))
+            .collect();
+        assert_eq!(identities.len(), synapse().count(), "{spec}");
+    }
+}
+
+/// The labels that docs/metrics-howto.md and the published dashboard know: a worker's kind and number.
+#[test]
+fn labels_are_those_of_the_published_dashboards() {
+    let targets = targets(&measured("synchrotron:2, media=media_repository"));
+    let names: Vec<[&str; 4]> = targets
+        .iter()
+        .filter(|(job, _)| job == "synapse")
+        .map(|(_, labels)| ["worker", "job", "index", "instance"].map(|name| labels[name].as_str()))
+        .collect();
+    assert_eq!(
+        names,
+        [
+            ["main", "synapse", "1", "example.test"],
+            ["media1", "media", "1", "example.test"],
+            ["synchrotron1", "synchrotron", "1", "example.test"],
+            ["synchrotron2", "synchrotron", "2", "example.test"],
+        ]
+    );
+}
+
+/// A job for each exporter that runs, and none for one that does not.
+#[test]
+fn only_what_runs_is_a_target() {
+    let jobs = |setup: &Setup| -> BTreeSet<String> {
+        let jobs = targets(setup).into_iter().map(|(job, _)| job);
+        jobs.filter(|job| job != "synapse" && job != "prometheus")
+            .collect()
+    };
+    let of =
+        |names: &[&str]| -> BTreeSet<String> { names.iter().map(|name| (*name).into()).collect() };
+    let plain = |workers: &str| Setup::new(workers).settings("metrics: {enabled: true}");
+    assert_eq!(jobs(&plain("synchrotron")), of(&["nginx", "nginx_log"]));
+    let all = of(&["nginx", "nginx_log", "redis", "postgres"]);
+    assert_eq!(jobs(&measured("synchrotron")), all);
+    // SQLite, and no redis.
+    assert_eq!(jobs(&measured("")), of(&["nginx", "nginx_log"]));
+    assert!(
+        !Setup::new("synchrotron")
+            .state()
+            .files
+            .keys()
+            .any(|path| path.contains("prometheus"))
+    );
+}
+
+/// Passwords of servers elsewhere stand in files that systemd hands over; a unit file is readable by everybody.
+#[test]
+fn exporters_of_servers_elsewhere_read_passwords_from_files() {
+    let state = measured("synchrotron")
+        .settings("database: {host: db.example, user: matrix}\nredis: {host: redis.example, tls: true, username: \"me&you\"}")
+        .secret("postgres_password")
+        .secret("redis_password")
+        .state();
+    let unit = |name: &str| {
+        text(
+            &state,
+            &format!("host/etc/systemd/system/synapse-{name}.service"),
+        )
+    };
+    for (name, lines) in [
+        (
+            "postgres-exporter",
+            [
+                "LoadCredential=password:/etc/synapse-workers/secrets/postgres-exporter",
+                "Environment=DATA_SOURCE_PASS_FILE=%d/password",
+                "Environment=DATA_SOURCE_USER=matrix",
+                "Environment=\"DATA_SOURCE_URI=db.example:5432/synapse?sslmode=require\"",
+            ],
+        ),
+        (
+            "redis-exporter",
+            [
+                "LoadCredential=passwords:/etc/synapse-workers/secrets/redis-exporter.json",
+                "Environment=REDIS_PASSWORD_FILE=%d/passwords",
+                "Environment=\"REDIS_USER=me&you\"",
+                "Environment=REDIS_ADDR=rediss://redis.example:6379",
+            ],
+        ),
+    ] {
+        for line in lines {
+            assert!(
+                unit(name).lines().any(|found| found == line),
+                "{line}\n{}",
+                unit(name)
+            );
+        }
+    }
+    assert_eq!(
+        text(&state, "secrets/postgres-exporter"),
+        "@postgres_password@\n"
+    );
+    // The exporter looks for the address as Go's net/url writes it (exporter/redis.go).
+    assert_eq!(
+        text(&state, "secrets/redis-exporter.json"),
+        "{\"rediss://me&you@redis.example:6379\": \"@redis_password@\"}\n"
+    );
+}
+
+/// The rules with their test beside them.
+fn rules() -> tempfile::TempDir {
+    let directory = tempfile::tempdir().unwrap();
+    let state = measured("synchrotron").state();
+    for name in ["recording.yml", "alerts.yml"] {
+        let rules = text(&state, &format!("prometheus/rules/{name}"));
+        fs::write(directory.path().join(name), rules).unwrap();
+    }
+    let test = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/prometheus/alerts.test.yml");
+    fs::copy(test, directory.path().join("alerts.test.yml")).unwrap();
+    directory
+}
+
+#[test]
+fn alerts_fire_when_they_must_and_only_then() {
+    let directory = rules();
+    let output = run(program("promtool")
+        .args(["test", "rules"])
+        .arg(directory.path().join("alerts.test.yml")));
+    assert!(output.status.success(), "{}", shown(&output));
+}
+
+#[test]
+fn every_alert_has_a_test_of_both_kinds_and_says_what_to_run() {
+    let directory = rules();
+    let read = |name: &str| -> Value {
+        serde_yaml::from_str(&fs::read_to_string(directory.path().join(name)).unwrap()).unwrap()
+    };
+    let (rules, tests) = (read("alerts.yml"), read("alerts.test.yml"));
+    // Of each alert, whether it is expected.
+    let mut expected = BTreeSet::new();
+    for test in tests["tests"].as_sequence().unwrap() {
+        for case in test["alert_rule_test"].as_sequence().unwrap() {
+            let fires = !case["exp_alerts"].as_sequence().unwrap().is_empty();
+            expected.insert((case["alertname"].as_str().unwrap().to_owned(), fires));
+        }
+    }
+    for group in rules["groups"].as_sequence().unwrap() {
+        for rule in group["rules"].as_sequence().unwrap() {
+            let name = rule["alert"].as_str().unwrap().to_owned();
+            for fires in [true, false] {
+                assert!(expected.contains(&(name.clone(), fires)), "{name}: {fires}");
+            }
+            for annotation in ["summary", "run"] {
+                assert!(rule["annotations"][annotation].is_string(), "{name}");
+            }
+        }
     }
 }

@@ -57,6 +57,10 @@ fn everything() -> impl Iterator<Item = Setup> {
         Setup::new("synchrotron")
             .settings("log_to_disk: true")
             .app_service("/srv/irc.yaml", "id: irc\n"),
+        measured("synchrotron")
+            .settings("database: {host: db.example}\nredis: {host: redis.example}")
+            .secret("postgres_password")
+            .secret("redis_password"),
     ])
 }
 

@@ -1,11 +1,15 @@
 //! The exporters: each a small program on 127.0.0.1 that asks another one and tells Prometheus.
 
-use super::super::Sheaf;
+use super::super::{Input, Sheaf, filters};
+use super::own_postgres_wanted;
 use crate::endpoints::ServicePort;
 use crate::paths;
 use crate::plan::names;
+use crate::secrets;
+use crate::settings::types::Host;
 use anyhow::Result;
 use askama::Template;
+use std::net::IpAddr;
 
 #[derive(Template)]
 #[template(path = "synapse-nginx-exporter.service")]
@@ -27,6 +31,46 @@ struct NginxLog<'a> {
 #[template(path = "mtail/nginx.mtail")]
 struct Program {}
 
+#[derive(Template)]
+#[template(path = "synapse-redis-exporter.service")]
+struct Redis<'a> {
+    program: &'a str,
+    port: u16,
+    server: Server<'a>,
+    /// An assignment for the environment, like the others below.
+    address: String,
+}
+
+#[derive(Template)]
+#[template(path = "synapse-postgres-exporter.service")]
+struct Postgres<'a> {
+    program: &'a str,
+    port: u16,
+    server: Server<'a>,
+    address: String,
+}
+
+/// Composed files with what the exporters of somebody else's servers log in with.
+const REDIS_PASSWORDS: &str = "redis-exporter.json";
+const POSTGRES_PASSWORD: &str = "postgres-exporter";
+/// The user that asks the host's own PostgreSQL, and the role of the same name.
+pub const POSTGRES_ACCOUNT: &str = "synapse-postgres-exporter";
+
+/// Whose server an exporter asks.
+enum Server<'a> {
+    /// One of this host, over its socket.
+    Own,
+    Other(External<'a>),
+}
+
+/// How somebody else's server is reached, besides its address.
+struct External<'a> {
+    user: Option<String>,
+    /// A file that systemd hands over.
+    passwords: Option<String>,
+    ca_file: Option<&'a str>,
+}
+
 /// nginx's own counters.
 pub fn nginx(sheaf: &mut Sheaf) -> Result<()> {
     let endpoints = sheaf.input.endpoints();
@@ -44,12 +88,123 @@ pub fn nginx_log(sheaf: &mut Sheaf) -> Result<()> {
     let unit = NginxLog {
         current: paths::CURRENT,
         access_log: paths::ACCESS_LOG,
-        port: sheaf
-            .input
-            .endpoints()
-            .service(ServicePort::NginxLogExporter),
+        port: port(sheaf.input, ServicePort::NginxLogExporter),
     };
     sheaf.unit(names::NGINX_LOG_EXPORTER, unit.render()?);
     sheaf.text("mtail/nginx.mtail", Program {}.render()?);
     Ok(())
+}
+
+/// Redis, our own over its socket or the one of the settings. Names of the environment: redis_exporter's README.
+pub fn redis(sheaf: &mut Sheaf) -> Result<()> {
+    let input = sheaf.input;
+    let redis = &input.settings.redis;
+    let (server, address) = match &redis.host {
+        None => (Server::Own, format!("unix://{}", paths::redis_socket())),
+        Some(host) => {
+            let scheme = if redis.tls { "rediss" } else { "redis" };
+            let place = authority(host.as_str(), redis.port.number());
+            let user = redis.username.as_ref().map(|user| user.as_str());
+            let password = input.has_secret("redis_password");
+            if password {
+                // Passwords by address, with the user in it as Go's net/url writes one.
+                let user = user.map_or(String::new(), |user| {
+                    format!("{}@", encoded(user, b"-_.~$&+,;="))
+                });
+                let key = serde_json::to_string(&format!("{scheme}://{user}{place}"))?;
+                let text = format!("{{{key}: \"@redis_password@\"}}");
+                sheaf.composed(REDIS_PASSWORDS, text);
+            }
+            let external = External {
+                user: user.map(|user| format!("REDIS_USER={user}")),
+                passwords: password.then(|| secrets::path(REDIS_PASSWORDS)),
+                ca_file: redis.ca_file.as_ref().map(|file| file.as_str()),
+            };
+            (Server::Other(external), format!("{scheme}://{place}"))
+        }
+    };
+    let unit = Redis {
+        program: &input.facts.exporters.redis,
+        port: port(input, ServicePort::RedisExporter),
+        server,
+        address: format!("REDIS_ADDR={address}"),
+    };
+    sheaf.unit(names::REDIS_EXPORTER, unit.render()?);
+    Ok(())
+}
+
+/// PostgreSQL: the host's own as a role that may read statistics only, another one as Synapse's own role. Names of
+/// the environment: postgres_exporter's README.
+pub fn postgres(sheaf: &mut Sheaf) -> Result<()> {
+    let input = sheaf.input;
+    let database = &input.settings.database;
+    let (server, address) = match &database.host {
+        Some(host) if !own_postgres_wanted(input) => {
+            let password = input.has_secret("postgres_password");
+            if password {
+                sheaf.composed(POSTGRES_PASSWORD, "@postgres_password@".to_owned());
+            }
+            let external = External {
+                user: Some(format!("DATA_SOURCE_USER={}", database.user.as_str())),
+                passwords: password.then(|| secrets::path(POSTGRES_PASSWORD)),
+                ca_file: None,
+            };
+            let place = place(host, database.port.number(), database.name.as_str());
+            (Server::Other(external), format!("DATA_SOURCE_URI={place}"))
+        }
+        _ => {
+            let address = format!(
+                "DATA_SOURCE_NAME=user={POSTGRES_ACCOUNT} host={} port={} dbname='{}' sslmode=disable",
+                paths::POSTGRES_SOCKETS,
+                database.port.number(),
+                database.name.as_str(),
+            );
+            (Server::Own, address)
+        }
+    };
+    let unit = Postgres {
+        program: &input.facts.exporters.postgres,
+        port: port(input, ServicePort::PostgresExporter),
+        server,
+        address,
+    };
+    sheaf.unit(names::POSTGRES_EXPORTER, unit.render()?);
+    Ok(())
+}
+
+fn port(input: &Input, service: ServicePort) -> u16 {
+    input.endpoints().service(service)
+}
+
+/// What comes after user and password in PostgreSQL's connection URI. The exporter's library knows no `prefer`: over
+/// a network it asks for TLS, on this host not.
+fn place(host: &Host, port: u16, database: &str) -> String {
+    if host.is_socket_directory() {
+        let directory = encoded(host.as_str(), b"-_.~/");
+        return format!(":{port}/{database}?host={directory}&sslmode=disable");
+    }
+    let address: Option<IpAddr> = host.as_str().parse().ok();
+    let near = host.as_str() == "localhost" || address.is_some_and(|address| address.is_loopback());
+    let mode = if near { "disable" } else { "require" };
+    format!(
+        "{}/{database}?sslmode={mode}",
+        authority(host.as_str(), port)
+    )
+}
+
+/// Host and port in a URI.
+fn authority(host: &str, port: u16) -> String {
+    match host.contains(':') {
+        true => format!("[{host}]:{port}"),
+        false => format!("{host}:{port}"),
+    }
+}
+
+/// Percent-encoded but for letters, digits and these (RFC 3986, 2.1).
+fn encoded(text: &str, plain: &[u8]) -> String {
+    let byte = |byte: u8| match byte.is_ascii_alphanumeric() || plain.contains(&byte) {
+        true => char::from(byte).to_string(),
+        false => format!("%{byte:02X}"),
+    };
+    text.bytes().map(byte).collect()
 }

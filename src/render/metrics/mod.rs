@@ -1,5 +1,34 @@
 //! Metrics: Prometheus, what it collects from, and the exporters of programs that have no metrics of their own.
 
 mod exporters;
+mod prometheus;
 
-pub(super) use exporters::{nginx, nginx_log};
+pub(super) use exporters::{POSTGRES_ACCOUNT, nginx, nginx_log, postgres, redis};
+pub(super) use prometheus::render;
+
+use super::Input;
+use crate::settings::types::DatabaseKind;
+
+/// Whether there are metrics at all.
+pub(super) fn wanted(input: &Input) -> bool {
+    input.settings.metrics.enabled
+}
+
+/// Whether Redis' metrics are asked for, of one that there is.
+pub(super) fn redis_wanted(input: &Input) -> bool {
+    wanted(input) && input.settings.metrics.redis && input.has_workers()
+}
+
+/// Whether PostgreSQL's metrics are asked for, of one that is used.
+pub(super) fn postgres_wanted(input: &Input) -> bool {
+    let used = matches!(
+        input.database(),
+        DatabaseKind::Local | DatabaseKind::External
+    );
+    wanted(input) && input.settings.metrics.postgres && used
+}
+
+/// Whether the PostgreSQL that is asked is the host's own.
+pub(super) fn own_postgres_wanted(input: &Input) -> bool {
+    postgres_wanted(input) && input.database() == DatabaseKind::Local
+}
