@@ -34,6 +34,8 @@ pub const DATA: &str = "/var/lib/synapse";
 pub const SIGNING_KEY: &str = "/var/lib/synapse/signing.key";
 /// The database of a server without workers.
 pub const SQLITE: &str = "/var/lib/synapse/homeserver.db";
+/// Where Grafana takes files from, where it is installed.
+pub const GRAFANA: &str = "/etc/grafana/provisioning";
 /// What our own Prometheus keeps; there while metrics are on.
 pub const PROMETHEUS: &str = "/var/lib/synapse-workers/prometheus";
 /// Logs that are files; nginx may write below it at any time, since its sandbox is made when it starts.

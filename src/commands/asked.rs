@@ -427,6 +427,7 @@ impl Asked {
         };
         Expected {
             units: desired.units.clone(),
+            metrics: render::metrics::targets(&self.input(&HostFacts::default())),
             topology: Some((
                 self.topology.clone(),
                 Endpoints::new(&self.settings, &self.topology),

@@ -7,6 +7,7 @@ use crate::host::redis::Remote;
 use crate::host::{self, Host, Peer};
 use crate::paths;
 use crate::plan::names;
+use crate::render::metrics::Target;
 use crate::topology::{RoutingTable, Topology};
 use anyhow::{Context, Result, bail, ensure};
 use std::collections::BTreeSet;
@@ -19,6 +20,8 @@ use std::time::{Duration, Instant};
 pub struct Expected {
     /// Units that are active.
     pub units: BTreeSet<String>,
+    /// Everything that has metrics.
+    pub metrics: Vec<Target>,
     /// The routes that processes answer and where these listen, where there is a topology.
     pub topology: Option<(Topology, Endpoints)>,
     /// Where nginx listens.
@@ -80,6 +83,10 @@ pub static PROBES: &[Probe] = &[
     Probe {
         name: "certificate",
         ask: certificate,
+    },
+    Probe {
+        name: "metrics",
+        ask: metrics,
     },
     Probe {
         name: "routes",
@@ -252,6 +259,25 @@ fn certificate(_: &Host, expected: &Expected) -> Result<String> {
         );
     }
     Ok(format!("with {}", units.join(" and ")))
+}
+
+/// Everything that Prometheus asks answers, Prometheus itself included. An exporter whose program cannot be reached
+/// says so in its metrics, and Prometheus in an alert.
+fn metrics(_: &Host, expected: &Expected) -> Result<String> {
+    if expected.metrics.is_empty() {
+        return Ok("not used".to_owned());
+    }
+    let mut silent = Vec::new();
+    for target in &expected.metrics {
+        let peer = Peer::At(Endpoint::Port(target.port));
+        match host::get(&peer, "GET", target.path) {
+            Ok(answer) if answer.status == 200 => {}
+            Ok(answer) => silent.push(format!("{} answers {}", target.name, answer.status)),
+            Err(error) => silent.push(format!("{}: {error:#}", target.name)),
+        }
+    }
+    ensure!(silent.is_empty(), "{}", silent.join("; "));
+    Ok(format!("{} answer", expected.metrics.len()))
 }
 
 /// A process that has the servlet asks for a token or an argument; one that has not answers 404 `M_UNRECOGNIZED`.

@@ -37,6 +37,8 @@ pub struct Facts {
     pub nginx: Option<(u32, u32)>,
     /// What coturn can do, where it is there.
     pub coturn: Option<Build>,
+    /// Whether Grafana is there and takes provisioned files.
+    pub grafana: bool,
     pub jemalloc: bool,
     /// The command that installs packages here.
     pub packages: Option<PackageManager>,
@@ -150,6 +152,7 @@ impl Facts {
                 .map_or(default.python, |found| found.python.clone()),
             redis,
             exporters: programs::exporters(),
+            grafana: Path::new(paths::GRAFANA).is_dir(),
             nginx: nginx_version(),
             coturn: scope.runs(names::COTURN).then(coturn).flatten(),
             jemalloc: jemalloc(),
@@ -215,6 +218,7 @@ impl Facts {
             python: self.python.clone(),
             redis: self.redis.map_or(default.redis, str::to_owned),
             exporters: self.exporters.clone(),
+            grafana: self.grafana,
             nginx: self.nginx.unwrap_or(default.nginx),
             coturn: self.coturn.unwrap_or_default(),
             jemalloc: self.jemalloc,

@@ -208,10 +208,34 @@ pub static RULES: &[Rule] = &[
         "Redis reads its configuration at start",
     ),
     rule(
+        "prometheus/consoles/",
+        Scope::Nobody,
+        Change::None,
+        "Prometheus reads a page when somebody asks for it",
+    ),
+    rule(
+        "prometheus/console_libraries/",
+        Scope::Nobody,
+        Change::None,
+        "Prometheus reads a page when somebody asks for it",
+    ),
+    rule(
         "prometheus/",
         Scope::Unit("synapse-prometheus.service"),
         Change::Reload,
         "Prometheus reads targets and rules anew on SIGHUP",
+    ),
+    rule(
+        "grafana/",
+        Scope::Nobody,
+        Change::None,
+        "Grafana looks for changed dashboards every minute",
+    ),
+    rule(
+        "host/etc/grafana/",
+        Scope::Nobody,
+        Change::None,
+        "Grafana is the administrator's, and reads it at its next start",
     ),
     rule(
         "mtail/",

@@ -8,7 +8,7 @@ mod filters;
 mod logrotate;
 mod logs;
 mod mail;
-mod metrics;
+pub mod metrics;
 pub mod nginx;
 pub mod ports;
 mod processes;
@@ -53,6 +53,8 @@ pub struct HostFacts {
     pub nginx: (u32, u32),
     /// What its coturn can do.
     pub coturn: coturn::Build,
+    /// Whether Grafana is there and takes provisioned files.
+    pub grafana: bool,
     /// Whether jemalloc is there to be preloaded.
     pub jemalloc: bool,
     /// Secrets that are there already, by name.
@@ -89,6 +91,7 @@ impl Default for HostFacts {
             version: None,
             redis: "redis-server".to_owned(),
             exporters: Exporters::default(),
+            grafana: false,
             nginx: (1, 26),
             coturn: coturn::Build::default(),
             jemalloc: true,

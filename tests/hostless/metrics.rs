@@ -12,7 +12,9 @@ use synapse_workers::plan::state::State;
 
 /// A deployment with metrics.
 pub fn measured(workers: &str) -> Setup {
-    Setup::new(workers).settings("metrics: {enabled: true, redis: true, postgres: true}")
+    let mut setup = Setup::new(workers);
+    setup.facts.grafana = true;
+    setup.settings("metrics: {enabled: true, redis: true, postgres: true}")
 }
 
 #[test]
@@ -319,4 +321,66 @@ fn every_alert_has_a_test_of_both_kinds_and_says_what_to_run() {
             }
         }
     }
+}
+
+/// Grafana's own files, where there is one.
+#[test]
+fn grafana_gets_where_prometheus_is_and_dashboards() {
+    let state = measured("synchrotron").state();
+    let provisioning = "host/etc/grafana/provisioning";
+    let source: Value = serde_yaml::from_str(text(
+        &state,
+        &format!("{provisioning}/datasources/synapse-workers.yaml"),
+    ))
+    .unwrap();
+    let source = &source["datasources"][0];
+    assert_eq!(source["url"].as_str(), Some("http://127.0.0.1:9095"));
+    let provider: Value = serde_yaml::from_str(text(
+        &state,
+        &format!("{provisioning}/dashboards/synapse-workers.yaml"),
+    ))
+    .unwrap();
+    let directory = provider["providers"][0]["options"]["path"]
+        .as_str()
+        .unwrap();
+    let below = directory.strip_prefix(paths::CURRENT).unwrap();
+    let dashboards: Vec<&String> = state
+        .files
+        .keys()
+        .filter(|path| format!("/{path}").starts_with(&format!("{below}/")))
+        .collect();
+    assert_eq!(dashboards.len(), 2);
+    for path in dashboards {
+        let dashboard: serde_json::Value = serde_json::from_str(text(&state, path)).unwrap();
+        let panels = dashboard["panels"].as_array().unwrap();
+        let mut places = BTreeSet::new();
+        for panel in panels {
+            let place = ["y", "x"].map(|axis| panel["gridPos"][axis].as_u64().unwrap());
+            assert!(places.insert(place), "{path}: two panels at {place:?}");
+            for target in panel["targets"].as_array().into_iter().flatten() {
+                assert_eq!(target["datasource"]["uid"].as_str(), source["uid"].as_str());
+                let expression = target["expr"].as_str().unwrap();
+                // Grafana's variables, as it would put them in.
+                let expression = expression
+                    .replace("$__rate_interval", "5m")
+                    .replace("$worker", "main");
+                parses(&expression);
+            }
+        }
+    }
+    let without = Setup::new("synchrotron").settings("metrics: {enabled: true}");
+    let state = without.state();
+    assert!(!state.files.keys().any(|path| path.contains("grafana")));
+}
+
+/// Prometheus' own parser takes it.
+fn parses(expression: &str) {
+    let directory = tempfile::tempdir().unwrap();
+    let rules = serde_json::json!({
+        "groups": [{"name": "judged", "rules": [{"record": "judged", "expr": expression}]}],
+    });
+    let file = directory.path().join("rules.yml");
+    fs::write(&file, rules.to_string()).unwrap();
+    let output = run(program("promtool").args(["check", "rules"]).arg(file));
+    assert!(output.status.success(), "{expression}\n{}", shown(&output));
 }

@@ -1,10 +1,13 @@
 //! Metrics: Prometheus, what it collects from, and the exporters of programs that have no metrics of their own.
 
+mod dashboards;
 mod exporters;
+mod grafana;
 mod prometheus;
 
 pub(super) use exporters::{POSTGRES_ACCOUNT, nginx, nginx_log, postgres, redis};
 pub(super) use prometheus::render;
+pub use prometheus::{Target, targets};
 
 use super::Input;
 use crate::settings::types::DatabaseKind;

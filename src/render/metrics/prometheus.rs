@@ -1,12 +1,14 @@
 //! Prometheus: a target for each thing that runs and has metrics, and for nothing else.
 
 use super::super::{Input, Sheaf, filters, services};
+use super::{grafana, wanted};
 use crate::endpoints::{ServicePort, loopback};
 use crate::paths;
 use crate::plan::names;
 use crate::settings::Settings;
 use anyhow::Result;
 use askama::Template;
+use std::net::SocketAddr;
 
 #[derive(Template)]
 #[template(path = "synapse-prometheus.service")]
@@ -22,24 +24,28 @@ struct Unit<'a> {
 struct Configuration<'a> {
     settings: &'a Settings,
     server_name: &'a str,
-    processes: Vec<Process<'a>>,
-    services: Vec<Target>,
+    synapse_path: &'a str,
+    targets: Vec<Target>,
 }
 
-/// A process of Synapse. `job` and `index` group the graphs of Synapse's own dashboards (docs/metrics-howto.md), where
-/// the main process is `synapse` (contrib/grafana/synapse.json).
-struct Process<'a> {
-    name: &'a str,
-    job: &'a str,
-    index: u16,
-    address: String,
+/// Something with metrics.
+pub struct Target {
+    /// What it is called in messages and labels: a process of Synapse, or a job.
+    pub name: String,
+    pub port: u16,
+    pub path: &'static str,
+    /// `job` and `index` of a process of Synapse.
+    process: Option<(String, u16)>,
 }
 
-/// Another program.
-struct Target {
-    job: &'static str,
-    address: String,
+impl Target {
+    fn address(&self) -> SocketAddr {
+        loopback(self.port)
+    }
 }
+
+/// Where Synapse tells its metrics (docs/metrics-howto.md).
+const SYNAPSE_PATH: &str = "/_synapse/metrics";
 
 /// The job of each program that has metrics, with the unit without which there is none.
 static JOBS: &[(&str, &str, ServicePort)] = &[
@@ -68,6 +74,26 @@ static FILES: &[(&str, &str)] = &[
         "prometheus/rules/alerts.yml",
         include_str!("../../../templates/prometheus/rules/alerts.yml"),
     ),
+    (
+        "prometheus/consoles/index.html",
+        include_str!("../../../templates/prometheus/consoles/index.html"),
+    ),
+    (
+        "prometheus/consoles/worker.html",
+        include_str!("../../../templates/prometheus/consoles/worker.html"),
+    ),
+    (
+        "prometheus/consoles/routes.html",
+        include_str!("../../../templates/prometheus/consoles/routes.html"),
+    ),
+    (
+        "prometheus/console_libraries/synapse.lib",
+        include_str!("../../../templates/prometheus/console_libraries/synapse.lib"),
+    ),
+    (
+        "prometheus/console_libraries/charts.lib",
+        include_str!("../../../templates/prometheus/console_libraries/charts.lib"),
+    ),
 ];
 
 /// Adds Prometheus' unit, its configuration, rules and pages.
@@ -84,48 +110,45 @@ pub fn render(sheaf: &mut Sheaf) -> Result<()> {
     let configuration = Configuration {
         settings: input.settings,
         server_name: input.settings.server_name.as_str(),
-        processes: processes(input),
-        services: targets(input),
+        synapse_path: SYNAPSE_PATH,
+        targets: targets(input),
     };
     sheaf.text("prometheus/prometheus.yml", configuration.render()?);
     for (path, text) in FILES {
         sheaf.add(path, text.as_bytes().to_vec(), &[]);
     }
-    Ok(())
+    grafana::render(sheaf)
 }
 
-fn processes<'a>(input: &Input<'a>) -> Vec<Process<'a>> {
+/// Everything that has metrics. `job` and `index` of a process group the graphs of Synapse's own dashboards
+/// (docs/metrics-howto.md); there the main process is `synapse` (contrib/grafana/synapse.json).
+pub fn targets(input: &Input) -> Vec<Target> {
+    if !wanted(input) {
+        return Vec::new();
+    }
     let endpoints = input.endpoints();
-    let address = |name: &str| loopback(endpoints.metrics(name)).to_string();
-    let main = Process {
-        name: "main",
-        job: "synapse",
-        index: 1,
-        address: address("main"),
+    let process = |name: &str, job: &str, index: u16| Target {
+        name: name.to_owned(),
+        port: endpoints.metrics(name),
+        path: SYNAPSE_PATH,
+        process: Some((job.to_owned(), index)),
     };
-    let workers = input.topology.workers.iter().map(|worker| Process {
-        name: &worker.name,
-        job: &worker.spec_name,
-        index: worker.index,
-        address: address(&worker.name),
-    });
-    std::iter::once(main).chain(workers).collect()
-}
-
-fn targets(input: &Input) -> Vec<Target> {
-    let endpoints = input.endpoints();
+    let other = |job: &str, port: u16| Target {
+        name: job.to_owned(),
+        port,
+        path: "/metrics",
+        process: None,
+    };
+    let mut targets = vec![process("main", "synapse", 1)];
+    let workers = input.topology.workers.iter();
+    targets.extend(workers.map(|worker| process(&worker.name, &worker.spec_name, worker.index)));
+    let own = input.settings.metrics.prometheus_port.number();
+    targets.push(other("prometheus", own));
     let runs = |unit: &str| services::wanted(input).any(|service| service.unit == unit);
     let coturn = |unit: &str| unit != names::COTURN || input.settings.coturn.metrics;
-    let own = Target {
-        job: "prometheus",
-        address: loopback(input.settings.metrics.prometheus_port.number()).to_string(),
-    };
-    let others = JOBS
+    let jobs = JOBS
         .iter()
-        .filter(|(_, unit, _)| runs(unit) && coturn(unit))
-        .map(|(job, _, port)| Target {
-            job,
-            address: loopback(endpoints.service(*port)).to_string(),
-        });
-    std::iter::once(own).chain(others).collect()
+        .filter(|(_, unit, _)| runs(unit) && coturn(unit));
+    targets.extend(jobs.map(|(job, _, port)| other(job, endpoints.service(*port))));
+    targets
 }
