@@ -18,8 +18,9 @@ pub struct Pair {
     pub key: PathBuf,
 }
 
-/// How long whoever renews a certificate may take from one file to the other.
-const PATIENCE: Duration = Duration::from_secs(10);
+/// How long whoever renews a certificate may take from one file to the other, for this to wait: later ones start it
+/// again. nginx, when it starts, waits as long.
+const PATIENCE: Duration = Duration::from_secs(2);
 
 impl Pair {
     /// Those of the settings, where there are any.

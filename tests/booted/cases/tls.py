@@ -16,7 +16,7 @@ COPY = "/var/lib/synapse-workers/tls/synapse-nginx.pem"
 LOG = "/var/log/synapse-workers/nginx/access.log"
 PLAIN = "http://127.0.0.1:8008"
 VERSIONS = "/_matrix/client/versions"
-ADMIN = "/_synapse/admin/v1/server_version"
+ADMIN = "/_synapse/admin/v2/users"
 SETTINGS_OF_ALL = {
     "server_name": "example.test",
     "workers": ["small"],
@@ -110,7 +110,7 @@ def refused(host, check):
 def fetch(host, url, *options):
     """Status, version of HTTP, headers (lower case) and body of an answer, by the host's curl."""
     result = host.run("curl", "--silent", "--show-error", "--include", "--cacert", f"{ARCHIVE}/ca.pem",
-                      *(f"--resolve={NAME}:{port}:127.0.0.1" for port in (443, 8448)), *options, url)
+                      "--connect-to", f"{NAME}::127.0.0.1:", *options, url)
     text = result.out.replace("\r\n", "\n")
     while text.startswith("HTTP/1.1 100"):
         text = text.partition("\n\n")[2]
