@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from cases import (
     adopt, again, bad_input, bare, external, full, killed, load, nasty, neighbours, package, persister, reboot,
-    render, rollback, sandbox, scale, sockets, tls, uninstall,
+    render, restore, rollback, sandbox, scale, sockets, tls, uninstall,
 )
 
 
@@ -46,5 +46,6 @@ CASES = (
     Case("external", "PostgreSQL over TCP and Redis over TLS, with passwords from files", external.run, fresh=True, lane=2),
     Case("nasty", "settings full of characters that mean something elsewhere", nasty.run, fresh=True, lane=2),
     Case("package", "the package is installed, upgraded and removed; one of Synapse brings new code", package.run, fresh=True, lane=2),
+    Case("restore", "backup, loss and restore by the commands of the documentation", restore.run, fresh=True, lane=2),
     Case("bare", "a small host without Synapse, which is installed into a venv", bare.run, host="bare", fresh=True, lane=2),
 )
