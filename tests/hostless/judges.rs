@@ -55,7 +55,7 @@ pub fn privileged(name: impl AsRef<Path>) -> Command {
 }
 
 /// Names and texts of the unit files, with programs that every machine has in place of those that only a server has.
-fn units(mut setup: Setup) -> BTreeMap<String, String> {
+pub fn units(mut setup: Setup) -> BTreeMap<String, String> {
     setup.facts.redis = "true".to_owned();
     for program in [
         &mut setup.facts.exporters.nginx,
@@ -77,7 +77,7 @@ fn units(mut setup: Setup) -> BTreeMap<String, String> {
 }
 
 /// Fails when `systemd-analyze verify` says anything about our units; of others on the machine it speaks as well.
-fn verify(units: &BTreeMap<String, String>) {
+pub fn verify(units: &BTreeMap<String, String>) {
     let directory = tempfile::tempdir().unwrap();
     units
         .iter()

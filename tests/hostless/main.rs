@@ -17,3 +17,4 @@ mod restarts;
 mod setup;
 mod tools;
 mod turn;
+mod variables;

@@ -9,7 +9,7 @@ use synapse_workers::paths;
 use synapse_workers::plan::state::State;
 
 /// The nginx of this machine decides how HTTP/2 is switched on.
-fn on_this_machine(mut setup: Setup) -> Setup {
+pub fn on_this_machine(mut setup: Setup) -> Setup {
     let text = shown(&run(program("nginx").arg("-v")));
     let version = text.trim().split('/').nth(1).unwrap();
     let mut numbers = version

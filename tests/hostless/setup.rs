@@ -24,6 +24,7 @@ pub const SPECS: &[&str] = &[
 #[derive(Clone, Debug)]
 pub struct Setup {
     settings: String,
+    env_file: String,
     workers: String,
     pub own_options: OwnOptions,
     pub named: NamedFiles,
@@ -36,6 +37,7 @@ impl Setup {
     pub fn new(workers: &str) -> Self {
         Self {
             settings: "server_name: example.test\n".to_owned(),
+            env_file: String::new(),
             workers: workers.to_owned(),
             own_options: OwnOptions::new(),
             named: NamedFiles::default(),
@@ -48,6 +50,12 @@ impl Setup {
     pub fn settings(mut self, lines: &str) -> Self {
         self.settings.push_str(lines);
         self.settings.push('\n');
+        self
+    }
+
+    /// With an env-file, which then says the workers too.
+    pub fn env_file(mut self, text: &str) -> Self {
+        self.env_file = text.to_owned();
         self
     }
 
@@ -102,9 +110,12 @@ impl Setup {
     pub fn try_settings(&self) -> Result<Settings, String> {
         let sources = Sources {
             file: Some((Path::new("settings.yaml"), &self.settings)),
-            env_file: None,
+            env_file: Some((Path::new("x.env"), &self.env_file)),
             environment: &BTreeMap::new(),
-            flags: &[("--workers", "workers", self.workers.clone())],
+            flags: match self.env_file.is_empty() {
+                true => &[("--workers", "workers", self.workers.clone())],
+                false => &[],
+            },
         };
         match load(&sources) {
             Ok(loaded) => Ok(loaded.settings),

@@ -32,7 +32,7 @@ fn values<'a>(state: &'a State, option: &str) -> Vec<&'a str> {
 }
 
 /// What turnserver says until it serves, with this configuration on loopback and files of its own.
-fn start(state: &State, port: u16) -> String {
+pub fn start(state: &State, port: u16) -> String {
     let directory = tempfile::tempdir().unwrap();
     let at = |name: &str| directory.path().join(name);
     let text = secrets::compose(
