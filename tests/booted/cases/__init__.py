@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from cases import (
     adopt, again, bad_input, bare, external, full, killed, load, nasty, neighbours, package, persister, reboot,
-    render, restore, rollback, sandbox, scale, sockets, tls, uninstall,
+    render, restore, rollback, sandbox, scale, sockets, tls, uninstall, variables,
 )
 
 
@@ -44,6 +44,7 @@ CASES = (
     Case("tls", "HTTPS with a certificate that is renewed, a socket for another proxy, what is open to whom", tls.run, fresh=True, lane=2),
     Case("sockets", "processes on Unix sockets, on TCP ports, and back", sockets.run, fresh=True, lane=2),
     Case("external", "PostgreSQL over TCP and Redis over TLS, with passwords from files", external.run, fresh=True, lane=2),
+    Case("variables", "everything on at once, from one env-file with every variable of the ancestor", variables.run, fresh=True, lane=2),
     Case("nasty", "settings full of characters that mean something elsewhere", nasty.run, fresh=True, lane=2),
     Case("package", "the package is installed, upgraded and removed; one of Synapse brings new code", package.run, fresh=True, lane=2),
     Case("restore", "backup, loss and restore by the commands of the documentation", restore.run, fresh=True, lane=2),

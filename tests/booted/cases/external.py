@@ -66,9 +66,8 @@ def run(host, check):
         purge(host)
         same(sql(host, "chat", "select count(*) > 100 from information_schema.tables where table_schema = 'public'"), "t",
              "whether the tables are still there")
-        host.shell("""
-            pg_dropcluster --stop 17 elsewhere; systemctl daemon-reload
-            systemctl stop outside-redis; rm -rf "$1" """, PLACE)
+        drop_cluster(host)
+        host.shell('systemctl stop outside-redis; rm -rf "$1"', PLACE)
         listing.equal(host.before, listing.everything(host), "after --purge")
 
 
@@ -106,13 +105,26 @@ def refusal(host, settings, *names):
 def serve(host):
     host.shell(f"""
         mkdir -m 755 "$1"; cd "$1"; {OPENSSL}
-        chown redis: redis.key
-        pg_createcluster --port 5433 --locale C.UTF-8 --start 17 elsewhere -- --auth-host=scram-sha-256 >made 2>&1 """, PLACE)
-    superuser(host, f"create role matrix login password {literal(FIRST['database'])}")
-    superuser(host, "create database chat owner matrix encoding 'UTF8' lc_collate 'C' lc_ctype 'C' template template0")
+        chown redis: redis.key """, PLACE)
+    cluster(host, FIRST["database"])
     superuser(host, "create database abroad owner matrix encoding 'UTF8' template template0")
     acl(host, FIRST)
     start_redis(host)
+
+
+def cluster(host, password):
+    """Another PostgreSQL, on port 5433, with the database `chat` of the role `matrix`."""
+    host.shell("""
+        version=$(pg_lsclusters --no-header | awk '$2 == "main" { print $1 }')
+        pg_createcluster --port 5433 --locale C.UTF-8 --start "$version" elsewhere -- --auth-host=scram-sha-256 2>&1 """)
+    superuser(host, f"create role matrix login password {literal(password)}")
+    superuser(host, "create database chat owner matrix encoding 'UTF8' lc_collate 'C' lc_ctype 'C' template template0")
+
+
+def drop_cluster(host):
+    host.shell("""
+        version=$(pg_lsclusters --no-header | awk '$2 == "main" { print $1 }')
+        pg_dropcluster --stop "$version" elsewhere; systemctl daemon-reload""")
 
 
 def start_redis(host):

@@ -1,0 +1,171 @@
+"""Everything on at once, from one Docker env-file with every variable of the ancestor that means something."""
+
+import json
+from pathlib import Path
+
+from cases import external, listing
+from cases.deployment import OTHERS, OWN_OPTIONS, all_active, own_options, worker
+from cases.nasty import write_settings
+from hosts import Unmet, await_, contains, same
+
+DATA = Path(__file__).resolve().parent.parent.parent / "data"
+# The first env-file of the table that says where each value belongs.
+ROWS = [row for row in (line.split("\t") for line in (DATA / "carried.tsv").read_text(encoding="utf-8").splitlines()) if row[0] == "1"]
+VALUES = {variable: value for _, variable, value, *_ in ROWS}
+SECRETS = {part: expected for _, _, _, file, part, expected in ROWS if file == "secret"}
+RETIRED = [line.split("\t")[0] for line in (DATA / "variables.tsv").read_text(encoding="utf-8").splitlines() if line.endswith("\tretired")]
+ENV_FILE = "/srv/docker.env"
+SERVER = VALUES["SYNAPSE_SERVER_NAME"]
+WORKERS = ("media_repository1", "sending1", "synchrotron1", "synchrotron2")
+REGISTRATION = "id: {0}\nurl: null\nas_token: as-{0}\nhs_token: hs-{0}\nsender_localpart: {0}\nnamespaces: {{}}\n"
+BESIDE = (
+    "certificate.path", "certificate.service", "compressor.service", "compressor.timer", "coturn.service", "logrotate.service",
+    "logrotate.timer", "nginx-exporter.service", "nginx-log-exporter.service", "postgres-exporter.service", "prometheus.service",
+    "redis-exporter.service",
+)
+# What Synapse 1.163.2 makes of its options: an attribute of its configuration, and the value that the variable has there.
+MADE = {
+    "server.server_name": SERVER,
+    "metrics.report_stats": True,
+    "metrics.enable_metrics": True,
+    "server.public_baseurl": VALUES["SYNAPSE_PUBLIC_BASEURL"],
+    "registration.default_identity_server": VALUES["SYNAPSE_DEFAULT_IDENTITY_SERVER"],
+    "registration.enable_registration": True,
+    "registration.allow_guest_access": True,
+    "registration.registration_shared_secret": SECRETS["registration_shared_secret"],
+    "captcha.enable_registration_captcha": True,
+    "captcha.recaptcha_public_key": VALUES["SYNAPSE_RECAPTCHA_PUBLIC_KEY"],
+    "captcha.recaptcha_private_key": SECRETS["recaptcha_private_key"],
+    "key.macaroon_secret_key": SECRETS["macaroon_secret_key"],
+    "key.form_secret": SECRETS["form_secret"],
+    "voip.turn_uris": VALUES["SYNAPSE_TURN_URIS"].split(","),
+    "voip.turn_shared_secret": SECRETS["turn_shared_secret"],
+    "email.email_smtp_host": VALUES["SYNAPSE_EMAIL_SMTP_HOST"],
+    "email.email_smtp_port": 587,
+    "email.email_smtp_user": VALUES["SYNAPSE_EMAIL_SMTP_USER"],
+    "email.email_smtp_pass": SECRETS["smtp_password"],
+    "email.email_notif_from": f"noreply@{SERVER}",
+    "email.require_transport_security": True,
+    "caches.global_factor": 1.25,
+    "caches.event_cache_size": 20 * 1024,
+    "media.max_upload_size": 60 * 1024 * 1024,
+    "media.media_store_path": VALUES["SYNAPSE_MEDIA_STORE_PATH"],
+    "media.url_preview_enabled": True,
+    "server.manhole_settings.username": "matrix",
+}
+DATABASE = {"dbname": "chat", "user": "matrix", "host": "127.0.0.1", "port": 5433}
+ASK = """
+import json, sys
+from operator import attrgetter
+from synapse.config.homeserver import HomeServerConfig
+config = HomeServerConfig.load_config("", sys.argv[2:])
+made = {name: attrgetter(name)(config) for name in json.loads(sys.argv[1])}
+denied = config.media.url_preview_ip_range_blocklist
+made["denied"] = [address in denied for address in ("169.254.169.254", "10.0.0.1", "fd00::1", "::ffff:10.0.0.1", "1.1.1.1")]
+made["database"] = config.database.databases[0].config
+made["password"] = config.server.manhole_settings.password
+made["services"] = len(config.appservice.app_service_config_files)
+print(json.dumps(made))"""
+
+
+def run(host, check):
+    with check("a database elsewhere, certificates and bridges, as the env-file names them", vital=True):
+        external.cluster(host, VALUES["POSTGRES_PASSWORD"])
+        prepare(host)
+    with check("own options that say what a variable says as well are refused with the setting"):
+        refused = host.product("install", "--env-file", ENV_FILE, "--yes", expect=(64,))
+        contains(refused.err, OWN_OPTIONS, "enable_registration", "registration:")
+        host.path(OWN_OPTIONS).unlink()
+    with check("one command brings it all", vital=True) as note:
+        result = host.product("install", "--env-file", ENV_FILE, "--yes")
+        host.installed = True
+        for name in RETIRED:
+            contains(result.out + result.err, f"{name} is not used: ")
+        all_active(host, expected(host))
+        note(f"{len(expected(host))} units, {result.seconds:.1f} s")
+    with check("verify finds everything well"):
+        host.product("verify")
+    with check("Synapse itself has each value") as note:
+        note(f"{ask_synapse(host)} values")
+    with check("secrets are kept as given, and in no other file for everybody"):
+        kept(host)
+    with check("what came by env-file is in the settings file, and nothing is left to do without it"):
+        contains(host.product("install", "--yes").out, "0 changed")
+    with check("Redis keeps nothing and is bound in memory"):
+        words = host.shell("redis-cli -s /run/synapse-workers/redis/redis.sock config get maxmemory save appendonly").out.split()
+        same(dict(zip(words[::2], words[1::2])).get("maxmemory"), str(256 * 1024 * 1024), "maxmemory")
+        contains(" ".join(words), "appendonly no")
+    with check("each process writes its log, with queries, for its own group only"):
+        for process in ("main", *WORKERS):
+            log = f"/var/log/synapse/{process}.log"
+            await_(f"queries in {log}", lambda: "synapse.storage.SQL" in host.run("cat", log).out)
+            same(host.run("stat", "-c", "%a", log).out.strip()[-1], "0", f"mode of {log} for others")
+    with check("a console on 127.0.0.1, and nothing but nginx and coturn outside of it"):
+        contains(host.shell("timeout 5 bash -c 'read -r line </dev/tcp/127.0.0.1/29000; echo $line'").out, "SSH-2.0")
+        outside(host)
+    with check("all of it goes when the settings say no more of it") as note:
+        plain = {"server_name": SERVER, "workers": ["small"], "media_store_path": VALUES["SYNAPSE_MEDIA_STORE_PATH"],
+                 "database": {"host": "127.0.0.1", "port": 5433, "name": "chat", "user": "matrix"}}
+        write_settings(host, plain)
+        result = host.product("install", "--yes")
+        all_active(host, {*OTHERS, *map(worker, external.WORKERS)})
+        host.product("verify")
+        note(f"{result.seconds:.1f} s")
+    with check("--purge leaves nothing of it"):
+        host.product("uninstall", "--purge", "--confirm", SERVER, "--yes")
+        host.installed = False
+        external.drop_cluster(host)
+        host.shell("rm -rf /srv/tls /srv/bridges /srv/more /srv/docker.env /run/matrix")
+        own_options(host)
+        listing.equal(host.before, listing.everything(host), "after --purge")
+
+
+def prepare(host):
+    host.shell("""
+        mkdir -p /srv/tls /srv/bridges /srv/more; cd /srv/tls
+        openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 2 -subj "/CN=$1" -keyout key.pem -out chain.pem
+        """, SERVER)
+    host.write("/srv/bridges/telegram.yaml", REGISTRATION.format("telegram"))
+    host.write("/srv/more/irc.yaml", REGISTRATION.format("irc"))
+    lines = ["# as it was for Docker", "", *(f"{name}=1" for name in RETIRED)]
+    for name, value in VALUES.items():
+        quoted = value.replace("\\", "\\\\").replace('"', '\\"')
+        lines.append(f'{name}="{quoted}"')
+    host.write(ENV_FILE, "\r\n".join(lines) + "\r\n")
+
+
+def expected(host):
+    """Units that are loaded: those that run, and those that a timer or a path starts."""
+    return {*OTHERS, *map(worker, WORKERS), *(f"synapse-{name}" for name in BESIDE if name.endswith((".timer", ".path"))
+            or name.split(".")[0] not in ("certificate", "compressor", "logrotate"))}
+
+
+def ask_synapse(host):
+    """Has Synapse read what its media worker reads, which has all of it, and compares."""
+    unit = worker("media_repository1")
+    line = host.shell('tr "\\0" "\\n" <"/proc/$(systemctl show --value --property=MainPID "$1")/cmdline"', unit).out.splitlines()
+    options = line[line.index("-c"):]
+    made = json.loads(host.run("/opt/venvs/matrix-synapse/bin/python", "-c", ASK, json.dumps(list(MADE)), *options).out)
+    for name, value in MADE.items():
+        same(made[name], value, name)
+    same(made["denied"], [True, True, True, True, False], "addresses that previews are denied")
+    same({key: made["database"]["args"][key] for key in DATABASE}, DATABASE, "database")
+    same(made["database"]["synchronous_commit"], False, "synchronous_commit")
+    same(made["services"], 2, "application services")
+    if made["password"] == "rabbithole":
+        raise Unmet("the console has the password that everybody knows")
+    return len(MADE) + 5
+
+
+def kept(host):
+    for name, value in SECRETS.items():
+        same(host.run("cat", f"/etc/synapse-workers/secrets/{name}").out.strip(), value, name)
+    external.hidden(host, {name: value for name, value in SECRETS.items() if not value.isdigit()})
+
+
+def outside(host):
+    """Every listener on another address than loopback is nginx's or coturn's, or was there before."""
+    for line in host.shell("ss -Hltnp; ss -Hlunp").out.splitlines():
+        address = line.split()[3]
+        if not address.startswith(("127.", "[::1]")) and not any(name in line for name in ("nginx", "turnserver")):
+            raise Unmet(line)
