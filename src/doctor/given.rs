@@ -16,16 +16,13 @@ pub(super) fn lacking_secret(at: &Examined) -> Option<Finding> {
 }
 
 pub(super) fn unusable_file(at: &Examined) -> Option<Finding> {
-    let (name, error) = at.facts.unusable.first()?;
-    let secret = secrets::secret(name)?;
-    (secret.wanted)(&at.deployment())
-        .then(|| {
-            finding(
-                error.clone(),
-                "write the password into it, as one line that root can read",
-            )
-        })
-        .flatten()
+    let deployment = at.deployment();
+    let wanted = |name: &str| secrets::secret(name).is_some_and(|it| (it.wanted)(&deployment));
+    let (_, error) = at.facts.unusable.iter().find(|(name, _)| wanted(name))?;
+    finding(
+        error.clone(),
+        "write the password into it, as one line that root can read",
+    )
 }
 
 pub(super) fn previews(at: &Examined) -> Option<Finding> {

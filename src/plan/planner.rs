@@ -26,6 +26,9 @@ impl Planner<'_> {
         let mut steps = self.create();
         let generation = self.generation();
         steps.extend(self.switch(generation));
+        if generation.is_some() {
+            steps.extend(self.unwanted().filter(is_option).map(Step::Remove));
+        }
         let (written, removed) = self.host_files();
         // A run that was cut may have written or removed unit files without telling systemd.
         let (gone, new): (Vec<_>, Vec<_>) = self
@@ -44,7 +47,7 @@ impl Planner<'_> {
         if reload {
             steps.push(Step::ReloadManager);
         }
-        steps.extend(self.remove());
+        steps.extend(self.remove(generation));
         Plan { steps, generation }
     }
 
@@ -248,7 +251,8 @@ impl Planner<'_> {
     }
 
     /// Resources that go, the last made first.
-    fn remove(&self) -> Vec<Step> {
+    /// What is there, ours, and not wanted any more, in the order of making.
+    fn unwanted(&self) -> impl Iterator<Item = Resource> {
         let ours: BTreeSet<Resource> = match self.removal {
             Removal::Undo => self.observed.made.clone(),
             Removal::Keep | Removal::Purge => self
@@ -264,15 +268,17 @@ impl Planner<'_> {
             !self.desired.resources.iter().any(stays)
                 && (self.removal != Removal::Keep || !resource.kept())
         };
+        let there = ours.intersection(&self.observed.resources).filter(goes);
+        there.cloned().collect::<Vec<Resource>>().into_iter()
+    }
+
+    fn remove(&self, generation: Option<u32>) -> Vec<Step> {
         let mut steps: Vec<Step> = Vec::new();
         if self.target == Target::Nothing && self.observed.current.is_some() {
             steps.push(Step::Forget);
         }
-        let mut removed: Vec<Step> = ours
-            .intersection(&self.observed.resources)
-            .filter(goes)
-            .map(|resource| Step::Remove(resource.clone()))
-            .collect();
+        let late = |resource: &Resource| generation.is_none() || !is_option(resource);
+        let mut removed: Vec<Step> = self.unwanted().filter(late).map(Step::Remove).collect();
         // In reverse order of making: accounts after the directories with what they own. The settings go last of all,
         // since a run that is cut needs them to be run again.
         removed.reverse();
@@ -282,6 +288,12 @@ impl Planner<'_> {
         steps.extend(removed);
         steps
     }
+}
+
+/// Options of Synapse in a file of their own: it reads all that are in the directory, so one that is not wanted any more
+/// goes before processes start.
+fn is_option(resource: &Resource) -> bool {
+    matches!(resource, Resource::Composed(name) if name.starts_with("synapse.d/"))
 }
 
 fn collect<'a>(units: impl Iterator<Item = &'a String>) -> Vec<String> {

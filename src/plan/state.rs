@@ -98,12 +98,13 @@ impl Resource {
                 !own.iter().any(|own| Path::new(path).starts_with(own))
                     && !paths::SHARED.contains(&path.as_str())
             }
+            // Secrets are kept, and composed files are made of them.
             Resource::Venv(_)
+            | Resource::Composed(_)
             | Resource::MonitorRole(_)
             | Resource::Disabled(_)
             | Resource::Stopped(_) => false,
             Resource::Secret(_)
-            | Resource::Composed(_)
             | Resource::SigningKey
             | Resource::DatabaseRole(_)
             | Resource::Database { .. } => true,

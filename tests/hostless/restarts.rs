@@ -343,6 +343,37 @@ fn a_secret_given_anew_restarts_what_reads_it() {
     }
 }
 
+/// Synapse reads whatever is in the directory: a mail server that was switched off would else be used on.
+#[test]
+fn options_with_a_secret_go_before_processes_start() {
+    let base = || Setup::new("pusher").secret("smtp_password");
+    let mail = base().settings("email: {enabled: true, smtp_user: me}");
+    for plan in [
+        plan(&mail, &base()),
+        Plan::between(
+            &base().state(),
+            &Model::running(&mail.state()).observe(&base().state()),
+            Target::Rendered,
+            Removal::Undo,
+        ),
+    ] {
+        let file = Resource::Composed("synapse.d/email.yaml".to_owned());
+        let gone = plan
+            .steps
+            .iter()
+            .position(|step| *step == Step::Remove(file.clone()));
+        let jobs = plan
+            .steps
+            .iter()
+            .position(|step| matches!(step, Step::Jobs { .. }));
+        assert!(gone.is_some() && gone < jobs, "{plan}");
+        assert!(
+            plan.to_string().contains("restart synapse-main.service"),
+            "{plan}"
+        );
+    }
+}
+
 #[test]
 fn a_unit_that_is_down_is_started_and_nothing_else_happens() {
     let state = Setup::new("synchrotron:2").state();

@@ -111,6 +111,7 @@ def run(host, check):
         result = host.product("install", "--yes")
         active(host, PLAIN)
         host.product("verify")
+        same(host.shell("ls /etc/synapse-workers/secrets/synapse.d").out, "", "options with secrets")
         note(f"{result.seconds:.1f} s")
     with check("--purge leaves nothing of it"):
         host.product("uninstall", "--purge", "--confirm", SERVER, "--yes")
