@@ -1,7 +1,7 @@
 """What installing, upgrading and removing the package does to a host, and a package of Synapse that changes its code."""
 
 from cases import deployment, listing
-from cases.deployment import SERVER, all_active, generation, jobs, own_options, purge, services_down, talk
+from cases.deployment import SERVER, generation, jobs, own_options, purge, services_down, talk
 from hosts import contains, same
 
 # Where Element's package has Synapse; the made-up package adds a file there.
@@ -34,12 +34,14 @@ def install(host, check):
         host.run("apt-get", "install", "--quiet=2", "--yes", "--no-install-recommends", "/root/package.deb")
         found = [line for line in listing.differences(before, listing.everything(host)) if not line[2:].startswith(OF_PACKAGE)]
         same(found, [], "differences")
-    with check("install --preset small", vital=True) as note:
+    with check("install --preset small, with timers and services beside Synapse", vital=True) as note:
         own_options(host)
-        result = host.product("install", "--server-name", SERVER, "--preset", "small", "--yes")
+        host.write("/root/synapse.env", "SYNAPSE_METRICS=yes\n")
+        result = host.product("install", "--server-name", SERVER, "--preset", "small", "--env-file", "/root/synapse.env", "--yes")
         host.installed = True
         note(f"{result.seconds:.1f} s")
-        all_active(host, units(host))
+        contains(" ".join(host.units()), "synapse-prometheus.service", "synapse-logrotate.timer")
+        host.product("verify")
         talk(host)
 
 
@@ -53,7 +55,7 @@ def upgrade(host, check):
 
 
 def new_code(host, check):
-    synapse = {unit for unit in units(host) if unit.startswith(("synapse-main", "synapse-worker@"))}
+    synapse = {unit for unit in host.units() if unit.startswith(("synapse-main", "synapse-worker@"))}
     workers = sorted(synapse - {"synapse-main.service"})
     with check("a package changes Synapse's code: dpkg's trigger tells, status names who runs older code"):
         same(outdated(host), set(), "outdated before")
@@ -91,18 +93,13 @@ def remove(host, check):
         down(host)
         result = host.product("install", "--yes")
         note(f"{result.seconds:.1f} s")
-        all_active(host, units(host))
+        host.product("verify")
         same(outdated(host), set(), "outdated")
         talk(host)
     with check("uninstall --purge while the package stays"):
         purge(host)
         same(host.units(), {}, "units")
         host.run("dpkg", "--purge", "new-code")
-
-
-def units(host):
-    """Those of the generation in use."""
-    return {process["unit"] for process in host.json("status")["processes"]} | {"synapse-workers.target"}
 
 
 def outdated(host):
