@@ -190,6 +190,27 @@ pub static CHECKS: &[Check] = &[
         },
     },
     Check {
+        name: "the directory of nginx's socket is its own",
+        fatal: true,
+        check: |at| {
+            let owner = at.facts.socket_owner.as_ref();
+            let owner = owner.filter(|owner| *owner != "synapse-nginx")?;
+            let path = at
+                .scope
+                .settings
+                .nginx
+                .listen_unix_socket
+                .as_ref()?
+                .as_str();
+            finding(
+                format!(
+                    "nginx.listen_unix_socket: the directory of {path} exists and belongs to {owner}"
+                ),
+                "choose a directory that is not there, which is then made; or remove this one if it is empty",
+            )
+        },
+    },
+    Check {
         name: "coturn has an address to relay from",
         fatal: true,
         check: coturn::relay_address,

@@ -42,8 +42,15 @@ impl Pair {
                 .with_context(|| setting.to_owned())
         };
         let mut pair = file("tls.certificate", &self.certificate)?;
+        let key = file("tls.key", &self.key)?;
+        // PKCS #8 and the older way; a program that is asked for the password may wait for a terminal.
+        ensure!(
+            !String::from_utf8_lossy(&key).contains("ENCRYPTED"),
+            "tls.key: {} needs a password, which nobody is there to type",
+            self.key.display()
+        );
         pair.push(b'\n');
-        pair.extend(file("tls.key", &self.key)?);
+        pair.extend(key);
         Ok(pair)
     }
 

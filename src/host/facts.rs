@@ -48,6 +48,8 @@ pub struct Facts {
     pub certificate: Option<(Pair, Option<String>)>,
     /// Whether the kernel speaks IPv6.
     pub ipv6: bool,
+    /// Whose the directory of nginx's socket for another proxy is, where it exists.
+    pub socket_owner: Option<String>,
     /// Whose the directory of the media store is, where it exists.
     pub media_owner: Option<String>,
     /// Why PostgreSQL cannot be asked, or what it says; `None` where it is not needed.
@@ -160,6 +162,11 @@ impl Facts {
             taken: taken(scope),
             certificate: certificate(settings),
             ipv6: Path::new("/proc/net/if_inet6").exists(),
+            socket_owner: settings
+                .nginx
+                .listen_unix_socket
+                .as_ref()
+                .and_then(|path| owner(path.as_path().parent()?)),
             media_owner: owner(Path::new(settings.media_store_path.as_str())),
             postgres: None,
             postgres_port: settings.database.port.number(),
@@ -209,7 +216,11 @@ impl Facts {
     pub fn for_rendering(&self) -> HostFacts {
         let default = HostFacts::default();
         HostFacts {
-            program: std::env::current_exe().unwrap_or(default.program),
+            // A program that was replaced while it runs has a name that is none.
+            program: std::env::current_exe()
+                .ok()
+                .filter(|path| path.exists())
+                .unwrap_or(default.program),
             version: self
                 .synapse
                 .as_ref()

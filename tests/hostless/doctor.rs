@@ -216,6 +216,13 @@ fn every_check_finds_what_it_is_for() {
             "synapse.gid: 33 is the number of www-data already",
         ),
         (
+            "the directory of nginx's socket is its own",
+            |facts| facts.socket_owner = Some("root".to_owned()),
+            "nginx: {listen_unix_socket: /run/caddy/nginx.sock}",
+            1,
+            "the directory of /run/caddy/nginx.sock exists and belongs to root => choose a directory that is not there",
+        ),
+        (
             "the media store is Synapse's own",
             |facts| facts.media_owner = Some("www-data".to_owned()),
             "media_store_path: /srv/files",

@@ -1,0 +1,194 @@
+//! A spread of all of nginx's settings: each value where it belongs, and taken by nginx; or refused before.
+
+use super::super::setup::{Setup, text};
+use super::accepted;
+use synapse_workers::plan::state::State;
+
+/// Lines of settings, and what has to be in the configuration or unit of nginx for them.
+const SETTINGS: &[(&str, &[&str], &[&str])] = &[
+    (
+        "{}",
+        &[
+            "worker_processes auto;", "worker_connections 2048;", "keepalive_timeout 60s;",
+            "client_body_buffer_size 4194304;", "proxy_buffer_size 4096;", "proxy_busy_buffers_size 8192;",
+            "proxy_temp_file_write_size 8192;", "gzip on;", "gzip_comp_level 1;", "gzip_http_version 1.1;",
+            "gzip_min_length 200;", "gzip_buffers 32 4096;", "proxy_buffering on;", "proxy_request_buffering on;",
+            "keepalive 2;", "keepalive 6;", "keepalive_timeout 50s;", "listen 0.0.0.0:8008;",
+            "listen [::]:8008 ipv6only=on;", "proxy_set_header Connection \"\";",
+        ],
+        &["map_hash_max_size", "ssl", "unix:;", "http2"],
+    ),
+    (
+        "{page_size: 8192}",
+        &[
+            "client_body_buffer_size 8388608;", "proxy_buffer_size 8192;", "proxy_buffers 8 8192;",
+            "proxy_busy_buffers_size 16384;", "proxy_temp_file_write_size 16384;", "gzip_buffers 32 8192;",
+        ],
+        &[],
+    ),
+    (
+        "{proxy_buffering: false, buffering_disabled_multiplier: 16, proxy_request_buffering: false}",
+        &["proxy_buffering off;", "proxy_request_buffering off;", "proxy_buffer_size 65536;", "proxy_buffers 17 4096;",
+          "proxy_busy_buffers_size 65536;", "proxy_temp_file_write_size 65536;"],
+        &[],
+    ),
+    (
+        "{client_body_buffer_size: 65536, proxy_buffer_size: 16384, proxy_busy_buffers_size: 1000000,
+          proxy_temp_file_write_size: 32768}",
+        &["client_body_buffer_size 65536;", "proxy_buffer_size 16384;", "proxy_buffers 246 4096;",
+          "proxy_busy_buffers_size 1000000;", "proxy_temp_file_write_size 32768;"],
+        &[],
+    ),
+    (
+        "{page_size: 1048576, buffering_disabled_multiplier: 1000, proxy_buffering: false}",
+        &["proxy_buffer_size 1048576000;"],
+        &[],
+    ),
+    ("{page_size: 1024, proxy_busy_buffers_size: 1073741824}", &["proxy_buffers 1048577 1024;"], &[]),
+    (
+        "{client_keepalive: false, upstream_keepalive: false}",
+        &["keepalive_timeout 0s;", "proxy_set_header Connection close;"],
+        &["keepalive 2;", "keepalive_timeout 50s;"],
+    ),
+    (
+        "{client_keepalive_timeout: 2m, upstream_keepalive_timeout: 30s, upstream_keepalive_multiplier: 4}",
+        &["keepalive_timeout 120s;", "keepalive 8;", "keepalive 24;", "keepalive_timeout 30s;"],
+        &[],
+    ),
+    (
+        "{gzip_comp_level: 9, gzip_http_version: '1.0', gzip_min_length: 1400, map_hash_max_size: 512}",
+        &["gzip_comp_level 9;", "gzip_http_version 1.0;", "gzip_min_length 1400;", "map_hash_max_size 512;"],
+        &[],
+    ),
+    (
+        "{worker_processes: 3, worker_connections: 9000, proxy_read_timeout: 45s}",
+        &["worker_processes 3;", "worker_connections 9000;", "proxy_read_timeout 45s;", "LimitNOFILE=65536"],
+        &[],
+    ),
+    (
+        "{listen_unix_socket: /run/matrix/nginx.sock}",
+        &["listen unix:/run/matrix/nginx.sock;", "set_real_ip_from unix:;", "rm -f /run/matrix/nginx.sock",
+          "ReadWritePaths=/var/lib/synapse-workers/nginx /var/log/synapse-workers /run/matrix",
+          "d \"/run/matrix\" 0755 synapse-nginx synapse-nginx -"],
+        &[],
+    ),
+];
+
+/// Everything of nginx in one text.
+fn all(state: &State) -> String {
+    [
+        "nginx/nginx.conf",
+        "nginx/listen.conf",
+        "host/etc/systemd/system/synapse-nginx.service",
+        "host/etc/tmpfiles.d/synapse-workers.conf",
+    ]
+    .map(|path| text(state, path))
+    .concat()
+}
+
+#[test]
+fn each_setting_is_where_it_belongs_and_nginx_takes_it() {
+    for (lines, there, absent) in SETTINGS {
+        let setup = Setup::new("synchrotron:3, event_creator").settings(&format!("nginx: {lines}"));
+        let state = setup.state();
+        accepted(&state, lines);
+        let all = all(&state);
+        for part in *there {
+            assert!(all.contains(part), "{lines}: no {part}\n{all}");
+        }
+        for part in *absent {
+            assert!(!all.contains(part), "{lines}: {part}\n{all}");
+        }
+    }
+}
+
+/// Not for nginx on this machine, which may have fewer files to open and would say so.
+#[test]
+fn many_connections_have_files_for_them() {
+    let state = Setup::new("")
+        .settings("nginx: {worker_connections: 90000}")
+        .state();
+    assert!(all(&state).contains("LimitNOFILE=180000"));
+}
+
+#[test]
+fn sizes_and_places_that_nginx_would_refuse_are_refused_with_their_key() {
+    for (lines, key) in [
+        (
+            "proxy_busy_buffers_size: 2048",
+            "nginx.proxy_busy_buffers_size",
+        ),
+        (
+            "proxy_temp_file_write_size: 4095",
+            "nginx.proxy_temp_file_write_size",
+        ),
+        (
+            "proxy_buffer_size: 65536, proxy_busy_buffers_size: 8192",
+            "nginx.proxy_busy_buffers_size",
+        ),
+        (
+            "page_size: 65536, proxy_temp_file_write_size: 8192",
+            "nginx.proxy_temp_file_write_size",
+        ),
+        (
+            "listen_unix_socket: /tmp/x/nginx.sock",
+            "nginx.listen_unix_socket",
+        ),
+        (
+            "listen_unix_socket: /run/nginx.sock",
+            "nginx.listen_unix_socket",
+        ),
+        (
+            "listen_unix_socket: /srv/nginx.sock",
+            "nginx.listen_unix_socket",
+        ),
+        (
+            "listen_unix_socket: /home/x/y/nginx.sock",
+            "nginx.listen_unix_socket",
+        ),
+        (
+            "listen_unix_socket: /run/synapse-workers/public/nginx.sock",
+            "nginx.listen_unix_socket",
+        ),
+        (
+            "listen_unix_socket: '/run/a;b/nginx.sock'",
+            "nginx.listen_unix_socket",
+        ),
+        (
+            "listen_unix_socket: /run/matrix/",
+            "nginx.listen_unix_socket",
+        ),
+    ] {
+        let error = Setup::new("")
+            .settings(&format!("nginx: {{{lines}}}"))
+            .try_settings()
+            .expect_err(lines);
+        assert!(error.contains(key), "{lines}: {error}");
+    }
+    let long = format!("nginx: {{listen_unix_socket: /run/{}/s}}", "x".repeat(110));
+    assert!(Setup::new("").settings(&long).try_settings().is_err());
+}
+
+#[test]
+fn the_admin_api_is_closed_unless_the_settings_open_it() {
+    for (open, admin) in [(false, "host"), (true, "public")] {
+        let state = Setup::new("")
+            .settings(&format!("open_admin_api: {open}"))
+            .state();
+        let text = text(&state, "nginx/nginx.conf");
+        let first = text
+            .lines()
+            .map(str::trim)
+            .find(|line| line.starts_with("\"~^/_synapse/admin/\""));
+        let rest = text
+            .lines()
+            .map(str::trim)
+            .find(|line| line.starts_with("\"~^/_synapse/\""));
+        assert_eq!(rest, Some("\"~^/_synapse/\" host;"));
+        assert_eq!(
+            first,
+            (admin == "public").then_some("\"~^/_synapse/admin/\" public;"),
+            "{text}"
+        );
+    }
+}
