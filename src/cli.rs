@@ -121,6 +121,8 @@ pub enum Command {
         #[command(flatten)]
         flags: Flags,
     },
+    /// Move the data from SQLite to PostgreSQL: this host's own, or the one of database.host
+    MigrateDatabase,
     /// List earlier states
     Generations,
     /// Return to an earlier state: the one before, or number N

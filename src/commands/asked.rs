@@ -36,6 +36,8 @@ pub struct Asked {
     pub adopted: Adopted,
     /// The database that this server's data is in already.
     pub settled: Option<DatabaseKind>,
+    /// The SQLite file whose data is to be moved to PostgreSQL.
+    pub moving: Option<String>,
     /// The settings file as it will be.
     pub text: String,
     /// The settings file, when that is another one than now.
@@ -102,6 +104,15 @@ pub fn ask(common: &Common, flags: &Flags, change: &Change) -> Result<Asked, Fai
     let mut loaded = settings::load(&sources).map_err(Failure::usage)?;
     loaded.notes.extend(adoption.notes);
     let specs = specs(&mut loaded, change)?;
+    let moving = matches!(change, Change::MigrateDatabase);
+    if moving {
+        let kind = match loaded.settings.database.host {
+            Some(_) => DatabaseKind::External,
+            None => DatabaseKind::Local,
+        };
+        set(&mut loaded, "database.kind", &kind)?;
+        loaded.settings.database.kind = kind;
+    }
     let own_options = options::read(&rooted(common, paths::HOMESERVER_D), &loaded.settings)
         .map_err(|error| Failure::usage(format!("{error:#}")))?;
     let named = named::read(&loaded.settings, |path| {
@@ -136,7 +147,10 @@ pub fn ask(common: &Common, flags: &Flags, change: &Change) -> Result<Asked, Fai
         named,
         adopted,
     };
-    let asked = Asked::new(loaded, specs, files, settled, after, change)?;
+    let mut asked = Asked::new(loaded, specs, files, settled, after, change)?;
+    if moving {
+        asked.move_database()?;
+    }
     asked.check()?;
     Ok(asked)
 }
@@ -224,18 +238,23 @@ fn given(flags: &Flags) -> Result<Vec<(&'static str, &'static str, String)>, Fai
 fn specs(loaded: &mut Loaded, change: &Change) -> Result<Vec<WorkerSpec>, Failure> {
     let specs = topology::parse(&loaded.settings.workers.0)
         .map_err(|error| refused(&loaded.origins["workers"], &error))?;
-    if matches!(change, Change::None) {
+    if matches!(change, Change::None | Change::MigrateDatabase) {
         return Ok(specs);
     }
     let specs = change.apply(specs).map_err(Failure::usage)?;
     let list = WorkerList(specs.iter().map(ToString::to_string).collect());
-    let row = Row::of("workers").context("there is no setting `workers`")?;
-    loaded.to_write.retain(|(key, _)| *key != "workers");
-    loaded
-        .to_write
-        .push(("workers", row.yaml(list.to_raw().as_ref())));
+    set(loaded, "workers", &list)?;
     loaded.settings.workers = list;
     Ok(specs)
+}
+
+/// Has the value of a key written to the settings file.
+fn set(loaded: &mut Loaded, key: &'static str, value: &impl Value) -> Result<(), Failure> {
+    let row = Row::of(key).with_context(|| format!("there is no setting `{key}`"))?;
+    loaded.to_write.retain(|(other, _)| *other != key);
+    let value = row.yaml(value.to_raw().as_ref());
+    loaded.to_write.push((key, value));
+    Ok(())
 }
 
 /// Names the place of wrong workers; flags and variables say themselves which setting they are.
@@ -264,6 +283,7 @@ impl Asked {
             named: files.named,
             adopted: files.adopted,
             settled,
+            moving: None,
             text,
             change,
             notes: loaded.notes,
@@ -338,8 +358,32 @@ impl Asked {
     }
 
     /// Whether the data of an adopted server was moved from its SQLite file.
-    fn moved(&self) -> bool {
+    pub fn moved(&self) -> bool {
         self.adopted.sqlite().is_some() && self.settled != Some(DatabaseKind::Sqlite)
+    }
+
+    /// Whether an earlier state would use an SQLite file that the data has left.
+    pub fn left_sqlite(&self, then: &State) -> bool {
+        let options = then.files.get("synapse/homeserver.yaml");
+        let names = |engine: &str| {
+            let text = options.map(|file| String::from_utf8_lossy(&file.contents));
+            let line = format!("name: {engine}");
+            text.is_some_and(|text| text.lines().any(|found| found.trim() == line))
+        };
+        let adopted = self.adopted.sqlite().is_some() && !names("psycopg2");
+        (names("sqlite3") || adopted) && self.settled != Some(DatabaseKind::Sqlite)
+    }
+
+    /// Notes that the data is to be moved.
+    fn move_database(&mut self) -> Result<(), Failure> {
+        if self.settled != Some(DatabaseKind::Sqlite) {
+            return Err(Failure::preflight(
+                "the data of this server is not in an SQLite database; there is nothing to move",
+            ));
+        }
+        self.moving = Some(self.sqlite());
+        self.settled = None;
+        Ok(())
     }
 
     /// Why SQLite will not do, with the steps out of it (Synapse's docs/postgres.md).

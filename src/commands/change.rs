@@ -53,6 +53,7 @@ impl Prepared {
             desired: &self.desired,
             target: Target::Rendered,
             removal: Removal::Keep,
+            moving: self.asked.moving.clone(),
             settings: self.asked.change.clone(),
             settings_text: self.asked.text.clone(),
             summary,
@@ -83,14 +84,20 @@ pub fn install(
     }
     let aim = prepared.aim(change.summary());
     let plan = aim.plan(&prepared.observed);
-    finish(
+    let code = finish(
         common,
         &prepared.host,
         &aim,
         &plan,
         &prepared.observed,
         &report,
-    )
+    )?;
+    if let Some(file) = &aim.moving {
+        report.say(format!(
+            "Kept: {file}, as it was when the server stopped; nothing uses it any more"
+        ));
+    }
+    Ok(code)
 }
 
 /// Shows and asks where there is somebody to ask, converges, and says how many changes it took.

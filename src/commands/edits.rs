@@ -1,8 +1,8 @@
-//! Changes of `workers:` in the settings file, as `scale`, `add` and `remove` ask for them. Pure.
+//! Changes of the settings file that commands ask for: `scale`, `add`, `remove`, `migrate-database`. Pure.
 
 use crate::topology::{WorkerSpec, edit};
 
-/// A change of `workers:` in the settings file.
+/// A change of the settings file.
 pub enum Change {
     None,
     /// `ROLE=N` …
@@ -11,13 +11,15 @@ pub enum Change {
     Add(Vec<String>),
     /// Names.
     Remove(Vec<String>),
+    /// The data moves from SQLite to PostgreSQL.
+    MigrateDatabase,
 }
 
 impl Change {
     /// The specs after the change.
     pub fn apply(&self, mut specs: Vec<WorkerSpec>) -> Result<Vec<WorkerSpec>, String> {
         match self {
-            Change::None => {}
+            Change::None | Change::MigrateDatabase => {}
             Change::Scale(counts) => {
                 for word in counts {
                     let (name, count) = word
@@ -49,6 +51,7 @@ impl Change {
             Change::None => "install".to_owned(),
             Change::Scale(words) => format!("scale {}", words.join(" ")),
             Change::Add(words) => format!("add {}", words.join(" ")),
+            Change::MigrateDatabase => "migrate-database".to_owned(),
             Change::Remove(words) => format!("remove {}", words.join(" ")),
         }
     }

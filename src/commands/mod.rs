@@ -51,6 +51,7 @@ pub fn run(cli: Cli) -> Result<ExitCode, Failure> {
         Command::Scale { counts } => change::edit(common, Change::Scale(counts)),
         Command::Add { specs } => change::edit(common, Change::Add(specs)),
         Command::Remove { names } => change::edit(common, Change::Remove(names)),
+        Command::MigrateDatabase => change::edit(common, Change::MigrateDatabase),
         Command::Status => inspect::status(common),
         Command::Routes {
             flags,

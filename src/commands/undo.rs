@@ -37,6 +37,13 @@ pub fn rollback(common: &Common, number: Option<u32>) -> Result<ExitCode, Failur
     let text = text.with_context(|| format!("generation {number} has lost its settings"))?;
 
     let asked = asked::recall(number, &text)?;
+    if asked.left_sqlite(&desired) {
+        return Err(Failure::preflight(format!(
+            "generation {number} has its data in {}, and what was written since it moved to PostgreSQL would be lost\n  \
+             cure: synapse-workers generations shows later ones",
+            asked.sqlite()
+        )));
+    }
     let _lock = Lock::take_if_root()?;
     let host = context::host(&asked, Purpose::Run)?;
     let observed = host.observe(&desired)?;
@@ -56,6 +63,7 @@ pub fn rollback(common: &Common, number: Option<u32>) -> Result<ExitCode, Failur
     let aim = Aim {
         target: Target::Generation(number),
         removal: Removal::Keep,
+        moving: None,
         settings,
         settings_text: text,
         summary: format!("rollback {number}"),
@@ -80,7 +88,11 @@ pub fn uninstall(
     let _lock = Lock::take_if_root()?;
     let host = context::host(&asked, Purpose::Look)?;
     let desired = State::default();
-    let observed = host.observe(&desired)?;
+    let mut observed = host.observe(&desired)?;
+    if asked.moved() {
+        // The old service would serve its users an old state, and tell other servers about it.
+        observed.made.retain(|made| !made.is_late());
+    }
     let database = |made: &Resource| matches!(made, Resource::Database { .. });
     if purge && observed.made.iter().any(database) && host.facts.answering_postgres().is_none() {
         return Err(Failure::preflight(
@@ -92,6 +104,7 @@ pub fn uninstall(
         desired: &desired,
         target: Target::Nothing,
         removal: if purge { Removal::Purge } else { Removal::Keep },
+        moving: None,
         settings: (purge && common.settings.exists()).then(|| SettingsChange {
             path: common.settings.clone(),
             what: String::new(),
@@ -110,9 +123,10 @@ pub fn uninstall(
         .collect();
     let code = finish(common, &host, &aim, &plan, &observed, &report)?;
     if !asked.adopted.is_empty() {
-        report.say(
-            "The adopted server is as it was, its database, media, signing key and files included.",
-        );
+        report.say(match asked.moved() {
+            false => "The adopted server is as it was, its database, media, signing key and files included.",
+            true => "The adopted server's service is not started: the data moved from its SQLite file to PostgreSQL since.",
+        });
     }
     if !kept.is_empty() {
         report.say("Kept (uninstall --purge removes these too):");

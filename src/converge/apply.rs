@@ -5,7 +5,7 @@ use crate::host::{self, Host};
 use crate::paths;
 use crate::plan::Plan;
 use crate::plan::state::{HOST, Observed, Resource};
-use crate::plan::step::{Step, Verb};
+use crate::plan::step::{Move, Step, Verb};
 use crate::report::Report;
 use anyhow::{Context, Result};
 use std::collections::BTreeSet;
@@ -19,6 +19,8 @@ pub(super) struct Work<'a> {
     pub made_now: BTreeSet<Resource>,
     /// Whether anything was begun that processes or systemd see.
     pub switched: bool,
+    /// What the last step has to tell.
+    told: Option<String>,
 }
 
 impl<'a> Work<'a> {
@@ -29,6 +31,7 @@ impl<'a> Work<'a> {
             made: observed.made.clone(),
             made_now: BTreeSet::new(),
             switched: false,
+            told: None,
         }
     }
 
@@ -36,6 +39,9 @@ impl<'a> Work<'a> {
     pub fn apply(&mut self, plan: &Plan, report: &Report) -> Result<()> {
         for step in &plan.steps {
             report.step(step, || self.step(step))?;
+            if let Some(told) = self.told.take() {
+                report.say(format!("          {told}"));
+            }
         }
         Ok(())
     }
@@ -69,6 +75,14 @@ impl<'a> Work<'a> {
                 &self.aim.summary,
             ),
             Step::Judge { number, judge } => host.judge(*number, judge, self.aim.desired),
+            Step::MoveDatabase { number, file, part } => {
+                let told = host.migrate(*number, file, *part)?;
+                self.told = Some(told).filter(|told| !told.is_empty());
+                match part {
+                    Move::Compare => host.forget_migration(),
+                    Move::First | Move::Last => Ok(()),
+                }
+            }
             Step::Switch { number } => host.switch(*number),
             Step::WriteFile { path, .. } => {
                 let file = self

@@ -19,6 +19,8 @@ pub struct Aim<'a> {
     pub desired: &'a State,
     pub target: Target,
     pub removal: Removal,
+    /// The SQLite file whose data moves to PostgreSQL on the way.
+    pub moving: Option<String>,
     /// The settings file, when the command changes it.
     pub settings: Option<SettingsChange>,
     /// The settings that the generation is made from.
@@ -44,6 +46,9 @@ impl Aim<'_> {
     /// The plan, as it is printed and done.
     pub fn plan(&self, observed: &Observed) -> Plan {
         let mut plan = Plan::between(self.desired, observed, self.target, self.removal);
+        if let Some(file) = &self.moving {
+            plan = plan.moving(file);
+        }
         if let Some(change) = &self.settings {
             let path = change.path.display().to_string();
             let what = change.what.clone();
@@ -113,6 +118,7 @@ fn undo(host: &Host, aim: &Aim, found: &Observed, work: Work, report: &Report) -
         desired: &before,
         target,
         removal: Removal::Undo,
+        moving: None,
         settings: None,
         settings_text: String::new(),
         summary: String::new(),
@@ -122,6 +128,7 @@ fn undo(host: &Host, aim: &Aim, found: &Observed, work: Work, report: &Report) -
     let mut backwards = Work::new(host, &back, &observed);
     backwards.made = work.made;
     backwards.apply(&plan, report)?;
+    host.forget_migration()?;
     host.applied(plan.generation)?;
     if aim.target == Target::Rendered && found.next < observed.next {
         host.forget_generation(found.next)?;

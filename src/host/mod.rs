@@ -6,6 +6,7 @@ mod elsewhere;
 pub mod facts;
 mod files;
 mod generations;
+mod migrate;
 mod observe;
 pub mod postgres;
 mod probe;

@@ -4,6 +4,7 @@
 //! run at once stops → Redis → main until it is ready → workers → nginx → the rest → what is no longer wanted stops and goes.
 
 mod changes;
+mod moving;
 pub mod names;
 mod planner;
 mod restarts;

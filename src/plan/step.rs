@@ -31,6 +31,12 @@ pub enum Step {
         number: u32,
         judge: Judge,
     },
+    /// Move the data of an SQLite file into the database that this generation names.
+    MoveDatabase {
+        number: u32,
+        file: String,
+        part: Move,
+    },
     /// Make `current` name this generation.
     Switch {
         number: u32,
@@ -86,6 +92,28 @@ impl ChangeKind {
     }
 }
 
+/// A part of a move from SQLite to PostgreSQL.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Move {
+    /// All, while the server runs.
+    First,
+    /// What changed since, once it is stopped.
+    Last,
+    /// Whether both have the same rows.
+    Compare,
+}
+
+impl Move {
+    /// What the script that does it calls it.
+    pub fn word(self) -> &'static str {
+        match self {
+            Move::First => "first",
+            Move::Last => "last",
+            Move::Compare => "compare",
+        }
+    }
+}
+
 /// A program that says whether rendered files are right.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Judge {
@@ -129,12 +157,23 @@ impl Step {
                 | Step::Directories
                 | Step::WriteGeneration { .. }
                 | Step::Judge { .. }
+                | Step::MoveDatabase {
+                    part: Move::First,
+                    ..
+                }
         )
     }
 
     /// Whether the host is another one afterwards; judging does not count.
     pub fn changes(&self) -> bool {
-        !matches!(self, Step::Judge { .. })
+        !matches!(
+            self,
+            Step::Judge { .. }
+                | Step::MoveDatabase {
+                    part: Move::Compare,
+                    ..
+                }
+        )
     }
 }
 
@@ -177,6 +216,11 @@ impl fmt::Display for Step {
                 };
                 write!(f, "  check   generation {number} with {program}")
             }
+            Step::MoveDatabase { file, part, .. } => match part {
+                Move::First => write!(f, "+ copy    {file} into PostgreSQL, while it is in use"),
+                Move::Last => write!(f, "~ copy    what changed in {file} since"),
+                Move::Compare => write!(f, "  check   that every table has the same rows in both"),
+            },
             Step::Switch { number } => write!(f, "~ switch  to generation {number}"),
             Step::WriteFile { path, edited } => {
                 let note = if *edited {

@@ -4,8 +4,8 @@ use super::model::{End, Model};
 use super::setup::{Setup, text};
 use std::collections::BTreeSet;
 use synapse_workers::plan::state::{Resource, State};
-use synapse_workers::plan::step::{Step, Verb};
-use synapse_workers::plan::{Removal, Target, names};
+use synapse_workers::plan::step::{Move, Step, Verb};
+use synapse_workers::plan::{Plan, Removal, Target, names};
 
 /// Configuration of such a server.
 pub const OLD: &str = "\
@@ -185,5 +185,59 @@ fn a_failed_run_gives_the_service_back() {
             "{cut}: {back}"
         );
         assert!(!model.resources.contains(&stopped), "{cut}");
+    }
+}
+
+/// Where each step of a move is in a plan, with the stop and the start of main.
+fn order(plan: &Plan) -> Vec<usize> {
+    let steps = &plan.steps;
+    let part = |wanted| {
+        place(
+            steps,
+            |step| matches!(step, Step::MoveDatabase { part, .. } if *part == wanted),
+        )
+    };
+    let main = |wanted| {
+        place(
+            steps,
+            |step| matches!(step, Step::Jobs { verb, units, .. } if *verb == wanted && units[..] == [names::MAIN]),
+        )
+    };
+    let switch = place(steps, |step| matches!(step, Step::Switch { .. }));
+    let made = place(steps, |step| {
+        matches!(step, Step::Create(Resource::Database { .. }))
+    });
+    vec![
+        made,
+        part(Move::First),
+        switch,
+        main(Verb::Stop),
+        part(Move::Last),
+        part(Move::Compare),
+        main(Verb::Start),
+    ]
+}
+
+#[test]
+fn the_data_moves_while_main_is_stopped_and_a_failure_leaves_the_old_file_in_use() {
+    let before = Setup::new("").state();
+    let after = Setup::new("").settings("database: {kind: local}").state();
+    let moved = |model: &mut Model, end| {
+        model.through(&after, end, |plan| {
+            plan.moving("/var/lib/synapse/homeserver.db")
+        })
+    };
+    let plan = moved(&mut Model::running(&before), End::Done);
+    assert!(order(&plan).is_sorted(), "{plan}");
+    let copied = place(&plan.steps, |step| {
+        matches!(step, Step::MoveDatabase { .. })
+    });
+    for cut in copied..=plan.steps.len() {
+        let mut model = Model::running(&before);
+        moved(&mut model, End::Before(cut));
+        model.undo(End::Done);
+        let database = |resource: &Resource| matches!(resource, Resource::Database { .. });
+        assert!(!model.resources.iter().any(database), "{cut}");
+        model.assert_settled(&before, &format!("cut before step {cut}"));
     }
 }

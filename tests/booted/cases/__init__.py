@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from cases import (
-    adopt, again, bad_input, bare, external, full, killed, load, nasty, neighbours, package, persister, reboot,
+    adopt, again, bad_input, bare, external, full, killed, load, migrate, nasty, neighbours, package, persister, reboot,
     render, restore, rollback, sandbox, scale, sockets, tls, uninstall, variables,
 )
 
@@ -41,6 +41,8 @@ CASES = (
     Case("reboot", "everything is back by itself after a reboot", reboot.run),
     Case("uninstall", "what uninstall leaves, and --purge does not", uninstall.run),
     Case("adopt", "a server of Debian's package, with its users, is taken over and given back", adopt.run, fresh=True, lane=2),
+    Case("migrate", "without workers: SQLite, then PostgreSQL with every row, then workers, and none again", migrate.run, fresh=True,
+         lane=2),
     Case("tls", "HTTPS with a certificate that is renewed, a socket for another proxy, what is open to whom", tls.run, fresh=True, lane=2),
     Case("sockets", "processes on Unix sockets, on TCP ports, and back", sockets.run, fresh=True, lane=2),
     Case("external", "PostgreSQL over TCP and Redis over TLS, with passwords from files", external.run, fresh=True, lane=2),

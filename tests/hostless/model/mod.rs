@@ -125,11 +125,27 @@ impl Model {
 
     /// One run of any kind.
     pub fn towards(&mut self, to: &State, target: Target, removal: Removal, end: End) -> Plan {
+        self.planned(to, target, removal, end, |plan| plan)
+    }
+
+    /// One run towards a state that is rendered now, by a plan with more in it.
+    pub fn through(&mut self, to: &State, end: End, more: impl FnOnce(Plan) -> Plan) -> Plan {
+        self.planned(to, Target::Rendered, Removal::Keep, end, more)
+    }
+
+    fn planned(
+        &mut self,
+        to: &State,
+        target: Target,
+        removal: Removal,
+        end: End,
+        more: impl FnOnce(Plan) -> Plan,
+    ) -> Plan {
         let observed = self.observe(to);
         self.made_now.clear();
         self.seen = false;
         self.found = (self.applied.or(self.current), observed.next);
-        let plan = Plan::between(to, &observed, target, removal);
+        let plan = more(Plan::between(to, &observed, target, removal));
         self.apply(&plan, to, end);
         plan
     }

@@ -7,7 +7,7 @@ use synapse_workers::paths;
 use synapse_workers::plan::names;
 use synapse_workers::plan::rules::{Change, host_path, rule_for};
 use synapse_workers::plan::state::{HOST, Resource, State, UnitState};
-use synapse_workers::plan::step::{Step, Verb};
+use synapse_workers::plan::step::{Move, Step, Verb};
 
 impl Model {
     pub(super) fn step(&mut self, step: &Step, desired: &State) {
@@ -21,6 +21,14 @@ impl Model {
             Step::WriteGeneration { number, .. } => {
                 let before = self.generations.insert(*number, desired.clone());
                 assert!(before.is_none(), "generation {number} was there");
+            }
+            Step::MoveDatabase { number, part, .. } => {
+                assert!(self.generations.contains_key(number));
+                let served = self.running.contains_key(names::MAIN);
+                assert!(
+                    *part == Move::First || !served,
+                    "rows may change while they are copied"
+                );
             }
             Step::Judge { number, .. } => assert!(self.generations.contains_key(number)),
             Step::Switch { number } => {

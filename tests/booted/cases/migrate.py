@@ -1,0 +1,91 @@
+"""A server without workers: SQLite, then PostgreSQL with every row, then workers, and none again."""
+
+import re
+import sqlite3
+
+from cases import deployment
+from cases.deployment import NEIGHBOURS, SERVER, URL, all_active, client, psql, purge, talk, worker
+from hosts import await_, contains, same
+
+FILE = "/var/lib/synapse/homeserver.db"
+ALONE = {"synapse-workers.target", "synapse-main.service", "synapse-nginx.service"}
+COUNTED = ("users", "access_tokens", "events", "event_json", "local_media_repository", "room_memberships")
+
+
+def run(host, check):
+    deployment.own_options(host)
+    # Those of a new database take a minute else, and the move waits for none.
+    host.write("/etc/synapse-workers/homeserver.d/updates.yaml", "background_updates: {sleep_enabled: false}\n")
+    with check("install --workers '' runs main and nginx, on SQLite", vital=True) as note:
+        result = host.product("install", "--server-name", SERVER, "--workers", "", "--yes")
+        host.installed = True
+        all_active(host, ALONE)
+        talk(host)
+        note(f"{result.seconds:.1f} s")
+    with check("workers are refused with the steps out of SQLite, and nothing changes"):
+        before = host.invocations()
+        refused = host.product("install", "--preset", "small", "--yes", expect=(65,)).err
+        contains(refused, FILE, "synapse-workers migrate-database",
+                 f"synapse_port_db --sqlite-database {FILE}.snapshot --postgres-config homeserver-postgres.yaml",
+                 "systemctl stop synapse-main.service")
+        same(host.invocations(), before, "invocations")
+    with check("Synapse's updates of its new database are done"):
+        def updates():
+            with sqlite3.connect(f"file:{host.path(FILE)}?mode=ro", uri=True) as file:
+                return file.execute("select count(*) from background_updates").fetchone()[0]
+        await_("no background update is left", lambda: updates() == 0)
+    with check("a database that is somebody's is not touched, and the server runs on") as note:
+        psql(host, "create role synapse login")
+        psql(host, "create database synapse owner synapse encoding 'UTF8' lc_collate 'C' lc_ctype 'C' template template0")
+        theirs = ("runuser", "-u", "postgres", "--", "psql", "-XAtd", "synapse", "-c")
+        host.run(*theirs, "create table theirs (a int); grant select on theirs to synapse")
+        failed = host.product("migrate-database", "--yes", expect=(1,))
+        contains(failed.err, "has tables already", "the host is as it was before")
+        same(host.run(*theirs, "select count(*) from theirs").out.strip(), "0", "their table")
+        same(host.invocations(), before, "invocations")
+        same(host.shell("ls -d /var/lib/synapse/migration 2>/dev/null || true").out, "", "copies")
+        talk(host)
+        psql(host, "drop database synapse")
+        psql(host, "drop role synapse")
+        note(f"{failed.seconds:.1f} s")
+    with check("migrate-database moves everything", vital=True) as note:
+        result = host.product("migrate-database", "--yes")
+        found = re.search(r"(\d+) tables, (\d+) rows, the same in both", result.out)
+        assert found, result
+        contains(result.out, f"+ copy    {FILE} into PostgreSQL", "! stop    synapse-main.service", f"Kept: {FILE}")
+        note(f"{found[0]}, {result.seconds:.1f} s")
+    with check("rows counted by others are the same"):
+        with sqlite3.connect(f"file:{host.path(FILE)}?mode=ro", uri=True) as old:
+            counts = {table: str(old.execute(f"select count(*) from {table}").fetchone()[0]) for table in COUNTED}
+        query = " union all ".join(f"select '{table}', count(*) from {table}" for table in COUNTED)
+        lines = host.run("runuser", "-u", "postgres", "--", "psql", "-XAtd", "synapse", "-c", query).out.split()
+        same(dict(line.split("|") for line in lines), counts, "rows")
+        assert int(counts["events"]) > 5, counts
+    with check("old tokens, messages and media are there; users are found again"):
+        all_active(host, ALONE)
+        talk(host)
+        await_("the directory of users to be built anew", lambda: host.run(
+            "runuser", "-u", "postgres", "--", "psql", "-XAtd", "synapse", "-c",
+            "select count(*) from user_directory").out.strip() != "0")
+        same(host.shell("ls -d /var/lib/synapse/migration 2>/dev/null || true").out, "", "copies")
+    with check("going back to SQLite is refused, and so is moving twice"):
+        contains(host.product("rollback", "--yes", expect=(65,)).err, "would be lost")
+        contains(host.product("migrate-database", "--yes", expect=(65,)).err, "nothing to move")
+        contains(host.product("install", "--yes").out, "0 changed")
+    with check("the first workers bring Redis", vital=True) as note:
+        result = host.product("add", "synchrotron", "event_persister", "--yes")
+        all_active(host, ALONE | {"synapse-redis.service", worker("synchrotron1"), worker("event_persister1")})
+        talk(host)
+        note(f"{result.seconds:.1f} s")
+    with check("removing the last takes it away") as note:
+        result = host.product("remove", "synchrotron", "event_persister", "--yes")
+        all_active(host, ALONE)
+        talk(host)
+        same(host.shell("ls /run/synapse-workers/public").out.split(), ["main.sock", "main.sock.lock"], "sockets")
+        same(host.run("systemctl", "is-system-running").out.strip(), "running", "the host")
+        note(f"{result.seconds:.1f} s")
+    with check("two users do all that users do, without workers") as note:
+        note(client(host, "scenario.py", URL, "--shared-secret-file", str(host.path(deployment.SHARED_SECRET))).out.splitlines()[-1])
+    with check("uninstall --purge leaves nothing") as note:
+        note(f"{purge(host).seconds:.1f} s")
+        same(set(host.invocations(*NEIGHBOURS)), set(NEIGHBOURS), "units of the distribution that run")
