@@ -17,8 +17,8 @@ use crate::options;
 use crate::paths;
 use crate::plan::state::{Resource, State};
 use crate::render::{self, HostFacts, Input, NamedFiles, OwnOptions, nginx};
-use crate::settings::types::{DatabaseKind, WorkerList};
-use crate::settings::value::Value;
+use crate::settings::types::{DatabaseKind, Identifier, WorkerList};
+use crate::settings::value::{Scalar, Value};
 use crate::settings::{self, Loaded, Origin, Row, Settings, Sources};
 use crate::topology::{self, SpecError, Topology, WorkerSpec};
 use anyhow::Context;
@@ -111,6 +111,15 @@ pub fn ask(common: &Common, flags: &Flags, change: &Change) -> Result<Asked, Fai
             None => DatabaseKind::Local,
         };
         set(&mut loaded, "database.kind", &kind)?;
+        if kind == DatabaseKind::Local {
+            // PostgreSQL knows Synapse by its system user, which an adopted server has chosen.
+            let user = loaded.settings.synapse.user.as_str();
+            let role = <Identifier as Scalar>::parse(user).map_err(Failure::usage)?;
+            if role != loaded.settings.database.user {
+                set(&mut loaded, "database.user", &role)?;
+                loaded.settings.database.user = role;
+            }
+        }
         loaded.settings.database.kind = kind;
     }
     let own_options = options::read(&rooted(common, paths::HOMESERVER_D), &loaded.settings)
