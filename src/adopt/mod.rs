@@ -192,6 +192,14 @@ impl Adopted {
         }
     }
 
+    /// Connections that each process opens at most.
+    pub fn pool(&self) -> Option<String> {
+        match self.store()? {
+            Store::Postgres(arguments) => Some(taken::pool(&arguments)),
+            Store::Sqlite(_) => None,
+        }
+    }
+
     /// The SQLite file.
     pub fn sqlite(&self) -> Option<String> {
         match self.store()? {

@@ -80,12 +80,20 @@ fn postgres(arguments: &Mapping, user: Option<&str>, taken: &mut Taken) {
     );
     taken.set("database.port", given("port").unwrap_or("5432".to_owned()));
     taken.set("database.cp_min", given("cp_min").unwrap_or("3".to_owned()));
-    taken.set("database.cp_max", given("cp_max").unwrap_or("5".to_owned()));
+    taken.set("database.cp_max", pool(arguments));
     for (setting, value) in [("database.user", user), ("database.name", name)] {
         if let Some(value) = value {
             taken.set(setting, value);
         }
     }
+}
+
+/// The size of Twisted's pool (twisted.enterprise.adbapi, ConnectionPool).
+pub(super) fn pool(arguments: &Mapping) -> String {
+    arguments
+        .get("cp_max")
+        .and_then(scalar)
+        .unwrap_or("5".to_owned())
 }
 
 /// A word, number or boolean as text; none for what is empty or has parts.

@@ -7,7 +7,7 @@ use crate::failure::Failure;
 use crate::host::{Host, Systemd, adopted, facts};
 use crate::settings::Settings;
 use crate::settings::types::Secret;
-use crate::settings::value::{Raw, Value};
+use crate::settings::value::{Raw, Scalar, Value};
 use std::path::{Path, PathBuf};
 
 /// The flag, as errors name it.
@@ -90,7 +90,7 @@ pub fn begin(
     })
 }
 
-/// The adopted files as they are now. The password in them becomes the one of the settings.
+/// The adopted files as they are now. The password and the pool in them become those of the settings.
 ///
 /// # Errors
 /// When one of them cannot be read or cannot be adopted any more.
@@ -104,6 +104,12 @@ pub fn read(settings: &mut Settings, place: impl Fn(&str) -> PathBuf) -> Result<
     {
         settings.postgres_password =
             <Option<Secret>>::parse(&Raw::Text(password)).unwrap_or_default();
+    }
+    if let Some(pool) = adopted.pool() {
+        // The adopted file decides, so that the check of connections has to go by it.
+        let pool =
+            Scalar::parse(&pool).map_err(|error| format!("cp_max of `database`: {error}"))?;
+        settings.database.cp_max = pool;
     }
     Ok(adopted)
 }

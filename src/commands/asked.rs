@@ -406,20 +406,13 @@ impl Asked {
             "the data of this server is in {file}, an SQLite database, which workers cannot share\n  \
              cure: without workers (workers: []) install; then `synapse-workers migrate-database` moves the data to \
              PostgreSQL, and workers can be added. It does these steps of Synapse's own:\n    \
-             cp {file} {file}.snapshot\n    \
+             sqlite3 {file} \".backup {file}.snapshot\"\n    \
              synapse_port_db --sqlite-database {file}.snapshot --postgres-config homeserver-postgres.yaml\n    \
              systemctl stop {service}\n    \
-             cp {file} {file}.snapshot\n    \
+             sqlite3 {file} \".backup {file}.snapshot\"\n    \
              synapse_port_db --sqlite-database {file}.snapshot --postgres-config homeserver-postgres.yaml\n  \
              or, if the data is of no use, remove {file}"
         )
-    }
-
-    /// Whether an adopted server has its database in this host's PostgreSQL.
-    pub fn adopted_here(&self) -> bool {
-        let host = self.settings.database.host.as_ref();
-        !self.adopted.is_empty()
-            && host.is_some_and(|host| host.as_str() == paths::POSTGRES_SOCKETS)
     }
 
     /// The SQLite file of this server.
@@ -488,9 +481,9 @@ impl Asked {
             fronts: self.fronts(),
             certificate: self.certificate(),
             server_name: self.settings.server_name.to_string(),
-            // One that was taken over may have its password in its own configuration.
+            // One that was taken over may be reached by more than host, role and password, which its own files know.
             database: Access::of_synapse(&self.settings, database)
-                .filter(|_| self.adopted.is_empty() || self.adopted_here())
+                .filter(|_| self.adopted.is_empty() || secret("postgres_password").is_some())
                 .map(|access| Access {
                     passfile: secret("postgres_password").map(|_| paths::secret("pgpass").into()),
                     ..access

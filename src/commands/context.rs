@@ -113,10 +113,9 @@ fn scope<'a>(asked: &'a Asked, systemd: Option<&Systemd>, purpose: Purpose) -> S
         workers: input.has_workers(),
         units: render::wanted(&input),
         local_database: input.database() == DatabaseKind::Local
-            || asked.adopted_here()
             || (purpose == Purpose::Look && ours),
         database: input.database(),
-        database_is_ours: ours || asked.adopted_here(),
+        database_is_ours: ours,
         ports: ports::bound(&input),
         held: ports::bound(&holder.input(&facts))
             .into_iter()

@@ -1,6 +1,6 @@
 //! `rollback` and `uninstall`: plans towards an earlier state, and towards nothing.
 
-use super::asked;
+use super::asked::{self, Asked};
 use super::change::finish;
 use super::context::{self, Purpose};
 use crate::cli::Common;
@@ -83,7 +83,7 @@ pub fn uninstall(
     let report = Report::new(common.json);
     let asked = asked::of_what_runs(common)?;
     if purge {
-        confirmed(asked.settings.server_name.as_str(), confirm)?;
+        confirmed(&asked, confirm)?;
     }
     let _lock = Lock::take_if_root()?;
     let host = context::host(&asked, Purpose::Look)?;
@@ -137,13 +137,16 @@ pub fn uninstall(
 }
 
 /// What cannot be brought back asks for the server's name.
-fn confirmed(server_name: &str, confirm: Option<String>) -> Result<(), Failure> {
+fn confirmed(asked: &Asked, confirm: Option<String>) -> Result<(), Failure> {
+    let server_name = asked.settings.server_name.as_str();
+    let what = match asked.adopted.is_empty() {
+        true => "database, media, signing key and settings",
+        false => "settings and secrets, but nothing of the adopted server,",
+    };
     let typed = match confirm {
         Some(name) => name,
         None if std::io::stdin().is_terminal() => {
-            print!(
-                "This removes database, media, signing key and settings of {server_name} for ever.\nType the server's name: "
-            );
+            print!("This removes {what} of {server_name} for ever.\nType the server's name: ");
             let _ = std::io::stdout().flush();
             let mut name = String::new();
             let _ = std::io::stdin().read_line(&mut name);

@@ -48,6 +48,10 @@ pub(super) fn connections(at: &Examined, postgres: &Postgres) -> Option<Finding>
         return None;
     }
     let wanted = needed + postgres.reserved + 10;
+    let pool_place = match at.scope.settings.adopt.config.first() {
+        Some(file) => format!("cp_max in {}", file.as_str()),
+        None => "database.cp_max".to_owned(),
+    };
     let place = match at.scope.database {
         DatabaseKind::External => "on the database's host: ",
         _ => "",
@@ -58,7 +62,7 @@ pub(super) fn connections(at: &Examined, postgres: &Postgres) -> Option<Finding>
         ),
         format!(
             "{place}sudo -u postgres psql -c 'alter system set max_connections = {wanted}' && systemctl restart postgresql, \
-             or fewer workers, or a smaller database.cp_max"
+             or fewer workers, or a smaller {pool_place}"
         ),
     )
 }
@@ -112,6 +116,8 @@ pub(super) fn answers(at: &Examined) -> Option<Finding> {
         {
             None
         }
+        // What its own files say may be more than host, role and password.
+        Err(_) if !at.scope.settings.adopt.config.is_empty() => None,
         Err(error) if at.scope.database == DatabaseKind::External => {
             unreachable_database(at, error)
         }

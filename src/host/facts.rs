@@ -116,7 +116,7 @@ pub struct Scope<'a> {
     pub local_database: bool,
     /// The database that shall serve.
     pub database: DatabaseKind,
-    /// The database there is the one that this program made or took over.
+    /// The database there is the one that this program made.
     pub database_is_ours: bool,
     /// The ports that units shall bind.
     pub ports: Vec<Bound>,
