@@ -3,8 +3,8 @@
 import re
 import sqlite3
 
-from cases import deployment
-from cases.deployment import NEIGHBOURS, SERVER, URL, all_active, client, psql, purge, talk, worker
+from cases import deployment, listing
+from cases.deployment import SERVER, URL, all_active, client, psql, purge, talk, worker
 from hosts import await_, contains, same
 
 FILE = "/var/lib/synapse/homeserver.db"
@@ -88,4 +88,4 @@ def run(host, check):
         note(client(host, "scenario.py", URL, "--shared-secret-file", str(host.path(deployment.SHARED_SECRET))).out.splitlines()[-1])
     with check("uninstall --purge leaves nothing") as note:
         note(f"{purge(host).seconds:.1f} s")
-        same(set(host.invocations(*NEIGHBOURS)), set(NEIGHBOURS), "units of the distribution that run")
+        listing.equal(host.before, listing.everything(host), "after --purge")
