@@ -1,8 +1,10 @@
 //! Where processes listen: Unix sockets, or TCP ports on 127.0.0.1 that stay the same while workers come and go.
 //!
-//! A port is told by the worker's role and number, not by its place in a list: the first role of its entry gives the
-//! hundred, the number in the entry the rest. Only two entries with the same first role can meet; the later one of
-//! them then takes the next port that is free.
+//! A port is told by the worker's role, name and number, not by its place in a list: the first role of its entry gives
+//! the hundred. In the lower half of it are workers named after their one role, by number; in the upper half all
+//! others, from a place on that their entry's name gives. So no worker has to leave its port, which a process that
+//! still runs may be about to take, because another entry comes or goes. Only names that share a place, and entries of
+//! more than fifty, can meet; the later one then takes the next port that is free.
 
 use crate::paths;
 use crate::settings::Settings;
@@ -130,13 +132,31 @@ fn slots(topology: &Topology) -> BTreeMap<String, u16> {
             .iter()
             .position(|known| Some(&known) == role)
             .unwrap_or_default();
-        let mut slot = (u16::try_from(place).unwrap_or_default() + 1) * 100 + worker.index - 1;
+        let hundred = (u16::try_from(place).unwrap_or_default() + 1) * 100;
+        let number = worker.index - 1;
+        let plain =
+            worker.roles.len() == 1 && role.is_some_and(|role| role.name == worker.spec_name);
+        let mut slot = match plain {
+            true => hundred + number,
+            false => hundred + HALF + (place_of(&worker.spec_name) + number) % HALF,
+        };
         while !taken.insert(slot) {
             slot += 1;
         }
         slots.insert(worker.name.clone(), slot);
     }
     slots
+}
+
+/// Half of the ports of a role.
+const HALF: u16 = 50;
+
+/// A number below [`HALF`] that a name always has, and others rarely (FNV-1a).
+fn place_of(name: &str) -> u16 {
+    let hash = name.bytes().fold(0x811c_9dc5_u32, |hash, byte| {
+        (hash ^ u32::from(byte)).wrapping_mul(0x0100_0193)
+    });
+    u16::try_from(hash % u32::from(HALF)).unwrap_or_default()
 }
 
 #[cfg(test)]
@@ -155,6 +175,16 @@ mod tests {
         let after = of("full, synchrotron:3, sso_login, x=event_persister:2");
         assert!(before.iter().all(|(name, slot)| after[name] == *slot));
         assert_eq!(after["synchrotron3"] - after["synchrotron1"], 2);
+        // Entries with the same first role, in whatever order they come and go.
+        let merged = "clients=synchrotron+client_reader:2, other=synchrotron";
+        let (before, after) = (
+            of(merged),
+            of(&format!("a=synchrotron, synchrotron:3, {merged}")),
+        );
+        assert!(
+            before.iter().all(|(name, slot)| after[name] == *slot),
+            "{before:?} {after:?}"
+        );
     }
 
     #[test]

@@ -40,6 +40,8 @@ pub const SQLITE: &str = "/var/lib/synapse/homeserver.db";
 pub const GRAFANA: &str = "/etc/grafana/provisioning";
 /// What our own Prometheus keeps; there while metrics are on.
 pub const PROMETHEUS: &str = "/var/lib/synapse-workers/prometheus";
+/// Metrics of this host that no exporter tells, in Prometheus' text format.
+pub const HOST_METRICS: &str = "/run/synapse-workers/metrics/host.prom";
 /// Logs that are files; nginx may write below it at any time, since its sandbox is made when it starts.
 pub const LOGS: &str = "/var/log/synapse-workers";
 /// nginx's access log in the format that mtail reads; there while metrics are on.

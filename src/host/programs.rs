@@ -74,6 +74,15 @@ static PROGRAMS: &[Program] = &[
         missing: |_, scope| scope.runs(names::POSTGRES_EXPORTER) && absent_any(POSTGRES_EXPORTERS),
     },
     Program {
+        name: "openssl",
+        apt: "openssl",
+        dnf: "openssl",
+        missing: |_, scope| {
+            let certificate = scope.settings.tls.certificate.is_some();
+            scope.runs(names::HOST_METRICS) && certificate && absent("openssl")
+        },
+    },
+    Program {
         name: "coturn",
         apt: "coturn",
         dnf: "coturn",

@@ -24,6 +24,8 @@ pub const NGINX_LOG_EXPORTER: &str = "synapse-nginx-log-exporter.service";
 pub const REDIS_EXPORTER: &str = "synapse-redis-exporter.service";
 /// Metrics of PostgreSQL.
 pub const POSTGRES_EXPORTER: &str = "synapse-postgres-exporter.service";
+/// Has free space and the end of the certificate written down as metrics.
+pub const HOST_METRICS: &str = "synapse-host-metrics.timer";
 /// Our own TURN server.
 pub const COTURN: &str = "synapse-coturn.service";
 /// Runs the state compressor.
@@ -44,6 +46,7 @@ pub static PATTERNS: &[&str] = &[
     NGINX_LOG_EXPORTER,
     REDIS_EXPORTER,
     POSTGRES_EXPORTER,
+    HOST_METRICS,
     COTURN,
     COMPRESSOR,
 ];

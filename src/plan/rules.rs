@@ -226,6 +226,24 @@ pub static RULES: &[Rule] = &[
         "Prometheus reads targets and rules anew on SIGHUP",
     ),
     rule(
+        "metrics/",
+        Scope::Nobody,
+        Change::None,
+        "the timer's service reads it each time it runs",
+    ),
+    rule(
+        "host/etc/systemd/system/synapse-host-metrics.service",
+        Scope::Nobody,
+        Change::None,
+        "the timer starts it anew each time",
+    ),
+    rule(
+        "host/etc/systemd/system/synapse-host-metrics.timer",
+        Scope::Unit("synapse-host-metrics.timer"),
+        Change::Restart,
+        "its unit file changed",
+    ),
+    rule(
         "grafana/",
         Scope::Nobody,
         Change::None,

@@ -109,6 +109,13 @@ pub static SERVICES: &[Service] = &[
         directories: &[],
     },
     Service {
+        unit: names::HOST_METRICS,
+        account: None,
+        wanted: metrics::wanted,
+        render: metrics::host,
+        directories: &["d /run/synapse-workers/metrics 0755 root root -"],
+    },
+    Service {
         unit: names::NGINX_EXPORTER,
         account: None,
         wanted: metrics::wanted,

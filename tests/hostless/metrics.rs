@@ -206,11 +206,14 @@ fn only_what_runs_is_a_target() {
     let of =
         |names: &[&str]| -> BTreeSet<String> { names.iter().map(|name| (*name).into()).collect() };
     let plain = |workers: &str| Setup::new(workers).settings("metrics: {enabled: true}");
-    assert_eq!(jobs(&plain("synchrotron")), of(&["nginx", "nginx_log"]));
-    let all = of(&["nginx", "nginx_log", "redis", "postgres"]);
+    assert_eq!(
+        jobs(&plain("synchrotron")),
+        of(&["host", "nginx", "nginx_log"])
+    );
+    let all = of(&["host", "nginx", "nginx_log", "redis", "postgres"]);
     assert_eq!(jobs(&measured("synchrotron")), all);
     // SQLite, and no redis.
-    assert_eq!(jobs(&measured("")), of(&["nginx", "nginx_log"]));
+    assert_eq!(jobs(&measured("")), of(&["host", "nginx", "nginx_log"]));
     assert!(
         !Setup::new("synchrotron")
             .state()
@@ -383,4 +386,53 @@ fn parses(expression: &str) {
     fs::write(&file, rules.to_string()).unwrap();
     let output = run(program("promtool").args(["check", "rules"]).arg(file));
     assert!(output.status.success(), "{expression}\n{}", shown(&output));
+}
+
+/// The script that tells what no exporter does, with a certificate for ten days.
+#[test]
+fn free_space_and_the_end_of_the_certificate_are_told() {
+    let directory = tempfile::tempdir().unwrap();
+    let at = |name: &str| directory.path().join(name);
+    fs::write(
+        at("host.sh"),
+        text(&measured("").state(), "metrics/host.sh"),
+    )
+    .unwrap();
+    let made = run(program("openssl")
+        .args([
+            "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "10",
+        ])
+        .args(["-subj", "/CN=example.test", "-keyout"])
+        .arg(at("key"))
+        .arg("-out")
+        .arg(at("certificate")));
+    assert!(made.status.success(), "{}", shown(&made));
+    let output = run(program("sh")
+        .arg(at("host.sh"))
+        .arg(at("host.prom"))
+        .args(["data", "/", "media"])
+        .arg(directory.path())
+        .env("CREDENTIALS_DIRECTORY", directory.path()));
+    assert!(output.status.success(), "{}", shown(&output));
+    let told = fs::read_to_string(at("host.prom")).unwrap();
+    let value = |name: &str| -> f64 {
+        let line = told.lines().find_map(|line| line.strip_prefix(name));
+        line.unwrap_or_else(|| panic!("no {name}\n{told}"))
+            .trim()
+            .parse()
+            .unwrap()
+    };
+    let root = nix::sys::statvfs::statvfs("/").unwrap();
+    let size = root.blocks() * root.fragment_size();
+    assert_eq!(
+        value("synapse_host_disk_size_bytes{directory=\"data\"}"),
+        size as f64
+    );
+    let free = value("synapse_host_disk_free_bytes{directory=\"media\"}");
+    assert!(free > 0.0 && free < value("synapse_host_disk_size_bytes{directory=\"media\"}"));
+    let now = std::time::SystemTime::now()
+        .duration_since(std::time::UNIX_EPOCH)
+        .unwrap();
+    let left = value("synapse_host_certificate_end_seconds ") - now.as_secs_f64();
+    assert!((left / 86_400.0 - 10.0).abs() < 0.1, "{left}");
 }

@@ -47,21 +47,42 @@ impl Target {
 /// Where Synapse tells its metrics (docs/metrics-howto.md).
 const SYNAPSE_PATH: &str = "/_synapse/metrics";
 
-/// The job of each program that has metrics, with the unit without which there is none.
-static JOBS: &[(&str, &str, ServicePort)] = &[
-    ("nginx", names::NGINX_EXPORTER, ServicePort::NginxExporter),
-    (
+/// A program with metrics, its job being its name.
+struct Job {
+    name: &'static str,
+    /// Without which there are none.
+    unit: &'static str,
+    port: ServicePort,
+    path: &'static str,
+}
+
+const fn job(name: &'static str, unit: &'static str, port: ServicePort) -> Job {
+    Job {
+        name,
+        unit,
+        port,
+        path: "/metrics",
+    }
+}
+
+static JOBS: &[Job] = &[
+    job("nginx", names::NGINX_EXPORTER, ServicePort::NginxExporter),
+    job(
         "nginx_log",
         names::NGINX_LOG_EXPORTER,
         ServicePort::NginxLogExporter,
     ),
-    ("redis", names::REDIS_EXPORTER, ServicePort::RedisExporter),
-    (
+    job("redis", names::REDIS_EXPORTER, ServicePort::RedisExporter),
+    job(
         "postgres",
         names::POSTGRES_EXPORTER,
         ServicePort::PostgresExporter,
     ),
-    ("coturn", names::COTURN, ServicePort::Coturn),
+    job("coturn", names::COTURN, ServicePort::Coturn),
+    Job {
+        path: "/host",
+        ..job("host", names::HOST_METRICS, ServicePort::NginxStatus)
+    },
 ];
 
 /// Rules and pages, by their path in a generation.
@@ -133,22 +154,27 @@ pub fn targets(input: &Input) -> Vec<Target> {
         path: SYNAPSE_PATH,
         process: Some((job.to_owned(), index)),
     };
-    let other = |job: &str, port: u16| Target {
-        name: job.to_owned(),
+    let other = |job: &Job, port: u16| Target {
+        name: job.name.to_owned(),
         port,
-        path: "/metrics",
+        path: job.path,
         process: None,
     };
     let mut targets = vec![process("main", "synapse", 1)];
     let workers = input.topology.workers.iter();
     targets.extend(workers.map(|worker| process(&worker.name, &worker.spec_name, worker.index)));
     let own = input.settings.metrics.prometheus_port.number();
-    targets.push(other("prometheus", own));
+    let prometheus = Target {
+        name: "prometheus".to_owned(),
+        port: own,
+        path: "/metrics",
+        process: None,
+    };
+    targets.push(prometheus);
     let runs = |unit: &str| services::wanted(input).any(|service| service.unit == unit);
-    let coturn = |unit: &str| unit != names::COTURN || input.settings.coturn.metrics;
-    let jobs = JOBS
-        .iter()
-        .filter(|(_, unit, _)| runs(unit) && coturn(unit));
-    targets.extend(jobs.map(|(job, _, port)| other(job, endpoints.service(*port))));
+    // It tells metrics only if it is asked to.
+    let told = |job: &Job| job.unit != names::COTURN || input.settings.coturn.metrics;
+    let jobs = JOBS.iter().filter(|job| runs(job.unit) && told(job));
+    targets.extend(jobs.map(|job| other(job, endpoints.service(job.port))));
     targets
 }

@@ -35,6 +35,7 @@ struct Nginx<'a> {
 /// What is counted, and where it is told.
 struct Metrics {
     access_log: &'static str,
+    host: &'static str,
     status_port: u16,
     /// The processes that nginx reaches over TCP; a socket tells the name itself.
     ports: Vec<Process>,
@@ -138,6 +139,7 @@ fn metrics(input: &Input) -> Metrics {
     let names = workers.map(|worker| worker.name.as_str());
     Metrics {
         access_log: paths::ACCESS_LOG,
+        host: paths::HOST_METRICS,
         status_port: endpoints.service(ServicePort::NginxStatus),
         ports: names.chain(["main"]).filter_map(port).collect(),
     }

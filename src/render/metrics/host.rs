@@ -1,0 +1,42 @@
+//! What no exporter tells of this host: free space where data is, and when the certificate ends. A timer has a script
+//! write it to a file, which nginx hands to Prometheus.
+
+use super::super::{Sheaf, filters};
+use crate::paths;
+use crate::plan::names;
+use anyhow::Result;
+use askama::Template;
+
+#[derive(Template)]
+#[template(path = "synapse-host-metrics.service")]
+struct Service<'a> {
+    current: &'a str,
+    file: &'a str,
+    /// Names for labels, with their paths.
+    directories: [(&'a str, &'a str); 3],
+    certificate: Option<&'a str>,
+}
+
+#[derive(Template)]
+#[template(path = "synapse-host-metrics.timer")]
+struct Timer;
+
+/// Adds the timer, its service and the script.
+pub fn render(sheaf: &mut Sheaf) -> Result<()> {
+    let settings = sheaf.input.settings;
+    let service = Service {
+        current: paths::CURRENT,
+        file: paths::HOST_METRICS,
+        directories: [
+            ("data", paths::DATA),
+            ("media", settings.media_store_path.as_str()),
+            ("metrics", paths::PROMETHEUS),
+        ],
+        certificate: settings.tls.certificate.as_ref().map(|path| path.as_str()),
+    };
+    sheaf.unit("synapse-host-metrics.service", service.render()?);
+    sheaf.unit(names::HOST_METRICS, Timer.render()?);
+    let script = include_bytes!("../../../templates/metrics/host.sh");
+    sheaf.add("metrics/host.sh", script.to_vec(), &[]);
+    Ok(())
+}
