@@ -258,7 +258,7 @@ settings! {
 
     /// Metrics, and a Prometheus of its own that keeps them.
     metrics: Metrics {
-        /// Whether there are metrics.
+        /// Whether there are metrics. Switching them off removes what was kept of them.
         enabled: bool = "false", env "SYNAPSE_METRICS";
 
         /// The port on 127.0.0.1 of the main process's metrics; those of the others are from
@@ -277,7 +277,8 @@ settings! {
         /// Whether Redis' metrics are among them.
         redis: bool = "false", env "SYNAPSE_ENABLE_REDIS_METRIC_EXPORT";
 
-        /// Whether PostgreSQL's metrics are among them.
+        /// Whether PostgreSQL's metrics are among them. One on another host has to speak TLS, since its
+        /// exporter asks for it.
         postgres: bool = "false", env "SYNAPSE_ENABLE_POSTGRES_METRIC_EXPORT";
     }
 
