@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from cases import (
-    adopt, again, bad_input, bare, external, full, killed, load, migrate, nasty, neighbours, package, persister, reboot,
+    adopt, again, bad_input, bare, external, full, killed, load, metrics, migrate, nasty, neighbours, package, persister, reboot,
     render, restore, rollback, sandbox, scale, sockets, tls, uninstall, variables,
 )
 
@@ -47,6 +47,7 @@ CASES = (
     Case("sockets", "processes on Unix sockets, on TCP ports, and back", sockets.run, fresh=True, lane=2),
     Case("external", "PostgreSQL over TCP and Redis over TLS, with passwords from files", external.run, fresh=True, lane=2),
     Case("variables", "everything on at once, from one env-file with every variable of the ancestor", variables.run, fresh=True, lane=2),
+    Case("metrics", "every process is a target, pages and rules speak of what there is, and all goes again", metrics.run, fresh=True, lane=2),
     Case("nasty", "settings full of characters that mean something elsewhere", nasty.run, fresh=True, lane=2),
     Case("package", "the package is installed, upgraded and removed; one of Synapse brings new code", package.run, fresh=True, lane=2),
     Case("restore", "backup, loss and restore by the commands of the documentation", restore.run, fresh=True, lane=2),

@@ -19,7 +19,7 @@ SERVER = VALUES["SYNAPSE_SERVER_NAME"]
 WORKERS = ("media_repository1", "sending1", "synchrotron1", "synchrotron2")
 REGISTRATION = "id: {0}\nurl: null\nas_token: as-{0}\nhs_token: hs-{0}\nsender_localpart: {0}\nnamespaces: {{}}\n"
 BESIDE = (
-    "certificate.path", "coturn.service", "logrotate.timer", "nginx-exporter.service", "nginx-log-exporter.service",
+    "certificate.path", "coturn.service", "host-metrics.timer", "logrotate.timer", "nginx-exporter.service", "nginx-log-exporter.service",
     "postgres-exporter.service", "prometheus.service", "redis-exporter.service",
 )
 UNITS = {*OTHERS, *map(worker, WORKERS), *(f"synapse-{name}" for name in BESIDE)}
