@@ -179,8 +179,7 @@ pub static COMPOSED: &[Composed] = &[
     Composed {
         name: "pgpass",
         reader: Reader::SynapseAlone,
-        // PostgreSQL manual, 32.16.
-        escape: |value| value.replace('\\', "\\\\").replace(':', "\\:"),
+        escape: in_pgpass,
     },
     Composed {
         name: "synapse.d/email.yaml",
@@ -198,9 +197,9 @@ pub static COMPOSED: &[Composed] = &[
         escape: in_json,
     },
     Composed {
-        name: "postgres-exporter",
+        name: "postgres-exporter.pgpass",
         reader: Reader::Systemd,
-        escape: str::to_owned,
+        escape: in_pgpass,
     },
     Composed {
         name: "turnserver.conf",
@@ -241,6 +240,11 @@ pub fn compose<E>(
 /// The place of a secret or a composed file.
 pub fn path(name: &str) -> String {
     paths::secret(name)
+}
+
+/// A field of libpq's password file (PostgreSQL manual, 32.16).
+fn in_pgpass(value: &str) -> String {
+    value.replace('\\', "\\\\").replace(':', "\\:")
 }
 
 /// The inside of a quoted JSON string, which is one in YAML as well.

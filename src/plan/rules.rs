@@ -281,7 +281,7 @@ pub static RULES: &[Rule] = &[
         "the exporter reads its password at start",
     ),
     rule(
-        "/etc/synapse-workers/secrets/postgres-exporter",
+        "/etc/synapse-workers/secrets/postgres-exporter.pgpass",
         Scope::Unit("synapse-postgres-exporter.service"),
         Change::Restart,
         "the exporter reads its password at start",
@@ -311,7 +311,7 @@ pub static RULES: &[Rule] = &[
         "the exporter reads its password at start",
     ),
     rule(
-        "secrets/postgres-exporter",
+        "secrets/postgres-exporter.pgpass",
         Scope::Unit("synapse-postgres-exporter.service"),
         Change::Restart,
         "the exporter reads its password at start",

@@ -15,7 +15,7 @@ SCRIPT = Path(__file__).resolve().parent.parent / "host" / "host"
 # systemd's bool of a unit and its times, in one question; times are microseconds of the monotonic clock, 0 for never.
 PROPERTIES = (
     "Id", "LoadState", "ActiveState", "InvocationID", "MainPID", "CPUUsageNSec", "NeedDaemonReload",
-    "InactiveExitTimestampMonotonic", "ActiveEnterTimestampMonotonic",
+    "TriggeredBy", "InactiveExitTimestampMonotonic", "ActiveEnterTimestampMonotonic",
     "ActiveExitTimestampMonotonic", "InactiveEnterTimestampMonotonic",
 )
 PAUSE = 0.1
@@ -134,13 +134,15 @@ class Host:
         execute([SCRIPT, "push", self.name, source, target])
 
     def units(self, *patterns):
-        """Properties of our units that systemd has loaded (or of those that match), by name."""
-        patterns = patterns or ("synapse-*",)
-        text = self.run("systemctl", "show", "--all", f"--property={','.join(PROPERTIES)}", *patterns).out
+        """Properties of our units that systemd has loaded (or of those that match), by name.
+
+        Without patterns what a timer or path starts is left out: it comes and goes by itself.
+        """
+        text = self.run("systemctl", "show", "--all", f"--property={','.join(PROPERTIES)}", *(patterns or ("synapse-*",))).out
         found = {}
         for block in text.strip().split("\n\n"):
             unit = dict(line.split("=", 1) for line in block.splitlines())
-            if unit.get("LoadState") not in (None, "not-found"):
+            if unit.get("LoadState") not in (None, "not-found") and (patterns or not unit["TriggeredBy"]):
                 found[unit["Id"]] = unit
         # A slice holds the control groups of a template's instances; it comes and goes with them.
         return {name: unit for name, unit in found.items() if not name.endswith(".slice")}

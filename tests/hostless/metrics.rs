@@ -241,10 +241,10 @@ fn exporters_of_servers_elsewhere_read_passwords_from_files() {
         (
             "postgres-exporter",
             [
-                "LoadCredential=password:/etc/synapse-workers/secrets/postgres-exporter",
-                "Environment=DATA_SOURCE_PASS_FILE=%d/password",
-                "Environment=DATA_SOURCE_USER=matrix",
-                "Environment=\"DATA_SOURCE_URI=db.example:5432/synapse?sslmode=require\"",
+                "LoadCredential=pgpass:/etc/synapse-workers/secrets/postgres-exporter.pgpass",
+                "Environment=PGPASSFILE=%d/pgpass",
+                "DynamicUser=yes",
+                "Environment=\"DATA_SOURCE_NAME=user=matrix host=db.example port=5432 dbname=synapse sslmode=require\"",
             ],
         ),
         (
@@ -266,8 +266,8 @@ fn exporters_of_servers_elsewhere_read_passwords_from_files() {
         }
     }
     assert_eq!(
-        text(&state, "secrets/postgres-exporter"),
-        "@postgres_password@\n"
+        text(&state, "secrets/postgres-exporter.pgpass"),
+        "*:*:*:*:@postgres_password@\n"
     );
     // The exporter looks for the address as Go's net/url writes it (exporter/redis.go).
     assert_eq!(

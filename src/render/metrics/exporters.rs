@@ -6,7 +6,6 @@ use crate::endpoints::ServicePort;
 use crate::paths;
 use crate::plan::names;
 use crate::secrets;
-use crate::settings::types::Host;
 use anyhow::Result;
 use askama::Template;
 use std::net::IpAddr;
@@ -52,7 +51,7 @@ struct Postgres<'a> {
 
 /// Composed files with what the exporters of somebody else's servers log in with.
 const REDIS_PASSWORDS: &str = "redis-exporter.json";
-const POSTGRES_PASSWORD: &str = "postgres-exporter";
+const POSTGRES_PASSWORDS: &str = "postgres-exporter.pgpass";
 /// The user that asks the host's own PostgreSQL, and the role of the same name.
 pub const POSTGRES_ACCOUNT: &str = "synapse-postgres-exporter";
 
@@ -138,35 +137,36 @@ pub fn redis(sheaf: &mut Sheaf) -> Result<()> {
 pub fn postgres(sheaf: &mut Sheaf) -> Result<()> {
     let input = sheaf.input;
     let database = &input.settings.database;
-    let (server, address) = match &database.host {
+    let (user, host, passwords) = match &database.host {
         Some(host) if !own_postgres_wanted(input) => {
             let password = input.has_secret("postgres_password");
             if password {
-                sheaf.composed(POSTGRES_PASSWORD, "@postgres_password@".to_owned());
+                sheaf.composed(POSTGRES_PASSWORDS, "*:*:*:*:@postgres_password@".to_owned());
             }
-            let external = External {
-                user: Some(format!("DATA_SOURCE_USER={}", database.user.as_str())),
-                passwords: password.then(|| secrets::path(POSTGRES_PASSWORD)),
-                ca_file: None,
-            };
-            let place = place(host, database.port.number(), database.name.as_str());
-            (Server::Other(external), format!("DATA_SOURCE_URI={place}"))
+            let passwords = password.then(|| secrets::path(POSTGRES_PASSWORDS));
+            (database.user.as_str(), host.as_str(), Some(passwords))
         }
-        _ => {
-            let address = format!(
-                "DATA_SOURCE_NAME=user={POSTGRES_ACCOUNT} host={} port={} dbname='{}' sslmode=disable",
-                paths::POSTGRES_SOCKETS,
-                database.port.number(),
-                database.name.as_str(),
-            );
-            (Server::Own, address)
-        }
+        _ => (POSTGRES_ACCOUNT, paths::POSTGRES_SOCKETS, None),
+    };
+    let server = match passwords {
+        None => Server::Own,
+        Some(passwords) => Server::Other(External {
+            user: None,
+            passwords,
+            ca_file: None,
+        }),
     };
     let unit = Postgres {
         program: &input.facts.exporters.postgres,
         port: port(input, ServicePort::PostgresExporter),
         server,
-        address,
+        address: format!(
+            "DATA_SOURCE_NAME=user={user} host={} port={} dbname={} sslmode={}",
+            quoted(host),
+            database.port.number(),
+            database.name.as_str(),
+            tls_mode(host),
+        ),
     };
     sheaf.unit(names::POSTGRES_EXPORTER, unit.render()?);
     Ok(())
@@ -176,20 +176,21 @@ fn port(input: &Input, service: ServicePort) -> u16 {
     input.endpoints().service(service)
 }
 
-/// What comes after user and password in PostgreSQL's connection URI. The exporter's library knows no `prefer`: over
-/// a network it asks for TLS, on this host not.
-fn place(host: &Host, port: u16, database: &str) -> String {
-    if host.is_socket_directory() {
-        let directory = encoded(host.as_str(), b"-_.~/");
-        return format!(":{port}/{database}?host={directory}&sslmode=disable");
+/// How PostgreSQL is spoken to. The exporter's library knows no `prefer`: over a network it asks for TLS, on this
+/// host not.
+fn tls_mode(host: &str) -> &'static str {
+    let loopback = |address: IpAddr| address.is_loopback();
+    let near = host.starts_with('/') || host == "localhost" || host.parse().is_ok_and(loopback);
+    if near { "disable" } else { "require" }
+}
+
+/// A value in PostgreSQL's connection string (manual, 32.1.1.1); the exporter itself cannot do with blanks in one.
+fn quoted(value: &str) -> String {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "/._-:".contains(c);
+    if value.chars().all(plain) {
+        return value.to_owned();
     }
-    let address: Option<IpAddr> = host.as_str().parse().ok();
-    let near = host.as_str() == "localhost" || address.is_some_and(|address| address.is_loopback());
-    let mode = if near { "disable" } else { "require" };
-    format!(
-        "{}/{database}?sslmode={mode}",
-        authority(host.as_str(), port)
-    )
+    format!("'{}'", value.replace('\\', "\\\\").replace('\'', "\\'"))
 }
 
 /// Host and port in a URI.

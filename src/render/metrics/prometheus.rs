@@ -54,6 +54,8 @@ struct Job {
     unit: &'static str,
     port: ServicePort,
     path: &'static str,
+    /// Whether it tells metrics as these settings have it.
+    told: fn(&Settings) -> bool,
 }
 
 const fn job(name: &'static str, unit: &'static str, port: ServicePort) -> Job {
@@ -62,9 +64,11 @@ const fn job(name: &'static str, unit: &'static str, port: ServicePort) -> Job {
         unit,
         port,
         path: "/metrics",
+        told: |_| true,
     }
 }
 
+/// Every one but Prometheus itself, which needs none of these units.
 static JOBS: &[Job] = &[
     job("nginx", names::NGINX_EXPORTER, ServicePort::NginxExporter),
     job(
@@ -78,7 +82,10 @@ static JOBS: &[Job] = &[
         names::POSTGRES_EXPORTER,
         ServicePort::PostgresExporter,
     ),
-    job("coturn", names::COTURN, ServicePort::Coturn),
+    Job {
+        told: |settings| settings.coturn.metrics,
+        ..job("coturn", names::COTURN, ServicePort::Coturn)
+    },
     Job {
         path: "/host",
         ..job("host", names::HOST_METRICS, ServicePort::NginxStatus)
@@ -154,27 +161,21 @@ pub fn targets(input: &Input) -> Vec<Target> {
         path: SYNAPSE_PATH,
         process: Some((job.to_owned(), index)),
     };
-    let other = |job: &Job, port: u16| Target {
-        name: job.name.to_owned(),
+    let other = |name: &str, port: u16, path: &'static str| Target {
+        name: name.to_owned(),
         port,
-        path: job.path,
+        path,
         process: None,
     };
     let mut targets = vec![process("main", "synapse", 1)];
     let workers = input.topology.workers.iter();
     targets.extend(workers.map(|worker| process(&worker.name, &worker.spec_name, worker.index)));
     let own = input.settings.metrics.prometheus_port.number();
-    let prometheus = Target {
-        name: "prometheus".to_owned(),
-        port: own,
-        path: "/metrics",
-        process: None,
-    };
-    targets.push(prometheus);
+    targets.push(other("prometheus", own, "/metrics"));
     let runs = |unit: &str| services::wanted(input).any(|service| service.unit == unit);
-    // It tells metrics only if it is asked to.
-    let told = |job: &Job| job.unit != names::COTURN || input.settings.coturn.metrics;
-    let jobs = JOBS.iter().filter(|job| runs(job.unit) && told(job));
-    targets.extend(jobs.map(|job| other(job, endpoints.service(job.port))));
+    let jobs = JOBS
+        .iter()
+        .filter(|job| runs(job.unit) && (job.told)(input.settings));
+    targets.extend(jobs.map(|job| other(job.name, endpoints.service(job.port), job.path)));
     targets
 }

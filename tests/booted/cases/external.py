@@ -1,9 +1,9 @@
 """PostgreSQL over TCP and Redis over TLS of the administrator's own, with passwords from files that nobody else gets to see."""
 
-from cases import listing
+from cases import listing, metrics
 from cases.deployment import OTHERS, SERVER, all_active, jobs, purge, worker
 from cases.nasty import write_settings
-from hosts import Unmet, contains, same
+from hosts import Unmet, await_, contains, same
 
 PLACE = "/srv/elsewhere"
 # Characters that each language on the way has a meaning for.
@@ -11,13 +11,17 @@ FIRST = {"database": "first:pg\\pass \"word\" #1", "redis": "first 'redis' pass$
 SECOND = {"database": "second-pg-pass", "redis": "second-redis-pass"}
 FILES = {"database": f"{PLACE}/pg-password", "redis": f"{PLACE}/redis-password"}
 WORKERS = ("background1", "clients1", "streams1")
-UNITS = {*(unit for unit in OTHERS if unit != "synapse-redis.service"), *map(worker, WORKERS)}
+EXPORTERS = ("synapse-postgres-exporter.service", "synapse-redis-exporter.service")
+METRICS = {*EXPORTERS, "synapse-prometheus.service", "synapse-nginx-exporter.service", "synapse-nginx-log-exporter.service",
+           "synapse-host-metrics.timer", "synapse-logrotate.timer"}
+UNITS = {*(unit for unit in OTHERS if unit != "synapse-redis.service"), *map(worker, WORKERS), *METRICS}
 SETTINGS = {
     "server_name": SERVER,
     "workers": ["small"],
     "database": {"host": "127.0.0.1", "port": 5433, "name": "chat", "user": "matrix", "password_file": FILES["database"]},
     "redis": {"host": "localhost", "port": 6390, "tls": True, "ca_file": f"{PLACE}/ca.pem", "username": "synapse",
               "password_file": FILES["redis"]},
+    "metrics": {"enabled": True, "redis": True, "postgres": True, "scrape_interval": "1s"},
 }
 OPENSSL = """
     openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 2 -subj "/CN=test CA" -keyout ca.key -out ca.pem
@@ -44,6 +48,8 @@ def run(host, check):
         same(sql(host, "chat", "select count(*) > 100 from information_schema.tables where table_schema = 'public'"), "t",
              "whether Synapse made its tables there")
         contains(host.product("install", "--yes").out, "0 changed")
+    with check("their exporters reach both"):
+        await_("metrics of both", lambda: metrics.value(host, "pg_up + on () redis_up") == 2.0)
     with check("no password is in the journal, in a file for everybody, or in what is printed"):
         hidden(host, FIRST)
     with check("new passwords are taken up, by a restart of what reads them") as note:
@@ -52,9 +58,10 @@ def run(host, check):
         contains(plan, "secret postgres_password", "secret redis_password")
         result, seen = watched(host, SECOND)
         same(seen, "", "processes whose command line has a password")
-        same(jobs(result.out), [("restart", "synapse-main.service"), ("restart", *map(worker, WORKERS))], "jobs")
+        same(jobs(result.out), [("restart", "synapse-main.service"), ("restart", *map(worker, WORKERS)), ("restart", *EXPORTERS)], "jobs")
         all_active(host, UNITS)
         host.product("verify")
+        await_("metrics of both", lambda: metrics.value(host, "pg_up + on () redis_up") == 2.0)
         hidden(host, SECOND)
         note(f"{result.seconds:.1f} s")
     with check("a database that went away is what verify names"):
