@@ -242,7 +242,7 @@ fn exporters_of_servers_elsewhere_read_passwords_from_files() {
             "postgres-exporter",
             [
                 "LoadCredential=pgpass:/etc/synapse-workers/secrets/postgres-exporter.pgpass",
-                "Environment=PGPASSFILE=%d/pgpass",
+                "Environment=PGPASSFILE=%t/synapse-postgres-exporter/pgpass",
                 "DynamicUser=yes",
                 "Environment=\"DATA_SOURCE_NAME=user=matrix host=db.example port=5432 dbname=synapse sslmode=require\"",
             ],
