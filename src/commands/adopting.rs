@@ -68,10 +68,16 @@ pub fn begin(
     let user = found.user.or(owner);
     let mut taken = adopt::taken(&adopted, user.as_deref());
     let root = common.root.as_deref().unwrap_or(Path::new("/"));
-    let paths = found.config.iter().map(|path| in_root(path, root));
+    let root = std::path::absolute(root).unwrap_or_else(|_| root.to_owned());
+    let paths = found.config.iter().map(|path| in_root(path, &root));
     taken
         .settings
         .push(("adopt.config", paths.collect::<Vec<_>>().join(", ")));
+    if let Some(service) = &found.service {
+        taken.notes.push(format!(
+            "{service}: the environment and limits of its unit file stay with it; settings have `caches` and `limits`"
+        ));
+    }
     let numbers = user.is_none().then_some(ids);
     let more = [
         ("adopt.service", found.service),

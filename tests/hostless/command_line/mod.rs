@@ -1,5 +1,6 @@
 //! The program as a user calls it on a machine that it must not change: exit codes and texts.
 
+mod adopting;
 mod refusals;
 
 use crate::judges::{run, shown, unprivileged};
