@@ -13,9 +13,7 @@ use std::io::Write;
 
 /// What an external PostgreSQL says; `None` where there is none, or nobody yet as whom to ask.
 pub(super) fn postgres(facts: &Facts, scope: &Scope) -> Option<Result<Postgres, String>> {
-    // A server that was taken over has its password in its own configuration.
-    let adopted = !scope.settings.adopt.config.is_empty();
-    if adopted || scope.database != DatabaseKind::External {
+    if scope.database != DatabaseKind::External {
         return None;
     }
     let mut access = Access::of_synapse(scope.settings, scope.database)?;

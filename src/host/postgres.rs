@@ -96,9 +96,11 @@ impl Access {
         if let Some(file) = &self.passfile {
             tool = tool.env("PGPASSFILE", file);
         }
-        match &self.user {
-            Some(user) => tool.user(user)?.run(),
-            None => tool.run(),
+        match (&self.user, &self.passfile) {
+            // The file with the password is in a directory of our group, which need not be the user's own.
+            (Some(user), Some(_)) => tool.process_of(user)?.run(),
+            (Some(user), None) => tool.user(user)?.run(),
+            (None, _) => tool.run(),
         }
     }
 }
