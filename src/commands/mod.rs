@@ -4,6 +4,7 @@ mod adopting;
 mod asked;
 mod change;
 mod context;
+mod data;
 mod edits;
 mod generate;
 mod hand_over;

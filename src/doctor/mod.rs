@@ -1,5 +1,6 @@
 //! Checks of a host before anything is changed on it: a table; each failure comes with what cures it.
 
+mod accounts;
 mod coturn;
 mod database;
 mod given;
@@ -167,7 +168,7 @@ pub static CHECKS: &[Check] = &[
     Check {
         name: "Synapse's user and group are as the settings say",
         fatal: true,
-        check: accounts,
+        check: accounts::fit,
     },
     Check {
         name: "the media store is Synapse's own",
@@ -328,57 +329,4 @@ fn old_synapse(installed: &Installed) -> Option<Finding> {
             paths::VENV
         ),
     )
-}
-
-/// Accounts that exist are not changed, and numbers that others have are not taken.
-fn accounts(at: &Examined) -> Option<Finding> {
-    let (facts, wanted) = (&at.facts.accounts, &at.scope.settings.synapse);
-    let (user, group) = (wanted.user.as_str(), paths::GROUP);
-    if facts.uid == Some(0) {
-        return finding(
-            format!("synapse.user: {user} is the administrator, who can read and write everything"),
-            "leave synapse.user empty, and give Synapse's files to that user: chown -R synapse: …",
-        );
-    }
-    if user != group && facts.uid.is_none() {
-        return finding(
-            format!("synapse.user: there is no user {user}"),
-            format!(
-                "useradd --system --shell /usr/sbin/nologin {user}, or leave synapse.user empty"
-            ),
-        );
-    }
-    let number =
-        |key: &str, name: &str, wanted: Option<u32>, has: Option<u32>, holder: &Option<String>| {
-            let wanted = wanted?;
-            match (has, holder) {
-                (Some(has), _) if has != wanted => finding(
-                    format!("synapse.{key}: {wanted}, and {name} exists with {has}"),
-                    format!("set synapse.{key} to {has}, or leave it empty"),
-                ),
-                (None, Some(other)) => finding(
-                    format!("synapse.{key}: {wanted} is the number of {other} already"),
-                    format!("choose another synapse.{key}, or leave it empty"),
-                ),
-                _ => None,
-            }
-        };
-    let uid = wanted.uid.map(|uid| uid.get());
-    let gid = wanted.gid.map(|gid| gid.get());
-    number(
-        "uid",
-        &format!("the user {user}"),
-        uid,
-        facts.uid,
-        &facts.uid_holder,
-    )
-    .or_else(|| {
-        number(
-            "gid",
-            &format!("the group {group}"),
-            gid,
-            facts.gid,
-            &facts.gid_holder,
-        )
-    })
 }

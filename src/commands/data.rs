@@ -1,0 +1,138 @@
+//! Where a server's data is, and which settings fit that: the kind of its database, an SQLite file that it has left,
+//! places that units cannot see.
+
+use super::asked::Asked;
+use crate::failure::Failure;
+use crate::paths;
+use crate::plan::names;
+use crate::plan::state::State;
+use crate::render::HostFacts;
+use crate::settings::types::DatabaseKind;
+use std::path::Path;
+
+impl Asked {
+    /// Settings that are right each by itself, but not together.
+    pub(super) fn check(&self) -> Result<(), Failure> {
+        let facts = HostFacts::default();
+        let input = self.input(&facts);
+        let database = input.database();
+        let kept = database == DatabaseKind::External;
+        if !self.adopted.is_empty() && kept != self.adopted.sqlite().is_none() && !self.moved() {
+            return Err(Failure::usage(format!(
+                "database.kind: {database}, but the adopted server has its data in {}; set it to {}",
+                self.adopted.sqlite().unwrap_or("PostgreSQL".to_owned()),
+                if kept { "sqlite" } else { "external" },
+            )));
+        }
+        if self.settled == Some(DatabaseKind::Sqlite)
+            && (input.has_workers() || database != DatabaseKind::Sqlite)
+        {
+            return Err(Failure::preflight(self.how_to_move()));
+        }
+        if self.settled == Some(DatabaseKind::Local) && database == DatabaseKind::Sqlite {
+            return Err(Failure::preflight(
+                "the data of this server is in the host's PostgreSQL, and SQLite would begin with nothing\n  \
+                 cure: set database.kind to auto",
+            ));
+        }
+        if database == DatabaseKind::Sqlite && input.has_workers() {
+            return Err(Failure::usage(
+                "database.kind: SQLite serves one process only, and there are workers; set it to `local` for the \
+                 host's own PostgreSQL, or set `workers: []`",
+            ));
+        }
+        let user = self.settings.synapse.user.as_str();
+        if database == DatabaseKind::Local && self.settings.database.user.as_str() != user {
+            return Err(Failure::usage(format!(
+                "database.user: the host's own PostgreSQL knows Synapse by its system user, so the role is `{user}`; \
+                 set database.user to that, or database.kind to `external` with a database.host"
+            )));
+        }
+        self.check_places()
+    }
+
+    /// What units could not see.
+    fn check_places(&self) -> Result<(), Failure> {
+        let hidden = |path: &&str| {
+            let places = ["/home", "/root", "/run/user"];
+            places
+                .iter()
+                .any(|place| Path::new(path).starts_with(place))
+        };
+        let media = self.settings.media_store_path.as_str();
+        if hidden(&media) {
+            return Err(Failure::usage(format!(
+                "media_store_path: {media} is hidden from Synapse's units, which cannot see /home, /root and /run/user; \
+                 choose a place such as /srv/synapse-media"
+            )));
+        }
+        let places = self.adopted.places();
+        let python = self
+            .settings
+            .synapse
+            .python
+            .as_ref()
+            .map(|path| path.as_str());
+        if let Some(path) = places.iter().map(String::as_str).chain(python).find(hidden) {
+            return Err(Failure::preflight(format!(
+                "{path} is hidden from Synapse's units, which cannot see /home, /root and /run/user\n  \
+                 cure: stop Synapse, move the directory to a place such as /srv/synapse, and write that into its files"
+            )));
+        }
+        Ok(())
+    }
+
+    /// Whether the data of an adopted server was moved from its SQLite file.
+    pub fn moved(&self) -> bool {
+        self.adopted.sqlite().is_some() && self.settled != Some(DatabaseKind::Sqlite)
+    }
+
+    /// Whether an earlier state would use an SQLite file that the data has left.
+    pub fn left_sqlite(&self, then: &State) -> bool {
+        let options = then.files.get("synapse/homeserver.yaml");
+        let names = |engine: &str| {
+            let text = options.map(|file| String::from_utf8_lossy(&file.contents));
+            let line = format!("name: {engine}");
+            text.is_some_and(|text| text.lines().any(|found| found.trim() == line))
+        };
+        let adopted = self.adopted.sqlite().is_some() && !names("psycopg2");
+        (names("sqlite3") || adopted) && self.settled != Some(DatabaseKind::Sqlite)
+    }
+
+    /// Notes that the data is to be moved.
+    pub(super) fn move_database(&mut self) -> Result<(), Failure> {
+        if self.settled != Some(DatabaseKind::Sqlite) {
+            return Err(Failure::preflight(
+                "the data of this server is not in an SQLite database; there is nothing to move",
+            ));
+        }
+        self.moving = Some(self.sqlite());
+        self.settled = None;
+        Ok(())
+    }
+
+    /// Why SQLite will not do, with the steps out of it (Synapse's docs/postgres.md).
+    fn how_to_move(&self) -> String {
+        let file = self.sqlite();
+        let service = match &self.settings.adopt.service {
+            Some(service) => service.as_str(),
+            None => names::MAIN,
+        };
+        format!(
+            "the data of this server is in {file}, an SQLite database, which workers cannot share\n  \
+             cure: without workers (workers: []) install; then `synapse-workers migrate-database` moves the data to \
+             PostgreSQL, and workers can be added. It does these steps of Synapse's own:\n    \
+             sqlite3 {file} \".backup {file}.snapshot\"\n    \
+             synapse_port_db --sqlite-database {file}.snapshot --postgres-config homeserver-postgres.yaml\n    \
+             systemctl stop {service}\n    \
+             sqlite3 {file} \".backup {file}.snapshot\"\n    \
+             synapse_port_db --sqlite-database {file}.snapshot --postgres-config homeserver-postgres.yaml\n  \
+             or, if the data is of no use, remove {file}"
+        )
+    }
+
+    /// The SQLite file of this server.
+    pub fn sqlite(&self) -> String {
+        self.adopted.sqlite().unwrap_or(paths::SQLITE.to_owned())
+    }
+}
