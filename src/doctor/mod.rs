@@ -9,6 +9,7 @@ use crate::host::facts::{Facts, PackageManager, Scope};
 use crate::host::programs::install_command;
 use crate::host::synapse::Installed;
 use crate::paths;
+use crate::plan::names;
 use crate::secrets::Deployment;
 
 /// What was found out, and what is asked of it.
@@ -131,10 +132,14 @@ pub static CHECKS: &[Check] = &[
             let first = at.facts.taken.first()?;
             let taken: Vec<String> = at.facts.taken.iter().map(ToString::to_string).collect();
             let (port, setting) = (first.address.port(), first.setting);
+            let rival = RIVALS.iter().find(|(unit, _)| *unit == first.unit);
+            let hint = rival.map_or(String::new(), |(_, service)| {
+                format!(" (the distribution's own: systemctl disable --now {service})")
+            });
             finding(
                 format!("in use by another program: {}", taken.join(", ")),
                 format!(
-                    "see which with: ss -lntup 'sport = :{port}'; stop it, or set another {setting}"
+                    "see which with: ss -lntup 'sport = :{port}'; stop it{hint}, or set another {setting}"
                 ),
             )
         },
@@ -296,6 +301,9 @@ pub static CHECKS: &[Check] = &[
         },
     },
 ];
+
+/// Units of ours whose port the distribution's own instance of the same program has where it was installed and started.
+static RIVALS: &[(&str, &str)] = &[(names::COTURN, "coturn"), (names::PROMETHEUS, "prometheus")];
 
 /// Runs every check.
 pub fn examine<'a>(

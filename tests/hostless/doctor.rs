@@ -172,6 +172,18 @@ fn every_check_finds_what_it_is_for() {
             "0.0.0.0 port 8009 (http_port) => see which with: ss -lntup 'sport = :8009'; stop it, or set another http_port",
         ),
         (
+            "ports are free",
+            |facts| {
+                let rival = taken(Transport::Udp, 3478, "coturn.port");
+                let unit = "synapse-coturn.service".to_owned();
+                facts.taken = vec![Bound { unit, ..rival }];
+            },
+            "",
+            1,
+            "0.0.0.0 UDP port 3478 (coturn.port) => see which with: ss -lntup 'sport = :3478'; stop it (the distribution's \
+             own: systemctl disable --now coturn), or set another coturn.port",
+        ),
+        (
             "the certificate fits its key",
             |facts| {
                 facts.certificate = Some((Pair::default(), Some("key values mismatch".to_owned())))

@@ -69,6 +69,40 @@ fn what_files_have_processes_listen_on_is_known() {
     assert_eq!(nginx, listens.collect::<BTreeSet<SocketAddr>>());
 }
 
+/// What other programs are told to listen on stands in their unit files and in coturn's configuration.
+#[test]
+fn what_files_have_other_programs_listen_on_is_known() {
+    let mut setup = Setup::new("small").settings(EVERYTHING);
+    setup.facts.coturn.metrics = true;
+    let (state, ports) = (setup.state(), ports(&setup));
+    let all: String = state
+        .files
+        .values()
+        .map(|file| String::from_utf8_lossy(&file.contents))
+        .collect();
+    let mut services: BTreeSet<&str> = ports.iter().map(|port| port.unit.as_str()).collect();
+    services.retain(|unit| !names::is_synapse(unit));
+    let known = [
+        names::NGINX,
+        names::NGINX_EXPORTER,
+        names::NGINX_LOG_EXPORTER,
+        names::REDIS_EXPORTER,
+        names::POSTGRES_EXPORTER,
+        names::PROMETHEUS,
+        names::COTURN,
+    ];
+    assert_eq!(services, known.into());
+    for port in ports.iter().filter(|port| !names::is_synapse(&port.unit)) {
+        let number = port.address.port();
+        let told = [
+            format!(":{number}"),
+            format!("port={number}"),
+            format!("-port {number}"),
+        ];
+        assert!(told.iter().any(|told| all.contains(told)), "{port}");
+    }
+}
+
 #[test]
 fn no_two_units_want_the_same_port() {
     for spec in ["", "small", "full", "synchrotron:40"] {
