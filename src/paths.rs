@@ -50,7 +50,9 @@ pub const ACCESS_LOG: &str = "/var/log/synapse-workers/nginx/access.log";
 pub const RUN: &str = "/run/synapse-workers";
 /// Synapse itself, when the host has none; its parent goes with `uninstall`.
 pub const VENV: &str = "/opt/synapse-workers/venv";
-/// Parent of [`VENV`].
+/// The state compressor.
+pub const COMPRESSOR: &str = "/opt/synapse-workers/compressor";
+/// Parent of both.
 pub const OPT: &str = "/opt/synapse-workers";
 /// Unit files written by us.
 pub const UNITS: &str = "/etc/systemd/system";

@@ -35,6 +35,12 @@ impl Asked {
                  cure: set database.kind to auto",
             ));
         }
+        if database == DatabaseKind::Sqlite && self.settings.compressor.enabled {
+            return Err(Failure::usage(
+                "compressor.enabled: the state compressor works on PostgreSQL, and the data of this server is in SQLite; \
+                 set it to false, or database.kind to `local`",
+            ));
+        }
         if database == DatabaseKind::Sqlite && input.has_workers() {
             return Err(Failure::usage(
                 "database.kind: SQLite serves one process only, and there are workers; set it to `local` for the \

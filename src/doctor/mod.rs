@@ -254,6 +254,24 @@ pub static CHECKS: &[Check] = &[
         check: given::redis,
     },
     Check {
+        name: "there is a state compressor for this processor",
+        fatal: true,
+        check: |at| {
+            let lacking = at.scope.settings.compressor.enabled && at.facts.processor != "x86_64";
+            lacking
+                .then(|| {
+                    finding(
+                        format!(
+                            "compressor.enabled: PyPI has the state compressor for x86_64 only, and this is {}",
+                            at.facts.processor
+                        ),
+                        "set compressor.enabled to false",
+                    )
+                })
+                .flatten()
+        },
+    },
+    Check {
         name: "PostgreSQL answers",
         fatal: true,
         check: database::answers,

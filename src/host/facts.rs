@@ -50,6 +50,8 @@ pub struct Facts {
     pub ipv6: bool,
     /// Whose the directory of nginx's socket for another proxy is, where it exists.
     pub socket_owner: Option<String>,
+    /// The kind of processor, as Rust calls it.
+    pub processor: &'static str,
     /// Whose the directory of the media store is, where it exists.
     pub media_owner: Option<String>,
     /// Why PostgreSQL cannot be asked, or what it says; `None` where it is not needed.
@@ -161,6 +163,7 @@ impl Facts {
             packages: package_manager(),
             taken: taken(scope),
             certificate: certificate(settings),
+            processor: std::env::consts::ARCH,
             ipv6: Path::new("/proc/net/if_inet6").exists(),
             socket_owner: settings
                 .nginx

@@ -2,6 +2,7 @@
 
 pub mod adopted;
 pub mod certificate;
+mod compressor;
 mod elsewhere;
 pub mod facts;
 mod files;

@@ -98,7 +98,10 @@ static PROGRAMS: &[Program] = &[
         name: "python3 with venv",
         apt: "python3-venv",
         dnf: "python3",
-        missing: |facts, _| facts.synapse.is_none() && !python_has("ensurepip"),
+        missing: |facts, scope| {
+            let venv = facts.synapse.is_none() || scope.runs(names::COMPRESSOR);
+            venv && !python_has("ensurepip")
+        },
     },
     Program {
         name: "psycopg2",

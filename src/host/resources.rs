@@ -1,7 +1,7 @@
 //! Accounts, directories, secrets, the key, the database: whether they are there, made, taken away.
 
 use super::postgres::{self, Access};
-use super::{Host, files, synapse, tools::Tool};
+use super::{Host, compressor, files, synapse, tools::Tool};
 use crate::paths;
 use crate::paths::{SYSUSERS, TMPFILES};
 use crate::plan::state::{Resource, State};
@@ -37,6 +37,7 @@ impl Host {
                 synapse::find(Some(Path::new(&python)))
                     .is_some_and(|found| found.version == *version)
             }
+            Resource::Compressor(version) => compressor::version().as_ref() == Some(version),
             Resource::Secret(name) => self.has_secret(name)?,
             Resource::Composed(name) => self.has_composed(name, desired)?,
             Resource::SigningKey => Path::new(paths::SIGNING_KEY).exists(),
@@ -70,6 +71,7 @@ impl Host {
             Resource::Directory(path) if Path::new(path).is_dir() => Ok(()),
             Resource::Directory(path) => files::directory(path, 0o755),
             Resource::Venv(version) => synapse::install(version),
+            Resource::Compressor(version) => compressor::install(version),
             Resource::Secret(name) => self.make_secret(name),
             Resource::Composed(name) => self.compose(name, desired),
             Resource::SigningKey => {
@@ -133,6 +135,7 @@ impl Host {
             }
             Resource::Directory(path) => files::remove_tree(path),
             Resource::Venv(_) => files::remove_tree(paths::VENV),
+            Resource::Compressor(_) => files::remove_tree(paths::COMPRESSOR),
             Resource::Secret(name) => files::remove(paths::secret(name)),
             Resource::Composed(name) => files::remove(paths::secret(name)),
             Resource::SigningKey => files::remove(paths::SIGNING_KEY),

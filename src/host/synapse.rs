@@ -17,6 +17,9 @@ pub struct Installed {
 /// Where hosts have Synapse besides our own venv: Element's Debian package, and distributions' packages.
 const PYTHONS: &[&str] = &["/opt/venvs/matrix-synapse/bin/python", "/usr/bin/python3"];
 
+/// The name of Synapse among Python's packages.
+const PROJECT: &str = "matrix_synapse";
+
 /// Synapse as the host has it: at the path in the settings, or in one of the usual places, or in our venv.
 pub fn find(set: Option<&Path>) -> Option<Installed> {
     let venv = format!("{}/bin/python", paths::VENV);
@@ -30,34 +33,36 @@ pub fn find(set: Option<&Path>) -> Option<Installed> {
             .collect(),
     };
     candidates.into_iter().find_map(|python| {
-        let version = version(&python)?;
+        let version = version_of(&python, PROJECT)?;
         Some(Installed { python, version })
     })
 }
 
-/// The version beside a Python, read from the metadata that pip and distributions leave: a start of Python for it
+/// The version of a project beside a Python, read from the metadata that pip and distributions leave: a start of Python for it
 /// would cost a third of a run without changes.
-fn version(python: &Path) -> Option<String> {
-    let metadata = metadata(python)?;
+pub(super) fn version_of(python: &Path, project: &str) -> Option<String> {
+    let metadata = metadata(python, project)?;
     let (_, version) = metadata.file_stem()?.to_str()?.split_once('-')?;
     Some(version.to_owned())
 }
 
-/// Synapse's metadata beside a Python: `matrix_synapse-VERSION.dist-info`, or `.egg-info`.
-fn metadata(python: &Path) -> Option<PathBuf> {
+/// A project's metadata beside a Python: `matrix_synapse-VERSION.dist-info`, or `.egg-info`.
+fn metadata(python: &Path, project: &str) -> Option<PathBuf> {
     let prefix = python.parent()?.parent()?;
     let lib = prefix.join("lib");
     let libraries = files::names(&lib)
         .into_iter()
         .filter(|name| name.starts_with("python3"))
         .flat_map(|name| ["site-packages", "dist-packages"].map(|kind| lib.join(&name).join(kind)));
-    let is_synapse = |name: &String| {
-        let rest = name.strip_prefix("matrix_synapse-");
+    let is_project = |name: &String| {
+        let rest = name
+            .strip_prefix(project)
+            .and_then(|rest| rest.strip_prefix('-'));
         rest.is_some_and(|rest| rest.ends_with(".dist-info") || rest.ends_with(".egg-info"))
     };
     libraries
         .filter_map(|library| {
-            let name = files::names(&library).into_iter().find(is_synapse)?;
+            let name = files::names(&library).into_iter().find(is_project)?;
             Some(library.join(name))
         })
         .next()
@@ -70,7 +75,7 @@ pub fn installed_at(python: &Path) -> Option<u64> {
     if python.starts_with(paths::VENV) {
         return None;
     }
-    let changed = std::fs::metadata(metadata(python)?).ok()?;
+    let changed = std::fs::metadata(metadata(python, PROJECT)?).ok()?;
     u64::try_from(changed.ctime() * 1_000_000 + changed.ctime_nsec() / 1_000).ok()
 }
 

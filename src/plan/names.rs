@@ -30,6 +30,8 @@ pub const HOST_METRICS: &str = "synapse-host-metrics.timer";
 pub const COTURN: &str = "synapse-coturn.service";
 /// Runs the state compressor.
 pub const COMPRESSOR: &str = "synapse-compressor.timer";
+/// What [`COMPRESSOR`] starts.
+pub const COMPRESS: &str = "synapse-compressor.service";
 
 /// Every unit of ours that is enabled and running at times, as systemd's patterns. What a timer or path starts is not
 /// among them: it comes and goes by itself.

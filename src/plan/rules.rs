@@ -256,6 +256,12 @@ pub static RULES: &[Rule] = &[
         "Grafana is the administrator's, and reads it at its next start",
     ),
     rule(
+        "compressor/",
+        Scope::Nobody,
+        Change::None,
+        "the state compressor reads it when it runs next",
+    ),
+    rule(
         "mtail/",
         Scope::Unit("synapse-nginx-log-exporter.service"),
         Change::Restart,
@@ -410,6 +416,18 @@ pub static RULES: &[Rule] = &[
     rule(
         "host/etc/systemd/system/synapse-coturn.service",
         Scope::Unit("synapse-coturn.service"),
+        Change::Restart,
+        "its unit file changed",
+    ),
+    rule(
+        "host/etc/systemd/system/synapse-compressor.service",
+        Scope::Nobody,
+        Change::None,
+        "the state compressor reads it when it runs next",
+    ),
+    rule(
+        "host/etc/systemd/system/synapse-compressor.timer",
+        Scope::Unit("synapse-compressor.timer"),
         Change::Restart,
         "its unit file changed",
     ),

@@ -69,6 +69,8 @@ pub enum Resource {
     Directory(String),
     /// Synapse in our own venv, at this version.
     Venv(String),
+    /// The state compressor in its own venv, at this version.
+    Compressor(String),
     /// A random secret in the directory of secrets.
     Secret(String),
     /// A file in the directory of secrets, composed of a template of the generation and secrets.
@@ -102,6 +104,7 @@ impl Resource {
             Resource::Venv(_)
             | Resource::Composed(_)
             | Resource::MonitorRole(_)
+            | Resource::Compressor(_)
             | Resource::Disabled(_)
             | Resource::Stopped(_) => false,
             Resource::Secret(_)
@@ -125,7 +128,11 @@ impl Resource {
 
     /// Whether making this one takes the place of the other: there is one venv, whatever version is in it.
     pub fn replaces(&self, other: &Self) -> bool {
-        matches!((self, other), (Resource::Venv(_), Resource::Venv(_)))
+        matches!(
+            (self, other),
+            (Resource::Venv(_), Resource::Venv(_))
+                | (Resource::Compressor(_), Resource::Compressor(_))
+        )
     }
 
     /// The place of a secret, or of a file composed with one.
@@ -166,6 +173,9 @@ impl std::fmt::Display for Resource {
             Resource::Directory(path) => write!(f, "directory {path}"),
             Resource::Venv(version) => {
                 write!(f, "Synapse {version} in {}", paths::VENV)
+            }
+            Resource::Compressor(version) => {
+                write!(f, "state compressor {version} in {}", paths::COMPRESSOR)
             }
             Resource::Secret(name) => write!(f, "secret {name}"),
             Resource::Composed(name) => write!(f, "{}", crate::secrets::path(name)),

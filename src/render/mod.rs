@@ -3,6 +3,7 @@
 //! Pure and deterministic: the same input gives the same bytes on every machine.
 
 pub mod certificate;
+pub mod compressor;
 pub mod coturn;
 mod filters;
 mod logrotate;
@@ -305,6 +306,10 @@ fn resources(input: &Input, files: &BTreeMap<String, File>) -> BTreeSet<Resource
     }
     if metrics::own_postgres_wanted(input) {
         resources.insert(Resource::MonitorRole(metrics::POSTGRES_ACCOUNT.to_owned()));
+    }
+    if input.settings.compressor.enabled {
+        resources.insert(directory(paths::OPT));
+        resources.insert(Resource::Compressor(compressor::VERSION.to_owned()));
     }
     let settings = input.settings;
     match input.database() {

@@ -1,6 +1,8 @@
 //! Programs beside Synapse's own processes, each in a unit of its own: when there is one, who it runs as, what it reads.
 
-use super::{Input, Sheaf, certificate, coturn, logrotate, metrics, nginx, redis};
+use super::{
+    Input, Sheaf, certificate, compressor, coturn, logrotate, metrics, nginx, redis,
+};
 use crate::plan::names;
 use anyhow::Result;
 
@@ -155,6 +157,13 @@ pub static SERVICES: &[Service] = &[
         }),
         wanted: |input| input.settings.coturn.enabled,
         render: coturn::render,
+        directories: &[],
+    },
+    Service {
+        unit: names::COMPRESSOR,
+        account: None,
+        wanted: |input| input.settings.compressor.enabled,
+        render: compressor::render,
         directories: &[],
     },
 ];

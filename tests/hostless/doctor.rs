@@ -109,6 +109,13 @@ fn every_check_finds_what_it_is_for() {
             "2a00::1 cannot stand for 10.0.0.2, the address of this host's default route",
         ),
         (
+            "there is a state compressor for this processor",
+            |facts| facts.processor = "aarch64",
+            "compressor: {enabled: true}",
+            1,
+            "for x86_64 only, and this is aarch64 => set compressor.enabled to false",
+        ),
+        (
             "coturn has the metrics that are asked for",
             |facts| facts.coturn = Some(Build::default()),
             "coturn: {enabled: true, metrics: true}",

@@ -4,6 +4,7 @@
 mod adoption;
 mod bus;
 mod command_line;
+mod compressor;
 mod doctor;
 mod documents;
 mod judges;

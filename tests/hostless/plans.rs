@@ -1,6 +1,7 @@
 //! Planning as properties: whatever the two states are, a plan leads from one to the other, once, also after a run
 //! that was cut at any step.
 
+use super::compressor::compressed;
 use super::metrics::measured;
 use super::model::{End, Model};
 use super::setup::{SPECS, Setup};
@@ -47,6 +48,8 @@ fn ways() -> Vec<(String, State, State)> {
         ),
         way("metrics", some(), measured("event_persister, synchrotron")),
         way("calls", some(), calling("event_persister, synchrotron")),
+        way("the compressor", some(), compressed("synchrotron")),
+        way("no compressor any more", compressed("synchrotron"), some()),
         way("no calls any more", calling("synchrotron"), some()),
         way("no metrics any more", measured("synchrotron"), some()),
         way(

@@ -1,6 +1,7 @@
 //! Which change restarts what, and in which order (docs/workers.md and config_documentation.md of Synapse 1.163.2).
 
 use super::adoption;
+use super::compressor::compressed;
 use super::metrics::measured;
 use super::model::{End, Model};
 use super::setup::{SPECS, Setup};
@@ -49,6 +50,7 @@ fn everything() -> impl Iterator<Item = Setup> {
             .settings("database: {kind: external, host: 127.0.0.1}")
             .adopting(adoption::OLD),
         calling("synchrotron"),
+        compressed("synchrotron"),
         Setup::new("").own("own.yaml", "enable_metrics: true\n"),
         Setup::new("").settings("tls: {certificate: /etc/a.pem, key: /etc/a.key}"),
         Setup::new("")

@@ -84,6 +84,10 @@ fn bad_settings_are_told_by_file_and_line() {
             "settings.yaml line 2: workers: 2 workers would have the role typing",
         ),
         ("server_name: a_b\n", "settings.yaml line 1: "),
+        (
+            "server_name: a.test\nworkers: []\ncompressor: {enabled: true}\n",
+            "compressor.enabled: the state compressor works on PostgreSQL",
+        ),
         ("server_name: [\n", "settings.yaml line "),
         (
             "workers: []\n",

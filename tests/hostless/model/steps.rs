@@ -90,10 +90,10 @@ impl Model {
                 let role = Resource::DatabaseRole(owner.clone());
                 assert!(self.resources.contains(&role));
             }
-            // There is one venv: another version replaces the one before.
-            Resource::Venv(_) => {
-                self.resources.retain(|old| !is_venv(old));
-                self.made.retain(|old| !is_venv(old));
+            // There is one venv of each: another version replaces the one before.
+            Resource::Venv(_) | Resource::Compressor(_) => {
+                self.resources.retain(|old| !resource.replaces(old));
+                self.made.retain(|old| !resource.replaces(old));
             }
             _ => {}
         }
@@ -111,7 +111,9 @@ impl Model {
                 });
                 assert!(!used, "{name} still has processes");
             }
-            Resource::Venv(_) => self.resources.retain(|old| !is_venv(old)),
+            Resource::Venv(_) | Resource::Compressor(_) => {
+                self.resources.retain(|old| !resource.replaces(old));
+            }
             Resource::Directory(path) => {
                 let inside = |file: &str| Path::new(file).starts_with(path);
                 self.resources
@@ -224,15 +226,12 @@ fn unit_file(unit: &str) -> String {
     path
 }
 
-fn is_venv(resource: &Resource) -> bool {
-    matches!(resource, Resource::Venv(_))
-}
-
 /// Where in the file system a resource is.
 fn place(resource: &Resource) -> Option<String> {
     match resource {
         Resource::Directory(path) => Some(path.clone()),
         Resource::Venv(_) => Some(paths::VENV.to_owned()),
+        Resource::Compressor(_) => Some(paths::COMPRESSOR.to_owned()),
         Resource::Secret(name) | Resource::Composed(name) => Some(paths::secret(name)),
         Resource::SigningKey => Some(paths::SIGNING_KEY.to_owned()),
         _ => None,
