@@ -110,7 +110,7 @@ pub(super) fn render(sheaf: &mut Sheaf) -> Result<()> {
             .chain(coturn.external_ip)
             .filter(|address| ranges::is_special(*address) && !address.is_loopback())
             .collect(),
-        denied: ranges::SPECIAL.iter().map(|range| bounds(range)).collect(),
+        denied: denied(),
     };
     sheaf.composed("turnserver.conf", configuration.render()?);
     Ok(())
@@ -130,13 +130,19 @@ fn external(external: Option<IpAddr>, relay: Option<IpAddr>) -> Option<String> {
     })
 }
 
-/// A range as coturn wants it: its first and its last address.
-fn bounds(range: &str) -> String {
-    match ranges::bounds(range) {
-        Some((first, last)) if first != last => format!("{first}-{last}"),
-        Some((first, _)) => first.to_string(),
-        None => range.to_owned(),
-    }
+/// Ranges as coturn wants them: the first and the last address. One that ends with `::` would be every address to it
+/// (ioa_addr_in_range() in its ns_turn_ioaddr.c); that address itself it refuses anyway.
+fn denied() -> Vec<String> {
+    let bounds = ranges::SPECIAL
+        .iter()
+        .filter_map(|range| ranges::bounds(range));
+    bounds
+        .filter(|(_, last)| !last.is_unspecified())
+        .map(|(first, last)| match first == last {
+            true => first.to_string(),
+            false => format!("{first}-{last}"),
+        })
+        .collect()
 }
 
 /// Where clients find TURN servers: as the settings say, or at our own.

@@ -1,8 +1,6 @@
 //! Programs beside Synapse's own processes, each in a unit of its own: when there is one, who it runs as, what it reads.
 
-use super::{
-    Input, Sheaf, certificate, compressor, coturn, logrotate, metrics, nginx, redis,
-};
+use super::{Input, Sheaf, certificate, compressor, coturn, logrotate, metrics, nginx, redis};
 use crate::plan::names;
 use anyhow::Result;
 
