@@ -23,16 +23,3 @@ pub(super) fn relay_address(at: &Examined) -> Option<Finding> {
         _ => None,
     }
 }
-
-pub(super) fn metrics(at: &Examined) -> Option<Finding> {
-    let build = at.facts.coturn?;
-    (at.scope.settings.coturn.metrics && !build.metrics)
-                .then(|| {
-                    finding(
-                        "coturn.metrics: the coturn of this host was built without Prometheus, or cannot keep its \
-                         metrics to 127.0.0.1 (Debian's is so)",
-                        "set coturn.metrics to false, or install a coturn that has the option prometheus-address",
-                    )
-                })
-                .flatten()
-}

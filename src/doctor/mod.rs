@@ -229,11 +229,6 @@ pub static CHECKS: &[Check] = &[
         check: coturn::relay_address,
     },
     Check {
-        name: "coturn has the metrics that are asked for",
-        fatal: true,
-        check: coturn::metrics,
-    },
-    Check {
         name: "secrets that cannot be made are given",
         fatal: true,
         check: given::lacking_secret,

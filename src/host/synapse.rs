@@ -38,8 +38,8 @@ pub fn find(set: Option<&Path>) -> Option<Installed> {
     })
 }
 
-/// The version of a project beside a Python, read from the metadata that pip and distributions leave: a start of Python for it
-/// would cost a third of a run without changes.
+/// The version of a project beside a Python, read from the metadata that pip and distributions leave: a start of Python
+/// for it would cost a third of a run without changes.
 pub(super) fn version_of(python: &Path, project: &str) -> Option<String> {
     let metadata = metadata(python, project)?;
     let (_, version) = metadata.file_stem()?.to_str()?.split_once('-')?;

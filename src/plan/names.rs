@@ -28,6 +28,8 @@ pub const POSTGRES_EXPORTER: &str = "synapse-postgres-exporter.service";
 pub const HOST_METRICS: &str = "synapse-host-metrics.timer";
 /// Our own TURN server.
 pub const COTURN: &str = "synapse-coturn.service";
+/// Metrics of a TURN server that has none of its own.
+pub const COTURN_EXPORTER: &str = "synapse-coturn-exporter.service";
 /// Runs the state compressor.
 pub const COMPRESSOR: &str = "synapse-compressor.timer";
 /// What [`COMPRESSOR`] starts.
@@ -50,6 +52,7 @@ pub static PATTERNS: &[&str] = &[
     POSTGRES_EXPORTER,
     HOST_METRICS,
     COTURN,
+    COTURN_EXPORTER,
     COMPRESSOR,
 ];
 

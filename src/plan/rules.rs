@@ -256,6 +256,12 @@ pub static RULES: &[Rule] = &[
         "Grafana is the administrator's, and reads it at its next start",
     ),
     rule(
+        "coturn/",
+        Scope::Unit("synapse-coturn-exporter.service"),
+        Change::Restart,
+        "Python reads its program at start",
+    ),
+    rule(
         "compressor/",
         Scope::Nobody,
         Change::None,
@@ -416,6 +422,12 @@ pub static RULES: &[Rule] = &[
     rule(
         "host/etc/systemd/system/synapse-coturn.service",
         Scope::Unit("synapse-coturn.service"),
+        Change::Restart,
+        "its unit file changed",
+    ),
+    rule(
+        "host/etc/systemd/system/synapse-coturn-exporter.service",
+        Scope::Unit("synapse-coturn-exporter.service"),
         Change::Restart,
         "its unit file changed",
     ),

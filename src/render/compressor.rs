@@ -1,8 +1,10 @@
 //! The state compressor: a timer, the service that it starts, and the small program that finds the database.
 
 use super::Sheaf;
+use super::units::{Process, process};
 use crate::paths;
 use crate::plan::names;
+use crate::settings::value::Scalar;
 use anyhow::Result;
 use askama::Template;
 
@@ -12,12 +14,10 @@ pub const VERSION: &str = "0.1.2";
 #[derive(Template)]
 #[template(path = "synapse-compressor.service")]
 struct Service<'a> {
-    user: &'a str,
-    user_group: Option<&'a str>,
+    process: Process<'a>,
     venv: &'a str,
-    current: &'a str,
     /// Synapse's configuration, in the order in which the main process reads it.
-    options: Vec<String>,
+    options: [String; 2],
 }
 
 #[derive(Template)]
@@ -32,16 +32,11 @@ struct Program {}
 
 pub(super) fn render(sheaf: &mut Sheaf) -> Result<()> {
     let input = sheaf.input;
-    let current = paths::CURRENT;
+    let options = ["adopted", "homeserver.yaml"];
     let service = Service {
-        user: input.settings.synapse.user.as_str(),
-        user_group: input.facts.user_group.as_deref(),
+        process: process(input, &input.settings.limits.worker_memory.show()),
         venv: paths::COMPRESSOR,
-        current,
-        options: vec![
-            format!("{current}/synapse/adopted"),
-            format!("{current}/synapse/homeserver.yaml"),
-        ],
+        options: options.map(|name| format!("{}/synapse/{name}", paths::CURRENT)),
     };
     sheaf.unit(names::COMPRESS, service.render()?);
     let calendar = input.settings.compressor.calendar.as_str();

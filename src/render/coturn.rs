@@ -73,6 +73,21 @@ struct Tls {
     has_old: bool,
 }
 
+#[derive(Template)]
+#[template(path = "synapse-coturn-exporter.service")]
+struct ExporterUnit<'a> {
+    current: &'a str,
+    port: u16,
+    /// coturn's own ports for clients.
+    clients: String,
+    first: u32,
+    last: u32,
+}
+
+#[derive(Template)]
+#[template(path = "coturn/exporter.py")]
+struct Exporter {}
+
 pub(super) fn render(sheaf: &mut Sheaf) -> Result<()> {
     let input = sheaf.input;
     let coturn = &input.settings.coturn;
@@ -113,6 +128,28 @@ pub(super) fn render(sheaf: &mut Sheaf) -> Result<()> {
         denied: denied(),
     };
     sheaf.composed("turnserver.conf", configuration.render()?);
+    Ok(())
+}
+
+/// Whether metrics are asked for that this coturn does not have.
+pub(super) fn is_counted(input: &Input) -> bool {
+    let coturn = &input.settings.coturn;
+    coturn.enabled && coturn.metrics && !input.facts.coturn.metrics
+}
+
+/// What counts its relays instead, at the place where its own metrics would be.
+pub(super) fn exporter(sheaf: &mut Sheaf) -> Result<()> {
+    let input = sheaf.input;
+    let coturn = &input.settings.coturn;
+    let unit = ExporterUnit {
+        current: paths::CURRENT,
+        port: input.endpoints().service(ServicePort::Coturn),
+        clients: format!("{},{}", coturn.port.get(), coturn.tls_port.get()),
+        first: coturn.min_port.get(),
+        last: coturn.max_port.get(),
+    };
+    sheaf.unit(names::COTURN_EXPORTER, unit.render()?);
+    sheaf.text("coturn/exporter.py", Exporter {}.render()?);
     Ok(())
 }
 

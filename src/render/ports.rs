@@ -134,6 +134,11 @@ static ROWS: &[Row] = &[
             false => Vec::new(),
         },
     },
+    Row {
+        unit: names::COTURN_EXPORTER,
+        setting: "tcp_ports",
+        ports: |input| service(input, ServicePort::Coturn),
+    },
 ];
 
 /// All of them, in order.

@@ -158,6 +158,13 @@ pub static SERVICES: &[Service] = &[
         directories: &[],
     },
     Service {
+        unit: names::COTURN_EXPORTER,
+        account: None,
+        wanted: coturn::is_counted,
+        render: coturn::exporter,
+        directories: &[],
+    },
+    Service {
         unit: names::COMPRESSOR,
         account: None,
         wanted: |input| input.settings.compressor.enabled,

@@ -18,19 +18,19 @@ struct Target<'a> {
 }
 
 /// What the unit files of Synapse processes differ in.
-struct Process<'a> {
-    current: &'a str,
-    python: String,
-    jemalloc: bool,
-    metrics: bool,
-    memory: String,
-    tasks: String,
-    media_store_path: &'a str,
-    logs: Option<&'a str>,
+pub(super) struct Process<'a> {
+    pub current: &'a str,
+    pub python: String,
+    pub jemalloc: bool,
+    pub metrics: bool,
+    pub memory: String,
+    pub tasks: String,
+    pub media_store_path: &'a str,
+    pub logs: Option<&'a str>,
     /// Directories of an adopted server that are written to as well.
-    writable: Option<String>,
-    user: &'a str,
-    user_group: Option<&'a str>,
+    pub writable: Option<String>,
+    pub user: &'a str,
+    pub user_group: Option<&'a str>,
 }
 
 #[derive(Template)]
@@ -107,7 +107,8 @@ pub(super) fn render(sheaf: &mut Sheaf) -> Result<()> {
     Ok(())
 }
 
-fn process<'a>(input: &Input<'a>, memory: &str) -> Process<'a> {
+/// For a process with this much memory.
+pub(super) fn process<'a>(input: &Input<'a>, memory: &str) -> Process<'a> {
     let settings: &Settings = input.settings;
     Process {
         current: paths::CURRENT,

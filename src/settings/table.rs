@@ -312,8 +312,8 @@ settings! {
         /// The port for TLS, served where `tls` has a certificate.
         tls_port: Port = "5349";
 
-        /// Whether its metrics are collected too. Needs a coturn that was built with Prometheus, and that
-        /// of Debian was not.
+        /// Whether its metrics are collected too: its own where it was built with Prometheus, else how
+        /// many relays are in use.
         metrics: bool = "false", env "COTURN_METRICS";
     }
 

@@ -7,7 +7,6 @@ use synapse_workers::host::certificate::Pair;
 use synapse_workers::host::facts::{Facts, PackageManager, Scope};
 use synapse_workers::host::postgres::{Database, Postgres};
 use synapse_workers::host::synapse::Installed;
-use synapse_workers::render::coturn::Build;
 use synapse_workers::render::ports::{Bound, Transport};
 use synapse_workers::settings::types::DatabaseKind;
 
@@ -114,13 +113,6 @@ fn every_check_finds_what_it_is_for() {
             "compressor: {enabled: true}",
             1,
             "for x86_64 only, and this is aarch64 => set compressor.enabled to false",
-        ),
-        (
-            "coturn has the metrics that are asked for",
-            |facts| facts.coturn = Some(Build::default()),
-            "coturn: {enabled: true, metrics: true}",
-            1,
-            "set coturn.metrics to false",
         ),
         (
             "runs as root",

@@ -109,7 +109,7 @@ fn systemd_finds_nothing_wrong_in_any_unit() {
     let metrics = "metrics: {enabled: true, redis: true, postgres: true}";
     let proxy = "tls: {certificate: '/etc/ssl/100% \"a\" b.pem', key: /etc/ssl/$x.key}\n\
         nginx: {listen_unix_socket: /run/matrix/nginx.sock}";
-    let coturn = "coturn: {enabled: true, port: 1000}";
+    let coturn = "coturn: {enabled: true, port: 1000, metrics: true}";
     let compressor =
         "database: {kind: local}\ncompressor: {enabled: true, calendar: '*-*-* 03:30'}";
     let settings = ["", limits, metrics, proxy, coturn, compressor];

@@ -16,7 +16,7 @@ use synapse_workers::secrets::{self, composed};
 
 /// A deployment with a TURN server.
 pub fn calling(workers: &str) -> Setup {
-    Setup::new(workers).settings("coturn: {enabled: true, internal_ip: 10.0.0.2}")
+    Setup::new(workers).settings("coturn: {enabled: true, internal_ip: 10.0.0.2, metrics: true}")
 }
 
 fn configuration(state: &State) -> &str {
@@ -322,6 +322,28 @@ fn synapse_tells_clients_of_the_server() {
             assert_eq!(options["turn_allow_guests"].as_bool(), Some(false));
         }
     }
+}
+
+/// Debian's coturn was built without them; another one that has them keeps them to this host.
+#[test]
+fn metrics_are_its_own_or_counted() {
+    let unit = "synapse-coturn-exporter.service";
+    let debian = calling("").state();
+    assert!(debian.units.contains(unit));
+    assert!(!configuration(&debian).contains("prometheus"));
+    let mut other = calling("");
+    other.facts.coturn.metrics = true;
+    let other = other.state();
+    assert!(!other.units.contains(unit));
+    assert_eq!(values(&other, "prometheus-address"), ["127.0.0.1"]);
+    assert_eq!(values(&other, "prometheus-port"), ["20006"]);
+    let text = text(&debian, &format!("host/etc/systemd/system/{unit}"));
+    assert!(
+        text.contains("/exporter.py 20006 synapse-coturn 3478,5349 49153 49173\n"),
+        "{text}"
+    );
+    let silent = Setup::new("").settings("coturn: {enabled: true}").state();
+    assert!(!silent.units.contains(unit));
 }
 
 /// The secret is in a copy that root alone reads and systemd hands over: nothing that is rendered has it.

@@ -4,8 +4,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from cases import (
-    adopt, again, bad_input, bare, external, full, killed, load, metrics, migrate, nasty, neighbours, package, persister, reboot,
-    render, restore, rollback, sandbox, scale, sockets, tls, uninstall, variables,
+    adopt, again, bad_input, bare, calls, compressor, external, full, killed, load, metrics, migrate, nasty,
+    neighbours, package, persister, reboot, render, restore, rollback, sandbox, scale, sockets, tls, uninstall,
+    variables,
 )
 
 
@@ -51,5 +52,7 @@ CASES = (
     Case("nasty", "settings full of characters that mean something elsewhere", nasty.run, fresh=True, lane=2),
     Case("package", "the package is installed, upgraded and removed; one of Synapse brings new code", package.run, fresh=True, lane=2),
     Case("restore", "backup, loss and restore by the commands of the documentation", restore.run, fresh=True, lane=2),
+    Case("calls", "people who log in call through the TURN server, nobody reaches the own network", calls.run, fresh=True, lane=2),
+    Case("compressor", "the state compressor: less in the database, the same in the rooms", compressor.run, fresh=True, lane=2),
     Case("bare", "a small host without Synapse, which is installed into a venv", bare.run, host="bare", fresh=True, lane=2),
 )

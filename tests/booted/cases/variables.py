@@ -19,8 +19,9 @@ SERVER = VALUES["SYNAPSE_SERVER_NAME"]
 WORKERS = ("media_repository1", "sending1", "synchrotron1", "synchrotron2")
 REGISTRATION = "id: {0}\nurl: null\nas_token: as-{0}\nhs_token: hs-{0}\nsender_localpart: {0}\nnamespaces: {{}}\n"
 BESIDE = (
-    "certificate.path", "coturn.service", "host-metrics.timer", "logrotate.timer", "nginx-exporter.service", "nginx-log-exporter.service",
-    "postgres-exporter.service", "prometheus.service", "redis-exporter.service",
+    "certificate.path", "compressor.timer", "coturn.service", "coturn-exporter.service", "host-metrics.timer",
+    "logrotate.timer", "nginx-exporter.service", "nginx-log-exporter.service", "postgres-exporter.service",
+    "prometheus.service", "redis-exporter.service",
 )
 UNITS = {*OTHERS, *map(worker, WORKERS), *(f"synapse-{name}" for name in BESIDE)}
 PLAIN = {*OTHERS, *map(worker, external.WORKERS)}
@@ -92,6 +93,8 @@ def run(host, check):
         kept(host)
     with check("what came by env-file is in the settings file, and nothing is left to do without it"):
         contains(host.product("install", "--yes").out, "0 changed")
+    with check("the state compressor reaches that database, with the password from its file"):
+        host.run("systemctl", "start", "synapse-compressor.service")
     with check("Redis keeps nothing and is bound in memory"):
         for name, value in (("maxmemory", str(256 * 1024 * 1024)), ("save", ""), ("appendonly", "no")):
             answer = host.run("redis-cli", "-s", "/run/synapse-workers/redis/redis.sock", "config", "get", name).out

@@ -1,0 +1,140 @@
+"""The TURN server: people who log in get credentials that relay, others do not, and nobody reaches the own network."""
+
+import json
+
+from cases import listing
+from cases.deployment import SERVER, SETTINGS, URL, client, jobs, own_options, purge, worker
+from hosts import await_, contains, same
+
+COTURN = "synapse-coturn.service"
+SECRET = "/etc/synapse-workers/secrets/turn_shared_secret"
+# Of this host; another one that it reaches stands for its neighbours, and one that is nobody's for the internet.
+OWN, NEIGHBOUR, FAR = "10.77.0.1", "10.77.0.2", "192.0.1.1"
+CERTIFICATE, KEY = "/etc/ssl/private/calls.pem", "/etc/ssl/private/calls.key"
+TEXT = f"""\
+server_name: {SERVER}
+workers: [client_reader]
+public_baseurl: https://matrix.example.test/
+coturn: {{enabled: true, internal_ip: {OWN}, metrics: true}}
+tls: {{certificate: {CERTIFICATE}, key: {KEY}}}
+"""
+ADDRESSES = f"""
+for address in {OWN} {NEIGHBOUR} {FAR}; do
+    ip address add $address/32 dev lo
+    systemd-run --quiet --unit=peer-$address turnutils_peer -p 3480 -L $address
+done
+"""
+# Three messages to a peer who sends them back, over each way to the server at once; what is printed is told on failure.
+RELAY = """
+name=$1 password=$2
+for way in udp tcp tls; do
+    case $way in udp) flags=;; tcp) flags=-t;; tls) flags='-t -S -p 5349';; esac
+    turnutils_uclient $flags -c -n 3 -e "$3" -u "$name" -w "$password" "$4" >/tmp/$way 2>&1 &
+    eval $way=$!
+done
+failed=
+wait $udp || failed="$failed udp"
+wait $tcp || failed="$failed tcp"
+wait $tls || failed="$failed tls"
+for way in udp tcp tls; do echo "-- $way"; tail -n 6 /tmp/$way; done
+echo "failed:$failed"
+"""
+# How often what everybody can read has the text that comes by standard input.
+SHOWN = """
+secret=$(cat)
+{ ps -eww -o args; cat /proc/[0-9]*/environ; systemctl show 'synapse-*'
+  grep -rhF -- "$secret" /var/lib/synapse-workers /etc/systemd; } >/run/shown 2>/dev/null || true
+grep -acF -- "$secret" /run/shown || true
+rm /run/shown
+"""
+
+
+def run(host, check):
+    own_options(host)
+    host.shell(ADDRESSES)
+    certificate(host, "first.test")
+    with check("a server with a TURN server of its own", vital=True) as note:
+        host.write(SETTINGS, TEXT)
+        result = host.product("install", "--yes")
+        host.installed = True
+        note(f"{result.seconds:.1f} s")
+        contains(host.product("install", "--yes").out, "0 changed")
+    with check("Synapse gives a user its addresses and credentials", vital=True):
+        given = credentials(host)
+        same(given["uris"], [
+            "turn:matrix.example.test:3478?transport=udp", "turn:matrix.example.test:3478?transport=tcp",
+            "turns:matrix.example.test:5349?transport=tcp",
+        ], "addresses")
+        same(given["ttl"], 86400, "seconds")
+    with check("with these it relays over UDP, TCP and TLS"):
+        out = relay(host, given, FAR)
+        contains(out, "failed:\n")
+        same(out.count("Total lost packets 0 "), 3, "ways without loss")
+    with check("also to somebody whose calls go through it as well"):
+        contains(relay(host, given, OWN), "failed:\n")
+    with check("the relays in use are counted"):
+        counted = host.run("curl", "--silent", "--fail", "http://127.0.0.1:20006/metrics").out
+        contains(counted, "\nturn_relay_ports 21\n")
+        used = int(counted.partition('\nturn_total_allocations{type="UDP"} ')[2].split()[0])
+        # Those of a moment ago are given up after some time.
+        assert 0 < used <= 21, counted
+    with check("with a wrong password it does not"):
+        out = relay(host, given | {"password": "AAAA" + given["password"][4:]}, OWN)
+        contains(out, "failed: udp tcp tls", "Cannot complete Allocation")
+    with check("nor to neighbours of this host, nor to itself"):
+        for peer in (NEIGHBOUR, "127.0.0.1"):
+            out = relay(host, given, peer)
+            contains(out, "failed: udp tcp tls")
+            same(out.count("error 403 (Forbidden IP)") >= 3, True, f"refusals of {peer}")
+    with check("nor is there a relay for TCP, which would speak HTTP from this host"):
+        refused = host.run("turnutils_uclient", "-T", "-n", "1", "-u", given["username"], "-w", given["password"], OWN, expect=(255,))
+        contains(refused.out + refused.err, "TCP Transport is not allowed")
+    with check("it has no console, and its secret is where only root and Synapse look"):
+        sockets = host.run("ss", "-lntup").out
+        places = {line.split()[4] for line in sockets.splitlines() if '"turnserver"' in line}
+        # Relays of a moment ago may still be there.
+        others = {place for place in places if not 49153 <= int(place.rpartition(":")[2]) <= 49173}
+        same(others, {f"{OWN}:3478", f"{OWN}:5349"}, "where it listens")
+        secret = host.read(SECRET).strip()
+        same(host.shell(SHOWN, stdin=secret).out, "0\n", "places that show the secret")
+        same(host.run("stat", "--format", "%U:%G %a", SECRET, SECRET.replace("turn_shared_secret", "turnserver.conf")).out.split("\n")[:2],
+             ["root:synapse 640", "root:root 600"], "owners and modes")
+    with check("a new certificate is taken without a restart"):
+        invocation = host.invocations(COTURN)
+        certificate(host, "second.test")
+        await_("the new certificate", lambda: "second.test" in host.shell(
+            "openssl s_client -connect \"$1\" </dev/null 2>&1 || true", f"{OWN}:5349").out)
+        same(host.invocations(COTURN), invocation, "coturn")
+    with check("an install again keeps the secret; one that is given restarts whoever has it", vital=True) as note:
+        contains(host.product("install", "--yes").out, "0 changed")
+        same(host.read(SECRET).strip(), secret, "the secret")
+        result = host.run("env", "SYNAPSE_TURN_SECRET=of the \"administrator\";", "synapse-workers", "install", "--yes")
+        wanted = {COTURN, "synapse-main.service", worker("client_reader1")}
+        acted = {unit for verb, *units in jobs(result.out) for unit in units if verb in ("restart", "stop", "start")}
+        same(acted, wanted, "restarted")
+        note(f"{result.seconds:.1f} s")
+        assert "administrator" not in result.out, "the secret is printed"
+    with check("and relays go on with it"):
+        out = relay(host, credentials(host), FAR)
+        contains(out, "failed:\n")
+    with check("it goes with everything else"):
+        purge(host)
+        host.shell(f"systemctl stop 'peer-*'; rm {CERTIFICATE} {KEY}")
+        for address in (OWN, NEIGHBOUR, FAR):
+            host.run("ip", "address", "del", f"{address}/32", "dev", "lo")
+        listing.equal(host.before, listing.everything(host), "after --purge")
+
+
+def certificate(host, name):
+    host.shell(f"""umask 077; cd /etc/ssl/private
+        openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 2 -subj "/CN=$1" -keyout new.key -out new.pem 2>/dev/null
+        mv new.pem {CERTIFICATE}; mv new.key {KEY}""", name)
+
+
+def credentials(host):
+    return json.loads(client(host, "turn_server.py", URL).out)
+
+
+def relay(host, given, peer):
+    """What came of three ways to a peer."""
+    return host.shell(RELAY, given["username"], given["password"], peer, OWN).out
