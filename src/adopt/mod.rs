@@ -73,7 +73,6 @@ static OF_WORKERS: &[&str] = &[
     "worker_listeners",
     "worker_replication_secret",
     "worker_replication_secret_path",
-    "redis",
     "databases",
 ];
 
@@ -298,7 +297,10 @@ mod tests {
     #[test]
     fn what_stands_in_the_way_is_named_with_its_file() {
         for (more, told) in [
-            ("redis: {enabled: true}", "/etc/x/conf.d/more.yaml: `redis`"),
+            (
+                "instance_map: {}",
+                "/etc/x/conf.d/more.yaml: `instance_map`",
+            ),
             ("media_store_path: media", "`media_store_path` is \"media\""),
             (
                 "database: {name: sqlite3, args: {database: x.db}}",

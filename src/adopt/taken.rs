@@ -36,6 +36,10 @@ static TAKEN: &[(&str, &str)] = &[
 /// Keys that lose their meaning here, with what to do instead.
 static LOST: &[(&str, &str)] = &[
     (
+        "redis",
+        "with workers there is one for this server alone; to use another, set redis.host",
+    ),
+    (
         "log_config",
         "Synapse logs to the journal from now on; to keep the adopted configuration, set log_config to its path",
     ),
