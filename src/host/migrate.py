@@ -148,7 +148,7 @@ def changed(sides, before, now):
     found = []
     with closing(sqlite(now)) as connection:
         connection.execute("attach ? as before", (f"file:{quote(str(before))}?mode=ro",))
-        for table in set(APPEND_ONLY_TABLES) & {*sides.copied(), "sent_transactions"} & sides.present():
+        for table in sorted(set(APPEND_ONLY_TABLES) & set(sides.copied())):
             columns = [column[1] for column in connection.execute(f"pragma table_info({table})")]
             differ = " or ".join(f'old."{column}" is not new."{column}"' for column in columns)
             query = (f"select 1 from before.{table} old left join main.{table} new on new.rowid = old.rowid "
