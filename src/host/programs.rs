@@ -183,12 +183,53 @@ pub fn install_command(facts: &Facts) -> Option<Vec<&'static str>> {
     Some(command)
 }
 
-/// Runs [`install_command`].
+/// Services that packages start on every address of the host, by the name of the program. Ours take their place.
+static STARTED: &[(&str, &str)] = &[
+    ("prometheus", "prometheus.service"),
+    // Recommended by the package of Prometheus.
+    ("prometheus", "prometheus-node-exporter.service"),
+    ("nginx exporter", "prometheus-nginx-exporter.service"),
+    ("Redis exporter", "prometheus-redis-exporter.service"),
+    (
+        "PostgreSQL exporter",
+        "prometheus-postgres-exporter.service",
+    ),
+    ("coturn", "coturn.service"),
+];
+
+/// Runs [`install_command`], and ends what its packages started for everybody. What the administrator installed
+/// before is not missing, and is left alone.
 pub fn install_packages(facts: &Facts) -> Result<()> {
     let command = install_command(facts).context("this system has neither apt-get nor dnf")?;
     Tool::new(command[0])
         .args(&command[1..])
         .env("DEBIAN_FRONTEND", "noninteractive")
-        .run()
-        .map(drop)
+        .run()?;
+    let new = STARTED
+        .iter()
+        .filter(|(program, _)| facts.missing.contains(program));
+    for (_, service) in new {
+        let there = Tool::new("systemctl")
+            .args(["cat", "--", service])
+            .output()?;
+        if there.status.success() {
+            Tool::new("systemctl")
+                .args(["disable", "--now", service])
+                .run()?;
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_packages_start_is_known_by_programs_of_the_table() {
+        for (name, service) in STARTED {
+            let known = PROGRAMS.iter().any(|program| program.name == *name);
+            assert!(known, "{name}: {service}");
+        }
+    }
 }
