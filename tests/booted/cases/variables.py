@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 
 from cases import external, listing
-from cases.deployment import OTHERS, OWN_OPTIONS, worker
+from cases.deployment import OTHERS, OWN_OPTIONS, own_options, worker
 from cases.nasty import write_settings
 from hosts import Unmet, await_, contains, same
 
@@ -75,6 +75,7 @@ def run(host, check):
         external.cluster(host, VALUES["POSTGRES_PASSWORD"])
         prepare(host)
     with check("own options that say what a variable says as well are refused with the setting"):
+        own_options(host)
         refused = host.product("install", "--env-file", ENV_FILE, "--yes", expect=(64,))
         contains(refused.err, OWN_OPTIONS, "enable_registration", "registration:")
         host.path(OWN_OPTIONS).unlink()
