@@ -4,6 +4,8 @@
 pub const TARGET: &str = "synapse-workers.target";
 /// The main process.
 pub const MAIN: &str = "synapse-main.service";
+/// The template of all workers' units.
+pub const WORKERS: &str = "synapse-worker@.service";
 /// Our own nginx.
 pub const NGINX: &str = "synapse-nginx.service";
 /// Our own Redis.
@@ -73,6 +75,14 @@ pub fn process(name: &str) -> String {
 pub fn worker_of(unit: &str) -> Option<&str> {
     unit.strip_prefix("synapse-worker@")?
         .strip_suffix(".service")
+}
+
+/// The unit file that a unit is made from.
+pub fn file_of(unit: &str) -> &str {
+    match worker_of(unit) {
+        Some(_) => WORKERS,
+        None => unit,
+    }
 }
 
 /// Units in which Synapse itself runs.

@@ -26,10 +26,10 @@ pub enum Scope {
     Main,
     /// Main and every worker.
     Synapse,
-    /// Every worker.
-    Workers,
     /// The process that the file is named after.
     Named,
+    /// The units that run and are made from this unit file: none where a timer or a path starts them anew each time.
+    UnitFile,
     /// The workers that the file lists, and main: always, or only when the file comes or goes.
     Listed {
         main: When,
@@ -232,18 +232,6 @@ pub static RULES: &[Rule] = &[
         "the timer's service reads it each time it runs",
     ),
     rule(
-        "host/etc/systemd/system/synapse-host-metrics.service",
-        Scope::Nobody,
-        Change::None,
-        "the timer starts it anew each time",
-    ),
-    rule(
-        "host/etc/systemd/system/synapse-host-metrics.timer",
-        Scope::Unit("synapse-host-metrics.timer"),
-        Change::Restart,
-        "its unit file changed",
-    ),
-    rule(
         "grafana/",
         Scope::Nobody,
         Change::None,
@@ -335,40 +323,10 @@ pub static RULES: &[Rule] = &[
         "Synapse reads its secrets at start",
     ),
     rule(
-        "host/etc/systemd/system/synapse-main.service",
-        Scope::Main,
-        Change::Restart,
-        "its unit file changed",
-    ),
-    rule(
-        "host/etc/systemd/system/synapse-worker@.service",
-        Scope::Workers,
-        Change::Restart,
-        "its unit file changed",
-    ),
-    rule(
-        "host/etc/systemd/system/synapse-nginx.service",
-        Scope::Unit("synapse-nginx.service"),
-        Change::Restart,
-        "its unit file changed",
-    ),
-    rule(
         "logrotate/",
         Scope::Nobody,
         Change::None,
         "logrotate reads it each time it runs",
-    ),
-    rule(
-        "host/etc/systemd/system/synapse-logrotate.service",
-        Scope::Nobody,
-        Change::None,
-        "the timer starts it as it is then",
-    ),
-    rule(
-        "host/etc/systemd/system/synapse-logrotate.timer",
-        Scope::Unit("synapse-logrotate.timer"),
-        Change::Restart,
-        "its unit file changed",
     ),
     // Whenever it starts, the watch has the certificate handed over.
     rule(
@@ -378,76 +336,16 @@ pub static RULES: &[Rule] = &[
         "its unit file changed",
     ),
     rule(
-        "host/etc/systemd/system/synapse-certificate.path",
-        Scope::Unit("synapse-certificate.path"),
-        Change::Restart,
-        "its unit file changed",
-    ),
-    rule(
-        "host/etc/systemd/system/synapse-redis.service",
-        Scope::Unit("synapse-redis.service"),
-        Change::Restart,
-        "its unit file changed",
-    ),
-    rule(
-        "host/etc/systemd/system/synapse-prometheus.service",
-        Scope::Unit("synapse-prometheus.service"),
-        Change::Restart,
-        "its unit file changed",
-    ),
-    rule(
-        "host/etc/systemd/system/synapse-redis-exporter.service",
-        Scope::Unit("synapse-redis-exporter.service"),
-        Change::Restart,
-        "its unit file changed",
-    ),
-    rule(
-        "host/etc/systemd/system/synapse-postgres-exporter.service",
-        Scope::Unit("synapse-postgres-exporter.service"),
-        Change::Restart,
-        "its unit file changed",
-    ),
-    rule(
-        "host/etc/systemd/system/synapse-nginx-exporter.service",
-        Scope::Unit("synapse-nginx-exporter.service"),
-        Change::Restart,
-        "its unit file changed",
-    ),
-    rule(
-        "host/etc/systemd/system/synapse-nginx-log-exporter.service",
-        Scope::Unit("synapse-nginx-log-exporter.service"),
-        Change::Restart,
-        "its unit file changed",
-    ),
-    rule(
-        "host/etc/systemd/system/synapse-coturn.service",
-        Scope::Unit("synapse-coturn.service"),
-        Change::Restart,
-        "its unit file changed",
-    ),
-    rule(
-        "host/etc/systemd/system/synapse-coturn-exporter.service",
-        Scope::Unit("synapse-coturn-exporter.service"),
-        Change::Restart,
-        "its unit file changed",
-    ),
-    rule(
-        "host/etc/systemd/system/synapse-compressor.service",
-        Scope::Nobody,
-        Change::None,
-        "the state compressor reads it when it runs next",
-    ),
-    rule(
-        "host/etc/systemd/system/synapse-compressor.timer",
-        Scope::Unit("synapse-compressor.timer"),
-        Change::Restart,
-        "its unit file changed",
-    ),
-    rule(
         "host/etc/systemd/system/synapse-workers.target",
         Scope::Nobody,
         Change::None,
         "it only groups the others",
+    ),
+    rule(
+        "host/etc/systemd/system/",
+        Scope::UnitFile,
+        Change::Restart,
+        "its unit file changed",
     ),
     rule(
         "host/etc/sysusers.d/",

@@ -234,7 +234,10 @@ impl Sheaf<'_> {
             Scope::Nobody => BTreeSet::new(),
             Scope::Main => main.collect(),
             Scope::Synapse => main.chain(workers()).collect(),
-            Scope::Workers => workers().collect(),
+            Scope::UnitFile => units::wanted(self.input)
+                .into_iter()
+                .filter(|unit| path.rsplit('/').next() == Some(names::file_of(unit)))
+                .collect(),
             Scope::Named => stem(path).map(names::process).into_iter().collect(),
             Scope::Listed { .. } => listed.iter().copied().map(names::worker).collect(),
             Scope::Unit(unit) => [unit.to_owned()].into(),

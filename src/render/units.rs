@@ -78,7 +78,7 @@ pub(super) fn render(sheaf: &mut Sheaf) -> Result<()> {
         let worker = Worker {
             process: process(input, &settings.limits.worker_memory.show()),
         };
-        sheaf.unit("synapse-worker@.service", worker.render()?);
+        sheaf.unit(names::WORKERS, worker.render()?);
     }
     let sysusers = Sysusers {
         synapse: account(settings),

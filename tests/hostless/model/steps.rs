@@ -217,10 +217,7 @@ impl Model {
 
 /// The file that a unit is made from, by its path in a generation.
 fn unit_file(unit: &str) -> String {
-    let name = match names::worker_of(unit) {
-        Some(_) => "synapse-worker@.service",
-        None => unit,
-    };
+    let name = names::file_of(unit);
     let path = format!("{HOST}{}/{name}", paths::UNITS);
     assert!(host_path(&path).is_some());
     path
