@@ -35,9 +35,9 @@ share: build
 $(CARGO_DEB):
 	cargo install --quiet --locked --root build/tools --version $(CARGO_DEB_VERSION) cargo-deb
 
-# Half optimised: that takes the least time for a tool that packs one file of some megabytes.
+# Not optimised: that would take longer than it saves for a tool that packs one file of some megabytes.
 $(CARGO_GENERATE_RPM):
-	cargo install --quiet --locked --debug --config profile.dev.opt-level=1 --config profile.dev.debug=false \
+	cargo install --quiet --locked --debug --config profile.dev.debug=false \
 	    --root build/tools --version $(CARGO_GENERATE_RPM_VERSION) cargo-generate-rpm
 
 # The page of all settings, from their table; a test compares.
