@@ -68,9 +68,11 @@ def run(host, check):
     answers(host, check)
     rotated(host, check)
     sandboxed(host, check)
-    with check("without a certificate there is no HTTPS, and no copy of the key"):
-        configure(host, tls={})
+    with check("without a certificate there is no HTTPS and no copy of the key; a port moves to another address"):
+        configure(host, tls={}, bind_addresses=["127.0.0.1"])
         host.product("install", "--yes")
+        ours = host.run("ss", "-Hltn", "sport = :8008 or sport = :8018").out.splitlines()
+        same(sorted(line.split()[3] for line in ours), ["127.0.0.1:8008", "127.0.0.1:8018"], "addresses")
         listening = host.run("ss", "-Hltn", "sport = :443 or sport = :8448").out
         gone = host.shell(f"ls -d {COPY} {COPY.rsplit('/', 1)[0]} 2>/dev/null || true").out
         same((listening, gone, host.units(PATH)), ("", "", {}), "listening, copies, watch")
