@@ -96,7 +96,7 @@ pub fn begin(
     })
 }
 
-/// The adopted files as they are now. The password and the pool in them become those of the settings.
+/// The adopted files as they are now. The secrets and the pool in them become those of the settings.
 ///
 /// # Errors
 /// When one of them cannot be read or cannot be adopted any more.
@@ -108,8 +108,11 @@ pub fn read(settings: &mut Settings, place: impl Fn(&str) -> PathBuf) -> Result<
     if let Some(password) = adopted.database_password()
         && settings.postgres_password.is_none()
     {
-        settings.postgres_password =
-            <Option<Secret>>::parse(&Raw::Text(password)).unwrap_or_default();
+        settings.postgres_password = secret(password);
+    }
+    if let Some(shared) = adopted.text("turn_shared_secret") {
+        // Synapse gives clients passwords made with this one, so a TURN server of ours has to know it.
+        settings.turn_shared_secret = secret(shared.to_owned());
     }
     if let Some(pool) = adopted.pool() {
         // The adopted file decides, so that the check of connections has to go by it.
@@ -118,6 +121,10 @@ pub fn read(settings: &mut Settings, place: impl Fn(&str) -> PathBuf) -> Result<
         settings.database.cp_max = pool;
     }
     Ok(adopted)
+}
+
+fn secret(value: String) -> Option<Secret> {
+    <Option<Secret>>::parse(&Raw::Text(value)).unwrap_or_default()
 }
 
 /// The file that is meant: of a directory its homeserver.yaml.
@@ -144,5 +151,39 @@ fn in_root(path: &str, root: &Path) -> String {
     match Path::new(path).strip_prefix(root) {
         Ok(rest) => format!("/{}", rest.display()),
         Err(_) => path.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::settings::{Sources, load};
+    use std::collections::BTreeMap;
+
+    #[test]
+    fn secrets_of_the_adopted_files_are_those_of_the_settings() {
+        let directory = tempfile::tempdir().unwrap();
+        let file = directory.path().join("homeserver.yaml");
+        let old = "server_name: a.test\nsigning_key_path: /k\nmedia_store_path: /m\nturn_shared_secret: of old\n\
+                   database: {name: psycopg2, args: {user: u, password: p, dbname: d, cp_max: 9}}\n";
+        std::fs::write(&file, old).unwrap();
+        let text = format!("server_name: a.test\nadopt: {{config: [{:?}]}}\n", file);
+        let environment = BTreeMap::from([("SYNAPSE_TURN_SECRET".to_owned(), "new".to_owned())]);
+        let loaded = load(&Sources {
+            file: Some((Path::new("settings.yaml"), &text)),
+            env_file: None,
+            environment: &environment,
+            flags: &[],
+        });
+        let mut settings = loaded.unwrap().settings;
+        read(&mut settings, |path| PathBuf::from(path)).unwrap();
+        let revealed = |secret: &Option<Secret>| secret.as_ref().map(|it| it.reveal().to_owned());
+        // What Synapse goes by counts, whatever else is given: its own file decides.
+        assert_eq!(
+            revealed(&settings.turn_shared_secret).as_deref(),
+            Some("of old")
+        );
+        assert_eq!(revealed(&settings.postgres_password).as_deref(), Some("p"));
+        assert_eq!(settings.database.cp_max.get(), 9);
     }
 }
