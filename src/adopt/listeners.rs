@@ -123,12 +123,12 @@ pub(super) fn take(adopted: &Adopted, taken: &mut Taken) {
     if let Some(path) = socket.and_then(|listener| listener.word("path")) {
         taken.set("nginx.listen_unix_socket", path);
     }
-    if let Some(first) = plain.or(secure).or(federation) {
+    // Those of TLS first: what the internet reaches must stay where it is, and plain HTTP is often for this host only.
+    let listeners = [secure, secure_federation, plain, federation];
+    let mut listeners = listeners.into_iter().flatten();
+    if let Some(first) = listeners.next() {
         taken.set("bind_addresses", first.addresses().join(", "));
-        for other in [secure, federation, secure_federation]
-            .into_iter()
-            .flatten()
-        {
+        for other in listeners {
             if other.addresses() != first.addresses() {
                 taken.note(format!(
                     "{other}: nginx listens for it on the same addresses as for the others, bind_addresses"

@@ -149,6 +149,12 @@ pub fn ask(common: &Common, flags: &Flags, change: &Change) -> Result<Asked, Fai
     // Another root is not this host.
     let settled = match common.root {
         Some(_) => None,
+        // Where nothing runs, nobody but the settings knows of a move to somebody else's PostgreSQL.
+        None if loaded.settings.database.kind == DatabaseKind::External
+            && host::Host::current().is_none() =>
+        {
+            None
+        }
         None => host::settled_database(adopted.sqlite().is_some())?,
     };
     let files = Files {

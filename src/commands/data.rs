@@ -133,7 +133,7 @@ impl Asked {
              systemctl stop {service}\n    \
              sqlite3 {file} \".backup {file}.snapshot\"\n    \
              synapse_port_db --sqlite-database {file}.snapshot --postgres-config homeserver-postgres.yaml\n  \
-             or, if the data is of no use, remove {file}"
+             (a `migrate-database` that was cut is run again); or, if the data is of no use, remove {file}"
         )
     }
 

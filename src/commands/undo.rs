@@ -82,8 +82,14 @@ pub fn uninstall(
 ) -> Result<ExitCode, Failure> {
     let report = Report::new(common.json);
     let asked = asked::of_what_runs(common)?;
+    if asked.adopted.is_empty() && !asked.settings.adopt.config.is_empty() {
+        return Err(Failure::preflight(
+            "the adopted files cannot be read, so it is not known whether the old service may serve its data again\n  \
+             cure: synapse-workers plan names the file and what is wrong with it",
+        ));
+    }
     if purge {
-        confirmed(&asked, confirm)?;
+        confirmed(&asked, host::made_database()?, confirm)?;
     }
     let _lock = Lock::take_if_root()?;
     let host = context::host(&asked, Purpose::Look)?;
@@ -137,11 +143,15 @@ pub fn uninstall(
 }
 
 /// What cannot be brought back asks for the server's name.
-fn confirmed(asked: &Asked, confirm: Option<String>) -> Result<(), Failure> {
+fn confirmed(asked: &Asked, database: bool, confirm: Option<String>) -> Result<(), Failure> {
     let server_name = asked.settings.server_name.as_str();
-    let what = match asked.adopted.is_empty() {
-        true => "database, media, signing key and settings",
-        false => "settings and secrets, but nothing of the adopted server,",
+    let what = match (asked.adopted.is_empty(), database) {
+        (true, _) => "database, media, signing key and settings",
+        (false, false) => "settings and secrets, but nothing of the adopted server,",
+        // After a move the adopted SQLite file is old, and this is all that there is.
+        (false, true) => {
+            "the PostgreSQL database with all that came since the move, settings and secrets"
+        }
     };
     let typed = match confirm {
         Some(name) => name,

@@ -7,6 +7,7 @@ use crate::render::certificate::reader;
 use crate::settings::Settings;
 use crate::settings::types::AbsolutePath;
 use anyhow::{Context, Result, ensure};
+use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
@@ -110,6 +111,7 @@ impl Pair {
     /// # Errors
     /// When the files do not fit together; the copies stay as they are.
     pub fn hand_over(&self, units: &[String]) -> Result<Vec<String>> {
+        remove_others(units)?;
         let mut told = Vec::new();
         let mut pair = self
             .settled()
@@ -147,6 +149,20 @@ impl Pair {
 fn account(unit: &str) -> Result<&'static str> {
     let account = reader(unit).with_context(|| format!("{unit} reads no certificate"))?;
     Ok(account.name)
+}
+
+/// Removes the copies of units that read none any more: their accounts are gone, and with time their numbers are
+/// somebody else's.
+fn remove_others(units: &[String]) -> Result<()> {
+    let kept: BTreeSet<String> = units
+        .iter()
+        .map(|unit| account(unit).map(paths::certificate))
+        .collect::<Result<_>>()?;
+    let there = files::names(paths::TLS).into_iter();
+    there
+        .map(|name| format!("{}/{name}", paths::TLS))
+        .filter(|path| !kept.contains(path))
+        .try_for_each(files::remove)
 }
 
 /// Replaces the copy of a unit at once; whether it was another one.

@@ -22,7 +22,7 @@ mod tools;
 
 pub use files::{names, point, read, read_text, remove, replace, rewrite};
 pub use generations::Generation;
-pub use observe::{outdated, own_options_differ, settled_database};
+pub use observe::{made_database, outdated, own_options_differ, settled_database};
 pub use probe::{Answer, Peer, get, reachable};
 pub use systemd::{Process, Systemd};
 pub use tools::{Tool, find, journal};

@@ -138,6 +138,12 @@ fn made() -> Result<BTreeSet<Resource>> {
     serde_json::from_str(&text).with_context(|| format!("cannot read {}", paths::MADE))
 }
 
+/// Whether a database on this host is one that this program made.
+pub fn made_database() -> Result<bool> {
+    let database = |made: &Resource| matches!(made, Resource::Database { .. });
+    Ok(made()?.iter().any(database))
+}
+
 /// Whether the administrator's own Synapse options are others than those that a state was made from.
 pub fn own_options_differ(state: &State) -> Result<bool> {
     let prefix = "synapse/homeserver.d/";
@@ -156,20 +162,25 @@ pub fn own_options_differ(state: &State) -> Result<bool> {
     })
 }
 
-/// The database that this server's data is in already, if that is known: one that we made, none where the running
-/// generation uses another PostgreSQL, else an SQLite file, ours or `adopted`. The file stays after a migration.
+/// The database that this server's data is in already, if that is known: the SQLite file, ours or `adopted`, that the
+/// running generation uses or that a move to PostgreSQL has not left to its end; else a database that we made; else,
+/// where nothing runs, an SQLite file that is there. The file stays after a migration.
 pub fn settled_database(adopted: bool) -> Result<Option<DatabaseKind>> {
-    let local = made()?
-        .iter()
-        .any(|made| matches!(made, Resource::Database { .. }));
-    if local {
-        return Ok(Some(DatabaseKind::Local));
-    }
+    let file = adopted || Path::new(paths::SQLITE).exists();
     let current = format!("{}/synapse/homeserver.yaml", paths::CURRENT);
-    let options = files::read_text(current)?.unwrap_or_default();
-    let elsewhere = options.lines().any(|line| line.trim() == "name: psycopg2");
-    let sqlite = !elsewhere && (adopted || Path::new(paths::SQLITE).exists());
-    Ok(sqlite.then_some(DatabaseKind::Sqlite))
+    let options = files::read_text(current)?;
+    let elsewhere = |text: &String| text.lines().any(|line| line.trim() == "name: psycopg2");
+    let in_use = options.as_ref().map(|text| !elsewhere(text));
+    // The copies go when every row is known to have arrived. A move that was cut has left them.
+    let moving = Path::new(paths::MIGRATION).exists();
+    if file && (moving || in_use == Some(true)) {
+        return Ok(Some(DatabaseKind::Sqlite));
+    }
+    Ok(match (made_database()?, file && in_use.is_none()) {
+        (true, _) => Some(DatabaseKind::Local),
+        (false, true) => Some(DatabaseKind::Sqlite),
+        (false, false) => None,
+    })
 }
 
 /// Our units that are enabled: those that the target wants, and the target itself.

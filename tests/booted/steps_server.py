@@ -6,7 +6,7 @@ import os
 import struct
 import zlib
 
-from matrix import Client, same
+from matrix import Client, of_room, same
 
 MEDIA = "/_matrix/client/v1/media"
 
@@ -86,6 +86,11 @@ def admin(w):
     root.await_get(user, w.bob.user, found=lambda body: body["name"] == w.bob.user)
     root.put(user, w.bob.user, body={"displayname": "Robert"})
     w.alice.await_get("/profile/{}", w.bob.user, found=lambda body: body["displayname"] == "Robert")
+    # Main tells his rooms in its own time, and an event creator that lets him leave meanwhile would build on a membership
+    # that is another one by then.
+    w.alice.sync_until(lambda sync: any(
+        event.get("state_key") == w.bob.user and event["content"].get("displayname") == "Robert"
+        for event in of_room(sync, w.room)))
     root.await_get("/_synapse/admin/v1/rooms/{}", w.room, found=lambda body: body["room_id"] == w.room)
     same(w.bob.get(user, w.alice.user, expect=(403,))["errcode"], "M_FORBIDDEN")
     root.close()

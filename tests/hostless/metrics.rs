@@ -17,6 +17,24 @@ pub fn measured(workers: &str) -> Setup {
     setup.settings("metrics: {enabled: true, redis: true, postgres: true}")
 }
 
+/// PostgreSQL manual, 20.9: peer authentication goes by the system user behind a socket.
+#[test]
+fn a_database_behind_a_socket_without_a_password_is_asked_as_synapses_user() {
+    let unit = |host: &str| {
+        let lines = format!(
+            "database: {{host: {host}}}\nsynapse: {{user: matrix}}\nmetrics: {{enabled: true, postgres: true}}"
+        );
+        let state = Setup::new("").settings(&lines).state();
+        let path = "host/etc/systemd/system/synapse-postgres-exporter.service";
+        text(&state, path).to_owned()
+    };
+    let socket = unit("/run/postgresql");
+    assert!(socket.contains("\nUser=matrix\n"), "{socket}");
+    assert!(!socket.contains("DynamicUser"), "{socket}");
+    let network = unit("db.example.org");
+    assert!(network.contains("\nDynamicUser=yes\n"), "{network}");
+}
+
 #[test]
 fn nginx_accepts_its_part() {
     for (spec, lines) in SPECS

@@ -68,6 +68,8 @@ struct External<'a> {
     /// A file that systemd hands over.
     passwords: Option<String>,
     ca_file: Option<&'a str>,
+    /// The user of this host that the server knows, where it asks for nothing else.
+    peer: Option<&'a str>,
 }
 
 /// nginx's own counters.
@@ -118,6 +120,7 @@ pub fn redis(sheaf: &mut Sheaf) -> Result<()> {
                 user: user.map(|user| format!("REDIS_USER={user}")),
                 passwords: password.then(|| secrets::path(REDIS_PASSWORDS)),
                 ca_file: redis.ca_file.as_ref().map(|file| file.as_str()),
+                peer: None,
             };
             (Server::Other(external), format!("{scheme}://{place}"))
         }
@@ -137,24 +140,23 @@ pub fn redis(sheaf: &mut Sheaf) -> Result<()> {
 pub fn postgres(sheaf: &mut Sheaf) -> Result<()> {
     let input = sheaf.input;
     let database = &input.settings.database;
-    let (user, host, passwords) = match &database.host {
+    let (user, host, server) = match &database.host {
         Some(host) if !own_postgres_wanted(input) => {
             let password = input.has_secret("postgres_password");
             if password {
                 sheaf.composed(POSTGRES_PASSWORDS, "*:*:*:*:@postgres_password@".to_owned());
             }
-            let passwords = password.then(|| secrets::path(POSTGRES_PASSWORDS));
-            (database.user.as_str(), host.as_str(), Some(passwords))
+            let other = External {
+                user: None,
+                passwords: password.then(|| secrets::path(POSTGRES_PASSWORDS)),
+                ca_file: None,
+                // PostgreSQL behind a socket may know Synapse by its system user.
+                peer: (host.is_socket_directory() && !password)
+                    .then(|| input.settings.synapse.user.as_str()),
+            };
+            (database.user.as_str(), host.as_str(), Server::Other(other))
         }
-        _ => (POSTGRES_ACCOUNT, paths::POSTGRES_SOCKETS, None),
-    };
-    let server = match passwords {
-        None => Server::Own,
-        Some(passwords) => Server::Other(External {
-            user: None,
-            passwords,
-            ca_file: None,
-        }),
+        _ => (POSTGRES_ACCOUNT, paths::POSTGRES_SOCKETS, Server::Own),
     };
     let unit = Postgres {
         program: &input.facts.exporters.postgres,
