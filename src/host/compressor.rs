@@ -1,9 +1,9 @@
 //! The state compressor in a venv of its own: that of Synapse may be somebody else's.
 
 use super::synapse::version_of;
-use super::tools::Tool;
+use super::venv::Venv;
 use crate::paths;
-use anyhow::{Context, Result};
+use anyhow::Result;
 use std::path::Path;
 
 /// The version that is in our venv.
@@ -14,34 +14,14 @@ pub fn version() -> Option<String> {
     )
 }
 
-/// Installs this version. pip's own environment and configuration are honoured; what would have to be compiled is not
-/// taken.
+/// Installs this version; what would have to be compiled is not taken.
 pub fn install(version: &str) -> Result<()> {
-    Tool::new("python3")
-        .args(["-m", "venv", paths::COMPRESSOR])
-        .run()
-        .context("making the venv (python3-venv gives what is missing)")?;
-    Tool::new(format!("{}/bin/python", paths::COMPRESSOR))
-        .args([
-            "-m",
-            "pip",
-            "install",
-            "--quiet",
-            "--disable-pip-version-check",
-            "--compile",
-            "--only-binary",
-            ":all:",
-        ])
-        .args([
-            &format!("synapse_auto_compressor=={version}"),
-            "PyYAML>=6,<7",
-        ])
-        .run()
-        .with_context(|| {
-            format!(
-                "installing synapse_auto_compressor {version} into {}",
-                paths::COMPRESSOR
-            )
-        })
-        .map(drop)
+    let package = format!("synapse_auto_compressor=={version}");
+    Venv {
+        directory: paths::COMPRESSOR,
+        options: &[],
+        pip: &["--only-binary", ":all:"],
+        packages: &[&package, "PyYAML>=6,<7"],
+    }
+    .install()
 }

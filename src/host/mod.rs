@@ -19,6 +19,7 @@ mod service;
 pub mod synapse;
 mod systemd;
 mod tools;
+mod venv;
 
 pub use files::{names, point, read, read_text, remove, replace, rewrite};
 pub use generations::Generation;

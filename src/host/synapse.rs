@@ -2,6 +2,7 @@
 
 use super::files;
 use super::tools::{self, Tool};
+use super::venv::Venv;
 use crate::paths;
 use anyhow::{Context, Result};
 use std::os::unix::fs::MetadataExt;
@@ -79,30 +80,17 @@ pub fn installed_at(python: &Path) -> Option<u64> {
     u64::try_from(changed.ctime() * 1_000_000 + changed.ctime_nsec() / 1_000).ok()
 }
 
-/// Installs this version into our venv. pip's own environment and configuration are honoured; the distribution's
-/// psycopg2 serves, since PyPI has no wheel of it.
+/// Installs this version into our venv; the distribution's psycopg2 serves, since PyPI has no wheel of it.
 pub fn install(version: &str) -> Result<()> {
-    Tool::new("python3")
-        .args(["-m", "venv", "--system-site-packages", paths::VENV])
-        .run()
-        .context("making the venv (python3-venv gives what is missing)")?;
-    Tool::new(format!("{}/bin/python", paths::VENV))
-        .args([
-            "-m",
-            "pip",
-            "install",
-            "--quiet",
-            "--disable-pip-version-check",
-            "--compile",
-        ])
+    let package = format!("matrix-synapse[redis,url-preview]=={version}");
+    Venv {
+        directory: paths::VENV,
+        options: &["--system-site-packages"],
+        pip: &[],
         // Releases before 1.163.0 do not exclude txredisapi 1.6 themselves, and fail with it.
-        .args([
-            &format!("matrix-synapse[redis,url-preview]=={version}"),
-            "txredisapi>=1.4.12,<1.6.0",
-        ])
-        .run()
-        .with_context(|| format!("installing matrix-synapse {version} into {}", paths::VENV))
-        .map(drop)
+        packages: &[&package, "txredisapi>=1.4.12,<1.6.0"],
+    }
+    .install()
 }
 
 /// Whether Synapse finds what its extra `url-preview` brings; it refuses to start with previews and without.
