@@ -4,7 +4,7 @@ use super::asked::{self, Asked};
 use crate::doctor;
 use crate::failure::Failure;
 use crate::host::facts::{self, Facts, Scope};
-use crate::host::{Host, Systemd, programs};
+use crate::host::{self, Host, Systemd, programs};
 use crate::render::{self, HostFacts, ports};
 use crate::report;
 use crate::settings::types::DatabaseKind;
@@ -100,7 +100,7 @@ fn scope<'a>(asked: &'a Asked, systemd: Option<&Systemd>, purpose: Purpose) -> S
     let running = Host::current()
         .and_then(|number| Some((number, Host::generation(number).ok()?.1?)))
         .and_then(|(number, text)| asked::recall(number, &text).ok());
-    let ours = asked.settled == Some(DatabaseKind::Local);
+    let ours = host::made_database().unwrap_or(false);
     // Stopped before ours start; until then it holds what will be ours.
     let service = asked.settings.adopt.service.as_ref();
     let adopted_runs = service

@@ -3,6 +3,7 @@
 
 use super::asked::Asked;
 use crate::failure::Failure;
+use crate::host;
 use crate::paths;
 use crate::plan::names;
 use crate::plan::state::State;
@@ -120,6 +121,12 @@ impl Asked {
     /// Why SQLite will not do, with the steps out of it (Synapse's docs/postgres.md).
     fn how_to_move(&self) -> String {
         let file = self.sqlite();
+        if host::move_was_cut() {
+            return format!(
+                "a move of {file} to PostgreSQL was cut, and what came since may be in that file only\n  \
+                 cure: synapse-workers migrate-database goes on with it"
+            );
+        }
         let service = match &self.settings.adopt.service {
             Some(service) => service.as_str(),
             None => names::MAIN,
@@ -133,7 +140,7 @@ impl Asked {
              systemctl stop {service}\n    \
              sqlite3 {file} \".backup {file}.snapshot\"\n    \
              synapse_port_db --sqlite-database {file}.snapshot --postgres-config homeserver-postgres.yaml\n  \
-             (a `migrate-database` that was cut is run again); or, if the data is of no use, remove {file}"
+             or, if the data is of no use, remove {file}"
         )
     }
 

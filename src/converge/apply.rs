@@ -1,14 +1,15 @@
 //! Applying: one `match` over steps. It stops at the first that fails.
 
-use super::Aim;
+use super::{Aim, fault};
 use crate::host::{self, Host};
 use crate::paths;
-use crate::plan::Plan;
 use crate::plan::state::{HOST, Observed, Resource};
 use crate::plan::step::{Move, Step, Verb};
+use crate::plan::{Plan, Removal};
 use crate::report::Report;
 use anyhow::{Context, Result};
 use std::collections::BTreeSet;
+use std::fmt::Display;
 
 /// A plan under way, with the record of what was made.
 pub(super) struct Work<'a> {
@@ -17,6 +18,8 @@ pub(super) struct Work<'a> {
     pub made: BTreeSet<Resource>,
     /// Made by this run.
     pub made_now: BTreeSet<Resource>,
+    /// Secrets, and files composed with them, that took the place of others.
+    pub replaced: Vec<host::Kept>,
     /// Whether anything was begun that processes or systemd see.
     pub switched: bool,
     /// What the last step has to tell.
@@ -30,6 +33,7 @@ impl<'a> Work<'a> {
             aim,
             made: observed.made.clone(),
             made_now: BTreeSet::new(),
+            replaced: Vec::new(),
             switched: false,
             told: None,
         }
@@ -37,13 +41,22 @@ impl<'a> Work<'a> {
 
     /// Does the steps in order.
     pub fn apply(&mut self, plan: &Plan, report: &Report) -> Result<()> {
-        for step in &plan.steps {
+        for (number, step) in plan.steps.iter().enumerate() {
+            self.fault(number, step)?;
             report.step(step, || self.step(step))?;
             if let Some(told) = self.told.take() {
                 report.say(format!("          {told}"));
             }
         }
-        Ok(())
+        self.fault(plan.steps.len(), &"verify")
+    }
+
+    /// On the way there only: the way back is what tests look at.
+    fn fault(&self, number: usize, step: &dyn Display) -> Result<()> {
+        match self.aim.removal {
+            Removal::Undo => Ok(()),
+            Removal::Keep | Removal::Purge => fault::point(number, &step.to_string()),
+        }
     }
 
     fn step(&mut self, step: &Step) -> Result<()> {
@@ -52,16 +65,7 @@ impl<'a> Work<'a> {
         match step {
             Step::WriteSettings { .. } => self.write_settings(),
             Step::RemoveSettings { path } => host::remove(path),
-            Step::Create(resource) => {
-                // Noted first: half of it may be there when making it fails.
-                self.made.retain(|before| !resource.replaces(before));
-                self.made.insert(resource.clone());
-                self.made_now.insert(resource.clone());
-                host.record_made(&self.made)?;
-                host.create(resource, self.aim.desired)?;
-                // The directory of the record may have been made just now.
-                host.record_made(&self.made)
-            }
+            Step::Create(resource) => self.create(resource),
             Step::Remove(resource) => {
                 host.remove(resource)?;
                 self.made.remove(resource);
@@ -111,6 +115,21 @@ impl<'a> Work<'a> {
             }),
             Step::Forget => host.forget(),
         }
+    }
+
+    /// Noted first: half of it may be there when making it fails.
+    fn create(&mut self, resource: &Resource) -> Result<()> {
+        self.made.retain(|before| !resource.replaces(before));
+        self.made.insert(resource.clone());
+        let before = resource.secret_path().map(host::keep).transpose()?;
+        match before.flatten() {
+            Some(before) => self.replaced.push(before),
+            None => drop(self.made_now.insert(resource.clone())),
+        }
+        self.host.record_made(&self.made)?;
+        self.host.create(resource, self.aim.desired)?;
+        // The directory of the record may have been made just now.
+        self.host.record_made(&self.made)
     }
 
     fn write_settings(&self) -> Result<()> {

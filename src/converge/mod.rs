@@ -1,6 +1,7 @@
 //! Converging: observe, plan, apply, verify, or return to where the host was.
 
 mod apply;
+mod fault;
 pub mod verify;
 
 use crate::failure::{Code, Failure};
@@ -110,6 +111,10 @@ fn undo(host: &Host, aim: &Aim, found: &Observed, work: Work, report: &Report) -
         Some(number) => (Host::generation(number)?.0, Target::Generation(number)),
         None => (State::default(), Target::Nothing),
     };
+    for file in &work.replaced {
+        file.put_back(work.switched)?;
+    }
+    let host = &host.without_given();
     let mut observed = host.observe(&before)?;
     // What this run made goes again, whatever it is; what was made earlier stays.
     observed.resources.extend(work.made_now.iter().cloned());
@@ -128,7 +133,7 @@ fn undo(host: &Host, aim: &Aim, found: &Observed, work: Work, report: &Report) -
     let mut backwards = Work::new(host, &back, &observed);
     backwards.made = work.made;
     backwards.apply(&plan, report)?;
-    host.forget_migration()?;
+    host.leave_migration()?;
     host.applied(plan.generation)?;
     if aim.target == Target::Rendered && found.next < observed.next {
         host.forget_generation(found.next)?;

@@ -1,10 +1,10 @@
 //! Files: read, replaced atomically, removed.
 
 use anyhow::{Context, Result, ensure};
-use std::fs::{self, Permissions};
+use std::fs::{self, Metadata, Permissions};
 use std::io::{ErrorKind, Read, Write};
-use std::os::unix::fs::{PermissionsExt, symlink};
-use std::path::Path;
+use std::os::unix::fs::{MetadataExt, PermissionsExt, chown, symlink};
+use std::path::{Path, PathBuf};
 
 /// Bytes that are read of one file: no settings come near, and a device such as /dev/zero has no end.
 const LARGEST: u64 = 16 << 20;
@@ -56,6 +56,45 @@ pub fn replace(path: impl AsRef<Path>, contents: &[u8], mode: u32) -> Result<()>
         Ok(fs::File::open(directory)?.sync_all()?)
     };
     write().with_context(|| format!("cannot write {}", path.display()))
+}
+
+/// A file as it was, to be put back.
+pub struct Kept {
+    path: PathBuf,
+    contents: Vec<u8>,
+    metadata: Metadata,
+}
+
+/// Keeps a file in memory; `None` where there is none.
+pub fn keep(path: impl AsRef<Path>) -> Result<Option<Kept>> {
+    let path = path.as_ref();
+    let Some(contents) = read(path)? else {
+        return Ok(None);
+    };
+    let metadata =
+        fs::metadata(path).with_context(|| format!("cannot look at {}", path.display()))?;
+    Ok(Some(Kept {
+        path: path.to_owned(),
+        contents,
+        metadata,
+    }))
+}
+
+impl Kept {
+    /// Puts the file back with its owner and mode. Where somebody may have read the other one, it is a new file by its
+    /// time: that is what tells who has to read it again.
+    pub fn put_back(&self, read: bool) -> Result<()> {
+        replace(&self.path, &self.contents, self.metadata.mode() & 0o7777)?;
+        let (user, group) = (self.metadata.uid(), self.metadata.gid());
+        let restore = || {
+            chown(&self.path, Some(user), Some(group))?;
+            match read {
+                true => Ok(()),
+                false => fs::File::open(&self.path)?.set_modified(self.metadata.modified()?),
+            }
+        };
+        restore().with_context(|| format!("cannot put {} back as it was", self.path.display()))
+    }
 }
 
 /// Makes a link name another target, at once.
@@ -115,7 +154,7 @@ pub fn give(path: impl AsRef<Path>, user: &str, group: &str, mode: u32) -> Resul
     let path = path.as_ref();
     let owner = users::get_user_by_name(user).with_context(|| format!("no user {user}"))?;
     let members = users::get_group_by_name(group).with_context(|| format!("no group {group}"))?;
-    std::os::unix::fs::chown(path, Some(owner.uid()), Some(members.gid()))
+    chown(path, Some(owner.uid()), Some(members.gid()))
         .and_then(|()| fs::set_permissions(path, Permissions::from_mode(mode)))
         .with_context(|| format!("cannot give {} to {user}:{group}", path.display()))
 }

@@ -29,6 +29,16 @@ PATIENCE = 60
 APART = {"schema_version", "applied_schema_deltas", "sent_transactions", "user_directory_stream_pos", "port_from_sqlite3"}
 # What Synapse's admin API does for `regenerate_directory` (rest/admin/background_updates.py): the directory is not moved.
 DIRECTORY = [f"populate_user_directory_{step}" for step in ("createtables", "process_rooms", "process_users", "cleanup")]
+# Statements that drop what Synapse's schema is made of.
+OURS = [
+    f"select format('drop {what} if exists %s cascade', oid::{name}) from {catalog} "
+    f"where {short}namespace::regnamespace::text = any(current_schemas(false)) and {short}owner = current_user::regrole {kind}"
+    for what, name, catalog, short, kind in (
+        ("table", "regclass", "pg_class", "rel", "and relkind = 'r'"),
+        ("sequence", "regclass", "pg_class", "rel", "and relkind = 'S'"),
+        ("function", "regprocedure", "pg_proc", "pro", ""),
+    )
+]
 # The sequence of each stream (storage/databases/main/*.py, MultiWriterIdGenerator).
 SEQUENCES = {
     "account_data": "account_data_sequence",
@@ -137,10 +147,22 @@ class Sides:
         return sorted(name for name in names - APART - IGNORED_TABLES if not name.startswith("sqlite_"))
 
 
-def is_empty(config):
-    with closing(postgres(config)) as connection, connection.cursor() as cursor:
+def begin(config, begun):
+    """Notes in a file which database is filled, once it is known to be empty. One that a move has begun to fill and was
+    cut is emptied: until the comparison nobody works with it."""
+    with closing(postgres(config)) as connection, connection, connection.cursor() as cursor:
+        cursor.execute("select oid::text from pg_database where datname = current_database()")
+        identity = cursor.fetchone()[0]
+        if begun.exists() and begun.read_text(encoding="ascii") == identity:
+            for query in OURS:
+                cursor.execute(query)
+                for statement, in cursor.fetchall():
+                    cursor.execute(statement)
         cursor.execute("select count(*) from information_schema.tables where table_schema = any(current_schemas(false))")
-        return cursor.fetchone()[0] == 0
+        if cursor.fetchone()[0]:
+            sys.exit("the database in PostgreSQL has tables already, and they would be lost; "
+                     "empty it: drop schema public cascade; create schema public;")
+    begun.write_text(identity, encoding="ascii")
 
 
 def changed(sides, before, now):
@@ -173,9 +195,7 @@ def empty(sides, names):
 
 
 def first(config, source, work):
-    if not is_empty(config):
-        sys.exit("the database in PostgreSQL has tables already, and they would be lost; "
-                 "empty it: drop schema public cascade; create schema public;")
+    begin(config, work / "begun")
     with closing(sqlite(source)) as connection:
         updates = [name for name, in connection.execute("select update_name from background_updates")]
     if updates:

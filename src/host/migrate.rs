@@ -9,6 +9,9 @@ use serde::Deserialize;
 
 const SCRIPT: &str = include_str!("migrate.py");
 
+/// The file in which the script notes which database it fills.
+const BEGUN: &str = "begun";
+
 /// What the script tells in the end.
 #[derive(Default, Deserialize)]
 #[serde(default)]
@@ -61,5 +64,15 @@ impl Host {
     /// Removes the copies that a move took.
     pub fn forget_migration(&self) -> Result<()> {
         files::remove_tree(paths::MIGRATION)
+    }
+
+    /// Removes the copies of a move that failed. What tells which database it has begun to fill stays for the next one,
+    /// which empties that.
+    pub fn leave_migration(&self) -> Result<()> {
+        let copies = files::names(paths::MIGRATION).into_iter();
+        for copy in copies.filter(|name| name != BEGUN) {
+            files::remove(format!("{}/{copy}", paths::MIGRATION))?;
+        }
+        files::remove_empty(paths::MIGRATION)
     }
 }

@@ -21,9 +21,9 @@ mod systemd;
 mod tools;
 mod venv;
 
-pub use files::{names, point, read, read_text, remove, replace, rewrite};
+pub use files::{Kept, keep, names, point, read, read_text, remove, replace, rewrite};
 pub use generations::Generation;
-pub use observe::{made_database, outdated, own_options_differ, settled_database};
+pub use observe::{made_database, move_was_cut, outdated, own_options_differ, settled_database};
 pub use probe::{Answer, Peer, get, reachable};
 pub use systemd::{Process, Systemd};
 pub use tools::{Tool, find, journal};
@@ -31,12 +31,26 @@ pub use tools::{Tool, find, journal};
 use crate::paths;
 use anyhow::{Context, Result, bail};
 use facts::Facts;
+use std::collections::BTreeMap;
 use std::fs::File;
 
 /// This host, with what was found out about it.
 pub struct Host {
     pub facts: Facts,
     pub systemd: Systemd,
+}
+
+impl Host {
+    /// The same host for a run that is given no secrets: those that are there are the right ones.
+    pub fn without_given(&self) -> Self {
+        Self {
+            facts: Facts {
+                given: BTreeMap::new(),
+                ..self.facts.clone()
+            },
+            systemd: self.systemd.clone(),
+        }
+    }
 }
 
 /// Held while the host is changed: two runs at once would undo each other.

@@ -162,6 +162,11 @@ pub fn own_options_differ(state: &State) -> Result<bool> {
     })
 }
 
+/// Whether a move to PostgreSQL has not come to its end: the copies go when every row is known to have arrived.
+pub fn move_was_cut() -> bool {
+    Path::new(paths::MIGRATION).exists()
+}
+
 /// The database that this server's data is in already, if that is known: the SQLite file, ours or `adopted`, that the
 /// running generation uses or that a move to PostgreSQL has not left to its end; else a database that we made; else,
 /// where nothing runs, an SQLite file that is there. The file stays after a migration.
@@ -171,9 +176,7 @@ pub fn settled_database(adopted: bool) -> Result<Option<DatabaseKind>> {
     let options = files::read_text(current)?;
     let elsewhere = |text: &String| text.lines().any(|line| line.trim() == "name: psycopg2");
     let in_use = options.as_ref().map(|text| !elsewhere(text));
-    // The copies go when every row is known to have arrived. A move that was cut has left them.
-    let moving = Path::new(paths::MIGRATION).exists();
-    if file && (moving || in_use == Some(true)) {
+    if file && (move_was_cut() || in_use == Some(true)) {
         return Ok(Some(DatabaseKind::Sqlite));
     }
     Ok(match (made_database()?, file && in_use.is_none()) {

@@ -71,9 +71,6 @@ trait Unit {
     fn active_state(&self) -> zbus::Result<String>;
     /// Microseconds since 1970.
     #[zbus(property)]
-    fn inactive_exit_timestamp(&self) -> zbus::Result<u64>;
-    /// Microseconds since 1970.
-    #[zbus(property)]
     fn active_enter_timestamp(&self) -> zbus::Result<u64>;
 }
 
@@ -84,11 +81,15 @@ trait Unit {
 trait Service {
     #[zbus(property, name = "MainPID")]
     fn main_pid(&self) -> zbus::Result<u32>;
+    /// Microseconds since 1970.
+    #[zbus(property)]
+    fn exec_main_start_timestamp(&self) -> zbus::Result<u64>;
     #[zbus(property)]
     fn memory_current(&self) -> zbus::Result<u64>;
 }
 
 /// A connection to the manager.
+#[derive(Clone)]
 pub struct Systemd {
     pub(super) connection: Connection,
     manager: ManagerProxy<'static>,
@@ -244,18 +245,22 @@ impl Systemd {
         }
     }
 
-    /// When the running unit began to start, in microseconds since 1970.
-    pub fn begun(&self, unit: &str) -> Result<u64> {
+    /// When the process of a running service was started, in microseconds since 1970. The unit's own times tell of the
+    /// first attempt where a start failed and was tried again.
+    pub fn begun(&self, service: &str) -> Result<u64> {
         let asked = async {
-            let path = self.manager.load_unit(unit).await?;
-            let unit = UnitProxy::builder(&self.connection)
-                .path(path)
-                .cache_properties(CacheProperties::No)
-                .build()
-                .await?;
-            unit.inactive_exit_timestamp().await
+            let path = self.manager.load_unit(service).await?;
+            self.service(path).await?.exec_main_start_timestamp().await
         };
-        zbus::block_on(asked).with_context(|| format!("asking systemd about {unit}"))
+        zbus::block_on(asked).with_context(|| format!("asking systemd about {service}"))
+    }
+
+    async fn service(&self, path: OwnedObjectPath) -> zbus::Result<ServiceProxy<'_>> {
+        ServiceProxy::builder(&self.connection)
+            .path(path)
+            .cache_properties(CacheProperties::No)
+            .build()
+            .await
     }
 
     /// What `status` shows of a unit.
@@ -271,11 +276,7 @@ impl Systemd {
             .cache_properties(CacheProperties::No)
             .build()
             .await?;
-        let service = ServiceProxy::builder(&self.connection)
-            .path(path)
-            .cache_properties(CacheProperties::No)
-            .build()
-            .await?;
+        let service = self.service(path).await?;
         let since = unit.active_enter_timestamp().await?;
         let pid = service.main_pid().await?;
         Ok(Process {

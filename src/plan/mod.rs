@@ -17,7 +17,7 @@ pub use restarts::{outdated, reason};
 
 use changes::changes;
 use planner::Planner;
-use state::{Observed, Resource, State};
+use state::{Observed, State};
 use step::Step;
 
 /// What becomes of resources that are not desired any more.
@@ -72,8 +72,6 @@ impl Plan {
         }
         let ours = |step: &Step| match step {
             Step::Remove(_) => true,
-            // A composed file of before is read at the next start, whenever that is.
-            Step::Create(Resource::Composed(_)) => true,
             Step::Create(resource) => observed.made.iter().any(|made| resource.replaces(made)),
             _ => false,
         };

@@ -19,6 +19,9 @@ PROPERTIES = (
     "ActiveExitTimestampMonotonic", "InactiveEnterTimestampMonotonic",
 )
 PAUSE = 0.1
+# Where the debug build of the program is put by cases that want its fail points.
+FAULTY = "/root/synapse-workers-debug"
+KILLED = (-9, 137)
 
 
 class Unmet(AssertionError):
@@ -106,6 +109,10 @@ class Host:
     def product(self, *arguments, expect=(0,)):
         """The program under test."""
         return self.run("synapse-workers", *arguments, expect=expect)
+
+    def faulty(self, fault, *arguments, expect=(0,)):
+        """The program under test with a fail point of its debug build: see src/converge/fault.rs."""
+        return self.run("env", f"SW_FAULT={fault}", FAULTY, *arguments, expect=expect)
 
     def json(self, *arguments, expect=(0,)):
         """What the program under test prints with --json."""

@@ -287,10 +287,10 @@ fn exporters_of_servers_elsewhere_read_passwords_from_files() {
         text(&state, "secrets/postgres-exporter.pgpass"),
         "*:*:*:*:@postgres_password@\n"
     );
-    // The exporter looks for the address as Go's net/url writes it (exporter/redis.go).
+    // The exporter looks for the address as Go's net/url writes it (exporter/redis.go); the one of Debian 12 without user.
     assert_eq!(
         text(&state, "secrets/redis-exporter.json"),
-        "{\"rediss://me&you@redis.example:6379\": \"@redis_password@\"}\n"
+        "{\"rediss://me&you@redis.example:6379\":\"@redis_password@\",\"rediss://redis.example:6379\":\"@redis_password@\"}\n"
     );
 }
 

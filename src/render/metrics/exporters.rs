@@ -8,6 +8,7 @@ use crate::plan::names;
 use crate::secrets;
 use anyhow::Result;
 use askama::Template;
+use std::collections::BTreeMap;
 use std::net::IpAddr;
 
 #[derive(Template)]
@@ -108,12 +109,12 @@ pub fn redis(sheaf: &mut Sheaf) -> Result<()> {
             let user = redis.username.as_ref().map(|user| user.as_str());
             let password = input.has_secret("redis_password");
             if password {
-                // Passwords by address, with the user in it as Go's net/url writes one.
-                let user = user.map_or(String::new(), |user| {
-                    format!("{}@", encoded(user, b"-_.~$&+,;="))
-                });
-                let key = serde_json::to_string(&format!("{scheme}://{user}{place}"))?;
-                let text = format!("{{{key}: \"@redis_password@\"}}");
+                // Passwords by address. Releases differ in whether they look with the user in it, as Go's net/url writes one.
+                let named =
+                    user.map(|user| format!("{scheme}://{}@{place}", encoded(user, b"-_.~$&+,;=")));
+                let keys = named.into_iter().chain([format!("{scheme}://{place}")]);
+                let passwords: BTreeMap<_, _> = keys.map(|key| (key, "@redis_password@")).collect();
+                let text = serde_json::to_string(&passwords)?;
                 sheaf.composed(REDIS_PASSWORDS, text);
             }
             let external = External {

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from cases import (
-    adopt, again, bad_input, bare, calls, compressor, external, full, killed, load, metrics, migrate, nasty,
+    adopt, adopt_sqlite, again, bad_input, bare, calls, compressor, external, full, killed, load, metrics, migrate, nasty,
     neighbours, package, persister, reboot, render, restore, rollback, sandbox, scale, sockets, tls, uninstall,
     variables,
 )
@@ -42,6 +42,7 @@ CASES = (
     Case("reboot", "everything is back by itself after a reboot", reboot.run),
     Case("uninstall", "what uninstall leaves, and --purge does not", uninstall.run),
     Case("adopt", "a server of Debian's package, with its users, is taken over and given back", adopt.run, fresh=True, lane=2),
+    Case("adopt-sqlite", "a server with SQLite is taken over and moved by a run that is cut", adopt_sqlite.run, fresh=True, lane=2),
     Case("migrate", "without workers: SQLite, then PostgreSQL with every row, then workers, and none again", migrate.run, fresh=True,
          lane=2),
     Case("tls", "HTTPS with a certificate that is renewed, a socket for another proxy, what is open to whom", tls.run, fresh=True, lane=2),

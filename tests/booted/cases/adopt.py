@@ -156,23 +156,24 @@ def adopted(host, check, theirs):
         same(host.shell(THEIRS).out, theirs, "files of the old server")
 
 
-def make(host):
+def make(host, homeserver=HOMESERVER):
     """A server as the package makes it."""
-    host.write(FILE, HOMESERVER)
+    host.write(FILE, homeserver)
     host.write(f"{ETC}/log.yaml", LOG)
     host.write(f"{ETC}/conf.d/server_name.yaml", f"server_name: {SERVER}\n")
     host.write(f"{ETC}/conf.d/report_stats.yaml", "report_stats: false\n")
     host.write(f"{ETC}/conf.d/test.yaml", (HERE / "test-homeserver.yaml").read_text(encoding="utf-8"))
     host.write(UNIT, SERVICE_FILE)
-    psql(host, f"create role matrix login password '{PASSWORD}'")
-    psql(host, "create database matrix owner matrix encoding 'UTF8' lc_collate 'C' lc_ctype 'C' template template0")
+    if homeserver == HOMESERVER:
+        psql(host, f"create role matrix login password '{PASSWORD}'")
+        psql(host, "create database matrix owner matrix encoding 'UTF8' lc_collate 'C' lc_ctype 'C' template template0")
     host.shell(MAKE)
 
 
 def unmake(host):
     host.shell(UNMAKE)
-    psql(host, "drop database matrix with (force)")
-    psql(host, "drop role matrix")
+    psql(host, "drop database if exists matrix with (force)")
+    psql(host, "drop role if exists matrix")
     state(host, "talk").unlink(missing_ok=True)
 
 

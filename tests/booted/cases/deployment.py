@@ -4,7 +4,7 @@ import os
 import re
 from pathlib import Path
 
-from hosts import Unmet, contains, execute, same
+from hosts import FAULTY, Unmet, contains, execute, same
 from cases import listing
 
 HERE = Path(__file__).resolve().parent.parent
@@ -46,6 +46,12 @@ def unpack(host):
     else:
         host.push(package(), "/root/package.deb")
         host.run("dpkg", "--install", "/root/package.deb")
+
+
+def bring_fail_points(host):
+    """The program as `cargo test` builds it, with fail points."""
+    built = os.environ.get("SYNAPSE_WORKERS_BINARY", TOP / "target/debug/synapse-workers")
+    host.push(built, FAULTY)
 
 
 def own_options(host):

@@ -38,6 +38,7 @@ json.dump(found, sys.stdout)
 # What changes on a host by itself, or by being looked at.
 BY_ITSELF = (
     "/var/log/journal", "/var/log/postgresql", "/var/log/nginx", "/var/log/redis",  # of the distribution's services
+    "/var/log/wtmp",  # systemd of Debian 12 notes each boot there
     "/var/tmp",  # private directories of the distribution's services, named anew at each boot
     "/var/lib/systemd",  # random seed, stamps of timers
     "/var/lib/redis",  # the distribution's Redis saves when it likes

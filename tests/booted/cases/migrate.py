@@ -5,7 +5,7 @@ import sqlite3
 
 from cases import deployment, listing
 from cases.deployment import SERVER, URL, all_active, client, psql, purge, talk, worker
-from hosts import await_, contains, same
+from hosts import FAULTY, KILLED, await_, contains, same
 
 FILE = "/var/lib/synapse/homeserver.db"
 ALONE = {"synapse-workers.target", "synapse-main.service", "synapse-nginx.service"}
@@ -48,11 +48,16 @@ def run(host, check):
         psql(host, "drop database synapse")
         psql(host, "drop role synapse")
         note(f"{failed.seconds:.1f} s")
+    deployment.bring_fail_points(host)
+    for what, fault in (("after the first copy", "kill@switch  to"), ("with the server stopped", "kill@check   that every table")):
+        with check(f"a move that is cut {what}: install touches nothing and says how to go on"):
+            host.faulty(fault, "migrate-database", "--yes", expect=KILLED)
+            contains(host.product("install", "--yes", expect=(65,)).err, "was cut", "cure: synapse-workers migrate-database goes on")
     with check("migrate-database moves everything", vital=True) as note:
         result = host.product("migrate-database", "--yes")
         found = re.search(r"(\d+) tables, (\d+) rows, the same in both", result.out)
         assert found, result
-        contains(result.out, f"+ copy    {FILE} into PostgreSQL", "! stop    synapse-main.service", f"Kept: {FILE}")
+        contains(result.out, f"+ copy    {FILE} into PostgreSQL", f"Kept: {FILE}")
         note(f"{found[0]}, {result.seconds:.1f} s")
     with check("rows counted by others are the same"):
         with sqlite3.connect(f"file:{host.path(FILE)}?mode=ro", uri=True) as old:
@@ -87,5 +92,6 @@ def run(host, check):
     with check("two users do all that users do, without workers") as note:
         note(client(host, "scenario.py", URL, "--shared-secret-file", str(host.path(deployment.SHARED_SECRET))).out.splitlines()[-1])
     with check("uninstall --purge leaves nothing") as note:
+        host.run("rm", FAULTY)
         note(f"{purge(host).seconds:.1f} s")
         listing.equal(host.before, listing.everything(host), "after --purge")

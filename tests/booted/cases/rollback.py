@@ -1,6 +1,6 @@
 """Going back: asked for, refused by a judge before the switch, and after a failure on the running host."""
 
-from cases.deployment import FULL_UNITS, SETTINGS, all_active, generation, same_but, talk, worker
+from cases.deployment import FULL_UNITS, SETTINGS, SHARED_SECRET, all_active, generation, same_but, talk, worker
 from hosts import Unmet, contains, same
 
 OWN = "/etc/synapse-workers/homeserver.d/zz-case.yaml"
@@ -13,6 +13,8 @@ REFUSED = {
 }
 # Synapse's parser accepts the class; Synapse calls it with arguments it does not have when it starts.
 FAILS_AT_START = "modules:\n  - module: json.JSONDecoder\n    config: {}\n"
+# A secret that a run is given.
+GIVEN, GIVEN_FILE = "SYNAPSE_REGISTRATION_SHARED_SECRET=of-a-run-that-fails\n", "/root/given.env"
 # A worker that says it is up and never answers.
 MUTE = "[Service]\nType=exec\nExecStart=\nExecStart=/bin/sleep infinity\n"
 MUTE_FILE = "/etc/systemd/system/synapse-worker@synchrotron2.service.d/case.conf"
@@ -121,6 +123,22 @@ def failed(host, check):
         contains(result.err, "as it was before")
         before.compare(restarted=True)
         note(f"exit code {result.code}, {result.seconds:.1f} s")
+    with check("a secret given to a run that fails does not stay, before the switch or after it"):
+        secret = host.read(SHARED_SECRET)
+        host.write(GIVEN_FILE, GIVEN)
+        for options, restarted in ((REFUSED["a wrong type"][0], False), (FAILS_AT_START, True)):
+            found = Before(host)
+            host.write(OWN, options)
+            try:
+                result = host.product("install", "--env-file", GIVEN_FILE, "--yes", expect=(1, 75))
+            finally:
+                host.path(OWN).unlink()
+            contains(result.out, "+ create  secret registration_shared_secret")
+            contains(result.err, "as it was before")
+            same(host.read(SHARED_SECRET), secret, "the secret")
+            found.compare(restarted)
+            contains(host.product("install", "--yes").out, "0 changed")
+        host.run("rm", GIVEN_FILE)
     with check("everything answers, and install has nothing to do"):
         host.product("verify")
         talk(host)

@@ -216,9 +216,12 @@ pub static ROWS: &[Row] = &[
                 ],
             ),
             panel(
-                "Rows that wait for vacuum, by table",
-                "none",
-                &[("topk(10, pg_stat_user_tables_n_dead_tup)", "{{relname}}")],
+                "Blocks found in memory",
+                "percentunit",
+                &[(
+                    "sum(rate(pg_stat_database_blks_hit[$__rate_interval])) / (sum(rate(pg_stat_database_blks_hit[$__rate_interval])) + sum(rate(pg_stat_database_blks_read[$__rate_interval])))",
+                    "found",
+                )],
             ),
         ],
     },
