@@ -66,6 +66,8 @@ pub const TMPFILES: &str = "host/etc/tmpfiles.d/synapse-workers.conf";
 pub const SYNAPSE_LOGS: &str = "/var/log/synapse";
 /// One `install` at a time.
 pub const LOCK: &str = "/run/synapse-workers.lock";
+/// Locked while requests shall wait at nginx's ports.
+pub const HOLD: &str = "/run/synapse-workers.hold";
 /// Socket directory of the host's own PostgreSQL (Debian, Ubuntu and Fedora alike).
 pub const POSTGRES_SOCKETS: &str = "/run/postgresql";
 
@@ -78,6 +80,9 @@ pub fn public_socket(process: &str) -> String {
 pub fn replication_socket(process: &str) -> String {
     format!("{RUN}/replication/{process}.sock")
 }
+
+/// The program that starts Synapse on sockets that systemd holds; the package brings it.
+pub const LAUNCHER: &str = "/usr/libexec/synapse-workers/launcher";
 
 /// The socket of our own Redis.
 pub fn redis_socket() -> String {

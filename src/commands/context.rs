@@ -5,6 +5,7 @@ use crate::doctor;
 use crate::failure::Failure;
 use crate::host::facts::{self, Facts, Scope};
 use crate::host::{self, Host, Systemd, programs};
+use crate::plan::names;
 use crate::render::{self, HostFacts, ports};
 use crate::report;
 use crate::settings::types::DatabaseKind;
@@ -92,10 +93,15 @@ fn scope<'a>(asked: &'a Asked, systemd: Option<&Systemd>, purpose: Purpose) -> S
     let units = systemd
         .and_then(|systemd| systemd.units().ok())
         .unwrap_or_default();
+    // A port may be held by systemd for a service that does not run.
     let runs = |unit: &str| {
-        units
-            .get(unit)
-            .is_some_and(|unit| unit.active || unit.changing)
+        let socket = names::socket_of(unit);
+        let known = [
+            units.get(unit),
+            socket.and_then(|socket| units.get(&socket)),
+        ];
+        let mut known = known.into_iter().flatten();
+        known.any(|unit| unit.active || unit.changing)
     };
     let running = Host::current()
         .and_then(|number| Some((number, Host::generation(number).ok()?.1?)))

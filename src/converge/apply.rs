@@ -1,8 +1,9 @@
 //! Applying: one `match` over steps. It stops at the first that fails.
 
 use super::{Aim, fault};
-use crate::host::{self, Host};
+use crate::host::{self, Hold, Host};
 use crate::paths;
+use crate::plan::names;
 use crate::plan::state::{HOST, Observed, Resource};
 use crate::plan::step::{Move, Step, Verb};
 use crate::plan::{Plan, Removal};
@@ -20,6 +21,8 @@ pub(super) struct Work<'a> {
     pub made_now: BTreeSet<Resource>,
     /// Secrets, and files composed with them, that took the place of others.
     pub replaced: Vec<host::Kept>,
+    /// While it is there, requests wait at nginx's ports.
+    pub hold: Option<Hold>,
     /// Whether anything was begun that processes or systemd see.
     pub switched: bool,
     /// What the last step has to tell.
@@ -34,6 +37,7 @@ impl<'a> Work<'a> {
             made: observed.made.clone(),
             made_now: BTreeSet::new(),
             replaced: Vec::new(),
+            hold: None,
             switched: false,
             told: None,
         }
@@ -101,7 +105,18 @@ impl<'a> Work<'a> {
             Step::ReloadManager => host.systemd.reload(),
             Step::Enable(units) => host.systemd.enable(units),
             Step::Disable(units) => host.systemd.disable(units),
-            Step::Jobs { verb, units, .. } => self.jobs(*verb, units),
+            Step::Jobs {
+                verb,
+                units,
+                rolling,
+                ..
+            } => {
+                let number = rolling.unwrap_or(units.len()).max(1);
+                let mut turns = units.chunks(number);
+                turns.try_for_each(|units| self.jobs(*verb, units))
+            }
+            Step::Hold => self.hold(),
+            Step::LetGo(units) => host.let_go(units),
             Step::ResetFailed(units) => {
                 host.systemd.reset_failed(units);
                 Ok(())
@@ -142,8 +157,18 @@ impl<'a> Work<'a> {
         }
     }
 
+    fn hold(&mut self) -> Result<()> {
+        if self.hold.is_none() {
+            self.hold = Some(self.host.hold()?);
+        }
+        Ok(())
+    }
+
     /// A unit that did not do as asked is told with the end of its journal: that is where the cause stands.
-    fn jobs(&self, verb: Verb, units: &[String]) -> Result<()> {
+    fn jobs(&mut self, verb: Verb, units: &[String]) -> Result<()> {
+        if verb != Verb::Stop && units.iter().any(|unit| unit == names::NGINX) {
+            self.hold = None;
+        }
         self.host.systemd.jobs(verb, units).map_err(|error| {
             let journals: String = units
                 .iter()

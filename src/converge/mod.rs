@@ -132,6 +132,7 @@ fn undo(host: &Host, aim: &Aim, found: &Observed, work: Work, report: &Report) -
     let plan = Plan::back(&before, &observed, target, work.switched);
     let mut backwards = Work::new(host, &back, &observed);
     backwards.made = work.made;
+    backwards.hold = work.hold;
     backwards.apply(&plan, report)?;
     host.leave_migration()?;
     host.applied(plan.generation)?;

@@ -7,6 +7,7 @@ mod elsewhere;
 pub mod facts;
 mod files;
 mod generations;
+mod letting_go;
 mod migrate;
 mod observe;
 pub mod postgres;
@@ -29,6 +30,7 @@ pub use systemd::{Process, Systemd};
 pub use tools::{Tool, find, journal};
 
 use crate::paths;
+use crate::plan::names;
 use anyhow::{Context, Result, bail};
 use facts::Facts;
 use std::collections::BTreeMap;
@@ -40,7 +42,22 @@ pub struct Host {
     pub systemd: Systemd,
 }
 
+/// Requests wait at nginx's ports while this is there.
+pub struct Hold {
+    _file: File,
+}
+
 impl Host {
+    /// Keeps nginx from starting: what it starts after waits for a lock, which also goes when this program ends.
+    pub fn hold(&self) -> Result<Hold> {
+        let file =
+            File::create(paths::HOLD).with_context(|| format!("cannot open {}", paths::HOLD))?;
+        file.lock()
+            .with_context(|| format!("cannot lock {}", paths::HOLD))?;
+        self.systemd.begin(names::HOLD)?;
+        Ok(Hold { _file: file })
+    }
+
     /// The same host for a run that is given no secrets: those that are there are the right ones.
     pub fn without_given(&self) -> Self {
         Self {

@@ -9,6 +9,7 @@ use crate::secrets::{COMPOSED, SECRETS};
 use crate::settings::types::DatabaseKind;
 use anyhow::{Context, Result};
 use std::collections::{BTreeMap, BTreeSet};
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::time::UNIX_EPOCH;
 
@@ -27,6 +28,7 @@ impl Host {
             applied,
             next: generations::next(),
             made: made()?,
+            processors: std::thread::available_parallelism().map_or(1, |number| number.get()),
             ..Observed::default()
         };
         for number in numbers {
@@ -122,12 +124,23 @@ fn outside(python: Option<&Path>) -> Vec<(String, u64)> {
             .duration_since(UNIX_EPOCH);
         u64::try_from(since.ok()?.as_micros()).ok()
     };
+    let launcher = replaced_at(paths::LAUNCHER);
     let code = changed(paths::UPGRADED).max(python.and_then(synapse::installed_at));
     paths
         .filter_map(|path| Some((changed(&path)?, path)))
         .chain(code.map(|changed| (changed, paths::UPGRADED.to_owned())))
+        .chain(launcher.map(|changed| (changed, paths::LAUNCHER.to_owned())))
         .map(|(changed, path)| (path, changed))
         .collect()
+}
+
+/// When a package last put a directory of files in place, in microseconds since 1970, whatever times it gave them.
+fn replaced_at(directory: &str) -> Option<u64> {
+    let changed = |name: &String| std::fs::metadata(Path::new(directory).join(name)).ok();
+    let times = files::names(directory);
+    let times = times.iter().filter_map(changed);
+    let newest = times.map(|file| file.ctime() * 1_000_000 + file.ctime_nsec() / 1_000);
+    u64::try_from(newest.max()?).ok()
 }
 
 /// What this program made on this host, as far as the record goes.

@@ -5,6 +5,7 @@ use crate::plan::state::UnitState;
 use crate::plan::step::Verb;
 use anyhow::{Context, Result, bail};
 use futures_lite::StreamExt;
+use nix::sys::signal::Signal;
 use std::collections::{BTreeMap, BTreeSet};
 use zbus::proxy::CacheProperties;
 use zbus::{Connection, OwnedObjectPath};
@@ -32,6 +33,7 @@ type LinkChanges = Vec<(String, String, String)>;
     default_path = "/org/freedesktop/systemd1"
 )]
 trait Manager {
+    fn kill_unit(&self, name: &str, whom: &str, signal: i32) -> zbus::Result<()>;
     fn subscribe(&self) -> zbus::Result<()>;
     fn reload(&self) -> zbus::Result<()>;
     fn start_unit(&self, name: &str, mode: &str) -> zbus::Result<OwnedObjectPath>;
@@ -169,6 +171,19 @@ impl Systemd {
         zbus::block_on(self.manager.disable_unit_files(&borrowed(units), false))
             .context("disabling units")?;
         self.reload()
+    }
+
+    /// Starts a unit without waiting for it.
+    pub fn begin(&self, unit: &str) -> Result<()> {
+        zbus::block_on(self.manager.start_unit(unit, "replace"))
+            .map(drop)
+            .with_context(|| format!("starting {unit}"))
+    }
+
+    /// Sends a signal to the process of a service.
+    pub fn signal(&self, service: &str, signal: Signal) -> Result<()> {
+        zbus::block_on(self.manager.kill_unit(service, "main", signal as i32))
+            .with_context(|| format!("sending {signal} to {service}"))
     }
 
     /// Forgets failures; a unit that systemd has forgotten already is no error.

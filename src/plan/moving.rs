@@ -30,6 +30,7 @@ impl Plan {
                 verb: Verb::Stop,
                 units: vec![names::MAIN.to_owned()],
                 reasons: vec!["nothing may change while the last rows are copied".to_owned()],
+                rolling: None,
             });
         }
         steps.extend([part(Move::Last), part(Move::Compare)]);

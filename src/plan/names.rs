@@ -8,6 +8,14 @@ pub const MAIN: &str = "synapse-main.service";
 pub const WORKERS: &str = "synapse-worker@.service";
 /// Our own nginx.
 pub const NGINX: &str = "synapse-nginx.service";
+/// Ports and Unix socket of our own nginx.
+pub const NGINX_SOCKET: &str = "synapse-nginx.socket";
+/// The Unix sockets of the main process.
+pub const MAIN_SOCKET: &str = "synapse-main.socket";
+/// The template of the Unix sockets of workers.
+pub const WORKER_SOCKETS: &str = "synapse-worker@.socket";
+/// Keeps nginx from starting, while requests wait at the ports that systemd holds.
+pub const HOLD: &str = "synapse-hold.service";
 /// Our own Redis.
 pub const REDIS: &str = "synapse-redis.service";
 /// Hands a new certificate to nginx and coturn when its file changes; the work is done by a service of the same name.
@@ -43,6 +51,9 @@ pub static PATTERNS: &[&str] = &[
     TARGET,
     MAIN,
     "synapse-worker@*.service",
+    MAIN_SOCKET,
+    "synapse-worker@*.socket",
+    NGINX_SOCKET,
     NGINX,
     REDIS,
     CERTIFICATE,
@@ -77,9 +88,27 @@ pub fn worker_of(unit: &str) -> Option<&str> {
         .strip_suffix(".service")
 }
 
+/// The unit that holds the sockets of a service, where there is one.
+pub fn socket_of(service: &str) -> Option<String> {
+    let name = service.strip_suffix(".service")?;
+    Some(format!("{name}.socket"))
+}
+
+/// Whether a unit is started by another one that needs it, and so has nothing to be enabled for.
+pub fn is_needed(unit: &str) -> bool {
+    unit == MAIN_SOCKET || file_of(unit) == WORKER_SOCKETS
+}
+
+/// The service that a unit holds sockets of.
+pub fn served_by(socket: &str) -> Option<String> {
+    let name = socket.strip_suffix(".socket")?;
+    Some(format!("{name}.service"))
+}
+
 /// The unit file that a unit is made from.
 pub fn file_of(unit: &str) -> &str {
-    match worker_of(unit) {
+    match unit.strip_prefix("synapse-worker@") {
+        Some(instance) if instance.ends_with(".socket") => WORKER_SOCKETS,
         Some(_) => WORKERS,
         None => unit,
     }

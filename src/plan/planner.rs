@@ -1,7 +1,7 @@
 //! From differences to steps, part by part. What stops and starts because files changed is told by [`Restarts`].
 
 use super::restarts::Restarts;
-use super::rules::{Change, host_path};
+use super::rules::host_path;
 use super::state::{Files, HOST, Observed, Resource, State};
 use super::step::{ChangeKind, FileChange, Judge, Step, Verb};
 use super::{Plan, Removal, Target, names};
@@ -190,7 +190,8 @@ impl Planner<'_> {
         let restarts = Restarts::new(self.desired, self.observed, &self.changes);
         let known = |unit: &&String| self.observed.units.get(*unit).copied().unwrap_or_default();
         let wanted = &self.desired.units;
-        let enable = collect(wanted.iter().filter(|unit| !known(unit).enabled));
+        let enable = wanted.iter().filter(|unit| !names::is_needed(unit));
+        let enable = collect(enable.filter(|unit| !known(unit).enabled));
         let unwanted: Vec<&String> = self
             .observed
             .units
@@ -204,14 +205,17 @@ impl Planner<'_> {
         if !enable.is_empty() {
             steps.push(Step::Enable(enable));
         }
+        // Sockets start with the services that need them.
         // What must not run beside its successors stops first; other removals wait until nginx sends nothing there.
-        let (first, last): (Vec<&String>, Vec<&String>) = unwanted
-            .into_iter()
-            .filter(|unit| known(unit).active || known(unit).changing)
-            .partition(|unit| {
-                self.target != Target::Nothing && restarts.change(unit) == Change::StopFirst
-            });
-        steps.extend(restarts.stop_first(first));
+        let running = |unit: &&String| known(unit).active || known(unit).changing;
+        let last = unwanted.into_iter().filter(running);
+        let last: Vec<&String> = match self.target {
+            Target::Nothing => last.collect(),
+            Target::Rendered | Target::Generation(_) => {
+                steps.extend(restarts.stop_first());
+                last.filter(|unit| !restarts.stops(unit)).collect()
+            }
+        };
         steps.extend(restarts.stage(|unit| unit == names::REDIS));
         // What serves in place of ours goes at the last moment.
         let late = self.missing().filter(|resource| resource.is_late());
@@ -220,15 +224,19 @@ impl Planner<'_> {
         steps.extend(restarts.stage(|unit| names::worker_of(unit).is_some()));
         steps.extend(restarts.stage(|unit| unit == names::NGINX));
         // What nobody waits for: metrics, TURN, timers.
-        let first = [names::REDIS, names::MAIN, names::NGINX, names::TARGET];
-        let other = |unit: &str| !first.contains(&unit) && names::worker_of(unit).is_none();
-        steps.extend(restarts.stage(other));
+        steps.extend(restarts.stage(is_beside));
         steps.extend(restarts.stage(|unit| unit == names::TARGET));
+        let served = last.iter().copied().filter(|unit| names::is_synapse(unit));
+        let served = collect(served);
+        if !served.is_empty() && self.target != Target::Nothing && !restarts.stops(names::NGINX) {
+            steps.push(Step::LetGo(served));
+        }
         if !last.is_empty() {
             steps.push(Step::Jobs {
                 verb: Verb::Stop,
                 units: collect(last.into_iter()),
                 reasons: vec!["no longer wanted".into()],
+                rolling: None,
             });
         }
         if !disable.is_empty() {
@@ -242,6 +250,10 @@ impl Planner<'_> {
             .sockets
             .iter()
             .filter(|name| *name != "main" && !wanted.contains(&names::worker(name)))
+            // Systemd removes those that it holds.
+            .filter(|name| {
+                names::socket_of(&names::worker(name)).is_none_or(|unit| !known(&&unit).active)
+            })
             .cloned()
             .collect();
         if !stale.is_empty() && self.target != Target::Nothing {
@@ -294,6 +306,12 @@ impl Planner<'_> {
 /// goes before processes start.
 fn is_option(resource: &Resource) -> bool {
     matches!(resource, Resource::Composed(name) if name.starts_with("synapse.d/"))
+}
+
+/// Neither of Synapse's own units nor what these need to serve anybody.
+fn is_beside(unit: &str) -> bool {
+    let first = [names::REDIS, names::MAIN, names::NGINX, names::TARGET];
+    !first.contains(&unit) && names::worker_of(unit).is_none() && names::served_by(unit).is_none()
 }
 
 fn collect<'a>(units: impl Iterator<Item = &'a String>) -> Vec<String> {

@@ -4,6 +4,7 @@ use super::names;
 use super::rules::{Change, Scope, When, rule_for};
 use super::state::{Observed, Resource, State};
 use super::step::{ChangeKind, FileChange, Step, Verb};
+use crate::paths;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// For each unit the strongest change that concerns it, and the files behind changes of that force.
@@ -60,6 +61,8 @@ pub struct Restarts<'a> {
     desired: &'a State,
     observed: &'a Observed,
     touched: Touched,
+    /// What runs now, and stops before anything starts again.
+    stops: BTreeSet<String>,
 }
 
 impl<'a> Restarts<'a> {
@@ -74,8 +77,11 @@ impl<'a> Restarts<'a> {
             desired,
             observed,
             touched,
+            stops: BTreeSet::new(),
         };
         restarts.outside();
+        restarts.sockets();
+        restarts.stops = restarts.first();
         restarts
     }
 
@@ -94,32 +100,91 @@ impl<'a> Restarts<'a> {
         }
     }
 
+    /// Where systemd has to take sockets, to let go of them or to make them anew, their service has to stop.
+    fn sockets(&mut self) {
+        let units = self.desired.units.iter().chain(self.observed.units.keys());
+        for socket in units.cloned().collect::<BTreeSet<String>>() {
+            let service = names::served_by(&socket).filter(|service| self.stays(service));
+            if let Some(service) = service
+                && !self.is_kept(&socket)
+            {
+                let path = format!("host{}/{}", paths::UNITS, names::file_of(&socket));
+                touch(&mut self.touched, &service, &path);
+                touch(&mut self.touched, &socket, &path);
+            }
+        }
+    }
+
+    /// What stops before anything starts again. With a service its sockets stop, for else a request would start it too
+    /// early; and where systemd holds nginx's ports nginx stops before all others, so that requests wait there.
+    fn first(&self) -> BTreeSet<String> {
+        let told = |unit: &&String| self.change(unit) == Change::StopFirst && self.runs(unit);
+        let mut stops: BTreeSet<String> = self.touched.keys().filter(told).cloned().collect();
+        if stops.iter().all(|unit| unit == names::MAIN) {
+            // Nobody has to be gone before it comes back: it just restarts.
+            return BTreeSet::new();
+        }
+        let sockets = stops.iter().filter_map(|unit| names::socket_of(unit));
+        let sockets: Vec<String> = sockets.filter(|socket| self.runs(socket)).collect();
+        stops.extend(sockets);
+        if self.is_kept(names::NGINX_SOCKET) && self.stays(names::NGINX) {
+            stops.insert(names::NGINX.to_owned());
+        }
+        stops
+    }
+
     /// How the changed files make this unit act.
-    pub fn change(&self, unit: &str) -> Change {
+    fn change(&self, unit: &str) -> Change {
         self.touched
             .get(unit)
             .map_or(Change::None, |(change, _)| *change)
     }
 
     fn active(&self, unit: &str) -> bool {
-        self.observed
-            .units
-            .get(unit)
-            .is_some_and(|state| state.active)
+        let state = self.observed.units.get(unit);
+        state.is_some_and(|state| state.active)
     }
 
-    /// Workers that stop before any of them starts again, together with those that go for good.
-    pub fn stop_first(&self, gone: Vec<&String>) -> Option<Step> {
-        let mut units: BTreeSet<String> = self
-            .desired
-            .units
-            .iter()
-            .filter(|unit| names::worker_of(unit).is_some())
-            .filter(|unit| self.active(unit) && self.change(unit) == Change::StopFirst)
-            .cloned()
-            .collect();
-        units.extend(gone.into_iter().cloned());
-        self.jobs(Verb::Stop, units)
+    /// Active, or on its way to or from that.
+    fn runs(&self, unit: &str) -> bool {
+        let state = self.observed.units.get(unit);
+        state.is_some_and(|state| state.active || state.changing)
+    }
+
+    /// Runs now, and shall run.
+    fn stays(&self, unit: &str) -> bool {
+        self.runs(unit) && self.desired.units.contains(unit)
+    }
+
+    /// Whether a socket is there and stays as it is.
+    fn is_kept(&self, socket: &str) -> bool {
+        let wanted = self.desired.units.contains(socket);
+        wanted && self.active(socket) && self.change(socket) == Change::None
+    }
+
+    /// Whether this unit stops before anything starts again.
+    pub fn stops(&self, unit: &str) -> bool {
+        self.stops.contains(unit)
+    }
+
+    /// What stops first, one stage after another: nginx, workers, main. A worker may ask main for something while it comes
+    /// to its end.
+    pub fn stop_first(&self) -> Vec<Step> {
+        let nginx = |unit: &str| unit == names::NGINX || unit == names::NGINX_SOCKET;
+        let main = |unit: &str| unit == names::MAIN || unit == names::MAIN_SOCKET;
+        let stages: [&dyn Fn(&str) -> bool; 3] =
+            [&nginx, &|unit| !nginx(unit) && !main(unit), &main];
+        let stage = |of: &dyn Fn(&str) -> bool| {
+            let units = self.stops.iter().filter(|unit| of(unit));
+            self.jobs(Verb::Stop, units.cloned().collect())
+        };
+        let stops = stages.into_iter().filter_map(stage);
+        let holds = self.stops(names::NGINX) && !self.stops(names::NGINX_SOCKET);
+        holds
+            .then_some(Step::Hold)
+            .into_iter()
+            .chain(stops)
+            .collect()
     }
 
     /// Starts, restarts and reloads among the wanted units that `of` selects: one step for each verb.
@@ -136,16 +201,13 @@ impl<'a> Restarts<'a> {
     }
 
     fn verb(&self, unit: &str) -> Option<Verb> {
-        if !self.active(unit) {
+        if !self.active(unit) || self.stops(unit) {
             return Some(Verb::Start);
         }
         match self.change(unit) {
             Change::None => None,
             Change::Reload => Some(Verb::Reload),
-            Change::Restart => Some(Verb::Restart),
-            // The worker was stopped in the stage before; main is what the others wait for, and just restarts.
-            Change::StopFirst if names::worker_of(unit).is_some() => Some(Verb::Start),
-            Change::StopFirst => Some(Verb::Restart),
+            Change::Restart | Change::StopFirst => Some(Verb::Restart),
         }
     }
 
@@ -153,29 +215,29 @@ impl<'a> Restarts<'a> {
         if units.is_empty() {
             return None;
         }
-        // What goes for good goes because it is not wanted, whatever else changed.
-        let running: Vec<&String> = units
-            .iter()
-            .filter(|unit| self.active(unit) && self.desired.units.contains(*unit))
-            .collect();
         let mut reasons: BTreeSet<String> = BTreeSet::new();
-        for (_, paths) in running.iter().filter_map(|unit| self.touched.get(*unit)) {
-            for path in paths {
-                reasons.insert(reason(path));
+        // What goes for good goes because it is not wanted, whatever else changed.
+        for (unit, (_, paths)) in units
+            .iter()
+            .filter_map(|unit| self.touched.get_key_value(unit))
+        {
+            if self.active(unit) && self.desired.units.contains(unit) {
+                reasons.extend(paths.iter().map(|path| reason(path)));
             }
         }
-        if running.is_empty() {
-            let reason = if verb == Verb::Start {
-                "not running"
-            } else {
-                "no longer wanted"
-            };
-            reasons = [reason.to_owned()].into();
+        if !units.iter().any(|unit| self.stays(unit)) {
+            reasons.insert(match verb {
+                Verb::Start => "not running".to_owned(),
+                _ => "no longer wanted".to_owned(),
+            });
         }
+        let rolls =
+            verb == Verb::Restart && units.iter().any(|unit| names::worker_of(unit).is_some());
         Some(Step::Jobs {
             verb,
             units: units.into_iter().collect(),
             reasons: reasons.into_iter().collect(),
+            rolling: rolls.then_some(self.observed.processors.max(1)),
         })
     }
 }

@@ -15,7 +15,8 @@ pub enum Change {
     Reload,
     /// Restart; the main process before workers.
     Restart,
-    /// All that are affected stop before the first of them starts again.
+    /// All that are affected stop before the first of them starts again. Where systemd holds nginx's ports, requests wait
+    /// there meanwhile.
     StopFirst,
 }
 
@@ -65,6 +66,8 @@ const fn rule(path: &'static str, scope: Scope, change: Change, reason: &'static
         reason,
     }
 }
+
+const SOCKETS: &str = "systemd takes or gives back sockets only while nobody has them";
 
 /// The first row whose path fits counts.
 pub static RULES: &[Rule] = &[
@@ -293,6 +296,12 @@ pub static RULES: &[Rule] = &[
         "Synapse reads its secrets at start",
     ),
     rule(
+        paths::LAUNCHER,
+        Scope::Synapse,
+        Change::Restart,
+        "the processes run an older launcher than what is installed",
+    ),
+    rule(
         paths::UPGRADED,
         Scope::Synapse,
         Change::StopFirst,
@@ -340,6 +349,25 @@ pub static RULES: &[Rule] = &[
         Scope::Nobody,
         Change::None,
         "it only groups the others",
+    ),
+    // systemd.socket(5): a socket is not started while its service runs.
+    rule(
+        "host/etc/systemd/system/synapse-main.socket",
+        Scope::UnitFile,
+        Change::StopFirst,
+        SOCKETS,
+    ),
+    rule(
+        "host/etc/systemd/system/synapse-worker@.socket",
+        Scope::UnitFile,
+        Change::StopFirst,
+        SOCKETS,
+    ),
+    rule(
+        "host/etc/systemd/system/synapse-nginx.socket",
+        Scope::UnitFile,
+        Change::StopFirst,
+        SOCKETS,
     ),
     rule(
         "host/etc/systemd/system/",

@@ -243,6 +243,8 @@ pub struct Observed {
     pub next: u32,
     /// Resources that an earlier run of this program made.
     pub made: BTreeSet<Resource>,
+    /// The processors of the host: so many processes start at a time where they do so one after another.
+    pub processors: usize,
     /// Files outside of generations that changed after units which read them at their start had begun, with these units.
     pub outdated: BTreeMap<String, BTreeSet<String>>,
     /// Sockets of processes, without directory and ending, that still have a file.

@@ -58,7 +58,13 @@ pub enum Step {
         verb: Verb,
         units: Vec<String>,
         reasons: Vec<String>,
+        /// So many at a time, one after another; all at once where it does not say.
+        rolling: Option<usize>,
     },
+    /// Have requests wait at nginx's ports, which systemd holds, until nginx starts again.
+    Hold,
+    /// Wait until nginx has nothing under way any more with processes that are about to stop for good.
+    LetGo(Vec<String>),
     /// Forget that these failed.
     ResetFailed(Vec<String>),
     /// Remove the socket files that stopped processes left.
@@ -169,6 +175,8 @@ impl Step {
         !matches!(
             self,
             Step::Judge { .. }
+                | Step::Hold
+                | Step::LetGo(_)
                 | Step::MoveDatabase {
                     part: Move::Compare,
                     ..
@@ -238,11 +246,22 @@ impl fmt::Display for Step {
                 verb,
                 units,
                 reasons,
+                rolling,
             } => {
                 write!(f, "! {:<7} {}", verb.word(), list(units))?;
+                if let Some(number) = rolling.filter(|number| *number < units.len()) {
+                    write!(f, "\n          {number} at a time")?;
+                }
                 reasons
                     .iter()
                     .try_for_each(|reason| write!(f, "\n          because {reason}"))
+            }
+            Step::Hold => write!(
+                f,
+                "! hold    requests at nginx's ports, until all others are back"
+            ),
+            Step::LetGo(units) => {
+                write!(f, "  wait    until nginx has let go of {}", list(units))
             }
             Step::ResetFailed(units) => write!(f, "~ reset   failed state of {}", list(units)),
             Step::RemoveSockets(names) => {

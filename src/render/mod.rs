@@ -16,6 +16,7 @@ mod processes;
 mod redis;
 pub mod services;
 mod shared;
+pub mod sockets;
 mod synapse;
 mod units;
 
@@ -263,6 +264,7 @@ pub fn desired(input: &Input) -> Result<State> {
     for service in services::wanted(input) {
         (service.render)(&mut sheaf)?;
     }
+    sockets::render(&mut sheaf)?;
     units::render(&mut sheaf)?;
     let mut resources = resources(input, &sheaf.files);
     let chosen = sheaf.directories.into_keys().map(Resource::Directory);

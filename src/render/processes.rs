@@ -1,6 +1,6 @@
 //! What each Synapse process reads alone: its name, its listeners.
 
-use super::{Input, Sheaf, filters, logs};
+use super::{Input, Sheaf, filters, logs, sockets};
 use crate::endpoints::Endpoint;
 use crate::paths;
 use crate::plan::names;
@@ -70,7 +70,9 @@ fn listeners(
 ) -> Vec<Listener> {
     let (settings, endpoints) = (input.settings, input.endpoints());
     let mut listeners = vec![Listener::http(endpoints.public(name), resources)];
-    if replicates {
+    // Systemd holds a socket for it in every worker alike, and one that nobody serves would keep who connects waiting.
+    let held = sockets::of_process(input, name);
+    if replicates || held.contains(&paths::replication_socket(name)) {
         listeners.push(Listener::http(
             endpoints.replication(name),
             vec!["replication"],

@@ -1,7 +1,7 @@
 //! systemd's files: the units of Synapse's own processes, accounts, directories.
 
 use super::services::{self, Account};
-use super::{Input, Sheaf, filters, logs};
+use super::{Input, Sheaf, filters, logs, sockets};
 use crate::paths::{self, SYSUSERS, TMPFILES};
 use crate::plan::names;
 use crate::plan::state::Resource;
@@ -21,6 +21,8 @@ struct Target<'a> {
 pub(super) struct Process<'a> {
     pub current: &'a str,
     pub python: String,
+    /// What stands between Python and Synapse, where systemd holds the sockets.
+    pub launcher: Option<String>,
     pub jemalloc: bool,
     pub metrics: bool,
     pub memory: String,
@@ -113,6 +115,7 @@ pub(super) fn process<'a>(input: &Input<'a>, memory: &str) -> Process<'a> {
     Process {
         current: paths::CURRENT,
         python: input.facts.python.to_string_lossy().into_owned(),
+        launcher: sockets::launcher(input),
         jemalloc: settings.synapse.jemalloc && input.facts.jemalloc,
         metrics: settings.metrics.enabled,
         memory: memory.to_owned(),
@@ -162,6 +165,7 @@ pub fn wanted(input: &Input) -> BTreeSet<String> {
         .iter()
         .map(|worker| names::worker(&worker.name))
         .collect();
+    units.extend(sockets::wanted(input));
     units.extend([names::TARGET, names::MAIN].map(str::to_owned));
     units.extend(services::wanted(input).map(|service| service.unit.to_owned()));
     units

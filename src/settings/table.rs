@@ -239,6 +239,13 @@ settings! {
 
         /// Whether Synapse's processes reach each other over Unix sockets.
         replication: bool = "true", env "SYNAPSE_HTTP_REPLICATION_UNIX_SOCKETS";
+
+        /// Whether systemd holds nginx's ports and the Unix sockets of Synapse's processes: requests then wait
+        /// while these are restarted, instead of being refused.
+        held: bool = "true";
+
+        /// How long a process that stops goes on with requests under way, where systemd holds its sockets.
+        drain_timeout: Duration = "10s";
     }
 
     /// HTTPS at nginx itself; without a certificate it speaks plain HTTP only.
@@ -403,7 +410,7 @@ settings! {
         /// For how long without a request.
         client_keepalive_timeout: Duration = "60s", env "NGINX_CLIENT_KEEPALIVE_TIMEOUT_SECONDS";
 
-        /// Whether connections to Synapse are kept open.
+        /// Whether connections to Synapse are kept open; never those to sockets that systemd holds.
         upstream_keepalive: bool = "true", env "NGINX_UPSTREAM_KEEPALIVE_ENABLE";
 
         /// For how long without a request. Synapse itself closes them after 60 seconds, and a request
@@ -412,6 +419,9 @@ settings! {
 
         /// How many for each Synapse process, times two.
         upstream_keepalive_multiplier: Whole<1, 1_000> = "1", env "NGINX_UPSTREAM_KEEPALIVE_CONNECTION_MULTIPLIER";
+
+        /// How long an nginx process goes on with requests under way after a reload.
+        worker_shutdown_timeout: Duration = "120s";
 
         /// How hard answers are compressed; 1 takes the least CPU.
         gzip_comp_level: Whole<1, 9> = "1", env "NGINX_GZIP_COMP_LEVEL";

@@ -186,7 +186,7 @@ fn systemd_starts_a_python_of_any_name() {
     {
         let python = directory.path().join(name);
         fs::copy("/bin/true", &python).unwrap();
-        let mut setup = Setup::new("");
+        let mut setup = Setup::new("").settings("sockets: {held: false}");
         setup.facts.python = python.clone();
         let unit = units(setup).remove("synapse-main.service").unwrap();
         main.insert(format!("synapse-{number}.service"), unit);

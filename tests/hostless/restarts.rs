@@ -23,9 +23,12 @@ fn jobs(plan: &Plan) -> String {
     };
     let job = |step: &Step| match step {
         Step::Jobs { verb, units, .. } => {
-            let units: Vec<String> = units.iter().map(short).collect();
+            // Sockets stop with their services, and start with them.
+            let services = units.iter().filter(|unit| !unit.ends_with(".socket"));
+            let units: Vec<String> = services.map(short).collect();
             Some(format!("{} {}", verb.word(), units.join(" ")))
         }
+        Step::Hold => Some("hold".to_owned()),
         _ => None,
     };
     let jobs: Vec<String> = plan.steps.iter().filter_map(job).collect();
@@ -82,6 +85,7 @@ fn every_rendered_file_has_a_rule_and_every_rule_a_file() {
         let secrets = state.resources.iter().filter_map(Resource::secret_path);
         used.extend(secrets.map(|path| rule_for(&path) as *const Rule));
         used.insert(rule_for(paths::UPGRADED));
+        used.insert(rule_for(paths::LAUNCHER));
     }
     for rule in RULES {
         assert!(
@@ -133,31 +137,31 @@ fn workers_that_share_a_list_restart_with_it() {
             "event persister added: all stop, main is ready, all start",
             "event_persister, synchrotron",
             "event_persister:2, synchrotron",
-            "stop event_persister1 synchrotron1; restart main; start event_persister1 event_persister2 synchrotron1",
+            "hold; stop nginx; stop event_persister1 synchrotron1; stop main; start main; start event_persister1 event_persister2 synchrotron1; start nginx",
         ),
         (
             "event persister removed",
             "event_persister:2, synchrotron",
             "event_persister, synchrotron",
-            "stop event_persister1 event_persister2 synchrotron1; restart main; start event_persister1 synchrotron1",
+            "hold; stop nginx; stop event_persister1 event_persister2 synchrotron1; stop main; start main; start event_persister1 synchrotron1; start nginx",
         ),
         (
             "stream writer moved",
             "a=typing+client_reader, b=synchrotron",
             "a=client_reader, b=typing+synchrotron",
-            "stop a1 b1; restart main; start a1 b1; reload nginx",
+            "hold; stop nginx; stop a1 b1; stop main; start main; start a1 b1; start nginx",
         ),
         (
             "federation sender added: the senders only",
             "federation_sender, synchrotron",
             "federation_sender:2, synchrotron",
-            "stop federation_sender1; start federation_sender1 federation_sender2",
+            "hold; stop nginx; stop federation_sender1; start federation_sender1 federation_sender2; start nginx",
         ),
         (
             "federation sender removed",
             "federation_sender:2, synchrotron",
             "federation_sender, synchrotron",
-            "stop federation_sender1 federation_sender2; start federation_sender1",
+            "hold; stop nginx; stop federation_sender1 federation_sender2; start federation_sender1; start nginx",
         ),
         (
             "first federation sender: main stops sending",
@@ -169,25 +173,25 @@ fn workers_that_share_a_list_restart_with_it() {
             "last federation sender: main sends again",
             "federation_sender, synchrotron",
             "synchrotron",
-            "stop federation_sender1; restart main",
+            "hold; stop nginx; stop federation_sender1; stop main; start main; start nginx",
         ),
         (
             "pusher added",
             "pusher, synchrotron",
             "pusher:2, synchrotron",
-            "stop pusher1; restart main; start pusher1 pusher2",
+            "hold; stop nginx; stop pusher1; stop main; start main; start pusher1 pusher2; start nginx",
         ),
         (
             "user directory moved from one worker to another",
             "a=user_dir+client_reader, b=synchrotron, c=pusher",
             "a=client_reader, b=user_dir+synchrotron, c=pusher",
-            "stop a1 b1; restart main; start a1 b1; reload nginx",
+            "hold; stop nginx; stop a1 b1; stop main; start main; start a1 b1; start nginx",
         ),
         (
             "application services moved",
             "a=appservice+client_reader, b=synchrotron, c=pusher",
             "a=client_reader, b=appservice+synchrotron, c=pusher",
-            "stop a1 b1; restart main; start a1 b1",
+            "hold; stop nginx; stop a1 b1; stop main; start main; start a1 b1; start nginx",
         ),
         (
             "background tasks moved away from main",
@@ -199,25 +203,25 @@ fn workers_that_share_a_list_restart_with_it() {
             "background tasks moved back: the old one stops first",
             "background_worker, synchrotron",
             "synchrotron",
-            "stop background_worker1; restart main",
+            "hold; stop nginx; stop background_worker1; stop main; start main; start nginx",
         ),
         (
             "media repository moved away from main; it writes a stream",
             "synchrotron",
             "media_repository, synchrotron",
-            "stop synchrotron1; restart main; start media_repository1 synchrotron1; reload nginx",
+            "hold; stop nginx; stop synchrotron1; stop main; start main; start media_repository1 synchrotron1; start nginx",
         ),
         (
             "first workers",
             "",
             "synchrotron",
-            "start redis; restart main; start synchrotron1; reload nginx",
+            "hold; stop nginx; stop main; start redis; start main; start synchrotron1; start nginx",
         ),
         (
             "last workers",
             "synchrotron",
             "",
-            "stop synchrotron1; restart main; reload nginx; stop redis",
+            "hold; stop nginx; stop synchrotron1; stop main; start main; start nginx; stop redis",
         ),
     ] {
         assert_jobs(&Setup::new(from), &Setup::new(to), expected, case);
@@ -260,17 +264,17 @@ fn options_restart_what_reads_them() {
         (
             "port of nginx",
             base().settings("http_port: 8009"),
-            "restart nginx",
+            "stop nginx; start nginx",
         ),
         (
             "addresses of nginx, which hold the port that the new one wants",
             base().settings("bind_addresses: [127.0.0.1]"),
-            "restart nginx",
+            "stop nginx; start nginx",
         ),
         (
             "a certificate",
             base().settings("tls: {certificate: /etc/a.pem, key: /etc/a.key}"),
-            "restart nginx; start certificate.path",
+            "stop nginx; start nginx; start certificate.path",
         ),
         (
             "timeout of nginx",
@@ -285,7 +289,7 @@ fn options_restart_what_reads_them() {
         (
             "release of Synapse",
             base().settings("synapse: {version: 1.164.0}"),
-            "stop pusher1 synchrotron1; restart main; start pusher1 synchrotron1",
+            "hold; stop nginx; stop pusher1 synchrotron1; stop main; start main; start pusher1 synchrotron1; start nginx",
         ),
         ("nothing", base(), ""),
     ] {
@@ -308,7 +312,7 @@ fn a_secret_given_anew_restarts_what_reads_it() {
     let state = given.into_iter().fold(setup, Setup::secret).state();
     let (restarts, stops) = (
         "restart main; restart pusher1 synchrotron1",
-        "stop pusher1 synchrotron1; restart main; start pusher1 synchrotron1",
+        "hold; stop nginx; stop pusher1 synchrotron1; stop main; start main; start pusher1 synchrotron1; start nginx",
     );
     let secret = |name: &str| Resource::Secret(name.to_owned());
     let composed = |name: &str| Resource::Composed(name.to_owned());
@@ -396,7 +400,11 @@ fn a_file_of_another_release_restarts_what_it_affected() {
     old.files
         .insert("synapse/of-old/pusher1.yaml".to_owned(), file);
     let plan = Model::running(&old).run(&state, End::Done);
-    assert_eq!(jobs(&plan), "stop pusher1; start pusher1", "{plan}");
+    assert_eq!(
+        jobs(&plan),
+        "hold; stop nginx; stop pusher1; start pusher1; start nginx",
+        "{plan}"
+    );
 }
 
 /// What was missed by a run that was cut is done by the next, though the files are in place already.
@@ -412,13 +420,13 @@ fn a_cut_run_leaves_its_restarts_to_the_next() {
         .steps
         .iter()
         .position(|step| matches!(step, Step::Jobs { .. }));
-    let expected = "stop event_persister1; restart main; start event_persister1 event_persister2";
+    let expected = "hold; stop nginx; stop event_persister1; stop main; start main; start event_persister1 event_persister2; start nginx";
     assert_eq!(jobs(&plan), expected);
     let mut model = Model::running(&from);
     model.run(&to, End::Before(first_job.unwrap()));
     assert_eq!(jobs(&model.clone().run(&to, End::Done)), expected);
     // Also where the settings were turned back meanwhile: some processes may have been restarted already.
-    let back = "stop event_persister1; restart main; start event_persister1";
+    let back = "hold; stop nginx; stop event_persister1; stop main; start main; start event_persister1; start nginx";
     assert_eq!(jobs(&model.run(&from, End::Done)), back);
 }
 
@@ -435,16 +443,19 @@ fn a_plan_says_what_it_does_and_why() {
   check   generation 2 with Synapse's own configuration parser
 ~ switch  to generation 2
 + enable  synapse-worker@federation_sender2.service
-! stop    synapse-worker@federation_sender1.service
+! hold    requests at nginx's ports, until all others are back
+! stop    synapse-nginx.service
+! stop    synapse-worker@federation_sender1.service synapse-worker@federation_sender1.socket
           because synapse/shared.d/federation_sender_instances.yaml changed: \
 destinations are divided anew among federation senders
 ! start   synapse-worker@federation_sender1.service synapse-worker@federation_sender2.service
           because synapse/shared.d/federation_sender_instances.yaml changed: \
 destinations are divided anew among federation senders
+! start   synapse-nginx.service
 ";
     assert_eq!(plan.to_string(), expected);
     // Checking changes nothing.
-    assert_eq!(plan.changes(), 5);
+    assert_eq!(plan.changes(), 7);
 }
 
 /// What changed outside of generations after processes had begun: packages of Synapse touch a file.
@@ -473,7 +484,7 @@ fn processes_older_than_the_code_restart_in_order_and_others_do_not() {
     let upgraded = plan(&all);
     assert_eq!(
         jobs(&upgraded),
-        "stop event_persister1 synchrotron1; restart main; start event_persister1 synchrotron1",
+        "hold; stop nginx; stop event_persister1 synchrotron1; stop main; start main; start event_persister1 synchrotron1; start nginx",
         "{upgraded}"
     );
     assert!(
@@ -483,9 +494,12 @@ fn processes_older_than_the_code_restart_in_order_and_others_do_not() {
         "{upgraded}"
     );
     // Nothing is written for it: the state is the desired one already.
-    assert_eq!(upgraded.steps.len(), 3, "{upgraded}");
+    assert_eq!(upgraded.steps.len(), 7, "{upgraded}");
     // One that was restarted meanwhile is left alone.
     let rest = plan(&[persister, "synapse-nginx.service"]);
-    assert_eq!(jobs(&rest), "stop event_persister1; start event_persister1");
+    assert_eq!(
+        jobs(&rest),
+        "hold; stop nginx; stop event_persister1; start event_persister1; start nginx"
+    );
     assert_eq!(jobs(&plan(&["synapse-redis.service"])), "");
 }

@@ -3,7 +3,7 @@
 use super::super::Input;
 use crate::settings::Settings;
 use askama::Template;
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 
 /// The `listen` lines and the switch of HTTP/2, for the one server that there is.
 #[derive(Template)]
@@ -35,6 +35,21 @@ impl Listen {
             http2: own_directive && !tls_ports(settings).is_empty(),
         }
     }
+}
+
+/// What systemd holds for nginx, as it writes addresses: the same as in the configuration, which is how nginx knows
+/// each again.
+pub fn held(input: &Input) -> Vec<String> {
+    let settings = input.settings;
+    let ports = [plain_ports(settings), tls_ports(settings)].concat();
+    let places = ports.into_iter().flat_map(|port| {
+        let addresses = settings.bind_addresses.iter();
+        addresses.map(move |address| SocketAddr::new(*address, port).to_string())
+    });
+    let socket = settings.nginx.listen_unix_socket.as_ref();
+    places
+        .chain(socket.map(|path| path.as_str().to_owned()))
+        .collect()
 }
 
 /// The ports of plain HTTP.

@@ -2,9 +2,9 @@
 
 mod listen;
 
-pub use listen::{plain_ports, tls_ports};
+pub use listen::{held, plain_ports, tls_ports};
 
-use super::{Input, Sheaf, filters};
+use super::{Input, Sheaf, filters, sockets};
 use crate::endpoints::{Endpoint, ServicePort};
 use crate::paths;
 use crate::plan::names;
@@ -30,6 +30,8 @@ struct Nginx<'a> {
     /// What other servers are told of where this one is reached.
     delegation: Option<String>,
     metrics: Option<Metrics>,
+    /// Whether systemd holds the sockets of the processes.
+    held: bool,
 }
 
 /// What is counted, and where it is told.
@@ -55,6 +57,15 @@ struct Unit<'a> {
     socket: Option<(&'a str, &'a str)>,
     files: u32,
     tls: bool,
+    held: Option<Held>,
+}
+
+/// Where systemd holds the ports.
+struct Held {
+    /// Numbers of descriptors as nginx takes them from one before it (its `ngx_add_inherited_sockets`).
+    descriptors: String,
+    /// How often the end of requests under way is looked for, twenty times a second.
+    drain: u64,
 }
 
 /// A line of the map: matched against `METHOD /raw/path`.
@@ -102,12 +113,13 @@ pub(super) fn render(sheaf: &mut Sheaf) -> Result<()> {
                     .iter()
                     .map(|server| endpoints.public(server).upstream())
                     .collect(),
-                keepalive: keepalive(settings, upstream.servers.len()),
+                keepalive: keepalive(sheaf.input, upstream.servers.len()),
             })
             .collect(),
         pair: paths::certificate("synapse-nginx"),
         delegation: delegation(settings),
         metrics: settings.metrics.enabled.then(|| metrics(sheaf.input)),
+        held: holds(sheaf.input),
     };
     sheaf.text("nginx/nginx.conf", nginx.render()?);
     sheaf.text("nginx/listen.conf", Listen::new(sheaf.input).render()?);
@@ -121,9 +133,19 @@ pub(super) fn render(sheaf: &mut Sheaf) -> Result<()> {
         socket,
         files: open_files(settings),
         tls: settings.tls.certificate.is_some(),
+        held: settings.sockets.held.then(|| inherit(sheaf.input)),
     };
     sheaf.unit(names::NGINX, unit.render()?);
     Ok(())
+}
+
+/// Systemd passes descriptors from 3 on, in the order of its unit (sd_listen_fds(3)).
+fn inherit(input: &Input) -> Held {
+    let numbers = 3..3 + listen::held(input).len();
+    Held {
+        descriptors: numbers.map(|number| format!("{number};")).collect(),
+        drain: input.settings.sockets.drain_timeout.seconds() * 20,
+    }
 }
 
 fn metrics(input: &Input) -> Metrics {
@@ -161,10 +183,17 @@ fn balance(balance: Balance, servers: usize) -> &'static str {
 }
 
 /// Two for each server, times the multiplier of the settings (the ancestor's README, "Upstream Keep-alives").
-fn keepalive(settings: &Settings, servers: usize) -> Option<usize> {
+/// None to sockets that systemd holds: a request on a kept connection would meet a process that stops.
+fn keepalive(input: &Input, servers: usize) -> Option<usize> {
+    let settings = input.settings;
     let multiplier = settings.nginx.upstream_keepalive_multiplier.get();
     let connections = servers * 2 * usize::try_from(multiplier).unwrap_or(1);
-    settings.nginx.upstream_keepalive.then_some(connections)
+    (settings.nginx.upstream_keepalive && !holds(input)).then_some(connections)
+}
+
+/// Whether systemd holds the sockets that nginx sends requests to.
+fn holds(input: &Input) -> bool {
+    sockets::of_process(input, "main").contains(&paths::public_socket("main"))
 }
 
 /// The open files that each process of nginx may need: one for a connection, and one for a body on disk.

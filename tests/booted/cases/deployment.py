@@ -12,6 +12,7 @@ TOP = HERE.parent.parent
 SERVER = "example.test"
 URL = "http://127.0.0.1:8008"
 PROGRAM = "/usr/bin/synapse-workers"
+LAUNCHER = "/usr/libexec/synapse-workers/launcher"
 SETTINGS = "/etc/synapse-workers/settings.yaml"
 CURRENT = "/var/lib/synapse-workers/current"
 OWN_OPTIONS = "/etc/synapse-workers/homeserver.d/test.yaml"
@@ -43,6 +44,8 @@ def unpack(host):
     binary = os.environ.get("SYNAPSE_WORKERS_BINARY")
     if binary:
         host.push(binary, PROGRAM)
+        host.run("mkdir", "--parents", os.path.dirname(LAUNCHER))
+        host.push(TOP / "packaging/launcher", LAUNCHER)
     else:
         host.push(package(), "/root/package.deb")
         host.run("dpkg", "--install", "/root/package.deb")

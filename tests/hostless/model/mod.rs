@@ -7,6 +7,7 @@ mod steps;
 mod watch;
 
 use std::collections::{BTreeMap, BTreeSet};
+use synapse_workers::plan::names;
 use synapse_workers::plan::state::{Files, HOST, Observed, Resource, State, UnitState};
 use synapse_workers::plan::{Plan, Removal, Target};
 use watch::digests;
@@ -66,15 +67,17 @@ impl Model {
             ..Self::default()
         };
         for unit in &state.units {
-            model.start(unit);
-            model.units.get_mut(unit).unwrap().enabled = true;
+            if !model.running.contains_key(unit) {
+                model.start(unit);
+            }
+            model.units.get_mut(unit).unwrap().enabled = !names::is_needed(unit);
         }
         model
     }
 
     /// A process ended, and systemd gave up on it.
     pub fn crash(&mut self, unit: &str) {
-        self.running.remove(unit);
+        self.stop(unit);
         let state = self.units.get_mut(unit).unwrap();
         (state.active, state.failed) = (false, true);
     }
@@ -114,6 +117,7 @@ impl Model {
             made: self.made.clone(),
             sockets: self.sockets.clone(),
             outdated: BTreeMap::new(),
+            processors: 2,
             baselines,
         }
     }

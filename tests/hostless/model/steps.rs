@@ -53,6 +53,8 @@ impl Model {
                 assert!(!units.is_empty());
                 units.iter().for_each(|unit| self.job(*verb, unit));
             }
+            Step::Hold => assert!(self.running.contains_key(names::NGINX_SOCKET)),
+            Step::LetGo(_) => assert!(self.running.contains_key(names::NGINX)),
             Step::ResetFailed(units) => units
                 .iter()
                 .for_each(|unit| self.units.get_mut(unit).unwrap().failed = false),
@@ -153,10 +155,11 @@ impl Model {
     fn job(&mut self, verb: Verb, unit: &str) {
         let active = self.running.contains_key(unit);
         match verb {
+            // It went with its service.
+            Verb::Stop if names::is_needed(unit) => self.stop(unit),
             Verb::Stop => {
                 assert!(active, "{unit} was not running");
-                self.running.remove(unit);
-                self.units.get_mut(unit).unwrap().active = false;
+                self.stop(unit);
             }
             Verb::Start => {
                 assert!(!active, "{unit} runs already");
@@ -176,7 +179,38 @@ impl Model {
         }
     }
 
+    /// A unit stops, and with it the sockets that only it needs.
+    pub(super) fn stop(&mut self, unit: &str) {
+        self.running.remove(unit);
+        if let Some(state) = self.units.get_mut(unit) {
+            state.active = false;
+        }
+        if let Some(service) = names::served_by(unit) {
+            let name = names::worker_of(&service).unwrap_or("main");
+            self.sockets.remove(name);
+        }
+        if let Some(socket) = names::socket_of(unit).filter(|socket| names::is_needed(socket)) {
+            self.stop(&socket);
+        }
+    }
+
     pub(super) fn start(&mut self, unit: &str) {
+        if let Some(service) = names::served_by(unit) {
+            assert!(
+                !self.running.contains_key(&service),
+                "{unit} while its service runs"
+            );
+        }
+        let socket = names::socket_of(unit).filter(|socket| {
+            let known = self.loaded.contains_key(&unit_file(socket));
+            known && !self.running.contains_key(socket)
+        });
+        if let Some(socket) = socket {
+            // Systemd starts what a unit requires.
+            let held = self.running.remove(unit);
+            assert!(held.is_none(), "{unit} has its sockets already");
+            self.start(&socket);
+        }
         let file = unit_file(unit);
         // A unit that systemd never saw is read when it starts; one that it knows is not read again.
         if !self.loaded.contains_key(&file) {

@@ -52,16 +52,16 @@ impl Model {
         let wanted = wanted.filter(|(path, _)| path.starts_with(HOST)).collect();
         same(&self.host_files, &wanted, case, "on the host");
         same(&self.loaded, &wanted, case, "known to systemd");
-        let up = UnitState {
+        let up = |unit: &String| UnitState {
             changing: false,
             active: true,
-            enabled: true,
+            enabled: !names::is_needed(unit),
             failed: false,
         };
         let units: BTreeMap<String, UnitState> = desired
             .units
             .iter()
-            .map(|unit| (unit.clone(), up))
+            .map(|unit| (unit.clone(), up(unit)))
             .collect();
         same(&self.units, &units, case, "in systemd");
         for (unit, seen) in &self.running {

@@ -1,0 +1,90 @@
+//! Sockets that systemd holds: those of Synapse's processes, and nginx's ports. A process is restarted behind them while
+//! connections wait in the kernel.
+
+use super::{Input, Sheaf, nginx};
+use crate::endpoints::Endpoint;
+use crate::paths;
+use crate::plan::names;
+use anyhow::Result;
+use askama::Template;
+use std::collections::BTreeSet;
+
+#[derive(Template)]
+#[template(path = "synapse-main.socket")]
+struct Main {
+    paths: Vec<String>,
+}
+
+#[derive(Template)]
+#[template(path = "synapse-worker@.socket")]
+struct Worker {
+    paths: Vec<String>,
+}
+
+#[derive(Template)]
+#[template(path = "synapse-nginx.socket")]
+struct Nginx {
+    addresses: Vec<String>,
+}
+
+#[derive(Template)]
+#[template(path = "synapse-hold.service")]
+struct Hold {
+    file: &'static str,
+}
+
+/// The Unix sockets of a process that systemd holds; none where it listens on TCP ports.
+pub fn of_process(input: &Input, process: &str) -> Vec<String> {
+    if !input.settings.sockets.held {
+        return Vec::new();
+    }
+    let endpoints = input.endpoints();
+    let replication = input.has_workers().then(|| endpoints.replication(process));
+    [Some(endpoints.public(process)), replication]
+        .into_iter()
+        .flatten()
+        .filter_map(|endpoint| match endpoint {
+            Endpoint::Socket(path) => Some(path),
+            Endpoint::Port(_) => None,
+        })
+        .collect()
+}
+
+/// The program in front of Synapse that takes over held sockets, with its options; none where there are no such sockets.
+pub fn launcher(input: &Input) -> Option<String> {
+    let drain = input.settings.sockets.drain_timeout.seconds();
+    let held = !of_process(input, "main").is_empty();
+    held.then(|| format!("{} --drain {drain}", paths::LAUNCHER))
+}
+
+/// The units that hold them.
+pub fn wanted(input: &Input) -> BTreeSet<String> {
+    let mut units = BTreeSet::new();
+    if input.settings.sockets.held {
+        units.insert(names::NGINX_SOCKET.to_owned());
+    }
+    if launcher(input).is_some() {
+        let workers = input.topology.workers.iter();
+        units.extend(workers.filter_map(|worker| names::socket_of(&names::worker(&worker.name))));
+        units.insert(names::MAIN_SOCKET.to_owned());
+    }
+    units
+}
+
+pub(super) fn render(sheaf: &mut Sheaf) -> Result<()> {
+    let input = sheaf.input;
+    if input.settings.sockets.held {
+        let addresses = nginx::held(input);
+        sheaf.unit(names::NGINX_SOCKET, Nginx { addresses }.render()?);
+        sheaf.unit(names::HOLD, Hold { file: paths::HOLD }.render()?);
+    }
+    if launcher(input).is_some() {
+        let paths = of_process(input, "main");
+        sheaf.unit(names::MAIN_SOCKET, Main { paths }.render()?);
+        if input.has_workers() {
+            let paths = of_process(input, "%i");
+            sheaf.unit(names::WORKER_SOCKETS, Worker { paths }.render()?);
+        }
+    }
+    Ok(())
+}
