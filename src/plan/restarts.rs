@@ -180,11 +180,20 @@ impl<'a> Restarts<'a> {
         };
         let stops = stages.into_iter().filter_map(stage);
         let holds = self.stops(names::NGINX) && !self.stops(names::NGINX_SOCKET);
-        holds
-            .then_some(Step::Hold)
-            .into_iter()
-            .chain(stops)
-            .collect()
+        let hold = holds.then_some(Step::Hold).into_iter();
+        hold.chain(stops).chain(self.left_sockets()).collect()
+    }
+
+    /// Where other sockets come into place, files of the ones before are left: systemd knows the new unit file only when
+    /// it stops the old socket, and Synapse does not start at a path that somebody else has made.
+    fn left_sockets(&self) -> Option<Step> {
+        let renewed = |name: &&String| {
+            let touched = self.touched.get(&names::process(name));
+            touched.is_some_and(|(_, paths)| paths.iter().any(|path| path.ends_with(".socket")))
+        };
+        let left = self.observed.sockets.iter().filter(renewed);
+        let left: BTreeSet<String> = left.cloned().collect();
+        (!left.is_empty()).then_some(Step::RemoveSockets(left))
     }
 
     /// Starts, restarts and reloads among the wanted units that `of` selects: one step for each verb.

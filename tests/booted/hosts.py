@@ -143,16 +143,23 @@ class Host:
     def units(self, *patterns):
         """Properties of our units that systemd has loaded (or of those that match), by name.
 
-        Without patterns what a timer or path starts is left out: it comes and goes by itself.
+        Without patterns what comes and goes with others is left out: what a timer or path starts, sockets (see `held`),
+        the unit that nginx waits for.
         """
         text = self.run("systemctl", "show", "--all", f"--property={','.join(PROPERTIES)}", *(patterns or ("synapse-*",))).out
         found = {}
         for block in text.strip().split("\n\n"):
             unit = dict(line.split("=", 1) for line in block.splitlines())
-            if unit.get("LoadState") not in (None, "not-found") and (patterns or not unit["TriggeredBy"]):
+            beside = unit.get("Id", "").endswith((".socket", "-hold.service")) or unit.get("TriggeredBy", "").endswith((".timer", ".path"))
+            if unit.get("LoadState") not in (None, "not-found") and (patterns or not beside):
                 found[unit["Id"]] = unit
         # A slice holds the control groups of a template's instances; it comes and goes with them.
         return {name: unit for name, unit in found.items() if not name.endswith(".slice")}
+
+    def held(self):
+        """Units with sockets that systemd holds now."""
+        listed = self.run("systemctl", "list-units", "--type=socket", "--state=active", "--no-legend", "--plain", "synapse-*").out
+        return {line.split()[0] for line in listed.splitlines()}
 
     def invocations(self, *patterns):
         """What changes with every start of a unit, by unit."""

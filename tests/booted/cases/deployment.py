@@ -82,19 +82,27 @@ def install(host):
 
 
 def all_active(host, wanted=frozenset(FULL_UNITS)):
-    """Exactly the wanted units are loaded, each active and known to systemd as it is on disk."""
+    """Exactly the wanted units are loaded, each active and known to systemd as it is on disk; systemd holds their sockets."""
     units = host.units()
     states = {name: (unit["ActiveState"], unit["NeedDaemonReload"]) for name, unit in units.items()}
     wrong = {name: state for name, state in states.items() if state != ("active", "no")}
     if wrong or set(units) != set(wanted):
         raise Unmet(f"not active: {wrong}; missing: {set(wanted) - set(units)}; unwanted: {set(units) - set(wanted)}")
+    serving = [unit for unit in wanted if unit.startswith(("synapse-main.", "synapse-worker@", "synapse-nginx.service"))]
+    same(host.held(), {unit.replace(".service", ".socket") for unit in serving}, "sockets that systemd holds")
     return units
 
 
 def jobs(text):
-    """Verb and units of each step that is a job, from what a plan or a run prints."""
-    found = re.findall(r"^! (\w+) +((?:synapse-\S+\s+)+)", text, re.M)
-    return [(verb, *units.split()) for verb, units in found]
+    """Verb and services of each step that is a job, from what a plan or a run prints. Sockets go with their services."""
+    found = re.findall(r"^! (\w+) +((?:synapse-\S+(?:\s+|$))+)", text, re.M)
+    return [(verb, *(unit for unit in units.split() if not unit.endswith(".socket"))) for verb, units in found]
+
+
+def behind_nginx(stopped, started):
+    """The jobs that exchange main and these workers while requests wait at nginx's ports."""
+    nginx, main = "synapse-nginx.service", "synapse-main.service"
+    return [("stop", nginx), ("stop", *stopped), ("stop", main), ("start", main), ("start", *started), ("start", nginx)]
 
 
 def same_but(before, after, *apart):

@@ -46,7 +46,7 @@ def run(host, check):
         same(host.shell(TRACES, expect=None).out, traces, "files")
         all_active(host)
         listed = host.run("systemctl", "list-units", "--all", "--no-legend", "--plain", "synapse-worker@synchrotron*").out
-        same([line.split()[0] for line in listed.splitlines()], [worker("synchrotron1")], "loaded units")
+        same({line.split()[0] for line in listed.splitlines()}, {worker("synchrotron1"), "synapse-worker@synchrotron1.socket"}, "loaded units")
         same_but(invocations, host.invocations())
         same(host.units(NGINX)[NGINX]["MainPID"], before[NGINX]["MainPID"], "nginx' main process")
         same(host.run("systemctl", "is-system-running").out.strip(), "running", "the host")

@@ -3,22 +3,16 @@
 import json
 import re
 
-from cases.deployment import SETTINGS, jobs, own_options, purge, talk, worker
+from cases.deployment import SETTINGS, behind_nginx, jobs, own_options, purge, talk, worker
 from hosts import Unmet, await_, contains, same
 
-MAIN, NGINX = "synapse-main.service", "synapse-nginx.service"
+MAIN = "synapse-main.service"
 WORKERS = tuple(worker(name) for name in ("background1", "clients1", "streams1"))
 PUBLIC = ("main", "background1", "clients1", "streams1")
 RUN = "/run/synapse-workers"
-# Public, replication; what one change of both, or of one, has to stop, restart and tell.
-RESTART = [("restart", MAIN), ("restart", *WORKERS)]
-STOP_FIRST = [("stop", *WORKERS), ("restart", MAIN), ("start", *WORKERS)]
-WAYS = (
-    (False, True, [*RESTART, ("reload", NGINX)]),
-    (False, False, STOP_FIRST),
-    (True, False, [*RESTART, ("reload", NGINX)]),
-    (True, True, STOP_FIRST),
-)
+# Public, replication. A unit gives up its sockets only while it is stopped.
+STEPS = behind_nginx(WORKERS, WORKERS)
+WAYS = ((False, True), (False, False), (True, False), (True, True))
 
 
 def run(host, check):
@@ -31,12 +25,12 @@ def run(host, check):
     with check("no process of Synapse has a TCP port"):
         same(ports(host), {}, "ports")
         same(sockets(host), wanted(True, True), "sockets")
-    for public, replication, steps in WAYS:
+    for public, replication in WAYS:
         way = f"public {'socket' if public else 'TCP'}, replication {'socket' if replication else 'TCP'}"
         with check(f"{way}: what has to restart does, in order", vital=True) as note:
             configure(host, public, replication)
             result = host.product("install", "--yes")
-            same(jobs(result.out), steps, "jobs")
+            same(jobs(result.out), STEPS, "jobs")
             note(f"{result.seconds:.1f} s")
         with check(f"{way}: only sockets that are used, only ports of 127.0.0.1"):
             same(sockets(host), wanted(public, replication), "sockets")
@@ -51,9 +45,27 @@ def run(host, check):
             contains(host.json("routes", "GET", "/_matrix/client/v3/sync")["processes"], "clients1")
         if not public and not replication:
             killed(host, check)
+    plain(host, check)
     with check("--purge leaves no socket"):
         purge(host)
         same(host.shell(f"ls -d {RUN} 2>/dev/null || true").out, "", "left")
+
+
+def plain(host, check):
+    with check("sockets that systemd does not hold: each process has its own, and nothing of the others is left", vital=True) as note:
+        configure(host, True, True, held=False)
+        result = host.product("install", "--yes")
+        same(jobs(result.out), STEPS, "jobs")
+        same(host.held(), set(), "sockets that systemd holds")
+        replicating = [f"replication/{name}.sock" for name in ("main", "background1", "streams1")]
+        same(sockets(host), sorted([f"public/{name}.sock" for name in PUBLIC] + replicating), "sockets")
+        talk(host)
+        note(f"{result.seconds:.1f} s")
+    with check("and back"):
+        configure(host, True, True)
+        same(jobs(host.product("install", "--yes").out), STEPS, "jobs")
+        same(sockets(host), wanted(True, True), "sockets")
+        talk(host)
 
 
 def killed(host, check):
@@ -66,15 +78,16 @@ def killed(host, check):
         talk(host)
 
 
-def configure(host, public, replication):
+def configure(host, public, replication, held=True):
     settings = {"server_name": "example.test", "workers": ["small"],
-                "sockets": {"public": public, "replication": replication}}
+                "sockets": {"public": public, "replication": replication, "held": held}}
     host.write(SETTINGS, json.dumps(settings, indent=1))
 
 
 def wanted(public, replication):
-    names = [f"public/{name}.sock" for name in PUBLIC if public]
-    return sorted(names + [f"replication/{name}.sock" for name in ("main", "background1", "streams1") if replication])
+    """Every process has both where systemd holds them."""
+    kinds = [kind for kind, there in (("public", public), ("replication", replication)) if there]
+    return sorted(f"{kind}/{name}.sock" for kind in kinds for name in PUBLIC)
 
 
 def sockets(host):
