@@ -56,6 +56,7 @@ end-demo clean-demo:
 # Everything that needs no host.
 test-fast: needs
 	cargo test --locked
+	tests/launcher/run
 
 test: test-fast packages
 	tests/packages/run $(DEB) $(RPM)
