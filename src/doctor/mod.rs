@@ -229,6 +229,21 @@ pub static CHECKS: &[Check] = &[
         check: coturn::relay_address,
     },
     Check {
+        name: "Synapse can be started on sockets that systemd holds",
+        fatal: true,
+        check: |at| {
+            let lacking = at.facts.lacks_launcher && at.scope.runs(names::MAIN_SOCKET);
+            lacking
+                .then(|| {
+                    finding(
+                        format!("{} of this program's package is missing", paths::LAUNCHER),
+                        "install the package again; or set sockets.held to false, and requests fail while processes restart",
+                    )
+                })
+                .flatten()
+        },
+    },
+    Check {
         name: "secrets that cannot be made are given",
         fatal: true,
         check: given::lacking_secret,

@@ -40,6 +40,8 @@ pub struct Facts {
     /// Whether Grafana is there and takes provisioned files.
     pub grafana: bool,
     pub jemalloc: bool,
+    /// Whether the program that starts Synapse on sockets of systemd is missing.
+    pub lacks_launcher: bool,
     /// The command that installs packages here.
     pub packages: Option<PackageManager>,
     /// Ports that our units shall bind and that somebody else holds.
@@ -159,6 +161,7 @@ impl Facts {
             grafana: Path::new(paths::GRAFANA).is_dir(),
             nginx: nginx_version(),
             coturn: scope.runs(names::COTURN).then(coturn).flatten(),
+            lacks_launcher: !Path::new(paths::LAUNCHER).join("__main__.py").exists(),
             jemalloc: jemalloc(),
             packages: package_manager(),
             taken: taken(scope),

@@ -68,7 +68,7 @@ fn findings(facts: &Facts, lines: &str, processes: usize) -> Vec<(&'static str, 
     let scope = Scope {
         settings: &settings,
         workers: true,
-        units: BTreeSet::new(),
+        units: ["synapse-main.socket".to_owned()].into(),
         local_database: settings.database.decided(true) == DatabaseKind::Local,
         database: settings.database.decided(true),
         database_is_ours: false,
@@ -113,6 +113,13 @@ fn every_check_finds_what_it_is_for() {
             "compressor: {enabled: true}",
             1,
             "for x86_64 only, and this is aarch64 => set compressor.enabled to false",
+        ),
+        (
+            "Synapse can be started on sockets that systemd holds",
+            |facts| facts.lacks_launcher = true,
+            "",
+            1,
+            "/usr/libexec/synapse-workers/launcher of this program's package is missing => install the package again",
         ),
         (
             "runs as root",
