@@ -11,11 +11,11 @@ use crate::failure::Failure;
 use crate::host;
 use crate::host::certificate::Pair;
 use crate::host::postgres::Access;
-use crate::host::redis::Remote;
+use crate::host::redis::{Remote, Server};
 use crate::named;
 use crate::options;
 use crate::paths;
-use crate::plan::state::{Resource, State};
+use crate::plan::state::{HOST, Resource, State};
 use crate::render::{self, HostFacts, Input, NamedFiles, OwnOptions, nginx};
 use crate::settings::types::{DatabaseKind, Identifier, WorkerList};
 use crate::settings::value::{Scalar, Value};
@@ -359,6 +359,12 @@ impl Asked {
         };
         Expected {
             units: desired.units.clone(),
+            files: desired
+                .files
+                .keys()
+                .filter(|path| path.starts_with(HOST))
+                .cloned()
+                .collect(),
             metrics: render::metrics::targets(&self.input(&HostFacts::default())),
             topology: Some((
                 self.topology.clone(),
@@ -374,9 +380,11 @@ impl Asked {
                     passfile: secret("postgres_password").map(|_| paths::secret("pgpass").into()),
                     ..access
                 }),
-            redis: Remote::of(&self.settings)
-                .filter(|_| !self.topology.workers.is_empty())
-                .map(|remote| (remote, secret("redis_password"))),
+            pool: self.settings.database.cp_max.get(),
+            redis: (!self.topology.workers.is_empty()).then(|| match Remote::of(&self.settings) {
+                Some(remote) => Server::Elsewhere(remote, secret("redis_password")),
+                None => Server::Own,
+            }),
         }
     }
 }

@@ -2,7 +2,6 @@
 
 use super::asked::{self, Asked};
 use super::context::{self, Purpose};
-use super::edits::Change;
 use super::look::utc;
 use crate::cli::{Common, Flags};
 use crate::converge::verify as verification;
@@ -13,6 +12,7 @@ use crate::host::{self, Host, Peer, Systemd};
 use crate::paths;
 use crate::plan::state::State;
 use crate::plan::{self, names};
+use anyhow::Context;
 use serde::Serialize;
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
@@ -37,12 +37,18 @@ struct Line {
     health: String,
 }
 
-/// `synapse-workers status`.
-pub fn status(common: &Common) -> Result<ExitCode, Failure> {
+/// The generation in use, what it describes, and its settings.
+fn installed() -> Result<(u32, State, Option<String>), Failure> {
     let current = Host::current().ok_or_else(|| {
         Failure::preflight("nothing is installed here; run: synapse-workers install")
     })?;
     let (state, text) = Host::generation(current)?;
+    Ok((current, state, text))
+}
+
+/// `synapse-workers status`.
+pub fn status(common: &Common) -> Result<ExitCode, Failure> {
+    let (current, state, text) = installed()?;
     let systemd = Systemd::connect().map_err(|error| Failure::preflight(format!("{error:#}")))?;
     let known = text.and_then(|text| asked::recall(current, &text).ok());
     let lines: Vec<Line> = state
@@ -200,12 +206,13 @@ fn table(common: &Common, lines: &[Line]) {
     }
 }
 
-/// `synapse-workers verify`.
+/// `synapse-workers verify`: of what was installed, whatever the settings say by now.
 pub fn verify(common: &Common) -> Result<ExitCode, Failure> {
-    let asked = asked::ask(common, &Flags::default(), &Change::None)?;
+    let (current, state, text) = installed()?;
+    let text = text.with_context(|| format!("generation {current} has lost its settings"))?;
+    let asked = asked::recall(current, &text)?;
     let host = context::host(&asked, Purpose::Look)?;
-    let desired = asked.desired(&host.facts.for_rendering())?;
-    let expected = asked.expected(&desired);
+    let expected = asked.expected(&state);
     let mut well = true;
     let mut results = Vec::new();
     for (name, result) in verification::probe(&host, &expected) {

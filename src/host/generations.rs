@@ -2,9 +2,11 @@
 
 use super::{Host, files};
 use crate::paths;
-use crate::plan::state::{Files, HOST, Manifest, State};
+use crate::plan::rules::host_path;
+use crate::plan::state::{Files, HOST, Manifest, State, digest};
 use crate::plan::step::Judge;
 use anyhow::{Context, Result, ensure};
+use std::collections::BTreeSet;
 use std::path::Path;
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -69,7 +71,7 @@ pub(super) fn load(number: u32) -> Result<Manifest> {
     for (path, file) in &mut manifest.state.files {
         match files::read(format!("{directory}/{path}"))? {
             Some(contents) => {
-                file.digest = crate::plan::state::digest(&contents);
+                file.digest = digest(&contents);
                 file.contents = contents;
             }
             None => missing.push(path.clone()),
@@ -85,6 +87,24 @@ pub(super) fn load(number: u32) -> Result<Manifest> {
 pub(super) fn switched() -> Result<Vec<u32>> {
     let text = files::read_text(paths::SWITCHED)?.unwrap_or_default();
     Ok(text.lines().filter_map(|line| line.parse().ok()).collect())
+}
+
+/// Files that a generation put on the host, as they are there now, and that are not wanted. One that somebody changed
+/// since is theirs. A generation that a newer program wrote tells nothing.
+pub fn left_files(wanted: &BTreeSet<String>) -> Result<BTreeSet<String>> {
+    let mut left = BTreeSet::new();
+    let manifests = numbers()
+        .into_iter()
+        .filter_map(|number| manifest(number).ok());
+    for (path, file) in manifests.flat_map(|manifest| manifest.state.files) {
+        let Some(place) = host_path(&path).filter(|_| !wanted.contains(&path)) else {
+            continue;
+        };
+        if files::read(place)?.is_some_and(|found| digest(&found) == file.digest) {
+            left.insert(place.to_owned());
+        }
+    }
+    Ok(left)
 }
 
 impl Host {

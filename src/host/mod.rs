@@ -23,9 +23,11 @@ mod tools;
 mod venv;
 
 pub use files::{Kept, keep, names, point, read, read_text, remove, replace, rewrite};
-pub use generations::Generation;
-pub use observe::{made_database, move_was_cut, outdated, own_options_differ, settled_database};
-pub use probe::{Answer, Peer, get, reachable};
+pub use generations::{Generation, left_files};
+pub use observe::{
+    enabled, made_database, move_was_cut, outdated, own_options_differ, settled_database, sockets,
+};
+pub use probe::{Answer, Peer, get, get_as_host, reachable};
 pub use systemd::{Process, Systemd};
 pub use tools::{Tool, find, journal};
 

@@ -9,7 +9,7 @@ use crate::secrets::{COMPOSED, SECRETS};
 use crate::settings::types::DatabaseKind;
 use anyhow::{Context, Result};
 use std::collections::{BTreeMap, BTreeSet};
-use std::os::unix::fs::MetadataExt;
+use std::os::unix::fs::{FileTypeExt, MetadataExt};
 use std::path::{Path, PathBuf};
 use std::time::UNIX_EPOCH;
 
@@ -199,8 +199,28 @@ pub fn settled_database(adopted: bool) -> Result<Option<DatabaseKind>> {
     })
 }
 
+/// Every socket file, and what Twisted keeps beside some, below the directory that has them all.
+pub fn sockets() -> Vec<String> {
+    let directories = std::iter::once(paths::RUN.to_owned()).chain(
+        files::names(paths::RUN)
+            .into_iter()
+            .map(|name| format!("{}/{name}", paths::RUN)),
+    );
+    let is_socket = |path: &String| {
+        let socket = std::fs::symlink_metadata(path).is_ok_and(|data| data.file_type().is_socket());
+        socket || path.ends_with(".sock.lock")
+    };
+    directories
+        .flat_map(|directory| {
+            let names = files::names(&directory).into_iter();
+            names.map(move |name| format!("{directory}/{name}"))
+        })
+        .filter(is_socket)
+        .collect()
+}
+
 /// Our units that are enabled: those that the target wants, and the target itself.
-fn enabled() -> Vec<String> {
+pub fn enabled() -> Vec<String> {
     let mut units = files::names(format!("{}/{}.wants", paths::UNITS, names::TARGET));
     let target = format!("{}/multi-user.target.wants/{}", paths::UNITS, names::TARGET);
     if Path::new(&target).is_symlink() {

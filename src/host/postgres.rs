@@ -6,7 +6,7 @@ use crate::paths;
 use crate::settings::Settings;
 use crate::settings::types::DatabaseKind;
 use crate::settings::value::Scalar;
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result, bail, ensure};
 use std::path::PathBuf;
 
 /// The operating system's and PostgreSQL's own administrator, on Debian and Fedora alike.
@@ -198,6 +198,32 @@ pub fn reachable(access: &Access) -> Result<()> {
         access.database
     );
     Ok(())
+}
+
+/// Connections to a server: how many it has for all but its superuser, how many are open, and how many of these are of
+/// the role that asks, to the database that is asked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Connections {
+    pub limit: u32,
+    pub used: u32,
+    pub ours: u32,
+}
+
+/// Counts connections, without the one that counts. Every role may see whose they are, but not what others are for: a
+/// process of the server itself has no database or no role (PostgreSQL manual, 27.2.3).
+pub fn connections(access: &Access) -> Result<Connections> {
+    let query = "select current_setting('max_connections')::int \
+                 - current_setting('superuser_reserved_connections')::int \
+                 - coalesce(current_setting('reserved_connections', true), '0')::int, \
+                 count(*), count(*) filter (where datname = current_database() and usename = current_user) \
+                 from pg_stat_activity where datid is not null and usesysid is not null and pid <> pg_backend_pid() \
+                 and coalesce(backend_type, 'client backend') = 'client backend'";
+    let answer = access.psql(query)?;
+    let numbers: Result<Vec<u32>, _> = answer.trim().split('\t').map(str::parse).collect();
+    match numbers.as_deref() {
+        Ok(&[limit, used, ours]) => Ok(Connections { limit, used, ours }),
+        _ => bail!("PostgreSQL answers {answer:?}"),
+    }
 }
 
 /// Whether a database holds a Synapse already.

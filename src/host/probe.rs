@@ -64,9 +64,17 @@ impl<T: Read + Write> Connection for T {}
 /// One request without a body and without credentials. It names an address of origin as nginx does: some endpoints
 /// of Synapse fail without one on a Unix socket.
 pub fn get(peer: &Peer, method: &str, path: &str) -> Result<Answer> {
+    request(peer, method, path, "X-Forwarded-For: 127.0.0.1\r\n")
+}
+
+/// A request to nginx for what it answers the host itself only: nothing that names an address of origin.
+pub fn get_as_host(peer: &Peer, path: &str) -> Result<Answer> {
+    request(peer, "GET", path, "")
+}
+
+fn request(peer: &Peer, method: &str, path: &str, origin: &str) -> Result<Answer> {
     let request = format!(
-        "{method} {path} HTTP/1.1\r\nHost: localhost\r\nUser-Agent: synapse-workers verify\r\n\
-         X-Forwarded-For: 127.0.0.1\r\n\
+        "{method} {path} HTTP/1.1\r\nHost: localhost\r\nUser-Agent: synapse-workers verify\r\n{origin}\
          Content-Length: 0\r\nConnection: close\r\n\r\n"
     );
     exchange(peer.connect()?, &request)

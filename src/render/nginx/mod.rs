@@ -1,8 +1,10 @@
 //! nginx: the routing table as a map over method and raw path, and an upstream for each group of processes.
 
 mod listen;
+mod told;
 
 pub use listen::{held, plain_ports, tls_ports};
+pub use told::{TOLD_AT, fingerprint, told};
 
 use super::{Input, Sheaf, filters, sockets};
 use crate::endpoints::{Endpoint, ServicePort};
@@ -32,6 +34,9 @@ struct Nginx<'a> {
     metrics: Option<Metrics>,
     /// Whether systemd holds the sockets of the processes.
     held: bool,
+    told_at: &'static str,
+    /// Empty while it is made.
+    fingerprint: String,
 }
 
 /// What is counted, and where it is told.
@@ -87,7 +92,7 @@ pub(super) fn render(sheaf: &mut Sheaf) -> Result<()> {
     let settings = sheaf.input.settings;
     let table = RoutingTable::new(sheaf.input.topology);
     let endpoints = sheaf.input.endpoints();
-    let nginx = Nginx {
+    let mut nginx = Nginx {
         settings,
         buffers: settings.nginx.buffers(),
         client_keepalive: match settings.nginx.client_keepalive {
@@ -120,9 +125,13 @@ pub(super) fn render(sheaf: &mut Sheaf) -> Result<()> {
         delegation: delegation(settings),
         metrics: settings.metrics.enabled.then(|| metrics(sheaf.input)),
         held: holds(sheaf.input),
+        told_at: TOLD_AT,
+        fingerprint: String::new(),
     };
+    let listen = Listen::new(sheaf.input).render()?;
+    nginx.fingerprint = fingerprint(&nginx.render()?, &listen);
     sheaf.text("nginx/nginx.conf", nginx.render()?);
-    sheaf.text("nginx/listen.conf", Listen::new(sheaf.input).render()?);
+    sheaf.text("nginx/listen.conf", listen);
     let socket = settings.nginx.listen_unix_socket.as_ref();
     let socket = socket.and_then(|path| Some((path.as_str().rsplit_once('/')?.0, path.as_str())));
     if let Some((directory, _)) = socket {

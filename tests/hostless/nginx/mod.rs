@@ -11,6 +11,7 @@ use std::path::Path;
 use std::process::Command;
 use synapse_workers::paths;
 use synapse_workers::plan::state::State;
+use synapse_workers::render::nginx;
 
 /// The nginx of this machine decides how HTTP/2 is switched on.
 pub fn on_this_machine(mut setup: Setup) -> Setup {
@@ -161,4 +162,34 @@ fn other_servers_are_told_where_this_one_is() {
         assert!(!text(&setup(false), "nginx/nginx.conf").contains("m.server"));
         accepted(&setup(true), url);
     }
+}
+
+#[test]
+fn nginx_tells_which_configuration_it_runs() {
+    let fingerprint = |state: &State| {
+        let (conf, listen) = (
+            text(state, "nginx/nginx.conf"),
+            text(state, "nginx/listen.conf"),
+        );
+        let there = nginx::fingerprint(conf, listen);
+        let line = conf.lines().find(|line| line.contains("fingerprint"));
+        let answer = line.unwrap().trim().trim_start_matches("return 200 '");
+        // What nginx will tell is what the files give, although it stands in one of them.
+        assert_eq!(nginx::told(answer), Some(there.as_str()));
+        there
+    };
+    let (small, full) = (Setup::new("small"), Setup::new("full").state());
+    assert_eq!(fingerprint(&small.state()), fingerprint(&small.state()));
+    assert_ne!(fingerprint(&small.state()), fingerprint(&full));
+    let elsewhere = Setup::new("full").settings("http_port: 8009").state();
+    assert_ne!(fingerprint(&elsewhere), fingerprint(&full));
+    let (conf, listen) = (
+        text(&full, "nginx/nginx.conf"),
+        text(&full, "nginx/listen.conf"),
+    );
+    assert_ne!(
+        nginx::fingerprint(&format!("{conf}# edited\n"), listen),
+        fingerprint(&full)
+    );
+    assert_eq!(nginx::told("<html>"), None);
 }

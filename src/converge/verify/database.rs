@@ -1,0 +1,72 @@
+//! Whether the database answers, and has connections for every process.
+
+use super::Expected;
+use crate::host::Host;
+use crate::host::postgres::{self, Connections};
+use anyhow::{Result, ensure};
+
+pub(super) fn answers(_: &Host, expected: &Expected) -> Result<String> {
+    match &expected.database {
+        Some(access) => {
+            postgres::reachable(access)?;
+            Ok(format!("{} answers", access.database))
+        }
+        None => Ok("not asked".to_owned()),
+    }
+}
+
+/// Every process may open its whole pool, and a request that finds no connection fails. So what PostgreSQL has left now
+/// must be enough for what the pools have not opened yet. It proves nothing about clients that connect later.
+pub(super) fn connections(_: &Host, expected: &Expected) -> Result<String> {
+    let Some(access) = &expected.database else {
+        return Ok("not asked".to_owned());
+    };
+    let found = postgres::connections(access)?;
+    let processes = u32::try_from(expected.processes().len()).unwrap_or(u32::MAX);
+    let missing = missing(&found, processes.saturating_mul(expected.pool));
+    ensure!(
+        missing == 0,
+        "the pools of {processes} processes may open {} connections more than PostgreSQL has left: {} of {} are in use, \
+         {} of them by Synapse\n    see: sudo -u postgres psql -c 'select usename, datname, count(*) from pg_stat_activity group by 1, 2'\n    \
+         cure: fewer connections of others, a greater max_connections, a smaller database.cp_max, or fewer workers",
+        missing,
+        found.used,
+        found.limit,
+        found.ours
+    );
+    Ok(format!(
+        "{} of {} free, {} of {} in the pools open",
+        found.limit.saturating_sub(found.used),
+        found.limit,
+        found.ours,
+        processes.saturating_mul(expected.pool)
+    ))
+}
+
+/// Connections that the pools may still want and PostgreSQL has not.
+fn missing(found: &Connections, pools: u32) -> u32 {
+    let wanted = pools.saturating_sub(found.ours);
+    wanted.saturating_sub(found.limit.saturating_sub(found.used))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_open_already_is_not_wanted_again() {
+        let found = |used, ours| Connections {
+            limit: 97,
+            used,
+            ours,
+        };
+        assert_eq!(missing(&found(0, 0), 84), 0);
+        assert_eq!(missing(&found(50, 40), 84), 0);
+        // 13 others are just as many as there is room for.
+        assert_eq!(missing(&found(34, 21), 84), 0);
+        assert_eq!(missing(&found(35, 21), 84), 1);
+        // More than the pools, since an old process is not gone yet.
+        assert_eq!(missing(&found(97, 90), 84), 0);
+        assert_eq!(missing(&found(99, 0), 84), 84);
+    }
+}

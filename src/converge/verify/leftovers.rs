@@ -1,0 +1,58 @@
+//! Whether anything of ours is left that nothing wants any more.
+
+use super::{Expected, Front};
+use crate::endpoints::Endpoint;
+use crate::host::{self, Host};
+use crate::paths;
+use crate::plan::names;
+use anyhow::{Result, ensure};
+use std::collections::BTreeSet;
+
+/// Units that systemd has loaded or starts with the target, socket files of nobody, and files that an earlier generation
+/// put on the host as they are there now.
+pub(super) fn leftovers(host: &Host, expected: &Expected) -> Result<String> {
+    let mut left = Vec::new();
+    let units: BTreeSet<String> = host.systemd.units()?.into_keys().collect();
+    for unit in units.union(&host::enabled().into_iter().collect()) {
+        if !expected.units.contains(unit) {
+            left.push(format!(
+                "unit {unit} (systemctl disable --now {unit}; systemctl reset-failed {unit})"
+            ));
+        }
+    }
+    let wanted = sockets(expected);
+    for path in host::sockets() {
+        // Beside its socket Twisted keeps a link by which it knows whether the owner lives.
+        if !wanted.contains(path.strip_suffix(".lock").unwrap_or(&path)) {
+            left.push(format!("socket {path} (rm {path})"));
+        }
+    }
+    for path in host::left_files(&expected.files)? {
+        left.push(format!("file {path} (rm {path})"));
+    }
+    ensure!(left.is_empty(), "not wanted any more: {}", left.join(", "));
+    Ok("none".to_owned())
+}
+
+/// Every socket file that something wanted has. Systemd holds both of every worker, whether or not it needs both.
+fn sockets(expected: &Expected) -> BTreeSet<String> {
+    let path = |endpoint: Endpoint| match endpoint {
+        Endpoint::Socket(path) => Some(path),
+        Endpoint::Port(_) => None,
+    };
+    let processes = expected.processes();
+    let listened = expected.topology.iter().flat_map(|(_, endpoints)| {
+        let both = |process: &&str| [endpoints.public(process), endpoints.replication(process)];
+        processes.iter().flat_map(both)
+    });
+    let fronts = expected.fronts.iter().filter_map(|front| match front {
+        Front::Socket(path) => Some(path.clone()),
+        Front::Plain(_) | Front::Tls(_) => None,
+    });
+    let redis = expected.units.contains(names::REDIS);
+    listened
+        .filter_map(path)
+        .chain(fronts)
+        .chain(redis.then(paths::redis_socket))
+        .collect()
+}

@@ -1,0 +1,142 @@
+//! Verification: whether what runs is what was planned, asked of the processes themselves.
+
+mod database;
+mod leftovers;
+mod processes;
+mod proxy;
+mod replication;
+mod routes;
+
+use crate::endpoints::{Endpoint, Endpoints};
+use crate::host::certificate::Pair;
+use crate::host::postgres::Access;
+use crate::host::redis::Server;
+use crate::host::{Host, Peer};
+use crate::plan::names;
+use crate::render::metrics::Target;
+use crate::topology::Topology;
+use anyhow::{Result, ensure};
+use std::collections::BTreeSet;
+use std::net::SocketAddr;
+use std::time::{Duration, Instant};
+
+/// What has to be true.
+#[derive(Default)]
+pub struct Expected {
+    /// Units that are active, and no others of ours.
+    pub units: BTreeSet<String>,
+    /// Files that stand on the host, by their path in a generation; others of ours do not.
+    pub files: BTreeSet<String>,
+    /// Everything that has metrics.
+    pub metrics: Vec<Target>,
+    /// The routes that processes answer and where these listen, where there is a topology.
+    pub topology: Option<(Topology, Endpoints)>,
+    /// Where nginx listens.
+    pub fronts: Vec<Front>,
+    /// Certificate and key, with the units that have a copy of them.
+    pub certificate: Option<(Pair, Vec<&'static str>)>,
+    /// The server's name: Synapse's channel in Redis.
+    pub server_name: String,
+    /// PostgreSQL as Synapse reaches it.
+    pub database: Option<Access>,
+    /// The connections to it that each process may open.
+    pub pool: u32,
+    /// What carries replication.
+    pub redis: Option<Server>,
+}
+
+/// A way into nginx.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Front {
+    Plain(SocketAddr),
+    Tls(SocketAddr),
+    Socket(String),
+}
+
+impl Expected {
+    /// Where a process is asked.
+    fn peer(&self, process: &str) -> Option<Peer> {
+        let (_, endpoints) = self.topology.as_ref()?;
+        Some(Peer::At(endpoints.public(process)))
+    }
+
+    /// Where other processes reach one: the main process where there are workers, and whoever writes a stream.
+    fn replication(&self, process: &str) -> Option<Endpoint> {
+        let (topology, endpoints) = self.topology.as_ref()?;
+        let listens = match process {
+            "main" => !topology.workers.is_empty(),
+            worker => topology.instance_map().contains(&worker),
+        };
+        listens.then(|| endpoints.replication(process))
+    }
+
+    /// The processes that Synapse runs in, by the name of their sockets.
+    fn processes(&self) -> Vec<&str> {
+        let units = self.units.iter().filter(|unit| names::is_synapse(unit));
+        units
+            .map(|unit| names::worker_of(unit).unwrap_or("main"))
+            .collect()
+    }
+}
+
+/// One thing that is looked at.
+pub struct Probe {
+    pub name: &'static str,
+    ask: fn(&Host, &Expected) -> Result<String>,
+}
+
+const fn probe_of(name: &'static str, ask: fn(&Host, &Expected) -> Result<String>) -> Probe {
+    Probe { name, ask }
+}
+
+/// All of them. Each says in a few words what it saw.
+pub static PROBES: &[Probe] = &[
+    probe_of("units", processes::units),
+    probe_of("leftovers", leftovers::leftovers),
+    probe_of("health", processes::health),
+    probe_of("redis", replication::subscribers),
+    probe_of("replication", replication::moves),
+    probe_of("database", database::answers),
+    probe_of("connections", database::connections),
+    probe_of("nginx", proxy::answers),
+    probe_of("nginx-files", proxy::files),
+    probe_of("certificate", proxy::certificate),
+    probe_of("metrics", processes::metrics),
+    probe_of("routes", routes::routes),
+];
+
+/// Asks everything; what a probe saw, or what is wrong.
+pub fn probe<'a>(
+    host: &'a Host,
+    expected: &'a Expected,
+) -> impl Iterator<Item = (&'static str, Result<String>)> + 'a {
+    PROBES
+        .iter()
+        .map(|probe| (probe.name, (probe.ask)(host, expected)))
+}
+
+/// How long a deployment may take to be as it should: subscriptions to Redis and nginx's new listeners come a moment
+/// after the jobs that bring them are done.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// Fails with everything that is still wrong when patience ends.
+pub fn verify(host: &Host, expected: &Expected) -> Result<()> {
+    let begun = Instant::now();
+    let mut wrong = all_wrong(host, expected);
+    while !wrong.is_empty() && begun.elapsed() < PATIENCE {
+        std::thread::sleep(Duration::from_millis(200));
+        wrong = all_wrong(host, expected);
+    }
+    ensure!(
+        wrong.is_empty(),
+        "verification failed\n  {}",
+        wrong.join("\n  ")
+    );
+    Ok(())
+}
+
+fn all_wrong(host: &Host, expected: &Expected) -> Vec<String> {
+    probe(host, expected)
+        .filter_map(|(name, result)| Some(format!("{name}: {:#}", result.err()?)))
+        .collect()
+}

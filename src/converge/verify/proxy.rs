@@ -1,0 +1,85 @@
+//! Whether nginx answers, with the configuration and the certificate that it should have.
+
+use super::{Expected, Front};
+use crate::endpoints::Endpoint;
+use crate::host::{self, Host, Peer};
+use crate::paths;
+use crate::plan::names;
+use crate::render::nginx;
+use anyhow::{Context, Result, ensure};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+
+/// The address at which this host reaches what listens there.
+fn near(address: SocketAddr) -> SocketAddr {
+    let ip = match address.ip() {
+        IpAddr::V4(any) if any.is_unspecified() => IpAddr::V4(Ipv4Addr::LOCALHOST),
+        IpAddr::V6(any) if any.is_unspecified() => IpAddr::V6(Ipv6Addr::LOCALHOST),
+        address => address,
+    };
+    SocketAddr::new(ip, address.port())
+}
+
+pub(super) fn answers(_: &Host, expected: &Expected) -> Result<String> {
+    let mut seen = Vec::new();
+    for front in &expected.fronts {
+        let (peer, name) = match front {
+            Front::Plain(address) => (Peer::Address(near(*address)), near(*address).to_string()),
+            Front::Socket(path) => (Peer::At(Endpoint::Socket(path.clone())), path.clone()),
+            // What it says under TLS, the other ways in tell; the certificate has a probe of its own.
+            Front::Tls(address) => {
+                host::reachable(near(*address))?;
+                seen.push(near(*address).to_string());
+                continue;
+            }
+        };
+        let answer = host::get(&peer, "GET", "/_matrix/client/versions")?;
+        ensure!(
+            answer.status == 200,
+            "{name} answers {} for /_matrix/client/versions",
+            answer.status
+        );
+        seen.push(name);
+    }
+    Ok(format!("{} answers", seen.join(" and ")))
+}
+
+/// nginx goes on with the configuration that it has when it cannot take a new one, and says so in the journal only. So it
+/// tells the fingerprint of the one that it runs, which has to be that of the files. It tells only what comes from a
+/// loopback address; where it listens on none, nothing is known.
+pub(super) fn files(_: &Host, expected: &Expected) -> Result<String> {
+    let plain = expected.fronts.iter().filter_map(|front| match front {
+        Front::Plain(address) => Some(near(*address)),
+        Front::Tls(_) | Front::Socket(_) => None,
+    });
+    let Some(address) = plain.into_iter().find(|near| near.ip().is_loopback()) else {
+        return Ok("not told: nginx listens on no loopback address".to_owned());
+    };
+    let read = |name: &str| {
+        let path = format!("{}/nginx/{name}", paths::CURRENT);
+        host::read_text(&path)?.with_context(|| format!("{path} is missing"))
+    };
+    let there = nginx::fingerprint(&read("nginx.conf")?, &read("listen.conf")?);
+    let answer = host::get_as_host(&Peer::Address(address), nginx::TOLD_AT)?;
+    ensure!(
+        nginx::told(&answer.body) == Some(&there),
+        "nginx runs another configuration than {}/nginx; see: journalctl -u {unit}, cure: systemctl reload {unit}, or \
+         synapse-workers install where somebody changed the files",
+        paths::CURRENT,
+        unit = names::NGINX
+    );
+    Ok(format!("those of {}/nginx", paths::CURRENT))
+}
+
+pub(super) fn certificate(_: &Host, expected: &Expected) -> Result<String> {
+    let Some((pair, units)) = &expected.certificate else {
+        return Ok("not used".to_owned());
+    };
+    for unit in units {
+        ensure!(
+            pair.is_with(unit)?,
+            "{unit} has not got the certificate of the settings; see: journalctl -u {}",
+            names::HAND_OVER
+        );
+    }
+    Ok(format!("with {}", units.join(" and ")))
+}
