@@ -10,7 +10,7 @@ CARGO_DEB_VERSION := 3.8.0
 CARGO_GENERATE_RPM := build/tools/bin/cargo-generate-rpm
 CARGO_GENERATE_RPM_VERSION := 0.21.0
 
-.PHONY: build packages deb rpm share docs demo end-demo clean-demo test test-fast bench needs
+.PHONY: build packages deb rpm share docs demo end-demo clean-demo test test-fast soak bench needs
 
 build:
 	cargo build --release --locked
@@ -61,6 +61,10 @@ test-fast: needs
 test: test-fast packages
 	tests/packages/run $(DEB) $(RPM)
 	$(SUDO) tests/booted/run
+
+# Users go on while every process of a large server is restarted, again and again; and how that is without held sockets.
+soak: needs deb
+	$(SUDO) tests/booted/run soak soak-off
 
 bench: needs deb
 	$(SUDO) tests/booted/bench

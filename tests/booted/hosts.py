@@ -126,6 +126,11 @@ class Host:
         """A command of this machine in the network of the host."""
         return execute([SCRIPT, "net", self.name, "-i", "--", *command], expect, stdin)
 
+    def talk_to(self, *command):
+        """A command of this machine in the network of the host, to be given lines and asked for lines while it runs."""
+        return subprocess.Popen([SCRIPT, "net", self.name, "-i", "--", *command], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+                                stderr=subprocess.PIPE, text=True)
+
     def path(self, path):
         """Where a file of the host is on this machine; not for /run and /tmp, which are mounted in the host only."""
         return self.root / path.lstrip("/")

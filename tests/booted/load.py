@@ -182,7 +182,7 @@ def report(lanes, elapsed, rate):
         "total": total,
         "failed": len(failures),
         "failures": failures[:EXAMPLES],
-        "reconnected": sum(lane.wire.reconnected for lane in lanes),
+        "reconnected": sum(lane.wire.reopened + lane.wire.unread for lane in lanes),
         "seconds": round(elapsed, 3),
         "requests_per_second": round(total / elapsed, 1),
         "late_ms": round(1000 * max(lane.late for lane in lanes)) if rate else None,

@@ -4,36 +4,49 @@ The load shares its cores with the server it measures; `http.client` needs sever
 Knows what nginx and Synapse answer: a body with a length or in chunks, no compression, no continuation.
 """
 
+import errno
 import select
 import socket
 
 
-class Unanswered(ConnectionError):
-    """The connection was closed before a byte of the answer came."""
+# What nginx reads of a request at once, its `client_header_buffer_size`; of a longer one it may have read a part.
+READ_AT_ONCE = 1024
+
+
+class Unread(ConnectionError):
+    """The server had closed a kept connection when the request came, and read nothing of it."""
 
 
 class Wire:
-    """Exchanges complete requests for answers, one after the other; `reconnected` counts requests that were asked again."""
+    """Exchanges complete requests for answers, one after the other.
+
+    `reopened` counts kept connections that the server had closed before the next request was sent, `unread` those that it
+    closed while the request was on its way.
+    """
 
     def __init__(self, host, port, timeout=60):
         self.address, self.timeout = (host, port), timeout
-        self.reconnected = 0
+        self.reopened = self.unread = 0
         self.socket = self.reader = None
 
     def exchange(self, request):
         """Sends `request` (bytes) and returns (status, body). Raises ConnectionError when no whole answer came in time.
 
-        A server may close an idle connection just when the next request is on its way. That is no fault of either, and
-        clients ask again: so does this, once, if the connection was used before and not a byte of an answer came.
+        A server may close an idle connection at any time, also just when the next request is on its way. That is no
+        fault of either, and clients ask again on a new connection. So does this, but only where the server cannot have
+        read the request: a request that was read and then cut is a fault, whatever a client may do about it.
         """
         try:
-            if self.socket and not select.select([self.socket], [], [], 0)[0]:
+            if self.socket and select.select([self.socket], [], [], 0)[0]:
+                self.reopened += 1
+                self.close()
+            if self.socket:
                 try:
                     return self._answer(self._ask(request))
-                except Unanswered:
-                    self.reconnected += 1
+                except Unread:
+                    self.unread += 1
             self._open()
-            return self._answer(self._ask(request))
+            return self._answer(self._ask(request, new=True))
         except (OSError, ValueError) as error:
             self.close()
             raise ConnectionError(repr(error)) from error
@@ -44,16 +57,21 @@ class Wire:
         self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self.reader = self.socket.makefile("rb")
 
-    def _ask(self, request):
+    def _ask(self, request, new=False):
         """Sends the request and returns the first line of the answer."""
         try:
             self.socket.sendall(request)
-            line = self.reader.readline()
-        except ConnectionError as error:
-            raise Unanswered(repr(error)) from error
-        if not line:
-            raise Unanswered("closed without an answer")
-        return line
+            if line := self.reader.readline():
+                return line
+            # An end of what the server says; if a reset came after it, Linux has kept that as an error.
+            reset = self.socket.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
+        except (ConnectionResetError, BrokenPipeError) as error:
+            reset = error.errno
+        # Its kernel resets a connection for what came too late or was never read, and only then.
+        if reset and not new and len(request) <= READ_AT_ONCE:
+            raise Unread
+        raise ConnectionResetError(
+            f"cut on a {'new' if new else 'kept'} connection, the request {'not wholly read' if reset else 'read'}")
 
     def _answer(self, line):
         version, _, rest = line.partition(b" ")

@@ -1,10 +1,11 @@
 """The cases, in the order that lets one host serve many of them."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 
 from cases import (
-    adopt, adopt_sqlite, again, bad_input, bare, calls, compressor, external, full, killed, load, metrics, migrate, nasty,
+    adopt, adopt_sqlite, again, bad_input, bare, calls, compressor, external, full, killed, load, lossless, metrics, migrate, nasty,
     neighbours, package, persister, reboot, render, restore, rollback, sandbox, scale, sockets, tls, uninstall,
     variables,
 )
@@ -21,7 +22,7 @@ class Case:
     host: str = "full"
     # Whether the case wants a host in which the package is unpacked and nothing installed yet.
     fresh: bool = False
-    # Which of the sequences of cases that run side by side; `run` has one host for each at a time.
+    # Which of the sequences of cases that run side by side; `run` has one host for each at a time. 0: only where it is named.
     lane: int = 1
 
 
@@ -56,4 +57,10 @@ CASES = (
     Case("calls", "people who log in call through the TURN server, nobody reaches the own network", calls.run, fresh=True, lane=2),
     Case("compressor", "the state compressor: less in the database, the same in the rooms", compressor.run, fresh=True, lane=2),
     Case("bare", "a small host without Synapse, which is installed into a venv", bare.run, host="bare", fresh=True, lane=2),
+    Case("lossless", "users go on while the server is changed and restarted", lossless.run, fresh=True, lane=0),
+    Case("lossless-off", "the same without held sockets, for comparison", partial(
+        lossless.run, form=replace(lossless.SHORT, held=False)), fresh=True, lane=0),
+    Case("soak", "the same with every worker, at length", partial(lossless.run, form=lossless.LONG), fresh=True, lane=0),
+    Case("soak-off", "the same without held sockets, for comparison", partial(
+        lossless.run, form=replace(lossless.LONG, held=False, rounds=1, strict=False)), fresh=True, lane=0),
 )

@@ -1,0 +1,211 @@
+"""Nobody notices: users go on while the server under them is changed and restarted, and not a request of theirs fails."""
+
+import json
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from cases.deployment import HERE, SERVER, SETTINGS, URL, own_options, purge, worker
+from cases.persister import MAIN
+from cases.rollback import FAILS_AT_START, OWN
+from hosts import Unmet, await_, same
+
+TARGET = "synapse-workers.target"
+PEACE = 5.0
+# How long users may be without an answer while everything restarts, in the time that the processes need to start.
+GOAL = 1.15
+
+
+@dataclass(frozen=True)
+class Form:
+    """How thoroughly: the deployment, and what the users ask for. `spare` is a worker whose number is free."""
+
+    workers: str
+    spare: str
+    persister: str
+    rate: int
+    rounds: int = 1
+    # Whether systemd holds the sockets. Where it does not, failures are what is to be seen, and no failed check.
+    held: bool = True
+    # Whether the pause must reach the goal: on a machine that does other things as well it may not.
+    strict: bool = False
+
+
+SHORT = Form("small", spare="clients", persister="event_persister1", rate=45)
+LONG = Form("full", spare="synchrotron", persister="event_persister2", rate=45, rounds=3, strict=True)
+
+
+@dataclass(frozen=True)
+class Disturbance:
+    """Something an administrator does; `do(host, form)` returns when it is done."""
+
+    what: str
+    do: Callable
+
+
+def restart(unit):
+    return Disturbance(f"{unit} is restarted", lambda host, form: host.run("systemctl", "restart", unit))
+
+
+def restart_all(host, form):
+    host.run("systemctl", "restart", TARGET)
+    await_("all services active", lambda: not idle(host))
+
+
+def break_start(host, form):
+    """Options that Synapse's parser takes and Synapse cannot start with: the run goes back to what was."""
+    host.write(OWN, FAILS_AT_START)
+    try:
+        host.product("install", "--yes", expect=(1, 75))
+    finally:
+        host.path(OWN).unlink()
+
+
+# In this order; the restart of each service by itself comes after the first three.
+FIRST = (
+    Disturbance("nothing is done", lambda host, form: time.sleep(PEACE)),
+    Disturbance("a worker is added", lambda host, form: host.product("scale", f"{form.spare}=2", "--yes")),
+    Disturbance("a worker is removed", lambda host, form: host.product("scale", f"{form.spare}=1", "--yes")),
+)
+PERSISTER = "an event persister is added"
+LAST = (
+    Disturbance("the target is restarted", restart_all),
+    Disturbance(PERSISTER, lambda host, form: host.product("add", "event_persister", "--yes")),
+    Disturbance("an event persister is removed", lambda host, form: host.product("remove", form.persister, "--yes")),
+    Disturbance("a bad configuration is applied and undone", break_start),
+)
+
+
+def services(host):
+    """The services that serve, thus not what runs for a moment only."""
+    return {name: unit for name, unit in host.units("synapse-*.service").items() if name != "synapse-hold.service"}
+
+
+def idle(host):
+    return [name for name, unit in services(host).items() if unit["ActiveState"] != "active"]
+
+
+class Crowd:
+    """`traffic.py` at work in the network of the host."""
+
+    def __init__(self, host, form):
+        self.process = host.talk_to("python3", str(HERE / "traffic.py"), URL, "--rate", str(form.rate))
+        same(self.heard()["phase"], "ready", "the crowd")
+
+    def __enter__(self):
+        return self
+
+    def heard(self):
+        line = self.process.stdout.readline()
+        if not line:
+            raise Unmet(f"the crowd ended with code {self.process.wait()}\n{self.process.stderr.read()}")
+        return json.loads(line)
+
+    def ask(self, command):
+        self.process.stdin.write(f"{command}\n")
+        self.process.stdin.flush()
+        return self.heard()
+
+    def __exit__(self, *_):
+        self.process.communicate()
+
+
+def run(host, check, form=SHORT):
+    own_options(host)
+    with check(f"a server of `{form.workers}`, sockets {'held' if form.held else 'not held'}", vital=True) as note:
+        settings = {"server_name": SERVER, "workers": [form.workers], "sockets": {"held": form.held}}
+        host.write(SETTINGS, json.dumps(settings, indent=1))
+        note(f"{host.product('install', '--yes').seconds:.1f} s")
+        host.installed = True
+    with check("users come", vital=True):
+        crowd = Crowd(host, form)
+    with crowd:
+        longest = disturbed(host, check, form, crowd)
+        with check("every message came by /sync to each of its readers and is in its room, once", vital=True) as note:
+            last, whole = crowd.ask("end"), crowd.heard()
+            counted(note, whole)
+        with check("of all requests none failed" if form.held else "of all requests some failed, so failures are seen") as note:
+            note(f"{whole['failed']} of {whole['sent']} failed, longest pause {whole['silence']:.2f} s")
+            note(f"kept connections closed while idle {whole['reopened']}, with a request on its way {whole['unread']}")
+            judge(form, last)
+            same(whole["failed"] == 0, form.held, "none failed")
+    with check("the pause while everything restarts, in the time that the processes need") as note:
+        host.product("add", "event_persister", "--yes")
+        needed = starting(host)
+        note(f"{longest:.2f} s of {needed:.2f} s, ratio {longest / needed:.2f}, goal {GOAL}")
+        if form.strict and longest > GOAL * needed:
+            raise Unmet("longer than the goal")
+    with check("--purge"):
+        purge(host)
+
+
+def disturbed(host, check, form, crowd):
+    """Does everything, round after round; returns the longest pause of all restarts of everything."""
+    pauses = []
+    for _ in range(form.rounds):
+        singly = tuple(restart(unit) for unit in sorted(services(host)))
+        for disturbance in FIRST + singly + LAST:
+            with check(f"{disturbance.what}{', and no request fails' if form.held else ''}") as note:
+                since = crowd.ask(f"mark {disturbance.what}")
+                spent = used(host)
+                disturbance.do(host, form)
+                figures = crowd.ask(f"mark after that: {disturbance.what}")
+                note(told(figures))
+                note(f"{(used(host) - spent) / figures['seconds']:.1f} cores busy")
+                judge(form, since)
+                judge(form, figures)
+            if disturbance.what == PERSISTER:
+                pauses.append(pause(figures))
+    return max(pauses)
+
+
+def pause(figures):
+    """The longest that anybody waited for an answer."""
+    return max(seconds for kind, seconds in figures["slowest"].items() if kind != "arrival")
+
+
+def used(host):
+    """CPU seconds of all that runs in the host."""
+    for line in host.run("cat", "/sys/fs/cgroup/cpu.stat").out.splitlines():
+        name, value = line.split()
+        if name == "usage_usec":
+            return int(value) / 1e6
+    raise Unmet("no usage_usec")
+
+
+def told(figures):
+    slowest = [f"{kind} {seconds:.2f} s" for kind, seconds in list(figures["slowest"].items())[:3]]
+    errors = [f"{count} {error}" for error, count in list(figures["errors"].items())[:3]]
+    return (f"{figures['failed']} of {figures['sent']} failed{': ' if errors else ''}{', '.join(errors)}, "
+            f"longest pause {figures['silence']:.2f} s, slowest {', '.join(slowest)}")
+
+
+def judge(form, figures):
+    """A phase in which something failed, or came late, is none that nobody noticed."""
+    if form.held and (figures["failed"] or figures["not_arrived"]):
+        raise Unmet(json.dumps({key: figures[key] for key in ("phase", "not_arrived", "errors", "failures")}, indent=1))
+
+
+def counted(note, whole):
+    """Messages that the server took are safe, whether sockets are held or not."""
+    sync, messages = whole["sync"], whole["messages"]
+    note(f"taken {whole['taken']}")
+    for name, part in (("sync", sync), ("messages", messages)):
+        note(f"{name}: {part['read']} of {part['expected']}, lost {part['lost']}, duplicated {part['duplicated']}")
+    wrong = [part[what] for part in (sync, messages) for what in ("lost", "duplicated")]
+    if any(wrong) or whole["rooms_not_read_back"]:
+        raise Unmet(json.dumps({"sync": sync, "messages": messages, "unread": whole["rooms_not_read_back"]}, indent=1))
+
+
+def starting(host):
+    """Seconds that all workers need to stop, main to restart and all workers to start, when nobody asks for anything."""
+    workers = [name for name in services(host) if name.startswith("synapse-worker@")]
+    host.run("systemctl", "stop", *workers)
+    host.run("systemctl", "restart", MAIN)
+    host.run("systemctl", "start", *workers)
+    units = services(host)
+    stages = [(workers, "ActiveExit", "InactiveEnter"), ([MAIN], "ActiveExit", "ActiveEnter"),
+              (workers, "InactiveExit", "ActiveEnter")]
+    return sum(
+        max(int(units[name][f"{end}TimestampMonotonic"]) for name in names) -
+        min(int(units[name][f"{begin}TimestampMonotonic"]) for name in names) for names, begin, end in stages) / 1e6
