@@ -11,7 +11,7 @@ use anyhow::{Context, Result};
 use std::collections::{BTreeMap, BTreeSet};
 use std::os::unix::fs::{FileTypeExt, MetadataExt};
 use std::path::{Path, PathBuf};
-use std::time::UNIX_EPOCH;
+use std::time::{SystemTime, UNIX_EPOCH};
 
 impl Host {
     /// Observes all that concerns this state and the one before it. Changes nothing.
@@ -125,11 +125,15 @@ fn outside(python: Option<&Path>) -> Vec<(String, u64)> {
         u64::try_from(since.ok()?.as_micros()).ok()
     };
     let launcher = replaced_at(paths::LAUNCHER);
+    let now = SystemTime::now().duration_since(UNIX_EPOCH);
+    let now = now.map_or(0, |since| u64::try_from(since.as_micros()).unwrap_or(u64::MAX));
     let code = changed(paths::UPGRADED).max(python.and_then(synapse::installed_at));
     paths
         .filter_map(|path| Some((changed(&path)?, path)))
         .chain(code.map(|changed| (changed, paths::UPGRADED.to_owned())))
         .chain(launcher.map(|changed| (changed, paths::LAUNCHER.to_owned())))
+        // The clock was turned back since: every process would be older than that for as long.
+        .filter(|(changed, _)| *changed <= now)
         .map(|(changed, path)| (path, changed))
         .collect()
 }

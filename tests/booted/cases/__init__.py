@@ -5,7 +5,8 @@ from dataclasses import dataclass, replace
 from functools import partial
 
 from cases import (
-    adopt, adopt_sqlite, again, bad_input, bare, calls, compressor, external, full, killed, load, lossless, metrics, migrate, nasty,
+    adopt, adopt_sqlite, again, bad_input, bare, calls, compressor, external, faults, full, killed, load, lossless, metrics,
+    migrate, nasty,
     neighbours, package, persister, reboot, render, restore, rollback, sandbox, scale, sockets, tls, uninstall,
     variables,
 )
@@ -42,6 +43,7 @@ CASES = (
     Case("killed", "processes that are killed come back by themselves", killed.run),
     Case("reboot", "everything is back by itself after a reboot", reboot.run),
     Case("uninstall", "what uninstall leaves, and --purge does not", uninstall.run),
+    Case("faults", "whatever goes wrong in a change: done, as before, or a message that helps", faults.run, fresh=True),
     Case("adopt", "a server of Debian's package, with its users, is taken over and given back", adopt.run, fresh=True, lane=2),
     Case("adopt-sqlite", "a server with SQLite is taken over and moved by a run that is cut", adopt_sqlite.run, fresh=True, lane=2),
     Case("migrate", "without workers: SQLite, then PostgreSQL with every row, then workers, and none again", migrate.run, fresh=True,

@@ -1,0 +1,216 @@
+"""What goes wrong in the middle of a change: each fault at each stage ends done, as before, or with what to run.
+
+The change adds an event persister, which has nearly every kind of step. Stages are boundaries of its steps, told by what the
+next step's line has in it; `FAULTS=all` in the environment takes every boundary.
+"""
+
+import os
+import signal
+import subprocess
+
+from cases import deployment
+from cases.deployment import SERVER, all_active, generation, psql, talk, worker
+from cases.rollback import Before
+from hosts import FAULTY, KILLED, SCRIPT, Unmet, await_, contains, same
+
+BASE = {"synapse-workers.target", "synapse-main.service", "synapse-nginx.service", "synapse-redis.service",
+        *map(worker, ("background1", "clients1", "streams1"))}
+MORE = BASE | {worker("event_persister1")}
+CHANGE = ("install", "--workers", "small,event_persister", "--yes")
+BACK = ("install", "--workers", "small", "--yes")
+# Before the switch, after it, with everything stopped, with main back, with all back but not looked at.
+STAGES = ("check   generation", "enable  ", "start   synapse-main", "start   synapse-worker", "verify")
+
+
+def run(host, check):
+    with check("a server with four processes", vital=True):
+        deployment.own_options(host)
+        host.product("install", "--server-name", SERVER, "--preset", "small", "--yes")
+        host.installed = True
+        deployment.bring_fail_points(host)
+        all_active(host, BASE)
+        talk(host)
+    rows = stages(host)
+    killed(host, check, rows)
+    failed(host, check, rows)
+    for what, fault in FAULTS.items():
+        with check(what):
+            fault(host)
+            settled(host)
+    host.run("rm", FAULTY)
+    with check("--purge"):
+        deployment.purge(host)
+
+
+def stages(host):
+    """The boundaries: numbers of steps, or parts of their lines."""
+    if os.environ.get("FAULTS") != "all":
+        return STAGES
+    return [str(number) for number in range(len(host.json("plan", *CHANGE[1:3])["steps"]) + 1)]
+
+
+def settled(host, units=frozenset(BASE)):
+    """The server is as it shall be, and serves."""
+    contains(host.product(*(BACK if units == BASE else CHANGE)).out, "changed")
+    contains(host.product("install", "--yes").out, "0 changed")
+    all_active(host, units)
+    host.product("verify")
+    talk(host)
+    same(deployment.services_down(host), "", "failed units of the host")
+
+
+def killed(host, check, rows):
+    for stage in rows:
+        with check(f"killed before `{stage.strip()}`: the next install brings the change to its end") as note:
+            host.faulty(f"kill@{stage}", *CHANGE, expect=KILLED)
+            note(f"{host.product('install', '--yes').seconds:.1f} s")
+            settled(host, MORE if os.path.exists(host.path(f"{deployment.CURRENT}/synapse/workers/event_persister1.yaml")) else BASE)
+            settled(host)
+
+
+def failed(host, check, rows):
+    for stage in rows:
+        with check(f"fails before `{stage.strip()}`: the host is as before") as note:
+            before = Before(host)
+            result = host.faulty(f"fail@{stage}", *CHANGE, expect=(1,))
+            contains(result.err, "the host is as it was before")
+            same((host.read(deployment.SETTINGS), generation(host)[0]), (before.settings, before.generation[0]), "settings, current")
+            all_active(host, BASE)
+            talk(host)
+            note(f"{result.seconds:.1f} s")
+
+
+class Paused:
+    """A run that is stopped at a stage, and goes on when told."""
+
+    def __init__(self, host, stage, *arguments):
+        command = [SCRIPT, "run", host.name, "-i", "--", "env", f"SW_FAULT=pause@{stage}", FAULTY, *arguments]
+        self.host = host
+        self.process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+                                        start_new_session=True)
+        self.pid = await_(f"it pauses before {stage}", self._stopped)
+
+    def _stopped(self):
+        """proc_pid_status(5): T is for stopped."""
+        found = self.host.shell('for file in /proc/[0-9]*/exe; do [ "$(readlink "$file")" = "$1" ] || continue; '
+                                'p=${file%/exe}; grep -q "^State:.T" "$p/status" && echo "${p#/proc/}"; done; true', FAULTY)
+        return found.out.strip()
+
+    def go_on(self, *expect):
+        self.host.run("kill", "-CONT", self.pid)
+        # nsenter stops with it (nsenter(1), --fork), and is the last to go on.
+        os.killpg(self.process.pid, signal.SIGCONT)
+        out = self.process.communicate(timeout=300)[0]
+        if self.process.returncode not in expect:
+            raise Unmet(f"exit code {self.process.returncode}, not {expect}\n{out}")
+        return out
+
+
+def two_at_once(host):
+    first = Paused(host, "enable  ", *CHANGE)
+    contains(host.product(*CHANGE, expect=(1, 65)).err, "another synapse-workers is changing this host")
+    first.go_on(0)
+    settled(host, MORE)
+
+
+def without_postgresql(host):
+    running = Paused(host, "start   synapse-main", *CHANGE)
+    host.run("systemctl", "stop", "postgresql")
+    try:
+        out = running.go_on(1)
+    finally:
+        postgresql_back(host)
+    contains(out, "run: synapse-workers install")
+    host.product("install", "--yes")
+    same(psql(host, "select count(*) > 0 from pg_database where datname = 'synapse'"), ["t"], "the database")
+
+
+def postgresql_down_before(host):
+    host.run("systemctl", "stop", "postgresql")
+    try:
+        before = Before(host)
+        contains(host.product(*CHANGE, expect=(65,)).err, "PostgreSQL", "systemctl start postgresql")
+        same((host.read(deployment.SETTINGS), generation(host)), (before.settings, before.generation), "settings, generations")
+    finally:
+        postgresql_back(host)
+
+
+def postgresql_back(host):
+    """Each connection that Synapse has kept fails once, and is then made anew: requests fail until all of them have."""
+    host.run("systemctl", "start", "postgresql")
+    def served():
+        try:
+            talk(host)
+        except Unmet:
+            return False
+        return host.product("verify", expect=None).code == 0
+    if host.held():
+        await_("Synapse's connections to be new ones", lambda: served() and served() and served(), seconds=60)
+
+
+def without_redis(host):
+    running = Paused(host, "start   synapse-main", *CHANGE)
+    host.run("systemctl", "stop", "synapse-redis.service")
+    out = running.go_on(0, 1, 75)
+    if "changed" not in out:
+        contains(out, "the host is as it was before")
+    host.product("install", "--yes")
+
+
+def redis_down_before(host):
+    host.run("systemctl", "stop", "synapse-redis.service")
+    contains(host.product(*CHANGE).out, "! start   synapse-redis.service")
+
+
+def nginx_killed(host):
+    running = Paused(host, "stop    synapse-worker", *CHANGE)
+    host.run("systemctl", "kill", "--signal=KILL", "synapse-nginx.service", expect=None)
+    running.go_on(0)
+
+
+def without_dbus(host):
+    running = Paused(host, "start   synapse-worker", *CHANGE)
+    host.run("systemctl", "stop", "dbus.socket", "dbus.service")
+    try:
+        out = running.go_on(1)
+    finally:
+        host.run("systemctl", "start", "dbus.socket", "dbus.service")
+    contains(out, "error: ", "run: synapse-workers install")
+    host.product("install", "--yes")
+
+
+def masked(host):
+    unit = worker("event_persister1")
+    host.run("systemctl", "mask", unit)
+    try:
+        failed = host.product(*CHANGE, expect=(1, 65))
+        contains(failed.err, unit, "unmask")
+    finally:
+        host.run("systemctl", "unmask", unit)
+
+
+def full_disk(host):
+    """A small file system takes the place of the directory of generations, and there is no room in it."""
+    place = "/var/lib/synapse-workers"
+    host.shell(f"cp -a {place} /root/saved && mount -t tmpfs -o size=1m,mode=0755 tmpfs {place} && cp -a /root/saved/. {place} "
+               f"&& head -c 1m /dev/zero >{place}/full || true")
+    try:
+        before = Before(host)
+        failed = host.product(*CHANGE, expect=(1,))
+        contains(failed.err, "No space left on device", "the host is as it was before")
+        same(host.read(deployment.SETTINGS), before.settings, "settings")
+    finally:
+        host.shell(f"umount {place} && rm -r /root/saved")
+
+
+FAULTS = {
+    "two installs at once: the second one says so, the first is done": two_at_once,
+    "PostgreSQL is down before: refused with the cure, nothing changed": postgresql_down_before,
+    "PostgreSQL goes down with everything stopped: the error says what to run, and that helps": without_postgresql,
+    "Redis is down before: it is started": redis_down_before,
+    "Redis is stopped in the middle: done, or as before": without_redis,
+    "nginx is killed while requests wait at its ports: done": nginx_killed,
+    "D-Bus goes away in the middle: the error says what to run, and that helps": without_dbus,
+    "a unit that is masked: refused with the cure": masked,
+    "the disk is full: as before": full_disk,
+}
