@@ -1,5 +1,7 @@
 //! Where things are on the host: the contract of the project with its users, in one place.
 
+use std::path::{Path, PathBuf};
+
 /// The administrator's settings file, unless `--settings` names another.
 pub const SETTINGS: &str = "/etc/synapse-workers/settings.yaml";
 /// The directory of the settings, the administrator's own Synapse options and the secrets.
@@ -48,11 +50,11 @@ pub const LOGS: &str = "/var/log/synapse-workers";
 pub const ACCESS_LOG: &str = "/var/log/synapse-workers/nginx/access.log";
 /// Every Unix socket.
 pub const RUN: &str = "/run/synapse-workers";
-/// Synapse itself, when the host has none; its parent goes with `uninstall`.
+/// Synapse itself, when the host has none: for people, a link to [`venv`] of the version that is in use.
 pub const VENV: &str = "/opt/synapse-workers/venv";
 /// The state compressor.
 pub const COMPRESSOR: &str = "/opt/synapse-workers/compressor";
-/// Parent of both.
+/// Parent of both, which goes with `uninstall`.
 pub const OPT: &str = "/opt/synapse-workers";
 /// Unit files written by us.
 pub const UNITS: &str = "/etc/systemd/system";
@@ -70,6 +72,17 @@ pub const LOCK: &str = "/run/synapse-workers.lock";
 pub const HOLD: &str = "/run/synapse-workers.hold";
 /// Socket directory of the host's own PostgreSQL (Debian, Ubuntu and Fedora alike).
 pub const POSTGRES_SOCKETS: &str = "/run/postgresql";
+
+/// Synapse of one version. Each has a directory of its own, so that a process never meets the files of another one, and
+/// so that the way back finds the version that it leads to.
+pub fn venv(version: &str) -> String {
+    format!("{VENV}-{version}")
+}
+
+/// The Python of a venv.
+pub fn python(venv: &str) -> PathBuf {
+    Path::new(venv).join("bin/python")
+}
 
 /// Where nginx reaches a process.
 pub fn public_socket(process: &str) -> String {

@@ -8,6 +8,7 @@ use crate::converge::{self, Aim};
 use crate::failure::{Code, Failure};
 use crate::host::{Host, Lock};
 use crate::plan::state::{Observed, State};
+use crate::plan::step::{Judge, Step};
 use crate::plan::{Plan, Removal, Target, foreign};
 use crate::report::Report;
 use serde_json::json;
@@ -110,6 +111,7 @@ pub fn finish(
     report: &Report,
 ) -> Result<ExitCode, Failure> {
     if !plan.is_empty() {
+        refuse(host, aim.desired, plan, observed)?;
         agree(common, plan)?;
         converge::converge(host, aim, plan, observed, report)?;
     }
@@ -118,6 +120,18 @@ pub fn finish(
     }
     report.say(format!("{} changed ({})", plan.changes(), report.elapsed()));
     Ok(ExitCode::SUCCESS)
+}
+
+/// Refuses another Synapse whose database it would not start with. Where its code is not there yet, or nothing was
+/// installed before, that is found out on the way: by the same judge, before anything stops.
+fn refuse(host: &Host, desired: &State, plan: &Plan, observed: &Observed) -> Result<(), Failure> {
+    let schema = |step: &Step| matches!(step, Step::Judge { judge, .. } if *judge == Judge::Schema);
+    let known = host.facts.synapse.is_some() && observed.current.is_some();
+    if known && plan.steps.iter().any(schema) {
+        let judged = host.accepts_schema(desired);
+        judged.map_err(|error| Failure::preflight(format!("{error:#}")))?;
+    }
+    Ok(())
 }
 
 /// Asks at a terminal, unless `--yes` was given; without one, calling the command is the agreement.
@@ -143,6 +157,7 @@ fn agree(common: &Common, plan: &Plan) -> Result<(), Failure> {
 pub fn plan(common: &Common, flags: &Flags, detailed: bool) -> Result<ExitCode, Failure> {
     let prepared = prepare(common, flags, &Change::None, Purpose::Run)?;
     let plan = prepared.aim("plan".to_owned()).plan(&prepared.observed);
+    refuse(&prepared.host, &prepared.desired, &plan, &prepared.observed)?;
     if common.json {
         let steps: Vec<String> = plan.steps.iter().map(|step| step.to_string()).collect();
         println!("{}", json!({"changes": plan.changes(), "steps": steps}));

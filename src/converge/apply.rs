@@ -82,7 +82,10 @@ impl<'a> Work<'a> {
                 &self.aim.settings_text,
                 &self.aim.summary,
             ),
-            Step::Judge { number, judge } => host.judge(*number, judge, self.aim.desired),
+            Step::Judge { number, judge } => {
+                self.told = host.judge(*number, judge, self.aim.desired)?;
+                Ok(())
+            }
             Step::MoveDatabase { number, file, part } => {
                 let told = host.migrate(*number, file, *part)?;
                 self.told = Some(told).filter(|told| !told.is_empty());
@@ -91,7 +94,7 @@ impl<'a> Work<'a> {
                     Move::First | Move::Last => Ok(()),
                 }
             }
-            Step::Switch { number } => host.switch(*number),
+            Step::Switch { number } => host.switch(*number, self.aim.desired),
             Step::WriteFile { path, .. } => {
                 let file = self
                     .aim

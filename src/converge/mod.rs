@@ -6,6 +6,7 @@ pub mod verify;
 
 use crate::failure::{Code, Failure};
 use crate::host::Host;
+use crate::plan::schema::Refused;
 use crate::plan::state::{Observed, State};
 use crate::plan::step::Step;
 use crate::plan::{Plan, Removal, Target};
@@ -77,6 +78,7 @@ pub fn converge(
     let mut work = Work::new(host, aim, observed);
     let done = work.apply(plan, report);
     let (code, error) = match done {
+        Err(error) if error.is::<Refused>() => (Code::Preflight, error),
         Err(error) => (Code::Failed, error),
         Ok(()) if aim.expected.units.is_empty() => return Ok(()),
         Ok(()) => match report.step("  verify  units, health, routes", || {

@@ -7,9 +7,10 @@ mod given;
 
 use crate::host::facts::{Facts, PackageManager, Scope};
 use crate::host::programs::install_command;
-use crate::host::synapse::Installed;
+use crate::host::synapse::is_ours;
 use crate::paths;
 use crate::plan::names;
+use crate::render::Installed;
 use crate::secrets::Deployment;
 
 /// What was found out, and what is asked of it.
@@ -103,7 +104,7 @@ pub static CHECKS: &[Check] = &[
         fatal: true,
         check: |at| {
             let python = at.scope.settings.synapse.python.as_ref()?;
-            if at.facts.synapse.is_some() {
+            if at.facts.synapse.is_some() || is_ours(python.as_path()) {
                 return None;
             }
             finding(

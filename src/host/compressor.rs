@@ -4,14 +4,10 @@ use super::synapse::version_of;
 use super::venv::Venv;
 use crate::paths;
 use anyhow::Result;
-use std::path::Path;
 
 /// The version that is in our venv.
 pub fn version() -> Option<String> {
-    version_of(
-        Path::new(paths::COMPRESSOR).join("bin/python").as_path(),
-        "synapse_auto_compressor",
-    )
+    version_of(&paths::python(paths::COMPRESSOR), "synapse_auto_compressor")
 }
 
 /// Installs this version; what would have to be compiled is not taken.

@@ -7,7 +7,7 @@ use crate::paths;
 use crate::plan::names;
 use crate::render::coturn::Build;
 use crate::render::ports::{Bound, Transport};
-use crate::render::{Exporters, HostFacts};
+use crate::render::{Exporters, HostFacts, Installed};
 use crate::secrets::{SECRETS, Secret};
 use crate::settings::Settings;
 use crate::settings::types::{DatabaseKind, Secret as Value};
@@ -24,7 +24,7 @@ pub struct Facts {
     /// Booted with systemd (sd_booted(3)).
     pub systemd: bool,
     /// Synapse as the host has it.
-    pub synapse: Option<synapse::Installed>,
+    pub synapse: Option<Installed>,
     /// The Python that has, or will have, Synapse.
     pub python: PathBuf,
     /// Programs that are missing, by the name that the table of programs has for them.
@@ -139,23 +139,20 @@ impl Facts {
     /// Looks at the host; nothing is changed.
     pub fn gather(scope: &Scope) -> Self {
         let settings = scope.settings;
-        let synapse = synapse::find(
-            settings
-                .synapse
-                .python
-                .as_ref()
-                .map(|path| Path::new(path.as_str())),
-        );
-        let default = HostFacts::default();
+        let set = settings.synapse.python.as_ref().map(|path| path.as_path());
+        let version = settings.synapse.version.to_string();
+        let ours = || synapse::ours(&version).filter(|_| set.is_none_or(synapse::is_ours));
+        let synapse = synapse::find(set).or_else(ours);
         let redis = ["redis-server", "valkey-server"]
             .into_iter()
             .find(|program| tools::find(program).is_some());
         let mut facts = Self {
             root: nix::unistd::geteuid().is_root(),
             systemd: booted_with_systemd(),
-            python: synapse
-                .as_ref()
-                .map_or(default.python, |found| found.python.clone()),
+            python: synapse.as_ref().map_or_else(
+                || paths::python(&paths::venv(&version)),
+                |found| found.python.clone(),
+            ),
             redis,
             exporters: programs::exporters(),
             grafana: Path::new(paths::GRAFANA).is_dir(),
@@ -227,12 +224,10 @@ impl Facts {
                 .ok()
                 .filter(|path| path.exists())
                 .unwrap_or(default.program),
-            version: self
+            synapse: self
                 .synapse
-                .as_ref()
-                .filter(|found| found.python != default.python)
-                .map(|found| found.version.clone()),
-            python: self.python.clone(),
+                .clone()
+                .filter(|found| !synapse::is_ours(&found.python)),
             redis: self.redis.map_or(default.redis, str::to_owned),
             exporters: self.exporters.clone(),
             grafana: self.grafana,

@@ -3,7 +3,7 @@
 use super::{Host, files};
 use crate::paths;
 use crate::plan::rules::host_path;
-use crate::plan::state::{Files, HOST, Manifest, State, digest};
+use crate::plan::state::{HOST, Manifest, State, digest};
 use crate::plan::step::Judge;
 use anyhow::{Context, Result, ensure};
 use std::collections::BTreeSet;
@@ -46,12 +46,12 @@ pub(super) fn next() -> u32 {
     known.max().map_or(1, |last| last + 1)
 }
 
-/// The files of a generation as they are on disk, with what its manifest says of them; none where it is lost.
-pub(super) fn on_disk(number: u32) -> Result<Files> {
+/// A generation as it is on disk, with what its manifest says of it; nothing where it is lost.
+pub(super) fn on_disk(number: u32) -> Result<State> {
     if !Path::new(&format!("{}/manifest.json", directory(number))).exists() {
-        return Ok(Files::new());
+        return Ok(State::default());
     }
-    Ok(load(number)?.state.files)
+    Ok(load(number)?.state)
 }
 
 /// Reads what is told about a generation.
@@ -180,10 +180,11 @@ impl Host {
             .with_context(|| format!("cannot make {}", directory(number)))
     }
 
-    /// Has a real program judge a generation.
-    pub fn judge(&self, number: u32, judge: &Judge, state: &State) -> Result<()> {
+    /// Has a real program judge a generation; what it has to tell.
+    pub fn judge(&self, number: u32, judge: &Judge, state: &State) -> Result<Option<String>> {
         let directory = directory(number);
         match judge {
+            Judge::Schema => return self.accepts_schema(state),
             Judge::Nginx => {
                 let pair = self.facts.certificate.as_ref().map(|(pair, _)| pair);
                 super::probe::nginx_accepts(&format!("{directory}/nginx/nginx.conf"), pair)
@@ -206,16 +207,18 @@ impl Host {
                     .collect();
                 super::probe::systemd_accepts(&directory, &units)
             }
-        }
+        }?;
+        Ok(None)
     }
 
-    /// Makes `current` name this generation.
-    pub fn switch(&self, number: u32) -> Result<()> {
+    /// Makes `current` name this generation, and the link for people the Synapse that it runs with.
+    pub fn switch(&self, number: u32, state: &State) -> Result<()> {
         let mut switched = switched()?;
         switched.push(number);
         let lines: String = switched.iter().map(|one| format!("{one}\n")).collect();
         files::replace(paths::SWITCHED, lines.as_bytes(), 0o644)?;
-        files::point(paths::CURRENT, &format!("generations/{number}"))
+        files::point(paths::CURRENT, &format!("generations/{number}"))?;
+        super::synapse::link(state)
     }
 
     /// Notes that the processes run with this generation, and lets the oldest go.

@@ -15,6 +15,7 @@ mod probe;
 pub mod programs;
 pub mod redis;
 mod resources;
+mod schema;
 mod secrets;
 mod service;
 pub mod synapse;

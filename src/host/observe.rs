@@ -32,7 +32,9 @@ impl Host {
             ..Observed::default()
         };
         for number in numbers {
-            observed.baselines.push(generations::on_disk(number)?);
+            let state = generations::on_disk(number)?;
+            observed.baselines.push(state.files);
+            observed.in_use.extend(state.resources);
         }
         if applied.is_none() && current.is_some() {
             // The first run was interrupted: nothing is known to run with these files.
@@ -126,7 +128,9 @@ fn outside(python: Option<&Path>) -> Vec<(String, u64)> {
     };
     let launcher = replaced_at(paths::LAUNCHER);
     let now = SystemTime::now().duration_since(UNIX_EPOCH);
-    let now = now.map_or(0, |since| u64::try_from(since.as_micros()).unwrap_or(u64::MAX));
+    let now = now.map_or(0, |since| {
+        u64::try_from(since.as_micros()).unwrap_or(u64::MAX)
+    });
     let code = changed(paths::UPGRADED).max(python.and_then(synapse::installed_at));
     paths
         .filter_map(|path| Some((changed(&path)?, path)))

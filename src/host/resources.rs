@@ -32,11 +32,7 @@ impl Host {
                 users::get_user_by_name(name).is_some() && users::get_group_by_name(name).is_some()
             }
             Resource::Directory(path) => Path::new(path).is_dir(),
-            Resource::Venv(version) => {
-                let python = format!("{}/bin/python", paths::VENV);
-                synapse::find(Some(Path::new(&python)))
-                    .is_some_and(|found| found.version == *version)
-            }
+            Resource::Venv(version) => synapse::ours(version).is_some(),
             Resource::Compressor(version) => compressor::version().as_ref() == Some(version),
             Resource::Secret(name) => self.has_secret(name)?,
             Resource::Composed(name) => self.has_composed(name, desired)?,
@@ -134,7 +130,7 @@ impl Host {
                 files::remove_empty(path)
             }
             Resource::Directory(path) => files::remove_tree(path),
-            Resource::Venv(_) => files::remove_tree(paths::VENV),
+            Resource::Venv(version) => files::remove_tree(paths::venv(version)),
             Resource::Compressor(_) => files::remove_tree(paths::COMPRESSOR),
             Resource::Secret(name) => files::remove(paths::secret(name)),
             Resource::Composed(name) => files::remove(paths::secret(name)),

@@ -4,16 +4,11 @@ use super::files;
 use super::tools::{self, Tool};
 use super::venv::Venv;
 use crate::paths;
+use crate::plan::state::{Resource, State};
+use crate::render::Installed;
 use anyhow::{Context, Result};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
-
-/// A Python that has Synapse.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Installed {
-    pub python: PathBuf,
-    pub version: String,
-}
 
 /// Where hosts have Synapse besides our own venv: Element's Debian package, and distributions' packages.
 const PYTHONS: &[&str] = &["/opt/venvs/matrix-synapse/bin/python", "/usr/bin/python3"];
@@ -21,22 +16,31 @@ const PYTHONS: &[&str] = &["/opt/venvs/matrix-synapse/bin/python", "/usr/bin/pyt
 /// The name of Synapse among Python's packages.
 const PROJECT: &str = "matrix_synapse";
 
-/// Synapse as the host has it: at the path in the settings, or in one of the usual places, or in our venv.
+/// Synapse as the host has it: at the path in the settings, or in one of the usual places.
 pub fn find(set: Option<&Path>) -> Option<Installed> {
-    let venv = format!("{}/bin/python", paths::VENV);
-    let candidates: Vec<PathBuf> = match set {
-        Some(python) => vec![python.to_owned()],
-        None => PYTHONS
-            .iter()
-            .copied()
-            .chain([venv.as_str()])
-            .map(PathBuf::from)
-            .collect(),
+    let candidates = match set {
+        Some(python) if is_ours(python) => Vec::new(),
+        Some(python) => vec![python],
+        None => PYTHONS.iter().map(Path::new).collect(),
     };
     candidates.into_iter().find_map(|python| {
-        let version = version_of(&python, PROJECT)?;
+        let version = version_of(python, PROJECT)?;
+        let python = python.to_owned();
         Some(Installed { python, version })
     })
+}
+
+/// Synapse of this version in a venv of ours, where it is there.
+pub fn ours(version: &str) -> Option<Installed> {
+    let python = paths::python(&paths::venv(version));
+    let version = version_of(&python, PROJECT).filter(|found| found == version)?;
+    Some(Installed { python, version })
+}
+
+/// Whether this is the Python of a venv of ours, or the link to one: in the settings it asks for a Synapse of ours,
+/// whatever the host has.
+pub fn is_ours(python: &Path) -> bool {
+    python.starts_with(paths::OPT)
 }
 
 /// The version of a project beside a Python, read from the metadata that pip and distributions leave: a start of Python
@@ -70,27 +74,61 @@ fn metadata(python: &Path, project: &str) -> Option<PathBuf> {
 }
 
 /// When Synapse beside this Python was last installed, in microseconds since 1970: package managers of every kind put
-/// files in place anew, whatever times they then give them. Of our own venv nothing is told, since its version is part
-/// of the desired state.
+/// files in place anew, whatever times they then give them. Of our own venvs nothing is told, since their versions are
+/// part of the desired state.
 pub fn installed_at(python: &Path) -> Option<u64> {
-    if python.starts_with(paths::VENV) {
+    if is_ours(python) {
         return None;
     }
     let changed = std::fs::metadata(metadata(python, PROJECT)?).ok()?;
     u64::try_from(changed.ctime() * 1_000_000 + changed.ctime_nsec() / 1_000).ok()
 }
 
-/// Installs this version into our venv; the distribution's psycopg2 serves, since PyPI has no wheel of it.
+/// Installs this version into a venv of its own; the distribution's psycopg2 serves, since PyPI has no wheel of it.
 pub fn install(version: &str) -> Result<()> {
+    make_way()?;
+    if ours(version).is_some() {
+        return Ok(());
+    }
     let package = format!("matrix-synapse[redis,url-preview]=={version}");
     Venv {
-        directory: paths::VENV,
+        directory: &paths::venv(version),
         options: &["--system-site-packages"],
         pip: &[],
         // Releases before 1.163.0 do not exclude txredisapi 1.6 themselves, and fail with it.
         packages: &[&package, "txredisapi>=1.4.12,<1.6.0"],
     }
     .install()
+}
+
+/// Earlier releases of this program had Synapse in a directory where the link is now. It becomes that of its version, and
+/// what still runs from it finds it through the link.
+fn make_way() -> Result<()> {
+    let old = Path::new(paths::VENV);
+    if old.is_symlink() || !old.is_dir() {
+        return Ok(());
+    }
+    let version = version_of(&paths::python(paths::VENV), PROJECT);
+    match version.map(|version| paths::venv(&version)) {
+        Some(own) if !Path::new(&own).exists() => {
+            std::fs::rename(old, &own).with_context(|| format!("cannot rename {}", paths::VENV))?;
+            files::point(paths::VENV, &own)
+        }
+        _ => files::remove_tree(paths::VENV),
+    }
+}
+
+/// Has the link for people name the venv that a state runs with.
+pub(super) fn link(state: &State) -> Result<()> {
+    let venv = state.resources.iter().find_map(|resource| match resource {
+        Resource::Venv(version) => Some(paths::venv(version)),
+        _ => None,
+    });
+    match venv {
+        Some(venv) => files::point(paths::VENV, &venv),
+        None if Path::new(paths::VENV).is_symlink() => files::remove(paths::VENV),
+        None => Ok(()),
+    }
 }
 
 /// Whether Synapse finds what its extra `url-preview` brings; it refuses to start with previews and without.

@@ -163,7 +163,7 @@ impl Systemd {
             self.manager
                 .enable_unit_files(&borrowed(units), false, true),
         )
-        .context("enabling units")?;
+        .context("enabling units; one that is masked takes `systemctl unmask` first")?;
         self.reload()
     }
 

@@ -9,6 +9,7 @@ pub mod names;
 mod planner;
 mod restarts;
 pub mod rules;
+pub mod schema;
 pub mod state;
 pub mod step;
 

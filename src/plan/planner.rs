@@ -1,11 +1,11 @@
 //! From differences to steps, part by part. What stops and starts because files changed is told by [`Restarts`].
 
 use super::restarts::Restarts;
-use super::rules::host_path;
+use super::rules::{VERSION, host_path};
 use super::state::{Files, HOST, Observed, Resource, State};
 use super::step::{ChangeKind, FileChange, Judge, Step, Verb};
 use super::{Plan, Removal, Target, names};
-use crate::paths::TMPFILES;
+use crate::paths::{OPT, TMPFILES};
 use std::collections::BTreeSet;
 
 /// Unit files, by their path in a generation.
@@ -97,12 +97,12 @@ impl Planner<'_> {
                 number,
                 changes: self.changes.clone(),
             });
-            steps.extend(
-                self.judges()
-                    .into_iter()
-                    .map(|judge| Step::Judge { number, judge }),
-            );
         }
+        steps.extend(
+            self.judges()
+                .into_iter()
+                .map(|judge| Step::Judge { number, judge }),
+        );
         if self.observed.current != Some(number) {
             steps.push(Step::Switch { number });
         }
@@ -112,6 +112,13 @@ impl Planner<'_> {
     /// The programs that have to read something new.
     fn judges(&self) -> Vec<Judge> {
         let mut judges = Vec::new();
+        if self.other_synapse() {
+            judges.push(Judge::Schema);
+        }
+        // What was written earlier was judged then.
+        if self.target != Target::Rendered {
+            return judges;
+        }
         let mut new = self
             .changes
             .iter()
@@ -149,6 +156,14 @@ impl Planner<'_> {
             judges.push(Judge::Systemd);
         }
         judges
+    }
+
+    /// Whether a Synapse is going to run that has not run with this database. On the way back it has.
+    fn other_synapse(&self) -> bool {
+        let empty = |resource: &Resource| matches!(resource, Resource::Database { .. });
+        self.removal != Removal::Undo
+            && self.changes.iter().any(|change| change.path == VERSION)
+            && !self.missing().any(empty)
     }
 
     /// Files on the host to be written, and to be removed.
@@ -262,7 +277,6 @@ impl Planner<'_> {
         steps
     }
 
-    /// Resources that go, the last made first.
     /// What is there, ours, and not wanted any more, in the order of making.
     fn unwanted(&self) -> impl Iterator<Item = Resource> {
         let ours: BTreeSet<Resource> = match self.removal {
@@ -279,11 +293,27 @@ impl Planner<'_> {
             let stays = |wanted: &Resource| wanted == *resource || wanted.replaces(resource);
             !self.desired.resources.iter().any(stays)
                 && (self.removal != Removal::Keep || !resource.kept())
+                && !self.stays_for_return(resource)
         };
         let there = ours.intersection(&self.observed.resources).filter(goes);
         there.cloned().collect::<Vec<Resource>>().into_iter()
     }
 
+    /// Synapse as the generation that is left has it: the way back runs with it. It goes with the change after that, and
+    /// so does the directory around it.
+    fn stays_for_return(&self, resource: &Resource) -> bool {
+        let leaves = self.generation() != self.observed.current;
+        let venv = |other: &Resource| {
+            matches!(other, Resource::Venv(_)) && (!leaves || self.observed.in_use.contains(other))
+        };
+        let stays = match resource {
+            Resource::Directory(path) if path == OPT => self.observed.resources.iter().any(venv),
+            resource => venv(resource),
+        };
+        stays && self.removal == Removal::Keep && self.target != Target::Nothing
+    }
+
+    /// Resources that go, the last made first.
     fn remove(&self, generation: Option<u32>) -> Vec<Step> {
         let mut steps: Vec<Step> = Vec::new();
         if self.target == Target::Nothing && self.observed.current.is_some() {

@@ -69,6 +69,9 @@ const fn rule(path: &'static str, scope: Scope, change: Change, reason: &'static
 
 const SOCKETS: &str = "systemd takes or gives back sockets only while nobody has them";
 
+/// The release of Synapse that the processes run, by its path in a generation.
+pub const VERSION: &str = "synapse/version";
+
 /// The first row whose path fits counts.
 pub static RULES: &[Rule] = &[
     // docs/workers.md: all worker instances must restart when event persisters come or go. The same holds for every
@@ -136,10 +139,10 @@ pub static RULES: &[Rule] = &[
     ),
     // docs/upgrade.md: releases have changed what processes say to each other (1.64, 1.69, 1.76).
     rule(
-        "synapse/version",
+        VERSION,
         Scope::Synapse,
         Change::StopFirst,
-        "old and new releases may not understand each other, and main brings the schema up to date",
+        "Synapse is another release: old and new may not understand each other, and main brings the schema up to date",
     ),
     rule(
         "synapse/homeserver.yaml",

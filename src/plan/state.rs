@@ -67,7 +67,7 @@ pub enum Resource {
     Account(String),
     /// A directory tree; its owners and modes stand in tmpfiles.d.
     Directory(String),
-    /// Synapse in our own venv, at this version.
+    /// Synapse of this version in a venv of ours.
     Venv(String),
     /// The state compressor in its own venv, at this version.
     Compressor(String),
@@ -126,12 +126,11 @@ impl Resource {
         matches!(self, Resource::Disabled(_) | Resource::Stopped(_))
     }
 
-    /// Whether making this one takes the place of the other: there is one venv, whatever version is in it.
+    /// Whether making this one takes the place of the other: the compressor has one venv, whatever version is in it.
     pub fn replaces(&self, other: &Self) -> bool {
         matches!(
             (self, other),
-            (Resource::Venv(_), Resource::Venv(_))
-                | (Resource::Compressor(_), Resource::Compressor(_))
+            (Resource::Compressor(_), Resource::Compressor(_))
         )
     }
 
@@ -172,7 +171,7 @@ impl std::fmt::Display for Resource {
             Resource::Account(name) => write!(f, "system user {name}"),
             Resource::Directory(path) => write!(f, "directory {path}"),
             Resource::Venv(version) => {
-                write!(f, "Synapse {version} in {}", paths::VENV)
+                write!(f, "Synapse {version} in {}", paths::venv(version))
             }
             Resource::Compressor(version) => {
                 write!(f, "state compressor {version} in {}", paths::COMPRESSOR)
@@ -230,6 +229,8 @@ pub struct Observed {
     /// Files as they are on disk, of every generation that processes may run with: the one that was applied last
     /// and those switched to since, which an interrupted run or a failed way back leaves.
     pub baselines: Vec<Files>,
+    /// Resources of the same generations.
+    pub in_use: BTreeSet<Resource>,
     /// Digests of our files outside of generations, by their path in a generation.
     pub host_files: BTreeMap<String, String>,
     /// Our units that systemd knows.

@@ -128,6 +128,8 @@ pub enum Judge {
     Synapse(Vec<String>),
     Systemd,
     Prometheus,
+    /// The Synapse that is going to run, of its database.
+    Schema,
 }
 
 /// What systemd is asked to do with units.
@@ -221,6 +223,7 @@ impl fmt::Display for Step {
                     Judge::Synapse(_) => "Synapse's own configuration parser",
                     Judge::Systemd => "systemd-analyze verify",
                     Judge::Prometheus => "promtool check config",
+                    Judge::Schema => "the schema of the database",
                 };
                 write!(f, "  check   generation {number} with {program}")
             }

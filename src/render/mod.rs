@@ -43,10 +43,8 @@ use std::path::PathBuf;
 pub struct HostFacts {
     /// This program.
     pub program: PathBuf,
-    /// The Python that has Synapse.
-    pub python: PathBuf,
-    /// The version of that Synapse; `None` where our own venv has the one that the settings name.
-    pub version: Option<String>,
+    /// Synapse as the host has it; `None` where our own venv has, or will have, the one that the settings name.
+    pub synapse: Option<Installed>,
     /// `redis-server` or `valkey-server`.
     pub redis: String,
     /// The programs that export metrics.
@@ -65,6 +63,13 @@ pub struct HostFacts {
     pub address: Option<IpAddr>,
     /// The group that Synapse's user has of its own, where that is not ours.
     pub user_group: Option<String>,
+}
+
+/// A Python that has Synapse.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Installed {
+    pub python: PathBuf,
+    pub version: String,
 }
 
 /// The names of programs that distributions call differently.
@@ -89,8 +94,7 @@ impl Default for HostFacts {
     fn default() -> Self {
         Self {
             program: PathBuf::from(paths::PROGRAM),
-            python: PathBuf::from(format!("{}/bin/python", paths::VENV)),
-            version: None,
+            synapse: None,
             redis: "redis-server".to_owned(),
             exporters: Exporters::default(),
             grafana: false,
@@ -153,6 +157,16 @@ impl Input<'_> {
         secrets::SECRETS
             .iter()
             .filter(move |secret| (secret.wanted)(&deployment))
+    }
+
+    /// The Synapse that is going to run.
+    pub fn synapse(&self) -> Installed {
+        let ours = || {
+            let version = self.settings.synapse.version.to_string();
+            let python = paths::python(&paths::venv(&version));
+            Installed { python, version }
+        };
+        self.facts.synapse.clone().unwrap_or_else(ours)
     }
 
     /// Where processes listen.
@@ -305,7 +319,7 @@ fn resources(input: &Input, files: &BTreeMap<String, File>) -> BTreeSet<Resource
     resources.extend(accounts.map(|account| Resource::Account(account.name.to_owned())));
     let own = services::wanted(input).flat_map(|service| service.own_directories());
     resources.extend(own.map(directory));
-    if input.facts.python == HostFacts::default().python {
+    if input.facts.synapse.is_none() {
         resources.insert(directory(paths::OPT));
         resources.insert(Resource::Venv(input.settings.synapse.version.to_string()));
     }

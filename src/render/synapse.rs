@@ -3,6 +3,7 @@
 
 use super::{Sheaf, coturn, filters, logs, mail, processes, shared};
 use crate::paths;
+use crate::plan::rules;
 use crate::settings::Settings;
 use crate::settings::types::{DatabaseKind, Verification};
 use crate::settings::value::Scalar;
@@ -73,11 +74,7 @@ pub(super) fn render(sheaf: &mut Sheaf) -> Result<()> {
             .private = true;
     }
     logs::render(sheaf)?;
-    let version = match &input.facts.version {
-        Some(version) => version.clone(),
-        None => settings.synapse.version.show(),
-    };
-    sheaf.text("synapse/version", version);
+    sheaf.text(rules::VERSION, input.synapse().version);
     let copies = [
         ("homeserver.d", input.own_options),
         ("adopted", &input.adopted.copies),

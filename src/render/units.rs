@@ -114,7 +114,7 @@ pub(super) fn process<'a>(input: &Input<'a>, memory: &str) -> Process<'a> {
     let settings: &Settings = input.settings;
     Process {
         current: paths::CURRENT,
-        python: input.facts.python.to_string_lossy().into_owned(),
+        python: input.synapse().python.to_string_lossy().into_owned(),
         launcher: sockets::launcher(input),
         jemalloc: settings.synapse.jemalloc && input.facts.jemalloc,
         metrics: settings.metrics.enabled,

@@ -6,7 +6,7 @@ use synapse_workers::doctor::{CHECKS, Examined, examine};
 use synapse_workers::host::certificate::Pair;
 use synapse_workers::host::facts::{Facts, PackageManager, Scope};
 use synapse_workers::host::postgres::{Database, Postgres};
-use synapse_workers::host::synapse::Installed;
+use synapse_workers::render::Installed;
 use synapse_workers::render::ports::{Bound, Transport};
 use synapse_workers::settings::types::DatabaseKind;
 
@@ -89,6 +89,13 @@ fn findings(facts: &Facts, lines: &str, processes: usize) -> Vec<(&'static str, 
 #[test]
 fn every_check_finds_what_it_is_for() {
     assert_eq!(findings(&good(), "", 24), []);
+    // Asks for one in a venv of ours, beside an old one of the host's.
+    let ours = "synapse: {python: /opt/synapse-workers/venv/bin/python}";
+    let none = Facts {
+        synapse: None,
+        ..good()
+    };
+    assert_eq!(findings(&none, ours, 24), []);
     let python = "synapse: {python: /opt/x/bin/python}";
     let mut seen = BTreeSet::new();
     type Spoil = fn(&mut Facts);

@@ -117,8 +117,7 @@ fn systemd_finds_nothing_wrong_in_any_unit() {
         .iter()
         .flat_map(|spec| settings.map(|lines| (spec, lines)))
     {
-        let mut setup = Setup::new(spec).settings(lines);
-        setup.facts.python = "/bin/sh".into();
+        let setup = Setup::new(spec).settings(lines).python("/bin/sh");
         different.insert(units(setup));
     }
     different.iter().for_each(verify);
@@ -186,8 +185,8 @@ fn systemd_starts_a_python_of_any_name() {
     {
         let python = directory.path().join(name);
         fs::copy("/bin/true", &python).unwrap();
-        let mut setup = Setup::new("").settings("sockets: {held: false}");
-        setup.facts.python = python.clone();
+        let setup = Setup::new("").settings("sockets: {held: false}");
+        let setup = setup.python(&python);
         let unit = units(setup).remove("synapse-main.service").unwrap();
         main.insert(format!("synapse-{number}.service"), unit);
         pythons.insert(python.display().to_string());

@@ -18,4 +18,5 @@ mod restarts;
 mod setup;
 mod tools;
 mod turn;
+mod upgrades;
 mod variables;

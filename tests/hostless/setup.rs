@@ -1,10 +1,10 @@
 //! What is rendered in these tests: settings with a worker spec, on a host with given facts.
 
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use synapse_workers::adopt::Adopted;
 use synapse_workers::plan::state::State;
-use synapse_workers::render::{HostFacts, Input, NamedFiles, OwnOptions, desired};
+use synapse_workers::render::{HostFacts, Input, Installed, NamedFiles, OwnOptions, desired};
 use synapse_workers::settings::{Settings, Sources, load};
 use synapse_workers::topology::{Topology, spec};
 
@@ -77,6 +77,15 @@ impl Setup {
         let files = vec![("/etc/old/homeserver.yaml".to_owned(), contents.into())];
         self.adopted = Adopted::new(files).unwrap();
         self.settings("adopt: {config: [/etc/old/homeserver.yaml], service: old.service}")
+    }
+
+    /// Where the host has Synapse beside this Python.
+    pub fn python(mut self, python: impl Into<PathBuf>) -> Self {
+        self.facts.synapse = Some(Installed {
+            python: python.into(),
+            version: "1.163.2".to_owned(),
+        });
+        self
     }
 
     /// With a secret that is there.

@@ -81,7 +81,7 @@ fn setup(number: &str) -> Setup {
         let own = "version: 1\nroot: {level: ERROR}\n";
         setup.named.log_config = Some(own.into());
     }
-    setup.facts.python = "/bin/true".into();
+    let mut setup = setup.python("/bin/true");
     // Debian's coturn has no metrics; this one has.
     setup.facts.coturn.metrics = number == "2";
     on_this_machine(setup)

@@ -8,7 +8,7 @@ from cases import (
     adopt, adopt_sqlite, again, bad_input, bare, calls, compressor, external, faults, full, killed, load, lossless, metrics,
     migrate, nasty,
     neighbours, package, persister, reboot, render, restore, rollback, sandbox, scale, sockets, tls, uninstall,
-    variables,
+    upgrade, variables,
 )
 
 
@@ -59,6 +59,7 @@ CASES = (
     Case("calls", "people who log in call through the TURN server, nobody reaches the own network", calls.run, fresh=True, lane=2),
     Case("compressor", "the state compressor: less in the database, the same in the rooms", compressor.run, fresh=True, lane=2),
     Case("bare", "a small host without Synapse, which is installed into a venv", bare.run, host="bare", fresh=True, lane=2),
+    Case("upgrade", "another release of Synapse and back, as far as the database allows", upgrade.run, host="bare", fresh=True, lane=2),
     Case("lossless", "users go on while the server is changed and restarted", lossless.run, fresh=True, lane=0),
     Case("lossless-off", "the same without held sockets, for comparison", partial(
         lossless.run, form=replace(lossless.SHORT, held=False)), fresh=True, lane=0),

@@ -13,8 +13,8 @@ def run(host, check):
         host.installed = True
         note(f"{result.seconds:.1f} s")
     with check("Synapse is in the venv, compiled, and everything runs with it"):
-        for unit in host.units("synapse-main.service", "synapse-worker@*").values():
-            contains(host.run("cat", f"/proc/{unit['MainPID']}/cmdline").out, f"{VENV}/bin/python\0-m\0synapse.app.")
+        for unit in host.units("synapse-main.service", "synapse-worker@*.service").values():
+            contains(host.run("cat", f"/proc/{unit['MainPID']}/cmdline").out, f"{VENV}-1.163.2/bin/python\0", "\0synapse.app.")
         contains(host.shell(f"ls {VENV}/lib/python3*/site-packages/synapse/__pycache__").out, ".pyc")
         same(services_down(host), "", "failed units of the host")
     with check("status --json: every process is active and healthy") as note:

@@ -146,8 +146,8 @@ def services_down(host):
     return host.run("systemctl", "list-units", "--failed", "--no-legend", "--plain").out
 
 
-def psql(host, query):
-    return host.run("runuser", "-u", "postgres", "--", "psql", "-XAtc", query).out.split()
+def psql(host, query, database="postgres"):
+    return host.run("runuser", "-u", "postgres", "--", "psql", "-XAtc", query, database).out.split()
 
 
 def outside(*command, **options):

@@ -192,8 +192,8 @@ def masked(host):
 def full_disk(host):
     """A small file system takes the place of the directory of generations, and there is no room in it."""
     place = "/var/lib/synapse-workers"
-    host.shell(f"cp -a {place} /root/saved && mount -t tmpfs -o size=1m,mode=0755 tmpfs {place} && cp -a /root/saved/. {place} "
-               f"&& head -c 1m /dev/zero >{place}/full || true")
+    host.shell(f"cp -a {place} /root/saved && mount -t tmpfs -o size=64m,mode=0755 tmpfs {place} && cp -a /root/saved/. {place} "
+               f"&& head -c 64m /dev/zero >{place}/full || true")
     try:
         before = Before(host)
         failed = host.product(*CHANGE, expect=(1,))

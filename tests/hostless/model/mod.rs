@@ -87,9 +87,13 @@ impl Model {
         let mut numbers: Vec<u32> = self.applied.into_iter().collect();
         numbers.extend(&self.switched);
         numbers.extend(self.current);
-        let mut baselines: Vec<Files> = numbers
-            .iter()
-            .map(|number| self.generations[number].files.clone())
+        let generations = numbers.iter().map(|number| &self.generations[number]);
+        let resources = generations
+            .clone()
+            .flat_map(|generation| generation.resources.clone());
+        let in_use = resources.collect();
+        let mut baselines: Vec<Files> = generations
+            .map(|generation| generation.files.clone())
             .collect();
         if self.applied.is_none() && self.current.is_some() {
             baselines.insert(0, Files::new());
@@ -119,6 +123,7 @@ impl Model {
             outdated: BTreeMap::new(),
             processors: 2,
             baselines,
+            in_use,
         }
     }
 

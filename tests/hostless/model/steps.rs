@@ -5,8 +5,8 @@ use super::{Model, View};
 use std::path::Path;
 use synapse_workers::paths;
 use synapse_workers::plan::names;
-use synapse_workers::plan::rules::{Change, host_path, rule_for};
-use synapse_workers::plan::state::{HOST, Resource, State, UnitState};
+use synapse_workers::plan::rules::{Change, VERSION, host_path, rule_for};
+use synapse_workers::plan::state::{HOST, Resource, State, UnitState, digest};
 use synapse_workers::plan::step::{Move, Step, Verb};
 
 impl Model {
@@ -92,8 +92,8 @@ impl Model {
                 let role = Resource::DatabaseRole(owner.clone());
                 assert!(self.resources.contains(&role));
             }
-            // There is one venv of each: another version replaces the one before.
-            Resource::Venv(_) | Resource::Compressor(_) => {
+            // There is one venv of it: another version replaces the one before.
+            Resource::Compressor(_) => {
                 self.resources.retain(|old| !resource.replaces(old));
                 self.made.retain(|old| !resource.replaces(old));
             }
@@ -113,7 +113,11 @@ impl Model {
                 });
                 assert!(!used, "{name} still has processes");
             }
-            Resource::Venv(_) | Resource::Compressor(_) => {
+            Resource::Venv(version) => assert!(
+                !self.runs(version),
+                "processes run from the venv of {version}"
+            ),
+            Resource::Compressor(_) => {
                 self.resources.retain(|old| !resource.replaces(old));
             }
             Resource::Directory(path) => {
@@ -134,6 +138,13 @@ impl Model {
         }
         self.resources.remove(resource);
         self.made.remove(resource);
+    }
+
+    /// Whether a process runs this release of Synapse.
+    fn runs(&self, version: &str) -> bool {
+        let digest = digest(format!("{version}\n").as_bytes());
+        let mut running = self.running.values();
+        running.any(|view| view.get(VERSION) == Some(&digest))
     }
 
     fn has_account(&self, name: &str) -> bool {
@@ -261,7 +272,7 @@ fn unit_file(unit: &str) -> String {
 fn place(resource: &Resource) -> Option<String> {
     match resource {
         Resource::Directory(path) => Some(path.clone()),
-        Resource::Venv(_) => Some(paths::VENV.to_owned()),
+        Resource::Venv(version) => Some(paths::venv(version)),
         Resource::Compressor(_) => Some(paths::COMPRESSOR.to_owned()),
         Resource::Secret(name) | Resource::Composed(name) => Some(paths::secret(name)),
         Resource::SigningKey => Some(paths::SIGNING_KEY.to_owned()),
