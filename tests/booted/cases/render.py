@@ -38,7 +38,8 @@ def run(host, check):
         with check("the host installs from what was rendered for it"):
             contains((trees[0] / "etc/synapse-workers/settings.yaml").read_text(encoding="utf-8"), "server_name: example.test")
             same(sorted(path.name for path in (trees[0] / "etc/systemd/system").iterdir()), [
-                "synapse-main.service", "synapse-nginx.service", "synapse-redis.service", "synapse-worker@.service",
+                "synapse-hold.service", "synapse-main.service", "synapse-main.socket", "synapse-nginx.service",
+                "synapse-nginx.socket", "synapse-redis.service", "synapse-worker@.service", "synapse-worker@.socket",
                 "synapse-workers.target"], "unit files")
 
 
