@@ -9,7 +9,7 @@ use crate::secrets::{COMPOSED, SECRETS};
 use crate::settings::types::DatabaseKind;
 use anyhow::{Context, Result};
 use std::collections::{BTreeMap, BTreeSet};
-use std::os::unix::fs::{FileTypeExt, MetadataExt};
+use std::os::unix::fs::FileTypeExt;
 use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -126,7 +126,6 @@ fn outside(python: Option<&Path>) -> Vec<(String, u64)> {
             .duration_since(UNIX_EPOCH);
         u64::try_from(since.ok()?.as_micros()).ok()
     };
-    let launcher = replaced_at(paths::LAUNCHER);
     let now = SystemTime::now().duration_since(UNIX_EPOCH);
     let now = now.map_or(0, |since| {
         u64::try_from(since.as_micros()).unwrap_or(u64::MAX)
@@ -135,20 +134,10 @@ fn outside(python: Option<&Path>) -> Vec<(String, u64)> {
     paths
         .filter_map(|path| Some((changed(&path)?, path)))
         .chain(code.map(|changed| (changed, paths::UPGRADED.to_owned())))
-        .chain(launcher.map(|changed| (changed, paths::LAUNCHER.to_owned())))
         // The clock was turned back since: every process would be older than that for as long.
         .filter(|(changed, _)| *changed <= now)
         .map(|(changed, path)| (path, changed))
         .collect()
-}
-
-/// When a package last put a directory of files in place, in microseconds since 1970, whatever times it gave them.
-fn replaced_at(directory: &str) -> Option<u64> {
-    let changed = |name: &String| std::fs::metadata(Path::new(directory).join(name)).ok();
-    let times = files::names(directory);
-    let times = times.iter().filter_map(changed);
-    let newest = times.map(|file| file.ctime() * 1_000_000 + file.ctime_nsec() / 1_000);
-    u64::try_from(newest.max()?).ok()
 }
 
 /// What this program made on this host, as far as the record goes.

@@ -299,12 +299,6 @@ pub static RULES: &[Rule] = &[
         "Synapse reads its secrets at start",
     ),
     rule(
-        paths::LAUNCHER,
-        Scope::Synapse,
-        Change::Restart,
-        "the processes run an older launcher than what is installed",
-    ),
-    rule(
         paths::UPGRADED,
         Scope::Synapse,
         Change::StopFirst,

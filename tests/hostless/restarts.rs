@@ -85,7 +85,6 @@ fn every_rendered_file_has_a_rule_and_every_rule_a_file() {
         let secrets = state.resources.iter().filter_map(Resource::secret_path);
         used.extend(secrets.map(|path| rule_for(&path) as *const Rule));
         used.insert(rule_for(paths::UPGRADED));
-        used.insert(rule_for(paths::LAUNCHER));
     }
     for rule in RULES {
         assert!(

@@ -1,7 +1,7 @@
 """What installing, upgrading and removing the package does to a host, and a package of Synapse that changes its code."""
 
 from cases import deployment, listing
-from cases.deployment import SERVER, generation, jobs, own_options, purge, services_down, talk
+from cases.deployment import SERVER, generation, behind_nginx, jobs, own_options, purge, services_down, talk
 from hosts import contains, same
 
 # Where Element's package has Synapse; the made-up package adds a file there.
@@ -66,9 +66,9 @@ def new_code(host, check):
     with check("install restarts them in order, and nothing else") as note:
         before = host.invocations()
         result = host.product("install", "--yes")
-        same(jobs(result.out), [("stop", *workers), ("restart", "synapse-main.service"), ("start", *workers)], "jobs")
+        same(jobs(result.out), behind_nginx(workers, workers), "jobs")
         after = host.invocations()
-        same({unit for unit in after if after[unit] != before[unit]}, synapse, "restarted")
+        same({unit for unit in after if after[unit] != before[unit]}, synapse | {"synapse-nginx.service"}, "restarted")
         same(outdated(host), set(), "outdated after")
         contains(host.product("install", "--yes").out, "0 changed")
         note(f"{result.seconds:.1f} s")
