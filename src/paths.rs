@@ -68,6 +68,8 @@ pub const TMPFILES: &str = "host/etc/tmpfiles.d/synapse-workers.conf";
 pub const SYNAPSE_LOGS: &str = "/var/log/synapse";
 /// One `install` at a time.
 pub const LOCK: &str = "/run/synapse-workers.lock";
+/// The program that starts Synapse on sockets that systemd holds; the package brings it.
+pub const LAUNCHER: &str = "/usr/libexec/synapse-workers/launcher";
 /// Locked while requests shall wait at nginx's ports.
 pub const HOLD: &str = "/run/synapse-workers.hold";
 /// Socket directory of the host's own PostgreSQL (Debian, Ubuntu and Fedora alike).
@@ -94,8 +96,14 @@ pub fn replication_socket(process: &str) -> String {
     format!("{RUN}/replication/{process}.sock")
 }
 
-/// The program that starts Synapse on sockets that systemd holds; the package brings it.
-pub const LAUNCHER: &str = "/usr/libexec/synapse-workers/launcher";
+/// The process that a socket file, or what Twisted keeps beside it, is of.
+pub fn process_of(path: &str) -> Option<&str> {
+    let (kind, file) = path.strip_prefix(RUN)?.strip_prefix('/')?.split_once('/')?;
+    let ours = ["public", "replication"].contains(&kind);
+    file.split_once(".sock")
+        .filter(|_| ours)
+        .map(|(name, _)| name)
+}
 
 /// The socket of our own Redis.
 pub fn redis_socket() -> String {

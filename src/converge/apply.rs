@@ -119,7 +119,7 @@ impl<'a> Work<'a> {
                 turns.try_for_each(|units| self.jobs(*verb, units))
             }
             Step::Hold => self.hold(),
-            Step::LetGo(units) => host.let_go(units),
+            Step::LetGo(_) => host.let_go(),
             Step::ResetFailed(units) => {
                 host.systemd.reset_failed(units);
                 Ok(())

@@ -49,7 +49,7 @@ impl Aim<'_> {
     pub fn plan(&self, observed: &Observed) -> Plan {
         let mut plan = Plan::between(self.desired, observed, self.target, self.removal);
         if let Some(file) = &self.moving {
-            plan = plan.moving(file);
+            plan = plan.moving(file, observed);
         }
         if let Some(change) = &self.settings {
             let path = change.path.display().to_string();

@@ -3,6 +3,7 @@
 use super::Host;
 use super::files;
 use crate::plan::names;
+use crate::plan::state::UnitState;
 use anyhow::Result;
 use nix::sys::signal::Signal;
 use std::time::{Duration, Instant};
@@ -11,15 +12,26 @@ use std::time::{Duration, Instant};
 /// the worker that stops has a bound of its own for what is under way.
 const PATIENCE: Duration = Duration::from_secs(10);
 const INTERVAL: Duration = Duration::from_millis(50);
+/// How often long polls are answered meanwhile: whoever got an answer asks again, by the new configuration.
+const ASKED: u32 = 20;
 
 impl Host {
-    /// Has these services answer the long polls that they have, until nginx has no process left that may send them more.
-    pub fn let_go(&self, units: &[String]) -> Result<()> {
+    /// Waits until nginx has no process left that may send requests by the configuration before. They are kept by long
+    /// polls, to whichever process, so all of Synapse's answer those.
+    pub fn let_go(&self) -> Result<()> {
         let nginx = self.systemd.process(names::NGINX)?.pid;
+        let units = self.systemd.units()?;
+        let serving =
+            |(unit, state): &(&String, &UnitState)| names::is_synapse(unit) && state.active;
         let begun = Instant::now();
-        while has_leaving(nginx) && begun.elapsed() < PATIENCE {
-            for unit in units {
-                self.systemd.signal(unit, Signal::SIGWINCH)?;
+        for round in 0.. {
+            if !has_leaving(nginx) || begun.elapsed() > PATIENCE {
+                break;
+            }
+            if round % ASKED == 0 {
+                for (unit, _) in units.iter().filter(serving) {
+                    self.systemd.signal(unit, Signal::SIGWINCH)?;
+                }
             }
             std::thread::sleep(INTERVAL);
         }

@@ -67,10 +67,10 @@ impl Host {
         }
         let python = self.facts.synapse.as_ref().map(|found| &found.python);
         observed.outdated = outdated(&self.systemd, &observed.units, python.map(PathBuf::as_path))?;
-        observed.sockets = ["public", "replication"]
+        observed.sockets = sockets()
             .iter()
-            .flat_map(|kind| files::names(format!("{}/{kind}", paths::RUN)))
-            .filter_map(|file| Some(file.split_once(".sock")?.0.to_owned()))
+            .filter_map(|path| paths::process_of(path))
+            .map(str::to_owned)
             .collect();
         Ok(observed)
     }

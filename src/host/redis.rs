@@ -149,15 +149,18 @@ impl Server {
         due: &[&str],
         within: Duration,
     ) -> Result<Vec<String>> {
-        let mut at = match self {
-            Server::Own => json!({"path": paths::redis_socket(), "tls": false, "password": null}),
-            Server::Elsewhere(remote, file) => remote.at(password(file.as_deref())?.as_deref()),
+        let (mut at, place) = match self {
+            Server::Own => {
+                let path = paths::redis_socket();
+                let at = json!({"path": path, "tls": false, "password": null});
+                (at, path)
+            }
+            Server::Elsewhere(remote, file) => {
+                let password = password(file.as_deref())?;
+                (remote.at(password.as_deref()), remote.place())
+            }
         };
         at["converse"] = json!([channel, question, due, within.as_secs_f64()]);
-        let place = match self {
-            Server::Own => paths::redis_socket(),
-            Server::Elsewhere(remote, _) => remote.place(),
-        };
         run(python, at).context(place)
     }
 }

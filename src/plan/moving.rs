@@ -3,11 +3,12 @@
 
 use super::Plan;
 use super::names;
+use super::state::Observed;
 use super::step::{Move, Step, Verb};
 
 impl Plan {
     /// This plan with the move of an SQLite file into the database of the generation that it leads to.
-    pub fn moving(mut self, file: &str) -> Self {
+    pub fn moving(mut self, file: &str, observed: &Observed) -> Self {
         let Some(number) = self.generation else {
             return self;
         };
@@ -26,9 +27,12 @@ impl Plan {
             && *verb != Verb::Start
         {
             *verb = Verb::Start;
+            // With its sockets: a request would start it again.
+            let units = [names::MAIN, names::MAIN_SOCKET].into_iter();
+            let running = units.filter(|unit| observed.units.contains_key(*unit));
             steps.push(Step::Jobs {
                 verb: Verb::Stop,
-                units: vec![names::MAIN.to_owned()],
+                units: running.map(str::to_owned).collect(),
                 reasons: vec!["nothing may change while the last rows are copied".to_owned()],
                 rolling: None,
             });

@@ -220,8 +220,8 @@ impl Planner<'_> {
         if !enable.is_empty() {
             steps.push(Step::Enable(enable));
         }
-        // Sockets start with the services that need them.
         // What must not run beside its successors stops first; other removals wait until nginx sends nothing there.
+        // Sockets start with the services that need them.
         let running = |unit: &&String| known(unit).active || known(unit).changing;
         let last = unwanted.into_iter().filter(running);
         let last: Vec<&String> = match self.target {

@@ -134,11 +134,16 @@ impl Model {
 
     /// One run of any kind.
     pub fn towards(&mut self, to: &State, target: Target, removal: Removal, end: End) -> Plan {
-        self.planned(to, target, removal, end, |plan| plan)
+        self.planned(to, target, removal, end, |plan, _| plan)
     }
 
     /// One run towards a state that is rendered now, by a plan with more in it.
-    pub fn through(&mut self, to: &State, end: End, more: impl FnOnce(Plan) -> Plan) -> Plan {
+    pub fn through(
+        &mut self,
+        to: &State,
+        end: End,
+        more: impl FnOnce(Plan, &Observed) -> Plan,
+    ) -> Plan {
         self.planned(to, Target::Rendered, Removal::Keep, end, more)
     }
 
@@ -148,13 +153,14 @@ impl Model {
         target: Target,
         removal: Removal,
         end: End,
-        more: impl FnOnce(Plan) -> Plan,
+        more: impl FnOnce(Plan, &Observed) -> Plan,
     ) -> Plan {
         let observed = self.observe(to);
         self.made_now.clear();
         self.seen = false;
         self.found = (self.applied.or(self.current), observed.next);
-        let plan = more(Plan::between(to, &observed, target, removal));
+        let plan = Plan::between(to, &observed, target, removal);
+        let plan = more(plan, &observed);
         self.apply(&plan, to, end);
         plan
     }
