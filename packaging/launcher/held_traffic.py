@@ -56,15 +56,15 @@ class HeldPort(unix.Port):
 
 
 class Connection:
-    """One connection of a client: busy from the moment it is there until its request has got an answer."""
+    """One connection of a client: busy from the moment it is there until its request has got an answer, to the last byte."""
 
     def __init__(self, internal):
         self.internal = internal
         self.requests = set()
-        self.used = False
+        self.transport = None
 
-    def busy(self):
-        return bool(self.requests) or not self.used
+    def busy(self, writers):
+        return bool(self.requests) or self.transport is None or self.transport in writers
 
 
 class Traffic:
@@ -121,7 +121,7 @@ class Traffic:
         factory.buildProtocol = built
 
     def began(self, connection, request):
-        connection.used = True
+        connection.transport = request.channel.transport
         connection.requests.add(request)
         request.notifyFinish().addBoth(lambda _: self.ended(connection, request))
         return request
@@ -157,7 +157,8 @@ class Traffic:
         self.stop_now()
 
     def is_busy(self, internal):
-        return any(connection.internal == internal and connection.busy() for connection in self.connections)
+        writers = self.reactor.getWriters()
+        return any(connection.internal == internal and connection.busy(writers) for connection in self.connections)
 
     def close(self, internal):
         """Takes no new connections: they wait for the successor."""

@@ -5,9 +5,11 @@ import time
 from twisted.internet import reactor, task
 from twisted.web import resource, server
 
+LARGE = 8 << 20
+
 
 class Page(resource.Resource):
-    """`/quick`; `/slow/S`, after S seconds; anything else is a long poll that nobody ends."""
+    """`/quick`; `/large`, more than a socket holds; `/slow/S`, after S seconds; anything else is a long poll that nobody ends."""
 
     isLeaf = True
 
@@ -15,6 +17,8 @@ class Page(resource.Resource):
         kind, _, seconds = request.path.decode().lstrip("/").rpartition("/")
         if request.path == b"/quick":
             return b"quick"
+        if request.path == b"/large":
+            return LARGE * b"l"
         if kind.endswith("slow"):
             def answer():
                 request.write(b"slow")
