@@ -1,5 +1,7 @@
 //! The command line, and nothing else.
 
+use crate::settings::types::Duration;
+use crate::settings::value::Scalar;
 use clap::{Args, Parser, Subcommand};
 use std::path::PathBuf;
 
@@ -61,6 +63,14 @@ pub struct Flags {
     pub preset: Option<String>,
 }
 
+/// A change that goes again by itself.
+#[derive(Clone, Copy, Debug, Args)]
+pub struct Trying {
+    /// Return to the state before after this time (as 120s or 5m), unless `synapse-workers confirm` is run
+    #[arg(long = "try", value_name = "TIME", value_parser = Duration::parse)]
+    pub time: Option<Duration>,
+}
+
 #[derive(Debug, Subcommand)]
 pub enum Command {
     /// Bring this host to the settings; the first time, write the settings file as well
@@ -70,6 +80,8 @@ pub enum Command {
         /// Install missing programs with this system's package manager first
         #[arg(long)]
         packages: bool,
+        #[command(flatten)]
+        trying: Trying,
     },
     /// Print what install would do, with the reason for each restart
     Plan {
@@ -84,19 +96,27 @@ pub enum Command {
         /// Role or worker name, and how many
         #[arg(required = true, value_name = "ROLE=N")]
         counts: Vec<String>,
+        #[command(flatten)]
+        trying: Trying,
     },
     /// Add workers, then install
     Add {
         /// [NAME=]ROLE[+ROLE…][:COUNT]
         #[arg(required = true, value_name = "SPEC")]
         specs: Vec<String>,
+        #[command(flatten)]
+        trying: Trying,
     },
     /// Remove workers, then install
     Remove {
         /// The name of a worker, or of all workers that share it but for the number
         #[arg(required = true, value_name = "NAME")]
         names: Vec<String>,
+        #[command(flatten)]
+        trying: Trying,
     },
+    /// Keep a change that is on trial: one made with --try
+    Confirm,
     /// Show every process
     Status,
     /// Print the routing table, or where one request goes
@@ -129,6 +149,11 @@ pub enum Command {
     Rollback {
         #[arg(value_name = "N")]
         number: Option<u32>,
+        #[command(flatten)]
+        trying: Trying,
+        /// Only while a change is on trial, which this ends; what synapse-trial.service does
+        #[arg(long, hide = true)]
+        unconfirmed: bool,
     },
     /// Stop and remove everything that was made, except database, media, signing key and settings
     Uninstall {

@@ -24,6 +24,8 @@ pub const CURRENT: &str = "/var/lib/synapse-workers/current";
 pub const APPLIED: &str = "/var/lib/synapse-workers/applied";
 /// Generations switched to since one was applied to its end, a number a line: processes may run with any of them.
 pub const SWITCHED: &str = "/var/lib/synapse-workers/switched";
+/// A change that goes again unless it is confirmed.
+pub const TRIAL: &str = "/var/lib/synapse-workers/trial.json";
 /// Touched by packages of Synapse when they change its code: processes that began before run older code.
 pub const UPGRADED: &str = "/var/lib/synapse-workers/upgraded";
 /// Copies of the certificate with its key, one for each service that reads it.

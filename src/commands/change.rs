@@ -3,6 +3,7 @@
 use super::asked::{self, Asked};
 use super::context::{self, Purpose};
 use super::edits::Change;
+use super::trial;
 use crate::cli::{Common, Flags};
 use crate::converge::{self, Aim};
 use crate::failure::{Code, Failure};
@@ -11,6 +12,7 @@ use crate::plan::state::{Observed, State};
 use crate::plan::step::{Judge, Step};
 use crate::plan::{Plan, Removal, Target, foreign};
 use crate::report::Report;
+use crate::settings::types::Duration;
 use serde_json::json;
 use std::io::{IsTerminal, Write};
 use std::process::ExitCode;
@@ -69,11 +71,13 @@ pub fn install(
     flags: &Flags,
     change: &Change,
     packages: bool,
+    time: Option<Duration>,
 ) -> Result<ExitCode, Failure> {
     let report = Report::new(common.json);
     // Bad settings are told before anything else, a lock that another run holds included.
     asked::ask(common, flags, change)?;
     let _lock = Lock::take_if_root()?;
+    trial::refuse()?;
     let purpose = if packages {
         Purpose::RunWithPackages
     } else {
@@ -92,6 +96,7 @@ pub fn install(
         &plan,
         &prepared.observed,
         &report,
+        time,
     )?;
     if let Some(file) = &aim.moving {
         report.say(format!(
@@ -101,7 +106,8 @@ pub fn install(
     Ok(code)
 }
 
-/// Shows and asks where there is somebody to ask, converges, and says how many changes it took.
+/// Shows and asks where there is somebody to ask, converges, and says how many changes it took; where a time is given, on
+/// trial for so long.
 pub fn finish(
     common: &Common,
     host: &Host,
@@ -109,14 +115,18 @@ pub fn finish(
     plan: &Plan,
     observed: &Observed,
     report: &Report,
+    time: Option<Duration>,
 ) -> Result<ExitCode, Failure> {
+    trial::check(time, observed)?;
     if !plan.is_empty() {
         refuse(host, aim.desired, plan, observed)?;
         agree(common, plan)?;
         converge::converge(host, aim, plan, observed, report)?;
     }
+    let begin = |time| trial::begin(common, host, plan, observed, time, report);
+    let trial = time.map(begin).transpose()?.flatten();
     if common.json {
-        println!("{}", json!({"changed": plan.changes()}));
+        println!("{}", json!({"changed": plan.changes(), "trial": trial}));
     }
     report.say(format!("{} changed ({})", plan.changes(), report.elapsed()));
     Ok(ExitCode::SUCCESS)
@@ -153,6 +163,16 @@ fn agree(common: &Common, plan: &Plan) -> Result<(), Failure> {
     }
 }
 
+/// How many changes an `install` would make now.
+///
+/// # Errors
+/// With what would be refused.
+pub fn pending(common: &Common) -> Result<usize, Failure> {
+    let prepared = prepare(common, &Flags::default(), &Change::None, Purpose::Look)?;
+    let plan = prepared.aim("status".to_owned()).plan(&prepared.observed);
+    Ok(plan.changes())
+}
+
 /// `synapse-workers plan`.
 pub fn plan(common: &Common, flags: &Flags, detailed: bool) -> Result<ExitCode, Failure> {
     let prepared = prepare(common, flags, &Change::None, Purpose::Run)?;
@@ -173,6 +193,6 @@ pub fn plan(common: &Common, flags: &Flags, detailed: bool) -> Result<ExitCode, 
 }
 
 /// `scale`, `add`, `remove`: the settings file, then `install`.
-pub fn edit(common: &Common, change: Change) -> Result<ExitCode, Failure> {
-    install(common, &Flags::default(), &change, false)
+pub fn edit(common: &Common, change: Change, time: Option<Duration>) -> Result<ExitCode, Failure> {
+    install(common, &Flags::default(), &change, false, time)
 }

@@ -11,6 +11,8 @@ mod hand_over;
 mod inspect;
 mod look;
 mod render;
+mod status;
+mod trial;
 mod undo;
 
 use crate::cli::{Cli, Command};
@@ -39,9 +41,16 @@ pub fn run(cli: Cli) -> Result<ExitCode, Failure> {
         ));
     }
     match cli.command {
-        Command::Install { flags, packages } if common.root.is_none() => {
-            change::install(common, &flags, &Change::None, packages)
+        Command::Install {
+            flags,
+            packages,
+            trying,
+        } if common.root.is_none() => {
+            change::install(common, &flags, &Change::None, packages, trying.time)
         }
+        Command::Install { trying, .. } if trying.time.is_some() => Err(Failure::usage(
+            "--try: below another root nothing runs, so there is nothing to be tried",
+        )),
         Command::Install { flags, .. } | Command::Render { flags } => {
             render::render(common, &flags)
         }
@@ -49,11 +58,16 @@ pub fn run(cli: Cli) -> Result<ExitCode, Failure> {
             flags,
             detailed_exitcode,
         } => change::plan(common, &flags, detailed_exitcode),
-        Command::Scale { counts } => change::edit(common, Change::Scale(counts)),
-        Command::Add { specs } => change::edit(common, Change::Add(specs)),
-        Command::Remove { names } => change::edit(common, Change::Remove(names)),
-        Command::MigrateDatabase => change::edit(common, Change::MigrateDatabase),
-        Command::Status => inspect::status(common),
+        Command::Scale { counts, trying } => {
+            change::edit(common, Change::Scale(counts), trying.time)
+        }
+        Command::Add { specs, trying } => change::edit(common, Change::Add(specs), trying.time),
+        Command::Remove { names, trying } => {
+            change::edit(common, Change::Remove(names), trying.time)
+        }
+        Command::MigrateDatabase => change::edit(common, Change::MigrateDatabase, None),
+        Command::Confirm => trial::confirm(common),
+        Command::Status => status::status(common),
         Command::Routes {
             flags,
             method,
@@ -62,7 +76,11 @@ pub fn run(cli: Cli) -> Result<ExitCode, Failure> {
         Command::Verify => inspect::verify(common),
         Command::Doctor { flags } => inspect::doctor(common, &flags),
         Command::Generations => look::generations(common),
-        Command::Rollback { number } => undo::rollback(common, number),
+        Command::Rollback {
+            number,
+            trying,
+            unconfirmed,
+        } => undo::rollback(common, number, trying.time, unconfirmed),
         Command::Uninstall { purge, confirm } => undo::uninstall(common, purge, confirm),
         Command::Presets => look::presets(common),
         Command::HandOver {

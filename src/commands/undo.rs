@@ -3,26 +3,51 @@
 use super::asked::{self, Asked};
 use super::change::finish;
 use super::context::{self, Purpose};
+use super::trial;
 use crate::cli::Common;
 use crate::converge::verify::Expected;
 use crate::converge::{Aim, SettingsChange};
 use crate::failure::Failure;
-use crate::host::{self, Host, Lock};
+use crate::host::{self, Ending, Host, Lock};
 use crate::paths;
 use crate::plan::state::{Resource, State};
 use crate::plan::{Removal, Target};
 use crate::report::Report;
+use crate::settings::types::Duration;
 use anyhow::Context;
 use std::io::{IsTerminal, Write};
 use std::process::ExitCode;
 
-/// `synapse-workers rollback [N]`.
-pub fn rollback(common: &Common, number: Option<u32>) -> Result<ExitCode, Failure> {
+/// `synapse-workers rollback [N]`. It ends a trial, whoever asks. `unconfirmed` is how the trial's timer asks: it waits for
+/// a run that is in progress, and has nothing to do when that has ended the trial.
+pub fn rollback(
+    common: &Common,
+    number: Option<u32>,
+    time: Option<Duration>,
+    unconfirmed: bool,
+) -> Result<ExitCode, Failure> {
     let report = Report::new(common.json);
+    let _lock = match unconfirmed {
+        true => Some(Lock::wait()?),
+        false => Lock::take_if_root()?,
+    };
+    let trial = host::trial()?;
+    match &trial {
+        None if unconfirmed => {
+            report.say("Nothing is on trial any more; the host stays as it is.");
+            return Ok(ExitCode::SUCCESS);
+        }
+        Some(trial) if unconfirmed => report.say(format!(
+            "Generation {} was not confirmed within {} s: the host returns to generation {}.",
+            trial.generation, trial.seconds, trial.back
+        )),
+        Some(_) if time.is_some() => trial::refuse()?,
+        _ => {}
+    }
     let current = Host::current().ok_or_else(|| {
         Failure::preflight("nothing is installed here; run: synapse-workers install")
     })?;
-    let number = match number {
+    let number = match number.or(trial.as_ref().map(|trial| trial.back)) {
         Some(number) => number,
         None => Host::generations()?
             .iter()
@@ -44,7 +69,6 @@ pub fn rollback(common: &Common, number: Option<u32>) -> Result<ExitCode, Failur
             asked.sqlite()
         )));
     }
-    let _lock = Lock::take_if_root()?;
     let host = context::host(&asked, Purpose::Run)?;
     let observed = host.observe(&desired)?;
     let before = host::read_text(&common.settings)?;
@@ -71,7 +95,14 @@ pub fn rollback(common: &Common, number: Option<u32>) -> Result<ExitCode, Failur
         desired: &desired,
     };
     let plan = aim.plan(&observed);
-    finish(common, &host, &aim, &plan, &observed, &report)
+    let code = finish(common, &host, &aim, &plan, &observed, &report, time)?;
+    if trial.is_some() {
+        host.systemd.end_trial(match unconfirmed {
+            true => Ending::ByTimer,
+            false => Ending::ByHand,
+        })?;
+    }
+    Ok(code)
 }
 
 /// `synapse-workers uninstall [--purge]`.
@@ -93,6 +124,9 @@ pub fn uninstall(
     }
     let _lock = Lock::take_if_root()?;
     let host = context::host(&asked, Purpose::Look)?;
+    if host::trial()?.is_some() {
+        host.systemd.end_trial(Ending::ByHand)?;
+    }
     let desired = State::default();
     let mut observed = host.observe(&desired)?;
     if asked.moved() {
@@ -127,7 +161,7 @@ pub fn uninstall(
         .iter()
         .filter(|resource| !purge && resource.kept())
         .collect();
-    let code = finish(common, &host, &aim, &plan, &observed, &report)?;
+    let code = finish(common, &host, &aim, &plan, &observed, &report, None)?;
     if !asked.adopted.is_empty() {
         report.say(match asked.moved() {
             false => "The adopted server is as it was, its database, media, signing key and files included.",

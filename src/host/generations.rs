@@ -3,7 +3,7 @@
 use super::{Host, files};
 use crate::paths;
 use crate::plan::rules::host_path;
-use crate::plan::state::{HOST, Manifest, State, digest};
+use crate::plan::state::{File, HOST, Manifest, State, digest};
 use crate::plan::step::Judge;
 use anyhow::{Context, Result, ensure};
 use std::collections::BTreeSet;
@@ -87,6 +87,22 @@ pub(super) fn load(number: u32) -> Result<Manifest> {
 pub(super) fn switched() -> Result<Vec<u32>> {
     let text = files::read_text(paths::SWITCHED)?.unwrap_or_default();
     Ok(text.lines().filter_map(|line| line.parse().ok()).collect())
+}
+
+/// Files of a generation that somebody changed or removed where it has them.
+pub fn edited_files(number: u32) -> Result<Vec<String>> {
+    let written = manifest(number)?.state.files;
+    let there = load(number)?.state.files;
+    let as_written = |(path, file): &(String, File)| {
+        there
+            .get(path)
+            .is_some_and(|found| found.digest == file.digest)
+    };
+    Ok(written
+        .into_iter()
+        .filter(|entry| !as_written(entry))
+        .map(|(path, _)| format!("{}/{path}", directory(number)))
+        .collect())
 }
 
 /// Files that a generation put on the host, as they are there now, and that are not wanted. One that somebody changed

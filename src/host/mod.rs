@@ -21,16 +21,18 @@ mod service;
 pub mod synapse;
 mod systemd;
 mod tools;
+mod trial;
 mod venv;
 
 pub use files::{Kept, keep, names, point, read, read_text, remove, replace, rewrite};
-pub use generations::{Generation, left_files};
+pub use generations::{Generation, edited_files, left_files};
 pub use observe::{
     enabled, made_database, move_was_cut, outdated, own_options_differ, settled_database, sockets,
 };
 pub use probe::{Answer, Peer, get, get_as_host, reachable};
 pub use systemd::{Process, Systemd};
 pub use tools::{Tool, find, journal};
+pub use trial::{Ending, trial};
 
 use crate::paths;
 use crate::plan::names;
@@ -87,13 +89,24 @@ impl Lock {
             .transpose()
     }
 
+    /// Takes the lock when whoever holds it is done.
+    pub fn wait() -> Result<Self> {
+        let file = Self::open()?;
+        file.lock()
+            .with_context(|| format!("cannot lock {}", paths::LOCK))?;
+        Ok(Self { _file: file })
+    }
+
+    fn open() -> Result<File> {
+        File::create(paths::LOCK).with_context(|| format!("cannot open {}", paths::LOCK))
+    }
+
     /// Takes the lock.
     ///
     /// # Errors
     /// At once when another run holds it.
     fn take() -> Result<Self> {
-        let file =
-            File::create(paths::LOCK).with_context(|| format!("cannot open {}", paths::LOCK))?;
+        let file = Self::open()?;
         match file.try_lock() {
             Ok(()) => Ok(Self { _file: file }),
             Err(std::fs::TryLockError::WouldBlock) => bail!(

@@ -76,12 +76,15 @@ impl Systemd {
 
     /// Whether a service starts at boot; one that does not exist does not.
     pub fn is_enabled(&self, service: &str) -> Result<bool> {
-        let state =
-            zbus::block_on(async { self.others().await?.get_unit_file_state(service).await });
+        Ok(self.file_state(service)?.starts_with("enabled"))
+    }
+
+    /// `enabled`, `disabled`, `masked` … as `systemctl is-enabled` says it; empty for a unit without a file.
+    pub fn file_state(&self, unit: &str) -> Result<String> {
+        let state = zbus::block_on(async { self.others().await?.get_unit_file_state(unit).await });
         match state {
-            Ok(state) => Ok(state.starts_with("enabled")),
-            Err(zbus::Error::MethodError(..)) => Ok(false),
-            Err(error) => about(service, Err(error)),
+            Err(zbus::Error::MethodError(..)) => Ok(String::new()),
+            state => about(unit, state),
         }
     }
 

@@ -12,6 +12,7 @@ pub mod rules;
 pub mod schema;
 pub mod state;
 pub mod step;
+pub mod trial;
 
 pub use changes::foreign;
 pub use restarts::{outdated, reason};

@@ -45,6 +45,11 @@ pub const COMPRESSOR: &str = "synapse-compressor.timer";
 /// What [`COMPRESSOR`] starts.
 pub const COMPRESS: &str = "synapse-compressor.service";
 
+/// Returns from a change that nobody confirms; there while one is on trial, whatever generation is in use.
+pub const TRIAL_TIMER: &str = "synapse-trial.timer";
+/// What [`TRIAL_TIMER`] starts.
+pub const TRIAL: &str = "synapse-trial.service";
+
 /// Every unit of ours that is enabled and running at times, as systemd's patterns. What a timer or path starts is not
 /// among them: it comes and goes by itself.
 pub static PATTERNS: &[&str] = &[

@@ -18,6 +18,7 @@ pub mod services;
 mod shared;
 pub mod sockets;
 mod synapse;
+pub mod trial;
 mod units;
 
 pub use synapse::passwords;

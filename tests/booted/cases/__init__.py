@@ -6,9 +6,8 @@ from functools import partial
 
 from cases import (
     adopt, adopt_sqlite, again, bad_input, bare, calls, compressor, external, faults, full, killed, load, lossless, metrics,
-    migrate, nasty,
-    neighbours, package, persister, reboot, render, restore, rollback, sandbox, scale, sockets, tls, uninstall,
-    upgrade, variables,
+    migrate, nasty, neighbours, package, persister, probes, reboot, render, restore, rollback, sandbox, scale, sockets, tls,
+    trial, uninstall, upgrade, variables,
 )
 
 
@@ -40,6 +39,8 @@ CASES = (
     Case("scale", "two more workers of a role, and back", scale.run),
     Case("persister", "another event persister, in the order that Synapse needs", persister.run),
     Case("rollback", "the way back, asked for and after failures", rollback.run),
+    Case("trial", "a change that is confirmed stays, one that is not goes by itself", trial.run),
+    Case("probes", "whatever verify asks for is missed by name, and status tells what drifted", probes.run),
     Case("killed", "processes that are killed come back by themselves", killed.run),
     Case("reboot", "everything is back by itself after a reboot", reboot.run),
     Case("uninstall", "what uninstall leaves, and --purge does not", uninstall.run),

@@ -1,15 +1,22 @@
-"""A reboot of the host."""
+"""A reboot of the host, with a change on trial that nobody has confirmed."""
 
-from cases.deployment import all_active, services_down, talk
+from cases.deployment import all_active, generation, services_down, talk
+from cases.trial import over
 from hosts import await_, same
 
 
 def run(host, check):
     with check("users talk before", vital=True):
         talk(host)
-        before = host.invocations()
+        before, number = host.invocations(), generation(host)[0]
     with check("the host reboots", vital=True) as note:
+        host.product("scale", "synchrotron=2", "--try", "40s", "--yes")
         note(host.reboot().err.strip())
+    with check("the time of the trial begins anew, and at its end the host returns by itself") as note:
+        note(f"{host.json('status', expect=(0, 1))['trial']['seconds_left']} s were left")
+        await_("the generation from before", lambda: generation(host)[0] == number, seconds=180)
+        await_("the end of the trial", lambda: host.json("status", expect=(0, 1))["trial"] is None, seconds=60)
+        over(host)
     with check("all units are active again, and none is the one from before"):
         await_("all units active", lambda: all(
             unit["ActiveState"] == "active" for unit in host.units().values()), seconds=120)

@@ -1,0 +1,150 @@
+//! Drift: what is another way than the last run left it, or than the next one would.
+
+use super::super::asked::Asked;
+use super::super::change;
+use crate::cli::Common;
+use crate::failure::Failure;
+use crate::host::{self, Systemd};
+use crate::plan::rules::host_path;
+use crate::plan::state::State;
+use crate::plan::{self, names};
+use crate::report::Report;
+use serde_json::{Value, json};
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
+
+/// See [`Drift::find`].
+pub(super) struct Drift {
+    /// Files that somebody changed or removed.
+    files: Vec<String>,
+    /// Units that are not running or do not start at boot, with what they are instead.
+    units: BTreeMap<String, &'static str>,
+    /// Units that run older code, or with older secrets, than what is there now, each with the reasons.
+    outdated: BTreeMap<String, Vec<String>>,
+    /// How many changes an `install` would make, or why that cannot be told.
+    changes: Result<usize, String>,
+}
+
+impl Drift {
+    /// Compares the host with the generation in use, and that with what the settings ask for now.
+    pub(super) fn find(
+        common: &Common,
+        systemd: &Systemd,
+        current: u32,
+        state: &State,
+        known: Option<&Asked>,
+    ) -> Result<Self, Failure> {
+        let mut files = host::edited_files(current)?;
+        files.extend(on_host(state)?);
+        Ok(Self {
+            files,
+            units: units(systemd, state)?,
+            outdated: outdated(systemd, state, known)?,
+            changes: change::pending(common).map_err(|failure| format!("{:#}", failure.error)),
+        })
+    }
+
+    /// Adds its keys to the JSON of `status`.
+    pub(super) fn add_to(&self, told: &mut Value) {
+        let listed =
+            |(unit, because): (&String, &Vec<String>)| json!({"unit": unit, "because": because});
+        told["drift"] = json!(self.files);
+        told["units"] = self
+            .units
+            .iter()
+            .map(|(unit, state)| json!({"unit": unit, "state": state}))
+            .collect();
+        told["outdated"] = self.outdated.iter().map(listed).collect();
+        told["changes"] = json!(self.changes.as_ref().ok());
+        told["refused"] = json!(self.changes.as_ref().err());
+    }
+
+    /// Says what there is, with what cures it.
+    pub(super) fn tell(&self, report: &Report) {
+        for path in &self.files {
+            report.say(format!(
+                "changed by somebody else: {path} (synapse-workers install writes it anew)"
+            ));
+        }
+        for (unit, state) in &self.units {
+            let cure = match *state {
+                "masked" => format!("systemctl unmask {unit}, then synapse-workers install"),
+                _ => "synapse-workers install brings it back".to_owned(),
+            };
+            report.say(format!("{state}: {unit} ({cure})"));
+        }
+        if !self.outdated.is_empty() {
+            let units: Vec<&str> = self.outdated.keys().map(String::as_str).collect();
+            let reasons: BTreeSet<&String> = self.outdated.values().flatten().collect();
+            report.say(format!(
+                "outdated: {} (synapse-workers install restarts them in order)",
+                units.join(" ")
+            ));
+            for reason in reasons {
+                report.say(format!("  because {reason}"));
+            }
+        }
+        match &self.changes {
+            Ok(0) => {}
+            Ok(number) => report.say(format!(
+                "drift: {number} changes; see: synapse-workers plan"
+            )),
+            Err(refused) => report.say(format!(
+                "drift: not known, since an install would be refused: {refused}"
+            )),
+        }
+    }
+}
+
+/// Files on the host that are not as the generation has them.
+fn on_host(state: &State) -> Result<Vec<String>, Failure> {
+    let mut changed = Vec::new();
+    for (path, file) in &state.files {
+        let Some(place) = host_path(path) else {
+            continue;
+        };
+        if host::read(place)?.as_deref() != Some(&file.contents[..]) {
+            changed.push(place.to_owned());
+        }
+    }
+    Ok(changed)
+}
+
+/// Of several things that are wrong with a unit, the one that has to be cured first.
+fn units(systemd: &Systemd, state: &State) -> Result<BTreeMap<String, &'static str>, Failure> {
+    let found = systemd.units()?;
+    let mut wrong = BTreeMap::new();
+    for unit in &state.units {
+        let (known, file) = (found.get(unit), systemd.file_state(unit)?);
+        let enabled = file.starts_with("enabled") || names::is_needed(unit);
+        let problem = match known {
+            _ if file.starts_with("masked") => "masked",
+            Some(state) if state.failed => "failed",
+            Some(state) if state.active || state.changing => {
+                if enabled {
+                    continue;
+                }
+                "disabled"
+            }
+            _ => "stopped",
+        };
+        wrong.insert(unit.clone(), problem);
+    }
+    Ok(wrong)
+}
+
+/// Units that run older code, or with older secrets, than what is there now, each with the reasons.
+fn outdated(
+    systemd: &Systemd,
+    state: &State,
+    known: Option<&Asked>,
+) -> Result<BTreeMap<String, Vec<String>>, Failure> {
+    let set = known.and_then(|known| known.settings.synapse.python.as_ref());
+    let synapse = host::synapse::find(set.map(|python| Path::new(python.as_str())));
+    let python = synapse.as_ref().map(|found| found.python.as_path());
+    let found = host::outdated(systemd, &systemd.units()?, python)?;
+    let outdated = plan::outdated(state, &found).into_iter();
+    Ok(outdated
+        .map(|(unit, paths)| (unit, paths.iter().map(|path| plan::reason(path)).collect()))
+        .collect())
+}

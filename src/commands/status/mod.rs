@@ -1,0 +1,158 @@
+//! `status`: every process, and what is not as it should be.
+
+mod drift;
+
+use super::asked::{self, Asked};
+use super::inspect::installed;
+use super::look::utc;
+use crate::cli::Common;
+use crate::endpoints::Endpoints;
+use crate::failure::{Code, Failure};
+use crate::host::{self, Peer, Systemd};
+use crate::paths;
+use crate::plan::names;
+use crate::report::Report;
+use drift::Drift;
+use serde::Serialize;
+use serde_json::json;
+use std::io::IsTerminal;
+use std::process::ExitCode;
+
+/// One line of `status`; in JSON a stable format.
+#[derive(Serialize)]
+struct Line {
+    name: String,
+    unit: String,
+    roles: Vec<String>,
+    state: String,
+    /// Absent while it does not run.
+    pid: Option<u32>,
+    /// Bytes.
+    memory: Option<u64>,
+    /// Seconds since 1970.
+    since: Option<u64>,
+    /// `ok`, or what is wrong; `-` for what cannot be asked.
+    health: String,
+}
+
+/// `synapse-workers status`.
+pub fn status(common: &Common) -> Result<ExitCode, Failure> {
+    let (current, state, text) = installed()?;
+    let systemd = Systemd::connect().map_err(|error| Failure::preflight(format!("{error:#}")))?;
+    let known = text.and_then(|text| asked::recall(current, &text).ok());
+    let lines: Vec<Line> = state
+        .units
+        .iter()
+        .filter(|unit| unit.ends_with(".service"))
+        .map(|unit| line(&systemd, unit, known.as_ref()))
+        .collect::<Result<_, _>>()?;
+    let well = lines
+        .iter()
+        .all(|line| line.state == "active" && matches!(line.health.as_str(), "ok" | "-"));
+    let drift = Drift::find(common, &systemd, current, &state, known.as_ref())?;
+    let trial = host::trial()?;
+    let left = match &trial {
+        Some(_) => systemd.trial_left()?,
+        None => None,
+    };
+    if common.json {
+        let trial = trial.map(|trial| {
+            json!({"generation": trial.generation, "back": trial.back, "seconds_left": left})
+        });
+        let mut told = json!({"generation": current, "processes": lines, "trial": trial});
+        drift.add_to(&mut told);
+        println!("{told}");
+    } else {
+        table(common, &lines);
+        println!("\ngeneration {current}, {} processes", lines.len());
+        if let Some(trial) = trial {
+            println!("{}; synapse-workers confirm keeps it", trial.told(left));
+        }
+        drift.tell(&Report::new(false));
+    }
+    Ok(if well {
+        ExitCode::SUCCESS
+    } else {
+        Code::Failed.into()
+    })
+}
+
+/// One unit; roles and places are those of the settings of the running generation.
+fn line(systemd: &Systemd, unit: &str, known: Option<&Asked>) -> Result<Line, Failure> {
+    let process = systemd.process(unit)?;
+    let name = names::worker_of(unit)
+        .or_else(|| unit.strip_prefix("synapse-")?.strip_suffix(".service"))
+        .unwrap_or(unit);
+    let health = if process.state != "active" {
+        process.state.clone()
+    } else if let (true, Some(known)) = (names::is_synapse(unit), known) {
+        let endpoints = Endpoints::new(&known.settings, &known.topology);
+        match host::get(&Peer::At(endpoints.public(name)), "GET", "/health") {
+            Ok(answer) if answer.status == 200 => "ok".to_owned(),
+            Ok(answer) => format!("answers {}", answer.status),
+            Err(_) => "no answer".to_owned(),
+        }
+    } else if unit == names::REDIS {
+        match host::redis::ask(&paths::redis_socket(), "PING") {
+            Ok(_) => "ok".to_owned(),
+            Err(_) => "no answer".to_owned(),
+        }
+    } else {
+        "-".to_owned()
+    };
+    let worker = names::worker_of(unit).zip(known).and_then(|(name, known)| {
+        known
+            .topology
+            .workers
+            .iter()
+            .find(|worker| worker.name == name)
+    });
+    let roles = worker.map_or(Vec::new(), |worker| {
+        let names = worker.roles.iter().map(|role| role.name.to_owned());
+        names.collect()
+    });
+    Ok(Line {
+        name: name.to_owned(),
+        unit: unit.to_owned(),
+        roles,
+        state: process.state,
+        pid: Some(process.pid).filter(|pid| *pid > 0),
+        memory: process.memory,
+        since: process.since,
+        health,
+    })
+}
+
+fn table(common: &Common, lines: &[Line]) {
+    let width = lines
+        .iter()
+        .map(|line| line.name.len())
+        .max()
+        .unwrap_or(0)
+        .max(4);
+    let colour = !common.no_color
+        && std::io::stdout().is_terminal()
+        && std::env::var_os("NO_COLOR").is_none();
+    println!(
+        "{:<width$}  {:<10} {:>7} {:>8}  {:<20}  {:<10} ROLES",
+        "NAME", "STATE", "PID", "MEMORY", "SINCE", "HEALTH"
+    );
+    for line in lines {
+        let text = format!(
+            "{:<width$}  {:<10} {:>7} {:>8}  {:<20}  {:<10} {}",
+            line.name,
+            line.state,
+            line.pid.map_or("-".to_owned(), |pid| pid.to_string()),
+            line.memory
+                .map_or("-".to_owned(), |bytes| format!("{} MB", bytes / 1_000_000)),
+            line.since.map_or("-".to_owned(), utc),
+            line.health,
+            line.roles.join(" ")
+        );
+        if colour && (line.state != "active" || !matches!(line.health.as_str(), "ok" | "-")) {
+            println!("\x1b[31m{text}\x1b[0m");
+        } else {
+            println!("{}", text.trim_end());
+        }
+    }
+}

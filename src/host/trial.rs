@@ -1,0 +1,122 @@
+//! A change on trial on the host: a note of it, and a timer that returns from it.
+//!
+//! The timer and its service are unit files, enabled while there is a trial: a transient timer is lost at a reboot, and
+//! with it the promise to return. Systemd runs both, so that neither a lost terminal nor the end of this program ends them.
+
+use super::systemd::Systemd;
+use super::{Host, files};
+use crate::paths;
+use crate::plan::names;
+use crate::plan::step::Verb;
+use crate::plan::trial::Trial;
+use crate::render;
+use anyhow::{Context, Result};
+use nix::time::ClockId;
+use std::path::Path;
+use zbus::OwnedObjectPath;
+use zbus::proxy::CacheProperties;
+
+#[zbus::proxy(
+    interface = "org.freedesktop.systemd1.Manager",
+    default_service = "org.freedesktop.systemd1",
+    default_path = "/org/freedesktop/systemd1"
+)]
+trait Manager {
+    fn load_unit(&self, name: &str) -> zbus::Result<OwnedObjectPath>;
+}
+
+#[zbus::proxy(
+    interface = "org.freedesktop.systemd1.Timer",
+    default_service = "org.freedesktop.systemd1"
+)]
+trait Timer {
+    /// Microseconds of the monotonic clock.
+    #[zbus(property, name = "NextElapseUSecMonotonic")]
+    fn next_elapse(&self) -> zbus::Result<u64>;
+}
+
+/// Who ends a trial.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ending {
+    /// Somebody, who confirms or returns.
+    ByHand,
+    /// The timer's own service, which is what runs.
+    ByTimer,
+}
+
+/// The trial that is noted on this host.
+pub fn trial() -> Result<Option<Trial>> {
+    let Some(text) = files::read_text(paths::TRIAL)? else {
+        return Ok(None);
+    };
+    serde_json::from_str(&text)
+        .map(Some)
+        .with_context(|| format!("cannot read {}", paths::TRIAL))
+}
+
+impl Host {
+    /// Begins a trial. It is noted first: a trial whose timer could not be started is one that has to be ended.
+    pub fn begin_trial(&self, trial: &Trial) -> Result<()> {
+        let note = serde_json::to_string_pretty(trial)?;
+        files::replace(paths::TRIAL, format!("{note}\n").as_bytes(), 0o644)?;
+        for (name, text) in render::trial::units(trial, &self.facts.for_rendering().program)? {
+            files::replace(unit_file(name), text.as_bytes(), 0o644)?;
+        }
+        let timer = [names::TRIAL_TIMER.to_owned()];
+        self.systemd.enable(&timer)?;
+        self.systemd.jobs(Verb::Start, &timer)
+    }
+}
+
+impl Systemd {
+    /// Ends the trial: its units go, and last the note of it, so that a run that is cut is run again.
+    pub fn end_trial(&self, ending: Ending) -> Result<()> {
+        // A service that waits for the lock, or for its next attempt, has nothing to do any more.
+        let units = match ending {
+            Ending::ByHand => &[names::TRIAL_TIMER, names::TRIAL][..],
+            Ending::ByTimer => &[names::TRIAL_TIMER],
+        };
+        for unit in units {
+            if self.knows(unit)? {
+                self.jobs(Verb::Stop, &[(*unit).to_owned()])?;
+                self.reset_failed(&[(*unit).to_owned()]);
+            }
+        }
+        if Path::new(&unit_file(names::TRIAL_TIMER)).exists() {
+            self.disable(&[names::TRIAL_TIMER.to_owned()])?;
+        }
+        for name in [names::TRIAL_TIMER, names::TRIAL] {
+            files::remove(unit_file(name))?;
+        }
+        self.reload()?;
+        files::remove(paths::TRIAL)
+    }
+
+    /// Seconds until the trial's timer elapses; `None` when it has, or does not run.
+    pub fn trial_left(&self) -> Result<Option<u64>> {
+        if !self.runs(names::TRIAL_TIMER)? {
+            return Ok(None);
+        }
+        let next = zbus::block_on(async {
+            let manager = ManagerProxy::new(&self.connection).await?;
+            let timer = TimerProxy::builder(&self.connection)
+                .path(manager.load_unit(names::TRIAL_TIMER).await?)
+                .cache_properties(CacheProperties::No)
+                .build()
+                .await?;
+            timer.next_elapse().await
+        });
+        let next = next.with_context(|| format!("asking systemd about {}", names::TRIAL_TIMER))?;
+        // The greatest number and 0 stand for "never again".
+        let next = Some(next).filter(|next| ![0, u64::MAX].contains(next));
+        let now = ClockId::CLOCK_MONOTONIC
+            .now()
+            .context("reading the clock")?;
+        let now = u64::try_from(now.tv_sec()).unwrap_or_default();
+        Ok(next.map(|next| (next / 1_000_000).saturating_sub(now)))
+    }
+}
+
+fn unit_file(name: &str) -> String {
+    format!("{}/{name}", paths::UNITS)
+}

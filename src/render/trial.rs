@@ -1,0 +1,37 @@
+//! The units that return from a change which nobody confirms. They are of no generation, for they outlive one.
+
+use super::filters;
+use crate::plan::names;
+use crate::plan::trial::Trial;
+use anyhow::Result;
+use askama::Template;
+use std::path::Path;
+
+#[derive(Template)]
+#[template(path = "synapse-trial.timer")]
+struct Timer<'a> {
+    trial: &'a Trial,
+}
+
+#[derive(Template)]
+#[template(path = "synapse-trial.service")]
+struct Service<'a> {
+    trial: &'a Trial,
+    program: String,
+}
+
+/// Unit files by name.
+///
+/// # Errors
+/// Only when a template cannot be rendered, which would be a fault of this program.
+pub fn units(trial: &Trial, program: &Path) -> Result<[(&'static str, String); 2]> {
+    let timer = Timer { trial };
+    let service = Service {
+        trial,
+        program: program.display().to_string(),
+    };
+    Ok([
+        (names::TRIAL, format!("{}\n", service.render()?)),
+        (names::TRIAL_TIMER, format!("{}\n", timer.render()?)),
+    ])
+}

@@ -1,0 +1,179 @@
+"""Whatever `verify` asks for is missed when it is gone, by its name; `status` tells what is another way than it was left."""
+
+import hashlib
+import json
+
+from cases.deployment import CURRENT, SETTINGS, all_active, generation, talk, worker
+from hosts import await_, contains, same
+
+NGINX, TYPING, DEAF = "synapse-nginx.service", worker("typing1"), worker("receipts1")
+CONF = f"{CURRENT}/nginx/nginx.conf"
+UNIT_FILE = f"/etc/systemd/system/{NGINX}"
+DROP_IN = f"/etc/systemd/system/{DEAF}.d/case.conf"
+# Another Redis, and a process that goes by it.
+OTHER = "/run/synapse-workers/redis/case.sock"
+ELSEWHERE = "/etc/synapse-workers/case.yaml"
+SOCKET = "/run/synapse-workers/public/nobody1.sock"
+LINK = f"/etc/systemd/system/synapse-workers.target.wants/{worker('nobody1')}"
+OLD = "/etc/systemd/system/synapse-old.service"
+
+
+def run(host, check):
+    with check("verify has no complaint", vital=True) as note:
+        result = host.product("verify")
+        note(f"{result.seconds:.2f} s with the way into the host")
+    for case in (stopped, left_over, deaf, crowded, behind, drifted):
+        case(host, check)
+    with check("all is as before"):
+        host.product("verify")
+        all_active(host)
+        same(host.json("status")["changes"], 0, "changes")
+        talk(host)
+
+
+def missed(host, codes=(1,)):
+    """What verify complains about: its words by probe."""
+    found = host.json("verify", expect=codes)
+    return {probe["probe"]: probe["seen"] for probe in found["probes"] if not probe["ok"]}
+
+
+def only(host, probe, *words):
+    found = missed(host)
+    same(set(found), {probe}, f"probes that fail ({found})")
+    contains(found[probe], *words)
+
+
+def stopped(host, check):
+    with check("a unit that is stopped, masked or does not start at boot"):
+        units = [TYPING, TYPING.replace(".service", ".socket")]
+        host.run("systemctl", "stop", TYPING)
+        host.run("systemctl", "mask", "--runtime", TYPING)
+        try:
+            found = missed(host)
+            contains(found["units"], *units)
+            contains(found["replication"], "typing1 (caches)", "typing1 (typing)")
+            same(states(host, 1), dict(zip(units, ("masked", "stopped"))), "units in status")
+            contains(host.product("status", expect=(1,)).out, f"masked: {TYPING} (systemctl unmask")
+        finally:
+            host.run("systemctl", "unmask", "--runtime", TYPING)
+        same(states(host, 1), dict(zip(units, ("stopped", "stopped"))), "units in status")
+        host.run("systemctl", "disable", TYPING)
+        host.run("systemctl", "start", TYPING)
+        same(states(host, 0), {TYPING: "disabled"}, "units in status")
+        contains(host.product("install", "--yes").out, f"enable  {TYPING}")
+
+
+def states(host, code):
+    return {unit["unit"]: unit["state"] for unit in host.json("status", expect=(code,))["units"]}
+
+
+def left_over(host, check):
+    with check("a unit, a link, a socket and a file that nobody wants"):
+        # As an earlier generation would have put it there.
+        host.write(OLD, "[Unit]\n")
+        generations = host.path("/var/lib/synapse-workers/generations")
+        manifest = generations / generation(host)[1][0] / "manifest.json"
+        text = manifest.read_text(encoding="utf-8")
+        known = json.loads(text)
+        known["state"]["files"][f"host{OLD}"] = {"digest": hashlib.sha256(b"[Unit]\n").hexdigest(), "affects": []}
+        earlier = generation(host)[0] != f"generations/{manifest.parent.name}"
+        try:
+            assert earlier, "the case needs an earlier generation"
+            manifest.write_text(json.dumps(known), encoding="utf-8")
+            only(host, "leftovers", OLD)
+        finally:
+            manifest.write_text(text, encoding="utf-8")
+            host.path(OLD).unlink()
+        host.run("systemd-run", "--quiet", "--unit=synapse-coturn.service", "sleep", "infinity")
+        host.run("python3", "-c", f"import socket; socket.socket(socket.AF_UNIX).bind({SOCKET!r})")
+        host.run("ln", "-s", "/etc/systemd/system/synapse-worker@.service", LINK)
+        try:
+            only(host, "leftovers", "synapse-coturn.service", worker("nobody1"), SOCKET)
+        finally:
+            host.run("systemctl", "stop", "synapse-coturn.service")
+        contains(host.product("install", "--yes").out, "nobody1")
+        same(host.shell('ls "$1" "$2" 2>/dev/null || true', SOCKET, LINK).out, "", "left by install")
+        host.product("verify")
+
+
+def deaf(host, check):
+    with check("a process that is well and hears nobody"):
+        host.run("systemd-run", "--quiet", "--unit=case-redis", "redis-server", "--port", "0", "--save", "", "--dir", "/tmp",
+                 "--unixsocket", OTHER, "--unixsocketperm", "777")
+        host.write(ELSEWHERE, f"redis: {{enabled: true, path: {OTHER}}}\n")
+        unit = host.read("/etc/systemd/system/synapse-worker@.service")
+        start = next(line for line in unit.splitlines() if line.startswith("ExecStart="))
+        host.write(DROP_IN, f"[Service]\nExecStart=\n{start} -c {ELSEWHERE}\n")
+        host.run("systemctl", "daemon-reload")
+        try:
+            host.run("systemctl", "restart", DEAF)
+            found = missed(host)
+            same(set(found), {"leftovers", "redis", "replication"}, f"probes that fail ({found})")
+            contains(found["leftovers"], OTHER)
+            contains(found["redis"], "20 of 21")
+            contains(found["replication"], "receipts1 (caches), receipts1 (receipts)", f"journalctl -u {DEAF}")
+            assert "typing1" not in found["replication"], found
+        finally:
+            host.shell('rm -r "$(dirname "$1")" "$2"; systemctl daemon-reload; systemctl restart "$3"; systemctl stop case-redis; rm -f "$4"',
+                       DROP_IN, ELSEWHERE, DEAF, OTHER)
+        host.product("verify")
+
+
+def crowded(host, check):
+    with check("a database with fewer connections left than the pools may want") as note:
+        seen = {probe["probe"]: probe["seen"] for probe in host.json("verify")["probes"]}
+        note(seen["connections"])
+        count = int(seen["connections"].split()[0])
+        host.run("systemd-run", "--quiet", "--unit=case-crowd", "--uid=postgres", "sh", "-c",
+                 f"for one in $(seq {count - 2}); do psql -Xqc 'select pg_sleep(60)' & done; wait")
+        try:
+            await_("their connections", lambda: "connections" in missed(host, (0, 1)))
+            only(host, "connections", "21 processes", "in use", "cure:")
+        finally:
+            host.run("systemctl", "stop", "case-crowd")
+            host.run("runuser", "-u", "postgres", "--", "psql", "-Xqc",
+                     "select pg_terminate_backend(pid) from pg_stat_activity where query = 'select pg_sleep(60)'")
+        host.product("verify")
+
+
+def behind(host, check):
+    with check("a configuration of nginx that is edited, or that it does not take"):
+        text = host.read(CONF)
+        try:
+            host.write(CONF, text.replace("server_tokens off;", "server_tokens on;"))
+            only(host, "nginx-files", NGINX)
+            contains(host.product("status").out, "changed by somebody else: /var/lib/synapse-workers/generations/", "nginx.conf", "drift: ")
+            host.write(CONF, text.replace("server_tokens off;", "no_such_directive on;"))
+            host.run("systemctl", "reload", NGINX)
+            only(host, "nginx-files", NGINX)
+        finally:
+            host.write(CONF, text)
+        host.product("verify")
+    with check("an nginx that takes no new configuration: exit code 75, and the earlier one is in use") as note:
+        before = generation(host)
+        host.run("systemctl", "kill", "--signal=STOP", "--kill-whom=main", NGINX)
+        try:
+            result = host.product("scale", "synchrotron=2", "--yes", expect=(75,))
+        finally:
+            host.run("systemctl", "kill", "--signal=CONT", "--kill-whom=main", NGINX)
+        contains(result.err, "nginx-files: nginx runs another configuration than", "as it was before")
+        same(generation(host), before, "generations")
+        note(f"{result.seconds:.1f} s")
+        await_("nginx as before", lambda: host.product("verify", expect=(0, 1)).code == 0)
+
+
+def drifted(host, check):
+    with check("status tells of settings, options and unit files that changed since"):
+        settings, unit = host.read(SETTINGS), host.read(UNIT_FILE)
+        host.write(SETTINGS, settings.replace("http_port: 8008", "http_port: 8009"))
+        contains(host.product("status").out, "drift: ", "see: synapse-workers plan")
+        same(host.json("status")["changes"], host.json("plan")["changes"], "changes")
+        host.product("verify")
+        host.write(SETTINGS, settings + "no_such_key: 1\n")
+        contains(host.product("status").out, "an install would be refused", "no_such_key")
+        host.write(SETTINGS, settings)
+        host.write(UNIT_FILE, unit + "# edited\n")
+        status = host.json("status")
+        same((status["drift"], status["changes"] > 0), ([UNIT_FILE], True), "drift, changes")
+        host.write(UNIT_FILE, unit)
+        same((host.json("status")["drift"], host.json("status")["changes"]), ([], 0), "drift, changes")

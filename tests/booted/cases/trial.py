@@ -1,0 +1,94 @@
+"""A change on trial: kept when it is confirmed, and gone by itself when it is not, whoever has lost the way to the host."""
+
+import time
+
+from cases.deployment import FULL_UNITS, SETTINGS, all_active, generation, talk, worker
+from hosts import await_, contains, same
+
+NEW = FULL_UNITS | {worker("synchrotron2")}
+UNITS = ("synapse-trial.timer", "synapse-trial.service")
+SERVICE_FILES = tuple(f"/etc/systemd/system/{unit}" for unit in UNITS)
+NOTE = "/var/lib/synapse-workers/trial.json"
+LOCK = "/run/synapse-workers.lock"
+
+
+def run(host, check):
+    settings, before = host.read(SETTINGS), generation(host)[0]
+    with check("nothing is on trial: confirm says so, exit code 64"):
+        contains(host.product("confirm", expect=(64,)).err, "nothing is on trial")
+    with check("a change that changes nothing is not tried"):
+        contains(host.product("install", "--try", "5m", "--yes").out, "Nothing is on trial", "0 changed")
+        over(host)
+    with check("a change on trial is told with the time that is left", vital=True):
+        contains(host.product("scale", "synchrotron=2", "--try", "1h", "--yes").out, "On trial", before.split("/")[1], "3600 s")
+        trial = host.json("status")["trial"]
+        same((trial["generation"], trial["back"], trial["seconds_left"] in range(3500, 3601)),
+             (int(generation(host)[0].split("/")[1]), int(before.split("/")[1]), True), "trial")
+        contains(host.product("status").out, "is on trial", "synapse-workers confirm")
+    with check("another change is refused with both cures, exit code 65"):
+        for words in (("install",), ("scale", "synchrotron=3"), ("rollback", "--try", "5m")):
+            contains(host.product(*words, "--yes", expect=(65,)).err, "is on trial", "synapse-workers confirm", "synapse-workers rollback")
+    with check("confirmed, it stays, and nothing of the trial is left"):
+        contains(host.product("confirm").out, "stays")
+        over(host)
+        all_active(host, NEW)
+        host.product("verify")
+        host.product("confirm", expect=(64,))
+    with check("rollback by hand ends a trial at once: back to the state before it"):
+        kept = generation(host)[0]
+        host.product("scale", "synchrotron=3", "--try", "1h", "--yes")
+        host.product("rollback", "--yes")
+        over(host)
+        same(generation(host)[0], kept, "current")
+        all_active(host, NEW)
+    not_confirmed(host, check, settings, before)
+
+
+def not_confirmed(host, check, settings, before):
+    """Back to the first generation by `rollback N --try`, so that both ways are on trial."""
+    newer, newer_settings = generation(host)[0], host.read(SETTINGS)
+    with check("its terminal lost in the middle and then silence: the host returns by itself", vital=True) as note:
+        host.shell('synapse-workers rollback "$1" --try 5s --yes >/tmp/case & child=$!; until grep -q switch /tmp/case; do sleep 0.01; done; '
+                   "kill -HUP $child; wait $child", before.split("/")[1])
+        begun = time.monotonic()
+        same((generation(host)[0], host.read(SETTINGS)), (before, settings), "current and settings")
+        await_("the generation from before", lambda: generation(host)[0] == newer)
+        await_("the end of the trial", lambda: not host.path(NOTE).exists())
+        note(f"{time.monotonic() - begun:.1f} s after a time of 5 s")
+        same(host.read(SETTINGS), newer_settings, "settings")
+        all_active(host, NEW)
+        over(host)
+    with check("the journal of its service has what it did"):
+        contains(host.run("journalctl", "--unit", "synapse-trial.service", "--output=cat").out, "was not confirmed within 5 s", "verify", "changed (")
+    with check("a run that is in progress is waited for"):
+        host.product("rollback", before.split("/")[1], "--try", "2s", "--yes")
+        host.run("systemd-run", "--quiet", "flock", LOCK, "sleep", "6")
+        await_("the time is over", lambda: host.json("status")["trial"]["seconds_left"] is None)
+        contains(host.product("status").out, "its time is over")
+        same(generation(host)[0], before, "current while another run has the lock")
+        await_("the generation from before", lambda: generation(host)[0] == newer)
+        await_("the end of the trial", lambda: not host.path(NOTE).exists())
+        over(host)
+    with check("and what is confirmed while it waits stays"):
+        host.product("rollback", before.split("/")[1], "--try", "2s", "--yes")
+        # As if confirmed by the run that has the lock: the note of the trial goes last.
+        host.run("systemd-run", "--quiet", "flock", LOCK, "sh", "-c", f"sleep 4; rm {NOTE}")
+        await_("the service's end", lambda: "Nothing is on trial any more" in host.run(
+            "journalctl", "--unit", "synapse-trial.service", "--output=cat", "--lines=4").out)
+        same(generation(host)[0], before, "current")
+        host.shell('systemctl disable --now --quiet "$1" && rm "$2" "$3" && systemctl daemon-reload', UNITS[0], *SERVICE_FILES)
+        over(host)
+    with check("the host is as it was, users talk"):
+        same(host.read(SETTINGS), settings, "settings")
+        all_active(host)
+        same(host.run("systemctl", "is-system-running").out.strip(), "running", "the host")
+        contains(host.product("install", "--yes").out, "0 changed")
+        talk(host)
+
+
+def over(host):
+    """No note, no unit, no link, no failure is left of a trial."""
+    same([path for path in (NOTE, *SERVICE_FILES) if host.path(path).exists()], [], "files")
+    same(host.shell("ls /etc/systemd/system/timers.target.wants | grep trial || true").out, "", "links")
+    await_("no unit of it", lambda: not host.units(*UNITS))
+    same(host.json("status")["trial"], None, "trial")
