@@ -1,6 +1,6 @@
 //! The documentation names what there is.
 
-use synapse_workers::plan::names::PATTERNS;
+use synapse_workers::plan::names::{PATTERNS, TRIAL, TRIAL_TIMER};
 use synapse_workers::render::services::SERVICES;
 
 #[test]
@@ -24,6 +24,9 @@ fn every_unit_is_explained() {
     }
     for service in SERVICES {
         explained(service.unit);
+    }
+    for unit in [TRIAL, TRIAL_TIMER] {
+        explained(unit);
     }
 }
 

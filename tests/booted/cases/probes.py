@@ -69,16 +69,17 @@ def states(host, code):
 
 def left_over(host, check):
     with check("a unit, a link, a socket and a file that nobody wants"):
-        # As an earlier generation would have put it there.
-        host.write(OLD, "[Unit]\n")
         generations = host.path("/var/lib/synapse-workers/generations")
-        manifest = generations / generation(host)[1][0] / "manifest.json"
+        current, numbers = generation(host)
+        earlier = [number for number in numbers if f"generations/{number}" != current]
+        assert earlier, "the case needs an earlier generation"
+        manifest = generations / earlier[0] / "manifest.json"
         text = manifest.read_text(encoding="utf-8")
         known = json.loads(text)
         known["state"]["files"][f"host{OLD}"] = {"digest": hashlib.sha256(b"[Unit]\n").hexdigest(), "affects": []}
-        earlier = generation(host)[0] != f"generations/{manifest.parent.name}"
         try:
-            assert earlier, "the case needs an earlier generation"
+            # As the earlier generation would have put it there.
+            host.write(OLD, "[Unit]\n")
             manifest.write_text(json.dumps(known), encoding="utf-8")
             only(host, "leftovers", OLD)
         finally:
@@ -176,4 +177,5 @@ def drifted(host, check):
         status = host.json("status")
         same((status["drift"], status["changes"] > 0), ([UNIT_FILE], True), "drift, changes")
         host.write(UNIT_FILE, unit)
+        host.run("systemctl", "daemon-reload")
         same((host.json("status")["drift"], host.json("status")["changes"]), ([], 0), "drift, changes")
