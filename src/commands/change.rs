@@ -9,7 +9,6 @@ use crate::converge::{self, Aim};
 use crate::failure::{Code, Failure};
 use crate::host::{Host, Lock};
 use crate::plan::state::{Observed, State};
-use crate::plan::step::{Judge, Step};
 use crate::plan::{Plan, Removal, Target, foreign};
 use crate::report::Report;
 use crate::settings::types::Duration;
@@ -117,7 +116,7 @@ pub fn finish(
     report: &Report,
     time: Option<Duration>,
 ) -> Result<ExitCode, Failure> {
-    trial::check(time, observed)?;
+    trial::check(time, plan, observed)?;
     if !plan.is_empty() {
         refuse(host, aim.desired, plan, observed)?;
         agree(common, plan)?;
@@ -135,9 +134,8 @@ pub fn finish(
 /// Refuses another Synapse whose database it would not start with. Where its code is not there yet, or nothing was
 /// installed before, that is found out on the way: by the same judge, before anything stops.
 fn refuse(host: &Host, desired: &State, plan: &Plan, observed: &Observed) -> Result<(), Failure> {
-    let schema = |step: &Step| matches!(step, Step::Judge { judge, .. } if *judge == Judge::Schema);
     let known = host.facts.synapse.is_some() && observed.current.is_some();
-    if known && plan.steps.iter().any(schema) {
+    if known && plan.asks_schema() {
         let judged = host.accepts_schema(desired);
         judged.map_err(|error| Failure::preflight(format!("{error:#}")))?;
     }

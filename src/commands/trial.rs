@@ -33,14 +33,24 @@ fn before(observed: &Observed) -> Option<u32> {
     observed.applied.or(observed.current)
 }
 
-/// Refuses a trial that has nothing to return to.
-pub fn check(time: Option<Duration>, observed: &Observed) -> Result<(), Failure> {
-    match (time, before(observed)) {
-        (Some(_), None) => Err(Failure::usage(
-            "--try: there is no earlier state to return to; a first install cannot be tried",
-        )),
-        _ => Ok(()),
+/// Refuses a trial that has nothing to return to, or that might find the way back closed.
+pub fn check(time: Option<Duration>, plan: &Plan, observed: &Observed) -> Result<(), Failure> {
+    if time.is_none() {
+        return Ok(());
     }
+    if before(observed).is_none() {
+        return Err(Failure::usage(
+            "--try: there is no earlier state to return to; a first install cannot be tried",
+        ));
+    }
+    if plan.asks_schema() {
+        return Err(Failure::usage(
+            "--try: another version of Synapse may change the database so that the one before does not start with it any \
+             more; returning from that cannot be promised\n  cure: make that change without --try, after a backup of the \
+             database",
+        ));
+    }
+    Ok(())
 }
 
 /// Puts the change that was just made on trial, where it led to another generation.

@@ -20,7 +20,7 @@ pub use restarts::{outdated, reason};
 use changes::changes;
 use planner::Planner;
 use state::{Observed, State};
-use step::Step;
+use step::{Judge, Step};
 
 /// What becomes of resources that are not desired any more.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -86,6 +86,13 @@ impl Plan {
     /// How many steps change the host.
     pub fn changes(&self) -> usize {
         self.steps.iter().filter(|step| step.changes()).count()
+    }
+
+    /// Whether the database is asked for its schema, since another Synapse would run with it.
+    pub fn asks_schema(&self) -> bool {
+        let asks =
+            |step: &Step| matches!(step, Step::Judge { judge, .. } if *judge == Judge::Schema);
+        self.steps.iter().any(asks)
     }
 
     pub fn is_empty(&self) -> bool {

@@ -47,6 +47,9 @@ def forward(host, check):
         workers = sorted(unit for unit in host.units() if unit.startswith("synapse-worker@"))
         same(jobs(text), behind_nginx(workers, workers), "jobs")
         contains(text, "because synapse/version changed: Synapse is another release")
+    with check("an upgrade is not tried: the database may forbid the way back"):
+        with unchanged(host):
+            contains(host.product("install", "--try", "5m", "--yes", expect=(64,)).err, "another version of Synapse", "cure: ")
     with check("the upgrade, and old tokens, messages and media", vital=True) as note:
         result = host.product("install", "--yes")
         note(f"{result.seconds:.1f} s")
