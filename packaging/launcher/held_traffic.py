@@ -9,7 +9,7 @@ from twisted.internet import task, tcp, unix
 # finishes its own, which may need others that stop at the same time.
 INTERNAL = "/replication/"
 # Seconds without any such request after which none is expected.
-QUIET = 0.2
+QUIET = 0.1
 # How often what is under way is looked at while the process stops.
 INTERVAL = 0.02
 

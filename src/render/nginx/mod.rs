@@ -27,6 +27,8 @@ struct Nginx<'a> {
     client_keepalive: u64,
     routes: Vec<Route<'a>>,
     upstreams: Vec<Upstream<'a>>,
+    /// The names of upstreams in whose stead the main process can answer, as alternatives of a regular expression.
+    fallback: String,
     /// The file with certificate and key.
     pair: String,
     /// What other servers are told of where this one is reached.
@@ -121,6 +123,13 @@ pub(super) fn render(sheaf: &mut Sheaf) -> Result<()> {
                 keepalive: keepalive(sheaf.input, upstream.servers.len()),
             })
             .collect(),
+        fallback: table
+            .upstreams
+            .iter()
+            .filter(|upstream| upstream.fallback_to_main)
+            .map(|upstream| upstream.name.as_str())
+            .collect::<Vec<_>>()
+            .join("|"),
         pair: paths::certificate("synapse-nginx"),
         delegation: delegation(settings),
         metrics: settings.metrics.enabled.then(|| metrics(sheaf.input)),

@@ -61,10 +61,10 @@ CASES = (
     Case("compressor", "the state compressor: less in the database, the same in the rooms", compressor.run, fresh=True, lane=2),
     Case("bare", "a small host without Synapse, which is installed into a venv", bare.run, host="bare", fresh=True, lane=2),
     Case("upgrade", "another release of Synapse and back, as far as the database allows", upgrade.run, host="bare", fresh=True, lane=2),
-    Case("lossless", "users go on while the server is changed and restarted", lossless.run, fresh=True),
+    Case("lossless", "users go on while the server is changed and restarted", lossless.run, host="bare", fresh=True),
     Case("lossless-off", "the same without held sockets, for comparison", partial(
-        lossless.run, form=replace(lossless.SHORT, held=False)), fresh=True, lane=0),
-    Case("soak", "the same with every worker, at length", partial(lossless.run, form=lossless.LONG), fresh=True, lane=0),
+        lossless.run, form=replace(lossless.SHORT, held=False)), host="bare", fresh=True, lane=0),
+    Case("soak", "the same with every worker, at length", partial(lossless.run, form=lossless.LONG), host="bare", fresh=True, lane=0),
     Case("soak-off", "the same without held sockets, for comparison", partial(
-        lossless.run, form=replace(lossless.LONG, held=False, rounds=1, strict=False)), fresh=True, lane=0),
+        lossless.run, form=replace(lossless.LONG, held=False, rounds=1, strict=False)), host="bare", fresh=True, lane=0),
 )

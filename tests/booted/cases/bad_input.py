@@ -119,7 +119,7 @@ ROWS = (
     Bad("remove of a worker that is not there", ("nobody",), ("nobody",), "server_name: example.test\n", command="remove"),
     Bad("rollback of nothing", ("nothing is installed",), (), "server_name: example.test\n", code=65, command="rollback"),
     Bad("a first install on trial", ("--try", "no earlier state"), (*NAME, "--try", "5m")),
-    Bad("a trial for a time that is none", ("--try", "soon", "120s"), (*NAME, "--try", "soon")),
+    Bad("a trial for a time that is none", ("--try", "soon", "90s"), (*NAME, "--try", "soon")),
     Bad("confirm of nothing", ("nothing is on trial", "--try"), (), "server_name: example.test\n", command="confirm"),
     Bad("purge of another server", ("other.test", "example.test"), ("--purge", "--confirm", "other.test"),
         "server_name: example.test\n", command="uninstall"),

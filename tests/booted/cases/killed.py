@@ -1,14 +1,23 @@
-"""Processes that are killed, as when memory runs out: systemd starts them again, and whoever they served is served."""
+"""Processes that are killed, as when memory runs out, or that are not there: whoever they served is served."""
 
-from cases.deployment import all_active, talk, worker
+import json
+
+from cases.deployment import URL, all_active, talk, worker
 from hosts import await_, same
 
 KILLED = ("synapse-main.service", worker("client_reader1"), worker("event_persister1"), "synapse-redis.service", "synapse-nginx.service")
+# A worker, the answer while it is away, and what is asked of it. Nobody can stand in for the one with the media.
+ASKED = (
+    ("client_reader1", 403, "/_matrix/client/v3/login", {"type": "m.login.password", "user": "nobody", "password": "none"}),
+    ("client_reader1", 401, "/_matrix/client/v3/joined_rooms", None),
+    ("media_repository1", 502, "/_matrix/client/v1/media/config", None),
+)
 
 
 def run(host, check):
     with check("users talk before", vital=True):
         talk(host)
+    away(host, check)
     before = host.invocations()
     with check("each of them comes back by itself", vital=True) as note:
         for unit in KILLED:
@@ -27,3 +36,24 @@ def run(host, check):
     with check("verify has no complaint, install nothing to do"):
         host.product("verify")
         same(set(host.json("plan")["steps"]), set(), "plan")
+
+
+def away(host, check):
+    """Workers that somebody stopped: nobody holds their sockets any more."""
+    workers = sorted({name for name, *_ in ASKED})
+    units = [worker(name) for name in workers]
+    with check(f"without {' and '.join(workers)} main answers what it can, requests with a body too"):
+        host.run("systemctl", "stop", *units)
+        try:
+            same([asked(host, path, body) for _, _, path, body in ASKED], [code for _, code, *_ in ASKED], "answers")
+        finally:
+            host.run("systemctl", "start", *units)
+        all_active(host)
+    with check("and with them it is theirs again"):
+        same([asked(host, path, body) for _, _, path, body in ASKED], [403, 401, 401], "answers")
+
+
+def asked(host, path, body):
+    """The status of an answer."""
+    words = ("--data", json.dumps(body)) if body else ()
+    return int(host.net("curl", "-sS", "-o", "/dev/null", "-w", "%{http_code}", *words, URL + path).out)

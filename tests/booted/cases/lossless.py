@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from cases.deployment import HERE, SERVER, SETTINGS, URL, own_options, purge, worker
 from cases.persister import MAIN
 from cases.rollback import FAILS_AT_START, OWN
+from cases.upgrade import NEW, OLD
 from hosts import Unmet, await_, same
 
 TARGET = "synapse-workers.target"
@@ -61,6 +62,22 @@ def break_start(host, form):
         host.path(OWN).unlink()
 
 
+def upgrade(host, form):
+    """As an administrator does it: another version in the settings file, then install."""
+    host.write(SETTINGS, host.read(SETTINGS).replace(OLD, NEW))
+    host.product("install", "--yes")
+    same(release(host), NEW, "the release that answers")
+
+
+def downgrade(host, form):
+    host.product("rollback", "--yes")
+    same(release(host), OLD, "the release that answers")
+
+
+def release(host):
+    return json.loads(host.net("curl", "-sS", f"{URL}/_matrix/federation/v1/version").out)["server"]["version"]
+
+
 # In this order; the restart of each service by itself comes after the first three.
 FIRST = (
     Disturbance("nothing is done", lambda host, form: time.sleep(PEACE)),
@@ -72,6 +89,8 @@ LAST = (
     Disturbance("the target is restarted", restart_all),
     Disturbance(PERSISTER, lambda host, form: host.product("add", "event_persister", "--yes")),
     Disturbance("an event persister is removed", lambda host, form: host.product("remove", form.persister, "--yes")),
+    Disturbance(f"Synapse is upgraded from {OLD} to {NEW}", upgrade),
+    Disturbance("the upgrade is taken back", downgrade),
     Disturbance("a bad configuration is applied and undone", break_start),
 )
 
@@ -113,7 +132,7 @@ class Crowd:
 def run(host, check, form=SHORT):
     own_options(host)
     with check(f"a server of `{form.workers}`, sockets {'held' if form.held else 'not held'}", vital=True) as note:
-        settings = {"server_name": SERVER, "workers": [form.workers], "sockets": {"held": form.held}}
+        settings = {"server_name": SERVER, "workers": [form.workers], "sockets": {"held": form.held}, "synapse": {"version": OLD}}
         host.write(SETTINGS, json.dumps(settings, indent=1))
         note(f"{host.product('install', '--yes').seconds:.1f} s")
         host.installed = True
