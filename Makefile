@@ -10,7 +10,7 @@ CARGO_DEB_VERSION := 3.8.0
 CARGO_GENERATE_RPM := build/tools/bin/cargo-generate-rpm
 CARGO_GENERATE_RPM_VERSION := 0.21.0
 
-.PHONY: build packages deb rpm share docs demo end-demo clean-demo test test-fast soak bench needs
+.PHONY: build packages deb rpm share docs demo end-demo clean-demo test test-fast soak faults bench needs
 
 build:
 	cargo build --release --locked
@@ -65,6 +65,11 @@ test: test-fast packages
 # Users go on while every process of a large server is restarted, again and again; and how that is without held sockets.
 soak: needs deb
 	$(SUDO) tests/booted/run soak soak-off
+
+# What can go wrong in a change, at every step of it.
+faults: needs deb
+	cargo build --locked
+	$(SUDO) tests/booted/run faults-all
 
 bench: needs deb
 	$(SUDO) tests/booted/bench

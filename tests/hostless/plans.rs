@@ -211,7 +211,7 @@ fn undo_returns_to_the_state_before_and_touches_nothing_else() {
 
 #[test]
 fn an_undo_that_fails_as_well_is_cured_by_the_next_run() {
-    for (case, from, to) in ways() {
+    let cured = |(case, from, to): (String, State, State)| {
         let plan = Model::running(&from).run(&to, End::Done);
         for end in ends(&plan) {
             let mut failed = Model::running(&from);
@@ -226,7 +226,13 @@ fn an_undo_that_fails_as_well_is_cured_by_the_next_run() {
                 }
             }
         }
-    }
+    };
+    // Thousands of runs, on all cores.
+    std::thread::scope(|scope| {
+        for way in ways() {
+            scope.spawn(|| cured(way));
+        }
+    });
 }
 
 #[test]

@@ -45,6 +45,8 @@ CASES = (
     Case("reboot", "everything is back by itself after a reboot", reboot.run),
     Case("uninstall", "what uninstall leaves, and --purge does not", uninstall.run),
     Case("faults", "whatever goes wrong in a change: done, as before, or a message that helps", faults.run, fresh=True),
+    Case("faults-all", "the same at every step, and whatever is needed goes down at every stage", partial(
+        faults.run, thorough=True), fresh=True, lane=0),
     Case("adopt", "a server of Debian's package, with its users, is taken over and given back", adopt.run, fresh=True, lane=2),
     Case("adopt-sqlite", "a server with SQLite is taken over and moved by a run that is cut", adopt_sqlite.run, fresh=True, lane=2),
     Case("migrate", "without workers: SQLite, then PostgreSQL with every row, then workers, and none again", migrate.run, fresh=True,

@@ -1,7 +1,8 @@
 """What goes wrong in the middle of a change: each fault at each stage ends done, as before, or with what to run.
 
 The change adds an event persister, which has nearly every kind of step. Stages are boundaries of its steps, told by what the
-next step's line has in it; `FAULTS=all` in the environment takes every boundary.
+next step's line has in it. The thorough form kills the program and has it fail at every boundary, and everything that it
+needs goes down at every stage, before and after.
 """
 
 import os
@@ -22,7 +23,7 @@ BACK = ("install", "--workers", "small", "--yes")
 STAGES = ("check   generation", "enable  ", "start   synapse-main", "start   synapse-worker", "verify")
 
 
-def run(host, check):
+def run(host, check, thorough=False):
     with check("a server with four processes", vital=True):
         deployment.own_options(host)
         host.product("install", "--server-name", SERVER, "--preset", "small", "--yes")
@@ -30,22 +31,22 @@ def run(host, check):
         deployment.bring_fail_points(host)
         all_active(host, BASE)
         talk(host)
-    rows = stages(host)
+    rows = boundaries(host) if thorough else STAGES
     killed(host, check, rows)
     failed(host, check, rows)
     for what, fault in FAULTS.items():
         with check(what):
             fault(host)
             settled(host)
+    if thorough:
+        matrix(host, check)
     host.run("rm", FAULTY)
     with check("--purge"):
         deployment.purge(host)
 
 
-def stages(host):
-    """The boundaries: numbers of steps, or parts of their lines."""
-    if os.environ.get("FAULTS") != "all":
-        return STAGES
+def boundaries(host):
+    """Numbers of all steps, and of the one after."""
     return [str(number) for number in range(len(host.json("plan", *CHANGE[1:3])["steps"]) + 1)]
 
 
@@ -59,13 +60,18 @@ def settled(host, units=frozenset(BASE)):
     same(deployment.services_down(host), "", "failed units of the host")
 
 
+def settled_either_way(host):
+    """With the change or without it; then without."""
+    settled(host, MORE if host.path(f"{deployment.CURRENT}/synapse/workers/event_persister1.yaml").exists() else BASE)
+    settled(host)
+
+
 def killed(host, check, rows):
     for stage in rows:
         with check(f"killed before `{stage.strip()}`: the next install brings the change to its end") as note:
             host.faulty(f"kill@{stage}", *CHANGE, expect=KILLED)
             note(f"{host.product('install', '--yes').seconds:.1f} s")
-            settled(host, MORE if os.path.exists(host.path(f"{deployment.CURRENT}/synapse/workers/event_persister1.yaml")) else BASE)
-            settled(host)
+            settled_either_way(host)
 
 
 def failed(host, check, rows):
@@ -97,13 +103,14 @@ class Paused:
         return found.out.strip()
 
     def go_on(self, *expect):
+        """Its exit code and what it printed; without `expect` any code will do."""
         self.host.run("kill", "-CONT", self.pid)
         # nsenter stops with it (nsenter(1), --fork), and is the last to go on.
         os.killpg(self.process.pid, signal.SIGCONT)
         out = self.process.communicate(timeout=300)[0]
-        if self.process.returncode not in expect:
+        if expect and self.process.returncode not in expect:
             raise Unmet(f"exit code {self.process.returncode}, not {expect}\n{out}")
-        return out
+        return self.process.returncode, out
 
 
 def two_at_once(host):
@@ -117,7 +124,7 @@ def without_postgresql(host):
     running = Paused(host, "start   synapse-main", *CHANGE)
     host.run("systemctl", "stop", "postgresql")
     try:
-        out = running.go_on(1)
+        _, out = running.go_on(1)
     finally:
         host.run("systemctl", "start", "postgresql")
     contains(out, "run: synapse-workers install")
@@ -136,8 +143,12 @@ def postgresql_down_before(host):
 
 
 def postgresql_back(host):
-    """Each connection that Synapse has kept fails once, and is then made anew: requests fail until all of them have."""
     host.run("systemctl", "start", "postgresql")
+    served_again(host)
+
+
+def served_again(host):
+    """Each connection to PostgreSQL that Synapse has kept fails once, and is then made anew: requests fail until all of them have."""
     def served():
         try:
             talk(host)
@@ -150,7 +161,7 @@ def postgresql_back(host):
 def without_redis(host):
     running = Paused(host, "start   synapse-main", *CHANGE)
     host.run("systemctl", "stop", "synapse-redis.service")
-    out = running.go_on(0, 1, 75)
+    _, out = running.go_on(0, 1, 75)
     if "changed" not in out:
         contains(out, "the host is as it was before")
     host.product("install", "--yes")
@@ -171,7 +182,7 @@ def without_dbus(host):
     running = Paused(host, "start   synapse-worker", *CHANGE)
     host.run("systemctl", "stop", "dbus.socket", "dbus.service")
     try:
-        out = running.go_on(1)
+        _, out = running.go_on(1)
     finally:
         host.run("systemctl", "start", "dbus.socket", "dbus.service")
     contains(out, "error: ", "run: synapse-workers install")
@@ -202,6 +213,61 @@ def full_disk(host):
         host.shell(f"umount {place} && rm -r /root/saved")
 
 
+def dated_in_the_future(host):
+    """As after a clock that was turned back."""
+    host.shell('find "$1" -type f -exec touch --date=tomorrow {} +', "/etc/synapse-workers")
+    before = host.invocations()
+    contains(host.product("install", "--yes").out, "0 changed")
+    same(host.invocations(), before, "invocations")
+
+
+def matrix(host, check):
+    for what, units in NEEDED.items():
+        for moment in ("before", *STAGES, "after"):
+            with check(f"{what} goes down {moment if moment in ('before', 'after') else f'before `{moment.strip()}`'}") as note:
+                try:
+                    note(outcome(*changed_without(host, units, moment)))
+                finally:
+                    host.run("systemctl", "start", *units)
+                host.product("install", "--yes")
+                served_again(host)
+                settled_either_way(host)
+
+
+def changed_without(host, units, moment):
+    """Makes the change while these go down; exit code and text."""
+    if moment in ("before", "after"):
+        if moment == "after":
+            host.product(*CHANGE)
+        host.run("systemctl", "stop", *units)
+        result = host.product(*(CHANGE if moment == "before" else ("install", "--yes")), expect=None)
+        return result.code, result.out + result.err
+    running = Paused(host, moment, *CHANGE)
+    host.run("systemctl", "stop", *units)
+    return running.go_on()
+
+
+def outcome(code, text):
+    """One of those that a fault may have."""
+    ends = {
+        "done": code == 0 and "changed (" in text,
+        "as before": code in (1, 75) and "the host is as it was before" in text,
+        "refused with the cure": code == 65 and "cure: " in text,
+        "a message with what to run": code == 1 and "run: synapse-workers install" in text,
+    }
+    for end, here in ends.items():
+        if here:
+            return end
+    raise Unmet(f"exit code {code}\n{text}")
+
+
+# What a change needs of the host.
+NEEDED = {
+    "PostgreSQL": ("postgresql",),
+    "Redis": ("synapse-redis.service",),
+    "nginx": ("synapse-nginx.service",),
+    "D-Bus": ("dbus.socket", "dbus.service"),
+}
 FAULTS = {
     "two installs at once: the second one says so, the first is done": two_at_once,
     "PostgreSQL is down before: refused with the cure, nothing changed": postgresql_down_before,
@@ -210,6 +276,7 @@ FAULTS = {
     "Redis is stopped in the middle: done, or as before": without_redis,
     "nginx is killed while requests wait at its ports: done": nginx_killed,
     "D-Bus goes away in the middle: the error says what to run, and that helps": without_dbus,
+    "files have a time to come, as after a clock that was turned back: nothing happens": dated_in_the_future,
     "a unit that is masked: refused with the cure": masked,
     "the disk is full: as before": full_disk,
 }

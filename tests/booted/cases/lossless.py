@@ -33,7 +33,7 @@ class Form:
 
 
 SHORT = Form("small", spare="clients", persister="event_persister1", rate=50)
-LONG = Form("full", spare="synchrotron", persister="event_persister2", rate=45, rounds=3, strict=True)
+LONG = Form("full", spare="synchrotron", persister="event_persister2", rate=32, rounds=3, strict=True)
 
 
 @dataclass(frozen=True)
