@@ -3,7 +3,7 @@
 use super::asked::{self, Asked};
 use super::context::{self, Purpose};
 use super::edits::Change;
-use super::trial;
+use super::trial::{self, Course};
 use crate::cli::{Common, Flags};
 use crate::converge::{self, Aim};
 use crate::failure::{Code, Failure};
@@ -95,7 +95,7 @@ pub fn install(
         &plan,
         &prepared.observed,
         &report,
-        time,
+        time.into(),
     )?;
     if let Some(file) = &aim.moving {
         report.say(format!(
@@ -105,8 +105,7 @@ pub fn install(
     Ok(code)
 }
 
-/// Shows and asks where there is somebody to ask, converges, and says how many changes it took; where a time is given, on
-/// trial for so long.
+/// Shows and asks where there is somebody to ask, converges, and says how many changes it took.
 pub fn finish(
     common: &Common,
     host: &Host,
@@ -114,16 +113,22 @@ pub fn finish(
     plan: &Plan,
     observed: &Observed,
     report: &Report,
-    time: Option<Duration>,
+    course: Course,
 ) -> Result<ExitCode, Failure> {
-    trial::check(time, plan, observed)?;
+    course.check(plan, observed)?;
+    let mut trial = None;
     if !plan.is_empty() {
         refuse(host, aim.desired, plan, observed)?;
-        agree(common, plan)?;
-        converge::converge(host, aim, plan, observed, report)?;
+        if !matches!(course, Course::Returns(_)) {
+            agree(common, plan)?;
+        }
+        trial = course.enter(common, host, plan, observed)?;
+        if let Err(failure) = converge::converge(host, aim, plan, observed, report) {
+            trial::failed(host, trial.as_ref())?;
+            return Err(failure);
+        }
     }
-    let begin = |time| trial::begin(common, host, plan, observed, time, report);
-    let trial = time.map(begin).transpose()?.flatten();
+    course.leave(host, trial.as_ref(), report)?;
     if common.json {
         println!("{}", json!({"changed": plan.changes(), "trial": trial}));
     }

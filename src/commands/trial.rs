@@ -33,57 +33,120 @@ fn before(observed: &Observed) -> Option<u32> {
     observed.applied.or(observed.current)
 }
 
-/// Refuses a trial that has nothing to return to, or that might find the way back closed.
-pub fn check(time: Option<Duration>, plan: &Plan, observed: &Observed) -> Result<(), Failure> {
-    if time.is_none() {
-        return Ok(());
-    }
-    if before(observed).is_none() {
-        return Err(Failure::usage(
-            "--try: there is no earlier state to return to; a first install cannot be tried",
-        ));
-    }
-    if plan.asks_schema() {
-        return Err(Failure::usage(
-            "--try: another version of Synapse may change the database so that the one before does not start with it any \
-             more; returning from that cannot be promised\n  cure: make that change without --try, after a backup of the \
-             database",
-        ));
-    }
-    Ok(())
+/// What a run has to do with a trial.
+#[derive(Clone, Copy, Debug)]
+pub enum Course {
+    /// Nothing.
+    Apart,
+    /// Its change is on trial for so long.
+    Begins(Duration),
+    /// It is the return from the one that is on.
+    Returns(Ending),
+    /// It takes everything away, a trial included.
+    Drops,
 }
 
-/// Puts the change that was just made on trial, where it led to another generation.
-pub fn begin(
-    common: &Common,
-    host: &Host,
-    plan: &Plan,
-    observed: &Observed,
-    time: Duration,
-    report: &Report,
-) -> Result<Option<Trial>, Failure> {
-    let other = |(generation, back): &(u32, u32)| generation != back;
-    let Some((generation, back)) = plan.generation.zip(before(observed)).filter(other) else {
-        report.say("Nothing is on trial: the configuration is the one from before.");
-        return Ok(None);
-    };
-    let settings = std::path::absolute(&common.settings).context("reading --settings")?;
-    let trial = Trial {
-        generation,
-        back,
-        seconds: time.seconds(),
-        settings: settings.to_string_lossy().into_owned(),
-    };
-    host.begin_trial(&trial).map_err(|error| {
-        let text = "the change is made, but its trial could not begin";
-        Failure::new(Code::Failed, anyhow!("{text}: {error:#}\n  {CURE}"))
-    })?;
-    report.say(format!(
-        "On trial: the host returns to generation {back} in {} s, or as long after a reboot, unless you run: \
-         synapse-workers confirm",
-        trial.seconds
-    ));
-    Ok(Some(trial))
+impl From<Option<Duration>> for Course {
+    fn from(time: Option<Duration>) -> Self {
+        time.map_or(Self::Apart, Self::Begins)
+    }
+}
+
+impl Course {
+    /// Refuses a trial that has nothing to return to, or that might find the way back closed.
+    pub fn check(self, plan: &Plan, observed: &Observed) -> Result<(), Failure> {
+        let Self::Begins(_) = self else {
+            return Ok(());
+        };
+        if before(observed).is_none() {
+            return Err(Failure::usage(
+                "--try: there is no earlier state to return to; a first install cannot be tried",
+            ));
+        }
+        if plan.asks_schema() {
+            return Err(Failure::usage(
+                "--try: another version of Synapse may change the database so that the one before does not start with it \
+                 any more; returning from that cannot be promised\n  cure: make that change without --try, after a backup \
+                 of the database",
+            ));
+        }
+        if let Some(path) = plan.given_anew(observed) {
+            return Err(Failure::usage(format!(
+                "--try: a secret is given anew, and {path} does not keep the one before\n  \
+                 cure: give it without --try, then try the other changes"
+            )));
+        }
+        Ok(())
+    }
+
+    /// Before anything changes: from here on the host returns by itself, whatever becomes of this run.
+    pub fn enter(
+        self,
+        common: &Common,
+        host: &Host,
+        plan: &Plan,
+        observed: &Observed,
+    ) -> Result<Option<Trial>, Failure> {
+        let time = match self {
+            Self::Begins(time) => time,
+            Self::Drops if host::trial()?.is_some() => {
+                host.systemd.end_trial(Ending::ByHand)?;
+                return Ok(None);
+            }
+            _ => return Ok(None),
+        };
+        let other = |(generation, back): &(u32, u32)| generation != back;
+        let Some((generation, back)) = plan.generation.zip(before(observed)).filter(other) else {
+            return Ok(None);
+        };
+        let settings = std::path::absolute(&common.settings).context("reading --settings")?;
+        let trial = Trial {
+            generation,
+            back,
+            seconds: time.seconds(),
+            settings: settings.to_string_lossy().into_owned(),
+        };
+        if let Err(error) = host.begin_trial(&trial) {
+            host.systemd.end_trial(Ending::ByHand)?;
+            let text = "the trial could not begin, and nothing was changed";
+            return Err(Failure::new(Code::Failed, anyhow!("{text}: {error:#}")));
+        }
+        Ok(Some(trial))
+    }
+
+    /// After a run that went well.
+    pub fn leave(self, host: &Host, trial: Option<&Trial>, report: &Report) -> Result<(), Failure> {
+        match (self, trial) {
+            (Self::Begins(_), Some(trial)) => {
+                host.systemd.time_trial().map_err(|error| {
+                    let text = "the change is made, but its time could not begin";
+                    Failure::new(Code::Failed, anyhow!("{text}: {error:#}\n  {CURE}"))
+                })?;
+                report.say(format!(
+                    "On trial: the host returns to generation {} in {} s, or as long after a reboot, unless you run: \
+                     synapse-workers confirm",
+                    trial.back, trial.seconds
+                ));
+            }
+            (Self::Begins(_), None) => {
+                report.say("Nothing is on trial: the configuration is the one from before.");
+            }
+            (Self::Returns(ending), _) => host.systemd.end_trial(ending)?,
+            (Self::Apart | Self::Drops, _) => {}
+        }
+        Ok(())
+    }
+}
+
+/// After a run that went wrong: where that brought the host back, nothing is on trial. Elsewhere the trial goes on, and
+/// with it another attempt to return.
+pub fn failed(host: &Host, trial: Option<&Trial>) -> Result<(), Failure> {
+    match trial {
+        Some(trial) if Host::current() == Some(trial.back) => {
+            Ok(host.systemd.end_trial(Ending::ByHand)?)
+        }
+        _ => Ok(()),
+    }
 }
 
 /// `synapse-workers confirm`.

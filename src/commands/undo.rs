@@ -3,7 +3,7 @@
 use super::asked::{self, Asked};
 use super::change::finish;
 use super::context::{self, Purpose};
-use super::trial;
+use super::trial::{self, Course};
 use crate::cli::Common;
 use crate::converge::verify::Expected;
 use crate::converge::{Aim, SettingsChange};
@@ -11,11 +11,13 @@ use crate::failure::Failure;
 use crate::host::{self, Ending, Host, Lock};
 use crate::paths;
 use crate::plan::state::{Resource, State};
+use crate::plan::trial::Trial;
 use crate::plan::{Removal, Target};
 use crate::report::Report;
 use crate::settings::types::Duration;
 use anyhow::Context;
 use std::io::{IsTerminal, Write};
+use std::path::Path;
 use std::process::ExitCode;
 
 /// `synapse-workers rollback [N]`. It ends a trial, whoever asks. `unconfirmed` is how the trial's timer asks: it waits for
@@ -28,7 +30,10 @@ pub fn rollback(
 ) -> Result<ExitCode, Failure> {
     let report = Report::new(common.json);
     let _lock = match unconfirmed {
-        true => Some(Lock::wait()?),
+        true => {
+            report.say("Waiting until no other run changes this host.");
+            Some(Lock::wait()?)
+        }
         false => Lock::take_if_root()?,
     };
     let trial = host::trial()?;
@@ -72,6 +77,9 @@ pub fn rollback(
     let host = context::host(&asked, Purpose::Run)?;
     let observed = host.observe(&desired)?;
     let before = host::read_text(&common.settings)?;
+    if let (true, Some(trial), Some(text)) = (unconfirmed, &trial, &before) {
+        keep_edited(trial, text, &common.settings, &report)?;
+    }
     let settings = (before.as_deref() != Some(text.as_str())).then(|| SettingsChange {
         path: common.settings.clone(),
         what: format!("as it was for generation {number}"),
@@ -95,14 +103,27 @@ pub fn rollback(
         desired: &desired,
     };
     let plan = aim.plan(&observed);
-    let code = finish(common, &host, &aim, &plan, &observed, &report, time)?;
-    if trial.is_some() {
-        host.systemd.end_trial(match unconfirmed {
-            true => Ending::ByTimer,
-            false => Ending::ByHand,
-        })?;
+    let course = match (trial, unconfirmed) {
+        (None, _) => time.into(),
+        (Some(_), true) => Course::Returns(Ending::ByTimer),
+        (Some(_), false) => Course::Returns(Ending::ByHand),
+    };
+    finish(common, &host, &aim, &plan, &observed, &report, course)
+}
+
+/// Nobody sees a return that nobody asked for: what was written into the settings file for the time after the trial is kept.
+fn keep_edited(trial: &Trial, text: &str, settings: &Path, report: &Report) -> Result<(), Failure> {
+    let tried = Host::generation(trial.generation).ok();
+    if tried.and_then(|(_, tried)| tried).as_deref() == Some(text) {
+        return Ok(());
     }
-    Ok(code)
+    let copy = format!("{}.unconfirmed", settings.display());
+    host::replace(&copy, text.as_bytes(), 0o600)?;
+    report.say(format!(
+        "note: {} was edited during the trial; it is kept as {copy}",
+        settings.display()
+    ));
+    Ok(())
 }
 
 /// `synapse-workers uninstall [--purge]`.
@@ -124,9 +145,6 @@ pub fn uninstall(
     }
     let _lock = Lock::take_if_root()?;
     let host = context::host(&asked, Purpose::Look)?;
-    if host::trial()?.is_some() {
-        host.systemd.end_trial(Ending::ByHand)?;
-    }
     let desired = State::default();
     let mut observed = host.observe(&desired)?;
     if asked.moved() {
@@ -161,7 +179,15 @@ pub fn uninstall(
         .iter()
         .filter(|resource| !purge && resource.kept())
         .collect();
-    let code = finish(common, &host, &aim, &plan, &observed, &report, None)?;
+    let code = finish(
+        common,
+        &host,
+        &aim,
+        &plan,
+        &observed,
+        &report,
+        Course::Drops,
+    )?;
     if !asked.adopted.is_empty() {
         report.say(match asked.moved() {
             false => "The adopted server is as it was, its database, media, signing key and files included.",

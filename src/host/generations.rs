@@ -237,19 +237,21 @@ impl Host {
         super::synapse::link(state)
     }
 
-    /// Notes that the processes run with this generation, and lets the oldest go.
+    /// Notes that the processes run with this generation, and lets the oldest go, but never the one that they ran with
+    /// before: that is where the way back leads.
     pub fn applied(&self, number: Option<u32>) -> Result<()> {
         let Some(number) = number else {
             return Ok(());
         };
-        if pointed(paths::APPLIED) == Some(number) {
+        let before = pointed(paths::APPLIED);
+        if before == Some(number) {
             return files::remove(paths::SWITCHED);
         }
         files::point(paths::APPLIED, &format!("generations/{number}"))?;
         files::remove(paths::SWITCHED)?;
         let old: Vec<u32> = numbers()
             .into_iter()
-            .filter(|other| *other != number)
+            .filter(|other| *other != number && Some(*other) != before)
             .collect();
         for number in old.iter().take(old.len().saturating_sub(KEPT)) {
             files::remove_tree(directory(*number))?;

@@ -3,7 +3,7 @@
 use crate::plan::names;
 use crate::plan::state::UnitState;
 use crate::plan::step::Verb;
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, anyhow, bail};
 use futures_lite::StreamExt;
 use nix::sys::signal::Signal;
 use std::collections::{BTreeMap, BTreeSet};
@@ -133,7 +133,9 @@ impl Systemd {
                 manager,
             })
         })
-        .context("cannot reach systemd over D-Bus; is this host booted with systemd, and `dbus` installed?")
+        .map_err(|error| {
+            anyhow!("cannot reach systemd over D-Bus: {error:#}\n  cure: install `dbus`, systemctl start dbus.socket")
+        })
     }
 
     /// Our units that are loaded, active or failed. Whether they are enabled is told by links, not by systemd.

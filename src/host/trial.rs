@@ -55,7 +55,7 @@ pub fn trial() -> Result<Option<Trial>> {
 }
 
 impl Host {
-    /// Begins a trial. It is noted first: a trial whose timer could not be started is one that has to be ended.
+    /// Begins a trial before its change is made. It is noted first: one whose timer could not be started has to be ended.
     pub fn begin_trial(&self, trial: &Trial) -> Result<()> {
         let note = serde_json::to_string_pretty(trial)?;
         files::replace(paths::TRIAL, format!("{note}\n").as_bytes(), 0o644)?;
@@ -69,6 +69,14 @@ impl Host {
 }
 
 impl Systemd {
+    /// Has the time of a trial begin anew. If it was over during the change, its service waits for this run's end.
+    pub fn time_trial(&self) -> Result<()> {
+        if self.knows(names::TRIAL)? {
+            self.jobs(Verb::Stop, &[names::TRIAL.to_owned()])?;
+        }
+        self.jobs(Verb::Restart, &[names::TRIAL_TIMER.to_owned()])
+    }
+
     /// Ends the trial: its units go, and last the note of it, so that a run that is cut is run again.
     pub fn end_trial(&self, ending: Ending) -> Result<()> {
         // A service that waits for the lock, or for its next attempt, has nothing to do any more.

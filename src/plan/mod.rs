@@ -19,7 +19,7 @@ pub use restarts::{outdated, reason};
 
 use changes::changes;
 use planner::Planner;
-use state::{Observed, State};
+use state::{Observed, Resource, State};
 use step::{Judge, Step};
 
 /// What becomes of resources that are not desired any more.
@@ -93,6 +93,16 @@ impl Plan {
         let asks =
             |step: &Step| matches!(step, Step::Judge { judge, .. } if *judge == Judge::Schema);
         self.steps.iter().any(asks)
+    }
+
+    /// The place of a secret that this host has and that is written anew: nothing keeps the one before.
+    pub fn given_anew(&self, observed: &Observed) -> Option<String> {
+        self.steps.iter().find_map(|step| match step {
+            Step::Create(secret @ Resource::Secret(_)) if observed.made.contains(secret) => {
+                secret.secret_path()
+            }
+            _ => None,
+        })
     }
 
     pub fn is_empty(&self) -> bool {

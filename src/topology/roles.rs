@@ -158,6 +158,7 @@ pub static ROLES: [Role; 24] = [
         stream: Some("account_data"),
         only_one: Some("stream_writers.account_data takes exactly one instance"),
         balance: Some(Balance::Single),
+        fallback_to_main: false,
         ..ROLE
     },
     Role {
@@ -167,6 +168,7 @@ pub static ROLES: [Role; 24] = [
         stream: Some("presence"),
         only_one: Some("stream_writers.presence takes exactly one instance"),
         balance: Some(Balance::Single),
+        fallback_to_main: false,
         ..ROLE
     },
     Role {
@@ -194,6 +196,7 @@ pub static ROLES: [Role; 24] = [
         resources: &["client", "replication"],
         stream: Some("device_lists"),
         balance: Some(Balance::User),
+        fallback_to_main: false,
         ..ROLE
     },
     Role {

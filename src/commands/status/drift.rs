@@ -63,7 +63,7 @@ impl Drift {
     pub(super) fn tell(&self, report: &Report) {
         for path in &self.files {
             report.say(format!(
-                "changed by somebody else: {path} (synapse-workers install writes it anew)"
+                "changed by somebody else: {path} (synapse-workers install undoes it)"
             ));
         }
         for (unit, state) in &self.units {

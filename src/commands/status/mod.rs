@@ -55,6 +55,7 @@ pub fn status(common: &Common) -> Result<ExitCode, Failure> {
         Some(_) => systemd.trial_left()?,
         None => None,
     };
+    let overdue = trial.is_some() && left.is_none();
     if common.json {
         let trial = trial.map(|trial| {
             json!({"generation": trial.generation, "back": trial.back, "seconds_left": left})
@@ -70,7 +71,7 @@ pub fn status(common: &Common) -> Result<ExitCode, Failure> {
         }
         drift.tell(&Report::new(false));
     }
-    Ok(if well {
+    Ok(if well && !overdue {
         ExitCode::SUCCESS
     } else {
         Code::Failed.into()

@@ -27,7 +27,8 @@ struct Nginx<'a> {
     client_keepalive: u64,
     routes: Vec<Route<'a>>,
     upstreams: Vec<Upstream<'a>>,
-    /// The names of upstreams in whose stead the main process can answer, as alternatives of a regular expression.
+    /// The names of upstreams in whose stead the main process can answer, as alternatives of a regular expression. None
+    /// where bodies are not buffered: nginx has given away what it read of them.
     fallback: String,
     /// The file with certificate and key.
     pair: String,
@@ -126,7 +127,7 @@ pub(super) fn render(sheaf: &mut Sheaf) -> Result<()> {
         fallback: table
             .upstreams
             .iter()
-            .filter(|upstream| upstream.fallback_to_main)
+            .filter(|upstream| upstream.fallback_to_main && settings.nginx.proxy_request_buffering)
             .map(|upstream| upstream.name.as_str())
             .collect::<Vec<_>>()
             .join("|"),

@@ -3,8 +3,10 @@
 import re
 import time
 
-from cases.deployment import SETTINGS, all_active, generation, talk
-from hosts import await_, contains, same
+from cases import deployment
+from cases.deployment import SETTINGS, SHARED_SECRET, all_active, generation, talk
+from cases.rollback import OWN, REFUSED
+from hosts import FAULTY, KILLED, await_, contains, same
 
 # A change for which nothing restarts.
 CHANGE = re.compile(r"(?m)^( *gzip_comp_level: ).*$")
@@ -20,6 +22,18 @@ def run(host, check):
         contains(host.product("confirm", expect=(64,)).err, "nothing is on trial")
     with check("a change that changes nothing is not tried"):
         contains(host.product("install", "--try", "5m", "--yes").out, "Nothing is on trial", "0 changed")
+        over(host)
+    with check("a secret that is made anew is not tried: nothing would keep the one before"):
+        host.run("mv", SHARED_SECRET, f"{SHARED_SECRET}.aside")
+        try:
+            contains(host.product("install", "--try", "5m", "--yes", expect=(64,)).err, SHARED_SECRET, "cure: ")
+        finally:
+            host.run("mv", f"{SHARED_SECRET}.aside", SHARED_SECRET)
+        over(host)
+    with check("a change that fails is undone, and nothing is on trial"):
+        host.write(OWN, REFUSED["a wrong type"][0])
+        contains(host.product("install", "--try", "1h", "--yes", expect=(1,)).err, "the host is as it was before")
+        host.path(OWN).unlink()
         over(host)
     with check("a change on trial is told with the time that is left", vital=True):
         contains(host.product("scale", "synchrotron=2", "--try", "1h", "--yes").out, "On trial", before.split("/")[1], "3600 s")
@@ -60,13 +74,25 @@ def not_confirmed(host, check, settings, before):
         same(host.read(SETTINGS), newer_settings, "settings")
         all_active(host)
         over(host)
+    with check("the program killed in the middle: the host returns by itself, and what was written meanwhile is kept", vital=True) as note:
+        deployment.bring_fail_points(host)
+        host.faulty("kill@verify", "rollback", before.split("/")[1], "--try", "5s", "--yes", expect=KILLED)
+        edited = host.read(SETTINGS) + "# for the time after\n"
+        host.write(SETTINGS, edited)
+        begun = time.monotonic()
+        await_("the generation from before", lambda: generation(host)[0] == newer)
+        await_("the end of the trial", lambda: not host.path(NOTE).exists())
+        note(f"{time.monotonic() - begun:.1f} s after the kill")
+        same((host.read(SETTINGS), host.read(f"{SETTINGS}.unconfirmed")), (newer_settings, edited), "settings")
+        host.run("rm", f"{SETTINGS}.unconfirmed", FAULTY)
+        over(host)
     with check("the journal of its service has what it did"):
         contains(host.run("journalctl", "--unit", "synapse-trial.service", "--output=cat").out, "was not confirmed within 5 s", "verify", "changed (")
     with check("a run that is in progress is waited for"):
         host.product("rollback", before.split("/")[1], "--try", "2s", "--yes")
         host.run("systemd-run", "--quiet", "flock", LOCK, "sleep", "6")
-        await_("the time is over", lambda: host.json("status")["trial"]["seconds_left"] is None)
-        contains(host.product("status").out, "its time is over")
+        await_("the time is over", lambda: host.json("status", expect=(0, 1))["trial"]["seconds_left"] is None)
+        contains(host.product("status", expect=(1,)).out, "its time is over")
         same(generation(host)[0], before, "current while another run has the lock")
         await_("the generation from before", lambda: generation(host)[0] == newer)
         await_("the end of the trial", lambda: not host.path(NOTE).exists())
