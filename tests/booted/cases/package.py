@@ -1,7 +1,8 @@
 """What installing, upgrading and removing the package does to a host, and a package of Synapse that changes its code."""
 
 from cases import deployment, listing
-from cases.deployment import SERVER, generation, behind_nginx, jobs, own_options, purge, services_down, talk
+from cases.deployment import SERVER, SETTINGS, generation, behind_nginx, jobs, own_options, purge, services_down, talk
+from cases.trial import CHANGE, FILES as TRIAL_FILES
 from hosts import contains, same
 
 # Where Element's package has Synapse; the made-up package adds a file there.
@@ -78,12 +79,16 @@ def new_code(host, check):
 
 
 def remove(host, check):
+    with check("a change goes on trial"):
+        host.write(SETTINGS, CHANGE.sub(r"\g<1>7", host.read(SETTINGS)))
+        contains(host.product("install", "--try", "1h", "--yes").out, "On trial")
     valuables = host.shell(VALUABLES).out
     with check("removing the package stops everything and keeps the data", vital=True) as note:
         result = host.run("dpkg", "--purge", "synapse-workers")
         contains(result.out, "data and settings are kept", "synapse-workers install")
         down(host)
         same(host.shell(VALUABLES).out, valuables, "what is kept")
+        same([path for path in TRIAL_FILES if host.path(path).exists()], [], "what would return from the trial")
         note(f"{result.seconds:.1f} s")
     with check("and nothing starts at the next boot"):
         host.reboot()

@@ -11,8 +11,9 @@ from hosts import FAULTY, KILLED, await_, contains, same
 # A change for which nothing restarts.
 CHANGE = re.compile(r"(?m)^( *gzip_comp_level: ).*$")
 UNITS = ("synapse-trial.timer", "synapse-trial.service")
-SERVICE_FILES = tuple(f"/etc/systemd/system/{unit}" for unit in UNITS)
 NOTE = "/var/lib/synapse-workers/trial.json"
+UNIT_FILES = tuple(f"/etc/systemd/system/{unit}" for unit in UNITS)
+FILES = (NOTE, *UNIT_FILES)
 LOCK = "/run/synapse-workers.lock"
 
 
@@ -104,7 +105,7 @@ def not_confirmed(host, check, settings, before):
         await_("the service's end", lambda: "Nothing is on trial any more" in host.run(
             "journalctl", "--unit", "synapse-trial.service", "--output=cat", "--lines=4").out)
         same(generation(host)[0], before, "current")
-        host.shell('systemctl disable --now --quiet "$1" && rm "$2" "$3" && systemctl daemon-reload', UNITS[0], *SERVICE_FILES)
+        host.shell('systemctl disable --now --quiet "$1" && rm "$2" "$3" && systemctl daemon-reload', UNITS[0], *UNIT_FILES)
         over(host)
     with check("the host is as it was, users talk"):
         same(host.read(SETTINGS), settings, "settings")
@@ -116,7 +117,7 @@ def not_confirmed(host, check, settings, before):
 
 def over(host):
     """No note, no unit, no link, no failure is left of a trial."""
-    same([path for path in (NOTE, *SERVICE_FILES) if host.path(path).exists()], [], "files")
+    same([path for path in FILES if host.path(path).exists()], [], "files")
     same(host.shell("ls /etc/systemd/system/timers.target.wants | grep trial || true").out, "", "links")
     await_("no unit of it", lambda: not host.units(*UNITS))
     same(host.json("status")["trial"], None, "trial")
