@@ -23,6 +23,8 @@ pub(super) struct Work<'a> {
     pub replaced: Vec<host::Kept>,
     /// While it is there, requests wait at nginx's ports.
     pub hold: Option<Hold>,
+    /// The processes of nginx that served before it was told to reload.
+    leaving: BTreeSet<u32>,
     /// Whether anything was begun that processes or systemd see.
     pub switched: bool,
     /// What the last step has to tell.
@@ -38,6 +40,7 @@ impl<'a> Work<'a> {
             made_now: BTreeSet::new(),
             replaced: Vec::new(),
             hold: None,
+            leaving: BTreeSet::new(),
             switched: false,
             told: None,
         }
@@ -119,7 +122,7 @@ impl<'a> Work<'a> {
                 turns.try_for_each(|units| self.jobs(*verb, units))
             }
             Step::Hold => self.hold(),
-            Step::LetGo(_) => host.let_go(),
+            Step::LetGo(_) => host.let_go(&self.leaving),
             Step::ResetFailed(units) => {
                 host.systemd.reset_failed(units);
                 Ok(())
@@ -171,6 +174,9 @@ impl<'a> Work<'a> {
     fn jobs(&mut self, verb: Verb, units: &[String]) -> Result<()> {
         if verb != Verb::Stop && units.iter().any(|unit| unit == names::NGINX) {
             self.hold = None;
+        }
+        if verb == Verb::Reload && units.iter().any(|unit| unit == names::NGINX) {
+            self.leaving = self.host.serving()?;
         }
         self.host.systemd.jobs(verb, units).map_err(|error| {
             let journals: String = units

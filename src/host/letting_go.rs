@@ -6,6 +6,7 @@ use crate::plan::names;
 use crate::plan::state::UnitState;
 use anyhow::Result;
 use nix::sys::signal::Signal;
+use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
 /// How long that may take. What lasts longer, such as somebody's slow download by another worker, is no reason to wait:
@@ -16,16 +17,21 @@ const INTERVAL: Duration = Duration::from_millis(50);
 const ASKED: u32 = 20;
 
 impl Host {
-    /// Waits until nginx has no process left that may send requests by the configuration before. They are kept by long
-    /// polls, to whichever process, so all of Synapse's answer those.
-    pub fn let_go(&self) -> Result<()> {
+    /// The processes of nginx that serve now. After a reload they do so for a moment more, and then end what they have.
+    pub fn serving(&self) -> Result<BTreeSet<u32>> {
+        Ok(children(self.systemd.process(names::NGINX)?.pid))
+    }
+
+    /// Waits until nginx has none of these processes left, which may send requests by the configuration before. They are
+    /// kept by long polls, to whichever process, so all of Synapse's answer those.
+    pub fn let_go(&self, before: &BTreeSet<u32>) -> Result<()> {
         let nginx = self.systemd.process(names::NGINX)?.pid;
         let units = self.systemd.units()?;
         let serving =
             |(unit, state): &(&String, &UnitState)| names::is_synapse(unit) && state.active;
         let begun = Instant::now();
         for round in 0.. {
-            if !has_leaving(nginx) || begun.elapsed() > PATIENCE {
+            if children(nginx).is_disjoint(before) || begun.elapsed() > PATIENCE {
                 break;
             }
             if round % ASKED == 0 {
@@ -39,15 +45,14 @@ impl Host {
     }
 }
 
-/// Whether this nginx has processes that serve what they began before its last reload. They say so in their titles
-/// (ngx_process_cycle.c).
-fn has_leaving(nginx: u32) -> bool {
-    let read = |name: &str, file: &str| {
-        let text = std::fs::read(format!("/proc/{name}/{file}")).unwrap_or_default();
-        String::from_utf8_lossy(&text).into_owned()
+/// The processes that this one has started.
+fn children(parent: u32) -> BTreeSet<u32> {
+    let line = format!("PPid:\t{parent}");
+    let is_child = |process: &u32| {
+        let status = std::fs::read_to_string(format!("/proc/{process}/status")).unwrap_or_default();
+        status.lines().any(|one| one == line)
     };
     let processes = files::names("/proc").into_iter();
-    let mut leaving = processes.filter(|name| read(name, "cmdline").contains("is shutting down"));
-    let parent = format!("PPid:\t{nginx}");
-    leaving.any(|name| read(&name, "status").lines().any(|line| line == parent))
+    let numbers = processes.filter_map(|name| name.parse().ok());
+    numbers.filter(is_child).collect()
 }
