@@ -119,18 +119,21 @@ pub fn finish(
     let mut trial = None;
     if !plan.is_empty() {
         refuse(host, aim.desired, plan, observed)?;
+        // The return from a trial was agreed to when that began, and a question might keep it waiting.
         if !matches!(course, Course::Returns(_)) {
             agree(common, plan)?;
         }
+        converge::survive_lost_terminal();
         trial = course.enter(common, host, plan, observed)?;
-        if let Err(failure) = converge::converge(host, aim, plan, observed, report) {
-            trial::failed(host, trial.as_ref())?;
-            return Err(failure);
+        if let Err(missed) = converge::converge(host, aim, plan, observed, report) {
+            trial::missed(host, trial.as_ref(), missed.undone);
+            return Err(missed.failure);
         }
     }
-    course.leave(host, trial.as_ref(), report)?;
+    let told = json!({"changed": plan.changes(), "trial": trial});
+    course.leave(host, trial, report)?;
     if common.json {
-        println!("{}", json!({"changed": plan.changes(), "trial": trial}));
+        println!("{told}");
     }
     report.say(format!("{} changed ({})", plan.changes(), report.elapsed()));
     Ok(ExitCode::SUCCESS)

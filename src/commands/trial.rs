@@ -6,7 +6,7 @@ use crate::host::{self, Ending, Host, Lock, Systemd};
 use crate::plan::Plan;
 use crate::plan::state::Observed;
 use crate::plan::trial::Trial;
-use crate::report::Report;
+use crate::report::{self, Report};
 use crate::settings::types::Duration;
 use anyhow::{Context, anyhow};
 use serde_json::json;
@@ -104,28 +104,29 @@ impl Course {
             generation,
             back,
             seconds: time.seconds(),
+            made: false,
             settings: settings.to_string_lossy().into_owned(),
         };
-        if let Err(error) = host.begin_trial(&trial) {
-            host.systemd.end_trial(Ending::ByHand)?;
+        host.begin_trial(&trial).map_err(|error| {
+            dropped(host);
             let text = "the trial could not begin, and nothing was changed";
-            return Err(Failure::new(Code::Failed, anyhow!("{text}: {error:#}")));
-        }
+            Failure::new(Code::Failed, anyhow!("{text}: {error:#}"))
+        })?;
         Ok(Some(trial))
     }
 
     /// After a run that went well.
-    pub fn leave(self, host: &Host, trial: Option<&Trial>, report: &Report) -> Result<(), Failure> {
+    pub fn leave(self, host: &Host, trial: Option<Trial>, report: &Report) -> Result<(), Failure> {
         match (self, trial) {
             (Self::Begins(_), Some(trial)) => {
-                host.systemd.time_trial().map_err(|error| {
+                let (back, seconds) = (trial.back, trial.seconds);
+                host.systemd.time_trial(trial).map_err(|error| {
                     let text = "the change is made, but its time could not begin";
                     Failure::new(Code::Failed, anyhow!("{text}: {error:#}\n  {CURE}"))
                 })?;
                 report.say(format!(
-                    "On trial: the host returns to generation {} in {} s, or as long after a reboot, unless you run: \
-                     synapse-workers confirm",
-                    trial.back, trial.seconds
+                    "On trial: the host returns to generation {back} in {seconds} s, or as long after a reboot, unless you \
+                     run: synapse-workers confirm"
                 ));
             }
             (Self::Begins(_), None) => {
@@ -138,14 +139,25 @@ impl Course {
     }
 }
 
-/// After a run that went wrong: where that brought the host back, nothing is on trial. Elsewhere the trial goes on, and
-/// with it another attempt to return.
-pub fn failed(host: &Host, trial: Option<&Trial>) -> Result<(), Failure> {
+/// After a run that went wrong: where the host is as it was, nothing is on trial. Elsewhere the trial goes on, and with it
+/// another attempt to return.
+pub fn missed(host: &Host, trial: Option<&Trial>, undone: bool) {
     match trial {
-        Some(trial) if Host::current() == Some(trial.back) => {
-            Ok(host.systemd.end_trial(Ending::ByHand)?)
-        }
-        _ => Ok(()),
+        Some(_) if undone => dropped(host),
+        Some(trial) => report::complain(format!(
+            "note: the host tries to return to generation {} by itself, within {} s from when this began",
+            trial.back, trial.seconds
+        )),
+        None => {}
+    }
+}
+
+/// Ends a trial of which nothing is to come. Another error is what the command ends with, so this one is only told.
+fn dropped(host: &Host) {
+    if let Err(error) = host.systemd.end_trial(Ending::ByHand) {
+        report::complain(format!(
+            "note: its trial could not be ended: {error:#}\n  {CURE}"
+        ));
     }
 }
 
@@ -162,6 +174,12 @@ pub fn confirm(common: &Common) -> Result<ExitCode, Failure> {
             "nothing is on trial; a trial begins with: synapse-workers install --try 5m",
         ));
     };
+    if !trial.made {
+        return Err(Failure::preflight(format!(
+            "generation {} was not made to its end, so it cannot stay\n  cure: synapse-workers rollback",
+            trial.generation
+        )));
+    }
     Systemd::connect()?.end_trial(Ending::ByHand)?;
     if common.json {
         println!("{}", json!({"confirmed": trial.generation}));

@@ -46,7 +46,10 @@ pub fn rollback(
             "Generation {} was not confirmed within {} s: the host returns to generation {}.",
             trial.generation, trial.seconds, trial.back
         )),
-        Some(_) if time.is_some() => trial::refuse()?,
+        // A trial has one way back.
+        Some(trial) if time.is_some() || number.is_some_and(|number| number != trial.back) => {
+            trial::refuse()?;
+        }
         _ => {}
     }
     let current = Host::current().ok_or_else(|| {
@@ -77,8 +80,8 @@ pub fn rollback(
     let host = context::host(&asked, Purpose::Run)?;
     let observed = host.observe(&desired)?;
     let before = host::read_text(&common.settings)?;
-    if let (true, Some(trial), Some(text)) = (unconfirmed, &trial, &before) {
-        keep_edited(trial, text, &common.settings, &report)?;
+    if let (Some(trial), Some(found)) = (&trial, &before) {
+        keep_edited(trial, found, &text, &common.settings, &report)?;
     }
     let settings = (before.as_deref() != Some(text.as_str())).then(|| SettingsChange {
         path: common.settings.clone(),
@@ -111,18 +114,28 @@ pub fn rollback(
     finish(common, &host, &aim, &plan, &observed, &report, course)
 }
 
-/// Nobody sees a return that nobody asked for: what was written into the settings file for the time after the trial is kept.
-fn keep_edited(trial: &Trial, text: &str, settings: &Path, report: &Report) -> Result<(), Failure> {
+/// A return asks nothing: what was written into the settings file for the time after the trial is kept.
+fn keep_edited(
+    trial: &Trial,
+    found: &str,
+    before: &str,
+    settings: &Path,
+    report: &Report,
+) -> Result<(), Failure> {
     let tried = Host::generation(trial.generation).ok();
-    if tried.and_then(|(_, tried)| tried).as_deref() == Some(text) {
+    let tried = tried.and_then(|(_, tried)| tried);
+    if found == before || tried.as_deref() == Some(found) {
         return Ok(());
     }
-    let copy = format!("{}.unconfirmed", settings.display());
-    host::replace(&copy, text.as_bytes(), 0o600)?;
-    report.say(format!(
-        "note: {} was edited during the trial; it is kept as {copy}",
-        settings.display()
-    ));
+    let mut copies = (1..).map(|number| format!("{}.unconfirmed.{number}", settings.display()));
+    let free = |copy: &String| !Path::new(copy).exists();
+    if let Some(copy) = copies.find(free) {
+        host::replace(&copy, found.as_bytes(), 0o600)?;
+        report.say(format!(
+            "note: {} was edited during the trial; that is kept as {copy}",
+            settings.display()
+        ));
+    }
     Ok(())
 }
 

@@ -63,18 +63,25 @@ impl Aim<'_> {
     }
 }
 
+/// A run that did not reach its aim.
+pub struct Missed {
+    pub failure: Failure,
+    /// Whether the host is as it was before; else the failure says what to run.
+    pub undone: bool,
+}
+
 /// Brings the host to the aim by a plan that was made for it.
 ///
 /// # Errors
-/// When a step or the verification fails. The host is then as it was, or the error says what to run.
+/// When a step or the verification fails.
 pub fn converge(
     host: &Host,
     aim: &Aim,
     plan: &Plan,
     observed: &Observed,
     report: &Report,
-) -> Result<(), Failure> {
-    survive_lost_terminal();
+) -> Result<(), Missed> {
+    let missed = |undone| move |failure| Missed { failure, undone };
     let mut work = Work::new(host, aim, observed);
     let done = work.apply(plan, report);
     let (code, error) = match done {
@@ -85,25 +92,31 @@ pub fn converge(
             verify::verify(host, &aim.expected)
         }) {
             // Only what was verified is a state to return to.
-            Ok(()) => return host.applied(plan.generation).map_err(Failure::from),
+            Ok(()) => {
+                let noted = host.applied(plan.generation).map_err(Failure::from);
+                return noted.map_err(missed(false));
+            }
             Err(error) => (Code::RolledBack, error),
         },
     };
     report::complain(format!("error: {error:#}"));
     if aim.target == Target::Nothing {
         let again = anyhow!("not everything is removed; cure what is named above and run it again");
-        return Err(Failure::new(Code::Failed, again));
+        return Err(missed(false)(Failure::new(Code::Failed, again)));
     }
     report.say("Returning to the state before.");
     match undo(host, aim, observed, work, report) {
-        Ok(()) => Err(Failure::new(code, anyhow!("the host is as it was before"))),
-        Err(second) => Err(Failure::new(
+        Ok(()) => Err(missed(true)(Failure::new(
+            code,
+            anyhow!("the host is as it was before"),
+        ))),
+        Err(second) => Err(missed(false)(Failure::new(
             Code::Failed,
             anyhow!(
                 "returning to the state before failed as well: {second:#}\n\
                  Cure what is named above, then run: synapse-workers install"
             ),
-        )),
+        ))),
     }
 }
 
@@ -156,7 +169,7 @@ fn undo(host: &Host, aim: &Aim, found: &Observed, work: Work, report: &Report) -
 }
 
 /// An ssh connection that breaks, or a pager that is closed, must not leave a host half changed.
-fn survive_lost_terminal() {
+pub fn survive_lost_terminal() {
     use nix::sys::signal::{SigHandler, Signal, signal};
     for lost in [Signal::SIGHUP, Signal::SIGPIPE] {
         // SAFETY: ignoring a signal installs no handler that could run.

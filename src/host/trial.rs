@@ -57,8 +57,7 @@ pub fn trial() -> Result<Option<Trial>> {
 impl Host {
     /// Begins a trial before its change is made. It is noted first: one whose timer could not be started has to be ended.
     pub fn begin_trial(&self, trial: &Trial) -> Result<()> {
-        let note = serde_json::to_string_pretty(trial)?;
-        files::replace(paths::TRIAL, format!("{note}\n").as_bytes(), 0o644)?;
+        note(trial)?;
         for (name, text) in render::trial::units(trial, &self.facts.for_rendering().program)? {
             files::replace(unit_file(name), text.as_bytes(), 0o644)?;
         }
@@ -69,12 +68,23 @@ impl Host {
 }
 
 impl Systemd {
-    /// Has the time of a trial begin anew. If it was over during the change, its service waits for this run's end.
-    pub fn time_trial(&self) -> Result<()> {
-        if self.knows(names::TRIAL)? {
-            self.jobs(Verb::Stop, &[names::TRIAL.to_owned()])?;
+    /// Notes that the change is made, and has the time of its trial begin anew. If that was over during the change, the
+    /// service waits for this run's end.
+    pub fn time_trial(&self, trial: Trial) -> Result<()> {
+        note(&Trial {
+            made: true,
+            ..trial
+        })?;
+        self.jobs(Verb::Restart, &[names::TRIAL_TIMER.to_owned()])?;
+        self.stop_trial(names::TRIAL)
+    }
+
+    fn stop_trial(&self, unit: &str) -> Result<()> {
+        if self.knows(unit)? {
+            self.jobs(Verb::Stop, &[unit.to_owned()])?;
+            self.reset_failed(&[unit.to_owned()]);
         }
-        self.jobs(Verb::Restart, &[names::TRIAL_TIMER.to_owned()])
+        Ok(())
     }
 
     /// Ends the trial: its units go, and last the note of it, so that a run that is cut is run again.
@@ -85,10 +95,7 @@ impl Systemd {
             Ending::ByTimer => &[names::TRIAL_TIMER],
         };
         for unit in units {
-            if self.knows(unit)? {
-                self.jobs(Verb::Stop, &[(*unit).to_owned()])?;
-                self.reset_failed(&[(*unit).to_owned()]);
-            }
+            self.stop_trial(unit)?;
         }
         if Path::new(&unit_file(names::TRIAL_TIMER)).exists() {
             self.disable(&[names::TRIAL_TIMER.to_owned()])?;
@@ -123,6 +130,11 @@ impl Systemd {
         let now = u64::try_from(now.tv_sec()).unwrap_or_default();
         Ok(next.map(|next| (next / 1_000_000).saturating_sub(now)))
     }
+}
+
+fn note(trial: &Trial) -> Result<()> {
+    let text = serde_json::to_string_pretty(trial)?;
+    files::replace(paths::TRIAL, format!("{text}\n").as_bytes(), 0o644)
 }
 
 fn unit_file(name: &str) -> String {

@@ -11,6 +11,8 @@ pub struct Trial {
     pub back: u32,
     /// How long it may take to confirm, from the end of the change or a reboot on.
     pub seconds: u64,
+    /// Whether its change was made to the end; one that was cut can only be returned from.
+    pub made: bool,
     /// The settings file that is put back with it.
     pub settings: String,
 }

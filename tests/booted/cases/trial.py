@@ -77,15 +77,16 @@ def not_confirmed(host, check, settings, before):
         over(host)
     with check("the program killed in the middle: the host returns by itself, and what was written meanwhile is kept", vital=True) as note:
         deployment.bring_fail_points(host)
-        host.faulty("kill@verify", "rollback", before.split("/")[1], "--try", "5s", "--yes", expect=KILLED)
+        host.faulty("kill@verify", "rollback", before.split("/")[1], "--try", "10s", "--yes", expect=KILLED)
+        contains(host.product("confirm", expect=(65,)).err, "was not made to its end", "synapse-workers rollback")
         edited = host.read(SETTINGS) + "# for the time after\n"
         host.write(SETTINGS, edited)
         begun = time.monotonic()
         await_("the generation from before", lambda: generation(host)[0] == newer)
         await_("the end of the trial", lambda: not host.path(NOTE).exists())
         note(f"{time.monotonic() - begun:.1f} s after the kill")
-        same((host.read(SETTINGS), host.read(f"{SETTINGS}.unconfirmed")), (newer_settings, edited), "settings")
-        host.run("rm", f"{SETTINGS}.unconfirmed", FAULTY)
+        same((host.read(SETTINGS), host.read(f"{SETTINGS}.unconfirmed.1")), (newer_settings, edited), "settings")
+        host.run("rm", f"{SETTINGS}.unconfirmed.1", FAULTY)
         over(host)
     with check("the journal of its service has what it did"):
         contains(host.run("journalctl", "--unit", "synapse-trial.service", "--output=cat").out, "was not confirmed within 5 s", "verify", "changed (")
