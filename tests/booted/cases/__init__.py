@@ -29,8 +29,8 @@ class Case:
 LANES = (1, 2)
 
 CASES = (
-    Case("render", "the desired state as files, without root, systemd or network", render.run, fresh=True),
-    Case("bad-input", "what cannot be right is refused, and not a byte changes", bad_input.run, fresh=True),
+    Case("render", "the desired state as files, without root, systemd or network", render.run, fresh=True, lane=2),
+    Case("bad-input", "what cannot be right is refused, and not a byte changes", bad_input.run, fresh=True, lane=2),
     Case("full", "twenty workers serve two users, each request by the process that `routes` names", full.run, fresh=True),
     Case("neighbours", "the distribution's own nginx, Redis and PostgreSQL run on untouched", neighbours.run),
     Case("again", "the same install again changes nothing", again.run),
