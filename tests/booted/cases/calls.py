@@ -29,7 +29,7 @@ RELAY = """
 name=$1 password=$2
 for way in udp tcp tls; do
     case $way in udp) flags=;; tcp) flags=-t;; tls) flags='-t -S -p 5349';; esac
-    turnutils_uclient $flags -c -n 3 -e "$3" -u "$name" -w "$password" "$4" >/tmp/$way 2>&1 &
+    timeout 60 turnutils_uclient $flags -c -n 3 -e "$3" -u "$name" -w "$password" "$4" >/tmp/$way 2>&1 &
     eval $way=$!
 done
 failed=
