@@ -28,11 +28,6 @@ pub fn refuse() -> Result<(), Failure> {
     )))
 }
 
-/// The generation that processes ran with before the change.
-fn before(observed: &Observed) -> Option<u32> {
-    observed.applied.or(observed.current)
-}
-
 /// What a run has to do with a trial.
 #[derive(Clone, Copy, Debug)]
 pub enum Course {
@@ -58,7 +53,7 @@ impl Course {
         let Self::Begins(_) = self else {
             return Ok(());
         };
-        if before(observed).is_none() {
+        if observed.before().is_none() {
             return Err(Failure::usage(
                 "--try: there is no earlier state to return to; a first install cannot be tried",
             ));
@@ -96,7 +91,7 @@ impl Course {
             _ => return Ok(None),
         };
         let other = |(generation, back): &(u32, u32)| generation != back;
-        let Some((generation, back)) = plan.generation.zip(before(observed)).filter(other) else {
+        let Some((generation, back)) = plan.generation.zip(observed.before()).filter(other) else {
             return Ok(None);
         };
         let settings = std::path::absolute(&common.settings).context("reading --settings")?;

@@ -128,7 +128,10 @@ fn keep_edited(
         return Ok(());
     }
     let mut copies = (1..).map(|number| format!("{}.unconfirmed.{number}", settings.display()));
-    let free = |copy: &String| !Path::new(copy).exists();
+    // A return that is tried again finds its copy.
+    let free = |copy: &String| {
+        host::read_text(copy).is_ok_and(|there| there.is_none_or(|there| there == found))
+    };
     if let Some(copy) = copies.find(free) {
         host::replace(&copy, found.as_bytes(), 0o600)?;
         report.say(format!(

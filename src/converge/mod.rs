@@ -122,7 +122,7 @@ pub fn converge(
 
 /// The way back: a plan like any other, towards the generation that was there before, or towards nothing.
 fn undo(host: &Host, aim: &Aim, found: &Observed, work: Work, report: &Report) -> Result<()> {
-    let (before, target) = match found.applied.or(found.current) {
+    let (before, target) = match found.before() {
         Some(number) => (Host::generation(number)?.0, Target::Generation(number)),
         None => (State::default(), Target::Nothing),
     };

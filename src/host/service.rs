@@ -56,7 +56,7 @@ impl Systemd {
     /// Whether there is such a service.
     pub fn knows(&self, service: &str) -> Result<bool> {
         let state = zbus::block_on(async {
-            let unit = self.unit(self.others().await?.load_unit(service).await?);
+            let unit = self.unit(self.path(service).await?);
             unit.await?.load_state().await
         });
         Ok(about(service, state)? == "loaded")
@@ -65,7 +65,7 @@ impl Systemd {
     /// Whether a service has processes, or is about to.
     pub fn runs(&self, service: &str) -> Result<bool> {
         let state = zbus::block_on(async {
-            let unit = self.unit(self.others().await?.load_unit(service).await?);
+            let unit = self.unit(self.path(service).await?);
             unit.await?.active_state().await
         });
         Ok(!matches!(
@@ -94,7 +94,7 @@ impl Systemd {
             return Ok(None);
         }
         let started = zbus::block_on(async {
-            let path = self.others().await?.load_unit(service).await?;
+            let path = self.path(service).await?;
             let service = ServiceProxy::builder(&self.connection)
                 .path(path)
                 .cache_properties(CacheProperties::No)
@@ -116,6 +116,11 @@ impl Systemd {
             unit.await?.id().await
         })
         .ok()
+    }
+
+    /// A unit on the bus, loaded where it was not.
+    pub(super) async fn path(&self, unit: &str) -> zbus::Result<OwnedObjectPath> {
+        self.others().await?.load_unit(unit).await
     }
 
     async fn others(&self) -> zbus::Result<ManagerProxy<'_>> {

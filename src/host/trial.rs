@@ -13,17 +13,7 @@ use crate::render;
 use anyhow::{Context, Result};
 use nix::time::ClockId;
 use std::path::Path;
-use zbus::OwnedObjectPath;
 use zbus::proxy::CacheProperties;
-
-#[zbus::proxy(
-    interface = "org.freedesktop.systemd1.Manager",
-    default_service = "org.freedesktop.systemd1",
-    default_path = "/org/freedesktop/systemd1"
-)]
-trait Manager {
-    fn load_unit(&self, name: &str) -> zbus::Result<OwnedObjectPath>;
-}
 
 #[zbus::proxy(
     interface = "org.freedesktop.systemd1.Timer",
@@ -113,9 +103,8 @@ impl Systemd {
             return Ok(None);
         }
         let next = zbus::block_on(async {
-            let manager = ManagerProxy::new(&self.connection).await?;
             let timer = TimerProxy::builder(&self.connection)
-                .path(manager.load_unit(names::TRIAL_TIMER).await?)
+                .path(self.path(names::TRIAL_TIMER).await?)
                 .cache_properties(CacheProperties::No)
                 .build()
                 .await?;

@@ -252,6 +252,13 @@ pub struct Observed {
     pub sockets: BTreeSet<String>,
 }
 
+impl Observed {
+    /// The generation that a run returns to: what processes run with, as far as that is known.
+    pub fn before(&self) -> Option<u32> {
+        self.applied.or(self.current)
+    }
+}
+
 /// A unit as systemd knows it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct UnitState {
