@@ -10,7 +10,7 @@ use std::path::PathBuf;
 #[command(name = "synapse-workers", version, max_term_width = 100)]
 #[command(
     after_help = "Exit codes: 0 done, 1 failed and the host is as before, 2 changes pending (plan --detailed-exitcode), \
-    64 usage or settings wrong, 65 host refused by a check, 75 applied but failed verification and rolled back."
+    64 usage or settings wrong, 65 host refused by a check, 70 incomplete (the message names the command to run), 75 applied but failed verification and rolled back."
 )]
 pub struct Cli {
     #[command(subcommand)]

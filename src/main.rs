@@ -29,7 +29,7 @@ fn main() -> ExitCode {
     match commands::run(cli) {
         Ok(code) => code,
         Err(failure) => {
-            report::complain(format!("error: {:#}", failure.error));
+            report::complain(format!("error: {failure}"));
             failure.code.into()
         }
     }

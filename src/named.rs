@@ -33,7 +33,7 @@ pub fn read(settings: &Settings, place: impl Fn(&Path) -> PathBuf) -> Result<Nam
     if let Some(directory) = &services.directory {
         let directory = directory.as_path();
         ensure!(
-            place(directory).is_dir(),
+            host::is_directory(place(directory)),
             "`app_services.directory`: there is no directory {}; make it, or leave the setting empty",
             directory.display()
         );
@@ -59,12 +59,6 @@ pub fn read(settings: &Settings, place: impl Fn(&Path) -> PathBuf) -> Result<Nam
 }
 
 fn contents(path: &Path) -> Result<Vec<u8>> {
-    // A pipe would be waited for.
-    let regular = std::fs::metadata(path).map(|metadata| metadata.is_file());
-    ensure!(
-        regular.unwrap_or(true),
-        "is not a regular file; name the file itself"
-    );
     host::read(path)?.context("there is no such file")
 }
 

@@ -36,8 +36,8 @@ pub const PROGRAM: &str = "/usr/bin/synapse-workers";
 pub const DATA: &str = "/var/lib/synapse";
 /// Synapse's signing key.
 pub const SIGNING_KEY: &str = "/var/lib/synapse/signing.key";
-/// Copies of the database while it is moved.
-pub const MIGRATION: &str = "/var/lib/synapse/migration";
+/// The move of a database: what Synapse's account writes, below a directory in which only root makes names.
+pub const MIGRATION: &str = "/var/lib/synapse-workers/migration";
 /// The database of a server without workers.
 pub const SQLITE: &str = "/var/lib/synapse/homeserver.db";
 /// Where Grafana takes files from, where it is installed.

@@ -120,14 +120,14 @@ impl Adopted {
         if let Some(key) = OF_WORKERS.iter().find(|key| self.has(key)) {
             return Err(format!(
                 "{}: `{key}` divides work among processes, which synapse-workers does itself\n  \
-                 cure: stop the workers that there are, and take `{key}` out of the file",
+                 help: stop the workers that there are, and take `{key}` out of the file",
                 file(key)
             ));
         }
         if let Some(key) = PLACES.iter().find(|key| !self.has(key)) {
             return Err(format!(
                 "{}: `{key}` is not set, so that its place depends on where Synapse is started\n  \
-                 cure: set it in that file to what it is, with an absolute path",
+                 help: set it in that file to what it is, with an absolute path",
                 file("server_name")
             ));
         }
@@ -145,7 +145,7 @@ impl Adopted {
         match relative {
             Some((key, path)) => Err(format!(
                 "{}: `{key}` is {path:?}, and depends on where Synapse is started\n  \
-                 cure: write it with an absolute path there",
+                 help: write it with an absolute path there",
                 file(key)
             )),
             None if self.store().is_none() => Err(format!(

@@ -3,8 +3,8 @@
 use super::asked::rooted;
 use crate::adopt::{self, Adopted};
 use crate::cli::Common;
-use crate::failure::Failure;
-use crate::host::{Host, Systemd, adopted, facts};
+use crate::failure::{Code, Failure};
+use crate::host::{self, Host, Systemd, adopted, facts};
 use crate::settings::Settings;
 use crate::settings::types::Secret;
 use crate::settings::value::{Raw, Scalar, Value};
@@ -35,16 +35,17 @@ pub fn begin(
     }
     if common.root.is_none() && Host::current().is_some() {
         return Err(Failure::preflight(
-            "--adopt: this host runs a server of synapse-workers already, which would be lost\n  \
-             cure: synapse-workers uninstall --purge, if it is of no use",
-        ));
+            "--adopt: this host runs a server of synapse-workers already, which would be lost",
+        )
+        .help("synapse-workers uninstall --purge, if it is of no use"));
     }
     let file = file(common, path)?;
     let systemd = match common.root.is_none() && facts::booted_with_systemd() {
         true => Some(Systemd::connect()?),
         false => None,
     };
-    let preflight = |error: anyhow::Error| Failure::preflight(format!("{FLAG}: {error:#}"));
+    let preflight =
+        |error: anyhow::Error| Failure::from(error.context(FLAG)).ending(Code::Preflight);
     let found = adopted::find(&file, systemd.as_ref()).map_err(preflight)?;
     let config: Vec<PathBuf> = found.config.iter().map(PathBuf::from).collect();
     let files = adopted::read(&config).map_err(preflight)?;
@@ -53,14 +54,16 @@ pub fn begin(
     if let Some(place) = adopted
         .places()
         .iter()
-        .find(|place| !rooted(common, place).exists())
+        .find(|place| !host::exists(rooted(common, place)))
     {
         let directory = file.parent().unwrap_or(&file).display();
         return Err(Failure::preflight(format!(
-            "{FLAG}: {} names {place}, which is not there\n  \
-             cure: if this is the volume of a container, mount it where the container had it: \
-             mkdir -p /data && mount --bind {directory} /data (and a line in /etc/fstab), then --adopt /data",
+            "{FLAG}: {} names {place}, which is not there",
             file.display()
+        ))
+        .help(format!(
+            "if this is the volume of a container, mount it where the container had it: \
+             mkdir -p /data && mount --bind {directory} /data (and a line in /etc/fstab), then --adopt /data"
         )));
     }
     let key = adopted.text("signing_key_path").unwrap_or_default();
@@ -130,7 +133,7 @@ fn secret(value: String) -> Option<Secret> {
 /// The file that is meant: of a directory its homeserver.yaml.
 fn file(common: &Common, path: &Path) -> Result<PathBuf, Failure> {
     let place = rooted(common, &path.to_string_lossy());
-    let place = match place.is_dir() {
+    let place = match host::is_directory(&place) {
         true => place.join("homeserver.yaml"),
         false => place,
     };

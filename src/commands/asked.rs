@@ -7,7 +7,7 @@ use crate::cli::{Common, Flags};
 use crate::converge::SettingsChange;
 use crate::converge::verify::{Expected, Front};
 use crate::endpoints::Endpoints;
-use crate::failure::Failure;
+use crate::failure::{Code, Failure};
 use crate::host;
 use crate::host::certificate::Pair;
 use crate::host::postgres::Access;
@@ -185,7 +185,7 @@ pub fn of_what_runs(common: &Common) -> Result<Asked, Failure> {
 /// server without a name.
 pub fn suppose(common: &Common, flags: &Flags) -> Result<Asked, Failure> {
     let mut flags = flags.clone();
-    if flags.server_name.is_none() && !settings_path(common).exists() {
+    if flags.server_name.is_none() && !host::exists(settings_path(common)) {
         flags.server_name = Some("localhost".to_owned());
     }
     ask(common, &flags, &Change::None)
@@ -216,15 +216,9 @@ pub fn recall(number: u32, text: &str) -> Result<Asked, Failure> {
     Asked::new(loaded, specs, files, settled, text.to_owned(), None)
 }
 
-/// A file that people write: a regular one, so that nothing is waited for.
+/// A file that people write.
 fn read(path: &Path) -> Result<Option<String>, Failure> {
-    if std::fs::metadata(path).is_ok_and(|metadata| !metadata.is_file()) {
-        return Err(Failure::usage(format!(
-            "{}: not a regular file",
-            path.display()
-        )));
-    }
-    host::read_text(path).map_err(|error| Failure::usage(format!("{error:#}")))
+    host::read_text(path).map_err(|error| Failure::from(error).ending(Code::Usage))
 }
 
 /// Settings by flag: as typed, key, value.

@@ -7,7 +7,7 @@ use super::trial::{self, Course};
 use crate::cli::{Common, Flags};
 use crate::converge::{self, Aim};
 use crate::failure::{Code, Failure};
-use crate::host::{Host, Lock};
+use crate::host::{self, Host};
 use crate::plan::state::{Observed, State};
 use crate::plan::{Plan, Removal, Target, foreign};
 use crate::report::Report;
@@ -37,9 +37,10 @@ fn prepare(
     let foreign = foreign(&desired, &observed);
     if !foreign.is_empty() {
         return Err(Failure::preflight(format!(
-            "not made by synapse-workers, and in the way: {}\n  cure: move them to another place",
+            "not made by synapse-workers, and in the way: {}",
             foreign.join(", ")
-        )));
+        ))
+        .help("move them to another place"));
     }
     Ok(Prepared {
         asked,
@@ -75,7 +76,7 @@ pub fn install(
     let report = Report::new(common.json);
     // Bad settings are told before anything else, a lock that another run holds included.
     asked::ask(common, flags, change)?;
-    let _lock = Lock::take_if_root()?;
+    let _lock = host::lock_if_root()?;
     trial::refuse()?;
     let purpose = if packages {
         Purpose::RunWithPackages
@@ -123,7 +124,7 @@ pub fn finish(
         if !matches!(course, Course::Returns(_)) {
             agree(common, plan)?;
         }
-        converge::survive_lost_terminal();
+        host::interruption::watch();
         trial = course.enter(common, host, plan, observed)?;
         if let Err(missed) = converge::converge(host, aim, plan, observed, report) {
             trial::missed(host, trial.as_ref(), missed.undone);
@@ -144,8 +145,12 @@ pub fn finish(
 fn refuse(host: &Host, desired: &State, plan: &Plan, observed: &Observed) -> Result<(), Failure> {
     let known = host.facts.synapse.is_some() && observed.current.is_some();
     if known && plan.asks_schema() {
-        let judged = host.accepts_schema(desired);
-        judged.map_err(|error| Failure::preflight(format!("{error:#}")))?;
+        let in_use = observed
+            .current
+            .and_then(|number| Host::generation(number).ok());
+        let sandbox = in_use.as_ref().map_or(desired, |(state, _)| state);
+        let judged = host.accepts_schema(desired, sandbox);
+        judged.map_err(|error| Failure::from(error).ending(Code::Preflight))?;
     }
     Ok(())
 }
@@ -155,17 +160,14 @@ fn agree(common: &Common, plan: &Plan) -> Result<(), Failure> {
     if common.yes || !std::io::stdin().is_terminal() || !std::io::stdout().is_terminal() {
         return Ok(());
     }
-    print!("{plan}\nGo on? [y/N] ");
+    print!("{plan}\nApply this plan? [y/N] ");
     let _ = std::io::stdout().flush();
     let mut answer = String::new();
     let _ = std::io::stdin().read_line(&mut answer);
     if matches!(answer.trim(), "y" | "Y" | "yes") {
         Ok(())
     } else {
-        Err(Failure::new(
-            Code::Failed,
-            anyhow::anyhow!("not agreed to; nothing was changed"),
-        ))
+        Err(Failure::failed("aborted; nothing was changed"))
     }
 }
 

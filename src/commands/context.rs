@@ -2,7 +2,7 @@
 
 use super::asked::{self, Asked};
 use crate::doctor;
-use crate::failure::Failure;
+use crate::failure::{Code, Failure};
 use crate::host::facts::{self, Facts, Scope};
 use crate::host::{self, Host, Systemd, programs};
 use crate::plan::names;
@@ -38,7 +38,7 @@ pub fn host(asked: &Asked, purpose: Purpose) -> Result<Host, Failure> {
         let Some(finding) = finding.filter(|_| check.fatal) else {
             continue;
         };
-        refused.push(format!("{}\n  cure: {}", finding.problem, finding.cure));
+        refused.push(format!("{}\n  help: {}", finding.problem, finding.cure));
         // Without root or systemd nothing else can be told.
         if !facts.root || !facts.systemd {
             break;
@@ -77,7 +77,7 @@ pub fn look(asked: &Asked, purpose: Purpose) -> Result<Found<'_>, Failure> {
     let systemd = facts::booted_with_systemd()
         .then(Systemd::connect)
         .transpose()
-        .map_err(|error| Failure::preflight(format!("{error:#}")))?;
+        .map_err(|error| Failure::from(error).ending(Code::Preflight))?;
     let scope = scope(asked, systemd.as_ref(), purpose);
     Ok(Found {
         facts: Facts::gather(&scope),

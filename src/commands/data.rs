@@ -28,13 +28,13 @@ impl Asked {
         if self.settled == Some(DatabaseKind::Sqlite)
             && (input.has_workers() || database != DatabaseKind::Sqlite)
         {
-            return Err(Failure::preflight(self.how_to_move()));
+            return Err(self.how_to_move());
         }
         if self.settled == Some(DatabaseKind::Local) && database == DatabaseKind::Sqlite {
             return Err(Failure::preflight(
-                "the data of this server is in the host's PostgreSQL, and SQLite would begin with nothing\n  \
-                 cure: set database.kind to auto",
-            ));
+                "the data of this server is in the host's PostgreSQL, and SQLite would begin with nothing",
+            )
+            .help("set database.kind to auto"));
         }
         if database == DatabaseKind::Sqlite && self.settings.compressor.enabled {
             return Err(Failure::usage(
@@ -82,9 +82,9 @@ impl Asked {
             .map(|path| path.as_str());
         if let Some(path) = places.iter().map(String::as_str).chain(python).find(hidden) {
             return Err(Failure::preflight(format!(
-                "{path} is hidden from Synapse's units, which cannot see /home, /root and /run/user\n  \
-                 cure: stop Synapse, move the directory to a place such as /srv/synapse, and write that into its files"
-            )));
+                "{path} is hidden from Synapse's units, which cannot see /home, /root and /run/user"
+            ))
+            .help("stop Synapse, move the directory to a place such as /srv/synapse, and write that into its files"));
         }
         Ok(())
     }
@@ -119,21 +119,23 @@ impl Asked {
     }
 
     /// Why SQLite will not do, with the steps out of it (Synapse's docs/postgres.md).
-    fn how_to_move(&self) -> String {
+    fn how_to_move(&self) -> Failure {
         let file = self.sqlite();
         if host::move_was_cut() {
-            return format!(
-                "a move of {file} to PostgreSQL was cut, and what came since may be in that file only\n  \
-                 cure: synapse-workers migrate-database goes on with it"
-            );
+            return Failure::preflight(format!(
+                "a move of {file} to PostgreSQL was cut, and what came since may be in that file only"
+            ))
+            .help("synapse-workers migrate-database goes on with it");
         }
         let service = match &self.settings.adopt.service {
             Some(service) => service.as_str(),
             None => names::MAIN,
         };
-        format!(
-            "the data of this server is in {file}, an SQLite database, which workers cannot share\n  \
-             cure: without workers (workers: []) install; then `synapse-workers migrate-database` moves the data to \
+        let problem = format!(
+            "the data of this server is in {file}, an SQLite database, which workers cannot share"
+        );
+        Failure::preflight(problem).help(format!(
+            "without workers (workers: []) install; then `synapse-workers migrate-database` moves the data to \
              PostgreSQL, and workers can be added. It does these steps of Synapse's own:\n    \
              sqlite3 {file} \".backup {file}.snapshot\"\n    \
              synapse_port_db --sqlite-database {file}.snapshot --postgres-config homeserver-postgres.yaml\n    \
@@ -141,7 +143,7 @@ impl Asked {
              sqlite3 {file} \".backup {file}.snapshot\"\n    \
              synapse_port_db --sqlite-database {file}.snapshot --postgres-config homeserver-postgres.yaml\n  \
              or, if the data is of no use, remove {file}"
-        )
+        ))
     }
 
     /// The SQLite file of this server.

@@ -3,6 +3,7 @@
 
 use crate::cli::{Cli, Generated};
 use crate::failure::Failure;
+use crate::host;
 use crate::render::services;
 use crate::settings;
 use anyhow::Context;
@@ -14,8 +15,7 @@ use std::process::ExitCode;
 /// Writes one page for each command, one file for each shell, or one of settings or accounts.
 pub fn generate(what: Generated, directory: &Path) -> Result<ExitCode, Failure> {
     let mut command = Cli::command();
-    std::fs::create_dir_all(directory)
-        .with_context(|| format!("cannot make {}", directory.display()))?;
+    host::directory(directory, 0o755)?;
     match what {
         Generated::Man => {
             clap_mangen::generate_to(command, directory).context("writing man pages")?;
@@ -33,7 +33,5 @@ pub fn generate(what: Generated, directory: &Path) -> Result<ExitCode, Failure> 
 }
 
 fn write(directory: &Path, name: &str, text: String) -> Result<(), Failure> {
-    let path = directory.join(name);
-    std::fs::write(&path, text).with_context(|| format!("writing {}", path.display()))?;
-    Ok(())
+    Ok(host::replace(directory.join(name), text.as_bytes(), 0o644)?)
 }

@@ -76,7 +76,7 @@ pub fn doctor(common: &Common, flags: &Flags) -> Result<ExitCode, Failure> {
         }
         println!("{mark:<4}  {}", check.name);
         if let Some(finding) = finding {
-            println!("      {}\n      cure: {}", finding.problem, finding.cure);
+            println!("      {}\n      help: {}", finding.problem, finding.cure);
         }
     }
     if common.json {

@@ -119,19 +119,23 @@ fn methods(route: &Route) -> String {
 
 /// `synapse-workers generations`.
 pub fn generations(common: &Common) -> Result<ExitCode, Failure> {
-    let generations = Host::generations()?;
+    let generations = Host::generations();
     if common.json {
         let list: Vec<_> = generations
             .iter()
-            .map(|generation| {
-                let manifest = &generation.manifest;
-                json!({
-                    "number": manifest.number,
+            .map(|generation| match &generation.manifest {
+                Ok(manifest) => json!({
+                    "number": generation.number,
                     "made": manifest.made,
                     "current": generation.current,
                     "summary": manifest.summary,
                     "units": manifest.state.units.len(),
-                })
+                }),
+                Err(error) => json!({
+                    "number": generation.number,
+                    "current": generation.current,
+                    "damaged": format!("{error:#}"),
+                }),
             })
             .collect();
         println!("{}", json!(list));
@@ -141,15 +145,17 @@ pub fn generations(common: &Common) -> Result<ExitCode, Failure> {
         println!("No generations: nothing is installed here.");
     }
     for generation in generations {
-        let manifest = &generation.manifest;
-        println!(
-            "{:>4}  {}  {:<8} {:>3} units  {}",
-            manifest.number,
-            utc(manifest.made),
-            if generation.current { "current" } else { "" },
-            manifest.state.units.len(),
-            manifest.summary
-        );
+        let (number, current) = (generation.number, generation.current);
+        let current = if current { "current" } else { "" };
+        match generation.manifest {
+            Ok(manifest) => println!(
+                "{number:>4}  {}  {current:<8} {:>3} units  {}",
+                utc(manifest.made),
+                manifest.state.units.len(),
+                manifest.summary
+            ),
+            Err(error) => println!("{number:>4}  {:<20}  {current:<8} {error:#}", "damaged"),
+        }
     }
     Ok(ExitCode::SUCCESS)
 }

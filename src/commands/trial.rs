@@ -2,19 +2,19 @@
 
 use crate::cli::Common;
 use crate::failure::{Code, Failure};
-use crate::host::{self, Ending, Host, Lock, Systemd};
+use crate::host::{self, Ending, Host, Systemd};
 use crate::plan::Plan;
 use crate::plan::state::Observed;
 use crate::plan::trial::Trial;
 use crate::report::{self, Report};
 use crate::settings::types::Duration;
-use anyhow::{Context, anyhow};
+use anyhow::Context;
 use serde_json::json;
 use std::process::ExitCode;
 
 /// What ends a trial.
-const CURE: &str =
-    "cure: synapse-workers confirm (it stays), or synapse-workers rollback (it goes now)";
+const HELP: &str =
+    "synapse-workers confirm (the change stays), or synapse-workers rollback (it goes now)";
 
 /// Refuses another change while one is on trial: whoever made that one may be cut off, and waits for the host to return.
 pub fn refuse() -> Result<(), Failure> {
@@ -22,10 +22,7 @@ pub fn refuse() -> Result<(), Failure> {
         return Ok(());
     };
     let left = Systemd::connect()?.trial_left()?;
-    Err(Failure::preflight(format!(
-        "{}\n  {CURE}",
-        trial.told(left)
-    )))
+    Err(Failure::preflight(trial.told(left)).help(HELP))
 }
 
 /// What a run has to do with a trial.
@@ -61,15 +58,15 @@ impl Course {
         if plan.asks_schema() {
             return Err(Failure::usage(
                 "--try: another version of Synapse may change the database so that the one before does not start with it \
-                 any more; returning from that cannot be promised\n  cure: make that change without --try, after a backup \
-                 of the database",
-            ));
+                 any more; returning from that cannot be promised",
+            )
+            .help("make that change without --try, after a backup of the database"));
         }
         if let Some(path) = plan.given_anew(observed) {
             return Err(Failure::usage(format!(
-                "--try: a secret is given anew, and {path} does not keep the one before\n  \
-                 cure: give it without --try, then try the other changes"
-            )));
+                "--try: a secret is given anew, and {path} does not keep the one before"
+            ))
+            .help("give it without --try, then try the other changes"));
         }
         Ok(())
     }
@@ -105,7 +102,7 @@ impl Course {
         host.begin_trial(&trial).map_err(|error| {
             dropped(host);
             let text = "the trial could not begin, and nothing was changed";
-            Failure::new(Code::Failed, anyhow!("{text}: {error:#}"))
+            Failure::failed(format!("{text}: {error:#}"))
         })?;
         Ok(Some(trial))
     }
@@ -117,7 +114,7 @@ impl Course {
                 let (back, seconds) = (trial.back, trial.seconds);
                 host.systemd.time_trial(trial).map_err(|error| {
                     let text = "the change is made, but its time could not begin";
-                    Failure::new(Code::Failed, anyhow!("{text}: {error:#}\n  {CURE}"))
+                    Failure::new(Code::Incomplete, format!("{text}: {error:#}")).help(HELP)
                 })?;
                 report.say(format!(
                     "On trial: the host returns to generation {back} in {seconds} s, or as long after a reboot, unless you \
@@ -151,7 +148,7 @@ pub fn missed(host: &Host, trial: Option<&Trial>, undone: bool) {
 fn dropped(host: &Host) {
     if let Err(error) = host.systemd.end_trial(Ending::ByHand) {
         report::complain(format!(
-            "note: its trial could not be ended: {error:#}\n  {CURE}"
+            "note: its trial could not be ended: {error:#}\n  help: {HELP}"
         ));
     }
 }
@@ -159,10 +156,8 @@ fn dropped(host: &Host) {
 /// `synapse-workers confirm`.
 pub fn confirm(common: &Common) -> Result<ExitCode, Failure> {
     let report = Report::new(common.json);
-    let Some(_lock) = Lock::take_if_root()? else {
-        return Err(Failure::preflight(
-            "this needs root\n  cure: sudo synapse-workers confirm",
-        ));
+    let Some(_lock) = host::lock_if_root()? else {
+        return Err(Failure::preflight("this needs root").help("sudo synapse-workers confirm"));
     };
     let Some(trial) = host::trial()? else {
         return Err(Failure::usage(
@@ -171,9 +166,10 @@ pub fn confirm(common: &Common) -> Result<ExitCode, Failure> {
     };
     if !trial.made {
         return Err(Failure::preflight(format!(
-            "generation {} was not made to its end, so it cannot stay\n  cure: synapse-workers rollback",
+            "generation {} was not made to its end, so it cannot stay",
             trial.generation
-        )));
+        ))
+        .help("synapse-workers rollback"));
     }
     Systemd::connect()?.end_trial(Ending::ByHand)?;
     if common.json {

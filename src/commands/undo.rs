@@ -7,8 +7,8 @@ use super::trial::{self, Course};
 use crate::cli::Common;
 use crate::converge::verify::Expected;
 use crate::converge::{Aim, SettingsChange};
-use crate::failure::Failure;
-use crate::host::{self, Ending, Host, Lock};
+use crate::failure::{Code, Failure};
+use crate::host::{self, Ending, Host};
 use crate::paths;
 use crate::plan::state::{Resource, State};
 use crate::plan::trial::Trial;
@@ -32,9 +32,9 @@ pub fn rollback(
     let _lock = match unconfirmed {
         true => {
             report.say("Waiting until no other run changes this host.");
-            Some(Lock::wait()?)
+            Some(host::lock_after_others()?)
         }
-        false => Lock::take_if_root()?,
+        false => host::lock_if_root()?,
     };
     let trial = host::trial()?;
     match &trial {
@@ -57,25 +57,27 @@ pub fn rollback(
     })?;
     let number = match number.or(trial.as_ref().map(|trial| trial.back)) {
         Some(number) => number,
-        None => Host::generations()?
-            .iter()
+        None => Host::generations()
+            .into_iter()
             .find(|generation| generation.current)
-            .and_then(|generation| generation.manifest.previous)
+            .map(|generation| generation.manifest)
+            .transpose()?
+            .and_then(|manifest| manifest.previous)
             .ok_or_else(|| {
                 Failure::usage(format!("there is no state before generation {current}"))
             })?,
     };
     let (desired, text) =
-        Host::generation(number).map_err(|error| Failure::usage(format!("{error:#}")))?;
+        Host::generation(number).map_err(|error| Failure::from(error).ending(Code::Usage))?;
     let text = text.with_context(|| format!("generation {number} has lost its settings"))?;
 
     let asked = asked::recall(number, &text)?;
     if asked.left_sqlite(&desired) {
         return Err(Failure::preflight(format!(
-            "generation {number} has its data in {}, and what was written since it moved to PostgreSQL would be lost\n  \
-             cure: synapse-workers generations shows later ones",
+            "generation {number} has its data in {}, and what was written since it moved to PostgreSQL would be lost",
             asked.sqlite()
-        )));
+        ))
+        .help("synapse-workers generations shows later ones"));
     }
     let host = context::host(&asked, Purpose::Run)?;
     let observed = host.observe(&desired)?;
@@ -152,14 +154,14 @@ pub fn uninstall(
     let asked = asked::of_what_runs(common)?;
     if asked.adopted.is_empty() && !asked.settings.adopt.config.is_empty() {
         return Err(Failure::preflight(
-            "the adopted files cannot be read, so it is not known whether the old service may serve its data again\n  \
-             cure: synapse-workers plan names the file and what is wrong with it",
-        ));
+            "the adopted files cannot be read, so it is not known whether the old service may serve its data again",
+        )
+        .help("synapse-workers plan names the file and what is wrong with it"));
     }
     if purge {
         confirmed(&asked, host::made_database()?, confirm)?;
     }
-    let _lock = Lock::take_if_root()?;
+    let _lock = host::lock_if_root()?;
     let host = context::host(&asked, Purpose::Look)?;
     let desired = State::default();
     let mut observed = host.observe(&desired)?;
@@ -170,16 +172,16 @@ pub fn uninstall(
     let database = |made: &Resource| matches!(made, Resource::Database { .. });
     if purge && observed.made.iter().any(database) && host.facts.answering_postgres().is_none() {
         return Err(Failure::preflight(
-            "the database is to be removed, and the host's PostgreSQL does not answer\n  \
-             cure: systemctl start postgresql",
-        ));
+            "the database is to be removed, and the host's PostgreSQL does not answer",
+        )
+        .help("systemctl start postgresql"));
     }
     let aim = Aim {
         desired: &desired,
         target: Target::Nothing,
         removal: if purge { Removal::Purge } else { Removal::Keep },
         moving: None,
-        settings: (purge && common.settings.exists()).then(|| SettingsChange {
+        settings: (purge && host::exists(&common.settings)).then(|| SettingsChange {
             path: common.settings.clone(),
             what: String::new(),
             before: None,
@@ -232,7 +234,7 @@ fn confirmed(asked: &Asked, database: bool, confirm: Option<String>) -> Result<(
     let typed = match confirm {
         Some(name) => name,
         None if std::io::stdin().is_terminal() => {
-            print!("This removes {what} of {server_name} for ever.\nType the server's name: ");
+            print!("This permanently deletes {what} of {server_name}.\nType the server's name: ");
             let _ = std::io::stdout().flush();
             let mut name = String::new();
             let _ = std::io::stdin().read_line(&mut name);

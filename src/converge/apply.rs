@@ -1,14 +1,15 @@
-//! Applying: one `match` over steps. It stops at the first that fails.
+//! Applying: one `match` over steps.
 
+use super::undo::Errors;
 use super::{Aim, fault};
-use crate::host::{self, Hold, Host};
+use crate::host::{self, Hold, Host, JobsFailed, interruption};
 use crate::paths;
+use crate::plan::Plan;
 use crate::plan::names;
 use crate::plan::state::{HOST, Observed, Resource};
 use crate::plan::step::{Move, Step, Verb};
-use crate::plan::{Plan, Removal};
 use crate::report::Report;
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 use std::collections::BTreeSet;
 use std::fmt::Display;
 
@@ -27,8 +28,8 @@ pub(super) struct Work<'a> {
     leaving: BTreeSet<u32>,
     /// Whether anything was begun that processes or systemd see.
     pub switched: bool,
-    /// What the last step has to tell.
-    told: Option<String>,
+    /// A note of the last step.
+    note: Option<String>,
 }
 
 impl<'a> Work<'a> {
@@ -42,28 +43,35 @@ impl<'a> Work<'a> {
             hold: None,
             leaving: BTreeSet::new(),
             switched: false,
-            told: None,
+            note: None,
         }
     }
 
-    /// Does the steps in order.
+    /// Does the steps in order, until one fails or a signal asks this program to end.
     pub fn apply(&mut self, plan: &Plan, report: &Report) -> Result<()> {
         for (number, step) in plan.steps.iter().enumerate() {
-            self.fault(number, step)?;
-            report.step(step, || self.step(step))?;
-            if let Some(told) = self.told.take() {
-                report.say(format!("          {told}"));
-            }
+            between(number, step)?;
+            self.one(step, report)?;
         }
-        self.fault(plan.steps.len(), &"verify")
+        between(plan.steps.len(), &"verify")
     }
 
-    /// On the way there only: the way back is what tests look at.
-    fn fault(&self, number: usize, step: &dyn Display) -> Result<()> {
-        match self.aim.removal {
-            Removal::Undo => Ok(()),
-            Removal::Keep | Removal::Purge => fault::point(number, &step.to_string()),
+    /// Does all steps of a rollback, whatever becomes of the others: one process that does not start is no reason to leave
+    /// nginx stopped. After an error nothing is removed any more, since a process may still use it.
+    pub fn apply_all(&mut self, plan: &Plan, report: &Report, errors: &mut Errors) {
+        for step in &plan.steps {
+            if errors.is_empty() || !step.removes() {
+                errors.note(self.one(step, report));
+            }
         }
+    }
+
+    fn one(&mut self, step: &Step, report: &Report) -> Result<()> {
+        report.step(step, || self.step(step))?;
+        if let Some(note) = self.note.take() {
+            report.say(format!("          {note}"));
+        }
+        Ok(())
     }
 
     fn step(&mut self, step: &Step) -> Result<()> {
@@ -86,12 +94,12 @@ impl<'a> Work<'a> {
                 &self.aim.summary,
             ),
             Step::Judge { number, judge } => {
-                self.told = host.judge(*number, judge, self.aim.desired)?;
+                self.note = host.judge(*number, judge, self.aim.desired)?;
                 Ok(())
             }
             Step::MoveDatabase { number, file, part } => {
-                let told = host.migrate(*number, file, *part)?;
-                self.told = Some(told).filter(|told| !told.is_empty());
+                let note = host.migrate(*number, file, *part, self.aim.desired)?;
+                self.note = Some(note).filter(|note| !note.is_empty());
                 match part {
                     Move::Compare => host.forget_migration(),
                     Move::First | Move::Last => Ok(()),
@@ -170,7 +178,7 @@ impl<'a> Work<'a> {
         Ok(())
     }
 
-    /// A unit that did not do as asked is told with the end of its journal: that is where the cause stands.
+    /// A job that failed is reported with the end of its unit's journal: that is where the cause stands.
     fn jobs(&mut self, verb: Verb, units: &[String]) -> Result<()> {
         if verb != Verb::Stop && units.iter().any(|unit| unit == names::NGINX) {
             self.hold = None;
@@ -179,11 +187,11 @@ impl<'a> Work<'a> {
             self.leaving = self.host.serving()?;
         }
         self.host.systemd.jobs(verb, units).map_err(|error| {
-            let journals: String = units
-                .iter()
-                .filter(|unit| format!("{error:#}").contains(unit.as_str()))
-                .take(3)
-                .filter_map(|unit| host::journal(unit, 8))
+            let failed = error.downcast_ref::<JobsFailed>();
+            let failed = failed.map_or(&[][..], |jobs| &jobs.units);
+            let journals = failed.iter().take(3);
+            let journals: String = journals
+                .filter_map(|(unit, _)| host::journal(unit, 8))
                 .collect();
             error.context(format!(
                 "systemd could not {} every unit\n{journals}  more: journalctl -e -u 'synapse-*'",
@@ -191,4 +199,12 @@ impl<'a> Work<'a> {
             ))
         })
     }
+}
+
+/// Before a step: fails when a signal asks this program to end, or when a test asks for a failure here.
+fn between(number: usize, step: &dyn Display) -> Result<()> {
+    if let Some(signal) = interruption::came() {
+        bail!("{} by {signal}", interruption::ERROR);
+    }
+    fault::point(number, &step.to_string())
 }

@@ -1,7 +1,8 @@
 //! A Synapse that is on this host already: the service that runs it, its files, its user and its Python.
 
 use super::{Systemd, files, synapse};
-use anyhow::{Context, Result, bail, ensure};
+use crate::failure::Failure;
+use anyhow::{Context, Result, ensure};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
@@ -39,12 +40,15 @@ pub fn find(file: &Path, systemd: Option<&Systemd>) -> Result<Found> {
         let unit = systemd.unit_of(process.pid);
         match unit.filter(|unit| unit.ends_with(".service")) {
             Some(unit) => found.service = Some(unit),
-            None => bail!(
-                "the Synapse that reads {} runs as process {}, which no service of systemd started\n  \
-                 cure: stop it where it was started (docker stop …, synctl stop), and see that it does not come back",
-                file.display(),
-                process.pid
-            ),
+            None => {
+                let problem = format!(
+                    "the Synapse that reads {} runs as process {}, which no service of systemd started",
+                    file.display(),
+                    process.pid
+                );
+                let help = "stop it where it was started (docker stop …, synctl stop), and see that it does not come back";
+                return Err(Failure::preflight(problem).help(help).into());
+            }
         }
     }
     let candidates = found.service.clone().into_iter();
@@ -67,7 +71,7 @@ pub fn find(file: &Path, systemd: Option<&Systemd>) -> Result<Found> {
 
 /// The user that owns a file, or its numbers.
 pub fn owner(path: &str) -> Result<(Option<String>, (u32, u32))> {
-    let metadata = std::fs::metadata(path).with_context(|| format!("cannot look at {path}"))?;
+    let metadata = files::metadata(path).with_context(|| format!("cannot look at {path}"))?;
     let user = users::get_user_by_uid(metadata.uid());
     let name = user.map(|user| user.name().to_string_lossy().into_owned());
     Ok((name, (metadata.uid(), metadata.gid())))
@@ -77,7 +81,7 @@ pub fn owner(path: &str) -> Result<(Option<String>, (u32, u32))> {
 pub fn read(config: &[PathBuf]) -> Result<Vec<(String, Vec<u8>)>> {
     let mut read = Vec::new();
     for path in config {
-        let listed = match path.is_dir() {
+        let listed = match files::is_directory(path) {
             true => files::names(path)
                 .into_iter()
                 .filter(|name| name.ends_with(".yaml"))
@@ -102,7 +106,7 @@ pub fn read(config: &[PathBuf]) -> Result<Vec<(String, Vec<u8>)>> {
 fn beside(file: &Path) -> Vec<String> {
     let more = file.with_file_name("conf.d");
     let mut config = vec![text(file)];
-    if more.is_dir() {
+    if files::is_directory(&more) {
         config.push(text(&more));
     }
     config
@@ -118,7 +122,7 @@ fn running(file: &Path) -> Option<Running> {
     let pids = files::names("/proc").into_iter();
     pids.filter_map(|name| name.parse().ok())
         .find_map(|pid: u32| {
-            let line = std::fs::read(format!("/proc/{pid}/cmdline")).ok()?;
+            let line = files::of_process(pid, "cmdline")?;
             let words: Vec<String> = line
                 .split(|byte| *byte == 0)
                 .map(|word| String::from_utf8_lossy(word).into_owned())
@@ -128,7 +132,7 @@ fn running(file: &Path) -> Option<Running> {
             };
             words.iter().find(|word| main(word))?;
             let root = PathBuf::from(format!("/proc/{pid}/root"));
-            let directory = std::fs::read_link(format!("/proc/{pid}/cwd")).ok()?;
+            let directory = files::working_directory(pid)?;
             let read = configuration(&words, &root, &directory);
             read.iter()
                 .any(|path| same(path, file))
@@ -159,7 +163,7 @@ fn configuration(words: &[String], root: &Path, directory: &Path) -> Vec<PathBuf
 
 fn same(one: &Path, other: &Path) -> bool {
     let id = |path: &Path| {
-        let metadata = std::fs::metadata(path).ok()?;
+        let metadata = files::metadata(path)?;
         Some((metadata.dev(), metadata.ino()))
     };
     id(one).is_some() && id(one) == id(other)

@@ -1,6 +1,6 @@
 //! The certificate and its key: whether they fit together, as nginx finds, and copies for the services that read them.
 
-use super::files;
+use super::files::{self, Access, Scratch};
 use super::tools::{self, Tool};
 use crate::paths;
 use crate::render::certificate::reader;
@@ -8,7 +8,6 @@ use crate::settings::Settings;
 use crate::settings::types::AbsolutePath;
 use anyhow::{Context, Result, ensure};
 use std::collections::BTreeSet;
-use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
@@ -61,15 +60,16 @@ impl Pair {
     /// With what is wrong with which of them.
     pub fn fitting(&self) -> Result<Vec<u8>> {
         let pair = self.read()?;
-        let place = tempfile::tempdir()?;
-        let at = |name: &str| place.path().join(name);
-        files::replace(at("pair.pem"), &pair, 0o600)?;
-        let configuration = "user root;\npid nginx.pid;\nevents {}\nhttp {\naccess_log off;\nclient_body_temp_path a;\n\
-            proxy_temp_path a;\nfastcgi_temp_path a;\nuwsgi_temp_path a;\nscgi_temp_path a;\n\
-            server { listen unix:s ssl; ssl_certificate pair.pem; ssl_certificate_key pair.pem; }\n}\n";
-        files::replace(at("nginx.conf"), configuration.as_bytes(), 0o600)?;
-        // The address of a Unix socket is short, and this one is relative to where nginx runs.
-        let prefix = format!("{}/", place.path().display());
+        // In memory, closed to others, and gone with this run: there is a private key in it.
+        let scratch = Scratch::new(0o700)?;
+        files::replace(scratch.at("pair.pem"), &pair, 0o600)?;
+        let prefix = format!("{}/", scratch.path().display());
+        let configuration = format!(
+            "user root;\npid nginx.pid;\nevents {{}}\nhttp {{\naccess_log off;\nclient_body_temp_path a;\n\
+             proxy_temp_path a;\nfastcgi_temp_path a;\nuwsgi_temp_path a;\nscgi_temp_path a;\n\
+             server {{ listen unix:{prefix}s ssl; ssl_certificate pair.pem; ssl_certificate_key pair.pem; }}\n}}\n"
+        );
+        files::replace(scratch.at("nginx.conf"), configuration.as_bytes(), 0o600)?;
         let output = Tool::new("nginx")
             .args([
                 "-t",
@@ -81,7 +81,6 @@ impl Pair {
                 "-c",
                 "nginx.conf",
             ])
-            .directory(place.path())
             .output()?;
         ensure!(
             output.status.success(),
@@ -172,9 +171,6 @@ fn copy(unit: &str, pair: &[u8]) -> Result<bool> {
     if files::read(&path)?.as_deref() == Some(pair) {
         return Ok(false);
     }
-    let next = format!("{path}.next");
-    files::replace(&next, pair, 0o600)?;
-    files::give(&next, account, account, 0o600)?;
-    fs::rename(&next, &path).with_context(|| format!("cannot write {path}"))?;
+    files::replace(&path, pair, Access::of(account, account, 0o600)?)?;
     Ok(true)
 }

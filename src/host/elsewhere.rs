@@ -9,7 +9,6 @@ use crate::paths;
 use crate::settings::types::DatabaseKind;
 use crate::{render, secrets as known};
 use anyhow::{Context, Result};
-use std::io::Write;
 
 /// What an external PostgreSQL says; `None` where there is none, or nobody yet as whom to ask.
 pub(super) fn postgres(facts: &Facts, scope: &Scope) -> Option<Result<Postgres, String>> {
@@ -34,10 +33,11 @@ fn with_password(access: Access, scope: &Scope, password: &str) -> Result<Postgr
     let composed = known::composed("pgpass").context("no row for pgpass")?;
     let template = render::passwords(scope.settings);
     let line = known::compose(composed, &template, |_| anyhow::Ok(password.to_owned()))?;
-    let mut file = tempfile::NamedTempFile::new()?;
-    writeln!(file, "{line}")?;
+    let scratch = files::Scratch::new(0o700)?;
+    let file = scratch.at("pgpass");
+    files::replace(&file, format!("{line}\n").as_bytes(), 0o600)?;
     postgres::ask(&Access {
-        passfile: Some(file.path().to_owned()),
+        passfile: Some(file),
         ..access
     })
 }
@@ -48,7 +48,7 @@ pub(super) fn redis(facts: &Facts, scope: &Scope) -> Option<Result<(), String>> 
     // Synapse's Python may still have to be installed.
     let python = match facts.python.exists() {
         true => facts.python.clone(),
-        false => tools::find("python3")?,
+        false => tools::find("python3").ok()?,
     };
     let asked = password(facts, "redis_password")
         .and_then(|password| remote.ask(&python, password.as_deref(), &["PING"]));

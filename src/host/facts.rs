@@ -145,7 +145,7 @@ impl Facts {
         let synapse = synapse::find(set).or_else(ours);
         let redis = ["redis-server", "valkey-server"]
             .into_iter()
-            .find(|program| tools::find(program).is_some());
+            .find(|program| tools::find(program).is_ok());
         let mut facts = Self {
             root: nix::unistd::geteuid().is_root(),
             systemd: booted_with_systemd(),
@@ -155,16 +155,16 @@ impl Facts {
             ),
             redis,
             exporters: programs::exporters(),
-            grafana: Path::new(paths::GRAFANA).is_dir(),
+            grafana: files::is_directory(paths::GRAFANA),
             nginx: nginx_version(),
             coturn: scope.runs(names::COTURN).then(coturn).flatten(),
-            lacks_launcher: !Path::new(paths::LAUNCHER).join("__main__.py").exists(),
+            lacks_launcher: !files::exists(format!("{}/__main__.py", paths::LAUNCHER)),
             jemalloc: jemalloc(),
             packages: package_manager(),
             taken: taken(scope),
             certificate: certificate(settings),
             processor: std::env::consts::ARCH,
-            ipv6: Path::new("/proc/net/if_inet6").exists(),
+            ipv6: files::exists("/proc/net/if_inet6"),
             socket_owner: settings
                 .nginx
                 .listen_unix_socket
@@ -219,10 +219,11 @@ impl Facts {
     pub fn for_rendering(&self) -> HostFacts {
         let default = HostFacts::default();
         HostFacts {
-            // A program that was replaced while it runs has a name that is none.
+            // Units run it as root, so it is one that only root can replace; else, or where it was replaced while it runs, the
+            // one of the package.
             program: std::env::current_exe()
                 .ok()
-                .filter(|path| path.exists())
+                .filter(|path| files::only_root_can_replace(path))
                 .unwrap_or(default.program),
             synapse: self
                 .synapse
@@ -268,7 +269,7 @@ fn accounts(settings: &Settings) -> Accounts {
 
 /// As sd_booted(3) tells.
 pub fn booted_with_systemd() -> bool {
-    Path::new("/run/systemd/system").is_dir()
+    files::is_directory("/run/systemd/system")
 }
 
 /// What the environment or a file of the administrator's has.
@@ -299,7 +300,7 @@ fn default_address() -> Option<IpAddr> {
 /// What this host's coturn was built with, by the words in its program: it has no other way to tell all of this without
 /// being started.
 fn coturn() -> Option<Build> {
-    let program = files::read(tools::find("turnserver")?).ok()??;
+    let program = files::read(tools::find("turnserver").ok()?).ok()??;
     let has = |word: &str| {
         program
             .windows(word.len())
@@ -324,7 +325,7 @@ fn jemalloc() -> bool {
                 .map(move |name| format!("{lib}/{name}"))
                 .chain([(*lib).to_owned()])
         })
-        .any(|directory| Path::new(&directory).join("libjemalloc.so.2").exists())
+        .any(|directory| files::exists(format!("{directory}/libjemalloc.so.2")))
 }
 
 /// What `nginx -v` says, as in `nginx version: nginx/1.26.3 (Ubuntu)`.
@@ -337,9 +338,9 @@ fn nginx_version() -> Option<(u32, u32)> {
 }
 
 fn package_manager() -> Option<PackageManager> {
-    if tools::find("apt-get").is_some() {
+    if tools::find("apt-get").is_ok() {
         Some(PackageManager::Apt)
-    } else if tools::find("dnf").is_some() {
+    } else if tools::find("dnf").is_ok() {
         Some(PackageManager::Dnf)
     } else {
         None
@@ -349,7 +350,7 @@ fn package_manager() -> Option<PackageManager> {
 /// What nginx says of certificate and key, where there is an nginx.
 fn certificate(settings: &Settings) -> Option<(Pair, Option<String>)> {
     let pair = Pair::of(settings)?;
-    tools::find("nginx")?;
+    tools::find("nginx").ok()?;
     let problem = pair.fitting().err().map(|error| format!("{error:#}"));
     Some((pair, problem))
 }
@@ -373,7 +374,7 @@ fn taken(scope: &Scope) -> Vec<Bound> {
 
 /// The name of a directory's owner, or the number where it has no name.
 fn owner(path: &Path) -> Option<String> {
-    let uid = std::fs::metadata(path).ok()?.uid();
+    let uid = files::metadata(path)?.uid();
     let name = users::get_user_by_uid(uid).map(|user| user.name().to_string_lossy().into_owned());
     Some(name.unwrap_or_else(|| uid.to_string()))
 }

@@ -1,13 +1,14 @@
 //! Generations on disk: complete rendered trees with a manifest and the settings they came from.
 
-use super::{Host, files};
+use super::Host;
+use super::files::{self, Access};
+use crate::failure::Failure;
 use crate::paths;
 use crate::plan::rules::host_path;
-use crate::plan::state::{File, HOST, Manifest, State, digest};
+use crate::plan::state::{File, HOST, Manifest, Newer, State, digest};
 use crate::plan::step::Judge;
-use anyhow::{Context, Result, ensure};
+use anyhow::{Result, ensure};
 use std::collections::BTreeSet;
-use std::path::Path;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 /// How many generations are kept besides the active one.
@@ -16,9 +17,19 @@ const KEPT: usize = 10;
 /// A generation as `generations` lists it.
 #[derive(Debug)]
 pub struct Generation {
-    pub manifest: Manifest,
+    pub number: u32,
+    /// Why it cannot be read, where that is so.
+    pub manifest: Result<Manifest>,
     pub current: bool,
 }
+
+/// Directories of a generation that programs are pointed at, whether there is a file in them or not.
+const DIRECTORIES: [&str; 4] = [
+    "synapse/adopted",
+    "synapse/homeserver.d",
+    "synapse/shared.d",
+    "synapse/workers",
+];
 
 fn directory(number: u32) -> String {
     format!("{}/{number}", paths::GENERATIONS)
@@ -28,15 +39,21 @@ fn directory(number: u32) -> String {
 fn numbers() -> Vec<u32> {
     let mut numbers: Vec<u32> = files::names(paths::GENERATIONS)
         .iter()
-        .filter_map(|name| name.parse().ok())
+        .filter_map(|name| number(name))
         .collect();
     numbers.sort_unstable();
     numbers
 }
 
+/// The number in a name that this program gives, and in no other: `007` is not one of ours.
+fn number(name: &str) -> Option<u32> {
+    let number = name.parse().ok()?;
+    (number < u32::MAX && name == format!("{number}")).then_some(number)
+}
+
 /// The number that a link names.
 pub(super) fn pointed(link: &str) -> Option<u32> {
-    files::pointed(link)?.parse().ok()
+    number(&files::pointed(link)?)
 }
 
 /// One more than the highest, and than those that are pointed at but lost.
@@ -46,21 +63,36 @@ pub(super) fn next() -> u32 {
     known.max().map_or(1, |last| last + 1)
 }
 
-/// A generation as it is on disk, with what its manifest says of it; nothing where it is lost.
+/// A generation as it is on disk, with what its manifest says of it; nothing where the manifest is lost or damaged, so that
+/// everything is written and started as if for the first time.
+///
+/// # Errors
+/// When a newer release wrote it.
 pub(super) fn on_disk(number: u32) -> Result<State> {
-    if !Path::new(&format!("{}/manifest.json", directory(number))).exists() {
-        return Ok(State::default());
+    match load(number) {
+        Ok(manifest) => Ok(manifest.state),
+        Err(error) if error.is::<Newer>() => Err(error),
+        Err(_) => Ok(State::default()),
     }
-    Ok(load(number)?.state)
 }
 
-/// Reads what is told about a generation.
+/// Reads the manifest of a generation.
 fn manifest(number: u32) -> Result<Manifest> {
     let path = format!("{}/manifest.json", directory(number));
-    let text = files::read_text(&path)?.with_context(|| {
-        format!("there is no generation {number}; see: synapse-workers generations")
+    let text = files::read(&path)?.ok_or_else(|| {
+        Failure::failed(format!("there is no generation {number}"))
+            .help("synapse-workers generations shows those that there are")
     })?;
-    Manifest::parse(&text).with_context(|| path)
+    match Manifest::parse(&text) {
+        Err(error) if error.is::<Newer>() => Err(error.context(path)),
+        Err(error) => Err(Failure::failed(format!("{path} is damaged: {error:#}"))
+            .help(match pointed(paths::CURRENT) == Some(number) {
+                true => "synapse-workers install writes the generation in use again",
+                false => "synapse-workers generations shows those that can be used",
+            })
+            .into()),
+        manifest => manifest,
+    }
 }
 
 /// Reads a generation with its contents. Digests are those of the contents, so that an edited file shows.
@@ -84,9 +116,26 @@ pub(super) fn load(number: u32) -> Result<Manifest> {
 }
 
 /// The generations that processes may run with beside the one that was applied last.
+///
+/// # Errors
+/// With [`Damaged`] where the file does not say it.
 pub(super) fn switched() -> Result<Vec<u32>> {
-    let text = files::read_text(paths::SWITCHED)?.unwrap_or_default();
-    Ok(text.lines().filter_map(|line| line.parse().ok()).collect())
+    let text = files::read(paths::SWITCHED)?.unwrap_or_default();
+    let text = String::from_utf8(text).map_err(|_| Damaged)?;
+    let numbers: Option<Vec<u32>> = text.lines().map(number).collect();
+    Ok(numbers.ok_or(Damaged)?)
+}
+
+/// A file of this program's state that cannot be read, and can be done without.
+#[derive(Debug)]
+pub(super) struct Damaged;
+
+impl std::error::Error for Damaged {}
+
+impl std::fmt::Display for Damaged {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{} is damaged", paths::SWITCHED)
+    }
 }
 
 /// Files of a generation that somebody changed or removed where it has them.
@@ -125,17 +174,14 @@ pub fn left_files(wanted: &BTreeSet<String>) -> Result<BTreeSet<String>> {
 
 impl Host {
     /// Every generation, the oldest first.
-    pub fn generations() -> Result<Vec<Generation>> {
+    pub fn generations() -> Vec<Generation> {
         let current = pointed(paths::CURRENT);
-        numbers()
-            .into_iter()
-            .map(|number| {
-                Ok(Generation {
-                    manifest: manifest(number)?,
-                    current: current == Some(number),
-                })
-            })
-            .collect()
+        let generation = |number| Generation {
+            number,
+            manifest: manifest(number),
+            current: current == Some(number),
+        };
+        numbers().into_iter().map(generation).collect()
     }
 
     /// The state that a generation describes, and the settings file that it came from.
@@ -157,27 +203,8 @@ impl Host {
         settings: &str,
         summary: &str,
     ) -> Result<()> {
-        let draft = format!("{}/.draft", paths::GENERATIONS);
-        files::remove_tree(&draft)?;
-        for part in [
-            "synapse/adopted",
-            "synapse/homeserver.d",
-            "synapse/shared.d",
-            "synapse/workers",
-        ] {
-            files::directory(format!("{draft}/{part}"), 0o755)?;
-        }
-        for (path, file) in &state.files {
-            let path = format!("{draft}/{path}");
-            files::replace(
-                &path,
-                &file.contents,
-                if file.private { 0o640 } else { 0o644 },
-            )?;
-            if file.private {
-                files::give(&path, "root", paths::GROUP, 0o640)?;
-            }
-        }
+        // A run that was cut may have left one of this number, which nothing came to use.
+        self.forget_generation(number)?;
         let made = SystemTime::now()
             .duration_since(UNIX_EPOCH)
             .unwrap_or_default();
@@ -189,30 +216,42 @@ impl Host {
             previous: pointed(paths::APPLIED),
             state: state.clone(),
         };
-        let text = serde_json::to_string_pretty(&manifest)?;
-        files::replace(format!("{draft}/manifest.json"), text.as_bytes(), 0o644)?;
-        files::replace(format!("{draft}/settings.yaml"), settings.as_bytes(), 0o644)?;
-        std::fs::rename(&draft, directory(number))
-            .with_context(|| format!("cannot make {}", directory(number)))
+        let manifest = serde_json::to_string_pretty(&manifest)?;
+        let (open, private) = (
+            Access::from(0o644),
+            Access::of("root", paths::GROUP, 0o640)?,
+        );
+        let access = |file: &File| if file.private { private } else { open };
+        let rendered = state.files.iter();
+        let rendered =
+            rendered.map(|(path, file)| (path.as_str(), Some(&file.contents[..]), access(file)));
+        // As closed as the file that they come from.
+        let settings_access = Access::from(files::mode(paths::SETTINGS).unwrap_or(0o644) & 0o644);
+        let own = [
+            ("manifest.json", Some(manifest.as_bytes()), open),
+            ("settings.yaml", Some(settings.as_bytes()), settings_access),
+        ];
+        let directories = DIRECTORIES.iter().map(|path| (*path, None, open));
+        files::publish(directory(number), directories.chain(rendered).chain(own))
     }
 
     /// Has a real program judge a generation; what it has to tell.
     pub fn judge(&self, number: u32, judge: &Judge, state: &State) -> Result<Option<String>> {
         let directory = directory(number);
         match judge {
-            Judge::Schema => return self.accepts_schema(state),
+            Judge::Schema => return self.accepts_schema(state, state),
             Judge::Nginx => {
                 let pair = self.facts.certificate.as_ref().map(|(pair, _)| pair);
-                super::probe::nginx_accepts(&format!("{directory}/nginx/nginx.conf"), pair)
+                super::judges::nginx_accepts(&format!("{directory}/nginx"), pair, state)
             }
             Judge::Synapse(processes) => super::synapse::parse_configuration(
                 &self.facts.python,
-                &self.facts.user,
+                state,
                 &format!("{directory}/synapse"),
                 processes,
             ),
             Judge::Prometheus => {
-                super::probe::prometheus_accepts(&format!("{directory}/prometheus/prometheus.yml"))
+                super::judges::prometheus_accepts(&format!("{directory}/prometheus/prometheus.yml"))
             }
             Judge::Systemd => {
                 let units: Vec<String> = state
@@ -221,7 +260,7 @@ impl Host {
                     .filter(|path| path.starts_with(&format!("{HOST}{}/", paths::UNITS)))
                     .map(|path| format!("{directory}/{path}"))
                     .collect();
-                super::probe::systemd_accepts(&directory, &units)
+                super::judges::systemd_accepts(&directory, &units)
             }
         }?;
         Ok(None)
@@ -229,7 +268,8 @@ impl Host {
 
     /// Makes `current` name this generation, and the link for people the Synapse that it runs with.
     pub fn switch(&self, number: u32, state: &State) -> Result<()> {
-        let mut switched = switched()?;
+        // Of a damaged one nothing is kept: what may run with other files was started again by this plan.
+        let mut switched = switched().unwrap_or_default();
         switched.push(number);
         let lines: String = switched.iter().map(|one| format!("{one}\n")).collect();
         files::replace(paths::SWITCHED, lines.as_bytes(), 0o644)?;

@@ -49,8 +49,10 @@ impl Host {
 fn children(parent: u32) -> BTreeSet<u32> {
     let line = format!("PPid:\t{parent}");
     let is_child = |process: &u32| {
-        let status = std::fs::read_to_string(format!("/proc/{process}/status")).unwrap_or_default();
-        status.lines().any(|one| one == line)
+        let status = files::of_process(*process, "status").unwrap_or_default();
+        String::from_utf8_lossy(&status)
+            .lines()
+            .any(|one| one == line)
     };
     let processes = files::names("/proc").into_iter();
     let numbers = processes.filter_map(|name| name.parse().ok());

@@ -1,8 +1,9 @@
 """Moves Synapse's data from an SQLite file into PostgreSQL with Synapse's own synapse_port_db, and compares both.
 
-    first|last|compare DIRECTORY SECRETS SQLITE WORK
+    first|last|compare DIRECTORY SECRETS SQLITE WORK BEGUN
 
-DIRECTORY has the options that Synapse will run with, SECRETS more of them, WORK is a place for copies. `first` copies all
+DIRECTORY has the options that Synapse will run with, SECRETS more of them, WORK is a place for copies, and BEGUN a file for
+a note of the database that is filled. `first` copies all
 while the server runs, `last` what changed since, once it is stopped; `compare` then counts the rows of every table.
 """
 import json
@@ -107,7 +108,7 @@ def port(config, copy, work):
     config = config | {"background_updates": {"sleep_duration_ms": 1}}
     with open(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w", encoding="utf-8") as out:
         yaml.safe_dump(config, out)
-    command = [sys.executable, "-m", "synapse._scripts.synapse_port_db", "--sqlite-database", str(copy),
+    command = [sys.executable, "-I", "-m", "synapse._scripts.synapse_port_db", "--sqlite-database", str(copy),
                "--postgres-config", str(file)]
     done = subprocess.run(command, cwd=work, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
     file.unlink()
@@ -194,8 +195,8 @@ def empty(sides, names):
     return sorted(whole)
 
 
-def first(config, source, work):
-    begin(config, work / "begun")
+def first(config, source, work, begun):
+    begin(config, begun)
     with closing(sqlite(source)) as connection:
         updates = [name for name, in connection.execute("select update_name from background_updates")]
     if updates:
@@ -209,7 +210,7 @@ def first(config, source, work):
     return {}
 
 
-def last(config, source, work):
+def last(config, source, work, _begun):
     before, now = work / "first.db", work / "last.db"
     snapshot(source, now)
     with Sides(config, now) as sides:
@@ -241,7 +242,7 @@ def advance(sides):
             cursor.execute("select setval(%s, %s)", (sequence, max(last, positions.get(stream, 1), 1)))
 
 
-def compare(config, _source, work):
+def compare(config, _source, work, _begun):
     tables, rows, wrong = 0, 0, []
     with Sides(config, work / "last.db") as sides:
         for table in sides.copied():
@@ -265,11 +266,10 @@ def compare(config, _source, work):
 
 
 def main():
-    step, directory, secrets, source, work = sys.argv[1:]
-    os.makedirs(work, mode=0o700, exist_ok=True)
+    step, directory, secrets, source, work, begun = sys.argv[1:]
     config = options(directory, secrets)
     steps = {"first": first, "last": last, "compare": compare}
-    print(json.dumps(steps[step](config, source, Path(work))))
+    print(json.dumps(steps[step](config, source, Path(work), Path(begun))))
 
 
 main()

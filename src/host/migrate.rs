@@ -1,25 +1,50 @@
 //! SQLite to PostgreSQL, by a script that Synapse's own Python runs.
 
-use super::tools::{self, Tool};
-use super::{Host, files};
+use super::confined::Confined;
+use super::files::{self, Access};
+use super::{Host, tools};
 use crate::paths;
+use crate::plan::names;
+use crate::plan::state::State;
 use crate::plan::step::Move;
 use anyhow::{Context, Result, ensure};
 use serde::Deserialize;
+use std::ffi::OsStr;
+use std::time::Duration;
 
 const SCRIPT: &str = include_str!("migrate.py");
 
-/// The file in which the script notes which database it fills.
-const BEGUN: &str = "begun";
+/// Large databases take hours to copy.
+const LIMIT: Duration = Duration::from_secs(7 * 86_400);
 
-/// What the script tells in the end.
+/// What the script prints in the end.
 #[derive(Default, Deserialize)]
 #[serde(default)]
-struct Told {
+struct Moved {
     /// Tables that were copied anew, since rows in them had changed.
     again: Vec<String>,
     tables: u64,
     rows: u64,
+}
+
+/// The account of Synapse writes in this directory only; root makes and removes it as a whole, and reads nothing in it.
+fn copies() -> String {
+    format!("{}/copies", paths::MIGRATION)
+}
+
+/// The file in which the script notes which database it fills. It stays when a move fails, and the next one empties that.
+fn begun() -> String {
+    format!("{}/begun", paths::MIGRATION)
+}
+
+/// Made by root before the first row is copied, and removed when the move is complete or taken back.
+fn mark() -> String {
+    format!("{}/unfinished", paths::MIGRATION)
+}
+
+/// Whether a move has come neither to its end nor back.
+pub(super) fn is_unfinished() -> bool {
+    files::exists(mark())
 }
 
 impl Host {
@@ -27,17 +52,29 @@ impl Host {
     ///
     /// # Errors
     /// With the end of what synapse_port_db says, or the tables whose rows differ.
-    pub fn migrate(&self, number: u32, file: &str, part: Move) -> Result<String> {
-        let output = Tool::new(&self.facts.python)
-            .args(["-c", SCRIPT, part.word()])
-            .args([
+    pub fn migrate(&self, number: u32, file: &str, part: Move, state: &State) -> Result<String> {
+        if part == Move::First {
+            self.prepare_migration()?;
+        }
+        let python = self.facts.python.as_os_str();
+        let output = Confined::like(names::MAIN, state)?
+            .property(&format!("ReadWritePaths={} {}", copies(), begun()))
+            .program([
+                python,
+                OsStr::new("-I"),
+                OsStr::new("-c"),
+                OsStr::new(SCRIPT),
+            ])
+            .program([
+                part.word(),
                 &format!("{}/{number}/synapse", paths::GENERATIONS),
                 &paths::secret("synapse.d"),
                 file,
-                paths::MIGRATION,
+                &copies(),
+                &begun(),
             ])
-            .directory(paths::DATA)
-            .process_of(&self.facts.user)?
+            .within(LIMIT)
+            .interruptible()
             .output()?;
         ensure!(
             output.status.success(),
@@ -46,33 +83,45 @@ impl Host {
         );
         let text = String::from_utf8_lossy(&output.stdout);
         let line = text.lines().last().unwrap_or_default();
-        let told: Told = serde_json::from_str(line).context("reading what was moved")?;
+        let moved: Moved = serde_json::from_str(line).context("reading what was moved")?;
         Ok(match part {
             Move::First => String::new(),
-            Move::Last if told.again.is_empty() => String::new(),
+            Move::Last if moved.again.is_empty() => String::new(),
             Move::Last => format!(
                 "copied anew, since rows had changed: {}",
-                told.again.join(", ")
+                moved.again.join(", ")
             ),
             Move::Compare => format!(
                 "{} tables, {} rows, the same in both",
-                told.tables, told.rows
+                moved.tables, moved.rows
             ),
         })
     }
 
-    /// Removes the copies that a move took.
+    fn prepare_migration(&self) -> Result<()> {
+        let user = &self.facts.user;
+        files::directory(paths::MIGRATION, 0o755)?;
+        files::remove_tree(copies())?;
+        files::directory(copies(), Access::of(user, paths::GROUP, 0o700)?)?;
+        if !files::exists(begun()) {
+            files::replace(begun(), b"", Access::of(user, paths::GROUP, 0o600)?)?;
+        }
+        files::replace(mark(), b"", 0o644)
+    }
+
+    /// Removes all that a complete move has left.
     pub fn forget_migration(&self) -> Result<()> {
         files::remove_tree(paths::MIGRATION)
     }
 
-    /// Removes the copies of a move that failed. What tells which database it has begun to fill stays for the next one,
-    /// which empties that.
+    /// Removes the copies of a move that was taken back. The note of the database that it began to fill stays for the next
+    /// one.
     pub fn leave_migration(&self) -> Result<()> {
-        let copies = files::names(paths::MIGRATION).into_iter();
-        for copy in copies.filter(|name| name != BEGUN) {
-            files::remove(format!("{}/{copy}", paths::MIGRATION))?;
+        files::remove_tree(copies())?;
+        let noted = files::metadata(begun()).is_some_and(|file| file.len() > 0);
+        if !noted {
+            return self.forget_migration();
         }
-        files::remove_empty(paths::MIGRATION)
+        files::remove(mark())
     }
 }

@@ -3,10 +3,13 @@
 pub mod adopted;
 pub mod certificate;
 mod compressor;
+mod confined;
 mod elsewhere;
 pub mod facts;
 mod files;
 mod generations;
+pub mod interruption;
+mod judges;
 mod letting_go;
 mod migrate;
 mod observe;
@@ -24,22 +27,33 @@ mod tools;
 mod trial;
 mod venv;
 
-pub use files::{Kept, keep, names, point, read, read_text, remove, replace, rewrite};
+pub use files::{
+    Kept, Lock, directory, exists, is_directory, keep, names, point, read, read_text, remove,
+    replace, rewrite,
+};
 pub use generations::{Generation, edited_files, left_files};
 pub use observe::{
     enabled, made_database, move_was_cut, outdated, own_options_differ, settled_database, sockets,
 };
 pub use probe::{Answer, Peer, get, get_as_host, reachable};
-pub use systemd::{Process, Systemd};
+pub use systemd::{JobsFailed, Process, Systemd};
 pub use tools::{Tool, find, journal};
 pub use trial::{Ending, trial};
 
+use crate::failure::Failure;
 use crate::paths;
 use crate::plan::names;
-use anyhow::{Context, Result, bail};
+use anyhow::Result;
 use facts::Facts;
 use std::collections::BTreeMap;
-use std::fs::File;
+use std::time::Duration;
+
+/// How long a change waits for another one that ends just now.
+const MOMENT: Duration = Duration::from_secs(1);
+/// How long the return from a trial waits for the run that is in progress; its service then tries again.
+const RUN: Duration = Duration::from_secs(3600);
+/// How long a hold waits for a service that still has the lock of the one before.
+const HOLD: Duration = Duration::from_secs(30);
 
 /// This host, with what was found out about it.
 pub struct Host {
@@ -49,18 +63,15 @@ pub struct Host {
 
 /// Requests wait at nginx's ports while this is there.
 pub struct Hold {
-    _file: File,
+    _lock: Lock,
 }
 
 impl Host {
     /// Keeps nginx from starting: what it starts after waits for a lock, which also goes when this program ends.
     pub fn hold(&self) -> Result<Hold> {
-        let file =
-            File::create(paths::HOLD).with_context(|| format!("cannot open {}", paths::HOLD))?;
-        file.lock()
-            .with_context(|| format!("cannot lock {}", paths::HOLD))?;
+        let lock = files::lock(paths::HOLD, HOLD)?;
         self.systemd.begin(names::HOLD)?;
-        Ok(Hold { _file: file })
+        Ok(Hold { _lock: lock })
     }
 
     /// The same host for a run that is given no secrets: those that are there are the right ones.
@@ -75,47 +86,32 @@ impl Host {
     }
 }
 
-/// Held while the host is changed: two runs at once would undo each other.
-pub struct Lock {
-    _file: File,
+/// Takes the lock that a change of the host needs: two at once would undo each other. Without root there is nothing to be
+/// locked, and a check says so.
+///
+/// # Errors
+/// When another run has it.
+pub fn lock_if_root() -> Result<Option<Lock>> {
+    nix::unistd::geteuid()
+        .is_root()
+        .then(|| locked(MOMENT))
+        .transpose()
 }
 
-impl Lock {
-    /// Takes the lock; without root there is nothing to be locked, and the checks tell so.
-    pub fn take_if_root() -> Result<Option<Self>> {
-        nix::unistd::geteuid()
-            .is_root()
-            .then(Self::take)
-            .transpose()
-    }
+/// As [`lock_if_root`], when the run that has the lock has ended.
+///
+/// # Errors
+/// When that takes more than an hour.
+pub fn lock_after_others() -> Result<Lock> {
+    locked(RUN)
+}
 
-    /// Takes the lock when whoever holds it is done.
-    pub fn wait() -> Result<Self> {
-        let file = Self::open()?;
-        file.lock()
-            .with_context(|| format!("cannot lock {}", paths::LOCK))?;
-        Ok(Self { _file: file })
-    }
-
-    fn open() -> Result<File> {
-        File::create(paths::LOCK).with_context(|| format!("cannot open {}", paths::LOCK))
-    }
-
-    /// Takes the lock.
-    ///
-    /// # Errors
-    /// At once when another run holds it.
-    fn take() -> Result<Self> {
-        let file = Self::open()?;
-        match file.try_lock() {
-            Ok(()) => Ok(Self { _file: file }),
-            Err(std::fs::TryLockError::WouldBlock) => bail!(
-                "another synapse-workers is changing this host; wait for it (it holds {})",
-                paths::LOCK
-            ),
-            Err(std::fs::TryLockError::Error(error)) => {
-                Err(error).with_context(|| format!("cannot lock {}", paths::LOCK))
-            }
-        }
-    }
+fn locked(patience: Duration) -> Result<Lock> {
+    files::lock(paths::LOCK, patience).map_err(|error| {
+        Failure::failed(format!(
+            "another synapse-workers is changing this host: {error:#}"
+        ))
+        .help("wait until it has ended, then run this again")
+        .into()
+    })
 }

@@ -1,15 +1,15 @@
 //! Observing: what of the desired state is there already, and what is there that is not desired.
 
 use super::{Host, Systemd, files, generations, synapse};
+use crate::failure::Failure;
 use crate::paths;
 use crate::plan::names;
 use crate::plan::rules::host_path;
 use crate::plan::state::{HOST, Observed, Resource, State, UnitState, digest};
 use crate::secrets::{COMPOSED, SECRETS};
 use crate::settings::types::DatabaseKind;
-use anyhow::{Context, Result};
+use anyhow::Result;
 use std::collections::{BTreeMap, BTreeSet};
-use std::os::unix::fs::FileTypeExt;
 use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -18,11 +18,15 @@ impl Host {
     pub fn observe(&self, desired: &State) -> Result<Observed> {
         let current = generations::pointed(paths::CURRENT);
         let applied = generations::pointed(paths::APPLIED);
-        let numbers: BTreeSet<u32> = applied
-            .into_iter()
-            .chain(generations::switched()?)
-            .chain(current)
-            .collect();
+        let switched = generations::switched();
+        let unknown = switched
+            .as_ref()
+            .is_err_and(|error| error.is::<generations::Damaged>());
+        let switched = match unknown {
+            true => Vec::new(),
+            false => switched?,
+        };
+        let numbers: BTreeSet<u32> = applied.into_iter().chain(switched).chain(current).collect();
         let mut observed = Observed {
             current,
             applied,
@@ -36,8 +40,8 @@ impl Host {
             observed.baselines.push(state.files);
             observed.in_use.extend(state.resources);
         }
-        if applied.is_none() && current.is_some() {
-            // The first run was interrupted: nothing is known to run with these files.
+        if (applied.is_none() && current.is_some()) || unknown {
+            // The first run was interrupted, or the record of one is damaged: nothing is known to run with these files.
             observed.baselines.insert(0, Default::default());
         }
 
@@ -77,7 +81,7 @@ impl Host {
 
     /// Keeps the record; it goes with the directory that it is in.
     pub fn record_made(&self, made: &BTreeSet<Resource>) -> Result<()> {
-        if !Path::new(paths::ETC).is_dir() {
+        if !files::is_directory(paths::ETC) {
             return Ok(());
         }
         if made.is_empty() {
@@ -119,11 +123,8 @@ fn outside(python: Option<&Path>) -> Vec<(String, u64)> {
     let composed = COMPOSED.iter().map(|composed| composed.name);
     let paths = secrets.chain(composed).map(paths::secret);
     let changed = |path: &str| {
-        let since = std::fs::metadata(path)
-            .ok()?
-            .modified()
-            .ok()?
-            .duration_since(UNIX_EPOCH);
+        let modified = files::metadata(path)?.modified();
+        let since = modified.ok()?.duration_since(UNIX_EPOCH);
         u64::try_from(since.ok()?.as_micros()).ok()
     };
     let now = SystemTime::now().duration_since(UNIX_EPOCH);
@@ -142,10 +143,18 @@ fn outside(python: Option<&Path>) -> Vec<(String, u64)> {
 
 /// What this program made on this host, as far as the record goes.
 fn made() -> Result<BTreeSet<Resource>> {
-    let Some(text) = files::read_text(paths::MADE)? else {
+    let Some(text) = files::read(paths::MADE)? else {
         return Ok(BTreeSet::new());
     };
-    serde_json::from_str(&text).with_context(|| format!("cannot read {}", paths::MADE))
+    serde_json::from_slice(&text).map_err(|error| {
+        let (made, problem) = (paths::MADE, format!("{} is damaged: {error}", paths::MADE));
+        Failure::failed(problem)
+            .help(format!(
+                "restore it from a backup, or `mv {made} {made}.damaged`, then synapse-workers install: an uninstall --purge \
+                 will then leave the accounts, the database and the directories that were made before"
+            ))
+            .into()
+    })
 }
 
 /// Whether a database on this host is one that this program made.
@@ -174,14 +183,14 @@ pub fn own_options_differ(state: &State) -> Result<bool> {
 
 /// Whether a move to PostgreSQL has not come to its end: the copies go when every row is known to have arrived.
 pub fn move_was_cut() -> bool {
-    Path::new(paths::MIGRATION).exists()
+    super::migrate::is_unfinished()
 }
 
 /// The database that this server's data is in already, if that is known: the SQLite file, ours or `adopted`, that the
 /// running generation uses or that a move to PostgreSQL has not left to its end; else a database that we made; else,
 /// where nothing runs, an SQLite file that is there. The file stays after a migration.
 pub fn settled_database(adopted: bool) -> Result<Option<DatabaseKind>> {
-    let file = adopted || Path::new(paths::SQLITE).exists();
+    let file = adopted || files::exists(paths::SQLITE);
     let current = format!("{}/synapse/homeserver.yaml", paths::CURRENT);
     let options = files::read_text(current)?;
     let elsewhere = |text: &String| text.lines().any(|line| line.trim() == "name: psycopg2");
@@ -203,10 +212,7 @@ pub fn sockets() -> Vec<String> {
             .into_iter()
             .map(|name| format!("{}/{name}", paths::RUN)),
     );
-    let is_socket = |path: &String| {
-        let socket = std::fs::symlink_metadata(path).is_ok_and(|data| data.file_type().is_socket());
-        socket || path.ends_with(".sock.lock")
-    };
+    let is_socket = |path: &String| files::is_socket(path) || path.ends_with(".sock.lock");
     directories
         .flat_map(|directory| {
             let names = files::names(&directory).into_iter();
@@ -220,7 +226,7 @@ pub fn sockets() -> Vec<String> {
 pub fn enabled() -> Vec<String> {
     let mut units = files::names(format!("{}/{}.wants", paths::UNITS, names::TARGET));
     let target = format!("{}/multi-user.target.wants/{}", paths::UNITS, names::TARGET);
-    if Path::new(&target).is_symlink() {
+    if files::is_link(&target) {
         units.push(names::TARGET.to_owned());
     }
     units

@@ -88,8 +88,7 @@ impl Access {
             .args(["-h", &self.host, "-p", &port, "-d", &self.database])
             .args(["-f", "-"])
             .env("PGCONNECT_TIMEOUT", "5")
-            .input(statement)
-            .directory("/");
+            .input(statement);
         if let Some(role) = &self.role {
             tool = tool.args(["-U", role]);
         }

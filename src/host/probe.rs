@@ -1,15 +1,10 @@
-//! Asking: an HTTP request over a Unix socket or loopback, and the programs that judge configuration.
+//! Asking: an HTTP request over a Unix socket or loopback.
 
-use super::certificate::Pair;
-use super::files;
-use super::tools::{self, Tool};
 use crate::endpoints::{Endpoint, loopback};
-use crate::paths;
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result};
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::os::unix::net::UnixStream;
-use std::path::Path;
 use std::time::Duration;
 
 /// Bound of one probe: a healthy process answers in milliseconds.
@@ -107,69 +102,4 @@ fn exchange(mut stream: impl Read + Write, request: &str) -> Result<Answer> {
         status,
         body: body.to_owned(),
     })
-}
-
-/// `nginx -t`, with pid, temporary files and the certificate in a place of their own: what nginx will read of it is
-/// handed over only when this generation is in use.
-pub(super) fn nginx_accepts(configuration: &str, pair: Option<&Pair>) -> Result<()> {
-    let directory = tempfile::tempdir()?;
-    let place = directory.path().display();
-    let mut text = files::read_text(configuration)?.with_context(|| configuration.to_owned())?;
-    if let Some(pair) = pair {
-        let own = format!("{place}/pair.pem");
-        files::replace(&own, &pair.fitting()?, 0o600)?;
-        text = text.replace(&paths::certificate("synapse-nginx"), &own);
-    }
-    let beside = Path::new(configuration)
-        .parent()
-        .context("a file has a directory")?;
-    for name in files::names(beside) {
-        let contents = files::read(beside.join(&name))?.unwrap_or_default();
-        files::replace(directory.path().join(name), &contents, 0o644)?;
-    }
-    let judged = format!("{place}/nginx.conf");
-    files::replace(&judged, text.as_bytes(), 0o644)?;
-    let output = Tool::new("nginx")
-        .args(["-t", "-q", "-p", &format!("{place}/"), "-c", &judged])
-        .args(["-g", &format!("pid {place}/nginx.pid;")])
-        .output()?;
-    ensure!(
-        output.status.success(),
-        "nginx refuses {configuration}\n{}",
-        tools::tail(&output, 8)
-    );
-    Ok(())
-}
-
-/// `promtool check config`, which reads the rules as well.
-pub(super) fn prometheus_accepts(configuration: &str) -> Result<()> {
-    let output = Tool::new("promtool")
-        .args(["check", "config", configuration])
-        .output()?;
-    ensure!(
-        output.status.success(),
-        "Prometheus refuses {configuration}\n{}",
-        tools::tail(&output, 8)
-    );
-    Ok(())
-}
-
-/// `systemd-analyze verify`. It exits with 0 on unknown keys, and speaks about other units of the host as well,
-/// so what counts is what it says about ours.
-pub(super) fn systemd_accepts(directory: &str, units: &[String]) -> Result<()> {
-    let output = Tool::new("systemd-analyze")
-        .args(["verify", "--man=no"])
-        .args(units)
-        .output()?;
-    let text = String::from_utf8_lossy(&output.stderr).into_owned();
-    let ours: Vec<&str> = text
-        .lines()
-        .filter(|line| line.contains(directory) || line.contains("synapse-"))
-        .collect();
-    ensure!(
-        ours.is_empty(),
-        "systemd refuses the unit files\n    {}",
-        ours.join("\n    ")
-    );
-    Ok(())
 }

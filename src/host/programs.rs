@@ -138,14 +138,14 @@ fn absent_any(programs: &[&str]) -> bool {
 }
 
 fn absent(program: &str) -> bool {
-    tools::find(program).is_none()
+    tools::find(program).is_err()
 }
 
 /// Debian keeps the servers of several versions side by side, outside of `PATH`.
 fn absent_server() -> bool {
     let versions = super::files::names("/usr/lib/postgresql");
     let server = |version: &String| {
-        std::path::Path::new(&format!("/usr/lib/postgresql/{version}/bin/postgres")).exists()
+        super::files::exists(format!("/usr/lib/postgresql/{version}/bin/postgres"))
     };
     absent("psql") || (absent("postgres") && !versions.iter().any(server))
 }
@@ -153,7 +153,7 @@ fn absent_server() -> bool {
 /// Whether the system's Python can import a module.
 fn python_has(module: &str) -> bool {
     Tool::new("python3")
-        .args(["-c", &format!("import {module}")])
+        .args(["-I", "-c", &format!("import {module}")])
         .output()
         .is_ok_and(|output| output.status.success())
 }

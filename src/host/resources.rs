@@ -7,7 +7,6 @@ use crate::paths::{SYSUSERS, TMPFILES};
 use crate::plan::state::{Resource, State};
 use crate::plan::step::Verb;
 use anyhow::{Context, Result};
-use std::path::Path;
 
 impl Host {
     /// Which of these are there.
@@ -31,12 +30,12 @@ impl Host {
             Resource::Account(name) => {
                 users::get_user_by_name(name).is_some() && users::get_group_by_name(name).is_some()
             }
-            Resource::Directory(path) => Path::new(path).is_dir(),
+            Resource::Directory(path) => files::is_directory(path),
             Resource::Venv(version) => synapse::ours(version).is_some(),
             Resource::Compressor(version) => compressor::version().as_ref() == Some(version),
             Resource::Secret(name) => self.has_secret(name)?,
             Resource::Composed(name) => self.has_composed(name, desired)?,
-            Resource::SigningKey => Path::new(paths::SIGNING_KEY).exists(),
+            Resource::SigningKey => files::exists(paths::SIGNING_KEY),
             // One that does not answer has nothing to show; what needs it is refused before.
             Resource::DatabaseRole(name) | Resource::MonitorRole(name) => self
                 .facts
@@ -64,17 +63,18 @@ impl Host {
                     .run()
                     .map(drop)
             }
-            Resource::Directory(path) if Path::new(path).is_dir() => Ok(()),
+            Resource::Directory(path) if files::is_directory(path) => Ok(()),
             Resource::Directory(path) => files::directory(path, 0o755),
             Resource::Venv(version) => synapse::install(version),
             Resource::Compressor(version) => compressor::install(version),
             Resource::Secret(name) => self.make_secret(name),
             Resource::Composed(name) => self.compose(name, desired),
-            Resource::SigningKey => {
-                synapse::generate_signing_key(&self.facts.python, &self.facts.user)
-            }
+            Resource::SigningKey => synapse::generate_signing_key(&self.facts.python, desired),
             Resource::DatabaseRole(name) => postgres::create_role(&self.superuser(), name),
-            Resource::Disabled(service) => self.systemd.disable(std::slice::from_ref(service)),
+            Resource::Disabled(service) => {
+                self.systemd.disable(std::slice::from_ref(service))?;
+                self.systemd.reload()
+            }
             Resource::Stopped(service) => {
                 self.systemd.jobs(Verb::Stop, std::slice::from_ref(service))
             }
@@ -138,9 +138,10 @@ impl Host {
             Resource::DatabaseRole(name) | Resource::MonitorRole(name) => {
                 postgres::drop_role(&self.superuser(), name)
             }
-            Resource::Disabled(service) => {
-                self.give_back(service, |units| self.systemd.enable(units))
-            }
+            Resource::Disabled(service) => self.give_back(service, |units| {
+                self.systemd.enable(units)?;
+                self.systemd.reload()
+            }),
             Resource::Stopped(service) => {
                 self.give_back(service, |units| self.systemd.jobs(Verb::Start, units))
             }

@@ -1,12 +1,14 @@
 //! Whether the Synapse that is going to run accepts its database, asked with its own Python.
 
 use super::Host;
-use super::tools::{self, Tool};
-use crate::paths;
+use super::confined::Confined;
+use super::tools;
+use crate::plan::names;
 use crate::plan::schema::{self, Code, Database};
 use crate::plan::state::State;
 use anyhow::{Context, Result, ensure};
 use serde::Deserialize;
+use std::ffi::OsStr;
 
 const SCRIPT: &str = include_str!("schema.py");
 
@@ -18,19 +20,24 @@ struct Told {
 }
 
 impl Host {
-    /// Has the database of this state judged; what is to be told of it.
+    /// Has the database of this state judged, in the sandbox that another state has for Synapse: that other one is on the
+    /// host already, with the directories that its units name. Returns a note of it.
     ///
     /// # Errors
     /// [`Refused`](schema::Refused), or another where the database does not answer.
-    pub fn accepts_schema(&self, state: &State) -> Result<Option<String>> {
+    pub fn accepts_schema(&self, state: &State, sandbox: &State) -> Result<Option<String>> {
         let Some(database) = schema::database(state) else {
             return Ok(None);
         };
-        let output = Tool::new(&self.facts.python)
-            .args(["-c", SCRIPT])
+        let python = self.facts.python.as_os_str();
+        let output = Confined::like(names::MAIN, sandbox)?
+            .program([
+                python,
+                OsStr::new("-I"),
+                OsStr::new("-c"),
+                OsStr::new(SCRIPT),
+            ])
             .input(serde_json::to_vec(&database)?)
-            .directory(paths::DATA)
-            .process_of(&self.facts.user)?
             .output()?;
         ensure!(
             output.status.success(),

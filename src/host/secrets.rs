@@ -1,6 +1,7 @@
 //! Secrets on the host: given or made, and composed into the files of programs that take no path.
 
 use super::facts::Source;
+use super::files::Access;
 use super::resources::contents;
 use super::{Host, files};
 use crate::paths;
@@ -15,7 +16,7 @@ impl Host {
         let path = paths::secret(name);
         match self.given(name)? {
             Some(value) => Ok(files::read(path)?.as_deref() == Some(value.as_bytes())),
-            None => Ok(Path::new(&path).exists()),
+            None => Ok(files::exists(&path)),
         }
     }
 
@@ -26,8 +27,8 @@ impl Host {
             None => random()?,
         };
         let path = paths::secret(name);
-        files::replace(&path, value.as_bytes(), 0o600)?;
-        files::give(&path, "root", paths::GROUP, 0o640)
+        let access = Access::of("root", paths::GROUP, 0o640)?;
+        files::replace(path, value.as_bytes(), access)
     }
 
     /// Whether a composed file is as the desired state has it; one that is not desired, whether there is one.
@@ -51,8 +52,7 @@ impl Host {
             Reader::SynapseAlone => (self.facts.user.as_str(), paths::GROUP, 0o600),
             Reader::Systemd => ("root", "root", 0o600),
         };
-        files::replace(&path, text.as_bytes(), 0o600)?;
-        files::give(&path, user, group, mode)
+        files::replace(path, text.as_bytes(), Access::of(user, group, mode)?)
     }
 
     fn composed(&self, name: &str, desired: &State) -> Result<String> {
@@ -102,8 +102,6 @@ fn read_line(path: &Path) -> Result<String> {
 
 /// 256 bits from the kernel, in hexadecimal digits.
 fn random() -> Result<String> {
-    let mut bytes = [0; 32];
-    let mut source = std::fs::File::open("/dev/urandom").context("opening /dev/urandom")?;
-    std::io::Read::read_exact(&mut source, &mut bytes).context("reading /dev/urandom")?;
+    let bytes: [u8; 32] = files::random()?;
     Ok(bytes.iter().map(|byte| format!("{byte:02x}")).collect())
 }

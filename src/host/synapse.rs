@@ -1,12 +1,15 @@
 //! Synapse itself: found on the host or installed into our venv, its key generator and its configuration parser.
 
+use super::confined::Confined;
 use super::files;
 use super::tools::{self, Tool};
 use super::venv::Venv;
 use crate::paths;
+use crate::plan::names;
 use crate::plan::state::{Resource, State};
 use crate::render::Installed;
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
+use std::ffi::OsStr;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
@@ -80,7 +83,7 @@ pub fn installed_at(python: &Path) -> Option<u64> {
     if is_ours(python) {
         return None;
     }
-    let changed = std::fs::metadata(metadata(python, PROJECT)?).ok()?;
+    let changed = files::metadata(metadata(python, PROJECT)?)?;
     u64::try_from(changed.ctime() * 1_000_000 + changed.ctime_nsec() / 1_000).ok()
 }
 
@@ -105,13 +108,13 @@ pub fn install(version: &str) -> Result<()> {
 /// what still runs from it finds it through the link.
 fn make_way() -> Result<()> {
     let old = Path::new(paths::VENV);
-    if old.is_symlink() || !old.is_dir() {
+    if files::is_link(old) || !files::is_directory(old) {
         return Ok(());
     }
     let version = version_of(&paths::python(paths::VENV), PROJECT);
     match version.map(|version| paths::venv(&version)) {
-        Some(own) if !Path::new(&own).exists() => {
-            std::fs::rename(old, &own).with_context(|| format!("cannot rename {}", paths::VENV))?;
+        Some(own) if !files::exists(&own) => {
+            files::rename(old, &own)?;
             files::point(paths::VENV, &own)
         }
         _ => files::remove_tree(paths::VENV),
@@ -126,7 +129,7 @@ pub(super) fn link(state: &State) -> Result<()> {
     });
     match venv {
         Some(venv) => files::point(paths::VENV, &venv),
-        None if Path::new(paths::VENV).is_symlink() => files::remove(paths::VENV),
+        None if files::is_link(paths::VENV) => files::remove(paths::VENV),
         None => Ok(()),
     }
 }
@@ -140,20 +143,22 @@ pub fn has_url_previews(python: &Path) -> bool {
         .is_ok_and(|output| output.status.success())
 }
 
-/// A signing key by Synapse's own generator, never ours.
-pub fn generate_signing_key(python: &Path, user: &str) -> Result<()> {
-    Tool::new(python)
-        .args([
-            "-m",
-            "synapse._scripts.generate_signing_key",
-            "-o",
-            paths::SIGNING_KEY,
-        ])
-        .directory(paths::DATA)
-        .process_of(user)?
+/// A signing key by Synapse's own generator, never ours: printed by the generator and written by root, which never takes a
+/// file that the account of Synapse has made.
+pub fn generate_signing_key(python: &Path, state: &State) -> Result<()> {
+    let key = Confined::like(names::MAIN, state)?
+        .program([python.as_os_str(), OsStr::new("-I"), OsStr::new("-m")])
+        .program(["synapse._scripts.generate_signing_key"])
         .run()
         .context("generating the signing key")?;
-    files::give(paths::SIGNING_KEY, "root", paths::GROUP, 0o640)
+    // signedjson: algorithm, version, key.
+    let words: Vec<&str> = key.split_whitespace().collect();
+    ensure!(
+        words.len() == 3 && words[0] == "ed25519",
+        "Synapse's key generator printed no signing key"
+    );
+    let access = files::Access::of("root", paths::GROUP, 0o640)?;
+    files::replace(paths::SIGNING_KEY, key.as_bytes(), access)
 }
 
 /// Loads the configuration of main and of workers, as the processes themselves will.
@@ -175,20 +180,19 @@ for name in sys.argv[3:]:
         sys.exit(name + ': ' + type(error).__name__ + ': ' + str(error))
 ";
 
-/// Has Synapse judge the configuration in this directory for these processes, as the user it runs as.
+/// Has Synapse judge the configuration in this directory for these processes, in the sandbox of its main process.
 pub fn parse_configuration(
     python: &Path,
-    user: &str,
+    state: &State,
     directory: &str,
     files: &[String],
 ) -> Result<()> {
-    let output = Tool::new(python)
-        .args(["-c", PARSE, directory, &paths::secret("synapse.d")])
-        .args(files)
-        .directory(paths::DATA)
-        .process_of(user)?
+    let output = Confined::like(names::MAIN, state)?
+        .program([python.as_os_str(), OsStr::new("-I"), OsStr::new("-c")])
+        .program([PARSE, directory, &paths::secret("synapse.d")])
+        .program(files)
         .output()?;
-    anyhow::ensure!(
+    ensure!(
         output.status.success(),
         "Synapse refuses the configuration\n{}",
         tools::tail(&output, 8)

@@ -1,9 +1,11 @@
 //! systemd over D-Bus: the few calls that a plan needs. Interface: org.freedesktop.systemd1(5).
 
+use super::{files, interruption};
+use crate::failure::Failure;
 use crate::plan::names;
 use crate::plan::state::UnitState;
 use crate::plan::step::Verb;
-use anyhow::{Context, Result, anyhow, bail};
+use anyhow::{Context, Result, bail};
 use futures_lite::StreamExt;
 use nix::sys::signal::Signal;
 use std::collections::{BTreeMap, BTreeSet};
@@ -90,6 +92,26 @@ trait Service {
     fn memory_current(&self) -> zbus::Result<u64>;
 }
 
+/// Jobs that did not end well.
+#[derive(Debug)]
+pub struct JobsFailed {
+    verb: Verb,
+    /// Each unit with the result of its job.
+    pub units: Vec<(String, String)>,
+}
+
+impl std::error::Error for JobsFailed {}
+
+impl std::fmt::Display for JobsFailed {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let units = self.units.iter();
+        let units: Vec<String> = units
+            .map(|(unit, result)| format!("{unit} ({result})"))
+            .collect();
+        write!(f, "could not {} {}", self.verb.word(), units.join(", "))
+    }
+}
+
 /// A connection to the manager.
 #[derive(Clone)]
 pub struct Systemd {
@@ -133,8 +155,10 @@ impl Systemd {
                 manager,
             })
         })
-        .map_err(|error| {
-            anyhow!("cannot reach systemd over D-Bus: {error:#}\n  cure: install `dbus`, systemctl start dbus.socket")
+        .map_err(|error| -> anyhow::Error {
+            Failure::failed(format!("cannot reach systemd over D-Bus: {error:#}"))
+                .help("install `dbus`, then: systemctl start dbus.socket")
+                .into()
         })
     }
 
@@ -165,14 +189,14 @@ impl Systemd {
             self.manager
                 .enable_unit_files(&borrowed(units), false, true),
         )
-        .context("enabling units; one that is masked takes `systemctl unmask` first")?;
-        self.reload()
+        .map(drop)
+        .context("enabling units; one that is masked takes `systemctl unmask` first")
     }
 
     pub fn disable(&self, units: &[String]) -> Result<()> {
         zbus::block_on(self.manager.disable_unit_files(&borrowed(units), false))
-            .context("disabling units")?;
-        self.reload()
+            .map(drop)
+            .context("disabling units")
     }
 
     /// Starts a unit without waiting for it.
@@ -202,15 +226,16 @@ impl Systemd {
     pub fn jobs(&self, verb: Verb, units: &[String]) -> Result<()> {
         let results = zbus::block_on(self.queue(verb, units))
             .with_context(|| format!("asking systemd to {} units", verb.word()))?;
-        let bad: Vec<String> = results
-            .iter()
-            .filter(|(_, result)| !matches!(result.as_str(), "done" | "skipped"))
-            .map(|(unit, result)| format!("{unit} ({result})"))
-            .collect();
-        if !bad.is_empty() {
-            bail!("could not {} {}", verb.word(), bad.join(", "));
+        if let Some(signal) = interruption::came() {
+            bail!("{} by {signal}", interruption::ERROR);
         }
-        Ok(())
+        let well = |result: &str| matches!(result, "done" | "skipped");
+        let failed = results.into_iter().filter(|(_, result)| !well(result));
+        let units: Vec<_> = failed.collect();
+        match units.is_empty() {
+            true => Ok(()),
+            false => Err(JobsFailed { verb, units }.into()),
+        }
     }
 
     /// Results by unit. The signal is subscribed to before the first job is queued, so none is missed.
@@ -246,6 +271,10 @@ impl Systemd {
             }
         };
         futures_lite::future::or(queueing, collecting).await?;
+        let mut interrupted = std::pin::pin!(async {
+            interruption::wait().await;
+            Ok(None)
+        });
         loop {
             waiting.retain(|job| match ended.remove(job) {
                 Some(result) => {
@@ -257,8 +286,12 @@ impl Systemd {
             if waiting.is_empty() {
                 return Ok(results);
             }
-            let job = next(&mut removed).await?;
-            ended.insert(job.0, job.1);
+            let job = async { next(&mut removed).await.map(Some) };
+            match futures_lite::future::or(job, interrupted.as_mut()).await? {
+                Some(job) => drop(ended.insert(job.0, job.1)),
+                // The jobs go on; those of the rollback take their place.
+                None => return Ok(results),
+            }
         }
     }
 
@@ -319,7 +352,8 @@ async fn next(removed: &mut JobRemovedStream) -> zbus::Result<(String, (String, 
 
 /// Bytes that a process holds in memory (proc_pid_status(5)).
 fn resident(pid: u32) -> Option<u64> {
-    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
+    let status = files::of_process(pid, "status")?;
+    let status = String::from_utf8_lossy(&status);
     let line = status
         .lines()
         .find_map(|line| line.strip_prefix("VmRSS:"))?;

@@ -1,44 +1,104 @@
-//! Running other programs: what they print on failure becomes part of the error, and nothing of it otherwise.
+//! Running other programs: the one place that starts any.
+//!
+//! Root works next to accounts that may be compromised, from directories that others may write. So a program is one that
+//! only root can replace, begins in `/`, knows nothing of the environment of this process, has no controlling terminal that
+//! it could type into, gets no new privileges, and ends within a limited time. Programs of a service account are not
+//! started here but by systemd, in the sandbox of that account's service: see [`super::confined`].
 
-use anyhow::{Context, Result, bail};
-use nix::unistd::{Gid, Uid, setgid, setgroups, setuid};
-use std::io::Write;
+use super::files;
+use super::interruption;
+use anyhow::{Context, Result, bail, ensure};
+use nix::sys::signal::{Signal, killpg};
+use nix::unistd::{Gid, Pid, Uid, setgid, setgroups, setsid, setuid};
+use std::ffi::OsStr;
+use std::io::{Read, Write};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output, Stdio};
-use users::os::unix::UserExt;
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
+use std::time::{Duration, Instant};
+
+/// Where programs are looked for, whatever the environment says: `sudo` and cron leave out the directories of the
+/// administrator's programs at times, and one that somebody added may hold anything.
+const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+
+/// What of the environment package managers get as well: how they reach their archives.
+const ARCHIVES: &[&str] = &[
+    "http_proxy",
+    "https_proxy",
+    "no_proxy",
+    "all_proxy",
+    "HTTP_PROXY",
+    "HTTPS_PROXY",
+    "NO_PROXY",
+    "ALL_PROXY",
+    "SSL_CERT_FILE",
+    "SSL_CERT_DIR",
+    "REQUESTS_CA_BUNDLE",
+];
+/// The variables of pip begin so.
+const PIP: &str = "PIP_";
+
+/// How long a program may take that is not given another time. All of these answer within a few seconds.
+const QUICK: Duration = Duration::from_secs(60);
+/// The same for one that brings packages, over a slow line.
+pub const PACKAGES: Duration = Duration::from_secs(3600);
+/// Bytes of its output, and of its messages, beyond which a program has gone wrong.
+const LARGEST: u64 = 8 << 20;
 
 /// A program with its arguments, run to its end.
 pub struct Tool {
-    command: Command,
+    name: String,
+    path: Result<PathBuf>,
+    args: Vec<std::ffi::OsString>,
+    environment: Vec<(String, std::ffi::OsString)>,
     input: Vec<u8>,
+    account: Option<Account>,
+    limit: Duration,
+    interruptible: bool,
+}
+
+/// Whom a program runs as, by numbers.
+struct Account {
+    user: Uid,
+    group: Gid,
+    groups: Vec<Gid>,
+}
+
+/// What a program printed, and how it ended.
+#[derive(Debug)]
+pub struct Output {
+    pub status: ExitStatus,
+    pub stdout: Vec<u8>,
+    pub stderr: Vec<u8>,
 }
 
 impl Tool {
-    /// A program, found in `PATH` or where distributions keep the ones of the administrator.
+    /// A program by its name, or by its path.
     pub fn new(program: impl AsRef<Path>) -> Self {
         let program = program.as_ref();
-        let path = find(program).unwrap_or_else(|| program.to_owned());
-        let mut command = Command::new(path);
-        command.stdin(Stdio::piped());
         Self {
-            command,
+            name: program.display().to_string(),
+            path: find(program).with_context(|| format!("cannot run {}", program.display())),
+            args: Vec::new(),
+            environment: Vec::new(),
             input: Vec::new(),
+            account: None,
+            limit: QUICK,
+            interruptible: false,
         }
     }
 
-    pub fn args<S: AsRef<std::ffi::OsStr>>(mut self, args: impl IntoIterator<Item = S>) -> Self {
-        self.command.args(args);
+    pub fn args<S: AsRef<OsStr>>(mut self, args: impl IntoIterator<Item = S>) -> Self {
+        self.args
+            .extend(args.into_iter().map(|arg| arg.as_ref().to_owned()));
         self
     }
 
-    pub fn directory(mut self, directory: impl AsRef<Path>) -> Self {
-        self.command.current_dir(directory);
-        self
-    }
-
-    pub fn env(mut self, name: &str, value: impl AsRef<std::ffi::OsStr>) -> Self {
-        self.command.env(name, value);
+    pub fn env(mut self, name: &str, value: impl AsRef<OsStr>) -> Self {
+        self.environment
+            .push((name.to_owned(), value.as_ref().to_owned()));
         self
     }
 
@@ -48,13 +108,38 @@ impl Tool {
         self
     }
 
+    /// How long it may take.
+    pub fn within(mut self, limit: Duration) -> Self {
+        self.limit = limit;
+        self
+    }
+
+    /// Has it end when this program is interrupted. Only for programs that can be run again after being cut anywhere.
+    pub fn interruptible(mut self) -> Self {
+        self.interruptible = true;
+        self
+    }
+
+    /// Gives it the part of the environment that says how archives of packages are reached.
+    pub fn with_archives(mut self) -> Self {
+        let known = |name: &str| ARCHIVES.contains(&name) || name.starts_with(PIP);
+        let variables = std::env::vars_os().filter_map(|(name, value)| {
+            let name = name.into_string().ok()?;
+            known(&name).then_some((name, value))
+        });
+        self.environment.extend(variables);
+        self
+    }
+
     /// Runs the program as this user, in that user's own group.
     pub fn user(mut self, name: &str) -> Result<Self> {
         let user = users::get_user_by_name(name).with_context(|| format!("no user {name}"))?;
-        self.command
-            .uid(user.uid())
-            .gid(user.primary_group_id())
-            .env("HOME", user.home_dir());
+        let group = Gid::from_raw(user.primary_group_id());
+        self.account = Some(Account {
+            user: Uid::from_raw(user.uid()),
+            group,
+            groups: vec![group],
+        });
         Ok(self)
     }
 
@@ -63,47 +148,151 @@ impl Tool {
         let user = users::get_user_by_name(name).with_context(|| format!("no user {name}"))?;
         let group = users::get_group_by_name(crate::paths::GROUP)
             .with_context(|| format!("no group {}", crate::paths::GROUP))?;
-        let (uid, gid) = (Uid::from_raw(user.uid()), Gid::from_raw(group.gid()));
         let own = users::get_user_groups(name, user.primary_group_id()).unwrap_or_default();
-        let groups: Vec<Gid> = own.iter().map(|one| Gid::from_raw(one.gid())).collect();
-        self.command.env("HOME", user.home_dir());
-        // SAFETY: three system calls on values that were made before; nothing is allocated and no lock is taken.
-        unsafe {
-            self.command.pre_exec(move || {
-                setgroups(&groups)?;
-                setgid(gid)?;
-                Ok(setuid(uid)?)
-            });
-        }
+        self.account = Some(Account {
+            user: Uid::from_raw(user.uid()),
+            group: Gid::from_raw(group.gid()),
+            groups: own.iter().map(|one| Gid::from_raw(one.gid())).collect(),
+        });
         Ok(self)
     }
 
     /// Runs it and returns what it printed, whatever its exit status.
-    pub fn output(mut self) -> Result<Output> {
-        let name = self.command.get_program().to_string_lossy().into_owned();
-        self.command.stdout(Stdio::piped()).stderr(Stdio::piped());
-        let mut child = self
-            .command
-            .spawn()
-            .with_context(|| format!("cannot run {name}"))?;
-        if let Some(mut stdin) = child.stdin.take() {
-            // A program that does not read all of its input may well succeed: its status tells.
-            let _ = stdin.write_all(&self.input);
+    ///
+    /// # Errors
+    /// When it cannot be started, takes too long, prints too much or is interrupted.
+    pub fn output(self) -> Result<Output> {
+        let name = self.name.clone();
+        let mut child = self.start()?;
+        let (done, ended) = channel();
+        let (input, limit, interruptible) = (&self.input, self.limit, self.interruptible);
+        let excess = AtomicBool::new(false);
+        let (stdin, out, err) = (child.stdin.take(), child.stdout.take(), child.stderr.take());
+        let group = Pid::from_raw(child.id().cast_signed());
+        let (stdout, stderr, cut) = std::thread::scope(|scope| {
+            let watch = scope.spawn(move || watch(group, &ended, limit, interruptible));
+            scope.spawn(move || {
+                if let Some(mut stdin) = stdin {
+                    // A program that does not read all of its input may well succeed: its status says so.
+                    let _ = stdin.write_all(input);
+                }
+            });
+            let stderr = scope.spawn(|| collect(err, group, &excess));
+            let stdout = collect(out, group, &excess);
+            let stderr = stderr.join().unwrap_or_default();
+            let _ = done.send(());
+            (stdout, stderr, watch.join().unwrap_or_default())
+        });
+        let status = child
+            .wait()
+            .with_context(|| format!("waiting for {name}"))?;
+        ensure!(
+            !excess.into_inner(),
+            "{name} printed more than {LARGEST} bytes and was ended"
+        );
+        match cut {
+            Some(Cut::Late) => bail!(
+                "{name} did not end within {} s and was ended",
+                limit.as_secs()
+            ),
+            Some(Cut::Interrupted) => bail!("{name} was ended: {}", interruption::ERROR),
+            None => Ok(Output {
+                status,
+                stdout,
+                stderr,
+            }),
         }
-        child
-            .wait_with_output()
-            .with_context(|| format!("waiting for {name}"))
+    }
+
+    fn start(&self) -> Result<Child> {
+        let path = match &self.path {
+            Ok(path) => path,
+            Err(error) => bail!("{error:#}"),
+        };
+        let mut command = Command::new(path);
+        command
+            .args(&self.args)
+            .current_dir("/")
+            .env_clear()
+            .env("PATH", PATH)
+            .env("LANG", "C.UTF-8")
+            .env("TMPDIR", "/tmp")
+            .envs(self.environment.iter().map(|(name, value)| (name, value)))
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped());
+        let account = self.account.as_ref();
+        let account = account.map(|one| (one.groups.clone(), one.group, one.user));
+        // SAFETY: system calls on values that were made before; nothing is allocated and no lock is taken.
+        unsafe {
+            command.pre_exec(move || {
+                setsid()?;
+                if let Some((groups, group, user)) = &account {
+                    setgroups(groups)?;
+                    setgid(*group)?;
+                    setuid(*user)?;
+                }
+                Ok(nix::sys::prctl::set_no_new_privs()?)
+            });
+        }
+        command
+            .spawn()
+            .with_context(|| format!("cannot run {}", self.name))
     }
 
     /// Runs it and returns its standard output; a failure carries the end of what it printed.
     pub fn run(self) -> Result<String> {
-        let name = self.command.get_program().to_string_lossy().into_owned();
+        let name = self.name.clone();
         let output = self.output()?;
         if !output.status.success() {
             bail!("{name} failed ({})\n{}", output.status, tail(&output, 12));
         }
         Ok(String::from_utf8_lossy(&output.stdout).into_owned())
     }
+}
+
+/// Why a program was ended before it was done.
+enum Cut {
+    Late,
+    Interrupted,
+}
+
+/// Ends the program, and all that it has started, when its time is over.
+fn watch(group: Pid, ended: &Receiver<()>, limit: Duration, interruptible: bool) -> Option<Cut> {
+    let begun = Instant::now();
+    loop {
+        let left = limit.saturating_sub(begun.elapsed());
+        match ended.recv_timeout(left.min(interruption::INTERVAL)) {
+            Err(RecvTimeoutError::Timeout) if left.is_zero() => {
+                let _ = killpg(group, Signal::SIGKILL);
+                return Some(Cut::Late);
+            }
+            Err(RecvTimeoutError::Timeout) if interruptible && interruption::came().is_some() => {
+                let _ = killpg(group, Signal::SIGTERM);
+                let _ = ended.recv_timeout(Duration::from_secs(5));
+                let _ = killpg(group, Signal::SIGKILL);
+                return Some(Cut::Interrupted);
+            }
+            Err(RecvTimeoutError::Timeout) => {}
+            Ok(()) | Err(RecvTimeoutError::Disconnected) => return None,
+        }
+    }
+}
+
+/// Reads a stream to its end; a program that prints too much is ended.
+fn collect(stream: Option<impl Read>, group: Pid, excess: &AtomicBool) -> Vec<u8> {
+    let mut text = Vec::new();
+    let Some(stream) = stream else {
+        return text;
+    };
+    let mut stream = stream.take(LARGEST + 1);
+    // What was read before an error counts.
+    let _ = stream.read_to_end(&mut text);
+    if text.len() as u64 > LARGEST {
+        excess.store(true, Ordering::Relaxed);
+        let _ = killpg(group, Signal::SIGKILL);
+    }
+    text
 }
 
 /// The last lines of what a program printed, indented.
@@ -118,13 +307,29 @@ pub fn tail(output: &Output, lines: usize) -> String {
     last.join("\n")
 }
 
-/// Where a program is, if it is anywhere. `sudo` and cron leave the sbin directories out of `PATH` at times.
-pub fn find(program: impl AsRef<Path>) -> Option<PathBuf> {
+/// Where a program is that no account but root can replace.
+///
+/// # Errors
+/// When there is none, or only one that another account could replace.
+pub fn find(program: impl AsRef<Path>) -> Result<PathBuf> {
     let program = program.as_ref();
-    which::which(program).ok().or_else(|| {
-        let paths = "/usr/local/sbin:/usr/sbin:/sbin:/usr/local/bin:/usr/bin:/bin";
-        which::which_in(program, Some(paths), "/").ok()
-    })
+    let found = which::which_in_all(program, Some(PATH), "/")
+        .into_iter()
+        .flatten();
+    let mut other = None;
+    for path in found {
+        if files::only_root_can_replace(&path) {
+            return Ok(path);
+        }
+        other.get_or_insert(path);
+    }
+    match other {
+        Some(path) => bail!(
+            "{} is a program that an account other than root could replace, so root does not run it",
+            path.display()
+        ),
+        None => bail!("there is no such program"),
+    }
 }
 
 /// The last lines that a unit wrote to the journal, under its name.

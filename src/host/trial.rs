@@ -5,6 +5,7 @@
 
 use super::systemd::Systemd;
 use super::{Host, files};
+use crate::failure::Failure;
 use crate::paths;
 use crate::plan::names;
 use crate::plan::step::Verb;
@@ -12,7 +13,6 @@ use crate::plan::trial::Trial;
 use crate::render;
 use anyhow::{Context, Result};
 use nix::time::ClockId;
-use std::path::Path;
 use zbus::proxy::CacheProperties;
 
 #[zbus::proxy(
@@ -36,12 +36,19 @@ pub enum Ending {
 
 /// The trial that is noted on this host.
 pub fn trial() -> Result<Option<Trial>> {
-    let Some(text) = files::read_text(paths::TRIAL)? else {
+    let Some(text) = files::read(paths::TRIAL)? else {
         return Ok(None);
     };
-    serde_json::from_str(&text)
-        .map(Some)
-        .with_context(|| format!("cannot read {}", paths::TRIAL))
+    serde_json::from_slice(&text).map(Some).map_err(|error| {
+        Failure::failed(format!("{} is damaged: {error}", paths::TRIAL))
+            .help(format!(
+                "end the trial by hand: systemctl disable --now {}; rm {}; then synapse-workers install, or first \
+                 synapse-workers rollback to return from its change",
+                names::TRIAL_TIMER,
+                paths::TRIAL
+            ))
+            .into()
+    })
 }
 
 impl Host {
@@ -53,6 +60,7 @@ impl Host {
         }
         let timer = [names::TRIAL_TIMER.to_owned()];
         self.systemd.enable(&timer)?;
+        self.systemd.reload()?;
         self.systemd.jobs(Verb::Start, &timer)
     }
 }
@@ -87,7 +95,7 @@ impl Systemd {
         for unit in units {
             self.stop_trial(unit)?;
         }
-        if Path::new(&unit_file(names::TRIAL_TIMER)).exists() {
+        if files::exists(unit_file(names::TRIAL_TIMER)) {
             self.disable(&[names::TRIAL_TIMER.to_owned()])?;
         }
         for name in [names::TRIAL_TIMER, names::TRIAL] {

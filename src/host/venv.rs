@@ -1,6 +1,6 @@
 //! Virtual environments of our own, filled by pip. Its own environment and configuration are honoured.
 
-use super::tools::Tool;
+use super::tools::{self, Tool};
 use anyhow::{Context, Result};
 
 /// A venv to be made or brought to other versions.
@@ -21,17 +21,22 @@ impl Venv<'_> {
     /// With the end of what pip says.
     pub fn install(&self) -> Result<()> {
         Tool::new("python3")
-            .args(["-m", "venv"])
+            .args(["-I", "-m", "venv"])
             .args(self.options)
             .args([self.directory])
+            .within(tools::PACKAGES)
+            .interruptible()
             .run()
             .context("making the venv (python3-venv gives what is missing)")?;
         Tool::new(format!("{}/bin/python", self.directory))
-            .args(["-m", "pip", "install", "--quiet"])
+            .args(["-I", "-m", "pip", "install", "--quiet"])
             // Missing byte code costs a worker 3.6 times its start.
             .args(["--disable-pip-version-check", "--compile"])
             .args(self.pip)
             .args(self.packages)
+            .with_archives()
+            .within(tools::PACKAGES)
+            .interruptible()
             .run()
             .with_context(|| {
                 let first = self.packages.first().unwrap_or(&"packages");

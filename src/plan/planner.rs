@@ -36,13 +36,17 @@ impl Planner<'_> {
             .iter()
             .filter(|change| change.path.starts_with(UNIT_FILES))
             .partition(|change| change.kind == ChangeKind::Removed);
-        let reload = !written.is_empty() || !new.is_empty();
+        let enable = self.enable();
+        let reload = !written.is_empty() || !new.is_empty() || enable.is_some();
         steps.extend(written);
+        steps.extend(enable);
         if reload {
             steps.push(Step::ReloadManager);
         }
-        steps.extend(self.units());
-        let reload = !removed.is_empty() || !gone.is_empty();
+        let units = self.units();
+        let disabled = units.iter().any(|step| matches!(step, Step::Disable(_)));
+        let reload = !removed.is_empty() || !gone.is_empty() || disabled;
+        steps.extend(units);
         steps.extend(removed);
         if reload {
             steps.push(Step::ReloadManager);
@@ -200,13 +204,28 @@ impl Planner<'_> {
         (written, removed)
     }
 
-    /// Enabling, and jobs in stages.
+    /// Systemd takes notice of links, as of unit files, when it reloads.
+    fn enable(&self) -> Option<Step> {
+        let enabled = |unit: &&String| {
+            self.observed
+                .units
+                .get(*unit)
+                .is_some_and(|unit| unit.enabled)
+        };
+        let wanted = self
+            .desired
+            .units
+            .iter()
+            .filter(|unit| !names::is_needed(unit));
+        let enable = collect(wanted.filter(|unit| !enabled(unit)));
+        (!enable.is_empty()).then_some(Step::Enable(enable))
+    }
+
+    /// Jobs in stages, and disabling.
     fn units(&self) -> Vec<Step> {
         let restarts = Restarts::new(self.desired, self.observed, &self.changes);
         let known = |unit: &&String| self.observed.units.get(*unit).copied().unwrap_or_default();
         let wanted = &self.desired.units;
-        let enable = wanted.iter().filter(|unit| !names::is_needed(unit));
-        let enable = collect(enable.filter(|unit| !known(unit).enabled));
         let unwanted: Vec<&String> = self
             .observed
             .units
@@ -217,9 +236,6 @@ impl Planner<'_> {
         let failed = collect(unwanted.iter().copied().filter(|unit| known(unit).failed));
 
         let mut steps = Vec::new();
-        if !enable.is_empty() {
-            steps.push(Step::Enable(enable));
-        }
         // What must not run beside its successors stops first; other removals wait until nginx sends nothing there.
         // Sockets start with the services that need them.
         let running = |unit: &&String| known(unit).active || known(unit).changing;

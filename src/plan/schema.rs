@@ -52,7 +52,7 @@ impl fmt::Display for Refused {
             f,
             "Synapse {release} cannot use the database any more: a newer one has changed it, so that it takes code for \
              schema {compat} or later (schema_compat_version), and {release} is code for schema {version}\n  \
-             cure: keep the newer Synapse, or restore a backup of the database that was made before it ran"
+             help: keep the newer Synapse, or restore a backup of the database that was made before it ran"
         )
     }
 }

@@ -211,15 +211,32 @@ pub struct Manifest {
 impl Manifest {
     pub const FORMAT: u32 = 1;
 
-    /// Reads a manifest; one from a newer program is refused.
-    pub fn parse(text: &str) -> Result<Self> {
-        let manifest: Self = serde_json::from_str(text).context("not a manifest")?;
-        anyhow::ensure!(
-            manifest.format <= Self::FORMAT,
-            "written by a newer synapse-workers (format {})",
-            manifest.format
-        );
-        Ok(manifest)
+    /// Reads a manifest.
+    ///
+    /// # Errors
+    /// With [`Newer`] when a newer release wrote it, whatever else that has in it.
+    pub fn parse(text: &[u8]) -> Result<Self> {
+        #[derive(Deserialize)]
+        struct Head {
+            format: u32,
+        }
+        let head: Head = serde_json::from_slice(text).context("not a manifest")?;
+        if head.format > Self::FORMAT {
+            return Err(Newer(head.format).into());
+        }
+        serde_json::from_slice(text).context("not a manifest")
+    }
+}
+
+/// A file of a newer release, by the number of its format.
+#[derive(Debug)]
+pub struct Newer(u32);
+
+impl std::error::Error for Newer {}
+
+impl std::fmt::Display for Newer {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "written by a newer synapse-workers (format {})", self.0)
     }
 }
 

@@ -172,6 +172,18 @@ impl Step {
         )
     }
 
+    /// Whether something goes that a process may still use.
+    pub fn removes(&self) -> bool {
+        matches!(
+            self,
+            Step::Remove(_)
+                | Step::RemoveFile { .. }
+                | Step::RemoveSettings { .. }
+                | Step::RemoveSockets(_)
+                | Step::Forget
+        )
+    }
+
     /// Whether the host is another one afterwards; judging does not count.
     pub fn changes(&self) -> bool {
         !matches!(

@@ -14,7 +14,7 @@ use synapse_workers::{host, paths};
 
 /// A program by its name, also where `PATH` lacks the directories of the administrator.
 pub fn program(name: &str) -> Command {
-    let path = host::find(name).unwrap_or_else(|| panic!("no {name}; run: sudo tests/host/needs"));
+    let path = host::find(name).unwrap_or_else(|_| panic!("no {name}; run: sudo tests/host/needs"));
     Command::new(path)
 }
 
@@ -49,8 +49,9 @@ pub fn privileged(name: impl AsRef<Path>) -> Command {
         command.arg("--map-root-user");
     }
     let name = name.as_ref();
-    command
-        .arg(host::find(name).unwrap_or_else(|| panic!("no {name:?}; run: sudo tests/host/needs")));
+    command.arg(
+        host::find(name).unwrap_or_else(|_| panic!("no {name:?}; run: sudo tests/host/needs")),
+    );
     command
 }
 

@@ -442,6 +442,7 @@ fn a_plan_says_what_it_does_and_why() {
   check   generation 2 with Synapse's own configuration parser
 ~ switch  to generation 2
 + enable  synapse-worker@federation_sender2.service
+~ reload  unit files (systemctl daemon-reload)
 ! hold    requests at nginx's ports, until all others are back
 ! stop    synapse-nginx.service
 ! stop    synapse-worker@federation_sender1.service synapse-worker@federation_sender1.socket
@@ -454,7 +455,7 @@ destinations are divided anew among federation senders
 ";
     assert_eq!(plan.to_string(), expected);
     // Checking changes nothing.
-    assert_eq!(plan.changes(), 7);
+    assert_eq!(plan.changes(), 8);
 }
 
 /// What changed outside of generations after processes had begun: packages of Synapse touch a file.

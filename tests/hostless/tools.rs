@@ -5,6 +5,7 @@ use std::io::{Read, Write};
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::UnixListener;
 use std::thread::JoinHandle;
+use std::time::Duration;
 use synapse_workers::endpoints::Endpoint;
 use synapse_workers::host::{self, Answer, Peer, Tool};
 
@@ -56,7 +57,7 @@ fn a_program_that_fails_is_told_with_the_end_of_what_it_printed() {
     let shell = |script: &str| Tool::new("sh").args(["-c", script]);
     assert_eq!(shell("cat").input("secret").run().unwrap(), "secret");
     assert_eq!(shell("echo \"$A\"").env("A", "b").run().unwrap(), "b\n");
-    assert_eq!(shell("pwd").directory("/").run().unwrap(), "/\n");
+    assert_eq!(shell("pwd").run().unwrap(), "/\n");
     // A program that reads nothing of what it is given has not failed for that.
     assert_eq!(
         shell("exec true").input(vec![0; 100_000]).run().unwrap(),
@@ -75,6 +76,55 @@ fn a_program_that_fails_is_told_with_the_end_of_what_it_printed() {
     assert!(error.contains("cannot run no-such-program"), "{error}");
     let error = shell("").user("no-such-user").err().unwrap().to_string();
     assert!(error.contains("no user no-such-user"), "{error}");
+}
+
+#[test]
+fn a_program_knows_nothing_of_where_this_one_came_from_and_ends_in_time() {
+    let shell = |script: &str| Tool::new("/bin/sh").args(["-c", script]);
+    // Of the environment, three variables that this program sets, and those that the shell adds.
+    let names = shell("env | cut -d= -f1 | sort | tr '\\n' ' '")
+        .run()
+        .unwrap();
+    assert_eq!(names, "LANG PATH PWD TMPDIR ");
+    // A session of its own without a terminal, and no new privileges (proc_pid_stat(5), proc_pid_status(5)).
+    let stat =
+        shell("read -r _ _ _ _ _ session terminal _ </proc/self/stat; echo $$ $session $terminal");
+    let stat = stat.run().unwrap();
+    let words: Vec<&str> = stat.split_whitespace().collect();
+    assert_eq!(words[2], "0", "{stat}");
+    assert_ne!(words[1], own_session(), "{stat}");
+    let status = shell("grep NoNewPrivs /proc/self/status").run().unwrap();
+    assert_eq!(status, "NoNewPrivs:\t1\n");
+
+    // What it has started ends with it.
+    let late = shell("sleep 1000 & wait").within(Duration::from_millis(100));
+    let error = late.output().unwrap_err().to_string();
+    assert!(error.contains("did not end within"), "{error}");
+    let error = shell("yes").output().unwrap_err().to_string();
+    assert!(error.contains("printed more than"), "{error}");
+
+    // Root runs only what nobody but root can replace.
+    let directory = tempfile::tempdir().unwrap();
+    let program = directory.path().join("program");
+    fs::write(&program, "#!/bin/sh\necho ran\n").unwrap();
+    fs::set_permissions(&program, fs::Permissions::from_mode(0o755)).unwrap();
+    assert_eq!(Tool::new(&program).run().unwrap(), "ran\n");
+    fs::set_permissions(&program, fs::Permissions::from_mode(0o777)).unwrap();
+    let error = Tool::new(&program).run().unwrap_err().to_string();
+    assert!(
+        error.contains("an account other than root could replace"),
+        "{error}"
+    );
+    fs::set_permissions(&program, fs::Permissions::from_mode(0o755)).unwrap();
+    fs::set_permissions(directory.path(), fs::Permissions::from_mode(0o777)).unwrap();
+    assert!(Tool::new(&program).run().is_err());
+}
+
+/// The session of this process.
+fn own_session() -> String {
+    let stat = fs::read_to_string("/proc/self/stat").unwrap();
+    let after = stat.rsplit_once(") ").unwrap().1;
+    after.split_whitespace().nth(3).unwrap().to_owned()
 }
 
 /// Answers one connection; what was asked.

@@ -199,7 +199,7 @@ fn a_database_serves_code_from_its_compat_version_on() {
         };
         assert!(fits, "{code:?}, {database:?}: {told:?}");
         if expected == refused {
-            for part in ["schema 94 or later", "for schema 93", "\n  cure: "] {
+            for part in ["schema 94 or later", "for schema 93", "\n  help: "] {
                 assert!(told.contains(part), "{told}");
             }
         }

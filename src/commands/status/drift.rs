@@ -40,7 +40,7 @@ impl Drift {
             files,
             units: units(systemd, state)?,
             outdated: outdated(systemd, state, known)?,
-            changes: change::pending(common).map_err(|failure| format!("{:#}", failure.error)),
+            changes: change::pending(common).map_err(|failure| failure.to_string()),
         })
     }
 

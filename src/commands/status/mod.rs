@@ -38,7 +38,8 @@ struct Line {
 /// `synapse-workers status`.
 pub fn status(common: &Common) -> Result<ExitCode, Failure> {
     let (current, state, text) = installed()?;
-    let systemd = Systemd::connect().map_err(|error| Failure::preflight(format!("{error:#}")))?;
+    let systemd =
+        Systemd::connect().map_err(|error| Failure::from(error).ending(Code::Preflight))?;
     let known = text.and_then(|text| asked::recall(current, &text).ok());
     let lines: Vec<Line> = state
         .units

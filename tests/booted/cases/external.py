@@ -103,7 +103,7 @@ def refused(host, check):
 def refusal(host, settings, *names):
     write_settings(host, settings)
     result = host.product("install", "--yes", expect=(65,))
-    contains(result.err, "cure: ", *names)
+    contains(result.err, "help: ", *names)
     same(host.units(), {}, "our units")
     absent(result.err, FIRST, "a refusal")
     host.shell('rm "$1"', "/etc/synapse-workers/settings.yaml")

@@ -252,7 +252,7 @@ def outcome(code, text):
     ends = {
         "done": code == 0 and "changed (" in text,
         "as before": code in (1, 75) and "the host is as it was before" in text,
-        "refused with the cure": code == 65 and "cure: " in text,
+        "refused with the cure": code == 65 and "help: " in text,
         "a message with what to run": code == 1 and "run: synapse-workers install" in text,
     }
     for end, here in ends.items():

@@ -43,7 +43,7 @@ def run(host, check):
         contains(failed.err, "has tables already", "the host is as it was before")
         same(host.run(*theirs, "select count(*) from theirs").out.strip(), "0", "their table")
         same(host.invocations(), before, "invocations")
-        same(host.shell("ls -d /var/lib/synapse/migration 2>/dev/null || true").out, "", "copies")
+        same(host.shell("ls -d /var/lib/synapse-workers/migration 2>/dev/null || true").out, "", "copies")
         talk(host)
         psql(host, "drop database synapse")
         psql(host, "drop role synapse")
@@ -52,7 +52,7 @@ def run(host, check):
     for what, fault in (("after the first copy", "kill@switch  to"), ("with the server stopped", "kill@check   that every table")):
         with check(f"a move that is cut {what}: install touches nothing and says how to go on"):
             host.faulty(fault, "migrate-database", "--yes", expect=KILLED)
-            contains(host.product("install", "--yes", expect=(65,)).err, "was cut", "cure: synapse-workers migrate-database goes on")
+            contains(host.product("install", "--yes", expect=(65,)).err, "was cut", "help: synapse-workers migrate-database goes on")
     with check("migrate-database moves everything", vital=True) as note:
         result = host.product("migrate-database", "--yes")
         found = re.search(r"(\d+) tables, (\d+) rows, the same in both", result.out)
@@ -72,7 +72,7 @@ def run(host, check):
         await_("the directory of users to be built anew", lambda: host.run(
             "runuser", "-u", "postgres", "--", "psql", "-XAtd", "synapse", "-c",
             "select count(*) from user_directory").out.strip() != "0")
-        same(host.shell("ls -d /var/lib/synapse/migration 2>/dev/null || true").out, "", "copies")
+        same(host.shell("ls -d /var/lib/synapse-workers/migration 2>/dev/null || true").out, "", "copies")
     with check("going back to SQLite is refused, and so is moving twice"):
         contains(host.product("rollback", "--yes", expect=(65,)).err, "would be lost")
         contains(host.product("migrate-database", "--yes", expect=(65,)).err, "nothing to move")

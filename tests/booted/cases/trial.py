@@ -27,7 +27,7 @@ def run(host, check):
     with check("a secret that is made anew is not tried: nothing would keep the one before"):
         host.run("mv", SHARED_SECRET, f"{SHARED_SECRET}.aside")
         try:
-            contains(host.product("install", "--try", "5m", "--yes", expect=(64,)).err, SHARED_SECRET, "cure: ")
+            contains(host.product("install", "--try", "5m", "--yes", expect=(64,)).err, SHARED_SECRET, "help: ")
         finally:
             host.run("mv", f"{SHARED_SECRET}.aside", SHARED_SECRET)
         over(host)

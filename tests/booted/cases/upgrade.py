@@ -49,7 +49,7 @@ def forward(host, check):
         contains(text, "because synapse/version changed: Synapse is another release")
     with check("an upgrade is not tried: the database may forbid the way back"):
         with unchanged(host):
-            contains(host.product("install", "--try", "5m", "--yes", expect=(64,)).err, "another version of Synapse", "cure: ")
+            contains(host.product("install", "--try", "5m", "--yes", expect=(64,)).err, "another version of Synapse", "help: ")
     with check("the upgrade, and old tokens, messages and media", vital=True) as note:
         result = host.product("install", "--yes")
         note(f"{result.seconds:.1f} s")
@@ -68,7 +68,7 @@ def refused(host, check):
             for command in (("rollback", "--yes"), ("plan",), ("install", "--yes")):
                 with downgraded(host, command[0] != "rollback"):
                     result = host.product(*command, expect=(65,))
-                contains(result.err, OLD, f"schema {SCHEMA + 1} or later", f"for schema {SCHEMA}", "cure: ")
+                contains(result.err, OLD, f"schema {SCHEMA + 1} or later", f"for schema {SCHEMA}", "help: ")
                 same(result.out, "", "stdout")
                 note(f"{result.seconds:.2f} s")
 

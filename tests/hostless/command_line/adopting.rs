@@ -109,7 +109,7 @@ fn what_cannot_be_adopted_is_refused_with_its_cure() {
         (
             HOMESERVER.replace("homeserver.signing.key", "other.key"),
             65,
-            "names /etc/matrix-synapse/other.key, which is not there\n  cure: if this is the volume of a container",
+            "names /etc/matrix-synapse/other.key, which is not there\n  help: if this is the volume of a container",
         ),
         (
             with("public_baseurl: nowhere"),

@@ -209,7 +209,7 @@ fn a_host_without_systemd_is_refused_in_one_sentence() {
         );
         assert_eq!(
             shown(&output),
-            "error: this host was not booted with systemd\n  cure: use a host where systemd is process 1; \
+            "error: this host was not booted with systemd\n  help: use a host where systemd is process 1; \
              `synapse-workers render --root DIR` works anywhere\n"
         );
         assert!(place.files("").is_empty(), "{command} wrote something");
@@ -228,7 +228,7 @@ fn without_root_nothing_is_begun() {
             shown(&output)
         );
         assert!(
-            shown(&output).contains("this needs root\n  cure: sudo synapse-workers"),
+            shown(&output).contains("this needs root\n  help: sudo synapse-workers"),
             "{command}"
         );
     }

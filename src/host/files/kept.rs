@@ -1,0 +1,46 @@
+//! A file as it was, to be put back.
+
+use super::read;
+use super::write::{Access, write};
+use anyhow::{Context, Result};
+use std::io::Read;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+/// A file as it was.
+pub struct Kept {
+    path: PathBuf,
+    contents: Vec<u8>,
+    access: Access,
+    modified: SystemTime,
+}
+
+/// Keeps a file in memory; `None` where there is none.
+pub fn keep(path: impl AsRef<Path>) -> Result<Option<Kept>> {
+    let path = path.as_ref();
+    let keep = || -> Result<Option<Kept>> {
+        let Some((mut file, status)) = read::open(path)? else {
+            return Ok(None);
+        };
+        let mut contents = Vec::new();
+        file.read_to_end(&mut contents)?;
+        let seconds = Duration::from_secs(u64::try_from(status.st_mtime).unwrap_or_default());
+        let rest = Duration::from_nanos(u64::try_from(status.st_mtime_nsec).unwrap_or_default());
+        Ok(Some(Kept {
+            path: path.to_owned(),
+            contents,
+            access: Access::numbers(status.st_uid, status.st_gid, status.st_mode & 0o7777),
+            modified: UNIX_EPOCH + seconds + rest,
+        }))
+    };
+    keep().with_context(|| format!("cannot read {}", path.display()))
+}
+
+impl Kept {
+    /// Puts the file back with its owner and mode. Where a process may have read the other one, it is a new file by its
+    /// time: by that it is known which processes have to read it again.
+    pub fn put_back(&self, read: bool) -> Result<()> {
+        let modified = (!read).then_some(self.modified);
+        write(&self.path, &self.contents, self.access, modified)
+    }
+}

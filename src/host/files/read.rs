@@ -1,0 +1,158 @@
+//! Reading: contents of regular files, names, owners, links.
+
+use super::place::{self, Last, Missing};
+use super::{absent, sys};
+use anyhow::{Context, Result, ensure};
+use nix::errno::Errno;
+use std::fs::{File, Metadata};
+use std::io::Read;
+use std::os::fd::AsFd;
+use std::path::{Path, PathBuf};
+
+/// Bytes that are read of one file: no settings come near, and a device such as /dev/zero has no end.
+const LARGEST: u64 = 16 << 20;
+
+/// The contents, or `None` where there is no such file.
+///
+/// # Errors
+/// At once where it is no regular file: nothing is waited for.
+pub fn read(path: impl AsRef<Path>) -> Result<Option<Vec<u8>>> {
+    let path = path.as_ref();
+    let read = || -> Result<Option<Vec<u8>>> {
+        let Some((mut file, _)) = open(path)? else {
+            return Ok(None);
+        };
+        let mut contents = Vec::new();
+        let bytes = file.by_ref().take(LARGEST + 1).read_to_end(&mut contents)?;
+        ensure!(
+            bytes as u64 <= LARGEST,
+            "it is larger than {LARGEST} bytes, which no file read here is"
+        );
+        Ok(Some(contents))
+    };
+    read().with_context(|| format!("cannot read {}", path.display()))
+}
+
+/// A regular file opened to be read, with its status.
+pub(super) fn open(path: &Path) -> Result<Option<(File, nix::sys::stat::FileStat)>> {
+    let Some(entry) = absent(place::find(path, Last::Follow))? else {
+        return Ok(None);
+    };
+    let Some((_, found)) = &entry.found else {
+        return Ok(None);
+    };
+    ensure!(sys::is_file(found), "not a regular file");
+    let file = match sys::reading(entry.place.directory.as_fd(), &entry.place.name) {
+        Err(Errno::ENOENT) => return Ok(None),
+        file => file?,
+    };
+    let status = sys::status(file.as_fd())?;
+    ensure!(sys::is_file(&status), "not a regular file");
+    Ok(Some((File::from(file), status)))
+}
+
+/// As [`read`], for text.
+pub fn read_text(path: impl AsRef<Path>) -> Result<Option<String>> {
+    let path = path.as_ref();
+    let Some(contents) = read(path)? else {
+        return Ok(None);
+    };
+    let text =
+        String::from_utf8(contents).with_context(|| format!("{} is not UTF-8", path.display()))?;
+    Ok(Some(text))
+}
+
+/// Names in a directory, sorted; none where there is no such directory.
+pub fn names(path: impl AsRef<Path>) -> Vec<String> {
+    let listed = || -> Result<Vec<String>> {
+        let directory = place::directory(path.as_ref(), Missing::Fail)?;
+        let entries = sys::entries(&directory.open()?)?;
+        let names = entries.into_iter();
+        Ok(names
+            .map(|(name, _)| name.to_string_lossy().into_owned())
+            .collect())
+    };
+    let mut names = listed().unwrap_or_default();
+    names.sort();
+    names
+}
+
+/// Whether there is such a name: a file, a directory, or a link, wherever that leads.
+pub fn exists(path: impl AsRef<Path>) -> bool {
+    place::find(path.as_ref(), Last::Stay).is_ok_and(|entry| entry.found.is_some())
+}
+
+/// Whether this is a directory, or a link of root's to one.
+pub fn is_directory(path: impl AsRef<Path>) -> bool {
+    let found = |entry: place::Entry| {
+        entry
+            .found
+            .is_some_and(|(_, status)| sys::is_directory(&status))
+    };
+    place::find(path.as_ref(), Last::Follow).is_ok_and(found)
+}
+
+/// Whether this is a link.
+pub fn is_link(path: impl AsRef<Path>) -> bool {
+    let found = |entry: place::Entry| entry.found.is_some_and(|(_, status)| sys::is_link(&status));
+    place::find(path.as_ref(), Last::Stay).is_ok_and(found)
+}
+
+/// Whether this is a Unix socket.
+pub fn is_socket(path: impl AsRef<Path>) -> bool {
+    let found = |entry: place::Entry| {
+        entry
+            .found
+            .is_some_and(|(_, status)| sys::is_socket(&status))
+    };
+    place::find(path.as_ref(), Last::Stay).is_ok_and(found)
+}
+
+/// What the kernel says of a path, links of any account followed: good to compare and to show, not to act on.
+pub fn metadata(path: impl AsRef<Path>) -> Option<Metadata> {
+    std::fs::metadata(path).ok()
+}
+
+/// A file of the kernel's about a process, such as `/proc/PID/status`.
+pub fn of_process(process: u32, name: &str) -> Option<Vec<u8>> {
+    std::fs::read(format!("/proc/{process}/{name}")).ok()
+}
+
+/// Random bytes from the kernel.
+pub fn random<const N: usize>() -> Result<[u8; N]> {
+    let mut bytes = [0; N];
+    let mut source = File::open("/dev/urandom").context("cannot open /dev/urandom")?;
+    source
+        .read_exact(&mut bytes)
+        .context("cannot read /dev/urandom")?;
+    Ok(bytes)
+}
+
+/// The working directory of a process, as that process sees it.
+pub fn working_directory(process: u32) -> Option<PathBuf> {
+    std::fs::read_link(format!("/proc/{process}/cwd")).ok()
+}
+
+/// The last part of what a link names.
+pub fn pointed(link: impl AsRef<Path>) -> Option<String> {
+    let target = target(link.as_ref())?;
+    Some(target.file_name()?.to_string_lossy().into_owned())
+}
+
+/// What a link names.
+fn target(link: &Path) -> Option<PathBuf> {
+    let (file, status) = place::find(link, Last::Stay).ok()?.found?;
+    let link = sys::is_link(&status).then_some(file)?;
+    sys::target(link.as_fd()).ok().map(PathBuf::from)
+}
+
+/// The permission bits of a file.
+pub fn mode(path: impl AsRef<Path>) -> Option<u32> {
+    let (_, status) = place::find(path.as_ref(), Last::Follow).ok()?.found?;
+    Some(status.st_mode & 0o7777)
+}
+
+/// Whether no account but root (or the one that runs this program) can change a file or put another one in its place.
+pub fn only_root_can_replace(path: impl AsRef<Path>) -> bool {
+    place::find(path.as_ref(), Last::Follow).is_ok_and(|entry| entry.is_sure())
+}

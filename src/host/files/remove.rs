@@ -1,0 +1,109 @@
+//! Removing: files, and directories with all that is in them.
+
+use super::place::{self, Missing};
+use super::{absent, sys};
+use anyhow::{Context, Result};
+use nix::errno::Errno;
+use std::ffi::{OsStr, OsString};
+use std::os::fd::{AsFd, OwnedFd};
+use std::path::Path;
+
+/// A round removes a level of a tree, so this is far deeper than any that is made for a reason. An account that makes names as
+/// fast as they are removed does not keep root busy for ever.
+const ROUNDS: usize = 10_000;
+
+/// Removes a file or link; one that is not there is no error.
+pub fn remove(path: impl AsRef<Path>) -> Result<()> {
+    at(path.as_ref(), |directory, name| {
+        sys::unlink(directory.as_fd(), name)
+    })
+}
+
+/// Removes a directory unless something is in it.
+pub fn remove_empty(path: impl AsRef<Path>) -> Result<()> {
+    at(
+        path.as_ref(),
+        |directory, name| match sys::remove_directory(directory.as_fd(), name) {
+            Err(Errno::ENOTEMPTY | Errno::EEXIST) => Ok(()),
+            removed => removed,
+        },
+    )
+}
+
+/// Removes a directory with all that is in it, or a file or link. Links in it are removed, and not followed.
+pub fn remove_tree(path: impl AsRef<Path>) -> Result<()> {
+    at(path.as_ref(), |directory, name| {
+        match sys::unlink(directory.as_fd(), name) {
+            Err(Errno::EISDIR | Errno::EPERM) => {
+                let tree = sys::listing(directory.as_fd(), name)?;
+                empty(&tree)?;
+                drop(tree);
+                sys::remove_directory(directory.as_fd(), name)
+            }
+            removed => removed,
+        }
+    })
+}
+
+/// Does something with the last name of a path; whether it was there does not matter.
+fn at(path: &Path, work: impl FnOnce(&OwnedFd, &OsStr) -> nix::Result<()>) -> Result<()> {
+    let remove = || -> Result<()> {
+        let Some(place) = absent(place::parent(path, Missing::Fail))? else {
+            return Ok(());
+        };
+        match work(&place.directory.open()?, &place.name) {
+            Err(Errno::ENOENT) => Ok(()),
+            worked => Ok(worked?),
+        }
+    };
+    remove().with_context(|| format!("cannot remove {}", path.display()))
+}
+
+/// Removes all that is in a directory, without recursion: somebody else may have made it as deep as they like. What is in a
+/// directory in it is moved up, until that one is empty.
+fn empty(top: &OwnedFd) -> nix::Result<()> {
+    let mut number = 0;
+    for _ in 0..ROUNDS {
+        let entries = sys::entries(top)?;
+        if entries.is_empty() {
+            return Ok(());
+        }
+        for (name, is_directory) in entries {
+            if !is_directory {
+                gone(sys::unlink(top.as_fd(), &name))?;
+                continue;
+            }
+            let inner = match sys::listing(top.as_fd(), &name) {
+                // It is another kind of file by now.
+                Err(Errno::ENOTDIR | Errno::ELOOP) => {
+                    gone(sys::unlink(top.as_fd(), &name))?;
+                    continue;
+                }
+                Err(Errno::ENOENT) => continue,
+                inner => inner?,
+            };
+            for (below, is_directory) in sys::entries(&inner)? {
+                if is_directory {
+                    number += 1;
+                    let up = OsString::from(format!(".removed.{}.{number}", std::process::id()));
+                    gone(sys::rename(inner.as_fd(), &below, top.as_fd(), &up))?;
+                } else {
+                    gone(sys::unlink(inner.as_fd(), &below))?;
+                }
+            }
+            match sys::remove_directory(top.as_fd(), &name) {
+                // Another account has put something there meanwhile, and the next round removes it.
+                Err(Errno::ENOTEMPTY | Errno::EEXIST | Errno::ENOTDIR) => {}
+                removed => gone(removed)?,
+            }
+        }
+    }
+    Err(Errno::ENOTEMPTY)
+}
+
+fn gone(result: nix::Result<()>) -> nix::Result<()> {
+    match result {
+        Err(Errno::ENOENT) => Ok(()),
+        other => other,
+    }
+}
