@@ -32,6 +32,7 @@ pub mod commands;
 
 pub mod failure;
 pub mod nearest;
+pub mod parallel;
 pub mod paths;
 pub mod ranges;
 pub mod report;

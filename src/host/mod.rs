@@ -1,6 +1,7 @@
 //! The host: the one module that touches files, users, D-Bus and other programs.
 
 pub mod adopted;
+mod bounded;
 pub mod certificate;
 mod compressor;
 mod elsewhere;
@@ -15,6 +16,7 @@ mod probe;
 pub mod programs;
 pub mod redis;
 mod resources;
+mod resp;
 mod schema;
 mod secrets;
 mod service;
@@ -29,7 +31,7 @@ pub use generations::{Generation, edited_files, left_files};
 pub use observe::{
     enabled, made_database, move_was_cut, outdated, own_options_differ, settled_database, sockets,
 };
-pub use probe::{Answer, Peer, get, get_as_host, reachable};
+pub use probe::{Answer, Peer, get, get_as_host, reachable, status};
 pub use systemd::{Process, Systemd};
 pub use tools::{Tool, find, journal};
 pub use trial::{Ending, trial};
