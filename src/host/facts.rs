@@ -2,17 +2,17 @@
 
 use super::certificate::Pair;
 use super::tools::{self, Tool};
-use super::{elsewhere, files, postgres, programs, synapse};
+use super::{binding, elsewhere, files, postgres, programs, synapse};
 use crate::paths;
 use crate::plan::names;
 use crate::render::coturn::Build;
-use crate::render::ports::{Bound, Transport};
+use crate::render::ports::Bound;
 use crate::render::{Exporters, HostFacts, Installed};
 use crate::secrets::{SECRETS, Secret};
 use crate::settings::Settings;
 use crate::settings::types::{DatabaseKind, Secret as Value};
 use std::collections::{BTreeMap, BTreeSet};
-use std::net::{IpAddr, TcpListener, UdpSocket};
+use std::net::{IpAddr, UdpSocket};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
@@ -354,15 +354,10 @@ fn certificate(settings: &Settings) -> Option<(Pair, Option<String>)> {
     Some((pair, problem))
 }
 
-/// What cannot be bound. An address that this host does not have is refused by nginx's own check, with a better text.
+/// Ports that somebody else has. An address that this host does not have is refused by nginx's own check, with a better
+/// text.
 fn taken(scope: &Scope) -> Vec<Bound> {
-    let in_use = |port: &Bound| {
-        let bound = match port.transport {
-            Transport::Tcp => TcpListener::bind(port.address).map(drop),
-            Transport::Udp => UdpSocket::bind(port.address).map(drop),
-        };
-        bound.is_err_and(|error| error.kind() == std::io::ErrorKind::AddrInUse)
-    };
+    let in_use = |port: &Bound| binding::in_use(port.transport, port.address);
     let ours = |port: &Bound| scope.held.iter().any(|held| held.meets(port));
     let ports = scope.ports.iter();
     ports

@@ -1,6 +1,7 @@
 //! The host: the one module that touches files, users, D-Bus and other programs.
 
 pub mod adopted;
+mod binding;
 mod bounded;
 pub mod certificate;
 mod compressor;
