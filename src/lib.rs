@@ -27,6 +27,7 @@ pub mod doctor;
 pub mod named;
 pub mod options;
 
+pub mod accounts;
 pub mod cli;
 pub mod commands;
 

@@ -172,6 +172,11 @@ pub static CHECKS: &[Check] = &[
         },
     },
     Check {
+        name: "Synapse's account is nobody else's, and no administrator's",
+        fatal: true,
+        check: accounts::apart,
+    },
+    Check {
         name: "Synapse's user and group are as the settings say",
         fatal: true,
         check: accounts::fit,

@@ -220,11 +220,50 @@ fn every_check_finds_what_it_is_for() {
             "there is no user matrix => useradd --system",
         ),
         (
-            "Synapse's user and group are as the settings say",
-            |facts| facts.accounts.uid = Some(0),
-            "synapse: {user: root}",
+            "Synapse's account is nobody else's, and no administrator's",
+            |facts| {
+                (facts.accounts.uid, facts.accounts.same_user) = (Some(0), Some("root"));
+            },
+            "synapse: {user: toor}",
             1,
-            "root is the administrator",
+            "synapse.user: toor is the administrator of this host by another name => leave synapse.user empty",
+        ),
+        (
+            "Synapse's account is nobody else's, and no administrator's",
+            |facts| facts.accounts.same_user = Some("postgres"),
+            "synapse: {uid: 105}",
+            1,
+            "synapse.uid: 105 is the administrator of this host's PostgreSQL by another name => leave synapse.uid empty",
+        ),
+        (
+            "Synapse's account is nobody else's, and no administrator's",
+            |facts| {
+                (facts.accounts.uid, facts.accounts.same_user) = (Some(990), Some("synapse-nginx"));
+            },
+            "synapse: {user: web}",
+            1,
+            "web is the account of another service (nginx in front of Synapse) by another name",
+        ),
+        (
+            "Synapse's account is nobody else's, and no administrator's",
+            |facts| facts.accounts.same_group = Some("shadow"),
+            "synapse: {gid: 42}",
+            1,
+            "synapse.gid: 42 is the group shadow, and its members read the passwords of this host => choose another",
+        ),
+        (
+            "Synapse's account is nobody else's, and no administrator's",
+            |facts| (facts.accounts.gid, facts.accounts.same_group) = (Some(0), Some("root")),
+            "",
+            1,
+            "the group synapse is the group root by another name",
+        ),
+        (
+            "Synapse's account is nobody else's, and no administrator's",
+            |facts| facts.accounts.mighty_groups = vec!["docker", "synapse-redis"],
+            "",
+            1,
+            "synapse is in the group docker, and its members may become root, by a container => gpasswd --delete synapse docker",
         ),
         (
             "Synapse's user and group are as the settings say",
