@@ -260,9 +260,9 @@ pub static CHECKS: &[Check] = &[
         check: given::unusable_file,
     },
     Check {
-        name: "Synapse can make URL previews",
+        name: "Synapse's Python has what these settings need",
         fatal: true,
-        check: given::previews,
+        check: given::requirements,
     },
     Check {
         name: "Redis of your own answers",

@@ -1,6 +1,8 @@
 //! What the host has, gathered once at the beginning of a command.
 
+use super::accounts::Accounts;
 use super::certificate::Pair;
+use super::python::Lacking;
 use super::tools::{self, Tool};
 use super::{binding, elsewhere, files, postgres, programs, synapse};
 use crate::paths;
@@ -62,8 +64,10 @@ pub struct Facts {
     pub postgres_port: u16,
     /// Why a Redis of the administrator's cannot be asked; `None` where there is none.
     pub redis_elsewhere: Option<Result<(), String>>,
-    /// Whether Synapse lacks what URL previews need, and they are asked for.
-    pub lacks_url_previews: bool,
+    /// What the Synapse of the host requires for these settings and does not find.
+    pub lacking: Vec<Lacking>,
+    /// Whose the Python of that Synapse is, where it is not root's.
+    pub python_owner: Option<String>,
     /// Password files that hold no password, by the secret's name, and why.
     pub unusable: Vec<(&'static str, String)>,
     /// Whether the database of the settings holds a Synapse already.
@@ -78,27 +82,6 @@ pub struct Facts {
     pub kept: BTreeSet<String>,
     /// The address of this host's default route.
     pub address: Option<IpAddr>,
-}
-
-/// Synapse's user and group on the host.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Accounts {
-    /// Number of the user.
-    pub uid: Option<u32>,
-    /// Number of our group.
-    pub gid: Option<u32>,
-    /// The group that the user has of its own, where that is not ours.
-    pub user_group: Option<String>,
-    /// The user that has the number of `synapse.uid`.
-    pub uid_holder: Option<String>,
-    /// The group that has the number of `synapse.gid`.
-    pub gid_holder: Option<String>,
-    /// An account that Synapse must not be, and that has the number of its user under another name.
-    pub same_user: Option<&'static str>,
-    /// A group that Synapse must not be in, and that has the number of our group under another name.
-    pub same_group: Option<&'static str>,
-    /// The groups of the user that it must not be in.
-    pub mighty_groups: Vec<&'static str>,
 }
 
 /// Where a secret comes from.
@@ -180,13 +163,16 @@ impl Facts {
             postgres: None,
             postgres_port: settings.database.port.number(),
             redis_elsewhere: None,
-            lacks_url_previews: settings.url_previews.enabled
-                && synapse
-                    .as_ref()
-                    .is_some_and(|found| !synapse::has_url_previews(&found.python)),
+            lacking: synapse
+                .as_ref()
+                .map_or_else(Vec::new, |found| synapse::lacking(&found.python, scope)),
+            python_owner: synapse
+                .as_ref()
+                .and_then(|found| owner(found.python.parent()?))
+                .filter(|owner| owner != crate::accounts::ROOT),
             unusable: Vec::new(),
             user: settings.synapse.user.to_string(),
-            accounts: accounts(settings),
+            accounts: Accounts::gather(settings),
             given: given(settings),
             kept: files::names(paths::SECRETS).into_iter().collect(),
             address: default_address(),
@@ -244,54 +230,6 @@ impl Facts {
             address: self.address,
             user_group: self.accounts.user_group.clone(),
         }
-    }
-}
-
-fn accounts(settings: &Settings) -> Accounts {
-    let user = users::get_user_by_name(settings.synapse.user.as_str());
-    let name = |name: &std::ffi::OsStr| name.to_string_lossy().into_owned();
-    let uid_holder = settings.synapse.uid.and_then(|uid| {
-        let holder = users::get_user_by_uid(uid.get())?;
-        Some(name(holder.name()))
-    });
-    let gid_holder = settings.synapse.gid.and_then(|gid| {
-        let holder = users::get_group_by_gid(gid.get())?;
-        Some(name(holder.name()))
-    });
-    let own = user
-        .as_ref()
-        .and_then(|user| users::get_group_by_gid(user.primary_group_id()));
-    let uid = user.as_ref().map(|user| user.uid());
-    let gid = users::get_group_by_name(paths::GROUP).map(|group| group.gid());
-    // Numbers are what the kernel goes by, whatever names they have.
-    let wanted_uid = uid.or(settings.synapse.uid.map(|uid| uid.get()));
-    let wanted_gid = gid.or(settings.synapse.gid.map(|gid| gid.get()));
-    let number_of = |group: &str| users::get_group_by_name(group).map(|group| group.gid());
-    let mut groups = BTreeSet::new();
-    if let Some(user) = &user {
-        groups.insert(user.primary_group_id());
-        let more = users::get_user_groups(user.name(), user.primary_group_id());
-        groups.extend(more.unwrap_or_default().iter().map(|group| group.gid()));
-    }
-    Accounts {
-        same_user: wanted_uid.and_then(|uid| {
-            crate::accounts::all_reserved().find(|name| {
-                users::get_user_by_name(name).is_some_and(|reserved| reserved.uid() == uid)
-            })
-        }),
-        same_group: wanted_gid.and_then(|gid| {
-            crate::accounts::mighty_groups().find(|name| number_of(name) == Some(gid))
-        }),
-        mighty_groups: crate::accounts::mighty_groups()
-            .filter(|name| number_of(name).is_some_and(|gid| groups.contains(&gid)))
-            .collect(),
-        uid,
-        gid,
-        user_group: own
-            .map(|group| name(group.name()))
-            .filter(|name| name != paths::GROUP),
-        uid_holder,
-        gid_holder,
     }
 }
 

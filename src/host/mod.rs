@@ -1,5 +1,6 @@
 //! The host: the one module that touches files, users, D-Bus and other programs.
 
+pub mod accounts;
 pub mod adopted;
 mod binding;
 mod bounded;
@@ -15,7 +16,9 @@ mod observe;
 pub mod postgres;
 mod probe;
 pub mod programs;
+pub mod python;
 pub mod redis;
+pub mod requirements;
 mod resources;
 mod resp;
 mod schema;

@@ -6,6 +6,8 @@ use synapse_workers::doctor::{CHECKS, Examined, examine};
 use synapse_workers::host::certificate::Pair;
 use synapse_workers::host::facts::{Facts, PackageManager, Scope};
 use synapse_workers::host::postgres::{Database, Postgres};
+use synapse_workers::host::python::Lacking;
+use synapse_workers::host::requirements::Requirement;
 use synapse_workers::render::Installed;
 use synapse_workers::render::ports::{Bound, Transport};
 use synapse_workers::settings::types::DatabaseKind;
@@ -29,6 +31,16 @@ fn synapse(version: &str) -> Installed {
     Installed {
         python: "/usr/bin/python3".into(),
         version: version.to_owned(),
+    }
+}
+
+fn lacking(name: &str, versions: &str, found: Option<&str>) -> Lacking {
+    Lacking {
+        requirement: Requirement {
+            name: name.to_owned(),
+            versions: versions.to_owned(),
+        },
+        found: found.map(str::to_owned),
     }
 }
 
@@ -359,11 +371,30 @@ fn every_check_finds_what_it_is_for() {
             "/etc/pw is missing => write the password into it",
         ),
         (
-            "Synapse can make URL previews",
-            |facts| facts.lacks_url_previews = true,
+            "Synapse's Python has what these settings need",
+            |facts| facts.lacking = vec![lacking("beautifulsoup4", ">=4.13.0", Some("4.11.2"))],
             "url_previews: {enabled: true}",
             1,
-            "/usr/bin/python3 -m pip install 'matrix-synapse[url-preview]'",
+            "Synapse 1.163.2 at /usr/bin/python3 lacks what these settings need: beautifulsoup4>=4.13.0 (it has 4.11.2) => \
+             apt-get install python3-bs4, or: /usr/bin/python3 -m pip install 'beautifulsoup4>=4.13.0'",
+        ),
+        (
+            "Synapse's Python has what these settings need",
+            |facts| {
+                facts.synapse = Some(Installed {
+                    python: "/srv/env/bin/python".into(),
+                    ..synapse("1.163.2")
+                });
+                facts.python_owner = Some("matrix".to_owned());
+                facts.lacking = vec![
+                    lacking("hiredis", ">=0.3", None),
+                    lacking("psycopg2", ">=2.8", None),
+                ];
+            },
+            "",
+            2,
+            "lacks what these settings need: hiredis>=0.3, psycopg2>=2.8 => \
+             sudo -u matrix /srv/env/bin/python -m pip install 'hiredis>=0.3' 'psycopg2-binary>=2.8'",
         ),
         (
             "Redis of your own answers",
