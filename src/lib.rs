@@ -27,11 +27,13 @@ pub mod doctor;
 pub mod named;
 pub mod options;
 
+pub mod accounts;
 pub mod cli;
 pub mod commands;
 
 pub mod failure;
 pub mod nearest;
+pub mod parallel;
 pub mod paths;
 pub mod ranges;
 pub mod report;

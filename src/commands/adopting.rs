@@ -1,6 +1,7 @@
 //! `install --adopt FILE`: what the settings take over from a Synapse that is there, the first time it is asked for.
 
 use super::asked::rooted;
+use crate::accounts;
 use crate::adopt::{self, Adopted};
 use crate::cli::Common;
 use crate::failure::{Code, Failure};
@@ -69,6 +70,9 @@ pub fn begin(
     let key = adopted.text("signing_key_path").unwrap_or_default();
     let (owner, ids) = adopted::owner(&rooted(common, key).to_string_lossy()).map_err(preflight)?;
     let user = found.user.or(owner);
+    if let Some(accounts::ROOT | "0") = user.as_deref() {
+        return Err(runs_as_root(found.service.as_deref(), key, &adopted));
+    }
     let mut taken = adopt::taken(&adopted, user.as_deref());
     let root = common.root.as_deref().unwrap_or(Path::new("/"));
     let root = std::path::absolute(root).unwrap_or_else(|_| root.to_owned());
@@ -124,6 +128,29 @@ pub fn read(settings: &mut Settings, place: impl Fn(&str) -> PathBuf) -> Result<
         settings.database.cp_max = pool;
     }
     Ok(adopted)
+}
+
+/// Why a server that runs as root cannot go on as it is, with the way to an account of its own.
+fn runs_as_root(service: Option<&str>, key: &str, adopted: &Adopted) -> Failure {
+    let (why, restart) = match service {
+        Some(service) => (
+            format!("{service} runs Synapse as root"),
+            format!(
+                ", and see that it runs as that: systemctl edit {service} with the lines [Service] and \
+                 User=matrix-synapse, systemctl restart {service}"
+            ),
+        ),
+        None => (
+            format!("{key} belongs to root, so that Synapse ran as root"),
+            String::new(),
+        ),
+    };
+    Failure::preflight(format!(
+        "{FLAG}: {why}, and whoever breaks into Synapse would have all of this host\n  \
+         help: give the server an account of its own: useradd --system --shell /usr/sbin/nologin matrix-synapse; \
+         chown -R matrix-synapse: {}{restart}; then {FLAG} again",
+        adopted.places().join(" ")
+    ))
 }
 
 fn secret(value: String) -> Option<Secret> {

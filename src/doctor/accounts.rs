@@ -1,18 +1,58 @@
 //! Synapse's user and group.
 
 use super::{Examined, Finding, finding};
-use crate::paths;
+use crate::{accounts, paths};
+
+/// Whoever breaks into Synapse has all that its account has, so that this must be no more than Synapse needs. Names
+/// that say so themselves are refused by the settings; here it is the numbers and groups behind a name.
+pub(super) fn apart(at: &Examined) -> Option<Finding> {
+    let (facts, wanted) = (&at.facts.accounts, &at.scope.settings.synapse);
+    let (user, group) = (wanted.user.as_str(), paths::GROUP);
+    if let Some(who) = facts.same_user.and_then(accounts::reserved) {
+        let (key, what) = match (facts.uid, wanted.uid) {
+            (None, Some(uid)) => ("synapse.uid", uid.get().to_string()),
+            _ => ("synapse.user", user.to_owned()),
+        };
+        return finding(
+            format!("{key}: {what} is {who} by another name"),
+            format!(
+                "leave {key} empty, or name an account that nothing else uses, and give Synapse's files to it: \
+                 chown -R {group}: …"
+            ),
+        );
+    }
+    if let Some((name, why)) = facts
+        .same_group
+        .and_then(|name| Some((name, accounts::mighty_group(name)?)))
+    {
+        return match (facts.gid, wanted.gid) {
+            (None, Some(gid)) => finding(
+                format!("synapse.gid: {} is the group {name}, and {why}", gid.get()),
+                "choose another synapse.gid, or leave it empty",
+            ),
+            _ => finding(
+                format!("the group {group} is the group {name} by another name, and {why}"),
+                format!("give it a number of its own: groupmod --gid NUMBER {group}"),
+            ),
+        };
+    }
+    let (name, why) = facts
+        .mighty_groups
+        .iter()
+        .find_map(|name| Some((name, accounts::mighty_group(name)?)))?;
+    finding(
+        format!("synapse.user: {user} is in the group {name}, and {why}"),
+        format!(
+            "gpasswd --delete {user} {name} (where it is the group of its own: usermod --gid {group} {user}), or set \
+             synapse.user to another account"
+        ),
+    )
+}
 
 /// Accounts that exist are not changed, and numbers that others have are not taken.
 pub(super) fn fit(at: &Examined) -> Option<Finding> {
     let (facts, wanted) = (&at.facts.accounts, &at.scope.settings.synapse);
     let (user, group) = (wanted.user.as_str(), paths::GROUP);
-    if facts.uid == Some(0) {
-        return finding(
-            format!("synapse.user: {user} is the administrator, who can read and write everything"),
-            "leave synapse.user empty, and give Synapse's files to that user: chown -R synapse: …",
-        );
-    }
     if user != group && facts.uid.is_none() {
         return finding(
             format!("synapse.user: there is no user {user}"),

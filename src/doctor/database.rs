@@ -5,7 +5,8 @@ use crate::host::postgres::Postgres;
 use crate::secrets;
 use crate::settings::types::DatabaseKind;
 
-/// libpq and the server say why in the language of the server; what is not understood gets every cure.
+/// libpq and the server say why in the language of the server; what is not understood gets every cure. There is nothing
+/// better to go by: psql has no SQLSTATE for a connection that fails, whatever its VERBOSITY (seen with psql 17).
 fn unreachable_database(at: &Examined, error: &str) -> Option<Finding> {
     let database = &at.scope.settings.database;
     let (host, port) = (database.host.as_ref()?.as_str(), database.port.get());

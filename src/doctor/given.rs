@@ -1,7 +1,10 @@
 //! What only the administrator can give: secrets, a Redis, what a Synapse of the host's own has to bring.
 
 use super::{Examined, Finding, finding};
+use crate::host::facts::{Facts, PackageManager};
+use crate::host::python::{Lacking, installable};
 use crate::secrets;
+use std::path::Path;
 
 pub(super) fn lacking_secret(at: &Examined) -> Option<Finding> {
     let deployment = at.deployment();
@@ -25,24 +28,68 @@ pub(super) fn unusable_file(at: &Examined) -> Option<Finding> {
     )
 }
 
-pub(super) fn previews(at: &Examined) -> Option<Finding> {
-    let installed = at.facts.synapse.as_ref()?;
-    at.facts
-                .lacks_url_previews
-                .then(|| {
-                    finding(
-                        format!(
-                            "url_previews.enabled, and the Synapse of {} lacks what it takes",
-                            installed.python.display()
-                        ),
-                        format!(
-                            "{} -m pip install 'matrix-synapse[url-preview]', or for a distribution's Synapse: \
-                             apt-get install python3-bs4 (Fedora: python3-beautifulsoup4)",
-                            installed.python.display()
-                        ),
-                    )
-                })
-                .flatten()
+/// What workers, PostgreSQL and URL previews need of the Python of a Synapse that this program did not install.
+pub(super) fn requirements(at: &Examined) -> Option<Finding> {
+    let (facts, synapse) = (at.facts, at.facts.synapse.as_ref()?);
+    let lacking = &facts.lacking;
+    if lacking.is_empty() {
+        return None;
+    }
+    let python = synapse.python.display();
+    let named = lacking.iter().map(|lacking| match &lacking.found {
+        Some(version) => format!("{} (it has {version})", lacking.requirement),
+        None => lacking.requirement.to_string(),
+    });
+    let install = lacking
+        .iter()
+        .map(|lacking| format!(" '{}'", installable(&lacking.requirement)));
+    // As its owner, so that root runs nothing that another account can replace.
+    let owner = facts.python_owner.as_ref();
+    let by = owner.map_or(String::new(), |owner| format!("sudo -u {owner} "));
+    let pip = format!("{by}{python} -m pip install{}", install.collect::<String>());
+    let cure = match of_distribution(&synapse.python) {
+        true => format!("{}, or: {pip}", packages(facts, lacking)),
+        false => pip,
+    };
+    finding(
+        format!(
+            "Synapse {} at {python} lacks what these settings need: {}",
+            synapse.version,
+            named.collect::<Vec<_>>().join(", ")
+        ),
+        cure,
+    )
+}
+
+/// Whether a Python is the system's, whose projects are packages of the distribution.
+fn of_distribution(python: &Path) -> bool {
+    ["/usr/bin", "/bin"]
+        .iter()
+        .any(|place| python.parent() == Some(Path::new(place)))
+}
+
+/// Packages of Python projects that are not called like these: Debian's name, and Fedora's.
+static PACKAGES: &[(&str, &str, &str)] =
+    &[("beautifulsoup4", "python3-bs4", "python3-beautifulsoup4")];
+
+/// The command that installs the distribution's packages of projects.
+fn packages(facts: &Facts, lacking: &[Lacking]) -> String {
+    let dnf = facts.packages == Some(PackageManager::Dnf);
+    let names = lacking.iter().map(|lacking| {
+        let name = &lacking.requirement.name;
+        let row = PACKAGES.iter().find(|(project, ..)| project == name);
+        match row {
+            Some((_, _, fedora)) if dnf => format!(" {fedora}"),
+            Some((_, debian, _)) => format!(" {debian}"),
+            None => format!(" python3-{name}"),
+        }
+    });
+    let command = if dnf {
+        "dnf install"
+    } else {
+        "apt-get install"
+    };
+    format!("{command}{}", names.collect::<String>())
 }
 
 pub(super) fn redis(at: &Examined) -> Option<Finding> {

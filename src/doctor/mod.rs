@@ -172,6 +172,11 @@ pub static CHECKS: &[Check] = &[
         },
     },
     Check {
+        name: "Synapse's account is nobody else's, and no administrator's",
+        fatal: true,
+        check: accounts::apart,
+    },
+    Check {
         name: "Synapse's user and group are as the settings say",
         fatal: true,
         check: accounts::fit,
@@ -255,9 +260,9 @@ pub static CHECKS: &[Check] = &[
         check: given::unusable_file,
     },
     Check {
-        name: "Synapse can make URL previews",
+        name: "Synapse's Python has what these settings need",
         fatal: true,
-        check: given::previews,
+        check: given::requirements,
     },
     Check {
         name: "Redis of your own answers",

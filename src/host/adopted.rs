@@ -1,6 +1,7 @@
 //! A Synapse that is on this host already: the service that runs it, its files, its user and its Python.
 
 use super::{Systemd, files, synapse};
+use crate::accounts;
 use crate::failure::Failure;
 use anyhow::{Context, Result, ensure};
 use std::os::unix::fs::MetadataExt;
@@ -61,7 +62,10 @@ pub fn find(file: &Path, systemd: Option<&Systemd>) -> Result<Found> {
             continue;
         }
         found.config = read.iter().map(|path| text(path)).collect();
-        found.user = Some(started.user).filter(|user| !user.is_empty());
+        found.user = Some(match started.user.is_empty() {
+            true => accounts::ROOT.to_owned(),
+            false => started.user,
+        });
         found.python = started.command.first().and_then(|path| python(path));
         found.service = Some(service);
         break;

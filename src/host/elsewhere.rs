@@ -3,12 +3,13 @@
 
 use super::facts::{Facts, Scope};
 use super::postgres::{self, Access, Postgres};
-use super::redis::Remote;
-use super::{files, secrets, tools};
+use super::redis::{self, Remote};
+use super::{files, secrets};
 use crate::paths;
 use crate::settings::types::DatabaseKind;
 use crate::{render, secrets as known};
 use anyhow::{Context, Result};
+use std::time::Instant;
 
 /// What an external PostgreSQL says; `None` where there is none, or nobody yet as whom to ask.
 pub(super) fn postgres(facts: &Facts, scope: &Scope) -> Option<Result<Postgres, String>> {
@@ -45,13 +46,9 @@ fn with_password(access: Access, scope: &Scope, password: &str) -> Result<Postgr
 /// Whether an external Redis answers; `None` where there is none.
 pub(super) fn redis(facts: &Facts, scope: &Scope) -> Option<Result<(), String>> {
     let remote = Remote::of(scope.settings).filter(|_| scope.workers)?;
-    // Synapse's Python may still have to be installed.
-    let python = match facts.python.exists() {
-        true => facts.python.clone(),
-        false => tools::find("python3").ok()?,
-    };
+    let end = Instant::now() + redis::PATIENCE;
     let asked = password(facts, "redis_password")
-        .and_then(|password| remote.ask(&python, password.as_deref(), &["PING"]));
+        .and_then(|password| remote.ask(password.as_deref(), &["PING"], end));
     Some(asked.map(drop).map_err(|error| format!("{error:#}")))
 }
 

@@ -1,18 +1,20 @@
 //! What the host has, gathered once at the beginning of a command.
 
+use super::accounts::Accounts;
 use super::certificate::Pair;
+use super::python::Lacking;
 use super::tools::{self, Tool};
-use super::{elsewhere, files, postgres, programs, synapse};
+use super::{binding, elsewhere, files, postgres, programs, synapse};
 use crate::paths;
 use crate::plan::names;
 use crate::render::coturn::Build;
-use crate::render::ports::{Bound, Transport};
+use crate::render::ports::Bound;
 use crate::render::{Exporters, HostFacts, Installed};
 use crate::secrets::{SECRETS, Secret};
 use crate::settings::Settings;
 use crate::settings::types::{DatabaseKind, Secret as Value};
 use std::collections::{BTreeMap, BTreeSet};
-use std::net::{IpAddr, TcpListener, UdpSocket};
+use std::net::{IpAddr, UdpSocket};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
@@ -62,8 +64,10 @@ pub struct Facts {
     pub postgres_port: u16,
     /// Why a Redis of the administrator's cannot be asked; `None` where there is none.
     pub redis_elsewhere: Option<Result<(), String>>,
-    /// Whether Synapse lacks what URL previews need, and they are asked for.
-    pub lacks_url_previews: bool,
+    /// What the Synapse of the host requires for these settings and does not find.
+    pub lacking: Vec<Lacking>,
+    /// Whose the Python of that Synapse is, where it is not root's.
+    pub python_owner: Option<String>,
     /// Password files that hold no password, by the secret's name, and why.
     pub unusable: Vec<(&'static str, String)>,
     /// Whether the database of the settings holds a Synapse already.
@@ -78,21 +82,6 @@ pub struct Facts {
     pub kept: BTreeSet<String>,
     /// The address of this host's default route.
     pub address: Option<IpAddr>,
-}
-
-/// Synapse's user and group on the host.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Accounts {
-    /// Number of the user.
-    pub uid: Option<u32>,
-    /// Number of our group.
-    pub gid: Option<u32>,
-    /// The group that the user has of its own, where that is not ours.
-    pub user_group: Option<String>,
-    /// The user that has the number of `synapse.uid`.
-    pub uid_holder: Option<String>,
-    /// The group that has the number of `synapse.gid`.
-    pub gid_holder: Option<String>,
 }
 
 /// Where a secret comes from.
@@ -174,13 +163,16 @@ impl Facts {
             postgres: None,
             postgres_port: settings.database.port.number(),
             redis_elsewhere: None,
-            lacks_url_previews: settings.url_previews.enabled
-                && synapse
-                    .as_ref()
-                    .is_some_and(|found| !synapse::has_url_previews(&found.python)),
+            lacking: synapse
+                .as_ref()
+                .map_or_else(Vec::new, |found| synapse::lacking(&found.python, scope)),
+            python_owner: synapse
+                .as_ref()
+                .and_then(|found| owner(found.python.parent()?))
+                .filter(|owner| owner != crate::accounts::ROOT),
             unusable: Vec::new(),
             user: settings.synapse.user.to_string(),
-            accounts: accounts(settings),
+            accounts: Accounts::gather(settings),
             given: given(settings),
             kept: files::names(paths::SECRETS).into_iter().collect(),
             address: default_address(),
@@ -239,31 +231,6 @@ impl Facts {
             address: self.address,
             user_group: self.accounts.user_group.clone(),
         }
-    }
-}
-
-fn accounts(settings: &Settings) -> Accounts {
-    let user = users::get_user_by_name(settings.synapse.user.as_str());
-    let name = |name: &std::ffi::OsStr| name.to_string_lossy().into_owned();
-    let uid_holder = settings.synapse.uid.and_then(|uid| {
-        let holder = users::get_user_by_uid(uid.get())?;
-        Some(name(holder.name()))
-    });
-    let gid_holder = settings.synapse.gid.and_then(|gid| {
-        let holder = users::get_group_by_gid(gid.get())?;
-        Some(name(holder.name()))
-    });
-    let own = user
-        .as_ref()
-        .and_then(|user| users::get_group_by_gid(user.primary_group_id()));
-    Accounts {
-        uid: user.as_ref().map(|user| user.uid()),
-        gid: users::get_group_by_name(paths::GROUP).map(|group| group.gid()),
-        user_group: own
-            .map(|group| name(group.name()))
-            .filter(|name| name != paths::GROUP),
-        uid_holder,
-        gid_holder,
     }
 }
 
@@ -355,15 +322,10 @@ fn certificate(settings: &Settings) -> Option<(Pair, Option<String>)> {
     Some((pair, problem))
 }
 
-/// What cannot be bound. An address that this host does not have is refused by nginx's own check, with a better text.
+/// Ports that somebody else has. An address that this host does not have is refused by nginx's own check, with a better
+/// text.
 fn taken(scope: &Scope) -> Vec<Bound> {
-    let in_use = |port: &Bound| {
-        let bound = match port.transport {
-            Transport::Tcp => TcpListener::bind(port.address).map(drop),
-            Transport::Udp => UdpSocket::bind(port.address).map(drop),
-        };
-        bound.is_err_and(|error| error.kind() == std::io::ErrorKind::AddrInUse)
-    };
+    let in_use = |port: &Bound| binding::in_use(port.transport, port.address);
     let ours = |port: &Bound| scope.held.iter().any(|held| held.meets(port));
     let ports = scope.ports.iter();
     ports

@@ -36,7 +36,8 @@ impl Host {
             }
             if round % ASKED == 0 {
                 for (unit, _) in units.iter().filter(serving) {
-                    self.systemd.signal(unit, Signal::SIGWINCH)?;
+                    // A worker that ended since `units` was read has no long polls any more.
+                    let _ = self.systemd.signal(unit, Signal::SIGWINCH);
                 }
             }
             std::thread::sleep(INTERVAL);

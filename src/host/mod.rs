@@ -1,6 +1,9 @@
 //! The host: the one module that touches files, users, D-Bus and other programs.
 
+pub mod accounts;
 pub mod adopted;
+mod binding;
+mod bounded;
 pub mod certificate;
 mod compressor;
 mod confined;
@@ -16,8 +19,11 @@ mod observe;
 pub mod postgres;
 mod probe;
 pub mod programs;
+pub mod python;
 pub mod redis;
+pub mod requirements;
 mod resources;
+mod resp;
 mod schema;
 mod secrets;
 mod service;
@@ -35,7 +41,7 @@ pub use generations::{Generation, edited_files, left_files};
 pub use observe::{
     enabled, made_database, move_was_cut, outdated, own_options_differ, settled_database, sockets,
 };
-pub use probe::{Answer, Peer, get, get_as_host, reachable};
+pub use probe::{Answer, Peer, get, get_as_host, reachable, status};
 pub use systemd::{JobsFailed, Process, Systemd};
 pub use tools::{Tool, find, journal};
 pub use trial::{Ending, trial};

@@ -2,15 +2,13 @@
 //! superuser.
 
 use super::tools::Tool;
+use crate::accounts;
 use crate::paths;
 use crate::settings::Settings;
 use crate::settings::types::DatabaseKind;
 use crate::settings::value::Scalar;
 use anyhow::{Context, Result, bail, ensure};
 use std::path::PathBuf;
-
-/// The operating system's and PostgreSQL's own administrator, on Debian and Fedora alike.
-const SUPERUSER: &str = "postgres";
 
 /// What the server says of itself.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -57,7 +55,7 @@ impl Access {
             port,
             database: "postgres".to_owned(),
             role: None,
-            user: Some(SUPERUSER.to_owned()),
+            user: Some(accounts::POSTGRES.to_owned()),
             passfile: None,
         }
     }

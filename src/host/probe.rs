@@ -1,13 +1,13 @@
 //! Asking: an HTTP request over a Unix socket or loopback.
 
+use super::bounded::{Bounded, LIMIT};
 use crate::endpoints::{Endpoint, loopback};
 use anyhow::{Context, Result};
-use std::io::{Read, Write};
-use std::net::{SocketAddr, TcpStream};
-use std::os::unix::net::UnixStream;
-use std::time::Duration;
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::SocketAddr;
+use std::time::{Duration, Instant};
 
-/// Bound of one probe: a healthy process answers in milliseconds.
+/// Bound of one exchange as a whole: a healthy process answers in milliseconds.
 const PATIENCE: Duration = Duration::from_secs(5);
 
 /// An HTTP answer.
@@ -33,73 +33,108 @@ pub enum Peer {
 }
 
 impl Peer {
-    /// A connection that gives up after [`PATIENCE`].
-    fn connect(&self) -> Result<Box<dyn Connection>> {
+    /// A connection for one exchange, which ends after [`PATIENCE`] and in any case at `end`.
+    fn connect(&self, end: Instant, limit: usize) -> Result<Bounded> {
+        let end = end.min(Instant::now() + PATIENCE);
         let address = match self {
             Peer::At(Endpoint::Socket(path)) => {
-                let stream = UnixStream::connect(path)
-                    .with_context(|| format!("cannot connect to {path}"))?;
-                stream.set_read_timeout(Some(PATIENCE))?;
-                return Ok(Box::new(stream));
+                return Bounded::unix(path, end, limit)
+                    .with_context(|| format!("cannot connect to {path}"));
             }
             Peer::At(Endpoint::Port(port)) => loopback(*port),
             Peer::Address(address) => *address,
         };
-        let stream = TcpStream::connect_timeout(&address, PATIENCE)
-            .with_context(|| format!("cannot connect to {address}"))?;
-        stream.set_read_timeout(Some(PATIENCE))?;
-        Ok(Box::new(stream))
+        Bounded::tcp(address, end, limit).with_context(|| format!("cannot connect to {address}"))
     }
 }
 
-/// A stream of either kind.
-trait Connection: Read + Write {}
-impl<T: Read + Write> Connection for T {}
-
-/// One request without a body and without credentials. It names an address of origin as nginx does: some endpoints
-/// of Synapse fail without one on a Unix socket.
-pub fn get(peer: &Peer, method: &str, path: &str) -> Result<Answer> {
-    request(peer, method, path, "X-Forwarded-For: 127.0.0.1\r\n")
+/// One request without a body and without credentials, answered before `end`. It names an address of origin as nginx
+/// does: some endpoints of Synapse fail without one on a Unix socket.
+///
+/// # Errors
+/// When there is no answer in time, or none of HTTP, or when it is larger than [`LIMIT`].
+pub fn get(peer: &Peer, method: &str, path: &str, end: Instant) -> Result<Answer> {
+    request(peer, method, path, ORIGIN, end)
 }
 
 /// A request to nginx for what it answers the host itself only: nothing that names an address of origin.
-pub fn get_as_host(peer: &Peer, path: &str) -> Result<Answer> {
-    request(peer, "GET", path, "")
+///
+/// # Errors
+/// As [`get`].
+pub fn get_as_host(peer: &Peer, path: &str, end: Instant) -> Result<Answer> {
+    request(peer, "GET", path, "", end)
 }
 
-fn request(peer: &Peer, method: &str, path: &str, origin: &str) -> Result<Answer> {
+/// The status of an answer, all of which is waited for and none of which is kept: metrics of a large server are larger
+/// than [`LIMIT`].
+///
+/// # Errors
+/// As [`get`], but for an answer larger than [`DISCARDED`].
+pub fn status(peer: &Peer, path: &str, end: Instant) -> Result<u16> {
+    let stream = ask(peer, "GET", path, ORIGIN, end, DISCARDED)?;
+    let mut stream = BufReader::new(stream);
+    let mut line = Vec::new();
+    let head = (&mut stream).take(HEAD).read_until(b'\n', &mut line);
+    head.and_then(|_| std::io::copy(&mut stream, &mut std::io::sink()))
+        .context(WAITING)?;
+    code(&String::from_utf8_lossy(&line))
+}
+
+/// Whether something accepts connections there, before `end`.
+///
+/// # Errors
+/// With what the connection says.
+pub fn reachable(address: SocketAddr, end: Instant) -> Result<()> {
+    Peer::Address(address).connect(end, 0).map(drop)
+}
+
+/// The header of the address of origin.
+const ORIGIN: &str = "X-Forwarded-For: 127.0.0.1\r\n";
+/// The largest answer that is read without being kept, in bytes.
+const DISCARDED: usize = 64 << 20;
+/// The longest first line of an answer, in bytes.
+const HEAD: u64 = 8 << 10;
+const WAITING: &str = "waiting for an answer";
+
+/// Sends a request.
+fn ask(
+    peer: &Peer,
+    method: &str,
+    path: &str,
+    origin: &str,
+    end: Instant,
+    limit: usize,
+) -> Result<Bounded> {
+    let mut stream = peer.connect(end, limit)?;
     let request = format!(
         "{method} {path} HTTP/1.1\r\nHost: localhost\r\nUser-Agent: synapse-workers verify\r\n{origin}\
          Content-Length: 0\r\nConnection: close\r\n\r\n"
     );
-    exchange(peer.connect()?, &request)
-}
-
-/// Whether something accepts connections there.
-pub fn reachable(address: SocketAddr) -> Result<()> {
-    Peer::Address(address).connect().map(drop)
-}
-
-fn exchange(mut stream: impl Read + Write, request: &str) -> Result<Answer> {
     stream.write_all(request.as_bytes())?;
+    Ok(stream)
+}
+
+fn request(peer: &Peer, method: &str, path: &str, origin: &str, end: Instant) -> Result<Answer> {
     let mut answer = Vec::new();
-    stream
+    ask(peer, method, path, origin, end, LIMIT)?
         .read_to_end(&mut answer)
-        .context("waiting for an answer")?;
+        .context(WAITING)?;
     let text = String::from_utf8_lossy(&answer);
     let (head, body) = text.split_once("\r\n\r\n").unwrap_or((&text, ""));
-    let status = head
-        .split_whitespace()
-        .nth(1)
-        .and_then(|word| word.parse().ok())
-        .with_context(|| {
-            format!(
-                "no HTTP answer: {}",
-                head.lines().next().unwrap_or("nothing")
-            )
-        })?;
     Ok(Answer {
-        status,
+        status: code(head)?,
         body: body.to_owned(),
+    })
+}
+
+/// The status code in the head of an answer.
+fn code(head: &str) -> Result<u16> {
+    let line = head.lines().next().unwrap_or("nothing");
+    let word = line
+        .strip_prefix("HTTP/")
+        .and_then(|rest| rest.split_whitespace().nth(1));
+    word.and_then(|word| word.parse().ok()).with_context(|| {
+        let shown: String = line.chars().take(80).collect();
+        format!("no HTTP answer: {shown}")
     })
 }

@@ -1,46 +1,30 @@
 //! Asking Redis: our own over its socket, somebody else's over TCP or TLS, with its password.
 
-use super::files;
+use super::bounded::{Bounded, LIMIT};
 use super::tools::{self, Tool};
+use super::{files, resp};
 use crate::paths;
 use crate::settings::Settings;
 use crate::settings::value::Scalar;
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Context, Result, ensure};
 use serde_json::{Value, json};
-use std::io::{BufRead, BufReader, Write};
-use std::os::unix::net::UnixStream;
+use std::io::{BufReader, Write};
 use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-/// Bound of one question: a healthy server answers in milliseconds.
-const PATIENCE: Duration = Duration::from_secs(5);
+/// Bound of one question as a whole: a healthy server answers in milliseconds.
+pub const PATIENCE: Duration = Duration::from_secs(5);
 
-/// One command without arguments of blanks; the first line, or the elements, of the reply.
-pub fn ask(socket: &str, command: &str) -> Result<Vec<String>> {
-    let stream =
-        UnixStream::connect(socket).with_context(|| format!("cannot connect to {socket}"))?;
-    stream.set_read_timeout(Some(PATIENCE))?;
-    let mut lines = BufReader::new(&stream).lines();
-    (&stream).write_all(format!("{command}\r\n").as_bytes())?;
-    let mut line = || -> Result<String> { Ok(lines.next().context("no answer")??) };
-    let first = line()?;
-    match first.split_at_checked(1) {
-        Some(("*", count)) => {
-            let count: usize = count.parse()?;
-            let mut elements = Vec::new();
-            for _ in 0..count {
-                let head = line()?;
-                elements.push(if head.starts_with('$') {
-                    line()?
-                } else {
-                    head[1..].to_owned()
-                });
-            }
-            Ok(elements)
-        }
-        Some(("+" | ":", rest)) => Ok(vec![rest.to_owned()]),
-        _ => bail!("Redis answers {first:?}"),
-    }
+/// One command without arguments of blanks, answered before `end`; the first line, or the elements, of the reply.
+///
+/// # Errors
+/// What Redis answers instead, or when there is no reply in time.
+pub fn ask(socket: &str, command: &str, end: Instant) -> Result<Vec<String>> {
+    let end = end.min(Instant::now() + PATIENCE);
+    let mut stream =
+        Bounded::unix(socket, end, LIMIT).with_context(|| format!("cannot connect to {socket}"))?;
+    stream.write_all(format!("{command}\r\n").as_bytes())?;
+    resp::read(&mut BufReader::new(stream)).map(resp::Reply::texts)
 }
 
 /// The Redis that carries replication.
@@ -62,92 +46,35 @@ pub struct Remote {
     username: Option<String>,
 }
 
-/// Asks one command, or asks on a channel and listens there for the beginnings (of three words) of what is due; it prints
-/// the reply, or what did not come. The server's certificate is checked, which Synapse itself does not do
-/// (replication/tcp/context.py). Everything comes over standard input, so that no password shows in a process list.
-const CLIENT: &str = r#"
-import json, socket, ssl, sys, time
-at = json.load(sys.stdin)
-class Redis:
-    def __init__(self):
-        if at["path"]:
-            connection = socket.socket(socket.AF_UNIX)
-            connection.settimeout(at["patience"])
-            connection.connect(at["path"])
-        else:
-            connection = socket.create_connection((at["host"], at["port"]), at["patience"])
-        if at["tls"]:
-            context = ssl.create_default_context(cafile=at["ca_file"])
-            # Chain and name are checked, as Python before 3.13 does; authorities of one's own lack RFC 5280's extensions.
-            context.verify_flags &= ~ssl.VERIFY_X509_STRICT
-            connection = context.wrap_socket(connection, server_hostname=at["host"])
-        self.connection = connection
-        self.stream = connection.makefile("rwb")
-        if at["password"] is not None:
-            self.ask("AUTH", *([at["username"]] if at["username"] else []), at["password"])
-    def reply(self):
-        line = self.stream.readline().rstrip(b"\r\n").decode()
-        kind, rest = line[:1], line[1:]
-        if kind == "-":
-            sys.exit("Redis answers " + rest)
-        if kind == "*":
-            return [self.reply() for _ in range(int(rest))]
-        if kind == "$":
-            return self.stream.read(int(rest) + 2)[:-2].decode()
-        if kind not in ("+", ":"):
-            sys.exit("it is no Redis that answers, or it wants TLS")
-        return rest
-    def ask(self, *words):
-        words = [word.encode() for word in words]
-        parts = (b"$%d\r\n%s\r\n" % (len(word), word) for word in words)
-        self.stream.write(b"*%d\r\n" % len(words) + b"".join(parts))
-        self.stream.flush()
-        return self.reply()
-    def converse(self, channel, question, due, within):
-        due = set(due)
-        self.ask("SUBSCRIBE", channel)
-        Redis().ask("PUBLISH", channel, question)
-        end = time.monotonic() + within
-        try:
-            while due and (left := end - time.monotonic()) > 0:
-                self.connection.settimeout(left)
-                due.discard(" ".join(self.reply()[-1].split(" ")[:3]))
-        except TimeoutError:
-            pass
-        return sorted(due)
-try:
-    answer = Redis().converse(*at["converse"]) if at["converse"] else Redis().ask(*at["command"])
-except OSError as error:
-    sys.exit(str(error))
-print(json.dumps([str(word) for word in answer] if isinstance(answer, list) else [answer]))
-"#;
+/// What asks a Redis of the administrator's, over TCP or TLS.
+const CLIENT: &str = include_str!("redis.py");
 
 impl Server {
-    /// One command without arguments of blanks; the elements of the reply.
+    /// One command without arguments of blanks, answered before `end`; the elements of the reply.
     ///
     /// # Errors
     /// What Redis or the connection says. The password is in none of it.
-    pub fn ask(&self, python: &Path, command: &[&str]) -> Result<Vec<String>> {
+    pub fn ask(&self, command: &[&str], end: Instant) -> Result<Vec<String>> {
         match self {
-            Server::Own => ask(&paths::redis_socket(), &command.join(" ")),
+            Server::Own => ask(&paths::redis_socket(), &command.join(" "), end),
             Server::Elsewhere(remote, file) => remote
-                .ask(python, password(file.as_deref())?.as_deref(), command)
+                .ask(password(file.as_deref())?.as_deref(), command, end)
                 .with_context(|| remote.place()),
         }
     }
 
     /// Publishes a question on a channel, and listens there for what is due: the first three words of each message.
-    /// Returns what did not come in time.
+    /// Returns what did not come within the time for listening, which begins when both connections stand.
     ///
     /// # Errors
-    /// As [`Server::ask`].
+    /// As [`Server::ask`]; `end` is for the time until then.
     pub fn converse(
         &self,
-        python: &Path,
         channel: &str,
         question: &str,
         due: &[&str],
         within: Duration,
+        end: Instant,
     ) -> Result<Vec<String>> {
         let (mut at, place) = match self {
             Server::Own => {
@@ -161,7 +88,7 @@ impl Server {
             }
         };
         at["converse"] = json!([channel, question, due, within.as_secs_f64()]);
-        run(python, at).context(place)
+        run(at, end).context(place)
     }
 }
 
@@ -183,19 +110,19 @@ impl Remote {
         })
     }
 
-    /// One command; the elements of the reply.
+    /// One command, answered before `end`; the elements of the reply.
     ///
     /// # Errors
     /// As [`Server::ask`].
     pub fn ask(
         &self,
-        python: &Path,
         password: Option<&str>,
         command: &[&str],
+        end: Instant,
     ) -> Result<Vec<String>> {
         let mut at = self.at(password);
         at["command"] = json!(command);
-        run(python, at)
+        run(at, end)
     }
 
     fn place(&self) -> String {
@@ -217,11 +144,14 @@ impl Remote {
     }
 }
 
-/// Runs the script.
-fn run(python: &Path, mut at: Value) -> Result<Vec<String>> {
-    at["patience"] = json!(PATIENCE.as_secs());
-    let output = Tool::new(python)
-        .args(["-c", CLIENT])
+/// Runs the script, by the Python of the system: Synapse's own may be one that another account can replace, and its
+/// directory and the current one may have modules that are not the standard library's.
+fn run(mut at: Value, end: Instant) -> Result<Vec<String>> {
+    let left = end.saturating_duration_since(Instant::now()).min(PATIENCE);
+    ensure!(!left.is_zero(), "no complete answer in time");
+    at["patience"] = json!(left.as_secs_f64());
+    let output = Tool::new("python3")
+        .args(["-I", "-c", CLIENT])
         .input(at.to_string())
         .output()?;
     ensure!(
@@ -230,4 +160,93 @@ fn run(python: &Path, mut at: Value) -> Result<Vec<String>> {
         tools::tail(&output, 1).trim()
     );
     serde_json::from_slice(&output.stdout).context("no answer that can be read")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::io::{BufRead, Read};
+    use std::net::{TcpListener, TcpStream};
+
+    /// What the script makes of a peer that answers the first command like this.
+    fn against(
+        within: Duration,
+        peer: impl FnOnce(TcpStream) + Send + 'static,
+    ) -> Result<Vec<String>> {
+        let listener = TcpListener::bind(("127.0.0.1", 0)).unwrap();
+        let remote = Remote {
+            host: "127.0.0.1".to_owned(),
+            port: listener.local_addr().unwrap().port(),
+            tls: false,
+            ca_file: None,
+            username: None,
+        };
+        let server = std::thread::spawn(move || {
+            let stream = listener.accept().unwrap().0;
+            // `*1`, `$4`, `PING`; nothing where the script never asked.
+            let lines = BufReader::new(&stream).lines().take(3);
+            if let Some(Ok(_)) = lines.last() {
+                peer(stream);
+            }
+        });
+        let port = remote.port;
+        let answer = remote.ask(None, &["PING"], Instant::now() + within);
+        // A script that did not even connect leaves nobody waiting.
+        drop(TcpStream::connect(("127.0.0.1", port)));
+        server.join().unwrap();
+        answer
+    }
+
+    fn answering(reply: &str) -> Result<Vec<String>> {
+        let reply = reply.to_owned();
+        against(PATIENCE, move |mut stream| {
+            // It may have hung up before all of it was sent.
+            let _ = stream.write_all(reply.as_bytes());
+            let _ = stream.read(&mut [0]);
+        })
+    }
+
+    #[test]
+    fn the_script_reads_replies_as_the_parser_does() {
+        for reply in [
+            "+PONG\r\n",
+            ":3\r\n",
+            "*2\r\n$4\r\na\r\nb\r\n:3\r\n",
+            "*2\r\n$-1\r\n+a\r\n",
+        ] {
+            let parsed = resp::read(&mut reply.as_bytes()).unwrap().texts();
+            assert_eq!(answering(reply).unwrap(), parsed, "{reply:?}");
+        }
+    }
+
+    #[test]
+    fn the_script_is_not_fed_without_end() {
+        let (long, deep) = (
+            format!("+{}", "x".repeat(4 << 20)),
+            "*1\r\n".repeat(100_000),
+        );
+        for (reply, told) in [
+            (long.as_str(), "a line without its end"),
+            (&deep, "too many levels"),
+            ("*1025\r\n", "the length 1025"),
+            ("$1048577\r\n", "the length 1048577"),
+            ("$-2\r\n", "the length -2"),
+            ("\r\n", "another beginning"),
+            ("-NOAUTH first\r\n", "Redis answers NOAUTH first"),
+        ] {
+            let error = format!("{:#}", answering(reply).unwrap_err());
+            assert!(error.contains(told), "{told}: {error}");
+        }
+    }
+
+    #[test]
+    fn the_script_ends_at_its_deadline_whatever_drips() {
+        let error = against(Duration::from_millis(500), |mut stream| {
+            while stream.write_all(b"+").is_ok() {
+                std::thread::sleep(Duration::from_millis(20));
+            }
+        });
+        let error = format!("{:#}", error.unwrap_err());
+        assert!(error.contains("no complete answer in time"), "{error}");
+    }
 }

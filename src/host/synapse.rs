@@ -1,17 +1,20 @@
 //! Synapse itself: found on the host or installed into our venv, its key generator and its configuration parser.
 
 use super::confined::Confined;
+use super::facts::Scope;
 use super::files;
-use super::tools::{self, Tool};
+use super::python::{Lacking, Packages};
+use super::tools;
 use super::venv::Venv;
 use crate::paths;
 use crate::plan::names;
 use crate::plan::state::{Resource, State};
 use crate::render::Installed;
+use crate::settings::types::DatabaseKind;
 use anyhow::{Context, Result, ensure};
 use std::ffi::OsStr;
 use std::os::unix::fs::MetadataExt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 /// Where hosts have Synapse besides our own venv: Element's Debian package, and distributions' packages.
 const PYTHONS: &[&str] = &["/opt/venvs/matrix-synapse/bin/python", "/usr/bin/python3"];
@@ -46,34 +49,42 @@ pub fn is_ours(python: &Path) -> bool {
     python.starts_with(paths::OPT)
 }
 
-/// The version of a project beside a Python, read from the metadata that pip and distributions leave: a start of Python
-/// for it would cost a third of a run without changes.
+/// The version of a project in the installation or venv of a Python.
 pub(super) fn version_of(python: &Path, project: &str) -> Option<String> {
-    let metadata = metadata(python, project)?;
-    let (_, version) = metadata.file_stem()?.to_str()?.split_once('-')?;
-    Some(version.to_owned())
+    Some(Packages::own(python).find(project)?.version)
 }
 
-/// A project's metadata beside a Python: `matrix_synapse-VERSION.dist-info`, or `.egg-info`.
-fn metadata(python: &Path, project: &str) -> Option<PathBuf> {
-    let prefix = python.parent()?.parent()?;
-    let lib = prefix.join("lib");
-    let libraries = files::names(&lib)
-        .into_iter()
-        .filter(|name| name.starts_with("python3"))
-        .flat_map(|name| ["site-packages", "dist-packages"].map(|kind| lib.join(&name).join(kind)));
-    let is_project = |name: &String| {
-        let rest = name
-            .strip_prefix(project)
-            .and_then(|rest| rest.strip_prefix('-'));
-        rest.is_some_and(|rest| rest.ends_with(".dist-info") || rest.ends_with(".egg-info"))
-    };
-    libraries
-        .filter_map(|library| {
-            let name = files::names(&library).into_iter().find(is_project)?;
-            Some(library.join(name))
-        })
-        .next()
+/// An extra of Synapse that the settings ask for, without which it refuses to start.
+struct Extra {
+    name: &'static str,
+    wanted: fn(&Scope) -> bool,
+}
+
+static EXTRAS: &[Extra] = &[
+    // config/redis.py
+    Extra {
+        name: "redis",
+        wanted: |scope| scope.workers,
+    },
+    // storage/engines/__init__.py
+    Extra {
+        name: "postgres",
+        wanted: |scope| matches!(scope.database, DatabaseKind::Local | DatabaseKind::External),
+    },
+    // config/repository.py
+    Extra {
+        name: "url-preview",
+        wanted: |scope| scope.settings.url_previews.enabled,
+    },
+];
+
+/// What Synapse beside this Python requires for these settings, by its own metadata, and does not find.
+pub(super) fn lacking(python: &Path, scope: &Scope) -> Vec<Lacking> {
+    let packages = Packages::seen_by(python);
+    let extras = EXTRAS.iter().filter(|extra| (extra.wanted)(scope));
+    extras
+        .flat_map(|extra| packages.lacking(PROJECT, extra.name))
+        .collect()
 }
 
 /// When Synapse beside this Python was last installed, in microseconds since 1970: package managers of every kind put
@@ -83,7 +94,7 @@ pub fn installed_at(python: &Path) -> Option<u64> {
     if is_ours(python) {
         return None;
     }
-    let changed = files::metadata(metadata(python, PROJECT)?)?;
+    let changed = files::metadata(Packages::own(python).find(PROJECT)?.place)?;
     u64::try_from(changed.ctime() * 1_000_000 + changed.ctime_nsec() / 1_000).ok()
 }
 
@@ -132,15 +143,6 @@ pub(super) fn link(state: &State) -> Result<()> {
         None if files::is_link(paths::VENV) => files::remove(paths::VENV),
         None => Ok(()),
     }
-}
-
-/// Whether Synapse finds what its extra `url-preview` brings; it refuses to start with previews and without.
-pub fn has_url_previews(python: &Path) -> bool {
-    let ask = "from synapse.util.check_dependencies import check_requirements; check_requirements('url-preview')";
-    Tool::new(python)
-        .args(["-c", ask])
-        .output()
-        .is_ok_and(|output| output.status.success())
 }
 
 /// A signing key by Synapse's own generator, never ours: printed by the generator and written by root, which never takes a

@@ -1,7 +1,8 @@
 //! The certificate: the units that copy it, with its key, for each service that reads it, and that watch its files.
 
-use super::services::{Account, SERVICES};
+use super::services::SERVICES;
 use super::{Input, Sheaf, filters};
+use crate::accounts::Account;
 use crate::paths;
 use crate::plan::names;
 use anyhow::Result;

@@ -24,6 +24,7 @@ mod units;
 pub use synapse::passwords;
 pub use units::wanted;
 
+use crate::accounts;
 use crate::adopt::Adopted;
 use crate::endpoints::Endpoints;
 use crate::paths;
@@ -325,7 +326,9 @@ fn resources(input: &Input, files: &BTreeMap<String, File>) -> BTreeSet<Resource
         resources.insert(Resource::Venv(input.settings.synapse.version.to_string()));
     }
     if metrics::own_postgres_wanted(input) {
-        resources.insert(Resource::MonitorRole(metrics::POSTGRES_ACCOUNT.to_owned()));
+        resources.insert(Resource::MonitorRole(
+            accounts::POSTGRES_EXPORTER.name.to_owned(),
+        ));
     }
     if input.settings.compressor.enabled {
         resources.insert(directory(paths::OPT));

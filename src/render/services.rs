@@ -1,6 +1,7 @@
 //! Programs beside Synapse's own processes, each in a unit of its own: when there is one, who it runs as, what it reads.
 
 use super::{Input, Sheaf, certificate, compressor, coturn, logrotate, metrics, nginx, redis};
+use crate::accounts::{self, Account};
 use crate::plan::names;
 use anyhow::Result;
 
@@ -25,29 +26,11 @@ impl Service {
     }
 }
 
-/// A system user without a home.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Account {
-    pub name: &'static str,
-    pub about: &'static str,
-}
-
-impl Account {
-    /// Its line of sysusers.d.
-    pub fn line(&self) -> String {
-        format!(r#"u {} - "{}" /"#, self.name, self.about)
-    }
-}
-
 /// What packages have for /usr/lib/sysusers.d: the accounts of all services. Synapse's own is not among them, for its
 /// name and number are settings. `install` puts a file of the same name into /etc/sysusers.d, which then counts.
 pub fn accounts() -> String {
-    let mut lines: Vec<String> = SERVICES
-        .iter()
-        .filter_map(|service| Some(service.account?.line()))
-        .collect();
+    let mut lines: Vec<String> = accounts::OURS.iter().map(Account::line).collect();
     lines.sort();
-    lines.dedup();
     format!(
         "# Services beside Synapse; /etc/sysusers.d/synapse-workers.conf counts instead once `install` made it.\n{}\n",
         lines.join("\n")
@@ -58,10 +41,7 @@ pub fn accounts() -> String {
 pub static SERVICES: &[Service] = &[
     Service {
         unit: names::NGINX,
-        account: Some(Account {
-            name: "synapse-nginx",
-            about: "nginx in front of Synapse",
-        }),
+        account: Some(accounts::NGINX),
         wanted: |_| true,
         render: nginx::render,
         directories: &[
@@ -71,20 +51,14 @@ pub static SERVICES: &[Service] = &[
     },
     Service {
         unit: names::REDIS,
-        account: Some(Account {
-            name: "synapse-redis",
-            about: "Redis between Synapse processes",
-        }),
+        account: Some(accounts::REDIS),
         wanted: |input| input.has_workers() && input.settings.redis.host.is_none(),
         render: redis::render,
         directories: &["d /run/synapse-workers/redis 2750 synapse-redis synapse -"],
     },
     Service {
         unit: names::PROMETHEUS,
-        account: Some(Account {
-            name: "synapse-prometheus",
-            about: "Prometheus for Synapse",
-        }),
+        account: Some(accounts::PROMETHEUS),
         wanted: metrics::wanted,
         render: metrics::render,
         directories: &[
@@ -100,10 +74,7 @@ pub static SERVICES: &[Service] = &[
     },
     Service {
         unit: names::POSTGRES_EXPORTER,
-        account: Some(Account {
-            name: metrics::POSTGRES_ACCOUNT,
-            about: "Metrics of the PostgreSQL that Synapse uses",
-        }),
+        account: Some(accounts::POSTGRES_EXPORTER),
         wanted: metrics::postgres_wanted,
         render: metrics::postgres,
         directories: &[],
@@ -149,10 +120,7 @@ pub static SERVICES: &[Service] = &[
     },
     Service {
         unit: names::COTURN,
-        account: Some(Account {
-            name: "synapse-coturn",
-            about: "TURN server of Synapse",
-        }),
+        account: Some(accounts::COTURN),
         wanted: |input| input.settings.coturn.enabled,
         render: coturn::render,
         directories: &[],
@@ -176,4 +144,25 @@ pub static SERVICES: &[Service] = &[
 /// Those that these settings ask for.
 pub fn wanted<'a>(input: &'a Input) -> impl Iterator<Item = &'static Service> + use<'a> {
     SERVICES.iter().filter(|service| (service.wanted)(input))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_account_is_known_and_has_a_service() {
+        for account in accounts::OURS {
+            let used = SERVICES
+                .iter()
+                .any(|service| service.account == Some(*account));
+            assert!(used, "{}", account.name);
+        }
+        for service in SERVICES {
+            let known = service
+                .account
+                .is_none_or(|account| accounts::OURS.contains(&account));
+            assert!(known, "{}", service.unit);
+        }
+    }
 }

@@ -1,7 +1,8 @@
 //! systemd's files: the units of Synapse's own processes, accounts, directories.
 
-use super::services::{self, Account};
+use super::services;
 use super::{Input, Sheaf, filters, logs, sockets};
+use crate::accounts::Account;
 use crate::paths::{self, SYSUSERS, TMPFILES};
 use crate::plan::names;
 use crate::plan::state::Resource;

@@ -189,7 +189,7 @@ settings! {
         /// The name of the database.
         name: Identifier = "synapse", env "POSTGRES_DB";
 
-        /// The PostgreSQL role that owns the database.
+        /// The PostgreSQL role that owns the database. Not `postgres` in a PostgreSQL of this host.
         user: Identifier = "synapse", env "POSTGRES_USER";
 
         /// A file with the password of that role; empty means none is needed.
@@ -363,7 +363,8 @@ settings! {
         /// Whether Synapse's processes use jemalloc where the host has it; it saves memory.
         jemalloc: bool = "true";
 
-        /// The system user that Synapse runs as, and that owns its data.
+        /// The system user that Synapse runs as, and that owns its data. Refused are root, PostgreSQL's
+        /// account and those of other services, and users in groups that have the host, such as docker.
         user: AccountName = "synapse";
 
         /// The number of that user, where it is made; empty means the system chooses. (UID is read

@@ -2,14 +2,42 @@
 
 use super::origin::{Origin, SettingsError};
 use super::table::{Buffer, Settings};
-use super::types::{AbsolutePath, DatabaseKind, Verification};
+use super::types::{AbsolutePath, DatabaseKind, Host, Verification};
+use crate::accounts;
 use std::collections::BTreeMap;
+use std::net::IpAddr;
 use std::path::Path;
 
 /// What is wrong, and the key to look at.
 type Wrong = Option<(&'static str, String)>;
 
 static RULES: &[fn(&Settings) -> Wrong] = &[
+    |settings| {
+        let user = settings.synapse.user.as_str();
+        let who = accounts::reserved(user)?;
+        Some((
+            "synapse.user",
+            format!(
+                "`synapse.user` is {user}, {who}, and whoever breaks into Synapse would have all that this account has; \
+                 leave it empty, or name an account that nothing else uses"
+            ),
+        ))
+    },
+    |settings| {
+        let user = settings.database.user.as_str();
+        let who = accounts::reserved(user)?;
+        // Somewhere else, PostgreSQL has no part in this host.
+        let mighty = match user {
+            accounts::POSTGRES => database_is_here(settings),
+            _ => true,
+        };
+        wrong(mighty, "database.user", || {
+            format!(
+                "`database.user` is {user}, {who}, and whoever breaks into Synapse would have all that this role has; \
+                 name a role of its own, and make it the owner of Synapse's database"
+            )
+        })
+    },
     |settings| {
         let (least, most) = (
             settings.database.cp_min.get(),
@@ -229,6 +257,19 @@ fn unfit_for_a_socket(path: &str) -> Option<&'static str> {
     } else {
         None
     }
+}
+
+/// Whether the PostgreSQL of the settings, if Synapse uses one, is a program of this host.
+fn database_is_here(settings: &Settings) -> bool {
+    let database = &settings.database;
+    let loopback = |host: &Host| {
+        let name = host.as_str();
+        let address = name.parse::<IpAddr>();
+        host.is_socket_directory()
+            || name == "localhost"
+            || address.is_ok_and(|address| address.is_loopback())
+    };
+    database.kind != DatabaseKind::Sqlite && database.host.as_ref().is_none_or(loopback)
 }
 
 /// How many ports are set aside from `tcp_ports` on.

@@ -6,6 +6,8 @@ use synapse_workers::doctor::{CHECKS, Examined, examine};
 use synapse_workers::host::certificate::Pair;
 use synapse_workers::host::facts::{Facts, PackageManager, Scope};
 use synapse_workers::host::postgres::{Database, Postgres};
+use synapse_workers::host::python::Lacking;
+use synapse_workers::host::requirements::Requirement;
 use synapse_workers::render::Installed;
 use synapse_workers::render::ports::{Bound, Transport};
 use synapse_workers::settings::types::DatabaseKind;
@@ -29,6 +31,16 @@ fn synapse(version: &str) -> Installed {
     Installed {
         python: "/usr/bin/python3".into(),
         version: version.to_owned(),
+    }
+}
+
+fn lacking(name: &str, versions: &str, found: Option<&str>) -> Lacking {
+    Lacking {
+        requirement: Requirement {
+            name: name.to_owned(),
+            versions: versions.to_owned(),
+        },
+        found: found.map(str::to_owned),
     }
 }
 
@@ -220,11 +232,50 @@ fn every_check_finds_what_it_is_for() {
             "there is no user matrix => useradd --system",
         ),
         (
-            "Synapse's user and group are as the settings say",
-            |facts| facts.accounts.uid = Some(0),
-            "synapse: {user: root}",
+            "Synapse's account is nobody else's, and no administrator's",
+            |facts| {
+                (facts.accounts.uid, facts.accounts.same_user) = (Some(0), Some("root"));
+            },
+            "synapse: {user: toor}",
             1,
-            "root is the administrator",
+            "synapse.user: toor is the administrator of this host by another name => leave synapse.user empty",
+        ),
+        (
+            "Synapse's account is nobody else's, and no administrator's",
+            |facts| facts.accounts.same_user = Some("postgres"),
+            "synapse: {uid: 105}",
+            1,
+            "synapse.uid: 105 is the administrator of this host's PostgreSQL by another name => leave synapse.uid empty",
+        ),
+        (
+            "Synapse's account is nobody else's, and no administrator's",
+            |facts| {
+                (facts.accounts.uid, facts.accounts.same_user) = (Some(990), Some("synapse-nginx"));
+            },
+            "synapse: {user: web}",
+            1,
+            "web is the account of another service (nginx in front of Synapse) by another name",
+        ),
+        (
+            "Synapse's account is nobody else's, and no administrator's",
+            |facts| facts.accounts.same_group = Some("shadow"),
+            "synapse: {gid: 42}",
+            1,
+            "synapse.gid: 42 is the group shadow, and its members read the passwords of this host => choose another",
+        ),
+        (
+            "Synapse's account is nobody else's, and no administrator's",
+            |facts| (facts.accounts.gid, facts.accounts.same_group) = (Some(0), Some("root")),
+            "",
+            1,
+            "the group synapse is the group root by another name",
+        ),
+        (
+            "Synapse's account is nobody else's, and no administrator's",
+            |facts| facts.accounts.mighty_groups = vec!["docker", "synapse-redis"],
+            "",
+            1,
+            "synapse is in the group docker, and its members may become root, by a container => gpasswd --delete synapse docker",
         ),
         (
             "Synapse's user and group are as the settings say",
@@ -320,11 +371,30 @@ fn every_check_finds_what_it_is_for() {
             "/etc/pw is missing => write the password into it",
         ),
         (
-            "Synapse can make URL previews",
-            |facts| facts.lacks_url_previews = true,
+            "Synapse's Python has what these settings need",
+            |facts| facts.lacking = vec![lacking("beautifulsoup4", ">=4.13.0", Some("4.11.2"))],
             "url_previews: {enabled: true}",
             1,
-            "/usr/bin/python3 -m pip install 'matrix-synapse[url-preview]'",
+            "Synapse 1.163.2 at /usr/bin/python3 lacks what these settings need: beautifulsoup4>=4.13.0 (it has 4.11.2) => \
+             apt-get install python3-bs4, or: /usr/bin/python3 -m pip install 'beautifulsoup4>=4.13.0'",
+        ),
+        (
+            "Synapse's Python has what these settings need",
+            |facts| {
+                facts.synapse = Some(Installed {
+                    python: "/srv/env/bin/python".into(),
+                    ..synapse("1.163.2")
+                });
+                facts.python_owner = Some("matrix".to_owned());
+                facts.lacking = vec![
+                    lacking("hiredis", ">=0.3", None),
+                    lacking("psycopg2", ">=2.8", None),
+                ];
+            },
+            "",
+            2,
+            "lacks what these settings need: hiredis>=0.3, psycopg2>=2.8 => \
+             sudo -u matrix /srv/env/bin/python -m pip install 'hiredis>=0.3' 'psycopg2-binary>=2.8'",
         ),
         (
             "Redis of your own answers",

@@ -13,6 +13,7 @@ mod model;
 mod nginx;
 mod plans;
 mod ports;
+mod python;
 mod rendering;
 mod restarts;
 mod setup;

@@ -5,7 +5,7 @@ use std::io::{Read, Write};
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::UnixListener;
 use std::thread::JoinHandle;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use synapse_workers::endpoints::Endpoint;
 use synapse_workers::host::{self, Answer, Peer, Tool};
 
@@ -127,6 +127,11 @@ fn own_session() -> String {
     after.split_whitespace().nth(3).unwrap().to_owned()
 }
 
+/// Longer than an answer takes here.
+fn soon() -> Instant {
+    Instant::now() + Duration::from_secs(60)
+}
+
 /// Answers one connection; what was asked.
 fn answering(path: &std::path::Path, answer: &'static str) -> JoinHandle<String> {
     let listener = UnixListener::bind(path).unwrap();
@@ -173,6 +178,7 @@ fn processes_are_asked_over_http_and_redis_in_its_own_tongue() {
             &Peer::At(Endpoint::Socket(path.to_str().unwrap().to_owned())),
             "PUT",
             "/_matrix/x?y=z",
+            soon(),
         );
         let asked = server.join().unwrap();
         assert!(
@@ -203,7 +209,7 @@ fn processes_are_asked_over_http_and_redis_in_its_own_tongue() {
     ] {
         let path = directory.path().join(name);
         let server = answering(&path, reply);
-        let got = host::redis::ask(path.to_str().unwrap(), "PUBSUB NUMSUB example");
+        let got = host::redis::ask(path.to_str().unwrap(), "PUBSUB NUMSUB example", soon());
         assert_eq!(server.join().unwrap(), "PUBSUB NUMSUB example\r\n");
         match expected {
             Some(elements) => assert_eq!(got.unwrap(), elements),
@@ -215,7 +221,90 @@ fn processes_are_asked_over_http_and_redis_in_its_own_tongue() {
         &Peer::At(Endpoint::Socket(gone.to_str().unwrap().to_owned())),
         "GET",
         "/",
+        soon(),
     )
     .unwrap_err();
     assert!(error.to_string().contains("cannot connect to"), "{error}");
+}
+
+/// A peer that a compromised account put in the place of a process. It goes on until it is hung up on.
+fn going_on(path: &std::path::Path, head: &'static str, pause: Duration) -> JoinHandle<u64> {
+    let listener = UnixListener::bind(path).unwrap();
+    std::thread::spawn(move || {
+        let (mut stream, _) = listener.accept().unwrap();
+        stream.write_all(head.as_bytes()).unwrap();
+        let mut sent = 0;
+        while let Ok(written) = stream.write(if pause.is_zero() { &[b'x'; 4096] } else { b"x" }) {
+            sent += written as u64;
+            std::thread::sleep(pause);
+        }
+        sent
+    })
+}
+
+#[test]
+fn a_process_that_answers_without_end_costs_neither_memory_nor_time() {
+    let directory = tempfile::tempdir().unwrap();
+    let peer = |name: &str| {
+        let path = directory.path().join(name);
+        let peer = Peer::At(Endpoint::Socket(path.to_str().unwrap().to_owned()));
+        (path, peer)
+    };
+    const OK: &str = "HTTP/1.1 200 OK\r\n\r\n";
+    let (path, endless) = peer("endless");
+    let server = going_on(&path, OK, Duration::ZERO);
+    let error = format!(
+        "{:#}",
+        host::get(&endless, "GET", "/health", soon()).unwrap_err()
+    );
+    assert!(error.contains("more than 1048576 bytes"), "{error}");
+    assert!(server.join().unwrap() < 8 << 20, "it was read on");
+
+    // The status alone keeps nothing, and is not waited for without end either.
+    let (path, endless) = peer("endless-status");
+    let server = going_on(&path, OK, Duration::ZERO);
+    let error = format!(
+        "{:#}",
+        host::status(&endless, "/metrics", soon()).unwrap_err()
+    );
+    assert!(error.contains("more than 67108864 bytes"), "{error}");
+    server.join().unwrap();
+
+    for (name, head) in [("in-body", OK), ("in-head", "HTTP/1.1 2")] {
+        let (path, dripping) = peer(name);
+        let server = going_on(&path, head, Duration::from_millis(20));
+        let end = Instant::now() + Duration::from_millis(300);
+        let error = format!("{:#}", host::status(&dripping, "/health", end).unwrap_err());
+        assert!(
+            error.contains("no complete answer in time"),
+            "{name}: {error}"
+        );
+        assert!(server.join().unwrap() > 0, "{name}: nothing dripped");
+    }
+
+    let (path, redis) = (directory.path().join("redis"), "redis");
+    let server = going_on(&path, "*2\r\n", Duration::from_millis(20));
+    let end = Instant::now() + Duration::from_millis(300);
+    let error = host::redis::ask(path.to_str().unwrap(), "PING", end).unwrap_err();
+    assert!(
+        format!("{error:#}").contains("no complete answer in time"),
+        "{redis}: {error:#}"
+    );
+    server.join().unwrap();
+}
+
+#[test]
+fn the_status_of_a_large_answer_is_known() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("metrics");
+    let listener = UnixListener::bind(&path).unwrap();
+    let server = std::thread::spawn(move || {
+        let (mut stream, _) = listener.accept().unwrap();
+        assert!(stream.read(&mut [0; 1000]).unwrap() > 0);
+        stream.write_all(b"HTTP/1.1 200 OK\r\n\r\n").unwrap();
+        stream.write_all(&vec![b'#'; 4 << 20]).unwrap();
+    });
+    let peer = Peer::At(Endpoint::Socket(path.to_str().unwrap().to_owned()));
+    assert_eq!(host::status(&peer, "/metrics", soon()).unwrap(), 200);
+    server.join().unwrap();
 }

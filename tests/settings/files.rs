@@ -123,6 +123,41 @@ fn a_file_that_cannot_be_right_is_refused_with_its_line() {
         ),
         (&many, format!("{FILE}: larger than 1 MiB")),
         (
+            "server_name: a\nsynapse:\n  user: root\n",
+            line(
+                3,
+                "`synapse.user` is root, the administrator of this host, and whoever",
+            ),
+        ),
+        (
+            "server_name: a\nsynapse:\n  user: postgres\n",
+            line(
+                3,
+                "`synapse.user` is postgres, the administrator of this host's PostgreSQL",
+            ),
+        ),
+        (
+            "server_name: a\nsynapse:\n  user: synapse-nginx\n",
+            line(
+                3,
+                "`synapse.user` is synapse-nginx, the account of another service (nginx in front",
+            ),
+        ),
+        (
+            "server_name: a\ndatabase:\n  user: postgres\n  host: 127.0.0.2\n",
+            line(
+                3,
+                "`database.user` is postgres, the administrator of this host's PostgreSQL",
+            ),
+        ),
+        (
+            "server_name: a\ndatabase:\n  user: synapse-postgres-exporter\n  host: db.test\n",
+            line(
+                3,
+                "`database.user` is synapse-postgres-exporter, the account of another service",
+            ),
+        ),
+        (
             "server_name: a\ndatabase:\n  cp_min: 9\n",
             line(3, "`database.cp_min` is 9, more than"),
         ),

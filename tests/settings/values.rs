@@ -2,6 +2,7 @@
 
 use super::given::*;
 
+use synapse_workers::accounts;
 use synapse_workers::settings::table::ROWS;
 use synapse_workers::settings::types::{DatabaseKind, ServerName};
 use synapse_workers::settings::value::{Raw, Scalar};
@@ -220,6 +221,32 @@ fn server_names_follow_the_grammar_of_matrix() {
         "{:?}",
         noted.notes
     );
+}
+
+#[test]
+fn accounts_that_give_nothing_away_are_taken() {
+    for user in accounts::OURS
+        .iter()
+        .map(|account| account.name)
+        .chain(["root", "postgres"])
+    {
+        let given = Given::file(format!("server_name: a\nsynapse: {{user: {user}}}\n"));
+        let error = given.load().unwrap_err().to_string();
+        assert!(
+            error.contains("`synapse.user`") && error.contains("leave it empty"),
+            "{error}"
+        );
+    }
+    for fine in [
+        "synapse: {user: matrix-synapse}",
+        "database: {user: matrix, host: /run/postgresql}",
+        // Another host's own administrator has no part in this one.
+        "database: {user: postgres, host: db.test}",
+        "database: {user: postgres, kind: sqlite}",
+    ] {
+        let given = Given::file(format!("server_name: a\n{fine}\n"));
+        assert!(given.load().is_ok(), "{fine}");
+    }
 }
 
 #[test]

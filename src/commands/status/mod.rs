@@ -8,7 +8,8 @@ use super::look::utc;
 use crate::cli::Common;
 use crate::endpoints::Endpoints;
 use crate::failure::{Code, Failure};
-use crate::host::{self, Peer, Systemd};
+use crate::host::{self, Peer, Process, Systemd};
+use crate::parallel;
 use crate::paths;
 use crate::plan::names;
 use crate::report::Report;
@@ -17,6 +18,7 @@ use serde::Serialize;
 use serde_json::json;
 use std::io::IsTerminal;
 use std::process::ExitCode;
+use std::time::{Duration, Instant};
 
 /// One line of `status`; in JSON a stable format.
 #[derive(Serialize)]
@@ -35,18 +37,28 @@ struct Line {
     health: String,
 }
 
+/// What all answers together may take: a few rounds of questions that each wait for their own bound.
+const PATIENCE: Duration = Duration::from_secs(20);
+
 /// `synapse-workers status`.
 pub fn status(common: &Common) -> Result<ExitCode, Failure> {
     let (current, state, text) = installed()?;
     let systemd =
         Systemd::connect().map_err(|error| Failure::from(error).ending(Code::Preflight))?;
     let known = text.and_then(|text| asked::recall(current, &text).ok());
-    let lines: Vec<Line> = state
-        .units
-        .iter()
-        .filter(|unit| unit.ends_with(".service"))
-        .map(|unit| line(&systemd, unit, known.as_ref()))
-        .collect::<Result<_, _>>()?;
+    let units = state.units.iter().filter(|unit| unit.ends_with(".service"));
+    let processes: Vec<(&str, Process)> = units
+        .map(|unit| Ok((unit.as_str(), systemd.process(unit)?)))
+        .collect::<Result<_, Failure>>()?;
+    let end = Instant::now() + PATIENCE;
+    let health = parallel::map(&processes, |(unit, process)| {
+        health(unit, process, known.as_ref(), end)
+    });
+    let lines: Vec<Line> = processes
+        .into_iter()
+        .zip(health)
+        .map(|((unit, process), health)| line(unit, process, health, known.as_ref()))
+        .collect();
     let well = lines
         .iter()
         .all(|line| line.state == "active" && matches!(line.health.as_str(), "ok" | "-"));
@@ -79,29 +91,39 @@ pub fn status(common: &Common) -> Result<ExitCode, Failure> {
     })
 }
 
-/// One unit; roles and places are those of the settings of the running generation.
-fn line(systemd: &Systemd, unit: &str, known: Option<&Asked>) -> Result<Line, Failure> {
-    let process = systemd.process(unit)?;
-    let name = names::worker_of(unit)
+/// The name of a unit's process, as people say it and as its sockets have it.
+fn name_of(unit: &str) -> &str {
+    names::worker_of(unit)
         .or_else(|| unit.strip_prefix("synapse-")?.strip_suffix(".service"))
-        .unwrap_or(unit);
-    let health = if process.state != "active" {
-        process.state.clone()
-    } else if let (true, Some(known)) = (names::is_synapse(unit), known) {
+        .unwrap_or(unit)
+}
+
+/// Whether a process answers; its place is that of the settings of the running generation.
+fn health(unit: &str, process: &Process, known: Option<&Asked>, end: Instant) -> String {
+    let said = |well: bool, otherwise: &str| if well { "ok" } else { otherwise }.to_owned();
+    if process.state != "active" {
+        return process.state.clone();
+    }
+    if let (true, Some(known)) = (names::is_synapse(unit), known) {
         let endpoints = Endpoints::new(&known.settings, &known.topology);
-        match host::get(&Peer::At(endpoints.public(name)), "GET", "/health") {
-            Ok(answer) if answer.status == 200 => "ok".to_owned(),
-            Ok(answer) => format!("answers {}", answer.status),
-            Err(_) => "no answer".to_owned(),
-        }
-    } else if unit == names::REDIS {
-        match host::redis::ask(&paths::redis_socket(), "PING") {
-            Ok(_) => "ok".to_owned(),
-            Err(_) => "no answer".to_owned(),
-        }
-    } else {
-        "-".to_owned()
-    };
+        let peer = Peer::At(endpoints.public(name_of(unit)));
+        return match host::status(&peer, "/health", end) {
+            Ok(status) => said(status == 200, &format!("answers {status}")),
+            Err(_) => said(false, NO_ANSWER),
+        };
+    }
+    if unit == names::REDIS {
+        let answer = host::redis::ask(&paths::redis_socket(), "PING", end);
+        return said(answer.is_ok(), NO_ANSWER);
+    }
+    "-".to_owned()
+}
+
+const NO_ANSWER: &str = "no answer";
+
+/// One unit; its roles are those of the settings of the running generation.
+fn line(unit: &str, process: Process, health: String, known: Option<&Asked>) -> Line {
+    let name = name_of(unit);
     let worker = names::worker_of(unit).zip(known).and_then(|(name, known)| {
         known
             .topology
@@ -113,7 +135,7 @@ fn line(systemd: &Systemd, unit: &str, known: Option<&Asked>) -> Result<Line, Fa
         let names = worker.roles.iter().map(|role| role.name.to_owned());
         names.collect()
     });
-    Ok(Line {
+    Line {
         name: name.to_owned(),
         unit: unit.to_owned(),
         roles,
@@ -122,7 +144,7 @@ fn line(systemd: &Systemd, unit: &str, known: Option<&Asked>) -> Result<Line, Fa
         memory: process.memory,
         since: process.since,
         health,
-    })
+    }
 }
 
 fn table(common: &Common, lines: &[Line]) {

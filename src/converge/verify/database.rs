@@ -4,8 +4,9 @@ use super::Expected;
 use crate::host::Host;
 use crate::host::postgres::{self, Connections};
 use anyhow::{Result, ensure};
+use std::time::Instant;
 
-pub(super) fn answers(_: &Host, expected: &Expected) -> Result<String> {
+pub(super) fn answers(_: &Host, expected: &Expected, _: Instant) -> Result<String> {
     match &expected.database {
         Some(access) => {
             postgres::reachable(access)?;
@@ -17,7 +18,7 @@ pub(super) fn answers(_: &Host, expected: &Expected) -> Result<String> {
 
 /// Every process may open its whole pool, and a request that finds no connection fails. So what PostgreSQL has left now
 /// must be enough for what the pools have not opened yet. It proves nothing about clients that connect later.
-pub(super) fn connections(_: &Host, expected: &Expected) -> Result<String> {
+pub(super) fn connections(_: &Host, expected: &Expected, _: Instant) -> Result<String> {
     let Some(access) = &expected.database else {
         return Ok("not asked".to_owned());
     };
@@ -28,7 +29,7 @@ pub(super) fn connections(_: &Host, expected: &Expected) -> Result<String> {
         missing == 0,
         "the pools of {processes} processes may open {} connections more than PostgreSQL has left: {} of {} are in use, \
          {} of them by Synapse\n    see: sudo -u postgres psql -c 'select usename, datname, count(*) from pg_stat_activity group by 1, 2'\n    \
-         cure: fewer connections of others, a greater max_connections, a smaller database.cp_max, or fewer workers",
+         help: fewer connections of others, a greater max_connections, a smaller database.cp_max, or fewer workers",
         missing,
         found.used,
         found.limit,

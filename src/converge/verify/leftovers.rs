@@ -7,10 +7,11 @@ use crate::paths;
 use crate::plan::names;
 use anyhow::{Result, ensure};
 use std::collections::BTreeSet;
+use std::time::Instant;
 
 /// Units that systemd has loaded or starts with the target, socket files of nobody, and files that an earlier generation
 /// put on the host as they are there now.
-pub(super) fn leftovers(host: &Host, expected: &Expected) -> Result<String> {
+pub(super) fn leftovers(host: &Host, expected: &Expected, _: Instant) -> Result<String> {
     let mut left = Vec::new();
     let units: BTreeSet<String> = host.systemd.units()?.into_keys().collect();
     for unit in units.union(&host::enabled().into_iter().collect()) {

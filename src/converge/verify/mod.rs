@@ -82,10 +82,13 @@ impl Expected {
 /// One thing that is looked at.
 pub struct Probe {
     pub name: &'static str,
-    ask: fn(&Host, &Expected) -> Result<String>,
+    /// The question has to be answered before the instant.
+    ask: Ask,
 }
 
-const fn probe_of(name: &'static str, ask: fn(&Host, &Expected) -> Result<String>) -> Probe {
+type Ask = fn(&Host, &Expected, Instant) -> Result<String>;
+
+const fn probe_of(name: &'static str, ask: Ask) -> Probe {
     Probe { name, ask }
 }
 
@@ -105,27 +108,40 @@ pub static PROBES: &[Probe] = &[
     probe_of("routes", routes::routes),
 ];
 
-/// Asks everything; what a probe saw, or what is wrong.
+/// Asks everything once; what a probe saw, or what is wrong.
 pub fn probe<'a>(
     host: &'a Host,
     expected: &'a Expected,
 ) -> impl Iterator<Item = (&'static str, Result<String>)> + 'a {
+    round(host, expected, Instant::now() + PATIENCE)
+}
+
+/// Asks everything once. What is not answered at the end is wrong.
+fn round<'a>(
+    host: &'a Host,
+    expected: &'a Expected,
+    end: Instant,
+) -> impl Iterator<Item = (&'static str, Result<String>)> + 'a {
     PROBES
         .iter()
-        .map(|probe| (probe.name, (probe.ask)(host, expected)))
+        .map(move |probe| (probe.name, (probe.ask)(host, expected, end)))
 }
 
 /// How long a deployment may take to be as it should: subscriptions to Redis and nginx's new listeners come a moment
 /// after the jobs that bring them are done.
 const PATIENCE: Duration = Duration::from_secs(20);
 
+/// What the last round gets beyond that: processes that answer are not to be called silent because it began late.
+const LAST_ROUND: Duration = Duration::from_secs(5);
+
 /// Fails with everything that is still wrong when patience ends.
 pub fn verify(host: &Host, expected: &Expected) -> Result<()> {
     let begun = Instant::now();
-    let mut wrong = all_wrong(host, expected);
+    let end = begun + PATIENCE + LAST_ROUND;
+    let mut wrong = all_wrong(host, expected, end);
     while !wrong.is_empty() && begun.elapsed() < PATIENCE {
         std::thread::sleep(Duration::from_millis(200));
-        wrong = all_wrong(host, expected);
+        wrong = all_wrong(host, expected, end);
     }
     ensure!(
         wrong.is_empty(),
@@ -135,8 +151,8 @@ pub fn verify(host: &Host, expected: &Expected) -> Result<()> {
     Ok(())
 }
 
-fn all_wrong(host: &Host, expected: &Expected) -> Vec<String> {
-    probe(host, expected)
+fn all_wrong(host: &Host, expected: &Expected, end: Instant) -> Vec<String> {
+    round(host, expected, end)
         .filter_map(|(name, result)| Some(format!("{name}: {:#}", result.err()?)))
         .collect()
 }

@@ -3,9 +3,11 @@
 use super::Expected;
 use crate::endpoints::Endpoint;
 use crate::host::{self, Host, Peer};
+use crate::parallel;
 use anyhow::{Result, ensure};
+use std::time::Instant;
 
-pub(super) fn units(host: &Host, expected: &Expected) -> Result<String> {
+pub(super) fn units(host: &Host, expected: &Expected, _: Instant) -> Result<String> {
     let found = host.systemd.units()?;
     let down: Vec<&str> = expected
         .units
@@ -23,44 +25,46 @@ pub(super) fn units(host: &Host, expected: &Expected) -> Result<String> {
 }
 
 /// What is wrong with the answer of one program to one request.
-fn complaint(name: &str, peer: &Peer, path: &str) -> Option<String> {
-    match host::get(peer, "GET", path) {
-        Ok(answer) if answer.status == 200 => None,
-        Ok(answer) => Some(format!("{name} answers {}", answer.status)),
+fn complaint(name: &str, peer: &Peer, path: &str, end: Instant) -> Option<String> {
+    match host::status(peer, path, end) {
+        Ok(200) => None,
+        Ok(status) => Some(format!("{name} answers {status}")),
         Err(error) => Some(format!("{name}: {error:#}")),
     }
 }
 
 /// Where nginx reaches a process, and where other processes do: Synapse has `/health` on every listener.
-pub(super) fn health(_: &Host, expected: &Expected) -> Result<String> {
+pub(super) fn health(_: &Host, expected: &Expected, end: Instant) -> Result<String> {
     let processes = expected.processes();
-    let asked = |process: &str| {
+    let asked = |process: &&str| {
         let peer = expected.peer(process)?;
-        complaint(process, &peer, "/health").or_else(|| {
+        complaint(process, &peer, "/health", end).or_else(|| {
             let replication = expected.replication(process)?;
             complaint(
                 &format!("{process} for other processes"),
                 &Peer::At(replication),
                 "/health",
+                end,
             )
         })
     };
-    let ill: Vec<String> = processes.iter().copied().filter_map(asked).collect();
+    let answers = parallel::map(&processes, asked);
+    let ill: Vec<String> = answers.into_iter().flatten().collect();
     ensure!(ill.is_empty(), "{}", ill.join("; "));
     Ok(format!("{} processes answer", processes.len()))
 }
 
 /// Everything that Prometheus asks answers, Prometheus itself included. An exporter whose program cannot be reached
 /// says so in its metrics, and Prometheus in an alert.
-pub(super) fn metrics(_: &Host, expected: &Expected) -> Result<String> {
+pub(super) fn metrics(_: &Host, expected: &Expected, end: Instant) -> Result<String> {
     if expected.metrics.is_empty() {
         return Ok("not used".to_owned());
     }
-    let asked = expected.metrics.iter().filter_map(|target| {
+    let answers = parallel::map(&expected.metrics, |target| {
         let peer = Peer::At(Endpoint::Port(target.port));
-        complaint(&target.name, &peer, target.path)
+        complaint(&target.name, &peer, target.path, end)
     });
-    let silent: Vec<String> = asked.collect();
+    let silent: Vec<String> = answers.into_iter().flatten().collect();
     ensure!(silent.is_empty(), "{}", silent.join("; "));
     Ok(format!("{} answer", expected.metrics.len()))
 }

@@ -8,6 +8,7 @@ use crate::plan::names;
 use crate::render::nginx;
 use anyhow::{Context, Result, ensure};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::time::Instant;
 
 /// The address at which this host reaches what listens there.
 fn near(address: SocketAddr) -> SocketAddr {
@@ -19,7 +20,7 @@ fn near(address: SocketAddr) -> SocketAddr {
     SocketAddr::new(ip, address.port())
 }
 
-pub(super) fn answers(_: &Host, expected: &Expected) -> Result<String> {
+pub(super) fn answers(_: &Host, expected: &Expected, end: Instant) -> Result<String> {
     let mut seen = Vec::new();
     for front in &expected.fronts {
         let (peer, name) = match front {
@@ -27,16 +28,15 @@ pub(super) fn answers(_: &Host, expected: &Expected) -> Result<String> {
             Front::Socket(path) => (Peer::At(Endpoint::Socket(path.clone())), path.clone()),
             // What it says under TLS, the other ways in tell; the certificate has a probe of its own.
             Front::Tls(address) => {
-                host::reachable(near(*address))?;
+                host::reachable(near(*address), end)?;
                 seen.push(near(*address).to_string());
                 continue;
             }
         };
-        let answer = host::get(&peer, "GET", "/_matrix/client/versions")?;
+        let status = host::status(&peer, "/_matrix/client/versions", end)?;
         ensure!(
-            answer.status == 200,
-            "{name} answers {} for /_matrix/client/versions",
-            answer.status
+            status == 200,
+            "{name} answers {status} for /_matrix/client/versions"
         );
         seen.push(name);
     }
@@ -46,7 +46,7 @@ pub(super) fn answers(_: &Host, expected: &Expected) -> Result<String> {
 /// nginx goes on with the configuration that it has when it cannot take a new one, and says so in the journal only. So it
 /// tells the fingerprint of the one that it runs, which has to be that of the files. It tells only what comes from a
 /// loopback address; where it listens on none, nothing is known.
-pub(super) fn files(_: &Host, expected: &Expected) -> Result<String> {
+pub(super) fn files(_: &Host, expected: &Expected, end: Instant) -> Result<String> {
     let plain = expected.fronts.iter().filter_map(|front| match front {
         Front::Plain(address) => Some(near(*address)),
         Front::Tls(_) | Front::Socket(_) => None,
@@ -59,10 +59,10 @@ pub(super) fn files(_: &Host, expected: &Expected) -> Result<String> {
         host::read_text(&path)?.with_context(|| format!("{path} is missing"))
     };
     let there = nginx::fingerprint(&read("nginx.conf")?, &read("listen.conf")?);
-    let answer = host::get_as_host(&Peer::Address(address), nginx::TOLD_AT)?;
+    let answer = host::get_as_host(&Peer::Address(address), nginx::TOLD_AT, end)?;
     ensure!(
         nginx::told(&answer.body) == Some(&there),
-        "nginx runs another configuration than {}/nginx; see: journalctl -u {unit}, cure: systemctl reload {unit}, or \
+        "nginx runs another configuration than {}/nginx; see: journalctl -u {unit}, help: systemctl reload {unit}, or \
          synapse-workers install where somebody changed the files",
         paths::CURRENT,
         unit = names::NGINX
@@ -70,7 +70,7 @@ pub(super) fn files(_: &Host, expected: &Expected) -> Result<String> {
     Ok(format!("those of {}/nginx", paths::CURRENT))
 }
 
-pub(super) fn certificate(_: &Host, expected: &Expected) -> Result<String> {
+pub(super) fn certificate(_: &Host, expected: &Expected, _: Instant) -> Result<String> {
     let Some((pair, units)) = &expected.certificate else {
         return Ok("not used".to_owned());
     };

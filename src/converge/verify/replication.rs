@@ -6,15 +6,15 @@ use crate::plan::names;
 use crate::topology::Topology;
 use anyhow::{Context, Result, ensure};
 use std::collections::{BTreeMap, BTreeSet};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// Every process listens to the channel that carries replication.
-pub(super) fn subscribers(host: &Host, expected: &Expected) -> Result<String> {
+pub(super) fn subscribers(_: &Host, expected: &Expected, end: Instant) -> Result<String> {
     let Some(server) = &expected.redis else {
         return Ok("not used".to_owned());
     };
     let question = ["PUBSUB", "NUMSUB", &expected.server_name];
-    let counts = server.ask(&host.facts.python, &question)?;
+    let counts = server.ask(&question, end)?;
     let listening: usize = counts
         .get(1)
         .and_then(|count| count.parse().ok())
@@ -44,7 +44,7 @@ const QUESTION: &str = "REPLICATE ";
 ///
 /// It does not prove that a process has caught up with the changes before, nor that it can fetch rows which it missed from
 /// the writer or the database; for the ways to these, `health` and `database` ask.
-pub(super) fn moves(host: &Host, expected: &Expected) -> Result<String> {
+pub(super) fn moves(_: &Host, expected: &Expected, end: Instant) -> Result<String> {
     let Some((server, (topology, _))) = expected.redis.as_ref().zip(expected.topology.as_ref())
     else {
         return Ok("not used".to_owned());
@@ -52,13 +52,7 @@ pub(super) fn moves(host: &Host, expected: &Expected) -> Result<String> {
     let due = positions(topology);
     let wanted: Vec<&str> = due.keys().map(String::as_str).collect();
     let silent = server
-        .converse(
-            &host.facts.python,
-            &expected.server_name,
-            QUESTION,
-            &wanted,
-            BOUND,
-        )
+        .converse(&expected.server_name, QUESTION, &wanted, BOUND, end)
         .context("asking for the positions of streams")?;
     let lost: BTreeSet<String> = silent
         .iter()

@@ -2,50 +2,70 @@
 
 use super::Expected;
 use crate::host::{self, Host, Peer};
-use crate::topology::RoutingTable;
+use crate::parallel;
+use crate::topology::{Route, RoutingTable};
 use anyhow::{Result, bail, ensure};
 use std::collections::BTreeMap;
+use std::time::Instant;
 
-/// A process that has the servlet asks for a token or an argument; one that has not answers 404 `M_UNRECOGNIZED`. One
-/// that does not answer at all is asked once: each question would wait for its bound.
-pub(super) fn routes(_: &Host, expected: &Expected) -> Result<String> {
+/// A process that has the servlet asks for a token or an argument; one that has not answers 404 `M_UNRECOGNIZED`.
+/// Processes are asked side by side, and each about one route after the other.
+pub(super) fn routes(_: &Host, expected: &Expected, end: Instant) -> Result<String> {
     let Some((topology, endpoints)) = &expected.topology else {
         return Ok("not asked".to_owned());
     };
     let table = RoutingTable::new(topology);
-    let mut wrong = Vec::new();
-    let mut silent: BTreeMap<&str, String> = BTreeMap::new();
-    let mut asked = 0;
+    let questions = questions(&table)?;
+    let answers = parallel::map(&questions, |(server, routes)| {
+        let peer = Peer::At(endpoints.public(server));
+        wrong(server, &peer, routes, &expected.server_name, end)
+    });
+    let wrong: Vec<String> = answers.into_iter().flatten().collect();
+    ensure!(wrong.is_empty(), "{}", wrong.join("; "));
+    let asked: usize = questions.iter().map(|(_, routes)| routes.len()).sum();
+    Ok(format!("{asked} answered by the process that should"))
+}
+
+/// The routes that each process serves.
+fn questions(table: &RoutingTable) -> Result<Vec<(&str, Vec<&Route>)>> {
+    let mut questions: BTreeMap<&str, Vec<&Route>> = BTreeMap::new();
     for route in table.routes.iter().filter(|route| route.needs.is_none()) {
-        let Some(upstream) = table
-            .upstreams
-            .iter()
-            .find(|upstream| upstream.name == route.upstream)
-        else {
+        let mut upstreams = table.upstreams.iter();
+        let Some(upstream) = upstreams.find(|upstream| upstream.name == route.upstream) else {
             bail!("route {} names no upstream", route.pattern);
         };
         for server in &upstream.servers {
-            if silent.contains_key(server.as_str()) {
-                continue;
-            }
-            // Asked for somebody else's server, Synapse would go and ask that one.
-            let (method, path) = route.probe();
-            let path = &path.replace("example.com", &expected.server_name);
-            asked += 1;
-            match host::get(&Peer::At(endpoints.public(server)), method, path) {
-                Ok(answer) if answer.has_servlet() => {}
-                Ok(answer) => wrong.push(format!(
-                    "{server} answers {} to {}",
-                    answer.status, route.example
-                )),
-                Err(error) => {
-                    let text = format!("{server} to {}: {error:#}", route.example);
-                    silent.insert(server, text);
-                }
+            questions.entry(server).or_default().push(route);
+        }
+    }
+    Ok(questions.into_iter().collect())
+}
+
+/// What is wrong with a process. It is asked no more once it does not answer at all: each question would wait for its
+/// bound.
+fn wrong(
+    server: &str,
+    peer: &Peer,
+    routes: &[&Route],
+    server_name: &str,
+    end: Instant,
+) -> Vec<String> {
+    let mut wrong = Vec::new();
+    for route in routes {
+        // Asked for somebody else's server, Synapse would go and ask that one.
+        let (method, path) = route.probe();
+        let path = &path.replace("example.com", server_name);
+        match host::get(peer, method, path, end) {
+            Ok(answer) if answer.has_servlet() => {}
+            Ok(answer) => wrong.push(format!(
+                "{server} answers {} to {}",
+                answer.status, route.example
+            )),
+            Err(error) => {
+                wrong.push(format!("{server} to {}: {error:#}", route.example));
+                break;
             }
         }
     }
-    wrong.extend(silent.into_values());
-    ensure!(wrong.is_empty(), "{}", wrong.join("; "));
-    Ok(format!("{asked} answered by the process that should"))
+    wrong
 }

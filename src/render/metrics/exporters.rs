@@ -2,6 +2,7 @@
 
 use super::super::{Input, Sheaf, filters};
 use super::own_postgres_wanted;
+use crate::accounts;
 use crate::endpoints::ServicePort;
 use crate::paths;
 use crate::plan::names;
@@ -53,8 +54,6 @@ struct Postgres<'a> {
 /// Composed files with what the exporters of somebody else's servers log in with.
 const REDIS_PASSWORDS: &str = "redis-exporter.json";
 const POSTGRES_PASSWORDS: &str = "postgres-exporter.pgpass";
-/// The user that asks the host's own PostgreSQL, and the role of the same name.
-pub const POSTGRES_ACCOUNT: &str = "synapse-postgres-exporter";
 
 /// Whose server an exporter asks.
 enum Server<'a> {
@@ -157,7 +156,11 @@ pub fn postgres(sheaf: &mut Sheaf) -> Result<()> {
             };
             (database.user.as_str(), host.as_str(), Server::Other(other))
         }
-        _ => (POSTGRES_ACCOUNT, paths::POSTGRES_SOCKETS, Server::Own),
+        _ => (
+            accounts::POSTGRES_EXPORTER.name,
+            paths::POSTGRES_SOCKETS,
+            Server::Own,
+        ),
     };
     let unit = Postgres {
         program: &input.facts.exporters.postgres,

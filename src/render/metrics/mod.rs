@@ -6,7 +6,7 @@ mod grafana;
 mod host;
 mod prometheus;
 
-pub(super) use exporters::{POSTGRES_ACCOUNT, nginx, nginx_log, postgres, redis};
+pub(super) use exporters::{nginx, nginx_log, postgres, redis};
 pub(super) use host::render as host;
 pub(super) use prometheus::render;
 pub use prometheus::{Target, targets};

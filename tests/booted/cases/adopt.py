@@ -11,7 +11,8 @@ DATA = "/var/lib/matrix-synapse"
 FILE = f"{ETC}/homeserver.yaml"
 SERVICE = "matrix-synapse.service"
 UNIT = f"/etc/systemd/system/{SERVICE}"
-PYTHON = "/opt/venvs/matrix-synapse/bin/python"
+VENV = "/opt/venvs/matrix-synapse"
+PYTHON = f"{VENV}/bin/python"
 PASSWORD = "a-password_of:postgres"
 MAIN = f"{PYTHON} -m synapse.app.homeserver --config-path={FILE} --config-path={ETC}/conf.d/"
 
@@ -99,6 +100,41 @@ def adopted(host, check, theirs):
         contains(result.out, f"! stop    {SERVICE}", f"- disable {SERVICE}", "synapse/adopted/00-homeserver.yaml")
         without_password(result.out + result.err)
         same(host.invocations(SERVICE), begun, "invocation of the old service")
+        same(host.path(SETTINGS).exists(), False, "settings file")
+    with check("a Python without what workers need: refused with the line that installs it, and nothing is written"):
+        site = host.shell('dirname "$1"/lib/python3*/site-packages/txredisapi-*.dist-info', VENV).out.strip()
+        host.shell('mkdir /root/aside; mv "$1"/txredisapi-*.dist-info /root/aside', site)
+        try:
+            before = listing.untouched(host)
+            for command in (("plan",), ("install", "--yes")):
+                result = host.product(command[0], "--adopt", FILE, "--preset", "small", *command[1:], expect=(65,))
+                contains(result.err, f"{PYTHON} -m pip install 'txredisapi>=1.4.12,<1.6.0'")
+            # Without workers it does not matter.
+            host.product("plan", "--adopt", FILE, "--workers", "")
+            listing.equal(before, listing.untouched(host), "after the refusals")
+        finally:
+            host.shell('mv /root/aside/* "$1"; rmdir /root/aside', site)
+        same(host.invocations(SERVICE), begun, "invocation of the old service")
+        same(host.path(SETTINGS).exists(), False, "settings file")
+    with check("a server that runs as root, or whose user has the host by a group, is refused with the way out"):
+        host.write(UNIT, SERVICE_FILE.replace("User=matrix-synapse\n", ""))
+        host.run("systemctl", "daemon-reload")
+        result = host.product("install", "--adopt", FILE, "--preset", "small", "--yes", expect=(65,))
+        contains(result.err, f"{SERVICE} runs Synapse as root", "User=matrix-synapse")
+        host.write(UNIT, SERVICE_FILE)
+        host.run("systemctl", "daemon-reload")
+        for group in ("shadow", "disk"):
+            host.run("gpasswd", "--add", "matrix-synapse", group)
+            result = host.product("install", "--adopt", FILE, "--preset", "small", "--yes", expect=(65,))
+            contains(result.err, f"matrix-synapse is in the group {group}", f"gpasswd --delete matrix-synapse {group}")
+            host.run("gpasswd", "--delete", "matrix-synapse", group)
+        host.shell("echo toor:x:0:0::/:/usr/sbin/nologin >>/etc/passwd")
+        host.write(UNIT, SERVICE_FILE.replace("User=matrix-synapse", "User=toor"))
+        host.run("systemctl", "daemon-reload")
+        result = host.product("install", "--adopt", FILE, "--preset", "small", "--yes", expect=(65,))
+        contains(result.err, "toor is the administrator of this host by another name")
+        host.write(UNIT, SERVICE_FILE)
+        host.shell("sed -i /^toor:/d /etc/passwd; systemctl daemon-reload")
         same(host.path(SETTINGS).exists(), False, "settings file")
     with check("options that Synapse's parser refuses: the old server is not touched"):
         host.write(f"{ETC}/conf.d/zz.yaml", "turn_user_lifetime: never\n")

@@ -1,8 +1,9 @@
 //! `--adopt` on a tree that has a Synapse of Debian's package: what settings it takes over, and what it refuses.
 
-use super::Place;
+use super::{Place, words};
+use crate::judges::{privileged, run};
 use std::fs::{self, Permissions};
-use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::{PermissionsExt, chown};
 use std::process::Output;
 
 fn code(output: &Output) -> i32 {
@@ -26,6 +27,8 @@ media_store_path: /var/lib/matrix-synapse/media
 signing_key_path: /etc/matrix-synapse/homeserver.signing.key
 ";
 
+const KEY: &str = "root/etc/matrix-synapse/homeserver.signing.key";
+
 /// A tree below `root` with these files.
 fn old(homeserver: &str) -> Place {
     let place = Place::new();
@@ -39,6 +42,10 @@ fn old(homeserver: &str) -> Place {
         let file = place.at("root/etc/matrix-synapse").join(path);
         fs::create_dir_all(file.parent().unwrap()).unwrap();
         fs::write(file, text).unwrap();
+    }
+    if nix::unistd::geteuid().is_root() {
+        // Synapse's account, as far as adoption knows without a service: the owner of the key.
+        chown(place.at(KEY), Some(12_345), Some(12_345)).unwrap();
     }
     fs::create_dir_all(place.at("root/var/lib/matrix-synapse/media")).unwrap();
     for directory in ["root", "root/etc", "root/var", "root/var/lib"] {
@@ -141,5 +148,44 @@ fn what_cannot_be_adopted_is_refused_with_its_cure() {
         stderr(&output).contains("there is no such file"),
         "{}",
         stderr(&output)
+    );
+}
+
+#[test]
+fn a_server_that_ran_as_root_is_refused_with_the_way_to_an_account() {
+    let place = old(HOMESERVER);
+    if nix::unistd::geteuid().is_root() {
+        chown(place.at(KEY), Some(0), Some(0)).unwrap();
+    }
+    // Where the tests have no root, this is who they run as.
+    let mut command = privileged(place.program());
+    command.current_dir(place.at("")).args(words(
+        "render --root root --adopt /etc/matrix-synapse --workers synchrotron",
+    ));
+    let output = run(&mut command);
+    assert_eq!(code(&output), 65, "{}", stderr(&output));
+    for told in [
+        "--adopt: /etc/matrix-synapse/homeserver.signing.key belongs to root",
+        "useradd --system --shell /usr/sbin/nologin matrix-synapse",
+        "chown -R matrix-synapse: /etc/matrix-synapse/homeserver.signing.key /var/lib/matrix-synapse/media;",
+    ] {
+        assert!(
+            stderr(&output).contains(told),
+            "{told}: {}",
+            stderr(&output)
+        );
+    }
+    assert!(!place.at("root/etc/synapse-workers").exists());
+}
+
+#[test]
+fn an_adopted_server_is_no_administrator_of_the_hosts_databases() {
+    let place = old(&HOMESERVER.replace("user: matrix", "user: postgres"));
+    let output = place.run("render --root root --adopt /etc/matrix-synapse --workers synchrotron");
+    let text = stderr(&output);
+    assert_eq!(code(&output), 64, "{text}");
+    assert!(
+        text.contains("--adopt: `database.user` is postgres, the administrator of"),
+        "{text}"
     );
 }

@@ -1,0 +1,77 @@
+//! Synapse's user and group as the host has them.
+
+use crate::settings::Settings;
+use crate::{accounts, paths};
+use std::collections::BTreeSet;
+
+/// Synapse's user and group on the host.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Accounts {
+    /// Number of the user.
+    pub uid: Option<u32>,
+    /// Number of our group.
+    pub gid: Option<u32>,
+    /// The group that the user has of its own, where that is not ours.
+    pub user_group: Option<String>,
+    /// The user that has the number of `synapse.uid`.
+    pub uid_holder: Option<String>,
+    /// The group that has the number of `synapse.gid`.
+    pub gid_holder: Option<String>,
+    /// An account that Synapse must not be, and that has the number of its user under another name.
+    pub same_user: Option<&'static str>,
+    /// A group that Synapse must not be in, and that has the number of our group under another name.
+    pub same_group: Option<&'static str>,
+    /// The groups of the user that it must not be in.
+    pub mighty_groups: Vec<&'static str>,
+}
+
+impl Accounts {
+    /// Looks at the accounts of this host.
+    pub(super) fn gather(settings: &Settings) -> Self {
+        let user = users::get_user_by_name(settings.synapse.user.as_str());
+        let name = |name: &std::ffi::OsStr| name.to_string_lossy().into_owned();
+        let uid_holder = settings.synapse.uid.and_then(|uid| {
+            let holder = users::get_user_by_uid(uid.get())?;
+            Some(name(holder.name()))
+        });
+        let gid_holder = settings.synapse.gid.and_then(|gid| {
+            let holder = users::get_group_by_gid(gid.get())?;
+            Some(name(holder.name()))
+        });
+        let own = user
+            .as_ref()
+            .and_then(|user| users::get_group_by_gid(user.primary_group_id()));
+        let uid = user.as_ref().map(|user| user.uid());
+        let gid = users::get_group_by_name(paths::GROUP).map(|group| group.gid());
+        // Numbers are what the kernel goes by, whatever names they have.
+        let wanted_uid = uid.or(settings.synapse.uid.map(|uid| uid.get()));
+        let wanted_gid = gid.or(settings.synapse.gid.map(|gid| gid.get()));
+        let number_of = |group: &str| users::get_group_by_name(group).map(|group| group.gid());
+        let mut groups = BTreeSet::new();
+        if let Some(user) = &user {
+            groups.insert(user.primary_group_id());
+            let more = users::get_user_groups(user.name(), user.primary_group_id());
+            groups.extend(more.unwrap_or_default().iter().map(|group| group.gid()));
+        }
+        Self {
+            same_user: wanted_uid.and_then(|uid| {
+                accounts::all_reserved().find(|name| {
+                    users::get_user_by_name(name).is_some_and(|reserved| reserved.uid() == uid)
+                })
+            }),
+            same_group: wanted_gid.and_then(|gid| {
+                accounts::mighty_groups().find(|name| number_of(name) == Some(gid))
+            }),
+            mighty_groups: accounts::mighty_groups()
+                .filter(|name| number_of(name).is_some_and(|gid| groups.contains(&gid)))
+                .collect(),
+            uid,
+            gid,
+            user_group: own
+                .map(|group| name(group.name()))
+                .filter(|name| name != paths::GROUP),
+            uid_holder,
+            gid_holder,
+        }
+    }
+}

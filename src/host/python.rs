@@ -1,0 +1,219 @@
+//! What a Python has, read from the files beside it. It is never run for this: it may belong to the account of Synapse,
+//! and root runs nothing that another account can replace.
+
+use super::files;
+use super::requirements::{self, Requirement, normalized};
+use std::path::{Path, PathBuf};
+
+/// A project that is installed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Package {
+    pub version: String,
+    /// The directory or file that installers leave for it.
+    pub place: PathBuf,
+}
+
+/// The directories that a Python imports from, in its order.
+pub struct Packages {
+    places: Vec<PathBuf>,
+    /// Such as 3.13, where it shows.
+    version: Option<String>,
+}
+
+/// A project that is missing, or is there in a version that does not serve.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Lacking {
+    pub requirement: Requirement,
+    pub found: Option<String>,
+}
+
+/// Projects that bring the module of another one. PyPI has no built package of psycopg2 itself, and Synapse asks for the
+/// module only (storage/engines/postgres.py).
+static STAND_INS: &[(&str, &str)] = &[("psycopg2", "psycopg2-binary")];
+
+/// The project that pip installs without a compiler to meet a requirement.
+pub fn installable(requirement: &Requirement) -> Requirement {
+    let stand_in = STAND_INS.iter().find(|(name, _)| *name == requirement.name);
+    Requirement {
+        name: stand_in.map_or(requirement.name.clone(), |(_, other)| (*other).to_owned()),
+        versions: requirement.versions.clone(),
+    }
+}
+
+impl Packages {
+    /// Those in the directories of its own installation or venv.
+    pub fn own(python: &Path) -> Self {
+        let venv = Venv::around(python);
+        let version = version(python, venv.as_ref());
+        let mut prefixes: Vec<PathBuf> = prefix(python).into_iter().collect();
+        if venv.is_none() {
+            // One that is a link looks where it leads to (Modules/getpath.py).
+            let real = python.canonicalize().ok().and_then(|real| prefix(&real));
+            prefixes.extend(real.filter(|real| !prefixes.contains(real)));
+        }
+        Self::below(&prefixes, version)
+    }
+
+    /// Everything that it imports: in a venv that has the system's packages, these as well.
+    pub fn seen_by(python: &Path) -> Self {
+        let own = Self::own(python);
+        let Some(base) = Venv::around(python).and_then(|venv| venv.shared) else {
+            return own;
+        };
+        let mut places = own.places;
+        places.extend(Self::below(&[base], own.version.clone()).places);
+        Self {
+            places,
+            version: own.version,
+        }
+    }
+
+    fn below(prefixes: &[PathBuf], version: Option<String>) -> Self {
+        let exact = version.as_ref().map(|version| format!("python{version}"));
+        let of_version = |name: &String| match &exact {
+            // Debian's own packages serve every version.
+            Some(exact) => name == exact || name == "python3",
+            None => name.starts_with("python3"),
+        };
+        let mut places = Vec::new();
+        for prefix in prefixes {
+            // What the administrator installs for the whole system goes below `local`, on Debian and Fedora alike.
+            for lib in ["local/lib", "local/lib64", "lib", "lib64"] {
+                let lib = prefix.join(lib);
+                for name in files::names(&lib).into_iter().filter(of_version) {
+                    let kinds = ["site-packages", "dist-packages"];
+                    places.extend(kinds.map(|kind| lib.join(&name).join(kind)));
+                }
+            }
+        }
+        let linked: Vec<PathBuf> = places.iter().flat_map(|place| linked(place)).collect();
+        places.extend(linked);
+        Self { places, version }
+    }
+
+    /// A project, by any spelling of its name.
+    pub fn find(&self, project: &str) -> Option<Package> {
+        let project = normalized(project);
+        let mut found = self.places.iter().flat_map(|place| {
+            let names = files::names(place).into_iter();
+            names.map(move |name| (place, name))
+        });
+        found.find_map(|(place, name)| {
+            let stem = [".dist-info", ".egg-info", ".egg"]
+                .iter()
+                .find_map(|suffix| name.strip_suffix(suffix))?;
+            // NAME-VERSION, and for eggs -pyX.Y behind that.
+            let (of, rest) = stem.split_once('-').unwrap_or((stem, ""));
+            if normalized(of) != project {
+                return None;
+            }
+            let place = place.join(&name);
+            let version = match rest.split('-').next().filter(|version| !version.is_empty()) {
+                Some(version) => version.to_owned(),
+                // In a directory of sources that is used in place.
+                None => header(&place.join("PKG-INFO"), "Version:")?,
+            };
+            Some(Package { version, place })
+        })
+    }
+
+    /// What an extra of an installed project requires and is not there. Nothing is known of a project without metadata.
+    pub fn lacking(&self, project: &str, extra: &str) -> Vec<Lacking> {
+        let metadata = self
+            .find(project)
+            .and_then(|package| files::read_text(package.place.join("METADATA")).ok()?);
+        let metadata = metadata.unwrap_or_default();
+        let required = requirements::of_extra(&metadata, extra, self.version.as_deref());
+        let lacking = required.into_iter().filter_map(|requirement| {
+            let found = self.version_for(&requirement);
+            let serves = found
+                .as_ref()
+                .is_some_and(|found| requirement.accepts(found));
+            (!serves).then_some(Lacking { requirement, found })
+        });
+        lacking.collect()
+    }
+
+    /// The version of what would meet a requirement.
+    fn version_for(&self, requirement: &Requirement) -> Option<String> {
+        let package = self
+            .find(&requirement.name)
+            .or_else(|| self.find(&installable(requirement).name))?;
+        Some(package.version)
+    }
+}
+
+/// Directory of the program, and the one above: `PREFIX/bin/python`.
+fn prefix(python: &Path) -> Option<PathBuf> {
+    Some(python.parent()?.parent()?.to_owned())
+}
+
+/// A venv, by its `pyvenv.cfg` (PEP 405).
+struct Venv {
+    /// The installation whose packages it has as well.
+    shared: Option<PathBuf>,
+    version: Option<String>,
+}
+
+impl Venv {
+    fn around(python: &Path) -> Option<Self> {
+        let beside = python.parent()?;
+        let text = [Some(beside), beside.parent()]
+            .into_iter()
+            .flatten()
+            .find_map(|directory| files::read_text(directory.join("pyvenv.cfg")).ok()?)?;
+        let value = |key: &str| {
+            let lines = text.lines().filter_map(|line| line.split_once('='));
+            let mut found = lines.filter(|(name, _)| name.trim().eq_ignore_ascii_case(key));
+            found.next().map(|(_, value)| value.trim().to_owned())
+        };
+        let shares = value("include-system-site-packages")
+            .is_some_and(|value| value.eq_ignore_ascii_case("true"));
+        let home = value("home").map(PathBuf::from);
+        Some(Self {
+            shared: home
+                .filter(|_| shares)
+                .and_then(|home| Some(home.parent()?.to_owned())),
+            version: value("version").or_else(|| value("version_info")),
+        })
+    }
+}
+
+/// Major and minor version of a Python: that of its venv, else the one in the name of the program that it links to.
+fn version(python: &Path, venv: Option<&Venv>) -> Option<String> {
+    let written = venv.and_then(|venv| venv.version.clone());
+    let named = || {
+        let real = python.canonicalize().ok()?;
+        let name = real.file_name()?.to_str()?;
+        Some(name.strip_prefix("python")?.to_owned())
+    };
+    let version = written.or_else(named)?;
+    let mut numbers = version.split('.');
+    let (major, minor) = (numbers.next()?, numbers.next()?);
+    let numeric = |word: &str| !word.is_empty() && word.bytes().all(|byte| byte.is_ascii_digit());
+    (numeric(major) && numeric(minor)).then(|| format!("{major}.{minor}"))
+}
+
+/// Directories that files named *.pth add (Python's documentation, `site`).
+fn linked(place: &Path) -> Vec<PathBuf> {
+    let names = files::names(place).into_iter();
+    let texts = names
+        .filter(|name| name.ends_with(".pth"))
+        .filter_map(|name| files::read_text(place.join(name)).ok()?);
+    texts
+        .flat_map(|text| {
+            let lines = text.lines().map(str::trim);
+            let paths = lines.filter(|line| !line.is_empty() && !line.starts_with(['#']));
+            let paths = paths.filter(|line| !line.starts_with("import "));
+            paths.map(|line| place.join(line)).collect::<Vec<_>>()
+        })
+        .filter(|path| path.is_dir())
+        .collect()
+}
+
+/// The value of a header of metadata.
+fn header(file: &Path, name: &str) -> Option<String> {
+    let text = files::read_text(file).ok()??;
+    let value = text.lines().find_map(|line| line.strip_prefix(name))?;
+    Some(value.trim().to_owned())
+}
