@@ -9,11 +9,17 @@ import gc
 # Nearly all of a start is importing, and a quarter of that the collector's. Synapse collects and freezes when it is ready.
 gc.disable()
 
+import signal
+
+# Signals that ask something of a program that runs: they do nothing until it has handlers for them. By default the first
+# three would end it. SIGTERM keeps its default: a process that has not begun has nothing to finish.
+for asking in (signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2, signal.SIGWINCH):
+    signal.signal(asking, signal.SIG_IGN)
+
 import argparse
 import importlib
 import os
 import runpy
-import signal
 import sys
 
 import held_sockets
@@ -27,8 +33,6 @@ def main():
     parser.add_argument("arguments", nargs=argparse.REMAINDER)
     options = parser.parse_args()
 
-    # By default a signal that is ignored: before there is somebody to hear it, it does no harm.
-    signal.signal(signal.SIGWINCH, signal.SIG_IGN)
     sockets = held_sockets.inherited()
     waiting = held_sockets.Waiting(sockets, options.patience)
     leave = os._exit
@@ -44,9 +48,13 @@ def main():
         sys.path.remove(os.path.dirname(os.path.abspath(__file__)))
         sys.argv = [options.module, *options.arguments]
         runpy.run_module(options.module, run_name="__main__", alter_sys=True)
-    finally:
-        # Nothing after an orderly end: what waits is the successor's.
+    except KeyboardInterrupt:
+        # SIGINT before Twisted handles it. The process ends by it, as it would by SIGTERM: connections wait for the successor.
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
+        os.kill(os.getpid(), signal.SIGINT)
+    except BaseException:
         waiting.refuse()
+        raise
 
 
 main()

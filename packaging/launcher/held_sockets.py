@@ -1,4 +1,6 @@
-"""Listening sockets that systemd passes on (sd_listen_fds(3)), and who waits there while nobody serves them."""
+"""Listening sockets that systemd passes on (sd_listen_fds(3)), and the connections that wait there until a program serves them."""
+import contextlib
+import math
 import os
 import select
 import socket
@@ -6,6 +8,14 @@ import threading
 import time
 
 FIRST = 3
+# Connections that are refused at the same time. The rest of 1024 descriptors, the usual limit, is for the start itself.
+MOST = 256
+# Seconds that a connection has to send its request, and to read the answer to it.
+SLOWNESS = 0.5
+# Seconds without a further connection once the process has no descriptor left for one.
+PAUSE = 0.1
+# Seconds at most that a start that failed spends on answers.
+PARTING = 2.0
 # The answer for those who waited in vain, in Matrix's words, for browsers too.
 REFUSAL = b'{"errcode":"M_UNKNOWN","error":"This part of the server is starting; try again"}'
 HEADERS = (
@@ -31,57 +41,104 @@ def inherited():
 
 
 class Waiting:
-    """Sockets that nobody serves yet.
+    """Sockets that no program serves yet.
 
-    Connections wait there for some seconds, and are answered once it takes longer or the start fails: else nginx would run
-    out of connections that all wait.
+    Connections wait there for `patience` seconds. Once the start has taken longer, or has failed, a thread answers them:
+    nginx would otherwise run out of connections that all wait. The lock is never held during a call that can block, so
+    a client that sends nothing delays neither the start nor other clients.
     """
 
     def __init__(self, sockets, patience):
         self.sockets = sockets
         self.lock = threading.Lock()
         self.changed, self.change = os.pipe()
+        self.late, self.end = time.monotonic() + patience, math.inf
+        self.thread = threading.Thread(target=self._watch, name="waiting", daemon=True)
         if sockets:
-            threading.Thread(target=self._watch, args=(patience,), name="waiting", daemon=True).start()
+            self.thread.start()
 
     def take(self, path):
-        """The socket of this path for somebody who serves it from now on."""
+        """The socket of this path, for the program to serve from now on; None if systemd holds none there."""
         with self.lock:
             held = self.sockets.pop(path, None)
         os.write(self.change, b".")
         return held
 
     def refuse(self):
-        """Answers everybody who waits where nobody took the socket."""
+        """Answers all connections that wait at sockets that were not taken, and returns within `PARTING` seconds."""
+        now = time.monotonic()
+        self.late, self.end = now, now + PARTING
+        os.write(self.change, b".")
+        # A forked process has a copy of this object, but not the thread.
+        if self.thread.is_alive():
+            self.thread.join(PARTING)
+
+    def _watch(self):
+        refusals, pause = [], 0.0
+        while self.sockets or refusals:
+            now = time.monotonic()
+            if now >= self.late and now >= pause:
+                pause = self._accept(refusals, now)
+            done = self.end < math.inf and not refusals and now >= pause
+            if done or now >= self.end:
+                return
+            refusals = self._wait(refusals, max(self.late, pause))
+
+    def _accept(self, refusals, now):
+        """Accepts up to `MOST` connections; when the next one can be accepted, on the monotonic clock."""
         with self.lock:
             for held in self.sockets.values():
-                while refuse_one(held):
-                    pass
+                while len(refusals) < MOST:
+                    try:
+                        connection, _ = held.accept()
+                    except BlockingIOError:
+                        break
+                    except OSError:
+                        # Most likely no descriptor is left, and the socket stays readable all the time.
+                        return now + PAUSE
+                    connection.setblocking(False)
+                    refusals.append(Refusal(connection, now + SLOWNESS))
+        return now
 
-    def _watch(self, patience):
-        deadline = time.monotonic() + patience
-        while self.sockets:
-            left = deadline - time.monotonic()
-            late = left <= 0
-            waited = list(self.sockets.values()) if late else []
-            ready = select.select([self.changed, *waited], [], [], None if late else left)[0]
-            if self.changed in ready:
-                os.read(self.changed, 64)
-            elif ready:
-                self.refuse()
+    def _wait(self, refusals, acceptable):
+        """Waits until there is something to do, does it for connections, and returns those that have not ended."""
+        now = time.monotonic()
+        wakes = [acceptable] if acceptable > now else []
+        waker = select.poll()
+        waker.register(self.changed, select.POLLIN)
+        for refusal in refusals:
+            waker.register(refusal.connection, select.POLLIN)
+            wakes.append(refusal.deadline)
+        if acceptable <= now and len(refusals) < MOST:
+            for held in list(self.sockets.values()):
+                waker.register(held, select.POLLIN)
+        wake = min([*wakes, self.end])
+        ready = {number for number, _ in waker.poll(None if wake == math.inf else max(0, math.ceil(1000 * (wake - now))))}
+        if self.changed in ready:
+            os.read(self.changed, 4096)
+        now = time.monotonic()
+        return [refusal for refusal in refusals if not refusal.ended(refusal.connection.fileno() in ready, now)]
 
 
-def refuse_one(held):
-    """Answers one connection; whether there was one."""
-    try:
-        connection, _ = held.accept()
-    except OSError:
-        return False
-    with connection:
-        connection.settimeout(0.1)
-        try:
-            connection.recv(65536)
-            connection.sendall(HEADERS % len(REFUSAL) + REFUSAL)
-        except OSError:
-            pass
-    return True
+class Refusal:
+    """A connection that gets the answer of a server that is not ready, after its request and no later than its deadline."""
+
+    def __init__(self, connection, deadline):
+        self.connection, self.deadline, self.answered = connection, deadline, False
+
+    def ended(self, readable, now):
+        """Does what can be done at once; whether that was the last of this connection, which is then closed."""
+        over = now >= self.deadline
+        if not readable and not over:
+            return False
+        with contextlib.suppress(OSError):
+            # The rest of a request is read too: a client that cannot send it would not read the answer.
+            over = (readable and not self.connection.recv(65536)) or over
+            if not self.answered:
+                self.answered = True
+                self.connection.sendall(HEADERS % len(REFUSAL) + REFUSAL)
+                self.connection.shutdown(socket.SHUT_WR)
+            if not over:
+                return False
+        self.connection.close()
+        return True

@@ -43,6 +43,9 @@ class HeldPort(unix.Port):
 
     def startListening(self):
         """Neither binds nor changes the path's mode or the length of the queue."""
+        # As Twisted's own ports do: once no descriptor is left, this one is closed for a moment, to accept the connections
+        # that wait and close them. They would keep the socket readable, and the reactor busy, for as long as they wait.
+        tcp._reservedFD.reserve()
         self.factory.doStart()
         self.socket = self.held
         self.fileno = self.socket.fileno

@@ -174,6 +174,14 @@ pub static RULES: &[Rule] = &[
         Change::Restart,
         "Synapse reads its options at start",
     ),
+    // logging.config.dictConfig: loggers that the new file does not name keep the levels and handlers of the old one. And
+    // app/_base.py, redirect_stdio_to_logs: a stream that it does not name is the log itself by now.
+    rule(
+        "synapse/own-log.yaml",
+        Scope::Synapse,
+        Change::Restart,
+        "a reload takes over only a part of a log configuration of your own",
+    ),
     // app/_base.py and config/logger.py: SIGHUP reads it anew.
     rule(
         "synapse/log.yaml",

@@ -1,10 +1,18 @@
 //! Logging: one configuration for all of Synapse's processes, or one for each where each writes a file of its own.
+//!
+//! Synapse reads it again on SIGHUP (config/logger.py), and Python then changes only the loggers that it names. A file of
+//! the administrator's may drop loggers and may write to `sys.stderr`, which Synapse has replaced by its log: it has a path
+//! of its own, whose rule is a restart.
 
 use super::{Input, Sheaf, filters};
 use crate::paths;
 use crate::settings::value::Scalar;
 use anyhow::Result;
 use askama::Template;
+
+/// The one configuration of ours, and the administrator's own in a generation.
+const OURS: &str = "synapse/log.yaml";
+const OWN: &str = "synapse/own-log.yaml";
 
 #[derive(Template)]
 #[template(path = "synapse/log.yaml")]
@@ -17,15 +25,12 @@ struct Log {
 
 /// The path in a generation of what this process reads.
 pub(super) fn configuration(input: &Input, process: &str) -> String {
-    match per_process(input) {
-        true => format!("synapse/logs/{process}.yaml"),
-        false => "synapse/log.yaml".to_owned(),
+    // A file of the administrator's counts for all, and says itself where logs go.
+    match (&input.named.log_config, input.settings.log_to_disk) {
+        (Some(_), _) => OWN.to_owned(),
+        (None, true) => format!("synapse/logs/{process}.yaml"),
+        (None, false) => OURS.to_owned(),
     }
-}
-
-/// A file of the administrator's counts for all, and says itself where logs go.
-fn per_process(input: &Input) -> bool {
-    input.settings.log_to_disk && input.named.log_config.is_none()
 }
 
 /// Whether processes write log files, as far as is known here.
@@ -36,7 +41,7 @@ pub(super) fn on_disk(input: &Input) -> bool {
 pub(super) fn render(sheaf: &mut Sheaf) -> Result<()> {
     let input = sheaf.input;
     if let Some(own) = &input.named.log_config {
-        sheaf.add("synapse/log.yaml", own.clone(), &[]).private = true;
+        sheaf.add(OWN, own.clone(), &[]).private = true;
         return Ok(());
     }
     let log = |file| Log {
@@ -44,8 +49,8 @@ pub(super) fn render(sheaf: &mut Sheaf) -> Result<()> {
         sensitive: input.settings.log_sensitive,
         file,
     };
-    if !per_process(input) {
-        sheaf.text("synapse/log.yaml", log(None).render()?);
+    if !input.settings.log_to_disk {
+        sheaf.text(OURS, log(None).render()?);
         return Ok(());
     }
     let workers = input.topology.workers.iter();

@@ -73,7 +73,7 @@ settings! {
 
         /// A logging configuration of your own, in the format of Python's logging.config, which then
         /// counts instead of the log_ settings above. Files that it writes can be below
-        /// /var/log/synapse.
+        /// /var/log/synapse. A change of it restarts every Synapse process.
         log_config: Option<AbsolutePath>, env "SYNAPSE_LOG_CONFIG";
 
         /// The first of the TCP ports on 127.0.0.1 on which processes listen: for metrics, and for

@@ -62,6 +62,7 @@ fn everything() -> impl Iterator<Item = Setup> {
         Setup::new("synchrotron")
             .settings("log_to_disk: true")
             .app_service("/srv/irc.yaml", "id: irc\n"),
+        Setup::new("synchrotron").log_config("version: 1\n"),
         measured("synchrotron")
             .settings("database: {host: db.example}\nredis: {host: redis.example}")
             .secret("postgres_password")
@@ -297,6 +298,13 @@ fn options_restart_what_reads_them() {
     let on_disk = |level: &str| base().settings(&format!("log_to_disk: true\nlog_level: {level}"));
     let reloads = "reload main; reload pusher1 synchrotron1";
     assert_jobs(&on_disk("INFO"), &on_disk("ERROR"), reloads, "log files");
+    let (own, other) = (
+        base().log_config("version: 1\nroot: {level: INFO}\n"),
+        base().log_config("version: 1\nroot: {level: ERROR}\n"),
+    );
+    for (from, to) in [(&own, &other), (&base(), &own), (&own, &base())] {
+        assert_jobs(from, to, all, "a log configuration of the administrator's");
+    }
     let mut valkey = base();
     valkey.facts.redis = "valkey-server".to_owned();
     assert_jobs(&base(), &valkey, "restart redis", "another Redis");

@@ -72,6 +72,12 @@ impl Setup {
         self
     }
 
+    /// With a logging configuration of the administrator's.
+    pub fn log_config(mut self, contents: &str) -> Self {
+        self.named.log_config = Some(contents.into());
+        self
+    }
+
     /// Beside a server that was there before, whose one file this is, and its service.
     pub fn adopting(mut self, contents: &str) -> Self {
         let files = vec![("/etc/old/homeserver.yaml".to_owned(), contents.into())];

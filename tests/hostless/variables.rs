@@ -78,8 +78,7 @@ fn setup(number: &str) -> Setup {
         setup = setup.app_service(path.as_str(), registration);
     }
     if settings.log_config.is_some() {
-        let own = "version: 1\nroot: {level: ERROR}\n";
-        setup.named.log_config = Some(own.into());
+        setup = setup.log_config("version: 1\nroot: {level: ERROR}\n");
     }
     let mut setup = setup.python("/bin/true");
     // Debian's coturn has no metrics; this one has.

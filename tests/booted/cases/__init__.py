@@ -5,8 +5,8 @@ from dataclasses import dataclass, replace
 from functools import partial
 
 from cases import (
-    adopt, adopt_sqlite, again, bad_input, bare, calls, compressor, external, faults, full, killed, load, lossless, metrics,
-    migrate, nasty, neighbours, package, persister, probes, reboot, render, restore, rollback, sandbox, scale, sockets, tls,
+    adopt, adopt_sqlite, again, bad_input, bare, calls, compressor, external, faults, full, journal, killed, load, lossless,
+    metrics, migrate, nasty, neighbours, package, persister, probes, reboot, render, restore, rollback, sandbox, scale, sockets, tls,
     trial, uninstall, upgrade, variables,
 )
 
@@ -34,6 +34,7 @@ CASES = (
     Case("full", "twenty workers serve two users, each request by the process that `routes` names", full.run, fresh=True),
     Case("neighbours", "the distribution's own nginx, Redis and PostgreSQL run on untouched", neighbours.run),
     Case("again", "the same install again changes nothing", again.run),
+    Case("journal", "the log level changes without a restart, and the journal reads the same afterwards", journal.run),
     Case("sandbox", "what systemd says of the units' exposure", sandbox.run),
     Case("load", "a mixed load: nothing fails, and the main process has little to do", load.run),
     Case("scale", "two more workers of a role, and back", scale.run),
