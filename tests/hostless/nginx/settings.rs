@@ -52,7 +52,7 @@ const SETTINGS: &[(&str, &[&str], &[&str])] = &[
         &["keepalive 2;", "keepalive_timeout 50s;"],
     ),
     ("{worker_shutdown_timeout: 30s}\nsockets: {held: false}",
-        &["worker_shutdown_timeout 30s;", "keepalive 2;", "keepalive 6;", "keepalive_timeout 50s;",
+        &["worker_shutdown_timeout 30s;", "listen 0.0.0.0:8008 backlog=4096;", "keepalive 2;", "keepalive 6;", "keepalive_timeout 50s;",
           "proxy_set_header Connection \"\";"],
         &[" backup;"]),
     (
