@@ -392,8 +392,16 @@ settings! {
         /// How many processes nginx serves with; auto is one for each core.
         worker_processes: Processes = "auto", env "NGINX_WORKER_PROCESSES";
 
-        /// The connections that each of them holds at most.
-        worker_connections: Whole<16, 1_000_000> = "2048", env "NGINX_WORKER_CONNECTIONS";
+        /// The connections that each of them holds at most, to clients and to Synapse together. Clients
+        /// that send half a request and then nothing occupy a connection for ten seconds, so this is far
+        /// more than a server needs otherwise.
+        worker_connections: Whole<16, 1_000_000> = "16384", env "NGINX_WORKER_CONNECTIONS";
+
+        /// How many requests of one client can be in progress at the same time, long polls included;
+        /// nginx answers further ones with 429. A client is an IPv4 address or an IPv6 network of 64 bits,
+        /// such as an office behind one router, where each running Matrix client needs two or three. Requests
+        /// from this host, from trusted_proxies and over listen_unix_socket are not counted; 0 switches the limit off.
+        connections_per_client: Whole<0, 1_000_000> = "512";
 
         /// One more way in: a Unix socket in a directory of its own, such as
         /// /run/matrix/nginx.sock, for a proxy on this host, whose X-Forwarded-For is believed.

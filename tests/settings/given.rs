@@ -132,6 +132,7 @@ pub const SAMPLES: &[(&str, &str, &str)] = &[
     ("limits.tasks", "1024", "015"),
     ("nginx.worker_processes", "4", "0"),
     ("nginx.worker_connections", "4096", "many"),
+    ("nginx.connections_per_client", "0", "-1"),
     (
         "nginx.listen_unix_socket",
         "/run/matrix/nginx.sock",

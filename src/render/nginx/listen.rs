@@ -16,6 +16,10 @@ pub(super) struct Listen {
 /// Since when HTTP/2 has a directive of its own, and `listen … http2` is complained of (nginx' CHANGES, 1.25.1).
 const OWN_DIRECTIVE: (u32, u32) = (1, 25);
 
+/// As the unit of the sockets that systemd holds has it. With nginx's own 511, many connections at once make the kernel
+/// drop those of others, which are tried again only after a second.
+const BACKLOG: &str = "backlog=4096";
+
 impl Listen {
     pub fn new(input: &Input) -> Self {
         let settings = input.settings;
@@ -26,7 +30,13 @@ impl Listen {
         let mut listens = Vec::new();
         for (port, options) in plain.chain(secure) {
             let addresses = settings.bind_addresses.iter();
-            listens.extend(addresses.map(|address| line(*address, port, options)));
+            listens.extend(addresses.map(|address| {
+                let listen = line(*address, port, options);
+                match settings.sockets.held {
+                    true => listen,
+                    false => format!("{listen} {BACKLOG}"),
+                }
+            }));
         }
         let socket = settings.nginx.listen_unix_socket.as_ref();
         listens.extend(socket.map(|path| format!("unix:{}", path.as_str())));

@@ -1,5 +1,7 @@
 //! nginx: the routing table as a map over method and raw path, and an upstream for each group of processes.
 
+mod errors;
+mod limits;
 mod listen;
 mod told;
 
@@ -16,6 +18,8 @@ use crate::settings::value::Scalar;
 use crate::topology::{Balance, RoutingTable};
 use anyhow::Result;
 use askama::Template;
+use errors::ErrorAnswer;
+use limits::{Limits, SYNAPSE};
 use listen::Listen;
 
 #[derive(Template)]
@@ -38,6 +42,13 @@ struct Nginx<'a> {
     /// Whether systemd holds the sockets of the processes.
     held: bool,
     told_at: &'static str,
+    /// The open files of each process.
+    files: u32,
+    limits: Limits,
+    /// Requests of one client at the same time; 0 for any number.
+    clients: u32,
+    errors: &'static [ErrorAnswer],
+    error_at: &'static str,
     /// Empty while it is made.
     fingerprint: String,
 }
@@ -136,6 +147,11 @@ pub(super) fn render(sheaf: &mut Sheaf) -> Result<()> {
         metrics: settings.metrics.enabled.then(|| metrics(sheaf.input)),
         held: holds(sheaf.input),
         told_at: TOLD_AT,
+        files: open_files(settings),
+        limits: SYNAPSE,
+        clients: settings.nginx.connections_per_client.get(),
+        errors: errors::ANSWERS,
+        error_at: errors::ERROR_AT,
         fingerprint: String::new(),
     };
     let listen = Listen::new(sheaf.input).render()?;

@@ -5,9 +5,9 @@ from dataclasses import dataclass, replace
 from functools import partial
 
 from cases import (
-    adopt, adopt_sqlite, again, bad_input, bare, calls, compressor, external, faults, full, journal, killed, load, lossless,
-    metrics, migrate, nasty, neighbours, package, persister, probes, reboot, render, restore, rollback, sandbox, scale, sockets, tls,
-    trial, uninstall, upgrade, variables,
+    adopt, adopt_sqlite, again, attacks, bad_input, bare, calls, compressor, external, faults, full, journal, killed, load,
+    lossless, metrics, migrate, nasty, neighbours, package, persister, probes, reboot, render, restore, rollback, sandbox, scale,
+    slow_clients, sockets, tls, trial, uninstall, upgrade, variables,
 )
 
 
@@ -53,6 +53,7 @@ CASES = (
     Case("migrate", "without workers: SQLite, then PostgreSQL with every row, then workers, and none again", migrate.run, fresh=True,
          lane=2),
     Case("tls", "HTTPS with a certificate that is renewed, a socket for another proxy, what is open to whom", tls.run, fresh=True, lane=2),
+    Case("slow-clients", "thousands of half requests, and requests that are too large", slow_clients.run, fresh=True, lane=2),
     Case("sockets", "processes on Unix sockets, on TCP ports, and back", sockets.run, fresh=True, lane=2),
     Case("external", "PostgreSQL over TCP and Redis over TLS, with passwords from files", external.run, fresh=True, lane=2),
     Case("variables", "everything on at once, from one env-file with every variable of the ancestor", variables.run, fresh=True, lane=2),

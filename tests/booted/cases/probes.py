@@ -129,7 +129,7 @@ def crowded(host, check):
                  f"for one in $(seq {count - 2}); do psql -Xqc 'select pg_sleep(60)' & done; wait")
         try:
             await_("their connections", lambda: "connections" in missed(host, (0, 1)))
-            only(host, "connections", "21 processes", "in use", "cure:")
+            only(host, "connections", "21 processes", "in use", "help:")
         finally:
             host.run("systemctl", "stop", "case-crowd")
             host.run("runuser", "-u", "postgres", "--", "psql", "-Xqc",

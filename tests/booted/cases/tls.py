@@ -97,7 +97,7 @@ def refused(host, check):
             link(host, fullchain="fullchain1", **({"privkey": key} if key else {}))
             configure(host)
             before = listing.untouched(host)
-            contains(host.product("install", "--yes", expect=(65,)).err, "tls.key", told, "cure:")
+            contains(host.product("install", "--yes", expect=(65,)).err, "tls.key", told, "help:")
             listing.equal(before, listing.untouched(host), told)
     with check("a port that somebody has is named with the setting that moves it"):
         link(host, fullchain="fullchain1", privkey="privkey1")
@@ -185,7 +185,7 @@ def renewed(host, check):
         note(f"after {time.monotonic() - begun:.1f} s")
         contains(host.run("journalctl", "--unit", SERVICE, "--lines=8", "--output=cat").out, "stays in use", "key values mismatch")
         same(shown(host), serial(host, 2), "certificate")
-        contains(host.product("install", "--yes", expect=(65,)).err, "key values mismatch", "cure:")
+        contains(host.product("install", "--yes", expect=(65,)).err, "key values mismatch", "help:")
         same(host.units(PATH)[PATH]["ActiveState"], "active", "watch")
     with check("nginx that starts anew serves the pair before as well"):
         host.run("systemctl", "restart", NGINX)

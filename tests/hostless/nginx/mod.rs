@@ -1,7 +1,9 @@
 //! What is rendered for nginx, before nginx itself: every topology, every way in.
 
+mod answers;
 mod certificate;
 mod logrotate;
+mod running;
 mod settings;
 
 use super::judges::{program, run, shown};

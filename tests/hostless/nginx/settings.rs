@@ -9,7 +9,8 @@ const SETTINGS: &[(&str, &[&str], &[&str])] = &[
     (
         "{}",
         &[
-            "worker_processes auto;", "worker_connections 2048;", "keepalive_timeout 60s;",
+            "worker_processes auto;", "worker_connections 16384;", "keepalive_timeout 60s;",
+            "worker_rlimit_nofile 65536;", "limit_conn synapse_clients 512;", "client_max_body_size 13107200;",
             "client_body_buffer_size 4194304;", "proxy_buffer_size 4096;", "proxy_busy_buffers_size 8192;",
             "proxy_temp_file_write_size 8192;", "gzip on;", "gzip_comp_level 1;", "gzip_http_version 1.1;",
             "gzip_min_length 200;", "gzip_buffers 32 4096;", "proxy_buffering on;", "proxy_request_buffering on;",
@@ -51,7 +52,7 @@ const SETTINGS: &[(&str, &[&str], &[&str])] = &[
         &["keepalive 2;", "keepalive_timeout 50s;"],
     ),
     ("{worker_shutdown_timeout: 30s}\nsockets: {held: false}",
-        &["worker_shutdown_timeout 30s;", "keepalive 2;", "keepalive 6;", "keepalive_timeout 50s;",
+        &["worker_shutdown_timeout 30s;", "listen 0.0.0.0:8008 backlog=4096;", "keepalive 2;", "keepalive 6;", "keepalive_timeout 50s;",
           "proxy_set_header Connection \"\";"],
         &[" backup;"]),
     (
@@ -69,6 +70,12 @@ const SETTINGS: &[(&str, &[&str], &[&str])] = &[
         &["worker_processes 3;", "worker_connections 9000;", "proxy_read_timeout 45s;", "LimitNOFILE=65536"],
         &[],
     ),
+    (
+        "{connections_per_client: 2000}",
+        &["limit_conn synapse_clients 2000;"],
+        &[],
+    ),
+    ("{connections_per_client: 0}", &[], &["limit_conn"]),
     (
         "{listen_unix_socket: /run/matrix/nginx.sock}\nsockets: {held: false}",
         &["listen unix:/run/matrix/nginx.sock;", "set_real_ip_from unix:;", "rm -f /run/matrix/nginx.sock",

@@ -1,0 +1,38 @@
+//! The sizes of requests that Synapse accepts. nginx refuses larger ones with an answer; Synapse would drop the connection.
+
+/// Sizes in bytes.
+pub(super) struct Limits {
+    /// Request line and headers together, without line ends.
+    pub header: u32,
+    /// nginx's first buffer for request line and headers (its own default). The second one follows it.
+    pub first_buffer: u32,
+    /// A body, except that of an upload of media.
+    pub body: u32,
+    /// A host name with a port: 253 characters of DNS, a colon and five digits.
+    pub host: u32,
+    /// What nginx adds besides the Host header, which it also repeats as X-Forwarded-Host: the names of four headers, an
+    /// address, a scheme.
+    added: u32,
+}
+
+/// Sources: Twisted 25.5 `web/http.py`, `HTTPChannel.totalHeadersSize` (a single line has the same limit,
+/// `LineReceiver.MAX_LENGTH`); Synapse 1.163.2 `api/constants.py`, `MAX_REQUEST_SIZE`, which `app/_base.py`,
+/// `max_request_body_size` raises to `max_upload_size` in processes that serve media.
+pub(super) const SYNAPSE: Limits = Limits {
+    header: 16_384,
+    first_buffer: 1_024,
+    body: 200 * 65_536,
+    host: 259,
+    added: 256,
+};
+
+impl Limits {
+    /// The size of the second buffer. It takes over a line that the first one has no room for, so a request fits for
+    /// certain if it is no longer than this, and is refused for certain if it is longer than both.
+    pub fn header_buffer(&self) -> u32 {
+        // HTTP/2 does not count the colon and the blank that each header gets on its way to Synapse, which accepts 500.
+        let separators = 2 * 500;
+        let most = self.header - self.first_buffer - self.host - self.added - separators;
+        most / 1_024 * 1_024
+    }
+}

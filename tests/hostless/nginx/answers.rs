@@ -1,0 +1,212 @@
+//! What nginx answers by itself, what it lets through to Synapse, and what it makes of Synapse's own answers.
+
+use super::super::setup::Setup;
+use super::running::{Answer, Nginx};
+use std::fs;
+
+/// What Twisted accepts of request line and headers together.
+const SYNAPSE_HEADER: usize = 16_384;
+
+fn request(line: &str, headers: &str) -> Vec<u8> {
+    format!("{line} HTTP/1.1\r\n{headers}Host: x\r\nConnection: close\r\n\r\n").into_bytes()
+}
+
+fn matrix(answer: &Answer, status: u16, errcode: &str, case: &str) {
+    let head = answer.head();
+    assert_eq!(answer.status(), status, "{case}\n{head}\n{}", answer.body());
+    for header in [
+        "content-type: application/json",
+        "access-control-allow-origin: *",
+        "access-control-allow-methods: ",
+        "access-control-allow-headers: ",
+    ] {
+        assert_eq!(
+            head.matches(header).count(),
+            1,
+            "{case}: {header}\n{head}\n{}",
+            answer.body()
+        );
+    }
+    let body: serde_json::Value = serde_json::from_str(answer.body()).expect(case);
+    assert_eq!(body["errcode"], errcode, "{case}");
+    assert!(body["error"].is_string(), "{case}");
+}
+
+#[test]
+fn every_error_of_nginx_is_one_of_matrix() {
+    let nginx = Nginx::start(Setup::new("small"));
+    let long = "a".repeat(20_000);
+    let too_large = "Content-Length: 13107201\r\n";
+    let coded = |value: &str| format!("Transfer-Encoding: {value}\r\n");
+    for (request, status, errcode) in [
+        (b"GARBAGE\r\n\r\n".to_vec(), 400, "M_UNKNOWN"),
+        (b"\x16\x03\x01\x00\x00".to_vec(), 400, "M_UNKNOWN"),
+        (
+            b"GET /_matrix/x HTTP/1.1\r\n\r\n".to_vec(),
+            400,
+            "M_UNKNOWN",
+        ),
+        (request("GET /_matrix/%00", ""), 400, "M_UNKNOWN"),
+        (
+            request("PUT /_matrix/x", &(coded("chunked"))),
+            400,
+            "M_UNKNOWN",
+        ),
+        (request("GET /_synapse/admin/x", ""), 403, "M_FORBIDDEN"),
+        (request("GET /page.html", ""), 404, "M_UNRECOGNIZED"),
+        (
+            request("GET /_synapse/workers/error", ""),
+            403,
+            "M_FORBIDDEN",
+        ),
+        (
+            request("POST /_matrix/media/v3%2Fupload", ""),
+            404,
+            "M_UNRECOGNIZED",
+        ),
+        (request("TRACE /_matrix/x", ""), 405, "M_UNRECOGNIZED"),
+        (request("PUT /_matrix/x", too_large), 413, "M_TOO_LARGE"),
+        (
+            request(&format!("GET /_matrix/?{long}"), ""),
+            414,
+            "M_TOO_LARGE",
+        ),
+        (
+            request("GET /_matrix/x", &format!("X-Long: {long}\r\n")),
+            431,
+            "M_TOO_LARGE",
+        ),
+        (
+            request("PUT /_matrix/x", &coded("gzip")),
+            501,
+            "M_UNRECOGNIZED",
+        ),
+        (request("GET /_matrix/cut", ""), 502, "M_UNKNOWN"),
+        // No worker can be reached here, and then the main process does not answer either.
+        (
+            request("GET /_matrix/client/v3/sync?/cut", ""),
+            502,
+            "M_UNKNOWN",
+        ),
+        (
+            b"GET /_matrix/x HTTP/3.1\r\n\r\n".to_vec(),
+            505,
+            "M_UNRECOGNIZED",
+        ),
+    ] {
+        let start = String::from_utf8_lossy(&request[..request.len().min(80)]).into_owned();
+        let mut request = request;
+        if start.contains("chunked") {
+            request.extend(b"no length\r\n");
+        }
+        matrix(&nginx.ask(&request), status, errcode, &start);
+    }
+}
+
+#[test]
+fn answers_of_synapse_pass_as_they_are() {
+    let nginx = Nginx::start(Setup::new("small"));
+    for status in [200, 400, 401, 403, 404, 413, 429, 500, 502, 504] {
+        // Of the main process, and of the main process in place of a worker.
+        for path in ["/_matrix/", "/_matrix/client/v3/sync?/"] {
+            let answer = nginx.ask(&request(&format!("GET {path}{status}"), ""));
+            assert_eq!(answer.status(), status, "{path}");
+            assert!(answer.body().starts_with("Synapse, "), "{}", answer.body());
+            let head = answer.head();
+            assert!(
+                head.contains("text/x") && !head.contains("access-control"),
+                "{head}"
+            );
+        }
+    }
+}
+
+/// Synapse drops the connection, or answers without CORS headers, where this is too much for it.
+#[test]
+fn nothing_larger_than_synapse_accepts_gets_through() {
+    let nginx = Nginx::start(Setup::new(""));
+    let (mut largest, mut refused) = (0, 0);
+    for size in (10_000..20_000).step_by(250) {
+        let header = |length: usize| format!("X-Long: {}\r\n", "a".repeat(length));
+        let host = format!(
+            "GET /_matrix/x HTTP/1.1\r\n{}Host: {}\r\nConnection: close\r\n\r\n",
+            header(size - 300),
+            "h".repeat(259)
+        );
+        for request in [
+            request(&format!("GET /_matrix/x?{}", "a".repeat(size)), ""),
+            request("GET /_matrix/x", &header(size)),
+            request("GET /_matrix/x", &header(490).repeat(size / 500)),
+            request("GET /_matrix/x", "X:1\r\n".repeat(size / 5).as_str()),
+            // The first buffer is full, and so is the second.
+            request(
+                &format!("GET /_matrix/x?{}", "a".repeat(950)),
+                &header(size - 1_000),
+            ),
+            host.into_bytes(),
+        ] {
+            let answer = nginx.ask(&request);
+            match answer.status() {
+                404 => {
+                    let size = answer.body().trim_start_matches("Synapse, ");
+                    largest = largest.max(size.parse().unwrap());
+                }
+                414 | 431 => refused += 1,
+                status => panic!("{status} for {size}: {}", answer.body()),
+            }
+        }
+    }
+    assert!(
+        (13_000..=SYNAPSE_HEADER).contains(&largest),
+        "largest {largest}"
+    );
+    assert!(refused > 100, "{refused}");
+    let long_host = format!(
+        "GET /_matrix/x HTTP/1.1\r\nHost: {}\r\nConnection: close\r\n\r\n",
+        "h".repeat(8_000)
+    );
+    matrix(
+        &nginx.ask(long_host.as_bytes()),
+        400,
+        "M_UNKNOWN",
+        "long host",
+    );
+}
+
+#[test]
+fn the_access_log_has_the_status_and_the_method_of_the_client() {
+    // One process writes the lines in the order of the requests.
+    let lines = "metrics: {enabled: true}\nnginx: {worker_processes: 1}";
+    let nginx = Nginx::start(Setup::new("small").settings(lines));
+    let long = format!("PUT /_matrix/?{}", "a".repeat(20_000));
+    for request in [
+        request("PUT /_matrix/x", "Content-Length: 13107201\r\n"),
+        request("DELETE /page", ""),
+        request("TRACE /_matrix/x", ""),
+        request(&long, ""),
+        b"GARBAGE\r\n\r\n".to_vec(),
+        request("POST /_matrix/cut", ""),
+    ] {
+        nginx.ask(&request);
+    }
+    let log = nginx.eventually("six lines in the access log", || {
+        let log = fs::read_to_string(nginx.path("access.log")).ok()?;
+        (log.lines().count() == 6).then_some(log)
+    });
+    let starts: Vec<String> = log
+        .lines()
+        .map(|line| line.split(' ').take(2).collect::<Vec<_>>().join(" "))
+        .collect();
+    assert_eq!(
+        starts,
+        [
+            "PUT 413",
+            "DELETE 404",
+            "TRACE 405",
+            "PUT 414",
+            "- 400",
+            "POST 502"
+        ],
+        "{log}"
+    );
+}
