@@ -119,6 +119,15 @@ pub fn remove(path: impl AsRef<Path>) -> Result<()> {
     absent(fs::remove_file(path)).with_context(|| format!("cannot remove {}", path.display()))
 }
 
+/// Removes a file, and its directory with it where that holds drop-ins of a unit of ours and is empty then.
+pub fn remove_with_drop_ins(path: impl AsRef<Path>) -> Result<()> {
+    remove(&path)?;
+    match path.as_ref().parent() {
+        Some(directory) if crate::plan::names::is_drop_ins(directory) => remove_empty(directory),
+        _ => Ok(()),
+    }
+}
+
 /// Removes a directory with all that is in it.
 pub fn remove_tree(path: impl AsRef<Path>) -> Result<()> {
     let path = path.as_ref();

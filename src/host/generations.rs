@@ -2,8 +2,9 @@
 
 use super::{Host, files};
 use crate::paths;
+use crate::plan::names;
 use crate::plan::rules::host_path;
-use crate::plan::state::{File, HOST, Manifest, State, digest};
+use crate::plan::state::{File, Manifest, State, digest};
 use crate::plan::step::Judge;
 use anyhow::{Context, Result, ensure};
 use std::collections::BTreeSet;
@@ -218,7 +219,7 @@ impl Host {
                 let units: Vec<String> = state
                     .files
                     .keys()
-                    .filter(|path| path.starts_with(&format!("{HOST}{}/", paths::UNITS)))
+                    .filter_map(|path| names::judged(path))
                     .map(|path| format!("{directory}/{path}"))
                     .collect();
                 super::probe::systemd_accepts(&directory, &units)

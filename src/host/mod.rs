@@ -24,7 +24,9 @@ mod tools;
 mod trial;
 mod venv;
 
-pub use files::{Kept, keep, names, point, read, read_text, remove, replace, rewrite};
+pub use files::{
+    Kept, keep, names, point, read, read_text, remove, remove_with_drop_ins, replace, rewrite,
+};
 pub use generations::{Generation, edited_files, left_files};
 pub use observe::{
     enabled, made_database, move_was_cut, outdated, own_options_differ, settled_database, sockets,

@@ -29,21 +29,23 @@ impl Planner<'_> {
         if generation.is_some() {
             steps.extend(self.unwanted().filter(is_option).map(Step::Remove));
         }
-        let (written, removed) = self.host_files();
+        let (before, after) = self.host_files();
         // A run that was cut may have written or removed unit files without telling systemd.
         let (gone, new): (Vec<_>, Vec<_>) = self
             .changes
             .iter()
             .filter(|change| change.path.starts_with(UNIT_FILES))
-            .partition(|change| change.kind == ChangeKind::Removed);
-        let reload = !written.is_empty() || !new.is_empty();
-        steps.extend(written);
+            .partition(|change| {
+                change.kind == ChangeKind::Removed && !self.is_lifted(&change.path)
+            });
+        let reload = !before.is_empty() || !new.is_empty();
+        steps.extend(before);
         if reload {
             steps.push(Step::ReloadManager);
         }
         steps.extend(self.units());
-        let reload = !removed.is_empty() || !gone.is_empty();
-        steps.extend(removed);
+        let reload = !after.is_empty() || !gone.is_empty();
+        steps.extend(after);
         if reload {
             steps.push(Step::ReloadManager);
         }
@@ -166,7 +168,14 @@ impl Planner<'_> {
             && !self.missing().any(empty)
     }
 
-    /// Files on the host to be written, and to be removed.
+    /// Whether a path is that of a drop-in of a unit that stays: it counts until it is gone, and so goes before the unit
+    /// starts again.
+    fn is_lifted(&self, path: &str) -> bool {
+        let unit = names::drop_in_of(path);
+        unit.is_some_and(|unit| self.desired.units.contains(unit))
+    }
+
+    /// What is done to files on the host before units act, and after that.
     fn host_files(&self) -> (Vec<Step>, Vec<Step>) {
         let wanted = self
             .desired
@@ -180,7 +189,7 @@ impl Planner<'_> {
                 !self.observed.baselines.iter().any(ours)
             })
         };
-        let written = wanted
+        let mut before: Vec<Step> = wanted
             .filter(|(path, file)| self.observed.host_files.get(*path) != Some(&file.digest))
             .filter_map(|(path, _)| {
                 Some(Step::WriteFile {
@@ -189,15 +198,18 @@ impl Planner<'_> {
                 })
             })
             .collect();
-        let removed = self
-            .observed
-            .host_files
-            .keys()
-            .filter(|path| !self.desired.files.contains_key(*path))
-            .filter_map(|path| host_path(path))
-            .map(|path| Step::RemoveFile { path: path.into() })
-            .collect();
-        (written, removed)
+        let unwanted = self.observed.host_files.keys();
+        let unwanted = unwanted.filter(|path| !self.desired.files.contains_key(*path));
+        let (lifted, after): (Vec<&String>, Vec<&String>) =
+            unwanted.partition(|path| self.is_lifted(path));
+        let remove = |paths: Vec<&String>| -> Vec<Step> {
+            let places = paths.into_iter().filter_map(|path| host_path(path));
+            places
+                .map(|path| Step::RemoveFile { path: path.into() })
+                .collect()
+        };
+        before.extend(remove(lifted));
+        (before, remove(after))
     }
 
     /// Enabling, and jobs in stages.

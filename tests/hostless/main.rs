@@ -15,6 +15,7 @@ mod plans;
 mod ports;
 mod rendering;
 mod restarts;
+mod sandbox;
 mod setup;
 mod tools;
 mod turn;

@@ -58,7 +58,7 @@ pub(super) fn metrics(_: &Host, expected: &Expected) -> Result<String> {
     }
     let asked = expected.metrics.iter().filter_map(|target| {
         let peer = Peer::At(Endpoint::Port(target.port));
-        complaint(&target.name, &peer, target.path)
+        complaint(&target.name, &peer, &target.path)
     });
     let silent: Vec<String> = asked.collect();
     ensure!(silent.is_empty(), "{}", silent.join("; "));
