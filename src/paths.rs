@@ -50,6 +50,12 @@ pub const HOST_METRICS: &str = "/run/synapse-workers/metrics/host.prom";
 pub const LOGS: &str = "/var/log/synapse-workers";
 /// nginx's access log in the format that mtail reads; there while metrics are on.
 pub const ACCESS_LOG: &str = "/var/log/synapse-workers/nginx/access.log";
+/// Logs of nginx.
+pub const NGINX_LOGS: &str = "/var/log/synapse-workers/nginx";
+/// What a timer writes down of this host for Prometheus.
+pub const METRICS: &str = "/run/synapse-workers/metrics";
+/// The directory of our own Redis' socket.
+pub const REDIS: &str = "/run/synapse-workers/redis";
 /// Every Unix socket.
 pub const RUN: &str = "/run/synapse-workers";
 /// Synapse itself, when the host has none: for people, a link to [`venv`] of the version that is in use.
@@ -109,7 +115,7 @@ pub fn process_of(path: &str) -> Option<&str> {
 
 /// The socket of our own Redis.
 pub fn redis_socket() -> String {
-    format!("{RUN}/redis/redis.sock")
+    format!("{REDIS}/redis.sock")
 }
 
 /// The certificate and its key in one file (PEM), as the system user `account` reads it.

@@ -115,7 +115,7 @@ impl<'a> Work<'a> {
                     .with_context(|| format!("{path} was not rendered"))?;
                 host::replace(path, &file.contents, 0o644)
             }
-            Step::RemoveFile { path } => host::remove(path),
+            Step::RemoveFile { path } => host::remove_with_drop_ins(path),
             Step::ReloadManager => host.systemd.reload(),
             Step::Enable(units) => host.systemd.enable(units),
             Step::Disable(units) => host.systemd.disable(units),

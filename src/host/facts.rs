@@ -230,7 +230,16 @@ impl Facts {
             secrets: self.kept.clone(),
             address: self.address,
             user_group: self.accounts.user_group.clone(),
+            certificate: self.certificate_places(),
         }
+    }
+
+    /// Where certificate and key are, links resolved.
+    fn certificate_places(&self) -> Vec<PathBuf> {
+        let pair = self.certificate.iter();
+        pair.flat_map(|(pair, _)| [&pair.certificate, &pair.key])
+            .filter_map(|path| path.canonicalize().ok())
+            .collect()
     }
 }
 

@@ -4,8 +4,9 @@ use super::Host;
 use super::files::{self, Access};
 use crate::failure::Failure;
 use crate::paths;
+use crate::plan::names;
 use crate::plan::rules::host_path;
-use crate::plan::state::{File, HOST, Manifest, Newer, State, digest};
+use crate::plan::state::{File, Manifest, Newer, State, digest};
 use crate::plan::step::Judge;
 use anyhow::{Result, ensure};
 use std::collections::BTreeSet;
@@ -257,7 +258,7 @@ impl Host {
                 let units: Vec<String> = state
                     .files
                     .keys()
-                    .filter(|path| path.starts_with(&format!("{HOST}{}/", paths::UNITS)))
+                    .filter_map(|path| names::judged(path))
                     .map(|path| format!("{directory}/{path}"))
                     .collect();
                 super::judges::systemd_accepts(&directory, &units)

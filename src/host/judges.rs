@@ -9,6 +9,19 @@ use crate::plan::names;
 use crate::plan::state::State;
 use anyhow::{Context, Result, ensure};
 
+/// Properties that keep nginx from binding ports where systemd holds them for it. `nginx -t` binds them itself.
+const BINDING: [&str; 9] = [
+    "AmbientCapabilities",
+    "CapabilityBoundingSet",
+    "Environment",
+    "IPAddressDeny",
+    "PrivateNetwork",
+    "PrivateUsers",
+    "RestrictAddressFamilies",
+    "SocketBindAllow",
+    "SocketBindDeny",
+];
+
 /// `nginx -t` of the configuration in this directory, as nginx's own account and in its sandbox: it opens the files that the
 /// configuration names, and that account may have put links to others in their place.
 ///
@@ -22,12 +35,13 @@ pub(super) fn nginx_accepts(directory: &str, pair: Option<&Pair>, state: &State)
         files::replace(scratch.at(&name), &contents.unwrap_or_default(), 0o644)?;
     }
     let task = "synapse-workers-nginx";
-    let mut nginx = Confined::like(names::NGINX, state)?
-        // It binds the ports as nginx itself does where systemd does not hold them for it.
-        .property("SocketBindDeny")
-        .property("SocketBindAllow")
-        .property("PrivateNetwork")
-        .property("Environment")
+    let mut nginx = Confined::like(names::NGINX, state)?;
+    for key in BINDING {
+        nginx = nginx.property(key);
+    }
+    nginx = nginx
+        .property("CapabilityBoundingSet=CAP_NET_BIND_SERVICE")
+        .property("AmbientCapabilities=CAP_NET_BIND_SERVICE")
         .property(&format!("RuntimeDirectory={task}"));
     if let Some(pair) = pair {
         pair.fitting()?;

@@ -35,7 +35,7 @@ mod venv;
 
 pub use files::{
     Kept, Lock, directory, exists, is_directory, keep, names, point, read, read_text, remove,
-    replace, rewrite,
+    remove_with_drop_ins, replace, rewrite,
 };
 pub use generations::{Generation, edited_files, left_files};
 pub use observe::{

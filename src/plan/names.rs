@@ -1,5 +1,9 @@
 //! Names of units.
 
+use super::state::HOST;
+use crate::paths::UNITS;
+use std::path::Path;
+
 /// Everything.
 pub const TARGET: &str = "synapse-workers.target";
 /// The main process.
@@ -24,6 +28,8 @@ pub const CERTIFICATE: &str = "synapse-certificate.path";
 pub const HAND_OVER: &str = "synapse-certificate.service";
 /// Rotates the access log that metrics are made from.
 pub const LOGROTATE: &str = "synapse-logrotate.timer";
+/// What [`LOGROTATE`] starts.
+pub const LOGROTATE_SERVICE: &str = "synapse-logrotate.service";
 /// Our own Prometheus.
 pub const PROMETHEUS: &str = "synapse-prometheus.service";
 /// Metrics of nginx.
@@ -36,6 +42,8 @@ pub const REDIS_EXPORTER: &str = "synapse-redis-exporter.service";
 pub const POSTGRES_EXPORTER: &str = "synapse-postgres-exporter.service";
 /// Has free space and the end of the certificate written down as metrics.
 pub const HOST_METRICS: &str = "synapse-host-metrics.timer";
+/// What [`HOST_METRICS`] starts.
+pub const HOST_METRICS_SERVICE: &str = "synapse-host-metrics.service";
 /// Our own TURN server.
 pub const COTURN: &str = "synapse-coturn.service";
 /// Metrics of a TURN server that has none of its own.
@@ -108,6 +116,45 @@ pub fn is_needed(unit: &str) -> bool {
 pub fn served_by(socket: &str) -> Option<String> {
     let name = socket.strip_suffix(".socket")?;
     Some(format!("{name}.service"))
+}
+
+/// The directory of a unit's drop-ins that are ours, in the directory of unit files.
+pub fn drop_ins(unit: &str) -> String {
+    format!("{unit}.d")
+}
+
+/// Whether a directory holds drop-ins of a unit of ours.
+pub fn is_drop_ins(directory: &Path) -> bool {
+    let name = directory.file_name().and_then(|name| name.to_str());
+    directory.parent() == Some(Path::new(UNITS))
+        && name.is_some_and(|name| name.starts_with("synapse-") && name.ends_with(".d"))
+}
+
+/// The place of a file of a generation in the directory of unit files.
+fn place(path: &str) -> Option<&str> {
+    path.strip_prefix(HOST)?
+        .strip_prefix(UNITS)?
+        .strip_prefix('/')
+}
+
+/// The unit of which a file of a generation is a drop-in.
+pub fn drop_in_of(path: &str) -> Option<&str> {
+    let (directory, _) = place(path)?.split_once('/')?;
+    directory.strip_suffix(".d")
+}
+
+/// The path that `systemd-analyze verify` takes for a file of units: a drop-in is read with its unit.
+pub fn judged(path: &str) -> Option<&str> {
+    let place = place(path)?;
+    match place.split_once('/') {
+        Some((_, file)) => path.strip_suffix(file)?.strip_suffix(".d/"),
+        None => Some(path),
+    }
+}
+
+/// Whether a file of a generation is part of a unit: its unit file, or a drop-in of it.
+pub fn is_of(path: &str, unit: &str) -> bool {
+    drop_in_of(path) == Some(unit) || place(path) == Some(file_of(unit))
 }
 
 /// The unit file that a unit is made from.

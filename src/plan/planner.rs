@@ -29,25 +29,27 @@ impl Planner<'_> {
         if generation.is_some() {
             steps.extend(self.unwanted().filter(is_option).map(Step::Remove));
         }
-        let (written, removed) = self.host_files();
+        let (before, after) = self.host_files();
         // A run that was cut may have written or removed unit files without telling systemd.
         let (gone, new): (Vec<_>, Vec<_>) = self
             .changes
             .iter()
             .filter(|change| change.path.starts_with(UNIT_FILES))
-            .partition(|change| change.kind == ChangeKind::Removed);
+            .partition(|change| {
+                change.kind == ChangeKind::Removed && !self.is_lifted(&change.path)
+            });
         let enable = self.enable();
-        let reload = !written.is_empty() || !new.is_empty() || enable.is_some();
-        steps.extend(written);
+        let reload = !before.is_empty() || !new.is_empty() || enable.is_some();
+        steps.extend(before);
         steps.extend(enable);
         if reload {
             steps.push(Step::ReloadManager);
         }
         let units = self.units();
         let disabled = units.iter().any(|step| matches!(step, Step::Disable(_)));
-        let reload = !removed.is_empty() || !gone.is_empty() || disabled;
+        let reload = !after.is_empty() || !gone.is_empty() || disabled;
         steps.extend(units);
-        steps.extend(removed);
+        steps.extend(after);
         if reload {
             steps.push(Step::ReloadManager);
         }
@@ -170,7 +172,14 @@ impl Planner<'_> {
             && !self.missing().any(empty)
     }
 
-    /// Files on the host to be written, and to be removed.
+    /// Whether a path is that of a drop-in of a unit that stays: it counts until it is gone, and so goes before the unit
+    /// starts again.
+    fn is_lifted(&self, path: &str) -> bool {
+        let unit = names::drop_in_of(path);
+        unit.is_some_and(|unit| self.desired.units.contains(unit))
+    }
+
+    /// What is done to files on the host before units act, and after that.
     fn host_files(&self) -> (Vec<Step>, Vec<Step>) {
         let wanted = self
             .desired
@@ -184,7 +193,7 @@ impl Planner<'_> {
                 !self.observed.baselines.iter().any(ours)
             })
         };
-        let written = wanted
+        let mut before: Vec<Step> = wanted
             .filter(|(path, file)| self.observed.host_files.get(*path) != Some(&file.digest))
             .filter_map(|(path, _)| {
                 Some(Step::WriteFile {
@@ -193,15 +202,18 @@ impl Planner<'_> {
                 })
             })
             .collect();
-        let removed = self
-            .observed
-            .host_files
-            .keys()
-            .filter(|path| !self.desired.files.contains_key(*path))
-            .filter_map(|path| host_path(path))
-            .map(|path| Step::RemoveFile { path: path.into() })
-            .collect();
-        (written, removed)
+        let unwanted = self.observed.host_files.keys();
+        let unwanted = unwanted.filter(|path| !self.desired.files.contains_key(*path));
+        let (lifted, after): (Vec<&String>, Vec<&String>) =
+            unwanted.partition(|path| self.is_lifted(path));
+        let remove = |paths: Vec<&String>| -> Vec<Step> {
+            let places = paths.into_iter().filter_map(|path| host_path(path));
+            places
+                .map(|path| Step::RemoveFile { path: path.into() })
+                .collect()
+        };
+        before.extend(remove(lifted));
+        (before, remove(after))
     }
 
     /// Systemd takes notice of links, as of unit files, when it reloads.

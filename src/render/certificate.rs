@@ -1,5 +1,6 @@
 //! The certificate: the units that copy it, with its key, for each service that reads it, and that watch its files.
 
+use super::sandbox::Sandbox;
 use super::services::SERVICES;
 use super::{Input, Sheaf, filters};
 use crate::accounts::Account;
@@ -8,7 +9,7 @@ use crate::plan::names;
 use anyhow::Result;
 use askama::Template;
 use std::collections::BTreeSet;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// Services that read the certificate, each in a copy of its own; a reload makes them read it anew.
 static READERS: &[&str] = &[names::NGINX, names::COTURN];
@@ -16,11 +17,11 @@ static READERS: &[&str] = &[names::NGINX, names::COTURN];
 #[derive(Template)]
 #[template(path = "synapse-certificate.service")]
 struct HandOver<'a> {
+    sandbox: Sandbox,
     program: String,
     certificate: &'a str,
     key: &'a str,
     readers: Vec<&'static str>,
-    directory: &'a str,
 }
 
 #[derive(Template)]
@@ -37,11 +38,11 @@ pub(super) fn render(sheaf: &mut Sheaf) -> Result<()> {
         return Ok(());
     };
     let hand_over = HandOver {
+        sandbox: sheaf.sandbox(names::HAND_OVER)?,
         program: input.facts.program.to_string_lossy().into_owned(),
         certificate: certificate.as_str(),
         key: key.as_str(),
         readers: readers(input),
-        directory: paths::TLS,
     };
     sheaf.unit(names::HAND_OVER, hand_over.render()?);
     let directories = [certificate, key].map(|path| path.as_path().parent());
@@ -55,6 +56,19 @@ pub(super) fn render(sheaf: &mut Sheaf) -> Result<()> {
     sheaf.unit(names::CERTIFICATE, watch.render()?);
     sheaf.directory(paths::TLS, "root");
     Ok(())
+}
+
+/// Whether the certificate or its key is in one of these directories, by its path or behind links.
+pub(super) fn is_below(input: &Input, directories: &[&str]) -> bool {
+    let tls = &input.settings.tls;
+    let named = [&tls.certificate, &tls.key].into_iter().flatten();
+    let named = named.map(|path| path.as_path());
+    let mut places = named.chain(input.facts.certificate.iter().map(PathBuf::as_path));
+    places.any(|path| {
+        directories
+            .iter()
+            .any(|directory| path.starts_with(directory))
+    })
 }
 
 /// The units among these settings' that read the certificate.

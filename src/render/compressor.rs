@@ -1,6 +1,7 @@
 //! The state compressor: a timer, the service that it starts, and the small program that finds the database.
 
 use super::Sheaf;
+use super::sandbox::Sandbox;
 use super::units::{Process, process};
 use crate::paths;
 use crate::plan::names;
@@ -14,6 +15,7 @@ pub const VERSION: &str = "0.1.2";
 #[derive(Template)]
 #[template(path = "synapse-compressor.service")]
 struct Service<'a> {
+    sandbox: Sandbox,
     process: Process<'a>,
     venv: &'a str,
     /// Synapse's configuration, in the order in which the main process reads it.
@@ -34,6 +36,7 @@ pub(super) fn render(sheaf: &mut Sheaf) -> Result<()> {
     let input = sheaf.input;
     let options = ["adopted", "homeserver.yaml"];
     let service = Service {
+        sandbox: sheaf.sandbox(names::COMPRESS)?,
         process: process(input, &input.settings.limits.worker_memory.show()),
         venv: paths::COMPRESSOR,
         options: options.map(|name| format!("{}/synapse/{name}", paths::CURRENT)),

@@ -2,6 +2,7 @@
 //!
 //! Options: coturn's turnserver(1) and README.turnserver; what calls need of them: Synapse's docs/turn-howto.md.
 
+use super::sandbox::Sandbox;
 use super::{Input, Sheaf};
 use crate::endpoints::ServicePort;
 use crate::paths;
@@ -41,10 +42,10 @@ const STREAMS: u32 = 12;
 #[derive(Template)]
 #[template(path = "synapse-coturn.service")]
 struct Unit {
+    sandbox: Sandbox,
     configuration: String,
     notify: bool,
     tls: bool,
-    low_port: bool,
 }
 
 #[derive(Template)]
@@ -76,6 +77,7 @@ struct Tls {
 #[derive(Template)]
 #[template(path = "synapse-coturn-exporter.service")]
 struct ExporterUnit<'a> {
+    sandbox: Sandbox,
     current: &'a str,
     port: u16,
     /// coturn's own ports for clients.
@@ -94,10 +96,10 @@ pub(super) fn render(sheaf: &mut Sheaf) -> Result<()> {
     let build = input.facts.coturn;
     let tls = input.settings.tls.certificate.is_some();
     let unit = Unit {
+        sandbox: sheaf.sandbox(names::COTURN)?,
         configuration: secrets::path("turnserver.conf"),
         notify: build.notifies,
         tls,
-        low_port: coturn.port.number() < 1024 || (tls && coturn.tls_port.number() < 1024),
     };
     sheaf.unit(names::COTURN, unit.render()?);
 
@@ -131,6 +133,13 @@ pub(super) fn render(sheaf: &mut Sheaf) -> Result<()> {
     Ok(())
 }
 
+/// Whether it listens below port 1024.
+pub(super) fn has_low_port(input: &Input) -> bool {
+    let coturn = &input.settings.coturn;
+    let tls = input.settings.tls.certificate.is_some();
+    coturn.port.number() < 1024 || (tls && coturn.tls_port.number() < 1024)
+}
+
 /// Whether metrics are asked for that this coturn does not have.
 pub(super) fn is_counted(input: &Input) -> bool {
     let coturn = &input.settings.coturn;
@@ -142,6 +151,7 @@ pub(super) fn exporter(sheaf: &mut Sheaf) -> Result<()> {
     let input = sheaf.input;
     let coturn = &input.settings.coturn;
     let unit = ExporterUnit {
+        sandbox: sheaf.sandbox(names::COTURN_EXPORTER)?,
         current: paths::CURRENT,
         port: input.endpoints().service(ServicePort::Coturn),
         clients: format!("{},{}", coturn.port.get(), coturn.tls_port.get()),

@@ -1,6 +1,7 @@
 //! Rotation of the access log that metrics are made from: a timer, its service, and what logrotate reads.
 
 use super::Sheaf;
+use super::sandbox::Sandbox;
 use crate::paths;
 use crate::plan::names;
 use anyhow::{Context, Result};
@@ -9,6 +10,7 @@ use askama::Template;
 #[derive(Template)]
 #[template(path = "synapse-logrotate.service")]
 struct Service<'a> {
+    sandbox: Sandbox,
     current: &'a str,
     /// Of the log.
     directory: &'a str,
@@ -30,10 +32,11 @@ pub(super) fn render(sheaf: &mut Sheaf) -> Result<()> {
         .rsplit_once('/')
         .context("a log is in a directory")?;
     let service = Service {
+        sandbox: sheaf.sandbox(names::LOGROTATE_SERVICE)?,
         current: paths::CURRENT,
         directory,
     };
-    sheaf.unit("synapse-logrotate.service", service.render()?);
+    sheaf.unit(names::LOGROTATE_SERVICE, service.render()?);
     sheaf.unit(names::LOGROTATE, Timer.render()?);
     sheaf.text(
         "logrotate/access.conf",

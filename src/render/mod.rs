@@ -10,10 +10,12 @@ mod logrotate;
 mod logs;
 mod mail;
 pub mod metrics;
+mod network;
 pub mod nginx;
 pub mod ports;
 mod processes;
 mod redis;
+pub mod sandbox;
 pub mod services;
 mod shared;
 pub mod sockets;
@@ -65,6 +67,8 @@ pub struct HostFacts {
     pub address: Option<IpAddr>,
     /// The group that Synapse's user has of its own, where that is not ours.
     pub user_group: Option<String>,
+    /// Where certificate and key are, links resolved; none where there are no such files.
+    pub certificate: Vec<PathBuf>,
 }
 
 /// A Python that has Synapse.
@@ -106,6 +110,7 @@ impl Default for HostFacts {
             secrets: BTreeSet::new(),
             address: None,
             user_group: None,
+            certificate: Vec::new(),
         }
     }
 }
@@ -213,6 +218,11 @@ impl Sheaf<'_> {
         self.text(&format!("host{}/{name}", paths::UNITS), text);
     }
 
+    /// The sandbox of a unit file.
+    fn sandbox(&self, unit: &str) -> Result<sandbox::Sandbox> {
+        sandbox::of(self.input, unit)
+    }
+
     /// Adds a directory that everybody may enter.
     fn directory(&mut self, path: &str, owner: &'static str) {
         self.directories.insert(path.to_owned(), owner);
@@ -253,7 +263,7 @@ impl Sheaf<'_> {
             Scope::Synapse => main.chain(workers()).collect(),
             Scope::UnitFile => units::wanted(self.input)
                 .into_iter()
-                .filter(|unit| path.rsplit('/').next() == Some(names::file_of(unit)))
+                .filter(|unit| names::is_of(path, unit))
                 .collect(),
             Scope::Named => stem(path).map(names::process).into_iter().collect(),
             Scope::Listed { .. } => listed.iter().copied().map(names::worker).collect(),

@@ -33,6 +33,21 @@ impl Bound {
     }
 }
 
+impl Bound {
+    /// As `SocketBindAllow=` has it (systemd.resource-control(5)).
+    pub fn rule(&self) -> String {
+        let family = match self.address {
+            SocketAddr::V4(_) => "ipv4",
+            SocketAddr::V6(_) => "ipv6",
+        };
+        let transport = match self.transport {
+            Transport::Tcp => "tcp",
+            Transport::Udp => "udp",
+        };
+        format!("{family}:{transport}:{}", self.address.port())
+    }
+}
+
 impl std::fmt::Display for Bound {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let transport = match self.transport {
@@ -83,10 +98,7 @@ static ROWS: &[Row] = &[
     Row {
         unit: names::NGINX,
         setting: "tcp_ports",
-        ports: |input| match input.settings.metrics.enabled {
-            true => service(input, ServicePort::NginxStatus),
-            false => Vec::new(),
-        },
+        ports: |input| nginx::status(input).map(here).unwrap_or_default(),
     },
     Row {
         unit: names::NGINX_EXPORTER,

@@ -1,6 +1,6 @@
 //! What each Synapse process reads alone: its name, its listeners.
 
-use super::{Input, Sheaf, filters, logs, sockets};
+use super::{Input, Sheaf, filters, logs, metrics, sockets};
 use crate::endpoints::Endpoint;
 use crate::paths;
 use crate::plan::names;
@@ -69,6 +69,11 @@ fn listeners(
     replicates: bool,
 ) -> Vec<Listener> {
     let (settings, endpoints) = (input.settings, input.endpoints());
+    let mut resources = resources;
+    let over_socket = metrics::over_socket(input, worker);
+    if over_socket {
+        resources.push("metrics");
+    }
     let mut listeners = vec![Listener::http(endpoints.public(name), resources)];
     // Systemd holds a socket for it in every worker alike, and one that nobody serves would keep who connects waiting.
     let held = sockets::of_process(input, name);
@@ -83,7 +88,11 @@ fn listeners(
         None => settings.manhole.main,
     };
     for (wanted, kind, port) in [
-        (settings.metrics.enabled, "metrics", endpoints.metrics(name)),
+        (
+            settings.metrics.enabled && !over_socket,
+            "metrics",
+            endpoints.metrics(name),
+        ),
         (manhole, "manhole", endpoints.manhole(name)),
     ] {
         if wanted {

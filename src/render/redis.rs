@@ -1,6 +1,7 @@
 //! Our own Redis: one small file, and its unit.
 
 use super::Sheaf;
+use super::sandbox::Sandbox;
 use crate::paths;
 use crate::plan::names;
 use anyhow::Result;
@@ -9,6 +10,7 @@ use askama::Template;
 #[derive(Template)]
 #[template(path = "synapse-redis.service")]
 struct Redis<'a> {
+    sandbox: Sandbox,
     current: &'a str,
     redis: &'a str,
 }
@@ -23,6 +25,7 @@ struct RedisConfiguration {
 pub(super) fn render(sheaf: &mut Sheaf) -> Result<()> {
     let input = sheaf.input;
     let unit = Redis {
+        sandbox: sheaf.sandbox(names::REDIS)?,
         current: paths::CURRENT,
         redis: &input.facts.redis,
     };

@@ -1,6 +1,7 @@
 //! Sockets that systemd holds: those of Synapse's processes, and nginx's ports. A process is restarted behind them while
 //! connections wait in the kernel.
 
+use super::sandbox::Sandbox;
 use super::{Input, Sheaf, nginx};
 use crate::endpoints::Endpoint;
 use crate::paths;
@@ -30,6 +31,7 @@ struct Nginx {
 #[derive(Template)]
 #[template(path = "synapse-hold.service")]
 struct Hold {
+    sandbox: Sandbox,
     file: &'static str,
 }
 
@@ -76,7 +78,11 @@ pub(super) fn render(sheaf: &mut Sheaf) -> Result<()> {
     if input.settings.sockets.held {
         let addresses = nginx::held(input);
         sheaf.unit(names::NGINX_SOCKET, Nginx { addresses }.render()?);
-        sheaf.unit(names::HOLD, Hold { file: paths::HOLD }.render()?);
+        let hold = Hold {
+            sandbox: sheaf.sandbox(names::HOLD)?,
+            file: paths::HOLD,
+        };
+        sheaf.unit(names::HOLD, hold.render()?);
     }
     if launcher(input).is_some() {
         let paths = of_process(input, "main");

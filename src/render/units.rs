@@ -1,7 +1,8 @@
 //! systemd's files: the units of Synapse's own processes, accounts, directories.
 
+use super::sandbox::{Sandbox, WorkerNetwork};
 use super::services;
-use super::{Input, Sheaf, filters, logs, sockets};
+use super::{Input, Sheaf, filters, logs, network, sockets};
 use crate::accounts::Account;
 use crate::paths::{self, SYSUSERS, TMPFILES};
 use crate::plan::names;
@@ -18,6 +19,9 @@ struct Target<'a> {
     server_name: &'a str,
 }
 
+/// The drop-in of a worker without network. By its name it comes before what an administrator adds with `systemctl edit`.
+const NETWORK: &str = "50-network.conf";
+
 /// What the unit files of Synapse processes differ in.
 pub(super) struct Process<'a> {
     pub current: &'a str,
@@ -25,13 +29,9 @@ pub(super) struct Process<'a> {
     /// What stands between Python and Synapse, where systemd holds the sockets.
     pub launcher: Option<String>,
     pub jemalloc: bool,
-    pub metrics: bool,
     pub memory: String,
     pub tasks: String,
     pub media_store_path: &'a str,
-    pub logs: Option<&'a str>,
-    /// Directories of an adopted server that are written to as well.
-    pub writable: Option<String>,
     pub user: &'a str,
     pub user_group: Option<&'a str>,
 }
@@ -40,12 +40,14 @@ pub(super) struct Process<'a> {
 #[template(path = "synapse-main.service")]
 struct Main<'a> {
     process: Process<'a>,
+    sandbox: Sandbox,
 }
 
 #[derive(Template)]
 #[template(path = "synapse-worker@.service")]
 struct Worker<'a> {
     process: Process<'a>,
+    sandbox: Sandbox,
 }
 
 #[derive(Template)]
@@ -75,13 +77,22 @@ pub(super) fn render(sheaf: &mut Sheaf) -> Result<()> {
     sheaf.unit(names::TARGET, Target { server_name }.render()?);
     let main = Main {
         process: process(input, &settings.limits.main_memory.show()),
+        sandbox: sheaf.sandbox(names::MAIN)?,
     };
     sheaf.unit(names::MAIN, main.render()?);
     if input.has_workers() {
         let worker = Worker {
             process: process(input, &settings.limits.worker_memory.show()),
+            sandbox: sheaf.sandbox(names::WORKERS)?,
         };
         sheaf.unit(names::WORKERS, worker.render()?);
+        for worker in &input.topology.workers {
+            if !network::is_needed(input, worker) {
+                let unit = names::worker(&worker.name);
+                let file = format!("{}/{NETWORK}", names::drop_ins(&unit));
+                sheaf.unit(&file, WorkerNetwork::none()?);
+            }
+        }
     }
     let sysusers = Sysusers {
         synapse: account(settings),
@@ -118,13 +129,10 @@ pub(super) fn process<'a>(input: &Input<'a>, memory: &str) -> Process<'a> {
         python: input.synapse().python.to_string_lossy().into_owned(),
         launcher: sockets::launcher(input),
         jemalloc: settings.synapse.jemalloc && input.facts.jemalloc,
-        metrics: settings.metrics.enabled,
         memory: memory.to_owned(),
         tasks: settings.limits.tasks.show(),
         media_store_path: settings.media_store_path.as_str(),
-        logs: logs::on_disk(input).then_some(paths::SYNAPSE_LOGS),
         user: settings.synapse.user.as_str(),
-        writable: input.adopted.writable(),
         user_group: input.facts.user_group.as_deref(),
     }
 }

@@ -5,8 +5,9 @@ use super::origin::SettingsError;
 use super::row::{Row, settings};
 use super::types::{
     AbsolutePath, AccountName, BaseUrl, Calendar, DatabaseKind, Duration, Factor, Host, HostName,
-    HttpVersion, Identifier, LogLevel, Mailbox, MemoryLimit, Network, Port, Processes, Secret,
-    ServerName, Size, Span, Token, TurnUri, UnitName, Verification, Version, Whole, WorkerList,
+    HttpVersion, Identifier, LogLevel, Mailbox, MemoryLimit, Network, NetworkAccess, Port,
+    Processes, Secret, ServerName, Size, Span, Token, TurnUri, UnitName, Verification, Version,
+    Whole, WorkerList,
 };
 use super::value::{Raw, Value};
 use std::net::IpAddr;
@@ -246,6 +247,13 @@ settings! {
 
         /// How long a process that stops goes on with requests under way, where systemd holds its sockets.
         drain_timeout: Duration = "10s";
+    }
+
+    /// What Synapse's processes may do.
+    sandbox: Sandbox {
+        /// Which workers have the network: with `auto` those that need it, by their roles and by the options of your own
+        /// that are known to need it; with `all` every one.
+        network: NetworkAccess = "auto";
     }
 
     /// HTTPS at nginx itself; without a certificate it speaks plain HTTP only.

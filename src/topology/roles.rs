@@ -23,6 +23,18 @@ pub enum Duty {
     Media,
 }
 
+/// What a process with a role sends by itself beyond this host, with the file of Synapse 1.163.2 that shows it. Requests
+/// to other processes of Synapse, to Redis and to PostgreSQL do not count: these may be behind Unix sockets.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Sends {
+    /// Nothing, though options of the administrator may change that.
+    Nothing(&'static str),
+    /// Requests to application services, where there are any.
+    ToAppServices(&'static str),
+    /// Requests to other servers, push gateways, mail servers and the like.
+    ToAnyone(&'static str),
+}
+
 /// How an upstream of several servers chooses one for a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
@@ -73,6 +85,8 @@ pub struct Role {
     pub balance: Option<Balance>,
     /// Whether the main process can answer in its stead when no worker of the role does.
     pub fallback_to_main: bool,
+    /// Whether it needs the network.
+    pub sends: Sends,
 }
 
 /// What most rows have in common.
@@ -85,6 +99,7 @@ const ROLE: Role = Role {
     only_one: None,
     balance: None,
     fallback_to_main: true,
+    sends: Sends::ToAnyone(""),
 };
 
 /// Every role, in the order in which merged roles are named.
@@ -93,12 +108,18 @@ pub static ROLES: [Role; 24] = [
         name: "pusher",
         summary: "sends push notifications and e-mails",
         duty: Some(Duty::Pusher),
+        sends: Sends::ToAnyone(
+            "push/httppusher.py, push/mailer.py: push gateways and mail servers",
+        ),
         ..ROLE
     },
     Role {
         name: "federation_sender",
         summary: "sends events to other homeservers",
         duty: Some(Duty::FederationSender),
+        sends: Sends::ToAnyone(
+            "federation/sender/transaction_manager.py: transactions to other servers",
+        ),
         ..ROLE
     },
     Role {
@@ -106,6 +127,9 @@ pub static ROLES: [Role; 24] = [
         summary: "sends events to application services",
         duty: Some(Duty::NotifyAppservices),
         only_one: Some("notify_appservices_from_worker takes one name"),
+        sends: Sends::ToAppServices(
+            "appservice/scheduler.py: transactions to application services",
+        ),
         ..ROLE
     },
     Role {
@@ -113,6 +137,9 @@ pub static ROLES: [Role; 24] = [
         summary: "runs clean-up and statistics tasks",
         duty: Some(Duty::BackgroundTasks),
         only_one: Some("run_background_tasks_on takes one name"),
+        sends: Sends::ToAnyone(
+            "app/phone_stats_home.py, handlers/account_validity.py: statistics and e-mails",
+        ),
         ..ROLE
     },
     Role {
@@ -122,6 +149,7 @@ pub static ROLES: [Role; 24] = [
         duty: Some(Duty::UpdateUserDirectory),
         only_one: Some("update_user_directory_from_worker takes one name"),
         balance: Some(Balance::Single),
+        sends: Sends::ToAnyone("handlers/user_directory.py: profiles of other servers' users"),
         ..ROLE
     },
     Role {
@@ -129,6 +157,9 @@ pub static ROLES: [Role; 24] = [
         summary: "writes events to the database, sharded by room",
         resources: &["replication"],
         stream: Some("events"),
+        sends: Sends::ToAnyone(
+            "handlers/message.py, persist_and_notify_client_events: invitations and aliases of other servers",
+        ),
         ..ROLE
     },
     Role {
@@ -139,6 +170,9 @@ pub static ROLES: [Role; 24] = [
         only_one: Some("stream_writers.typing takes exactly one instance"),
         balance: Some(Balance::Single),
         fallback_to_main: false,
+        sends: Sends::Nothing(
+            "handlers/typing.py: federation senders send what it writes to the stream",
+        ),
         ..ROLE
     },
     Role {
@@ -149,6 +183,9 @@ pub static ROLES: [Role; 24] = [
         only_one: Some("stream_writers.to_device takes exactly one instance"),
         balance: Some(Balance::Single),
         fallback_to_main: false,
+        sends: Sends::Nothing(
+            "handlers/devicemessage.py: unknown devices are looked up by the writer of device lists",
+        ),
         ..ROLE
     },
     Role {
@@ -159,6 +196,7 @@ pub static ROLES: [Role; 24] = [
         only_one: Some("stream_writers.account_data takes exactly one instance"),
         balance: Some(Balance::Single),
         fallback_to_main: false,
+        sends: Sends::Nothing("handlers/account_data.py"),
         ..ROLE
     },
     Role {
@@ -169,6 +207,7 @@ pub static ROLES: [Role; 24] = [
         only_one: Some("stream_writers.presence takes exactly one instance"),
         balance: Some(Balance::Single),
         fallback_to_main: false,
+        sends: Sends::Nothing("handlers/presence.py: federation senders read its queue"),
         ..ROLE
     },
     Role {
@@ -179,6 +218,7 @@ pub static ROLES: [Role; 24] = [
         only_one: Some("stream_writers.push_rules takes exactly one instance"),
         balance: Some(Balance::Single),
         fallback_to_main: false,
+        sends: Sends::Nothing("handlers/push_rules.py"),
         ..ROLE
     },
     Role {
@@ -188,6 +228,9 @@ pub static ROLES: [Role; 24] = [
         stream: Some("receipts"),
         balance: Some(Balance::User),
         fallback_to_main: false,
+        sends: Sends::Nothing(
+            "handlers/receipts.py, handlers/read_marker.py: federation senders send what it writes to the stream",
+        ),
         ..ROLE
     },
     Role {
@@ -197,6 +240,7 @@ pub static ROLES: [Role; 24] = [
         stream: Some("device_lists"),
         balance: Some(Balance::User),
         fallback_to_main: false,
+        sends: Sends::ToAnyone("handlers/device.py: device lists of other servers' users"),
         ..ROLE
     },
     Role {
@@ -206,6 +250,7 @@ pub static ROLES: [Role; 24] = [
         stream: Some("thread_subscriptions"),
         balance: Some(Balance::User),
         fallback_to_main: false,
+        sends: Sends::Nothing("handlers/thread_subscriptions.py"),
         ..ROLE
     },
     Role {
@@ -218,6 +263,9 @@ pub static ROLES: [Role; 24] = [
         // Not by URI: every upload has the same one.
         balance: Some(Balance::LeastConnections),
         fallback_to_main: false,
+        sends: Sends::ToAnyone(
+            "media/media_repository.py, media/url_previewer.py: remote media and previews",
+        ),
         ..ROLE
     },
     Role {
@@ -225,6 +273,7 @@ pub static ROLES: [Role; 24] = [
         summary: "answers /sync",
         resources: &["client"],
         balance: Some(Balance::User),
+        sends: Sends::Nothing("handlers/sync.py, handlers/events.py, handlers/initial_sync.py"),
         ..ROLE
     },
     Role {
@@ -232,6 +281,7 @@ pub static ROLES: [Role; 24] = [
         summary: "answers simplified sliding sync (Element X)",
         resources: &["client"],
         balance: Some(Balance::User),
+        sends: Sends::Nothing("handlers/sliding_sync"),
         ..ROLE
     },
     Role {
@@ -239,6 +289,9 @@ pub static ROLES: [Role; 24] = [
         summary: "answers most other requests of clients: rooms, keys, login, search",
         resources: &["client"],
         balance: Some(Balance::LeastConnections),
+        sends: Sends::ToAnyone(
+            "handlers/e2e_keys.py, handlers/profile.py, handlers/room_list.py: questions to other servers",
+        ),
         ..ROLE
     },
     Role {
@@ -246,6 +299,7 @@ pub static ROLES: [Role; 24] = [
         summary: "takes key uploads where there is no device_lists worker",
         resources: &["client"],
         balance: Some(Balance::User),
+        sends: Sends::Nothing("rest/client/keys.py: uploads go to the writer of device lists"),
         ..ROLE
     },
     Role {
@@ -253,6 +307,9 @@ pub static ROLES: [Role; 24] = [
         summary: "takes messages, state, joins and new rooms from clients",
         resources: &["client"],
         balance: Some(Balance::Room),
+        sends: Sends::ToAnyone(
+            "handlers/room_member.py, handlers/room_policy.py: identity and policy servers",
+        ),
         ..ROLE
     },
     Role {
@@ -261,6 +318,7 @@ pub static ROLES: [Role; 24] = [
         resources: &["federation"],
         // Equal questions about a room's state are dear and share one answer.
         balance: Some(Balance::Uri),
+        sends: Sends::ToAnyone("crypto/keyring.py: signing keys of other servers"),
         ..ROLE
     },
     Role {
@@ -268,6 +326,9 @@ pub static ROLES: [Role; 24] = [
         summary: "takes the events that other homeservers send",
         resources: &["federation"],
         balance: Some(Balance::Origin),
+        sends: Sends::ToAnyone(
+            "handlers/federation_event.py, crypto/keyring.py: missing events and signing keys",
+        ),
         ..ROLE
     },
     Role {
@@ -277,6 +338,7 @@ pub static ROLES: [Role; 24] = [
         only_one: Some("a single sign-on session lives in the memory of one process"),
         balance: Some(Balance::Single),
         fallback_to_main: false,
+        sends: Sends::ToAnyone("handlers/oidc.py, handlers/cas.py: providers of single sign-on"),
         ..ROLE
     },
     Role {
@@ -284,6 +346,9 @@ pub static ROLES: [Role; 24] = [
         summary: "answers the Matrix Authentication Service",
         resources: &["client"],
         balance: Some(Balance::LeastConnections),
+        sends: Sends::ToAnyone(
+            "rest/synapse/mas/users.py, api/auth/mas.py: identity servers and MAS",
+        ),
         ..ROLE
     },
 ];
@@ -326,6 +391,9 @@ mod tests {
                 "{}: a writer, and only a writer, is reached by the others",
                 role.name
             );
+            let (Sends::Nothing(source) | Sends::ToAppServices(source) | Sends::ToAnyone(source)) =
+                role.sends;
+            assert!(!source.is_empty(), "{}: nobody looked", role.name);
             if role.only_one.is_some() && routed {
                 assert_eq!(role.balance, Some(Balance::Single), "{}", role.name);
             }

@@ -38,7 +38,9 @@ pub fn unprivileged(command: &mut Command) -> &mut Command {
 }
 
 fn write(directory: &Path, name: &str, text: &str) {
-    fs::write(directory.join(name), text).unwrap();
+    let path = directory.join(name);
+    fs::create_dir_all(path.parent().unwrap()).unwrap();
+    fs::write(path, text).unwrap();
 }
 
 /// A program as root, or as what a namespace of its own takes for root; its mounts are its own.
@@ -87,7 +89,12 @@ pub fn verify(units: &BTreeMap<String, String>) {
     units
         .iter()
         .for_each(|(name, text)| write(directory.path(), name, text));
-    let files = units.keys().map(|name| directory.path().join(name));
+    // A drop-in is read with its unit.
+    let named = units.keys().map(|name| match name.split_once(".d/") {
+        Some((unit, _)) => unit,
+        None => name,
+    });
+    let files = named.map(|name| directory.path().join(name));
     let output = run(program("systemd-analyze")
         .args(["verify", "--man=no"])
         .args(files));

@@ -16,6 +16,7 @@ mod ports;
 mod python;
 mod rendering;
 mod restarts;
+mod sandbox;
 mod setup;
 mod tools;
 mod turn;

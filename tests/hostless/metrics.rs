@@ -150,8 +150,10 @@ fn targets(setup: &Setup) -> Vec<(String, BTreeMap<String, String>)> {
             let mut labels: BTreeMap<String, String> =
                 serde_yaml::from_value(target["labels"].clone()).unwrap();
             let address = target["targets"][0].as_str().unwrap();
+            let path = labels.remove("__metrics_path__");
+            let path = path.as_deref().or(job["metrics_path"].as_str()).unwrap();
             assert!(address.starts_with("127.0.0.1:"), "{address}");
-            labels.insert("address".to_owned(), address.to_owned());
+            labels.insert("address".to_owned(), format!("{address}{path}"));
             found.push((job["job_name"].as_str().unwrap().to_owned(), labels));
         }
     }
@@ -175,9 +177,21 @@ fn every_process_is_a_target_once_under_labels_of_its_own() {
                 let metrics = listeners
                     .iter()
                     .find(|listener| listener["type"].as_str() == Some("metrics"));
-                let metrics = metrics.unwrap_or_else(|| panic!("{path} has no metrics"));
-                assert_eq!(metrics["bind_addresses"][0].as_str(), Some("127.0.0.1"));
-                format!("127.0.0.1:{}", metrics["port"].as_u64().unwrap())
+                if let Some(metrics) = metrics {
+                    assert_eq!(metrics["bind_addresses"][0].as_str(), Some("127.0.0.1"));
+                    let port = metrics["port"].as_u64().unwrap();
+                    return format!("127.0.0.1:{port}/_synapse/metrics");
+                }
+                // Without network, at the socket where nginx reaches the process, and nginx hands them on.
+                let resources = &listeners[0]["resources"][0]["names"];
+                let resources: Vec<String> = serde_yaml::from_value(resources.clone()).unwrap();
+                assert!(resources.contains(&"metrics".to_owned()), "{path}");
+                let socket = listeners[0]["path"].as_str().unwrap();
+                let name = process["worker_name"].as_str().unwrap();
+                let nginx = text(&state, "nginx/nginx.conf");
+                let passed = format!("proxy_pass http://unix:{socket}:/_synapse/metrics;");
+                assert!(nginx.contains(&passed), "{passed}\n{nginx}");
+                format!("127.0.0.1:20001/process/{name}")
             })
             .collect();
         let targets = targets(&setup);

@@ -120,12 +120,17 @@ fn only_what_is_switched_on_binds_a_port() {
     let off = ports(&Setup::new("small"));
     let units: BTreeSet<&str> = off.iter().map(|port| port.unit.as_str()).collect();
     assert_eq!(units, [names::NGINX].into());
-    assert_eq!(of(&off, names::NGINX), [(8008, "http_port")].into());
+    // Systemd holds the port at which nginx tells of itself, so it is there without metrics too.
+    let status = (20001, "tcp_ports");
+    assert_eq!(of(&off, names::NGINX), [(8008, "http_port"), status].into());
+    let bound = ports(&Setup::new("small").settings("sockets: {held: false}"));
+    assert_eq!(of(&bound, names::NGINX), [(8008, "http_port")].into());
     let tls = ports(&Setup::new("").settings("tls: {certificate: /etc/a.pem, key: /etc/a.key}"));
     assert_eq!(
         of(&tls, names::NGINX),
         [
             (8008, "http_port"),
+            status,
             (443, "tls.port"),
             (8448, "tls.federation_port")
         ]

@@ -83,6 +83,7 @@ pub const SAMPLES: &[(&str, &str, &str)] = &[
     ("sockets.replication", "off", "tcp"),
     ("sockets.held", "no", "systemd"),
     ("sockets.drain_timeout", "30s", "0"),
+    ("sandbox.network", "all", "none"),
     ("tls.certificate", "/etc/ssl/example.pem", "example.pem"),
     ("tls.key", "/etc/ssl/example.key", "example.key"),
     ("tls.port", "8443", "https"),

@@ -62,7 +62,7 @@ pub(super) fn metrics(_: &Host, expected: &Expected, end: Instant) -> Result<Str
     }
     let answers = parallel::map(&expected.metrics, |target| {
         let peer = Peer::At(Endpoint::Port(target.port));
-        complaint(&target.name, &peer, target.path, end)
+        complaint(&target.name, &peer, &target.path, end)
     });
     let silent: Vec<String> = answers.into_iter().flatten().collect();
     ensure!(silent.is_empty(), "{}", silent.join("; "));

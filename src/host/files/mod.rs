@@ -20,7 +20,7 @@ pub use read::{
     exists, is_directory, is_link, is_socket, metadata, mode, names, of_process,
     only_root_can_replace, pointed, random, read, read_text, working_directory,
 };
-pub use remove::{remove, remove_empty, remove_tree};
+pub use remove::{remove, remove_empty, remove_tree, remove_with_drop_ins};
 pub use scratch::Scratch;
 pub use write::{Access, directory, point, publish, rename, replace, rewrite};
 

@@ -19,6 +19,15 @@ pub fn remove(path: impl AsRef<Path>) -> Result<()> {
     })
 }
 
+/// Removes a file, and its directory with it where that holds drop-ins of a unit of ours and is empty then.
+pub fn remove_with_drop_ins(path: impl AsRef<Path>) -> Result<()> {
+    remove(&path)?;
+    match path.as_ref().parent() {
+        Some(directory) if crate::plan::names::is_drop_ins(directory) => remove_empty(directory),
+        _ => Ok(()),
+    }
+}
+
 /// Removes a directory unless something is in it.
 pub fn remove_empty(path: impl AsRef<Path>) -> Result<()> {
     at(

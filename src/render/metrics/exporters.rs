@@ -1,5 +1,6 @@
 //! The exporters: each a small program on 127.0.0.1 that asks another one and tells Prometheus.
 
+use super::super::sandbox::Sandbox;
 use super::super::{Input, Sheaf, filters};
 use super::own_postgres_wanted;
 use crate::accounts;
@@ -15,6 +16,7 @@ use std::net::IpAddr;
 #[derive(Template)]
 #[template(path = "synapse-nginx-exporter.service")]
 struct Nginx<'a> {
+    sandbox: Sandbox,
     program: &'a str,
     status_port: u16,
     port: u16,
@@ -23,6 +25,7 @@ struct Nginx<'a> {
 #[derive(Template)]
 #[template(path = "synapse-nginx-log-exporter.service")]
 struct NginxLog<'a> {
+    sandbox: Sandbox,
     current: &'a str,
     access_log: &'a str,
     port: u16,
@@ -35,6 +38,7 @@ struct Program {}
 #[derive(Template)]
 #[template(path = "synapse-redis-exporter.service")]
 struct Redis<'a> {
+    sandbox: Sandbox,
     program: &'a str,
     port: u16,
     server: Server<'a>,
@@ -45,6 +49,7 @@ struct Redis<'a> {
 #[derive(Template)]
 #[template(path = "synapse-postgres-exporter.service")]
 struct Postgres<'a> {
+    sandbox: Sandbox,
     program: &'a str,
     port: u16,
     server: Server<'a>,
@@ -76,6 +81,7 @@ struct External<'a> {
 pub fn nginx(sheaf: &mut Sheaf) -> Result<()> {
     let endpoints = sheaf.input.endpoints();
     let unit = Nginx {
+        sandbox: sheaf.sandbox(names::NGINX_EXPORTER)?,
         program: &sheaf.input.facts.exporters.nginx,
         status_port: endpoints.service(ServicePort::NginxStatus),
         port: endpoints.service(ServicePort::NginxExporter),
@@ -87,6 +93,7 @@ pub fn nginx(sheaf: &mut Sheaf) -> Result<()> {
 /// What nginx's access log tells.
 pub fn nginx_log(sheaf: &mut Sheaf) -> Result<()> {
     let unit = NginxLog {
+        sandbox: sheaf.sandbox(names::NGINX_LOG_EXPORTER)?,
         current: paths::CURRENT,
         access_log: paths::ACCESS_LOG,
         port: port(sheaf.input, ServicePort::NginxLogExporter),
@@ -126,6 +133,7 @@ pub fn redis(sheaf: &mut Sheaf) -> Result<()> {
         }
     };
     let unit = Redis {
+        sandbox: sheaf.sandbox(names::REDIS_EXPORTER)?,
         program: &input.facts.exporters.redis,
         port: port(input, ServicePort::RedisExporter),
         server,
@@ -163,6 +171,7 @@ pub fn postgres(sheaf: &mut Sheaf) -> Result<()> {
         ),
     };
     let unit = Postgres {
+        sandbox: sheaf.sandbox(names::POSTGRES_EXPORTER)?,
         program: &input.facts.exporters.postgres,
         port: port(input, ServicePort::PostgresExporter),
         server,

@@ -1,6 +1,7 @@
 //! What no exporter tells of this host: free space where data is, and when the certificate ends. A timer has a script
 //! write it to a file, which nginx hands to Prometheus.
 
+use super::super::sandbox::Sandbox;
 use super::super::{Sheaf, filters};
 use crate::paths;
 use crate::plan::names;
@@ -10,6 +11,7 @@ use askama::Template;
 #[derive(Template)]
 #[template(path = "synapse-host-metrics.service")]
 struct Service<'a> {
+    sandbox: Sandbox,
     current: &'a str,
     file: &'a str,
     /// Names for labels, with their paths.
@@ -25,6 +27,7 @@ struct Timer;
 pub fn render(sheaf: &mut Sheaf) -> Result<()> {
     let settings = sheaf.input.settings;
     let service = Service {
+        sandbox: sheaf.sandbox(names::HOST_METRICS_SERVICE)?,
         current: paths::CURRENT,
         file: paths::HOST_METRICS,
         directories: [
@@ -34,7 +37,7 @@ pub fn render(sheaf: &mut Sheaf) -> Result<()> {
         ],
         certificate: settings.tls.certificate.as_ref().map(|path| path.as_str()),
     };
-    sheaf.unit("synapse-host-metrics.service", service.render()?);
+    sheaf.unit(names::HOST_METRICS_SERVICE, service.render()?);
     sheaf.unit(names::HOST_METRICS, Timer.render()?);
     let script = include_bytes!("../../../templates/metrics/host.sh");
     sheaf.add("metrics/host.sh", script.to_vec(), &[]);

@@ -8,15 +8,27 @@ mod prometheus;
 
 pub(super) use exporters::{nginx, nginx_log, postgres, redis};
 pub(super) use host::render as host;
-pub(super) use prometheus::render;
+pub(super) use prometheus::{SYNAPSE_PATH, render};
 pub use prometheus::{Target, targets};
 
-use super::Input;
+use super::{Input, network};
 use crate::settings::types::DatabaseKind;
+use crate::topology::Worker;
 
 /// Whether there are metrics at all.
 pub(super) fn wanted(input: &Input) -> bool {
     input.settings.metrics.enabled
+}
+
+/// Whether a process of Synapse, main where there is no worker, tells its metrics over the socket at which nginx reaches
+/// it, for want of a network. Others have a port and a thread for it, so that they tell them while they are busy.
+pub(super) fn over_socket(input: &Input, worker: Option<&Worker>) -> bool {
+    wanted(input) && worker.is_some_and(|worker| !network::is_needed(input, worker))
+}
+
+/// Where nginx hands on the metrics of such a process.
+pub(super) fn path_of(process: &str) -> String {
+    format!("/process/{process}")
 }
 
 /// Whether Redis' metrics are asked for, of one that there is.

@@ -1,7 +1,8 @@
 //! Prometheus: a target for each thing that runs and has metrics, and for nothing else.
 
+use super::super::sandbox::Sandbox;
 use super::super::{Input, Sheaf, filters, services};
-use super::{grafana, wanted};
+use super::{grafana, over_socket, path_of, wanted};
 use crate::endpoints::{ServicePort, loopback};
 use crate::paths;
 use crate::plan::names;
@@ -13,6 +14,7 @@ use std::net::SocketAddr;
 #[derive(Template)]
 #[template(path = "synapse-prometheus.service")]
 struct Unit<'a> {
+    sandbox: Sandbox,
     current: &'a str,
     storage: &'a str,
     retention: &'a str,
@@ -33,7 +35,7 @@ pub struct Target {
     /// What it is called in messages and labels: a process of Synapse, or a job.
     pub name: String,
     pub port: u16,
-    pub path: &'static str,
+    pub path: String,
     /// `job` and `index` of a process of Synapse.
     process: Option<(String, u16)>,
 }
@@ -45,7 +47,7 @@ impl Target {
 }
 
 /// Where Synapse tells its metrics (docs/metrics-howto.md).
-const SYNAPSE_PATH: &str = "/_synapse/metrics";
+pub(in crate::render) const SYNAPSE_PATH: &str = "/_synapse/metrics";
 
 /// A program with metrics, its job being its name.
 struct Job {
@@ -129,6 +131,7 @@ pub fn render(sheaf: &mut Sheaf) -> Result<()> {
     let input = sheaf.input;
     let metrics = &input.settings.metrics;
     let unit = Unit {
+        sandbox: sheaf.sandbox(names::PROMETHEUS)?,
         current: paths::CURRENT,
         storage: paths::PROMETHEUS,
         retention: metrics.retention.as_str(),
@@ -155,21 +158,30 @@ pub fn targets(input: &Input) -> Vec<Target> {
         return Vec::new();
     }
     let endpoints = input.endpoints();
-    let process = |name: &str, job: &str, index: u16| Target {
-        name: name.to_owned(),
-        port: endpoints.metrics(name),
-        path: SYNAPSE_PATH,
-        process: Some((job.to_owned(), index)),
+    let process = |name: &str, job: &str, index: u16, over_socket: bool| {
+        let (port, path) = match over_socket {
+            true => (endpoints.service(ServicePort::NginxStatus), path_of(name)),
+            false => (endpoints.metrics(name), SYNAPSE_PATH.to_owned()),
+        };
+        Target {
+            name: name.to_owned(),
+            port,
+            path,
+            process: Some((job.to_owned(), index)),
+        }
     };
     let other = |name: &str, port: u16, path: &'static str| Target {
         name: name.to_owned(),
         port,
-        path,
+        path: path.to_owned(),
         process: None,
     };
-    let mut targets = vec![process("main", "synapse", 1)];
+    let mut targets = vec![process("main", "synapse", 1, false)];
     let workers = input.topology.workers.iter();
-    targets.extend(workers.map(|worker| process(&worker.name, &worker.spec_name, worker.index)));
+    targets.extend(workers.map(|worker| {
+        let over_socket = over_socket(input, Some(worker));
+        process(&worker.name, &worker.spec_name, worker.index, over_socket)
+    }));
     let own = input.settings.metrics.prometheus_port.number();
     targets.push(other("prometheus", own, "/metrics"));
     let runs = |unit: &str| services::wanted(input).any(|service| service.unit == unit);

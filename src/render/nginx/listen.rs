@@ -1,6 +1,7 @@
 //! Where nginx listens: addresses with ports, plain or with TLS, and a Unix socket.
 
 use super::super::Input;
+use crate::endpoints::loopback;
 use crate::settings::Settings;
 use askama::Template;
 use std::net::{IpAddr, SocketAddr};
@@ -57,7 +58,9 @@ pub fn held(input: &Input) -> Vec<String> {
         addresses.map(move |address| SocketAddr::new(*address, port).to_string())
     });
     let socket = settings.nginx.listen_unix_socket.as_ref();
+    let status = super::status(input).map(|port| loopback(port).to_string());
     places
+        .chain(status)
         .chain(socket.map(|path| path.as_str().to_owned()))
         .collect()
 }

@@ -8,6 +8,8 @@ mod told;
 pub use listen::{held, plain_ports, tls_ports};
 pub use told::{TOLD_AT, fingerprint, told};
 
+use super::metrics::{SYNAPSE_PATH, over_socket, path_of};
+use super::sandbox::{Network, Sandbox};
 use super::{Input, Sheaf, filters, sockets};
 use crate::endpoints::{Endpoint, ServicePort};
 use crate::paths;
@@ -21,6 +23,9 @@ use askama::Template;
 use errors::ErrorAnswer;
 use limits::{Limits, SYNAPSE};
 use listen::Listen;
+
+/// The directory of bodies that are too large for memory.
+const PREFIX: &str = "/var/lib/synapse-workers/nginx";
 
 #[derive(Template)]
 #[template(path = "nginx/nginx.conf")]
@@ -38,6 +43,9 @@ struct Nginx<'a> {
     pair: String,
     /// What other servers are told of where this one is reached.
     delegation: Option<String>,
+    /// Where it tells of itself, to this host alone; always there where systemd holds the port, so that metrics come and
+    /// go without a change of sockets.
+    status: Option<u16>,
     metrics: Option<Metrics>,
     /// Whether systemd holds the sockets of the processes.
     held: bool,
@@ -57,7 +65,8 @@ struct Nginx<'a> {
 struct Metrics {
     access_log: &'static str,
     host: &'static str,
-    status_port: u16,
+    /// Processes that tell theirs over their sockets: the path at nginx, and where it asks.
+    processes: Vec<(String, String)>,
     /// The processes that nginx reaches over TCP; a socket tells the name itself.
     ports: Vec<Process>,
 }
@@ -71,9 +80,10 @@ struct Process {
 #[derive(Template)]
 #[template(path = "synapse-nginx.service")]
 struct Unit<'a> {
+    sandbox: Sandbox,
     current: &'a str,
-    /// The directory of the socket for another proxy, and the socket.
-    socket: Option<(&'a str, &'a str)>,
+    /// The socket for another proxy.
+    socket: Option<&'a str>,
     files: u32,
     tls: bool,
     held: Option<Held>,
@@ -144,6 +154,7 @@ pub(super) fn render(sheaf: &mut Sheaf) -> Result<()> {
             .join("|"),
         pair: paths::certificate("synapse-nginx"),
         delegation: delegation(settings),
+        status: status(sheaf.input),
         metrics: settings.metrics.enabled.then(|| metrics(sheaf.input)),
         held: holds(sheaf.input),
         told_at: TOLD_AT,
@@ -158,20 +169,57 @@ pub(super) fn render(sheaf: &mut Sheaf) -> Result<()> {
     nginx.fingerprint = fingerprint(&nginx.render()?, &listen);
     sheaf.text("nginx/nginx.conf", nginx.render()?);
     sheaf.text("nginx/listen.conf", listen);
-    let socket = settings.nginx.listen_unix_socket.as_ref();
-    let socket = socket.and_then(|path| Some((path.as_str().rsplit_once('/')?.0, path.as_str())));
-    if let Some((directory, _)) = socket {
+    if let Some(directory) = socket_directory(settings) {
         sheaf.directory(directory, "synapse-nginx");
     }
     let unit = Unit {
+        sandbox: sheaf.sandbox(names::NGINX)?,
         current: paths::CURRENT,
-        socket,
+        socket: settings
+            .nginx
+            .listen_unix_socket
+            .as_ref()
+            .map(|path| path.as_str()),
         files: open_files(settings),
         tls: settings.tls.certificate.is_some(),
         held: settings.sockets.held.then(|| inherit(sheaf.input)),
     };
     sheaf.unit(names::NGINX, unit.render()?);
     Ok(())
+}
+
+/// The port at which it tells of itself.
+pub fn status(input: &Input) -> Option<u16> {
+    let wanted = input.settings.metrics.enabled || input.settings.sockets.held;
+    wanted.then(|| input.endpoints().service(ServicePort::NginxStatus))
+}
+
+/// The directory of the socket for another proxy.
+fn socket_directory(settings: &Settings) -> Option<&str> {
+    let socket = settings.nginx.listen_unix_socket.as_ref()?;
+    Some(socket.as_str().rsplit_once('/')?.0)
+}
+
+/// Which network it needs: none where systemd holds its ports and the processes listen on Unix sockets.
+pub(super) fn network(input: &Input) -> Network {
+    match (input.settings.sockets.held, input.settings.sockets.public) {
+        (true, true) => Network::None,
+        (true, false) => Network::Loopback,
+        (false, _) => Network::Host,
+    }
+}
+
+/// Whether it serves a port below 1024.
+pub(super) fn has_low_port(input: &Input) -> bool {
+    let ports = [plain_ports(input.settings), tls_ports(input.settings)].concat();
+    ports.iter().any(|port| *port < 1024)
+}
+
+/// Where it writes: large bodies, logs, and the socket for another proxy.
+pub(super) fn writes(input: &Input) -> Vec<String> {
+    let own = [PREFIX, paths::LOGS].into_iter();
+    let own = own.chain(socket_directory(input.settings));
+    own.map(str::to_owned).collect()
 }
 
 /// Systemd passes descriptors from 3 on, in the order of its unit (sd_listen_fds(3)).
@@ -193,11 +241,20 @@ fn metrics(input: &Input) -> Metrics {
         Endpoint::Socket(_) => None,
     };
     let workers = input.topology.workers.iter();
-    let names = workers.map(|worker| worker.name.as_str());
+    let names = workers.clone().map(|worker| worker.name.as_str());
     Metrics {
         access_log: paths::ACCESS_LOG,
         host: paths::HOST_METRICS,
-        status_port: endpoints.service(ServicePort::NginxStatus),
+        processes: workers
+            .filter(|worker| over_socket(input, Some(worker)))
+            .map(|worker| {
+                let place = endpoints.public(&worker.name).upstream();
+                (
+                    path_of(&worker.name),
+                    format!("http://{place}:{SYNAPSE_PATH}"),
+                )
+            })
+            .collect(),
         ports: names.chain(["main"]).filter_map(port).collect(),
     }
 }

@@ -12,5 +12,6 @@ pub use names::{
 pub use numbers::{Duration, Factor, Port, Size, Span, Whole};
 pub use outside::{Calendar, Mailbox, Token, TurnUri};
 pub use words::{
-    DatabaseKind, HttpVersion, LogLevel, MemoryLimit, Processes, Verification, WorkerList,
+    DatabaseKind, HttpVersion, LogLevel, MemoryLimit, NetworkAccess, Processes, Verification,
+    WorkerList,
 };

@@ -62,6 +62,15 @@ words! {
 }
 
 words! {
+    /// Which Synapse processes have the network.
+    NetworkAccess {
+        /// Those that need it.
+        Auto = "auto",
+        All = "all",
+    }
+}
+
+words! {
     /// What people have to show to register.
     Verification {
         /// Captcha where there is a key for it, else token.

@@ -35,7 +35,7 @@ CASES = (
     Case("neighbours", "the distribution's own nginx, Redis and PostgreSQL run on untouched", neighbours.run),
     Case("again", "the same install again changes nothing", again.run),
     Case("journal", "the log level changes without a restart, and the journal reads the same afterwards", journal.run),
-    Case("sandbox", "what systemd says of the units' exposure", sandbox.run),
+    Case("sandbox", "what systemd says of the units' exposure, and what a process finds that tries to leave", sandbox.run),
     Case("load", "a mixed load: nothing fails, and the main process has little to do", load.run),
     Case("scale", "two more workers of a role, and back", scale.run),
     Case("persister", "another event persister, in the order that Synapse needs", persister.run),

@@ -1,0 +1,123 @@
+//! Which processes of Synapse need a network.
+//!
+//! The role catalogue says what a worker sends by itself. Here is the rest: how it reaches its database, Redis, nginx and
+//! the other processes, and the options of the administrator that can have any process send something.
+
+use super::{Input, OwnOptions};
+use crate::adopt::Store;
+use crate::endpoints::Endpoint;
+use crate::settings::types::{DatabaseKind, NetworkAccess};
+use crate::topology::roles::Sends;
+use crate::topology::{Role, Worker};
+use serde_yaml::{Mapping, Value};
+
+/// Options that can have every process of Synapse open connections, by their place in its configuration. From the files
+/// of `synapse/config` of 1.163.2 that load code or open connections in every process.
+static OPTIONS: &[&str] = &[
+    // modules.py and the older ways to load modules: their code runs in every process.
+    "modules",
+    "spam_checker",
+    "third_party_event_rules",
+    "password_providers",
+    "presence.presence_router",
+    // tracer.py and metrics.py: reports of every process.
+    "opentracing",
+    "sentry",
+    // mas.py: access tokens are checked by a request to MAS (api/auth/mas.py), wherever a client asks.
+    "matrix_authentication_service",
+    "experimental_features.msc3861",
+    // oidc.py: app/_base.py fetches the metadata of providers at every start.
+    "oidc_providers",
+    "oidc_config",
+    // saml2.py: metadata is loaded together with the configuration.
+    "saml2_config",
+];
+
+/// Options of the administrator that name application services.
+const APP_SERVICES: &str = "app_service_config_files";
+
+/// Arguments for PostgreSQL by which it is reached over a network, or that may say so (libpq, "Parameter Key Words").
+static FAR: &[&str] = &["hostaddr", "service", "dsn"];
+
+/// Whether a worker has to have the network.
+pub(super) fn is_needed(input: &Input, worker: &Worker) -> bool {
+    let settings = input.settings;
+    let own = || read(input.own_options).chain(read(&input.adopted.copies));
+    let has_app_services =
+        !input.named.app_services.is_empty() || own().any(|all| says(all, APP_SERVICES));
+    let sends = |role: &&Role| match role.sends {
+        Sends::Nothing(_) => false,
+        Sends::ToAppServices(_) => has_app_services,
+        Sends::ToAnyone(_) => true,
+    };
+    settings.sandbox.network == NetworkAccess::All
+        || worker.roles.iter().any(sends)
+        || !listens_on_sockets(input, &worker.name)
+        || settings.manhole.workers
+        || settings.redis.host.is_some()
+        || !database_is_near(input)
+        // A file of the administrator's may send logs anywhere.
+        || input.named.log_config.is_some()
+        || OPTIONS.iter().any(|place| own().any(|all| says(all, place)))
+}
+
+/// Whether nginx and the other processes reach a process over Unix sockets.
+fn listens_on_sockets(input: &Input, process: &str) -> bool {
+    let endpoints = input.endpoints();
+    let places = [endpoints.public(process), endpoints.replication(process)];
+    let is_socket = |place: &Endpoint| matches!(place, Endpoint::Socket(_));
+    places.iter().all(is_socket)
+}
+
+/// Whether the database is a file of this host, or a PostgreSQL behind a Unix socket.
+pub(super) fn database_is_near(input: &Input) -> bool {
+    if read(input.own_options).any(|all| says(all, "database")) {
+        return false;
+    }
+    let host = input.settings.database.host.as_ref();
+    match input.database() {
+        DatabaseKind::Local | DatabaseKind::Sqlite => true,
+        DatabaseKind::External | DatabaseKind::Auto => {
+            host.is_some_and(|host| host.is_socket_directory()) && adopted_is_near(input)
+        }
+    }
+}
+
+/// Whether the files of an adopted server, which may decide, name no other place.
+fn adopted_is_near(input: &Input) -> bool {
+    let Some(Store::Postgres(arguments)) = input.adopted.store() else {
+        return true;
+    };
+    let host = arguments.get("host").map(Value::as_str);
+    let is_path = |host: Option<&str>| host.is_some_and(|host| host.starts_with('/'));
+    !FAR.iter().any(|key| arguments.contains_key(*key)) && host.is_none_or(is_path)
+}
+
+/// The options of files of the administrator; none for a file that is not a mapping.
+fn read(files: &OwnOptions) -> impl Iterator<Item = Option<Mapping>> {
+    files
+        .values()
+        .map(|contents| match serde_yaml::from_slice(contents) {
+            Ok(Value::Mapping(options)) => Some(options),
+            Ok(Value::Null) => Some(Mapping::new()),
+            _ => None,
+        })
+}
+
+/// Whether a file has an option at this place, or may have it because it cannot be read.
+fn says(options: Option<Mapping>, place: &str) -> bool {
+    options.is_none_or(|options| has(&options, place))
+}
+
+/// Whether there is an option at a place such as `presence.presence_router`. An empty one says nothing.
+fn has(options: &Mapping, place: &str) -> bool {
+    let (key, rest) = match place.split_once('.') {
+        Some((key, rest)) => (key, Some(rest)),
+        None => (place, None),
+    };
+    match (options.get(key), rest) {
+        (Some(Value::Mapping(inner)), Some(rest)) => has(inner, rest),
+        (Some(Value::Null) | None, _) | (_, Some(_)) => false,
+        (Some(_), None) => true,
+    }
+}
