@@ -62,6 +62,8 @@ CASES = (
     Case("package", "the package is installed, upgraded and removed; one of Synapse brings new code", package.run, fresh=True, lane=2),
     Case("restore", "backup, loss and restore by the commands of the documentation", restore.run, fresh=True, lane=2),
     Case("calls", "people who log in call through the TURN server, nobody reaches the own network", calls.run, fresh=True, lane=2),
+    Case("attacks", "a compromised account or a local user gains nothing from root, and cannot stop the server", attacks.run, fresh=True,
+         lane=2),
     Case("compressor", "the state compressor: less in the database, the same in the rooms", compressor.run, fresh=True, lane=2),
     Case("bare", "a small host without Synapse, which is installed into a venv", bare.run, host="bare", fresh=True, lane=2),
     Case("upgrade", "another release of Synapse and back, as far as the database allows", upgrade.run, host="bare", fresh=True, lane=2),
