@@ -40,9 +40,6 @@ pub struct Common {
     /// Print without colours
     #[arg(long, global = true)]
     pub no_color: bool,
-    /// Tell more
-    #[arg(long, short, global = true)]
-    pub verbose: bool,
 }
 
 /// Settings that have a flag of their own.

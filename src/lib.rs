@@ -38,3 +38,4 @@ pub mod paths;
 pub mod ranges;
 pub mod report;
 pub mod secrets;
+pub mod yaml;

@@ -4,6 +4,7 @@
 use crate::host;
 use crate::render::NamedFiles;
 use crate::settings::Settings;
+use crate::yaml;
 use anyhow::{Context, Result, bail, ensure};
 use serde_yaml::{Mapping, Value};
 use std::collections::BTreeMap;
@@ -63,7 +64,7 @@ fn contents(path: &Path) -> Result<Vec<u8>> {
 }
 
 fn mapping(contents: &[u8]) -> Result<Mapping> {
-    match serde_yaml::from_slice(contents).context("is not YAML")? {
+    match yaml::parse(contents)? {
         Value::Mapping(mapping) => Ok(mapping),
         _ => bail!("holds no keys with values"),
     }

@@ -5,6 +5,7 @@ use crate::host;
 use crate::render::OwnOptions;
 use crate::settings::value::Value;
 use crate::settings::{Row, Settings};
+use crate::yaml;
 use anyhow::{Context, Result, bail};
 use serde_yaml::Value as Yaml;
 use std::path::Path;
@@ -167,7 +168,7 @@ pub fn read(directory: &Path, settings: &Settings) -> Result<OwnOptions> {
 }
 
 fn check(contents: &[u8], settings: &Settings) -> Result<()> {
-    let document: Yaml = serde_yaml::from_slice(contents).context("is not YAML")?;
+    let document: Yaml = yaml::parse(contents)?;
     let mapping = match document {
         Yaml::Null => return Ok(()),
         Yaml::Mapping(mapping) => mapping,

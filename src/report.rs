@@ -11,6 +11,26 @@ pub fn complain(text: impl Display) {
     let _ = writeln!(std::io::stderr(), "{text}");
 }
 
+/// Standard output, for what a command is asked for. Where it cannot be written, as when it is closed or a disk is full, the
+/// text is lost, and nothing ends because of it.
+pub fn write(text: impl Display) {
+    let mut out = std::io::stdout();
+    let _ = write!(out, "{text}").and_then(|()| out.flush());
+}
+
+/// As `print!`, by [`write`].
+macro_rules! out {
+    ($($text:tt)*) => { $crate::report::write(format_args!($($text)*)) };
+}
+
+/// As `println!`, by [`write`].
+macro_rules! outln {
+    () => { $crate::report::write("\n") };
+    ($($text:tt)*) => { $crate::report::write(format_args!("{}\n", format_args!($($text)*))) };
+}
+
+pub(crate) use {out, outln};
+
 /// Prints to standard output; says nothing where a command prints JSON.
 pub struct Report {
     begun: Instant,
@@ -57,8 +77,7 @@ impl Report {
 
     fn print(&self, text: &str) {
         if !self.quiet {
-            let mut out = std::io::stdout();
-            let _ = out.write_all(text.as_bytes()).and_then(|()| out.flush());
+            write(text);
         }
     }
 }

@@ -10,6 +10,7 @@ pub use taken::{Taken, taken};
 
 use crate::render::OwnOptions;
 use crate::settings::types::DatabaseKind;
+use crate::yaml;
 use serde_yaml::{Mapping, Value};
 
 /// The adopted files.
@@ -89,8 +90,8 @@ impl Adopted {
         let mut adopted = Self::default();
         let mut origin = std::collections::BTreeMap::new();
         for (number, (path, contents)) in files.into_iter().enumerate() {
-            let document: Value = serde_yaml::from_slice(&contents)
-                .map_err(|error| format!("{path}: is not YAML: {error}"))?;
+            let document: Value =
+                yaml::parse(&contents).map_err(|error| format!("{path}: {error:#}"))?;
             match document {
                 Value::Null => {}
                 Value::Mapping(mapping) => {

@@ -8,10 +8,14 @@ use crate::cli::{Common, Flags};
 use crate::converge::{self, Aim};
 use crate::failure::{Code, Failure};
 use crate::host::{self, Host};
+use crate::paths;
 use crate::plan::state::{Observed, State};
+use crate::plan::step::Step;
 use crate::plan::{Plan, Removal, Target, foreign};
-use crate::report::Report;
+use crate::report::{self, Report};
+use crate::report::{out, outln};
 use crate::settings::types::Duration;
+use serde::Serialize;
 use serde_json::json;
 use std::io::{IsTerminal, Write};
 use std::process::ExitCode;
@@ -34,6 +38,9 @@ fn prepare(
     let host = context::host(&asked, purpose)?;
     let desired = asked.desired(&host.facts.for_rendering())?;
     let observed = host.observe(&desired)?;
+    for note in &observed.notes {
+        report::complain(format!("note: {note}"));
+    }
     let foreign = foreign(&desired, &observed);
     if !foreign.is_empty() {
         return Err(Failure::preflight(format!(
@@ -134,15 +141,25 @@ pub fn finish(
     let told = json!({"changed": plan.changes(), "trial": trial});
     course.leave(host, trial, report)?;
     if common.json {
-        println!("{told}");
+        outln!("{told}");
     }
     report.say(format!("{} changed ({})", plan.changes(), report.elapsed()));
     Ok(ExitCode::SUCCESS)
 }
 
-/// Refuses another Synapse whose database it would not start with. Where its code is not there yet, or nothing was
+/// Refuses to go on without the signing key, and another Synapse whose database it would not start with. Where its code is not there yet, or nothing was
 /// installed before, that is found out on the way: by the same judge, before anything stops.
 fn refuse(host: &Host, desired: &State, plan: &Plan, observed: &Observed) -> Result<(), Failure> {
+    if host.has_lost_key(desired, observed) {
+        return Err(Failure::preflight(format!(
+            "the signing key of this server is gone: {}; with another one, other servers would not know it any more",
+            paths::SIGNING_KEY
+        ))
+        .help(
+            "restore the file from a backup (root:synapse, mode 0640); only if there is none, make a new key by Synapse's \
+             generator: python -m synapse._scripts.generate_signing_key",
+        ));
+    }
     let known = host.facts.synapse.is_some() && observed.current.is_some();
     if known && plan.asks_schema() {
         let in_use = observed
@@ -160,7 +177,7 @@ fn agree(common: &Common, plan: &Plan) -> Result<(), Failure> {
     if common.yes || !std::io::stdin().is_terminal() || !std::io::stdout().is_terminal() {
         return Ok(());
     }
-    print!("{plan}\nApply this plan? [y/N] ");
+    out!("{plan}\nApply this plan? [y/N] ");
     let _ = std::io::stdout().flush();
     let mut answer = String::new();
     let _ = std::io::stdin().read_line(&mut answer);
@@ -181,17 +198,36 @@ pub fn pending(common: &Common) -> Result<usize, Failure> {
     Ok(plan.changes())
 }
 
+/// A step in the JSON of `plan`: what it is, with its fields, and as it is printed.
+#[derive(Serialize)]
+struct Line<'a> {
+    #[serde(flatten)]
+    step: &'a Step,
+    changes: bool,
+    line: String,
+}
+
+impl<'a> Line<'a> {
+    fn of(step: &'a Step) -> Self {
+        Self {
+            step,
+            changes: step.changes(),
+            line: step.to_string(),
+        }
+    }
+}
+
 /// `synapse-workers plan`.
 pub fn plan(common: &Common, flags: &Flags, detailed: bool) -> Result<ExitCode, Failure> {
     let prepared = prepare(common, flags, &Change::None, Purpose::Run)?;
     let plan = prepared.aim("plan".to_owned()).plan(&prepared.observed);
     refuse(&prepared.host, &prepared.desired, &plan, &prepared.observed)?;
     if common.json {
-        let steps: Vec<String> = plan.steps.iter().map(|step| step.to_string()).collect();
-        println!("{}", json!({"changes": plan.changes(), "steps": steps}));
+        let steps: Vec<Line> = plan.steps.iter().map(Line::of).collect();
+        outln!("{}", json!({"changes": plan.changes(), "steps": steps}));
     } else {
-        print!("{plan}");
-        println!("{} to change", plan.changes());
+        out!("{plan}");
+        outln!("{} to change", plan.changes());
     }
     Ok(if detailed && !plan.is_empty() {
         Code::Pending.into()

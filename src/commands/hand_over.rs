@@ -2,13 +2,14 @@
 
 use crate::failure::Failure;
 use crate::host::certificate::Pair;
+use crate::report::outln;
 use std::process::ExitCode;
 
 /// Gives these units a copy of the certificate and its key.
 pub fn hand_over(pair: Pair, units: &[String]) -> Result<ExitCode, Failure> {
     match &pair.hand_over(units)?[..] {
-        [] => println!("the certificate is with {} already", units.join(", ")),
-        new => println!("gave the certificate to {}", new.join(", ")),
+        [] => outln!("the certificate is with {} already", units.join(", ")),
+        new => outln!("gave the certificate to {}", new.join(", ")),
     }
     Ok(ExitCode::SUCCESS)
 }

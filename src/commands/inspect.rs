@@ -8,6 +8,7 @@ use crate::doctor;
 use crate::failure::{Code, Failure};
 use crate::host::Host;
 use crate::plan::state::State;
+use crate::report::outln;
 use anyhow::Context;
 use serde_json::json;
 use std::process::ExitCode;
@@ -39,11 +40,11 @@ pub fn verify(common: &Common) -> Result<ExitCode, Failure> {
         if common.json {
             results.push(json!({"probe": name, "ok": result.is_ok(), "seen": text}));
         } else {
-            println!("{mark:<4}  {name:<11} {text}");
+            outln!("{mark:<4}  {name:<11} {text}");
         }
     }
     if common.json {
-        println!("{}", json!({"ok": well, "probes": results}));
+        outln!("{}", json!({"ok": well, "probes": results}));
     }
     Ok(if well {
         ExitCode::SUCCESS
@@ -74,13 +75,13 @@ pub fn doctor(common: &Common, flags: &Flags) -> Result<ExitCode, Failure> {
             }));
             continue;
         }
-        println!("{mark:<4}  {}", check.name);
+        outln!("{mark:<4}  {}", check.name);
         if let Some(finding) = finding {
-            println!("      {}\n      help: {}", finding.problem, finding.cure);
+            outln!("      {}\n      help: {}", finding.problem, finding.cure);
         }
     }
     if common.json {
-        println!("{}", json!(results));
+        outln!("{}", json!(results));
     }
     Ok(if refused {
         Code::Preflight.into()

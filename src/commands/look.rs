@@ -4,6 +4,7 @@ use super::asked;
 use crate::cli::{Common, Flags};
 use crate::failure::Failure;
 use crate::host::Host;
+use crate::report::outln;
 use crate::topology::{self, Route, RoutingTable};
 use serde_json::json;
 use std::process::ExitCode;
@@ -39,7 +40,7 @@ fn one(
     let (route, upstream) = table.pick(&method.to_ascii_uppercase(), path);
     let pattern = route.map_or("everything else", |route| route.pattern);
     if common.json {
-        println!(
+        outln!(
             "{}",
             json!({
                 "method": method.to_ascii_uppercase(),
@@ -51,9 +52,9 @@ fn one(
             })
         );
     } else {
-        println!("{}: {}", upstream.name, upstream.servers.join(" "));
-        println!("  balanced {}", upstream.balance);
-        println!("  matched  {pattern}");
+        outln!("{}: {}", upstream.name, upstream.servers.join(" "));
+        outln!("  balanced {}", upstream.balance);
+        outln!("  matched  {pattern}");
     }
     Ok(ExitCode::SUCCESS)
 }
@@ -83,24 +84,24 @@ fn all(common: &Common, table: &RoutingTable) {
                 })
             })
             .collect();
-        println!(
+        outln!(
             "{}",
             json!({"routes": routes, "upstreams": upstreams, "otherwise": "main"})
         );
         return;
     }
     for route in &table.routes {
-        println!(
+        outln!(
             "{:<16} {:<24} {}",
             methods(route),
             route.upstream,
             route.pattern
         );
     }
-    println!("{:<16} {:<24} everything else", "any", "main");
-    println!();
+    outln!("{:<16} {:<24} everything else", "any", "main");
+    outln!();
     for upstream in &table.upstreams {
-        println!(
+        outln!(
             "{:<24} {}  (balanced {})",
             upstream.name,
             upstream.servers.join(" "),
@@ -138,23 +139,23 @@ pub fn generations(common: &Common) -> Result<ExitCode, Failure> {
                 }),
             })
             .collect();
-        println!("{}", json!(list));
+        outln!("{}", json!(list));
         return Ok(ExitCode::SUCCESS);
     }
     if generations.is_empty() {
-        println!("No generations: nothing is installed here.");
+        outln!("No generations: nothing is installed here.");
     }
     for generation in generations {
         let (number, current) = (generation.number, generation.current);
         let current = if current { "current" } else { "" };
         match generation.manifest {
-            Ok(manifest) => println!(
+            Ok(manifest) => outln!(
                 "{number:>4}  {}  {current:<8} {:>3} units  {}",
                 utc(manifest.made),
                 manifest.state.units.len(),
                 manifest.summary
             ),
-            Err(error) => println!("{number:>4}  {:<20}  {current:<8} {error:#}", "damaged"),
+            Err(error) => outln!("{number:>4}  {:<20}  {current:<8} {error:#}", "damaged"),
         }
     }
     Ok(ExitCode::SUCCESS)
@@ -188,15 +189,13 @@ pub fn utc(seconds: u64) -> String {
 pub fn presets(common: &Common) -> Result<ExitCode, Failure> {
     for preset in &topology::PRESETS {
         if common.json {
-            println!(
+            outln!(
                 "{}",
                 json!({"name": preset.name, "description": preset.summary, "cores": preset.cores, "workers": preset.spec})
             );
         } else {
-            println!("{:<8} {}", preset.name, preset.summary);
-            if common.verbose {
-                println!("         {}", preset.spec);
-            }
+            outln!("{:<8} {}", preset.name, preset.summary);
+            outln!("         {}", preset.spec);
         }
     }
     Ok(ExitCode::SUCCESS)

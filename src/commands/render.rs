@@ -8,6 +8,7 @@ use crate::host;
 use crate::paths;
 use crate::plan::rules::host_path;
 use crate::render::HostFacts;
+use crate::report::outln;
 use std::process::ExitCode;
 
 /// `synapse-workers render --root DIR`: the tree of the first generation, with the files that go elsewhere at their place.
@@ -37,7 +38,7 @@ pub fn render(common: &Common, flags: &Flags) -> Result<ExitCode, Failure> {
         host::replace(&change.path, text.as_bytes(), 0o644)?;
     }
     if !common.json {
-        println!("{} files below {}", desired.files.len(), root.display());
+        outln!("{} files below {}", desired.files.len(), root.display());
     }
     Ok(ExitCode::SUCCESS)
 }

@@ -6,6 +6,7 @@ use crate::host::{self, Ending, Host, Systemd};
 use crate::plan::Plan;
 use crate::plan::state::Observed;
 use crate::plan::trial::Trial;
+use crate::report::outln;
 use crate::report::{self, Report};
 use crate::settings::types::Duration;
 use anyhow::Context;
@@ -173,7 +174,7 @@ pub fn confirm(common: &Common) -> Result<ExitCode, Failure> {
     }
     Systemd::connect()?.end_trial(Ending::ByHand)?;
     if common.json {
-        println!("{}", json!({"confirmed": trial.generation}));
+        outln!("{}", json!({"confirmed": trial.generation}));
     }
     report.say(format!("Generation {} stays.", trial.generation));
     Ok(ExitCode::SUCCESS)

@@ -14,6 +14,7 @@ use crate::plan::state::{Resource, State};
 use crate::plan::trial::Trial;
 use crate::plan::{Removal, Target};
 use crate::report::Report;
+use crate::report::out;
 use crate::settings::types::Duration;
 use anyhow::Context;
 use std::io::{IsTerminal, Write};
@@ -234,7 +235,7 @@ fn confirmed(asked: &Asked, database: bool, confirm: Option<String>) -> Result<(
     let typed = match confirm {
         Some(name) => name,
         None if std::io::stdin().is_terminal() => {
-            print!("This permanently deletes {what} of {server_name}.\nType the server's name: ");
+            out!("This permanently deletes {what} of {server_name}.\nType the server's name: ");
             let _ = std::io::stdout().flush();
             let mut name = String::new();
             let _ = std::io::stdin().read_line(&mut name);

@@ -203,8 +203,9 @@ impl<'a> Work<'a> {
 
 /// Before a step: fails when a signal asks this program to end, or when a test asks for a failure here.
 fn between(number: usize, step: &dyn Display) -> Result<()> {
-    if let Some(signal) = interruption::came() {
-        bail!("{} by {signal}", interruption::ERROR);
+    fault::point(number, &step.to_string())?;
+    match interruption::came() {
+        Some(signal) => bail!("{} by {signal}", interruption::ERROR),
+        None => Ok(()),
     }
-    fault::point(number, &step.to_string())
 }

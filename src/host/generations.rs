@@ -64,16 +64,19 @@ pub(super) fn next() -> u32 {
     known.max().map_or(1, |last| last + 1)
 }
 
-/// A generation as it is on disk, with what its manifest says of it; nothing where the manifest is lost or damaged, so that
-/// everything is written and started as if for the first time.
+/// A generation as it is on disk, with what its manifest says of it; nothing but a note where the manifest is lost or damaged,
+/// so that everything is written and started as if for the first time.
 ///
 /// # Errors
 /// When a newer release wrote it.
-pub(super) fn on_disk(number: u32) -> Result<State> {
+pub(super) fn on_disk(number: u32, notes: &mut Vec<String>) -> Result<State> {
     match load(number) {
         Ok(manifest) => Ok(manifest.state),
         Err(error) if error.is::<Newer>() => Err(error),
-        Err(_) => Ok(State::default()),
+        Err(error) => {
+            notes.push(format!("{:#}", Failure::from(error)));
+            Ok(State::default())
+        }
     }
 }
 
@@ -135,7 +138,11 @@ impl std::error::Error for Damaged {}
 
 impl std::fmt::Display for Damaged {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{} is damaged", paths::SWITCHED)
+        write!(
+            f,
+            "{} is damaged, so that every process is started again; synapse-workers install writes it again",
+            paths::SWITCHED
+        )
     }
 }
 

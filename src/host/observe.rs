@@ -22,8 +22,12 @@ impl Host {
         let unknown = switched
             .as_ref()
             .is_err_and(|error| error.is::<generations::Damaged>());
+        let mut notes = Vec::new();
         let switched = match unknown {
-            true => Vec::new(),
+            true => {
+                notes.push(generations::Damaged.to_string());
+                Vec::new()
+            }
             false => switched?,
         };
         let numbers: BTreeSet<u32> = applied.into_iter().chain(switched).chain(current).collect();
@@ -32,11 +36,12 @@ impl Host {
             applied,
             next: generations::next(),
             made: made()?,
+            notes,
             processors: std::thread::available_parallelism().map_or(1, |number| number.get()),
             ..Observed::default()
         };
         for number in numbers {
-            let state = generations::on_disk(number)?;
+            let state = generations::on_disk(number, &mut observed.notes)?;
             observed.baselines.push(state.files);
             observed.in_use.extend(state.resources);
         }
@@ -148,7 +153,7 @@ fn made() -> Result<BTreeSet<Resource>> {
     };
     serde_json::from_slice(&text).map_err(|error| {
         let (made, problem) = (paths::MADE, format!("{} is damaged: {error}", paths::MADE));
-        Failure::failed(problem)
+        Failure::preflight(problem)
             .help(format!(
                 "restore it from a backup, or `mv {made} {made}.damaged`, then synapse-workers install: an uninstall --purge \
                  will then leave the accounts, the database and the directories that were made before"

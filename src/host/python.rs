@@ -207,7 +207,7 @@ fn linked(place: &Path) -> Vec<PathBuf> {
             let paths = paths.filter(|line| !line.starts_with("import "));
             paths.map(|line| place.join(line)).collect::<Vec<_>>()
         })
-        .filter(|path| path.is_dir())
+        .filter(|path| files::is_directory(path))
         .collect()
 }
 

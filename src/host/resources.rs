@@ -4,7 +4,7 @@ use super::postgres::{self, Access};
 use super::{Host, compressor, files, synapse, tools::Tool};
 use crate::paths;
 use crate::paths::{SYSUSERS, TMPFILES};
-use crate::plan::state::{Resource, State};
+use crate::plan::state::{Observed, Resource, State};
 use crate::plan::step::Verb;
 use anyhow::{Context, Result};
 
@@ -92,6 +92,28 @@ impl Host {
                 })
             }
         }
+    }
+
+    /// Whether this server has used a signing key that is not there any more. The record alone does not say so: a first run
+    /// that was cut notes the key before it is made.
+    pub fn has_lost_key(&self, desired: &State, observed: &Observed) -> bool {
+        let key = Resource::SigningKey;
+        let missing = desired.resources.contains(&key) && !observed.resources.contains(&key);
+        let used = || {
+            let in_use = observed.in_use.contains(&key);
+            in_use || (observed.made.contains(&key) && self.has_data(observed))
+        };
+        missing && used()
+    }
+
+    /// Whether Synapse has written into a database that this program made.
+    fn has_data(&self, observed: &Observed) -> bool {
+        let database = observed.made.iter().find_map(|made| match made {
+            Resource::Database { name, .. } => Some(name),
+            _ => None,
+        });
+        let used = |name: &String| postgres::is_used(&self.superuser(), name).unwrap_or(false);
+        files::exists(paths::SQLITE) || database.is_some_and(used)
     }
 
     fn superuser(&self) -> Access {

@@ -3,6 +3,7 @@
 use super::Host;
 use super::confined::Confined;
 use super::tools;
+use crate::failure::Failure;
 use crate::plan::names;
 use crate::plan::schema::{self, Code, Database};
 use crate::plan::state::State;
@@ -46,6 +47,7 @@ impl Host {
         );
         let told: Told = serde_json::from_slice(&output.stdout)
             .context("reading what was told of the schema")?;
-        Ok(told.code.accepts(&told.database)?)
+        let judged = told.code.accepts(&told.database);
+        Ok(judged.map_err(Failure::preflight)?)
     }
 }

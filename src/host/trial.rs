@@ -40,7 +40,7 @@ pub fn trial() -> Result<Option<Trial>> {
         return Ok(None);
     };
     serde_json::from_slice(&text).map(Some).map_err(|error| {
-        Failure::failed(format!("{} is damaged: {error}", paths::TRIAL))
+        Failure::preflight(format!("{} is damaged: {error}", paths::TRIAL))
             .help(format!(
                 "end the trial by hand: systemctl disable --now {}; rm {}; then synapse-workers install, or first \
                  synapse-workers rollback to return from its change",

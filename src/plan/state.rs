@@ -267,6 +267,8 @@ pub struct Observed {
     pub outdated: BTreeMap<String, BTreeSet<String>>,
     /// Sockets of processes, without directory and ending, that still have a file.
     pub sockets: BTreeSet<String>,
+    /// Files of our own state that are damaged, and that this run makes good.
+    pub notes: Vec<String>,
 }
 
 impl Observed {

@@ -1,11 +1,13 @@
 //! A step: a plain value that is printed by `plan` and done by `apply`, the same one.
 
 use super::state::Resource;
+use serde::Serialize;
 use std::collections::BTreeSet;
 use std::fmt;
 
 /// One thing to do on the host.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(tag = "step", content = "of", rename_all = "snake_case")]
 pub enum Step {
     /// Write the settings file: the first one, or with keys changed.
     WriteSettings {
@@ -74,14 +76,15 @@ pub enum Step {
 }
 
 /// How one file of a generation differs from what the processes run with.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct FileChange {
     pub path: String,
     pub kind: ChangeKind,
 }
 
 /// See [`FileChange`].
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
 pub enum ChangeKind {
     Added,
     Changed,
@@ -99,7 +102,8 @@ impl ChangeKind {
 }
 
 /// A part of a move from SQLite to PostgreSQL.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Move {
     /// All, while the server runs.
     First,
@@ -121,7 +125,8 @@ impl Move {
 }
 
 /// A program that says whether rendered files are right.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Judge {
     Nginx,
     /// For these processes, by the files below `synapse/` that they alone read.
@@ -133,7 +138,8 @@ pub enum Judge {
 }
 
 /// What systemd is asked to do with units.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Verb {
     Start,
     Stop,

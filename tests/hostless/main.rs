@@ -2,6 +2,7 @@
 //! before real judges, jobs on a bus with a fake systemd, and the program as a user calls it.
 
 mod adoption;
+mod boundaries;
 mod bus;
 mod command_line;
 mod compressor;
@@ -11,6 +12,7 @@ mod judges;
 mod metrics;
 mod model;
 mod nginx;
+mod output;
 mod plans;
 mod ports;
 mod python;

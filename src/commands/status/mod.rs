@@ -13,6 +13,7 @@ use crate::parallel;
 use crate::paths;
 use crate::plan::names;
 use crate::report::Report;
+use crate::report::outln;
 use drift::Drift;
 use serde::Serialize;
 use serde_json::json;
@@ -75,12 +76,12 @@ pub fn status(common: &Common) -> Result<ExitCode, Failure> {
         });
         let mut told = json!({"generation": current, "processes": lines, "trial": trial});
         drift.add_to(&mut told);
-        println!("{told}");
+        outln!("{told}");
     } else {
         table(common, &lines);
-        println!("\ngeneration {current}, {} processes", lines.len());
+        outln!("\ngeneration {current}, {} processes", lines.len());
         if let Some(trial) = trial {
-            println!("{}; synapse-workers confirm keeps it", trial.told(left));
+            outln!("{}; synapse-workers confirm keeps it", trial.told(left));
         }
         drift.tell(&Report::new(false));
     }
@@ -157,9 +158,14 @@ fn table(common: &Common, lines: &[Line]) {
     let colour = !common.no_color
         && std::io::stdout().is_terminal()
         && std::env::var_os("NO_COLOR").is_none();
-    println!(
+    outln!(
         "{:<width$}  {:<10} {:>7} {:>8}  {:<20}  {:<10} ROLES",
-        "NAME", "STATE", "PID", "MEMORY", "SINCE", "HEALTH"
+        "NAME",
+        "STATE",
+        "PID",
+        "MEMORY",
+        "SINCE",
+        "HEALTH"
     );
     for line in lines {
         let text = format!(
@@ -174,9 +180,9 @@ fn table(common: &Common, lines: &[Line]) {
             line.roles.join(" ")
         );
         if colour && (line.state != "active" || !matches!(line.health.as_str(), "ok" | "-")) {
-            println!("\x1b[31m{text}\x1b[0m");
+            outln!("\x1b[31m{text}\x1b[0m");
         } else {
-            println!("{}", text.trim_end());
+            outln!("{}", text.trim_end());
         }
     }
 }

@@ -20,6 +20,8 @@ MORE = BASE | {worker("event_persister1")}
 CHANGE = ("install", "--workers", "small,event_persister", "--yes")
 BACK = ("install", "--workers", "small", "--yes")
 # Before the switch, after it, with everything stopped, with main back, with all back but not looked at.
+# Ways in which a run ends early, with what the message says.
+ENDINGS = (("fail", "asks for a failure here"), ("int", "interrupted by SIGINT"), ("term", "interrupted by SIGTERM"))
 STAGES = ("check   generation", "enable  ", "start   synapse-main", "start   synapse-worker", "verify")
 
 
@@ -33,7 +35,7 @@ def run(host, check, thorough=False):
         talk(host)
     rows = boundaries(host) if thorough else STAGES
     killed(host, check, rows)
-    failed(host, check, rows)
+    failed(host, check, rows, thorough)
     for what, fault in FAULTS.items():
         with check(what):
             fault(host)
@@ -74,12 +76,15 @@ def killed(host, check, rows):
             settled_either_way(host)
 
 
-def failed(host, check, rows):
-    for stage in rows:
-        with check(f"fails before `{stage.strip()}`: the host is as before") as note:
+def failed(host, check, rows, thorough):
+    for number, stage in enumerate(rows):
+        with check(f"fails, or is interrupted, before `{stage.strip()}`: the host is as before") as note:
             before = Before(host)
-            result = host.faulty(f"fail@{stage}", *CHANGE, expect=(1,))
-            contains(result.err, "the host is as it was before")
+            for fault, cause in ENDINGS if thorough else [ENDINGS[0], ENDINGS[1 + number % 2]]:
+                result = host.faulty(f"{fault}@{stage}", *CHANGE, expect=(1,))
+                # The cause stands last, behind all that was done to roll back.
+                end = result.err.splitlines()[-2:]
+                same((cause in end[0], end[1]), (True, "the host is as it was before"), f"the end of\n{result.err}")
             same((host.read(deployment.SETTINGS), generation(host)[0]), (before.settings, before.generation[0]), "settings, current")
             all_active(host, BASE)
             talk(host)
@@ -124,7 +129,7 @@ def without_postgresql(host):
     running = Paused(host, "start   synapse-main", *CHANGE)
     host.run("systemctl", "stop", "postgresql")
     try:
-        _, out = running.go_on(1)
+        _, out = running.go_on(70)
     finally:
         host.run("systemctl", "start", "postgresql")
     contains(out, "run: synapse-workers install")
@@ -182,7 +187,7 @@ def without_dbus(host):
     running = Paused(host, "start   synapse-worker", *CHANGE)
     host.run("systemctl", "stop", "dbus.socket", "dbus.service")
     try:
-        _, out = running.go_on(1)
+        _, out = running.go_on(70)
     finally:
         host.run("systemctl", "start", "dbus.socket", "dbus.service")
     contains(out, "error: ", "run: synapse-workers install")
@@ -253,7 +258,7 @@ def outcome(code, text):
         "done": code == 0 and "changed (" in text,
         "as before": code in (1, 75) and "the host is as it was before" in text,
         "refused with the cure": code == 65 and "help: " in text,
-        "a message with what to run": code == 1 and "run: synapse-workers install" in text,
+        "a message with what to run": code == 70 and "run: synapse-workers install" in text,
     }
     for end, here in ends.items():
         if here:

@@ -15,6 +15,7 @@ def run(host, check):
     before = host.units()
     with check("plan names stop of all workers, restart of main, start of workers, with reasons", vital=True):
         planned = host.json("plan", "--workers", "full,event_persister")["steps"]
+        planned = [step["line"] for step in planned]
         same(jobs("\n".join(planned)), behind_nginx(OLD, sorted([*OLD, NEW])), "jobs")
         contains("\n".join(planned), "! hold    requests at nginx's ports")
         for step in planned:

@@ -12,6 +12,8 @@ from hosts import contains, execute, same
 # An empty /run: no systemd, no D-Bus. No network either. Then the user that owns nothing.
 BARE = ["unshare", "--net", "--mount", "sh", "-euc",
         'mount -t tmpfs tmpfs /run; exec setpriv --reuid=65534 --regid=65534 --clear-groups "$@"', "sh"]
+# Roles that send nothing: their workers have no network, by a drop-in.
+CLOSED = ("account_data", "appservice", "presence", "push_rules", "receipts", "sliding_sync", "synchrotron", "to_device", "typing")
 
 
 def run(host, check):
@@ -40,7 +42,7 @@ def run(host, check):
             same(sorted(path.name for path in (trees[0] / "etc/systemd/system").iterdir()), [
                 "synapse-hold.service", "synapse-main.service", "synapse-main.socket", "synapse-nginx.service",
                 "synapse-nginx.socket", "synapse-redis.service", "synapse-worker@.service", "synapse-worker@.socket",
-                "synapse-workers.target"], "unit files")
+                *(f"synapse-worker@{name}1.service.d" for name in CLOSED), "synapse-workers.target"], "unit files")
 
 
 def modes(tree):

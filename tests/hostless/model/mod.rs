@@ -107,6 +107,7 @@ impl Model {
             .chain(desired.resources.union(&self.made).cloned())
             .collect();
         Observed {
+            notes: Vec::new(),
             host_files: self
                 .host_files
                 .iter()

@@ -16,7 +16,7 @@ KEY = f"{DATA}/signing.key"
 OWN = "/etc/synapse-workers/homeserver.d/zz-attack.yaml"
 WORKER = "client_reader1"
 PLAIN = f"""server_name: {SERVER}
-workers: [client_reader, media_repository]
+workers: [client_reader, media_repository, synchrotron]
 metrics: {{enabled: true}}
 log_level: INFO
 nginx: {{client_keepalive_timeout: 61s}}

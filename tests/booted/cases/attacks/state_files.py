@@ -37,13 +37,13 @@ def damaged(host, path, contents, commands, codes):
             result = bounded(host, 60, command, expect=None)
             assert result.code in (0, 1, 64, 65), result
             contains(result.out + result.err, path)
-            if not any(cure in result.out + result.err for cure in ("cure: ", "synapse-workers install")):
+            if not any(cure in result.out + result.err for cure in ("help: ", "synapse-workers install")):
                 raise Unmet(f"no cure is named\n{result}")
         result = bounded(host, 120, "install", "--yes", expect=codes)
         if result.code == 0:
             settled(host)
             return "repaired"
-        helpful(result, path, "cure: ")
+        helpful(result, path, "help: ")
         return f"refused, exit code {result.code}"
 
 

@@ -1,0 +1,66 @@
+//! YAML of the administrator's, refused where it is nested so deeply that reading it would take very long.
+
+use anyhow::{Context, Result, ensure};
+use serde::de::DeserializeOwned;
+
+/// Levels of nesting. No configuration comes near, and the library refuses more than 128 itself, but only after it has read
+/// all of them, which takes time by their square.
+const DEEPEST: usize = 200;
+
+/// Reads a document.
+///
+/// # Errors
+/// When it is nested too deeply, or is not YAML of this kind.
+pub fn parse<T: DeserializeOwned>(text: &[u8]) -> Result<T> {
+    ensure!(
+        !is_deep(text),
+        "it is nested more deeply than any configuration"
+    );
+    serde_yaml::from_slice(text).context("is not YAML")
+}
+
+/// Whether more brackets are open at one place, more list items begin on one line, or a line is indented further than there
+/// may be levels. Brackets in quotes count as well: so many of them without their counterparts mean nothing.
+fn is_deep(text: &[u8]) -> bool {
+    let mut open: usize = 0;
+    let bracketed = text.iter().any(|byte| {
+        match byte {
+            b'[' | b'{' => open += 1,
+            b']' | b'}' => open = open.saturating_sub(1),
+            _ => {}
+        }
+        open > DEEPEST
+    });
+    bracketed
+        || text.split(|byte| *byte == b'\n').any(|line| {
+            let leading = line.iter().take_while(|byte| b" -?\t".contains(byte));
+            leading.count() > 2 * DEEPEST
+        })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_yaml::Value;
+
+    #[test]
+    fn nesting_without_end_is_refused_at_once() {
+        for deep in [
+            "[".repeat(100_000),
+            "{a: ".repeat(100_000),
+            "- ".repeat(100_000),
+            "? ".repeat(100_000),
+            (0..2_000)
+                .map(|depth| format!("{}a:\n", " ".repeat(depth)))
+                .collect(),
+        ] {
+            let error = parse::<Value>(deep.as_bytes()).unwrap_err();
+            assert!(
+                error.to_string().contains("nested more deeply"),
+                "{error:#}"
+            );
+        }
+        let list = format!("a:\n{}", "  - {b: [1, 2]}\n".repeat(10_000));
+        assert!(parse::<Value>(list.as_bytes()).is_ok());
+    }
+}

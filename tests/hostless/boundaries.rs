@@ -1,0 +1,85 @@
+//! What only one module may do: files are worked on in `host/files`, programs are started in `host/tools.rs`.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+/// The Rust files of the program.
+fn sources(directory: &Path) -> Vec<PathBuf> {
+    let entries = fs::read_dir(directory).unwrap();
+    let mut found = Vec::new();
+    for path in entries.map(|entry| entry.unwrap().path()) {
+        match path.is_dir() {
+            true => found.extend(sources(&path)),
+            false => found.extend(
+                path.extension()
+                    .is_some_and(|kind| kind == "rs")
+                    .then_some(path),
+            ),
+        }
+    }
+    found
+}
+
+/// The code of a file without its own tests.
+fn code(path: &Path) -> String {
+    let text = fs::read_to_string(path).unwrap();
+    let code = text.split("\n#[cfg(test)]\nmod tests").next().unwrap();
+    code.to_owned()
+}
+
+#[test]
+fn one_module_works_on_files_and_one_starts_programs() {
+    let top = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+    let rules: [(&str, &[&str]); 2] = [
+        (
+            "host/files/",
+            &[
+                "std::fs",
+                " fs::",
+                "(fs::",
+                "File::create",
+                "File::open",
+                "OpenOptions",
+                "tempfile",
+                "nix::fcntl",
+                "nix::dir",
+                "nix::unistd::fchown",
+                "fs::chown",
+                "unlinkat",
+                ".exists()",
+                ".is_dir()",
+                ".is_symlink()",
+                "read_dir",
+            ],
+        ),
+        (
+            "host/tools.rs",
+            &[
+                "process::Command",
+                "Command::new(",
+                "pre_exec",
+                "posix_spawn",
+                "execv",
+            ],
+        ),
+    ];
+    let mut allowed = [0; 2];
+    for path in sources(&top) {
+        let name = path.strip_prefix(&top).unwrap().to_str().unwrap();
+        let code = code(&path);
+        for ((place, words), count) in rules.iter().zip(&mut allowed) {
+            let found = words.iter().filter(|word| code.contains(*word));
+            if name.starts_with(place) {
+                *count += found.count();
+                continue;
+            }
+            let found: Vec<_> = found.collect();
+            assert!(
+                found.is_empty(),
+                "src/{name} has {found:?}, which belong in src/{place}"
+            );
+        }
+    }
+    // The words are those that the modules themselves use.
+    assert!(allowed.iter().all(|count| *count > 2), "{allowed:?}");
+}

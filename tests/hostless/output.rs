@@ -1,0 +1,88 @@
+//! Output that other programs read, or that cannot be written.
+
+use serde_json::{Value, json};
+use std::fs::OpenOptions;
+use std::process::{Command, Stdio};
+use synapse_workers::plan::state::Resource;
+use synapse_workers::plan::step::{ChangeKind, FileChange, Judge, Step, Verb};
+
+/// Keys and values that scripts rely on.
+#[test]
+fn a_step_is_data_with_fields() {
+    let steps = [
+        (
+            Step::Jobs {
+                verb: Verb::Restart,
+                units: vec!["a.service".to_owned()],
+                reasons: vec!["b".to_owned()],
+                rolling: Some(2),
+            },
+            json!({"step": "jobs", "of": {"verb": "restart", "units": ["a.service"], "reasons": ["b"], "rolling": 2}}),
+        ),
+        (
+            Step::WriteGeneration {
+                number: 3,
+                changes: vec![FileChange {
+                    path: "c".to_owned(),
+                    kind: ChangeKind::Removed,
+                }],
+            },
+            json!({"step": "write_generation", "of": {"number": 3, "changes": [{"path": "c", "kind": "removed"}]}}),
+        ),
+        (
+            Step::Judge {
+                number: 3,
+                judge: Judge::Nginx,
+            },
+            json!({"step": "judge", "of": {"number": 3, "judge": "nginx"}}),
+        ),
+        (
+            Step::Create(Resource::Directory("/d".to_owned())),
+            json!({"step": "create", "of": {"directory": "/d"}}),
+        ),
+        (
+            Step::RemoveFile {
+                path: "/e".to_owned(),
+            },
+            json!({"step": "remove_file", "of": {"path": "/e"}}),
+        ),
+        (Step::Hold, json!({"step": "hold"})),
+    ];
+    for (step, expected) in steps {
+        assert_eq!(serde_json::to_value::<&Step>(&step).unwrap(), expected);
+        let _: Value = expected;
+    }
+}
+
+#[test]
+fn output_that_cannot_be_written_ends_nothing() {
+    let program = env!("CARGO_BIN_EXE_synapse-workers");
+    for words in [
+        &["presets"][..],
+        &["presets", "--json"],
+        &["generations"],
+        &["routes"],
+        &["--help"],
+    ] {
+        let full = OpenOptions::new().write(true).open("/dev/full").unwrap();
+        let output = Command::new(program).args(words).stdout(full).output();
+        let output = output.unwrap();
+        let text = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert!(
+            output.status.success() && text.is_empty(),
+            "{words:?}: {text}"
+        );
+
+        // Closed, as by `head`: the signal may end it, and nothing else does.
+        let mut child = Command::new(program)
+            .args(words)
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        drop(child.stdout.take());
+        let output = child.wait_with_output().unwrap();
+        let text = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert!(!text.contains("panicked"), "{words:?}: {text}");
+    }
+}
