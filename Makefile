@@ -69,7 +69,7 @@ soak: needs deb
 # What can go wrong in a change, at every step of it.
 faults: needs deb
 	cargo build --locked
-	$(SUDO) tests/booted/run faults-all
+	$(SUDO) tests/booted/run faults-all cut
 
 bench: needs deb
 	$(SUDO) tests/booted/bench

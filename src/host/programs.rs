@@ -197,28 +197,35 @@ static STARTED: &[(&str, &str)] = &[
     ("coturn", "coturn.service"),
 ];
 
-/// Runs [`install_command`], and ends what its packages started for everybody. What the administrator installed
-/// before is not missing, and is left alone.
+/// Runs [`install_command`], and ends the services that its packages brought and started for everybody. One that was there
+/// before is the administrator's, whatever its package is called, and is left alone.
 pub fn install_packages(facts: &Facts) -> Result<()> {
     let command = install_command(facts).context("this system has neither apt-get nor dnf")?;
+    let before: Vec<&str> = services().filter(|service| is_known(service)).collect();
     Tool::new(command[0])
         .args(&command[1..])
         .env("DEBIAN_FRONTEND", "noninteractive")
+        .with_archives()
+        .within(tools::PACKAGES)
         .run()?;
-    let new = STARTED
-        .iter()
-        .filter(|(program, _)| facts.missing.contains(program));
-    for (_, service) in new {
-        let there = Tool::new("systemctl")
-            .args(["cat", "--", service])
-            .output()?;
-        if there.status.success() {
-            Tool::new("systemctl")
-                .args(["disable", "--now", service])
-                .run()?;
-        }
+    for service in services().filter(|service| !before.contains(service) && is_known(service)) {
+        Tool::new("systemctl")
+            .args(["disable", "--now", service])
+            .run()?;
     }
     Ok(())
+}
+
+fn services() -> impl Iterator<Item = &'static str> {
+    STARTED.iter().map(|(_, service)| *service)
+}
+
+/// Whether there is a unit file of this name.
+fn is_known(service: &str) -> bool {
+    Tool::new("systemctl")
+        .args(["cat", "--", service])
+        .output()
+        .is_ok_and(|output| output.status.success())
 }
 
 #[cfg(test)]

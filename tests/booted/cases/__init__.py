@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 
 from cases import (
-    adopt, adopt_sqlite, again, attacks, bad_input, bare, calls, compressor, external, faults, full, journal, killed, load,
+    adopt, adopt_sqlite, again, attacks, bad_input, bare, calls, compressor, cut, external, faults, full, journal, killed, load,
     lossless, metrics, migrate, nasty, neighbours, package, persister, probes, reboot, render, restore, rollback, sandbox, scale,
     slow_clients, sockets, tls, trial, uninstall, upgrade, variables,
 )
@@ -48,6 +48,7 @@ CASES = (
     Case("faults", "whatever goes wrong in a change: done, as before, or a message that helps", faults.run, fresh=True),
     Case("faults-all", "the same at every step, and whatever is needed goes down at every stage", partial(
         faults.run, thorough=True), fresh=True, lane=0),
+    Case("cut", "a run that is killed at any moment: the next one repairs the host", cut.run, fresh=True, lane=0),
     Case("adopt", "a server of Debian's package, with its users, is taken over and given back", adopt.run, fresh=True, lane=2),
     Case("adopt-sqlite", "a server with SQLite is taken over and moved by a run that is cut", adopt_sqlite.run, fresh=True, lane=2),
     Case("migrate", "without workers: SQLite, then PostgreSQL with every row, then workers, and none again", migrate.run, fresh=True,
