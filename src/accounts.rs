@@ -45,7 +45,7 @@ pub const POSTGRES: &str = "postgres";
 /// The administrator, who has the number 0.
 pub const ROOT: &str = "root";
 
-/// Why Synapse must not run as this account: whoever takes over Synapse would have what the account has.
+/// Why Synapse must not run as this account: an attacker who takes over Synapse would have what the account has.
 pub fn reserved(name: &str) -> Option<String> {
     match name {
         ROOT => Some("the administrator of this host".to_owned()),

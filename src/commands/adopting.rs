@@ -146,7 +146,7 @@ fn runs_as_root(service: Option<&str>, key: &str, adopted: &Adopted) -> Failure 
         ),
     };
     Failure::preflight(format!(
-        "{FLAG}: {why}, and whoever breaks into Synapse would have all of this host\n  \
+        "{FLAG}: {why}, and an attacker who takes over Synapse would have all of this host\n  \
          help: give the server an account of its own: useradd --system --shell /usr/sbin/nologin matrix-synapse; \
          chown -R matrix-synapse: {}{restart}; then {FLAG} again",
         adopted.places().join(" ")

@@ -20,7 +20,7 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::time::{Duration, Instant};
 
 /// Where programs are looked for, whatever the environment says: `sudo` and cron leave out the directories of the
-/// administrator's programs at times, and one that somebody added may hold anything.
+/// administrator's programs at times, and a directory that was added may hold any program.
 const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
 /// What of the environment package managers get as well: how they reach their archives.

@@ -18,7 +18,7 @@ static RULES: &[fn(&Settings) -> Wrong] = &[
         Some((
             "synapse.user",
             format!(
-                "`synapse.user` is {user}, {who}, and whoever breaks into Synapse would have all that this account has; \
+                "`synapse.user` is {user}, {who}, and an attacker who takes over Synapse would have all that this account has; \
                  leave it empty, or name an account that nothing else uses"
             ),
         ))
@@ -33,7 +33,7 @@ static RULES: &[fn(&Settings) -> Wrong] = &[
         };
         wrong(mighty, "database.user", || {
             format!(
-                "`database.user` is {user}, {who}, and whoever breaks into Synapse would have all that this role has; \
+                "`database.user` is {user}, {who}, and an attacker who takes over Synapse would have all that this role has; \
                  name a role of its own, and make it the owner of Synapse's database"
             )
         })

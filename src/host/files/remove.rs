@@ -68,7 +68,7 @@ fn at(path: &Path, work: impl FnOnce(&OwnedFd, &OsStr) -> nix::Result<()>) -> Re
     remove().with_context(|| format!("cannot remove {}", path.display()))
 }
 
-/// Removes all that is in a directory, without recursion: somebody else may have made it as deep as they like. What is in a
+/// Removes all that is in a directory, without recursion: another account may have made it of any depth. What is in a
 /// directory in it is moved up, until that one is empty.
 fn empty(top: &OwnedFd) -> nix::Result<()> {
     let mut number = 0;
