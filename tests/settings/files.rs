@@ -126,7 +126,7 @@ fn a_file_that_cannot_be_right_is_refused_with_its_line() {
             "server_name: a\nsynapse:\n  user: root\n",
             line(
                 3,
-                "`synapse.user` is root, the administrator of this host, and whoever",
+                "`synapse.user` is root, the administrator of this host, and an attacker",
             ),
         ),
         (

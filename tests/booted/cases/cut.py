@@ -4,35 +4,36 @@ import random
 
 from cases import deployment
 from cases.deployment import SERVER, talk
-from hosts import contains, same
+from hosts import KILLED, Unmet, contains, same
 
 KILLS = 40
 # The seed is printed with a failure, so that the same moments can be tried again.
 SEED = 20
 SMALL, MORE = "small", "small,event_persister"
-# Each leads away from what the one before may have left; the longest takes some ten seconds.
-CHANGES = (
-    ("install", "--workers", MORE, "--yes"),
-    ("scale", "sync=2", "--yes"),
-    ("rollback", "--yes"),
-    ("install", "--workers", SMALL, "--yes"),
-)
-LONGEST = 10.0
+LONGEST = 7.0
+
+
+def changes(host):
+    """Runs that have something to do, whatever the ones before have left."""
+    settings = host.read(deployment.SETTINGS)
+    workers = MORE if "event_persister" not in settings else SMALL
+    clients = 1 if "event_creator:2" in settings else 2
+    return (("install", "--workers", workers, "--yes"), ("scale", f"clients={clients}", "--yes"), ("rollback", "--yes"))
 
 
 def run(host, check):
     moments = random.Random(SEED)
     with check("a server with four processes", vital=True):
         host.product("install", "--server-name", SERVER, "--preset", "small", "--yes")
+        # A generation to return to.
+        host.product("scale", "clients=2", "--yes")
         host.installed = True
         talk(host)
     for number in range(KILLS):
-        change, after = CHANGES[number % len(CHANGES)], moments.uniform(0.02, LONGEST)
-        with check(f"{number + 1}: {change[0]} killed after {after:.2f} s, seed {SEED}: the next install repairs the host") as note:
-            # timeout(1) sends itself the same signal; a run that ended before has its own code, whatever that is.
-            killed = host.run("timeout", "--signal=KILL", f"{after:.3f}", "synapse-workers", *change, expect=None)
+        with check(f"{number + 1} of {KILLS}: killed, and the next install repairs the host") as note:
+            change, after = cut(host, moments, number)
             repaired = host.product("install", "--yes")
-            note(f"{killed.code}, {repaired.seconds:.1f} s")
+            note(f"seed {SEED}, {change} after {after:.2f} s, {repaired.seconds:.1f} s")
             contains(host.product("install", "--yes").out, "0 changed")
             host.product("verify")
             same(deployment.services_down(host), "", "failed units of the host")
@@ -40,3 +41,16 @@ def run(host, check):
         talk(host)
     with check("--purge"):
         deployment.purge(host)
+
+
+def cut(host, moments, number):
+    """Kills a change at a random moment; one that was faster is tried again, with less time."""
+    longest = LONGEST
+    for _ in range(20):
+        change = changes(host)[number % 3]
+        after = moments.uniform(0.02, longest)
+        # timeout(1) ends by the signal that it sends.
+        if host.run("timeout", "--signal=KILL", f"{after:.3f}", "synapse-workers", *change, expect=(0, *KILLED)).code:
+            return change[0], after
+        longest = after
+    raise Unmet("no run was slow enough to be killed")
