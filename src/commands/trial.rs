@@ -65,7 +65,7 @@ impl Course {
         }
         if let Some(path) = plan.given_anew(observed) {
             return Err(Failure::usage(format!(
-                "--try: a secret is given anew, and {path} does not keep the one before"
+                "--try: a new value is given for a secret, and {path} does not keep the one before"
             ))
             .help("give it without --try, then try the other changes"));
         }

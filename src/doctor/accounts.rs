@@ -3,7 +3,7 @@
 use super::{Examined, Finding, finding};
 use crate::{accounts, paths};
 
-/// Whoever breaks into Synapse has all that its account has, so that this must be no more than Synapse needs. Names
+/// An attacker who takes over Synapse has all that its account has, so that this must be no more than Synapse needs. Names
 /// that say so themselves are refused by the settings; here it is the numbers and groups behind a name.
 pub(super) fn apart(at: &Examined) -> Option<Finding> {
     let (facts, wanted) = (&at.facts.accounts, &at.scope.settings.synapse);

@@ -1,8 +1,8 @@
 //! Output that other programs read, or that cannot be written.
 
-use serde_json::{Value, json};
+use serde_json::json;
 use std::fs::OpenOptions;
-use std::process::{Command, Stdio};
+use std::process::Command;
 use synapse_workers::plan::state::Resource;
 use synapse_workers::plan::step::{ChangeKind, FileChange, Judge, Step, Verb};
 
@@ -49,8 +49,7 @@ fn a_step_is_data_with_fields() {
         (Step::Hold, json!({"step": "hold"})),
     ];
     for (step, expected) in steps {
-        assert_eq!(serde_json::to_value::<&Step>(&step).unwrap(), expected);
-        let _: Value = expected;
+        assert_eq!(serde_json::to_value(&step).unwrap(), expected);
     }
 }
 
@@ -72,17 +71,5 @@ fn output_that_cannot_be_written_ends_nothing() {
             output.status.success() && text.is_empty(),
             "{words:?}: {text}"
         );
-
-        // Closed, as by `head`: the signal may end it, and nothing else does.
-        let mut child = Command::new(program)
-            .args(words)
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .spawn()
-            .unwrap();
-        drop(child.stdout.take());
-        let output = child.wait_with_output().unwrap();
-        let text = String::from_utf8_lossy(&output.stderr).into_owned();
-        assert!(!text.contains("panicked"), "{words:?}: {text}");
     }
 }
