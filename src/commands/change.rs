@@ -3,6 +3,7 @@
 use super::asked::{self, Asked};
 use super::context::{self, Purpose};
 use super::edits::Change;
+use super::packages::{self, Installed};
 use super::trial::{self, Course};
 use crate::cli::{Common, Flags};
 use crate::converge::{self, Aim};
@@ -21,14 +22,18 @@ use std::io::{IsTerminal, Write};
 use std::process::ExitCode;
 
 /// Everything up to the plan.
-struct Prepared {
+pub struct Prepared {
     asked: Asked,
-    host: Host,
-    desired: State,
-    observed: Observed,
+    pub host: Host,
+    pub desired: State,
+    pub observed: Observed,
 }
 
-fn prepare(
+/// Looks at the host and renders what is desired of it.
+///
+/// # Errors
+/// When a check refuses the host, or something in the way was not made by this program.
+pub fn prepare(
     common: &Common,
     flags: &Flags,
     change: &Change,
@@ -58,7 +63,8 @@ fn prepare(
 }
 
 impl Prepared {
-    fn aim(&self, summary: String) -> Aim<'_> {
+    /// The state that the settings describe.
+    pub fn aim(&self, summary: String) -> Aim<'_> {
         Aim {
             desired: &self.desired,
             target: Target::Rendered,
@@ -85,26 +91,32 @@ pub fn install(
     asked::ask(common, flags, change)?;
     let _lock = host::lock_if_root()?;
     trial::refuse()?;
-    let purpose = if packages {
-        Purpose::RunWithPackages
-    } else {
-        Purpose::Run
+    let course = Course::from(time);
+    let Installed {
+        prepared,
+        confirmed,
+    } = match packages {
+        true => packages::install(common, flags, change, course, &report)?,
+        false => Installed {
+            prepared: prepare(common, flags, change, Purpose::Run)?,
+            confirmed: None,
+        },
     };
-    let prepared = prepare(common, flags, change, purpose)?;
     for note in &prepared.asked.notes {
         report.say(format!("note: {note}"));
     }
     let aim = prepared.aim(change.summary());
     let plan = aim.plan(&prepared.observed);
-    let code = finish(
-        common,
-        &prepared.host,
-        &aim,
-        &plan,
-        &prepared.observed,
-        &report,
-        time.into(),
-    )?;
+    let common = &Common {
+        yes: common.yes || confirmed.as_ref() == Some(&plan),
+        ..common.clone()
+    };
+    let (host, observed) = (&prepared.host, &prepared.observed);
+    let code = finish(common, host, &aim, &plan, observed, &report, course);
+    let code = code.map_err(|failure| match confirmed {
+        Some(_) => packages::after(failure),
+        None => failure,
+    })?;
     if let Some(file) = &aim.moving {
         report.say(format!(
             "Kept: {file}, as it was when the server stopped; nothing uses it any more"
@@ -149,7 +161,12 @@ pub fn finish(
 
 /// Refuses to go on without the signing key, and another Synapse whose database it would not start with. Where its code is not there yet, or nothing was
 /// installed before, that is found out on the way: by the same judge, before anything stops.
-fn refuse(host: &Host, desired: &State, plan: &Plan, observed: &Observed) -> Result<(), Failure> {
+pub fn refuse(
+    host: &Host,
+    desired: &State,
+    plan: &Plan,
+    observed: &Observed,
+) -> Result<(), Failure> {
     if host.has_lost_key(desired, observed) {
         return Err(Failure::preflight(format!(
             "the signing key of this server is gone: {}; with another one, other servers would not know it any more",
@@ -173,7 +190,7 @@ fn refuse(host: &Host, desired: &State, plan: &Plan, observed: &Observed) -> Res
 }
 
 /// Asks at a terminal, unless `--yes` was given; without one, calling the command is the agreement.
-fn agree(common: &Common, plan: &Plan) -> Result<(), Failure> {
+pub fn agree(common: &Common, plan: &Plan) -> Result<(), Failure> {
     if common.yes || !std::io::stdin().is_terminal() || !std::io::stdout().is_terminal() {
         return Ok(());
     }
@@ -184,7 +201,7 @@ fn agree(common: &Common, plan: &Plan) -> Result<(), Failure> {
     if matches!(answer.trim(), "y" | "Y" | "yes") {
         Ok(())
     } else {
-        Err(Failure::failed("aborted; nothing was changed"))
+        Err(Failure::failed("aborted").left("nothing was changed"))
     }
 }
 

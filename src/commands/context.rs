@@ -4,10 +4,9 @@ use super::asked::{self, Asked};
 use crate::doctor;
 use crate::failure::{Code, Failure};
 use crate::host::facts::{self, Facts, Scope};
-use crate::host::{self, Host, Systemd, programs};
+use crate::host::{self, Host, Systemd};
 use crate::plan::names;
 use crate::render::{self, HostFacts, ports};
-use crate::report;
 use crate::settings::types::DatabaseKind;
 
 /// What a command is going to do with the host, and so what it asks of it.
@@ -15,8 +14,8 @@ use crate::settings::types::DatabaseKind;
 pub enum Purpose {
     /// Bring it to a state in which Synapse runs.
     Run,
-    /// The same, after installing what is missing.
-    RunWithPackages,
+    /// The same, after programs that are missing are installed.
+    InstallPrograms,
     /// Look at what runs or take it away, whatever is wrong with the host.
     Look,
 }
@@ -25,11 +24,7 @@ pub enum Purpose {
 pub fn host(asked: &Asked, purpose: Purpose) -> Result<Host, Failure> {
     let found = look(asked, purpose)?;
     let facts = &found.facts;
-    if purpose == Purpose::RunWithPackages && facts.root && !facts.missing.is_empty() {
-        report::complain(format!("Installing: {}", facts.missing.join(", ")));
-        programs::install_packages(facts)?;
-        return host(asked, Purpose::Run);
-    }
+    let curable = purpose == Purpose::InstallPrograms && facts.packages.is_some();
     let mut refused = Vec::new();
     for (check, finding) in doctor::examine(&found.examined(asked)) {
         if purpose == Purpose::Look && facts.root && facts.systemd {
@@ -38,6 +33,9 @@ pub fn host(asked: &Asked, purpose: Purpose) -> Result<Host, Failure> {
         let Some(finding) = finding.filter(|_| check.fatal) else {
             continue;
         };
+        if curable && check.name == doctor::PROGRAMS {
+            continue;
+        }
         refused.push(format!("{}\n  help: {}", finding.problem, finding.cure));
         // Without root or systemd nothing else can be told.
         if !facts.root || !facts.systemd {

@@ -10,6 +10,7 @@ mod generate;
 mod hand_over;
 mod inspect;
 mod look;
+mod packages;
 mod render;
 mod status;
 mod trial;

@@ -78,6 +78,7 @@ impl<'a> Work<'a> {
         let host = self.host;
         self.switched |= step.is_seen();
         match step {
+            Step::InstallPrograms { command, .. } => host::programs::install(command),
             Step::WriteSettings { .. } => self.write_settings(),
             Step::RemoveSettings { path } => host::remove(path),
             Step::Create(resource) => self.create(resource),

@@ -6,7 +6,7 @@ mod undo;
 pub mod verify;
 
 use crate::failure::{Code, Failure};
-use crate::host::Host;
+use crate::host::{Host, interruption};
 use crate::plan::state::{Observed, State};
 use crate::plan::step::Step;
 use crate::plan::{Plan, Removal, Target};
@@ -67,6 +67,31 @@ pub struct Missed {
     pub failure: Failure,
     /// Whether the host is as it was before; else the failure names the command to run.
     pub undone: bool,
+}
+
+/// Installs missing programs, before the plan that needs them is made.
+///
+/// # Errors
+/// When the package manager fails, which may leave some of the packages installed, or a signal asks this program to end.
+pub fn install_programs(
+    host: &Host,
+    aim: &Aim,
+    observed: &Observed,
+    step: Step,
+    report: &Report,
+) -> Result<(), Failure> {
+    interruption::watch();
+    let plan = Plan {
+        steps: vec![step],
+        generation: None,
+    };
+    Work::new(host, aim, observed)
+        .apply(&plan, report)
+        .map_err(|error| {
+            Failure::from(error).ending(Code::Incomplete).left(
+                "Packages may be installed in part; all else is as it was before. To continue, run: synapse-workers install --packages",
+            )
+        })
 }
 
 /// Brings the host to the aim by a plan that was made for it.

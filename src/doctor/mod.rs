@@ -54,6 +54,9 @@ pub struct Check {
     check: fn(&Examined) -> Option<Finding>,
 }
 
+/// The check that `install --packages` cures.
+pub const PROGRAMS: &str = "programs are installed";
+
 /// All checks, in the order in which an administrator would cure them.
 pub static CHECKS: &[Check] = &[
     Check {
@@ -80,7 +83,7 @@ pub static CHECKS: &[Check] = &[
         },
     },
     Check {
-        name: "programs are installed",
+        name: PROGRAMS,
         fatal: true,
         check: |at| {
             let missing = &at.facts.missing;

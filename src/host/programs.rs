@@ -197,13 +197,16 @@ static STARTED: &[(&str, &str)] = &[
     ("coturn", "coturn.service"),
 ];
 
-/// Runs [`install_command`], and ends the services that its packages brought and started for everybody. One that was there
-/// before is the administrator's, whatever its package is called, and is left alone.
-pub fn install_packages(facts: &Facts) -> Result<()> {
-    let command = install_command(facts).context("this system has neither apt-get nor dnf")?;
+/// Runs an [`install_command`], and disables the services that its packages brought and started on every address. A service
+/// that existed before is the administrator's, whatever its package is called, and is left alone.
+///
+/// # Errors
+/// With the end of the output of the command. Some of the packages may be installed then.
+pub fn install(command: &[String]) -> Result<()> {
+    let (program, arguments) = command.split_first().context("no command")?;
     let before: Vec<&str> = services().filter(|service| is_known(service)).collect();
-    Tool::new(command[0])
-        .args(&command[1..])
+    Tool::new(program)
+        .args(arguments)
         .env("DEBIAN_FRONTEND", "noninteractive")
         .with_archives()
         .within(tools::PACKAGES)

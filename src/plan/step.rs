@@ -9,6 +9,12 @@ use std::fmt;
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(tag = "step", content = "of", rename_all = "snake_case")]
 pub enum Step {
+    /// Install programs that are missing, by this command. A run of its own before the others: what is rendered depends on
+    /// the programs.
+    InstallPrograms {
+        programs: Vec<String>,
+        command: Vec<String>,
+    },
     /// Write the settings file: the first one, or with keys changed.
     WriteSettings {
         path: String,
@@ -208,6 +214,12 @@ impl Step {
 impl fmt::Display for Step {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
+            Step::InstallPrograms { programs, command } => write!(
+                f,
+                "+ install {}\n          by {}",
+                list(programs),
+                command.join(" ")
+            ),
             Step::WriteSettings { path, what } => write!(f, "~ write   {path}: {what}"),
             Step::RemoveSettings { path } => write!(f, "- remove  {path}"),
             Step::Create(Resource::Stopped(service)) => {

@@ -6,7 +6,7 @@ from functools import partial
 
 from cases import (
     adopt, adopt_sqlite, again, attacks, bad_input, bare, calls, compressor, cut, external, faults, full, journal, killed, load,
-    lossless, metrics, migrate, nasty, neighbours, package, persister, probes, reboot, render, restore, rollback, sandbox, scale,
+    lossless, metrics, migrate, nasty, neighbours, package, persister, probes, programs, reboot, render, restore, rollback, sandbox, scale,
     slow_clients, sockets, tls, trial, uninstall, upgrade, variables,
 )
 
@@ -61,6 +61,7 @@ CASES = (
     Case("metrics", "every process is a target, pages and rules speak of what there is, and all goes again", metrics.run, fresh=True, lane=2),
     Case("nasty", "settings full of characters that mean something elsewhere", nasty.run, fresh=True, lane=2),
     Case("package", "the package is installed, upgraded and removed; one of Synapse brings new code", package.run, fresh=True, lane=2),
+    Case("programs", "missing programs are a step of the plan, shown and confirmed", programs.run, fresh=True, lane=2),
     Case("restore", "backup, loss and restore by the commands of the documentation", restore.run, fresh=True, lane=2),
     Case("calls", "people who log in call through the TURN server, nobody reaches the own network", calls.run, fresh=True, lane=2),
     Case("attacks", "a compromised account or a local user gains nothing from root, and cannot stop the server", attacks.run, fresh=True,

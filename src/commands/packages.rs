@@ -1,0 +1,77 @@
+//! `install --packages`: the programs that are missing, as the first step of the plan and a run of its own.
+//!
+//! Files are rendered for the programs of the host (their versions, names and modules), so the plan that is carried out is
+//! made after the programs are there. It is shown again only where it differs from the one that was confirmed.
+
+use super::change::{Prepared, agree, prepare, refuse};
+use super::context::Purpose;
+use super::edits::Change;
+use super::trial::Course;
+use crate::cli::{Common, Flags};
+use crate::converge;
+use crate::failure::{Code, Failure};
+use crate::host::programs;
+use crate::plan::Plan;
+use crate::plan::step::Step;
+use crate::report::Report;
+
+/// The host with all its programs, and the plan that was confirmed together with their installation.
+pub struct Installed {
+    pub prepared: Prepared,
+    /// `None` when no program was missing.
+    pub confirmed: Option<Plan>,
+}
+
+/// Installs the programs that are missing, once the host has passed every other check and the plan is confirmed.
+///
+/// # Errors
+/// Where a check fails or the plan is not confirmed, the host is as before. Later errors are incomplete runs.
+pub fn install(
+    common: &Common,
+    flags: &Flags,
+    change: &Change,
+    course: Course,
+    report: &Report,
+) -> Result<Installed, Failure> {
+    let prepared = prepare(common, flags, change, Purpose::InstallPrograms)?;
+    let facts = &prepared.host.facts;
+    let command = programs::install_command(facts).filter(|_| !facts.missing.is_empty());
+    let Some(command) = command else {
+        return Ok(Installed {
+            prepared,
+            confirmed: None,
+        });
+    };
+    let step = Step::InstallPrograms {
+        programs: facts.missing.iter().map(ToString::to_string).collect(),
+        command: command.iter().map(ToString::to_string).collect(),
+    };
+    let aim = prepared.aim(change.summary());
+    let rest = aim.plan(&prepared.observed);
+    course.check(&rest, &prepared.observed)?;
+    refuse(&prepared.host, &prepared.desired, &rest, &prepared.observed)?;
+    let steps = [&[step.clone()], &rest.steps[..]].concat();
+    agree(
+        common,
+        &Plan {
+            steps,
+            ..rest.clone()
+        },
+    )?;
+    converge::install_programs(&prepared.host, &aim, &prepared.observed, step, report)?;
+    let prepared = prepare(common, flags, change, Purpose::Run).map_err(after)?;
+    Ok(Installed {
+        prepared,
+        confirmed: Some(rest),
+    })
+}
+
+/// The failure of a run that has installed programs: they stay, so the host is not as before.
+pub fn after(failure: Failure) -> Failure {
+    match failure.code {
+        Code::Incomplete => failure,
+        _ => failure.ending(Code::Incomplete).left(
+            "The programs that this run installed stay; all else is as it was before. To continue, run: synapse-workers install",
+        ),
+    }
+}
