@@ -50,7 +50,7 @@ pub fn install(
     let rest = aim.plan(&prepared.observed);
     course.check(&rest, &prepared.observed)?;
     refuse(&prepared.host, &prepared.desired, &rest, &prepared.observed)?;
-    let steps = [&[step.clone()], &rest.steps[..]].concat();
+    let steps = [std::slice::from_ref(&step), &rest.steps[..]].concat();
     agree(
         common,
         &Plan {

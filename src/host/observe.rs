@@ -71,6 +71,9 @@ impl Host {
             .into_iter()
             .collect();
         observed.units = self.systemd.units()?;
+        for (unit, state) in &mut observed.units {
+            state.stale = self.systemd.is_stale(unit)?;
+        }
         for unit in enabled() {
             observed.units.entry(unit).or_default().enabled = true;
         }

@@ -73,6 +73,8 @@ trait Manager {
 trait Unit {
     #[zbus(property)]
     fn active_state(&self) -> zbus::Result<String>;
+    #[zbus(property)]
+    fn need_daemon_reload(&self) -> zbus::Result<bool>;
     /// Microseconds since 1970.
     #[zbus(property)]
     fn active_enter_timestamp(&self) -> zbus::Result<u64>;
@@ -171,6 +173,7 @@ impl Systemd {
             changing: matches!(unit.3.as_str(), "activating" | "deactivating"),
             failed: unit.3 == "failed",
             enabled: false,
+            stale: false,
         };
         Ok(listed
             .iter()
@@ -305,6 +308,23 @@ impl Systemd {
         zbus::block_on(asked).with_context(|| format!("asking systemd about {service}"))
     }
 
+    /// Whether systemd knows a unit by files, or by links, that have changed since.
+    pub fn is_stale(&self, unit: &str) -> Result<bool> {
+        let asked = async {
+            let path = self.manager.load_unit(unit).await?;
+            self.properties_of(path).await?.need_daemon_reload().await
+        };
+        zbus::block_on(asked).with_context(|| format!("asking systemd about {unit}"))
+    }
+
+    async fn properties_of(&self, path: OwnedObjectPath) -> zbus::Result<UnitProxy<'_>> {
+        UnitProxy::builder(&self.connection)
+            .path(path)
+            .cache_properties(CacheProperties::No)
+            .build()
+            .await
+    }
+
     async fn service(&self, path: OwnedObjectPath) -> zbus::Result<ServiceProxy<'_>> {
         ServiceProxy::builder(&self.connection)
             .path(path)
@@ -321,11 +341,7 @@ impl Systemd {
 
     async fn properties(&self, unit: &str) -> zbus::Result<Process> {
         let path = self.manager.load_unit(unit).await?;
-        let unit = UnitProxy::builder(&self.connection)
-            .path(path.clone())
-            .cache_properties(CacheProperties::No)
-            .build()
-            .await?;
+        let unit = self.properties_of(path.clone()).await?;
         let service = self.service(path).await?;
         let since = unit.active_enter_timestamp().await?;
         let pid = service.main_pid().await?;

@@ -39,7 +39,9 @@ impl Planner<'_> {
                 change.kind == ChangeKind::Removed && !self.is_lifted(&change.path)
             });
         let enable = self.enable();
-        let reload = !before.is_empty() || !new.is_empty() || enable.is_some();
+        // … or may have enabled units and been cut before the reload.
+        let stale = self.observed.units.values().any(|unit| unit.stale);
+        let reload = stale || !before.is_empty() || !new.is_empty() || enable.is_some();
         steps.extend(before);
         steps.extend(enable);
         if reload {

@@ -287,4 +287,6 @@ pub struct UnitState {
     pub changing: bool,
     pub enabled: bool,
     pub failed: bool,
+    /// Its files, or the links that enable it, changed since systemd read them.
+    pub stale: bool,
 }

@@ -282,3 +282,16 @@ fn undo_removes_only_what_the_run_made() {
     assert_eq!(printed(Removal::Undo), "- remove  secret form_secret\n");
     assert_eq!(printed(Removal::Keep), "");
 }
+
+#[test]
+fn a_reload_of_systemd_that_a_cut_run_left_out_is_made_up_for() {
+    let state = Setup::new("synchrotron").state();
+    let mut observed = Model::running(&state).observe(&state);
+    let steps = |observed: &Observed| {
+        Plan::between(&state, observed, Target::Rendered, Removal::Keep).steps
+    };
+    assert_eq!(steps(&observed), []);
+    let worker = "synapse-worker@synchrotron1.service";
+    observed.units.get_mut(worker).unwrap().stale = true;
+    assert_eq!(steps(&observed), [Step::ReloadManager]);
+}

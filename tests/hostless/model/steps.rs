@@ -12,7 +12,9 @@ use synapse_workers::plan::step::{Move, Step, Verb};
 impl Model {
     pub(super) fn step(&mut self, step: &Step, desired: &State) {
         match step {
-            Step::WriteSettings { .. } | Step::RemoveSettings { .. } => {}
+            Step::InstallPrograms { .. }
+            | Step::WriteSettings { .. }
+            | Step::RemoveSettings { .. } => {}
             Step::Create(resource) => self.create(resource),
             Step::Remove(resource) => self.remove(resource),
             Step::Directories => ["synapse", "synapse-nginx"]

@@ -57,6 +57,7 @@ impl Model {
             active: true,
             enabled: !names::is_needed(unit),
             failed: false,
+            stale: false,
         };
         let units: BTreeMap<String, UnitState> = desired
             .units
