@@ -4,6 +4,7 @@
 mod adoption;
 mod boundaries;
 mod bus;
+mod cases;
 mod command_line;
 mod compressor;
 mod doctor;

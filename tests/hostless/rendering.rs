@@ -1,11 +1,8 @@
 //! Rendered files: the same bytes each time, values that no quoting breaks, lists that fit together.
 
-use super::judges::{run, shown};
 use super::setup::{SPECS, Setup, text};
 use serde_yaml::Value;
 use std::collections::BTreeSet;
-use std::path::Path;
-use std::process::Command;
 use synapse_workers::plan::state::State;
 
 /// Paths that break a file of some language where they are not quoted for it.
@@ -238,27 +235,4 @@ fn strings(value: &Value) -> Vec<String> {
         Value::Sequence(items) => items.iter().flat_map(strings).collect(),
         other => vec![other.as_str().unwrap().to_owned()],
     }
-}
-
-/// `tests/golden/two-workers` shows a reader what Synapse gets; every option in it stands in its documentation.
-#[test]
-fn two_workers_look_like_the_example() {
-    let golden = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden/two-workers");
-    let directory = tempfile::tempdir().unwrap();
-    let state = Setup::new("event_persister, synchrotron+federation_sender")
-        .settings("public_baseurl: https://matrix.example.test/")
-        .state();
-    for (path, file) in state
-        .files
-        .iter()
-        .filter(|(path, _)| path.starts_with("synapse/"))
-    {
-        let path = directory.path().join(path);
-        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
-        std::fs::write(path, &file.contents).unwrap();
-    }
-    let output = run(Command::new("diff")
-        .arg("-ru")
-        .args([&golden, &directory.path().join("")]));
-    assert!(output.status.success(), "{}", shown(&output));
 }

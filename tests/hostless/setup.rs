@@ -25,7 +25,8 @@ pub const SPECS: &[&str] = &[
 pub struct Setup {
     settings: String,
     env_file: String,
-    workers: String,
+    /// Unless the settings say them.
+    workers: Option<String>,
     pub own_options: OwnOptions,
     pub named: NamedFiles,
     pub adopted: Adopted,
@@ -36,9 +37,17 @@ impl Setup {
     /// Defaults, with these workers.
     pub fn new(workers: &str) -> Self {
         Self {
-            settings: "server_name: example.test\n".to_owned(),
+            workers: Some(workers.to_owned()),
+            ..Self::of("server_name: example.test\n")
+        }
+    }
+
+    /// As a settings file says.
+    pub fn of(settings: &str) -> Self {
+        Self {
+            settings: settings.to_owned(),
             env_file: String::new(),
-            workers: workers.to_owned(),
+            workers: None,
             own_options: OwnOptions::new(),
             named: NamedFiles::default(),
             adopted: Adopted::default(),
@@ -127,9 +136,11 @@ impl Setup {
             file: Some((Path::new("settings.yaml"), &self.settings)),
             env_file: Some((Path::new("x.env"), &self.env_file)),
             environment: &BTreeMap::new(),
-            flags: match self.env_file.is_empty() {
-                true => &[("--workers", "workers", self.workers.clone())],
-                false => &[],
+            flags: match &self.workers {
+                Some(workers) if self.env_file.is_empty() => {
+                    &[("--workers", "workers", workers.clone())]
+                }
+                _ => &[],
             },
         };
         match load(&sources) {
