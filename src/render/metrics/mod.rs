@@ -1,6 +1,5 @@
 //! Metrics: Prometheus, what it collects from, and the exporters of programs that have no metrics of their own.
 
-mod dashboards;
 mod exporters;
 mod grafana;
 mod host;
