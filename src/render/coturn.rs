@@ -180,10 +180,8 @@ fn external(external: Option<IpAddr>, relay: Option<IpAddr>) -> Option<String> {
 /// Ranges as coturn wants them: the first and the last address. One that ends with `::` would be every address to it
 /// (ioa_addr_in_range() in its ns_turn_ioaddr.c); that address itself it refuses anyway.
 fn denied() -> Vec<String> {
-    let bounds = ranges::SPECIAL
-        .iter()
-        .filter_map(|range| ranges::bounds(range));
-    bounds
+    ranges::special()
+        .map(|range| (range.network(), range.broadcast()))
         .filter(|(_, last)| !last.is_unspecified())
         .map(|(first, last)| match first == last {
             true => first.to_string(),
