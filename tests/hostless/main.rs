@@ -18,6 +18,7 @@ mod ports;
 mod python;
 mod rendering;
 mod restarts;
+mod rollback;
 mod sandbox;
 mod setup;
 mod tools;
