@@ -19,6 +19,7 @@ mod ports;
 mod python;
 mod rendering;
 mod restarts;
+mod rollback;
 mod sandbox;
 mod setup;
 mod tools;
