@@ -5,7 +5,6 @@
 
 use super::{Input, OwnOptions};
 use crate::adopt::Store;
-use crate::endpoints::Endpoint;
 use crate::settings::types::{DatabaseKind, NetworkAccess};
 use crate::topology::roles::Sends;
 use crate::topology::{Role, Worker};
@@ -52,7 +51,7 @@ pub(super) fn is_needed(input: &Input, worker: &Worker) -> bool {
     };
     settings.sandbox.network == NetworkAccess::All
         || worker.roles.iter().any(sends)
-        || !listens_on_sockets(input, &worker.name)
+        || !listen_on_sockets(input)
         || settings.manhole.workers
         || settings.redis.host.is_some()
         || !database_is_near(input)
@@ -61,12 +60,24 @@ pub(super) fn is_needed(input: &Input, worker: &Worker) -> bool {
         || OPTIONS.iter().any(|place| own().any(|all| says(all, place)))
 }
 
-/// Whether nginx and the other processes reach a process over Unix sockets.
-fn listens_on_sockets(input: &Input, process: &str) -> bool {
-    let endpoints = input.endpoints();
-    let places = [endpoints.public(process), endpoints.replication(process)];
-    let is_socket = |place: &Endpoint| matches!(place, Endpoint::Socket(_));
-    places.iter().all(is_socket)
+/// Whether nginx and the other processes reach processes over Unix sockets.
+fn listen_on_sockets(input: &Input) -> bool {
+    let sockets = &input.settings.sockets;
+    sockets.public && sockets.replication
+}
+
+/// What a process with the network binds beside the ports of its listeners, as `SocketBindAllow=` has it; none: whatever
+/// it wants.
+pub(super) fn binds(input: &Input) -> Option<Vec<String>> {
+    let open = input.settings.sandbox.network == NetworkAccess::All;
+    // Twisted asks DNS for SRV records from UDP ports that it binds (twisted/names/client.py).
+    (!open).then(|| vec!["udp".to_owned()])
+}
+
+/// The same for workers, which have one unit file together, so that it cannot list the ports of each.
+pub(super) fn workers_bind(input: &Input) -> Option<Vec<String>> {
+    let have_ports = !listen_on_sockets(input) || input.settings.manhole.workers;
+    binds(input).filter(|_| !have_ports)
 }
 
 /// Whether the database is a file of this host, or a PostgreSQL behind a Unix socket.

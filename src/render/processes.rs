@@ -70,7 +70,7 @@ fn listeners(
 ) -> Vec<Listener> {
     let (settings, endpoints) = (input.settings, input.endpoints());
     let mut resources = resources;
-    let over_socket = metrics::over_socket(input, worker);
+    let over_socket = metrics::over_socket(input);
     if over_socket {
         resources.push("metrics");
     }

@@ -24,6 +24,8 @@ struct Row {
     /// The unit file.
     unit: &'static str,
     network: fn(&Input) -> Network,
+    /// What it binds beside the ports of its unit, as `SocketBindAllow=` has it; none: whatever it wants.
+    binds: fn(&Input) -> Option<Vec<String>>,
     /// Capabilities that it keeps, given its network; none in most rows.
     capabilities: fn(&Input, Network) -> &'static str,
     /// Whether it runs as another user than root, so that it has to be given its capabilities.
@@ -54,6 +56,7 @@ struct Row {
 const ROW: Row = Row {
     unit: "",
     network: |_| Network::None,
+    binds: |_| Some(Vec::new()),
     capabilities: |_, _| "",
     is_unprivileged: true,
     umask: "0077",
@@ -72,6 +75,7 @@ const ROW: Row = Row {
 /// A process of Synapse. cffi's callbacks write code; the metrics of a process about itself need /proc/stat.
 const SYNAPSE: Row = Row {
     network: |_| Network::Host,
+    binds: network::binds,
     reads_proc: |input| input.settings.metrics.enabled,
     writes_code: true,
     writable: synapse_writes,
@@ -96,6 +100,7 @@ static ROWS: &[Row] = &[
     // Workers that send nothing have a drop-in (`worker-network.conf`).
     Row {
         unit: names::WORKERS,
+        binds: network::workers_bind,
         ..SYNAPSE
     },
     Row {
@@ -104,6 +109,7 @@ static ROWS: &[Row] = &[
             true => Network::None,
             false => Network::Host,
         },
+        binds: ROW.binds,
         writable: |_| Vec::new(),
         ..SYNAPSE
     },
@@ -162,6 +168,7 @@ static ROWS: &[Row] = &[
     Row {
         unit: names::COTURN,
         network: |_| Network::Host,
+        binds: |input| Some(super::coturn::binds(input)),
         capabilities: |input, _| match super::coturn::has_low_port(input) {
             true => BIND,
             false => "",
@@ -236,8 +243,8 @@ pub(super) struct Sandbox {
     shares_tmp: bool,
     sees_home: bool,
     writable: Vec<String>,
-    /// What may be bound, as `SocketBindAllow=` has it.
-    binds: Vec<String>,
+    /// What may be bound, as `SocketBindAllow=` has it; none: everything.
+    binds: Option<Vec<String>>,
 }
 
 /// The network of a worker that sends nothing, as a drop-in beside the unit file of all workers.
@@ -246,7 +253,7 @@ pub(super) struct Sandbox {
 pub(super) struct WorkerNetwork {
     network: Network,
     row: &'static Row,
-    binds: Vec<String>,
+    binds: Option<Vec<String>>,
 }
 
 impl WorkerNetwork {
@@ -258,7 +265,7 @@ impl WorkerNetwork {
         let file = Self {
             network: Network::None,
             row: row(names::WORKERS)?,
-            binds: Vec::new(),
+            binds: Some(Vec::new()),
         };
         Ok(file.render()?)
     }
@@ -308,12 +315,20 @@ fn made(input: &Input, row: &'static Row, network: Network) -> Sandbox {
         shares_tmp: (row.shares_tmp)(input),
         sees_home: (row.sees_home)(input),
         writable: (row.writable)(input),
-        binds: ports::bound(input)
-            .iter()
-            .filter(|bound| bound.unit == row.unit)
-            .map(ports::Bound::rule)
-            .collect(),
+        binds: binds(input, row, network),
     }
+}
+
+/// What a service may bind: nothing where it has no network, and else its ports.
+fn binds(input: &Input, row: &Row, network: Network) -> Option<Vec<String>> {
+    let more = match network {
+        Network::None => return Some(Vec::new()),
+        Network::Loopback => Vec::new(),
+        Network::Host => (row.binds)(input)?,
+    };
+    let bound = ports::bound(input).into_iter();
+    let own = bound.filter(|bound| bound.unit == row.unit);
+    Some(own.map(|bound| bound.rule()).chain(more).collect())
 }
 
 fn row(unit: &str) -> Result<&'static Row> {

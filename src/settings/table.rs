@@ -77,7 +77,7 @@ settings! {
         /// /var/log/synapse. A change of it restarts every Synapse process.
         log_config: Option<AbsolutePath>, env "SYNAPSE_LOG_CONFIG";
 
-        /// The first of the TCP ports on 127.0.0.1 on which processes listen: for metrics, and for
+        /// The first of the TCP ports on 127.0.0.1 on which programs listen: for metrics, and for
         /// everything else that is not a Unix socket. 12,000 ports from here on are set aside.
         tcp_ports: Whole<1_024, 53_000> = "20000";
 
@@ -276,8 +276,8 @@ settings! {
         /// Whether there are metrics. Switching them off removes what was kept of them.
         enabled: bool = "false", env "SYNAPSE_METRICS";
 
-        /// The port on 127.0.0.1 of the main process's metrics; those of the others are from
-        /// tcp_ports on.
+        /// The port on 127.0.0.1 of the main process's metrics, where sockets.public is off; those of
+        /// the others are from tcp_ports on. With sockets.public nginx hands on the metrics of them all.
         port: Port = "8060", env "SYNAPSE_METRICS_HTTP_PORT";
 
         /// The port on 127.0.0.1 of Prometheus.

@@ -4,9 +4,9 @@ use super::metrics::measured;
 use super::model::{End, Model};
 use super::setup::{SPECS, Setup, text};
 use std::collections::BTreeSet;
-use synapse_workers::plan::Plan;
 use synapse_workers::plan::state::State;
 use synapse_workers::plan::step::{Step, Verb};
+use synapse_workers::plan::{Plan, names};
 use synapse_workers::render::sandbox::{Network, Program, lines};
 
 const UNITS: &str = "host/etc/systemd/system/";
@@ -156,6 +156,44 @@ fn nginx_has_the_network_that_its_sockets_ask_for() {
     assert_eq!(low, ["", "", "CAP_NET_BIND_SERVICE"]);
 }
 
+/// A process of Synapse that has the network has it for what it sends. Its resolver binds UDP ports for that.
+#[test]
+fn processes_bind_no_tcp_port_but_those_of_their_listeners() {
+    let main = names::MAIN;
+    let workers = names::WORKERS;
+    for (lines, unit, expected) in [
+        ("", main, Some("udp")),
+        ("", workers, Some("udp")),
+        ("manhole: {main: true}", main, Some("ipv4:tcp:29000 udp")),
+        ("manhole: {main: true}", workers, Some("udp")),
+        ("manhole: {workers: true}", workers, None),
+        ("sockets: {public: false}", workers, None),
+        (
+            "sockets: {replication: false}",
+            main,
+            Some("ipv4:tcp:26000 udp"),
+        ),
+        ("sandbox: {network: all}", main, None),
+        ("sandbox: {network: all}", workers, None),
+        (
+            "coturn: {enabled: true, min_port: 50000, max_port: 50099}\ntls: {certificate: /a/b, key: /a/c}",
+            names::COTURN,
+            Some(
+                "ipv4:tcp:3478 ipv4:udp:3478 ipv4:tcp:5349 ipv4:udp:5349 tcp:3478 udp:3478 tcp:5349 udp:5349 udp:50000-50099",
+            ),
+        ),
+    ] {
+        let state = Setup::new("pusher, typing").settings(lines).state();
+        let denied = values(&state, unit, "SocketBindDeny");
+        let allowed = values(&state, unit, "SocketBindAllow").join(" ");
+        let found = (!denied.is_empty()).then_some(allowed.as_str());
+        assert_eq!(found, expected, "{lines} {unit}");
+    }
+    let state = Setup::new("typing").state();
+    let drop_in = "synapse-worker@typing1.service.d/50-network.conf";
+    assert_eq!(values(&state, drop_in, "SocketBindAllow"), [""]);
+}
+
 /// Switches come from the template alone, and each unit that runs a program has it once.
 #[test]
 fn every_service_has_the_sandbox_and_nothing_beside_it() {
@@ -231,7 +269,6 @@ fn a_drop_in_goes_before_its_worker_starts_again() {
         place(&plan, &job(Verb::Restart)),
     ];
     assert!(order.is_sorted(), "{order:?}\n{plan}");
-    assert!(!format!("{plan}").contains("pusher1"), "{plan}");
     let back = Model::running(&all).run(&auto, End::Done);
     assert!(
         place(&back, &reload) < place(&back, &job(Verb::Restart)),
