@@ -41,6 +41,8 @@ struct Row {
     reads_proc: fn(&Input) -> bool,
     /// Whether it makes code at run time.
     writes_code: bool,
+    /// Whether it opens Unix sockets, which lead to whatever of this host listens on one.
+    unix: bool,
     /// Whether it asks the kernel for addresses and routes.
     netlink: bool,
     /// System calls, and groups of them, beyond those of any service.
@@ -65,6 +67,7 @@ const ROW: Row = Row {
     sees_users: false,
     reads_proc: |_| false,
     writes_code: false,
+    unix: true,
     netlink: false,
     calls: &[],
     survives_refusal: false,
@@ -141,15 +144,18 @@ static ROWS: &[Row] = &[
     },
     Row {
         unit: names::PROMETHEUS,
+        unix: false,
         writable: |_| vec![paths::PROMETHEUS.to_owned()],
         ..EXPORTER
     },
     Row {
         unit: names::NGINX_EXPORTER,
+        unix: false,
         ..EXPORTER
     },
     Row {
         unit: names::NGINX_LOG_EXPORTER,
+        unix: false,
         ..EXPORTER
     },
     Row {
@@ -181,12 +187,14 @@ static ROWS: &[Row] = &[
     },
     Row {
         unit: names::COTURN_EXPORTER,
+        unix: false,
         // The kernel's list of sockets has their users.
         sees_users: true,
         ..EXPORTER
     },
     Row {
         unit: names::LOGROTATE_SERVICE,
+        unix: false,
         umask: "0027",
         writable: |_| vec![paths::NGINX_LOGS.to_owned()],
         hidden: &[paths::ETC, paths::RUN],
@@ -205,6 +213,7 @@ static ROWS: &[Row] = &[
     },
     Row {
         unit: names::HOST_METRICS_SERVICE,
+        unix: false,
         // Directories that others may not enter have a file system too.
         capabilities: |_, _| "CAP_DAC_READ_SEARCH",
         is_unprivileged: false,
@@ -217,6 +226,7 @@ static ROWS: &[Row] = &[
     },
     Row {
         unit: names::HOLD,
+        unix: false,
         hidden: &[paths::ETC, paths::DATA, paths::STATE],
         ..ROW
     },
@@ -235,6 +245,7 @@ const BIND: &str = "CAP_NET_BIND_SERVICE";
 pub(super) struct Sandbox {
     row: &'static Row,
     network: Network,
+    families: String,
     capabilities: &'static str,
     ambient: bool,
     /// Its user and root are the only ones of its user namespace; capabilities count outside of one only.
@@ -252,7 +263,7 @@ pub(super) struct Sandbox {
 #[template(path = "worker-network.conf")]
 pub(super) struct WorkerNetwork {
     network: Network,
-    row: &'static Row,
+    families: String,
     binds: Option<Vec<String>>,
 }
 
@@ -264,7 +275,7 @@ impl WorkerNetwork {
     pub fn none() -> Result<String> {
         let file = Self {
             network: Network::None,
-            row: row(names::WORKERS)?,
+            families: families(row(names::WORKERS)?, Network::None),
             binds: Some(Vec::new()),
         };
         Ok(file.render()?)
@@ -308,6 +319,7 @@ fn made(input: &Input, row: &'static Row, network: Network) -> Sandbox {
     Sandbox {
         row,
         network,
+        families: families(row, network),
         capabilities,
         ambient: row.is_unprivileged && !capabilities.is_empty(),
         private_users: row.is_unprivileged && capabilities.is_empty() && !row.sees_users,
@@ -316,6 +328,21 @@ fn made(input: &Input, row: &'static Row, network: Network) -> Sandbox {
         sees_home: (row.sees_home)(input),
         writable: (row.writable)(input),
         binds: binds(input, row, network),
+    }
+}
+
+/// The kinds of sockets that a service may open, as `RestrictAddressFamilies=` has them.
+fn families(row: &Row, network: Network) -> String {
+    let kinds = [
+        ("AF_UNIX", row.unix),
+        ("AF_INET AF_INET6", network != Network::None),
+        ("AF_NETLINK", network == Network::Host && row.netlink),
+    ];
+    let open = kinds.into_iter().filter(|(_, open)| *open);
+    let open: Vec<&str> = open.map(|(kind, _)| kind).collect();
+    match open.is_empty() {
+        true => "none".to_owned(),
+        false => open.join(" "),
     }
 }
 

@@ -252,7 +252,8 @@ settings! {
     /// What Synapse's processes may do.
     sandbox: Sandbox {
         /// Which workers have the network: with `auto` those that need it, by their roles and by the options of your own
-        /// that are known to need it; with `all` every one.
+        /// that are known to need it; with `senders` fewer, since all requests to other homeservers go through the
+        /// federation_sender workers; with `all` every one.
         network: NetworkAccess = "auto";
     }
 
