@@ -13,6 +13,7 @@ mod judges;
 mod metrics;
 mod model;
 mod nginx;
+mod on_host;
 mod output;
 mod plans;
 mod ports;
