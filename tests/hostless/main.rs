@@ -11,6 +11,7 @@ mod documents;
 mod judges;
 mod metrics;
 mod model;
+mod network;
 mod nginx;
 mod output;
 mod plans;
