@@ -23,7 +23,7 @@ pub struct Cli {
 #[derive(Clone, Debug, Args)]
 pub struct Common {
     /// The settings file
-    #[arg(long, global = true, value_name = "FILE", default_value = crate::paths::SETTINGS)]
+    #[arg(long, global = true, value_name = "FILE", default_value = crate::state::paths::SETTINGS)]
     pub settings: PathBuf,
     /// Also read settings by their environment names from this file, as Docker's --env-file does
     #[arg(long, global = true, value_name = "FILE")]

@@ -6,9 +6,9 @@
 //! still runs may be about to take, because another entry comes or goes. Only names that share a place, and entries of
 //! more than fifty, can meet; the later one then takes the next port that is free.
 
-use crate::paths;
 use crate::settings::Settings;
 use crate::settings::types::NetworkAccess;
+use crate::state::paths;
 use crate::topology::{Duty, ROLES, Topology};
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::{Ipv4Addr, SocketAddr};

@@ -10,6 +10,8 @@
 //! host ──────────────────────────────────── observe ─> State (observed) ┘
 //! ```
 
+pub mod state;
+
 pub mod settings;
 pub mod topology;
 
@@ -27,14 +29,12 @@ pub mod doctor;
 pub mod named;
 pub mod options;
 
-pub mod accounts;
 pub mod cli;
 pub mod commands;
 
 pub mod failure;
 pub mod nearest;
 pub mod parallel;
-pub mod paths;
 pub mod ranges;
 pub mod report;
 pub mod secrets;

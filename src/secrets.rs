@@ -4,9 +4,9 @@
 //! a file is *composed*: a template in the generation names the secret as `@name@`, and the value takes its place in
 //! a copy that only the program can read.
 
-use crate::paths;
 use crate::settings::Settings;
 use crate::settings::types::{AbsolutePath, DatabaseKind, Secret as Given, Verification};
+use crate::state::paths;
 
 /// What a deployment consists of, as far as secrets ask for it.
 #[derive(Clone, Copy)]

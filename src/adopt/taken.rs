@@ -2,7 +2,7 @@
 
 use super::listeners;
 use super::{Adopted, Store};
-use crate::paths;
+use crate::state::paths;
 use serde_yaml::{Mapping, Value};
 
 /// Settings, and notes for the administrator.

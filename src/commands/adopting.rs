@@ -1,7 +1,6 @@
 //! `install --adopt FILE`: what the settings take over from a Synapse that is there, the first time it is asked for.
 
 use super::asked::rooted;
-use crate::accounts;
 use crate::adopt::{self, Adopted};
 use crate::cli::Common;
 use crate::failure::{Code, Failure};
@@ -9,6 +8,7 @@ use crate::host::{self, Host, Systemd, adopted, facts};
 use crate::settings::Settings;
 use crate::settings::types::Secret;
 use crate::settings::value::{Raw, Scalar, Value};
+use crate::state::accounts;
 use std::path::{Path, PathBuf};
 
 /// The flag, as errors name it.

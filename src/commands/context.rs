@@ -5,9 +5,9 @@ use crate::doctor;
 use crate::failure::{Code, Failure};
 use crate::host::facts::{self, Facts, Scope};
 use crate::host::{self, Host, Systemd};
-use crate::plan::names;
 use crate::render::{self, HostFacts, ports};
 use crate::settings::types::DatabaseKind;
+use crate::state::units;
 
 /// What a command is going to do with the host, and so what it asks of it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -93,7 +93,7 @@ fn scope<'a>(asked: &'a Asked, systemd: Option<&Systemd>, purpose: Purpose) -> S
         .unwrap_or_default();
     // A port may be held by systemd for a service that does not run.
     let runs = |unit: &str| {
-        let socket = names::socket_of(unit);
+        let socket = units::socket_of(unit);
         let known = [
             units.get(unit),
             socket.and_then(|socket| units.get(&socket)),

@@ -4,11 +4,11 @@
 use super::asked::Asked;
 use crate::failure::Failure;
 use crate::host;
-use crate::paths;
-use crate::plan::names;
-use crate::plan::state::State;
 use crate::render::HostFacts;
 use crate::settings::types::DatabaseKind;
+use crate::state::State;
+use crate::state::paths;
+use crate::state::units;
 use std::path::Path;
 
 impl Asked {
@@ -129,7 +129,7 @@ impl Asked {
         }
         let service = match &self.settings.adopt.service {
             Some(service) => service.as_str(),
-            None => names::MAIN,
+            None => units::MAIN,
         };
         let problem = format!(
             "the data of this server is in {file}, an SQLite database, which workers cannot share"

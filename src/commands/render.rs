@@ -5,10 +5,10 @@ use super::edits::Change;
 use crate::cli::{Common, Flags};
 use crate::failure::Failure;
 use crate::host;
-use crate::paths;
-use crate::plan::rules::host_path;
 use crate::render::HostFacts;
 use crate::report::outln;
+use crate::state::paths;
+use crate::state::restart_rules::host_path;
 use std::process::ExitCode;
 
 /// `synapse-workers render --root DIR`: the tree of the first generation, with the files that go elsewhere at their place.

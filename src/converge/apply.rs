@@ -4,10 +4,10 @@ use super::verify::{self, Expected};
 use super::world::World;
 use super::{Aim, SettingsChange, fault};
 use crate::host::{self, Hold, Host, JobsFailed, interruption};
-use crate::paths;
-use crate::plan::names;
-use crate::plan::state::{HOST, Observed, Resource, State};
 use crate::plan::step::{Move, Step, Verb};
+use crate::state::paths;
+use crate::state::units;
+use crate::state::{HOST, Observed, Resource, State};
 use anyhow::{Context, Result, bail};
 use std::collections::BTreeSet;
 
@@ -31,10 +31,10 @@ impl OnHost {
 
     /// A job that failed is reported with the end of its unit's journal: that is where the cause stands.
     fn jobs(&mut self, verb: Verb, units: &[String]) -> Result<()> {
-        if verb != Verb::Stop && units.iter().any(|unit| unit == names::NGINX) {
+        if verb != Verb::Stop && units.iter().any(|unit| unit == units::NGINX) {
             self.hold = None;
         }
-        if verb == Verb::Reload && units.iter().any(|unit| unit == names::NGINX) {
+        if verb == Verb::Reload && units.iter().any(|unit| unit == units::NGINX) {
             self.leaving = self.host.serving()?;
         }
         self.host.systemd.jobs(verb, units).map_err(|error| {

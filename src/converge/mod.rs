@@ -12,10 +12,10 @@ pub use world::World;
 
 use crate::failure::{Code, Failure};
 use crate::host::interruption;
-use crate::plan::state::{Observed, State};
 use crate::plan::step::Step;
 use crate::plan::{Plan, Removal, Target};
 use crate::report::Report;
+use crate::state::{Observed, State};
 use std::path::PathBuf;
 use verify::Expected;
 use work::Work;

@@ -4,9 +4,9 @@ use super::Aim;
 use super::undo::Errors;
 use super::world::World;
 use crate::plan::Plan;
-use crate::plan::state::{Observed, Resource};
 use crate::plan::step::{Step, Verb};
 use crate::report::Report;
+use crate::state::{Observed, Resource};
 use anyhow::Result;
 use std::collections::BTreeSet;
 

@@ -3,8 +3,8 @@
 
 use super::verify::Expected;
 use super::{Aim, SettingsChange};
-use crate::plan::state::{Observed, Resource, State};
 use crate::plan::step::Step;
+use crate::state::{Observed, Resource, State};
 use anyhow::Result;
 use std::collections::BTreeSet;
 

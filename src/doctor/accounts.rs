@@ -1,7 +1,7 @@
 //! Synapse's user and group.
 
 use super::{Examined, Finding, finding};
-use crate::{accounts, paths};
+use crate::state::{accounts, paths};
 
 /// An attacker who takes over Synapse has all that its account has, so that this must be no more than Synapse needs. Names
 /// that say so themselves are refused by the settings; here it is the numbers and groups behind a name.

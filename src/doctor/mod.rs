@@ -8,10 +8,10 @@ mod given;
 use crate::host::facts::{Facts, PackageManager, Scope};
 use crate::host::programs::install_command;
 use crate::host::synapse::is_ours;
-use crate::paths;
-use crate::plan::names;
 use crate::render::Installed;
 use crate::secrets::Deployment;
+use crate::state::paths;
+use crate::state::units;
 
 /// What was found out, and what is asked of it.
 pub struct Examined<'a> {
@@ -262,7 +262,7 @@ pub static CHECKS: &[Check] = &[
         name: "Synapse can be started on sockets that systemd holds",
         fatal: true,
         check: |at| {
-            let lacking = at.facts.lacks_launcher && at.scope.runs(names::MAIN_SOCKET);
+            let lacking = at.facts.lacks_launcher && at.scope.runs(units::MAIN_SOCKET);
             lacking
                 .then(|| {
                     finding(
@@ -361,7 +361,7 @@ pub static CHECKS: &[Check] = &[
 ];
 
 /// Units of ours whose port the distribution's own instance of the same program has where it was installed and started.
-static RIVALS: &[(&str, &str)] = &[(names::COTURN, "coturn"), (names::PROMETHEUS, "prometheus")];
+static RIVALS: &[(&str, &str)] = &[(units::COTURN, "coturn"), (units::PROMETHEUS, "prometheus")];
 
 /// Runs every check.
 pub fn examine<'a>(

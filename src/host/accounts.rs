@@ -1,7 +1,7 @@
 //! Synapse's user and group as the host has them.
 
 use crate::settings::Settings;
-use crate::{accounts, paths};
+use crate::state::{accounts, paths};
 use std::collections::BTreeSet;
 
 /// Synapse's user and group on the host.

@@ -1,8 +1,8 @@
 //! A Synapse that is on this host already: the service that runs it, its files, its user and its Python.
 
 use super::{Systemd, files, synapse};
-use crate::accounts;
 use crate::failure::Failure;
+use crate::state::accounts;
 use anyhow::{Context, Result, ensure};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};

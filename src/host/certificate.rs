@@ -2,10 +2,10 @@
 
 use super::files::{self, Access, Scratch};
 use super::tools::{self, Tool};
-use crate::paths;
 use crate::render::certificate::reader;
 use crate::settings::Settings;
 use crate::settings::types::AbsolutePath;
+use crate::state::paths;
 use anyhow::{Context, Result, ensure};
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};

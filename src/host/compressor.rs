@@ -2,7 +2,7 @@
 
 use super::synapse::version_of;
 use super::venv::Venv;
-use crate::paths;
+use crate::state::paths;
 use anyhow::Result;
 
 /// The version that is in our venv.

@@ -4,8 +4,8 @@
 //! Synapse itself may: the properties of the transient service are those of the unit file.
 
 use super::tools::{Output, Tool};
-use crate::paths;
-use crate::plan::state::{HOST, State};
+use crate::state::paths;
+use crate::state::{HOST, State};
 use anyhow::{Context, Result};
 use std::ffi::OsString;
 use std::sync::atomic::{AtomicU32, Ordering};

@@ -6,14 +6,14 @@ use super::python::Lacking;
 use super::tools::{self, Tool};
 use super::{binding, elsewhere, files, postgres, programs, synapse};
 use crate::failure::Failure;
-use crate::paths;
-use crate::plan::names;
 use crate::render::coturn::Build;
 use crate::render::ports::Bound;
 use crate::render::{Exporters, HostFacts, Installed};
 use crate::secrets::{SECRETS, Secret};
 use crate::settings::Settings;
 use crate::settings::types::{DatabaseKind, Secret as Value};
+use crate::state::paths;
+use crate::state::units;
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, UdpSocket};
 use std::os::unix::fs::MetadataExt;
@@ -160,7 +160,7 @@ impl Facts {
             exporters: programs::exporters(),
             grafana: files::is_directory(paths::GRAFANA),
             nginx: nginx_version(),
-            coturn: scope.runs(names::COTURN).then(coturn).flatten(),
+            coturn: scope.runs(units::COTURN).then(coturn).flatten(),
             lacks_launcher: !files::exists(format!("{}/__main__.py", paths::LAUNCHER)),
             jemalloc: jemalloc(),
             packages: package_manager(),
@@ -183,7 +183,7 @@ impl Facts {
             python_owner: synapse
                 .as_ref()
                 .and_then(|found| owner(found.python.parent()?))
-                .filter(|owner| owner != crate::accounts::ROOT),
+                .filter(|owner| owner != crate::state::accounts::ROOT),
             unusable: Vec::new(),
             user: settings.synapse.user.to_string(),
             accounts: Accounts::gather(settings),

@@ -3,11 +3,11 @@
 use super::Host;
 use super::files::{self, Access};
 use crate::failure::Failure;
-use crate::paths;
-use crate::plan::names;
-use crate::plan::rules::host_path;
-use crate::plan::state::{File, Manifest, Newer, State, digest};
 use crate::plan::step::Judge;
+use crate::state::paths;
+use crate::state::restart_rules::host_path;
+use crate::state::units;
+use crate::state::{File, Manifest, Newer, State, digest};
 use anyhow::{Result, ensure};
 use std::collections::BTreeSet;
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -258,7 +258,7 @@ impl Host {
                 let units: Vec<String> = state
                     .files
                     .keys()
-                    .filter_map(|path| names::judged(path))
+                    .filter_map(|path| units::judged(path))
                     .map(|path| format!("{directory}/{path}"))
                     .collect();
                 super::judges::systemd_accepts(&directory, &units)

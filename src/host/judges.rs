@@ -4,9 +4,9 @@ use super::certificate::Pair;
 use super::confined::Sandbox;
 use super::files::{self, Scratch};
 use super::tools::{self, Tool};
-use crate::paths;
-use crate::plan::names;
-use crate::plan::state::State;
+use crate::state::State;
+use crate::state::paths;
+use crate::state::units;
 use anyhow::{Context, Result, ensure};
 
 /// Properties that keep nginx from binding ports where systemd holds them for it. `nginx -t` binds them itself.
@@ -35,7 +35,7 @@ pub(super) fn nginx_accepts(directory: &str, pair: Option<&Pair>, state: &State)
         files::replace(scratch.at(&name), &contents.unwrap_or_default(), 0o644)?;
     }
     let task = "synapse-workers-nginx";
-    let mut nginx = Sandbox::like(names::NGINX, state)?;
+    let mut nginx = Sandbox::like(units::NGINX, state)?;
     for key in BINDING {
         nginx = nginx.property(key);
     }

@@ -2,8 +2,8 @@
 
 use super::Host;
 use super::files;
-use crate::plan::names;
-use crate::plan::state::UnitState;
+use crate::state::UnitState;
+use crate::state::units;
 use anyhow::Result;
 use nix::sys::signal::Signal;
 use std::collections::BTreeSet;
@@ -19,16 +19,16 @@ const ASKED: u32 = 20;
 impl Host {
     /// The processes of nginx that serve now. After a reload they do so for a moment more, and then end what they have.
     pub fn serving(&self) -> Result<BTreeSet<u32>> {
-        Ok(children(self.systemd.process(names::NGINX)?.pid))
+        Ok(children(self.systemd.process(units::NGINX)?.pid))
     }
 
     /// Waits until nginx has none of these processes left, which may send requests by the configuration before. They are
     /// kept by long polls, to whichever process, so all of Synapse's answer those.
     pub fn let_go(&self, before: &BTreeSet<u32>) -> Result<()> {
-        let nginx = self.systemd.process(names::NGINX)?.pid;
+        let nginx = self.systemd.process(units::NGINX)?.pid;
         let units = self.systemd.units()?;
         let serving =
-            |(unit, state): &(&String, &UnitState)| names::is_synapse(unit) && state.active;
+            |(unit, state): &(&String, &UnitState)| units::is_synapse(unit) && state.active;
         let begun = Instant::now();
         for round in 0.. {
             if children(nginx).is_disjoint(before) || begun.elapsed() > PATIENCE {

@@ -4,10 +4,10 @@ use super::Host;
 use super::confined::Sandbox;
 use super::files::{self, Access};
 use super::tools::{self, Tool};
-use crate::paths;
-use crate::plan::names;
-use crate::plan::state::State;
 use crate::plan::step::Move;
+use crate::state::State;
+use crate::state::paths;
+use crate::state::units;
 use anyhow::{Context, Result, ensure};
 use serde::Deserialize;
 use std::time::Duration;
@@ -56,7 +56,7 @@ impl Host {
         if part == Move::First {
             self.prepare_migration()?;
         }
-        let sandbox = Sandbox::like(names::MAIN, state)?.property(&format!(
+        let sandbox = Sandbox::like(units::MAIN, state)?.property(&format!(
             "ReadWritePaths={} {}",
             copies(),
             begun()

@@ -47,8 +47,8 @@ pub use tools::{Tool, find, journal};
 pub use trial::{Ending, trial};
 
 use crate::failure::Failure;
-use crate::paths;
-use crate::plan::names;
+use crate::state::paths;
+use crate::state::units;
 use anyhow::Result;
 use facts::Facts;
 use std::collections::BTreeMap;
@@ -77,7 +77,7 @@ impl Host {
     /// Keeps nginx from starting: what it starts after waits for a lock, which also goes when this program ends.
     pub fn hold(&self) -> Result<Hold> {
         let lock = files::lock(paths::HOLD, HOLD)?;
-        self.systemd.begin(names::HOLD)?;
+        self.systemd.begin(units::HOLD)?;
         Ok(Hold { _lock: lock })
     }
 

@@ -2,13 +2,13 @@
 
 use super::{Host, Systemd, files, generations, synapse};
 use crate::failure::Failure;
-use crate::paths;
-use crate::plan::Records;
-use crate::plan::names;
-use crate::plan::rules::host_path;
-use crate::plan::state::{Observed, Resource, State, UnitState, digest};
 use crate::secrets::{COMPOSED, SECRETS};
 use crate::settings::types::DatabaseKind;
+use crate::state::Records;
+use crate::state::paths;
+use crate::state::restart_rules::host_path;
+use crate::state::units;
+use crate::state::{Observed, Resource, State, UnitState, digest};
 use anyhow::Result;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -236,10 +236,10 @@ pub fn sockets() -> Vec<String> {
 
 /// Our units that are enabled: those that the target wants, and the target itself.
 pub fn enabled() -> Vec<String> {
-    let mut units = files::names(format!("{}/{}.wants", paths::UNITS, names::TARGET));
-    let target = format!("{}/multi-user.target.wants/{}", paths::UNITS, names::TARGET);
+    let mut units = files::names(format!("{}/{}.wants", paths::UNITS, units::TARGET));
+    let target = format!("{}/multi-user.target.wants/{}", paths::UNITS, units::TARGET);
     if files::is_link(&target) {
-        units.push(names::TARGET.to_owned());
+        units.push(units::TARGET.to_owned());
     }
     units
 }

@@ -2,11 +2,11 @@
 //! superuser.
 
 use super::tools::Tool;
-use crate::accounts;
-use crate::paths;
 use crate::settings::Settings;
 use crate::settings::types::DatabaseKind;
 use crate::settings::value::Scalar;
+use crate::state::accounts;
+use crate::state::paths;
 use anyhow::{Context, Result, bail, ensure};
 use std::path::PathBuf;
 

@@ -2,9 +2,9 @@
 
 use super::facts::{Facts, PackageManager, Scope};
 use super::tools::{self, Tool};
-use crate::plan::names;
 use crate::render::Exporters;
 use crate::settings::types::DatabaseKind;
+use crate::state::units;
 use anyhow::{Context, Result};
 
 /// A program that has to be there, with the packages that bring it.
@@ -27,7 +27,7 @@ static PROGRAMS: &[Program] = &[
         name: "redis",
         apt: "redis-server",
         dnf: "valkey",
-        missing: |facts, scope| scope.runs(names::REDIS) && facts.redis.is_none(),
+        missing: |facts, scope| scope.runs(units::REDIS) && facts.redis.is_none(),
     },
     Program {
         name: "postgresql",
@@ -47,31 +47,31 @@ static PROGRAMS: &[Program] = &[
         name: "prometheus",
         apt: "prometheus",
         dnf: "prometheus",
-        missing: |_, scope| scope.runs(names::PROMETHEUS) && absent("prometheus"),
+        missing: |_, scope| scope.runs(units::PROMETHEUS) && absent("prometheus"),
     },
     Program {
         name: "nginx exporter",
         apt: "prometheus-nginx-exporter",
         dnf: "golang-github-nginxinc-nginx-prometheus-exporter",
-        missing: |_, scope| scope.runs(names::NGINX_EXPORTER) && absent_any(NGINX_EXPORTERS),
+        missing: |_, scope| scope.runs(units::NGINX_EXPORTER) && absent_any(NGINX_EXPORTERS),
     },
     Program {
         name: "mtail",
         apt: "mtail",
         dnf: "mtail",
-        missing: |_, scope| scope.runs(names::NGINX_LOG_EXPORTER) && absent("mtail"),
+        missing: |_, scope| scope.runs(units::NGINX_LOG_EXPORTER) && absent("mtail"),
     },
     Program {
         name: "Redis exporter",
         apt: "prometheus-redis-exporter",
         dnf: "golang-github-oliver006-redis-exporter",
-        missing: |_, scope| scope.runs(names::REDIS_EXPORTER) && absent_any(REDIS_EXPORTERS),
+        missing: |_, scope| scope.runs(units::REDIS_EXPORTER) && absent_any(REDIS_EXPORTERS),
     },
     Program {
         name: "PostgreSQL exporter",
         apt: "prometheus-postgres-exporter",
         dnf: "golang-github-prometheus-postgres-exporter",
-        missing: |_, scope| scope.runs(names::POSTGRES_EXPORTER) && absent_any(POSTGRES_EXPORTERS),
+        missing: |_, scope| scope.runs(units::POSTGRES_EXPORTER) && absent_any(POSTGRES_EXPORTERS),
     },
     Program {
         name: "openssl",
@@ -79,27 +79,27 @@ static PROGRAMS: &[Program] = &[
         dnf: "openssl",
         missing: |_, scope| {
             let certificate = scope.settings.tls.certificate.is_some();
-            scope.runs(names::HOST_METRICS) && certificate && absent("openssl")
+            scope.runs(units::HOST_METRICS) && certificate && absent("openssl")
         },
     },
     Program {
         name: "coturn",
         apt: "coturn",
         dnf: "coturn",
-        missing: |_, scope| scope.runs(names::COTURN) && absent("turnserver"),
+        missing: |_, scope| scope.runs(units::COTURN) && absent("turnserver"),
     },
     Program {
         name: "logrotate",
         apt: "logrotate",
         dnf: "logrotate",
-        missing: |_, scope| scope.runs(names::LOGROTATE) && absent("logrotate"),
+        missing: |_, scope| scope.runs(units::LOGROTATE) && absent("logrotate"),
     },
     Program {
         name: "python3 with venv",
         apt: "python3-venv",
         dnf: "python3",
         missing: |facts, scope| {
-            let venv = facts.synapse.is_none() || scope.runs(names::COMPRESSOR);
+            let venv = facts.synapse.is_none() || scope.runs(units::COMPRESSOR);
             venv && !python_has("ensurepip")
         },
     },

@@ -3,9 +3,9 @@
 use super::bounded::{Bounded, LIMIT};
 use super::tools::{self, Tool};
 use super::{files, resp};
-use crate::paths;
 use crate::settings::Settings;
 use crate::settings::value::Scalar;
+use crate::state::paths;
 use anyhow::{Context, Result, ensure};
 use serde_json::{Value, json};
 use std::io::{BufReader, Write};

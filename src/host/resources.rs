@@ -2,10 +2,10 @@
 
 use super::postgres::{self, Access};
 use super::{Host, compressor, files, synapse, tools::Tool};
-use crate::paths;
-use crate::paths::{SYSUSERS, TMPFILES};
-use crate::plan::state::{Observed, Resource, State};
 use crate::plan::step::Verb;
+use crate::state::paths;
+use crate::state::paths::{SYSUSERS, TMPFILES};
+use crate::state::{Observed, Resource, State};
 use anyhow::{Context, Result};
 
 impl Host {

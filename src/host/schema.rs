@@ -4,9 +4,9 @@ use super::Host;
 use super::confined::Sandbox;
 use super::tools::{self, Tool};
 use crate::failure::Failure;
-use crate::plan::names;
 use crate::plan::schema::{self, Code, Database};
-use crate::plan::state::State;
+use crate::state::State;
+use crate::state::units;
 use anyhow::{Context, Result, ensure};
 use serde::Deserialize;
 
@@ -29,7 +29,7 @@ impl Host {
         let Some(database) = schema::database(state) else {
             return Ok(None);
         };
-        let sandbox = Sandbox::like(names::MAIN, sandbox)?;
+        let sandbox = Sandbox::like(units::MAIN, sandbox)?;
         let output = Tool::confined(sandbox, &self.facts.python)
             .args(["-I", "-c", SCRIPT])
             .input(serde_json::to_vec(&database)?)

@@ -4,9 +4,9 @@ use super::facts::Source;
 use super::files::Access;
 use super::resources::contents;
 use super::{Host, files};
-use crate::paths;
-use crate::plan::state::State;
 use crate::secrets::{self, Reader};
+use crate::state::State;
+use crate::state::paths;
 use anyhow::{Context, Result, ensure};
 use std::path::Path;
 

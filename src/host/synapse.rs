@@ -6,11 +6,11 @@ use super::files;
 use super::python::{Lacking, Packages};
 use super::tools::{self, Tool};
 use super::venv::Venv;
-use crate::paths;
-use crate::plan::names;
-use crate::plan::state::{Resource, State};
 use crate::render::Installed;
 use crate::settings::types::DatabaseKind;
+use crate::state::paths;
+use crate::state::units;
+use crate::state::{Resource, State};
 use anyhow::{Context, Result, ensure};
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
@@ -147,7 +147,7 @@ pub(super) fn link(state: &State) -> Result<()> {
 /// A signing key by Synapse's own generator, never ours: printed by the generator and written by root, which never takes a
 /// file that the account of Synapse has made.
 pub fn generate_signing_key(python: &Path, state: &State) -> Result<()> {
-    let key = Tool::confined(Sandbox::like(names::MAIN, state)?, python)
+    let key = Tool::confined(Sandbox::like(units::MAIN, state)?, python)
         .args(["-I", "-m", "synapse._scripts.generate_signing_key"])
         .run()
         .context("generating the signing key")?;
@@ -187,7 +187,7 @@ pub fn parse_configuration(
     directory: &str,
     files: &[String],
 ) -> Result<()> {
-    let output = Tool::confined(Sandbox::like(names::MAIN, state)?, python)
+    let output = Tool::confined(Sandbox::like(units::MAIN, state)?, python)
         .args(["-I", "-c", PARSE, directory, &paths::secret("synapse.d")])
         .args(files)
         .output()?;

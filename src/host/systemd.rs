@@ -2,9 +2,9 @@
 
 use super::{files, interruption};
 use crate::failure::Failure;
-use crate::plan::names;
-use crate::plan::state::UnitState;
 use crate::plan::step::Verb;
+use crate::state::UnitState;
+use crate::state::units;
 use anyhow::{Context, Result, bail};
 use futures_lite::StreamExt;
 use nix::sys::signal::Signal;
@@ -166,7 +166,7 @@ impl Systemd {
 
     /// Our units that are loaded, active or failed. Whether they are enabled is told by links, not by systemd.
     pub fn units(&self) -> Result<BTreeMap<String, UnitState>> {
-        let listed = zbus::block_on(self.manager.list_units_by_patterns(&[], names::PATTERNS))
+        let listed = zbus::block_on(self.manager.list_units_by_patterns(&[], units::PATTERNS))
             .context("asking systemd for units")?;
         let state = |unit: &ListedUnit| UnitState {
             active: matches!(unit.3.as_str(), "active" | "reloading"),

@@ -164,8 +164,8 @@ impl Tool {
     /// Runs the program as a Synapse process of this user does: in our group, with the user's own groups beside it.
     pub fn process_of(mut self, name: &str) -> Result<Self> {
         let user = users::get_user_by_name(name).with_context(|| format!("no user {name}"))?;
-        let group = users::get_group_by_name(crate::paths::GROUP)
-            .with_context(|| format!("no group {}", crate::paths::GROUP))?;
+        let group = users::get_group_by_name(crate::state::paths::GROUP)
+            .with_context(|| format!("no group {}", crate::state::paths::GROUP))?;
         let own = users::get_user_groups(name, user.primary_group_id()).unwrap_or_default();
         self.account = Some(Account {
             user: Uid::from_raw(user.uid()),

@@ -6,11 +6,11 @@
 use super::systemd::Systemd;
 use super::{Host, files};
 use crate::failure::Failure;
-use crate::paths;
-use crate::plan::names;
 use crate::plan::step::Verb;
-use crate::plan::trial::Trial;
 use crate::render;
+use crate::state::paths;
+use crate::state::trial::Trial;
+use crate::state::units;
 use anyhow::{Context, Result};
 use nix::time::ClockId;
 use zbus::proxy::CacheProperties;
@@ -44,7 +44,7 @@ pub fn trial() -> Result<Option<Trial>> {
             .help(format!(
                 "end the trial by hand: systemctl disable --now {}; rm {}; then synapse-workers install, or first \
                  synapse-workers rollback to return from its change",
-                names::TRIAL_TIMER,
+                units::TRIAL_TIMER,
                 paths::TRIAL
             ))
             .into()
@@ -58,7 +58,7 @@ impl Host {
         for (name, text) in render::trial::units(trial, &self.facts.for_rendering().program)? {
             files::replace(unit_file(name), text.as_bytes(), 0o644)?;
         }
-        let timer = [names::TRIAL_TIMER.to_owned()];
+        let timer = [units::TRIAL_TIMER.to_owned()];
         self.systemd.enable(&timer)?;
         self.systemd.reload()?;
         self.systemd.jobs(Verb::Start, &timer)
@@ -73,8 +73,8 @@ impl Systemd {
             made: true,
             ..trial
         })?;
-        self.jobs(Verb::Restart, &[names::TRIAL_TIMER.to_owned()])?;
-        self.stop_trial(names::TRIAL)
+        self.jobs(Verb::Restart, &[units::TRIAL_TIMER.to_owned()])?;
+        self.stop_trial(units::TRIAL)
     }
 
     fn stop_trial(&self, unit: &str) -> Result<()> {
@@ -89,16 +89,16 @@ impl Systemd {
     pub fn end_trial(&self, ending: Ending) -> Result<()> {
         // A service that waits for the lock, or for its next attempt, has nothing to do any more.
         let units = match ending {
-            Ending::ByHand => &[names::TRIAL_TIMER, names::TRIAL][..],
-            Ending::ByTimer => &[names::TRIAL_TIMER],
+            Ending::ByHand => &[units::TRIAL_TIMER, units::TRIAL][..],
+            Ending::ByTimer => &[units::TRIAL_TIMER],
         };
         for unit in units {
             self.stop_trial(unit)?;
         }
-        if files::exists(unit_file(names::TRIAL_TIMER)) {
-            self.disable(&[names::TRIAL_TIMER.to_owned()])?;
+        if files::exists(unit_file(units::TRIAL_TIMER)) {
+            self.disable(&[units::TRIAL_TIMER.to_owned()])?;
         }
-        for name in [names::TRIAL_TIMER, names::TRIAL] {
+        for name in [units::TRIAL_TIMER, units::TRIAL] {
             files::remove(unit_file(name))?;
         }
         self.reload()?;
@@ -107,18 +107,18 @@ impl Systemd {
 
     /// Seconds until the trial's timer elapses; `None` when it has, or does not run.
     pub fn trial_left(&self) -> Result<Option<u64>> {
-        if !self.runs(names::TRIAL_TIMER)? {
+        if !self.runs(units::TRIAL_TIMER)? {
             return Ok(None);
         }
         let next = zbus::block_on(async {
             let timer = TimerProxy::builder(&self.connection)
-                .path(self.path(names::TRIAL_TIMER).await?)
+                .path(self.path(units::TRIAL_TIMER).await?)
                 .cache_properties(CacheProperties::No)
                 .build()
                 .await?;
             timer.next_elapse().await
         });
-        let next = next.with_context(|| format!("asking systemd about {}", names::TRIAL_TIMER))?;
+        let next = next.with_context(|| format!("asking systemd about {}", units::TRIAL_TIMER))?;
         // The greatest number and 0 stand for "never again".
         let next = Some(next).filter(|next| ![0, u64::MAX].contains(next));
         let now = ClockId::CLOCK_MONOTONIC

@@ -1,8 +1,8 @@
 //! What differs: files of two states, and files on the host that are not ours.
 
-use super::rules::host_path;
-use super::state::{Observed, State};
 use super::step::{ChangeKind, FileChange};
+use crate::state::restart_rules::host_path;
+use crate::state::{Observed, State};
 use std::collections::BTreeSet;
 
 /// Files on the host that stand where ours would, and that no generation of ours put there.

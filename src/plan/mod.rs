@@ -5,23 +5,17 @@
 
 mod changes;
 mod moving;
-pub mod names;
 mod planner;
-mod records;
 mod restarts;
-pub mod rules;
 pub mod schema;
-pub mod state;
 pub mod step;
-pub mod trial;
 
 pub use changes::foreign;
-pub use records::Records;
 pub use restarts::{outdated, reason};
 
+use crate::state::{Observed, Resource, State};
 use changes::changes;
 use planner::Planner;
-use state::{Observed, Resource, State};
 use step::{Judge, Step};
 
 /// What becomes of resources that are not desired any more.

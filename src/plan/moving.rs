@@ -2,9 +2,9 @@
 //! is stopped.
 
 use super::Plan;
-use super::names;
-use super::state::Observed;
 use super::step::{Move, Step, Verb};
+use crate::state::Observed;
+use crate::state::units;
 
 impl Plan {
     /// This plan with the move of an SQLite file into the database of the generation that it leads to.
@@ -20,7 +20,7 @@ impl Plan {
         let switch = self.place(|step| matches!(step, Step::Switch { .. }));
         self.steps.insert(switch, part(Move::First));
         let main = self.place(|step| {
-            matches!(step, Step::Jobs { units, .. } if units.iter().any(|unit| unit == names::MAIN))
+            matches!(step, Step::Jobs { units, .. } if units.iter().any(|unit| unit == units::MAIN))
         });
         let mut steps = Vec::new();
         if let Some(Step::Jobs { verb, .. }) = self.steps.get_mut(main)
@@ -28,7 +28,7 @@ impl Plan {
         {
             *verb = Verb::Start;
             // With its sockets: a request would start it again.
-            let units = [names::MAIN, names::MAIN_SOCKET].into_iter();
+            let units = [units::MAIN, units::MAIN_SOCKET].into_iter();
             let running = units.filter(|unit| observed.units.contains_key(*unit));
             steps.push(Step::Jobs {
                 verb: Verb::Stop,

@@ -1,11 +1,12 @@
 //! From differences to steps, part by part. What stops and starts because files changed is told by [`Restarts`].
 
 use super::restarts::Restarts;
-use super::rules::{VERSION, host_path};
-use super::state::{Files, HOST, Observed, Resource, State};
 use super::step::{ChangeKind, FileChange, Judge, Step, Verb};
-use super::{Plan, Removal, Target, names};
-use crate::paths::{OPT, TMPFILES};
+use super::{Plan, Removal, Target};
+use crate::state::paths::{OPT, TMPFILES};
+use crate::state::restart_rules::{VERSION, host_path};
+use crate::state::units;
+use crate::state::{Files, HOST, Observed, Resource, State};
 use std::collections::BTreeSet;
 
 /// Unit files, by their path in a generation.
@@ -177,7 +178,7 @@ impl Planner<'_> {
     /// Whether a path is that of a drop-in of a unit that stays: it counts until it is gone, and so goes before the unit
     /// starts again.
     fn is_lifted(&self, path: &str) -> bool {
-        let unit = names::drop_in_of(path);
+        let unit = units::drop_in_of(path);
         unit.is_some_and(|unit| self.desired.units.contains(unit))
     }
 
@@ -230,7 +231,7 @@ impl Planner<'_> {
             .desired
             .units
             .iter()
-            .filter(|unit| !names::is_needed(unit));
+            .filter(|unit| !units::is_needed(unit));
         let enable = collect(wanted.filter(|unit| !enabled(unit)));
         (!enable.is_empty()).then_some(Step::Enable(enable))
     }
@@ -261,19 +262,19 @@ impl Planner<'_> {
                 last.filter(|unit| !restarts.stops(unit)).collect()
             }
         };
-        steps.extend(restarts.stage(|unit| unit == names::REDIS));
+        steps.extend(restarts.stage(|unit| unit == units::REDIS));
         // What serves in place of ours goes at the last moment.
         let late = self.missing().filter(|resource| resource.is_late());
         steps.extend(late.cloned().map(Step::Create));
-        steps.extend(restarts.stage(|unit| unit == names::MAIN));
-        steps.extend(restarts.stage(|unit| names::worker_of(unit).is_some()));
-        steps.extend(restarts.stage(|unit| unit == names::NGINX));
+        steps.extend(restarts.stage(|unit| unit == units::MAIN));
+        steps.extend(restarts.stage(|unit| units::worker_of(unit).is_some()));
+        steps.extend(restarts.stage(|unit| unit == units::NGINX));
         // What nobody waits for: metrics, TURN, timers.
         steps.extend(restarts.stage(is_beside));
-        steps.extend(restarts.stage(|unit| unit == names::TARGET));
-        let served = last.iter().copied().filter(|unit| names::is_synapse(unit));
+        steps.extend(restarts.stage(|unit| unit == units::TARGET));
+        let served = last.iter().copied().filter(|unit| units::is_synapse(unit));
         let served = collect(served);
-        if !served.is_empty() && self.target != Target::Nothing && !restarts.stops(names::NGINX) {
+        if !served.is_empty() && self.target != Target::Nothing && !restarts.stops(units::NGINX) {
             steps.push(Step::LetGo(served));
         }
         if !last.is_empty() {
@@ -294,10 +295,10 @@ impl Planner<'_> {
             .observed
             .sockets
             .iter()
-            .filter(|name| *name != "main" && !wanted.contains(&names::worker(name)))
+            .filter(|name| *name != "main" && !wanted.contains(&units::worker(name)))
             // Systemd removes those that it holds.
             .filter(|name| {
-                names::socket_of(&names::worker(name)).is_none_or(|unit| !known(&&unit).active)
+                units::socket_of(&units::worker(name)).is_none_or(|unit| !known(&&unit).active)
             })
             .cloned()
             .collect();
@@ -355,7 +356,7 @@ impl Planner<'_> {
         // since a run that is cut needs them to be run again.
         removed.reverse();
         removed.sort_by_key(|step| {
-            matches!(step, Step::Remove(Resource::Directory(path)) if path.starts_with(crate::paths::ETC))
+            matches!(step, Step::Remove(Resource::Directory(path)) if path.starts_with(crate::state::paths::ETC))
         });
         steps.extend(removed);
         steps
@@ -370,8 +371,8 @@ fn is_option(resource: &Resource) -> bool {
 
 /// Neither of Synapse's own units nor what these need to serve anybody.
 fn is_beside(unit: &str) -> bool {
-    let first = [names::REDIS, names::MAIN, names::NGINX, names::TARGET];
-    !first.contains(&unit) && names::worker_of(unit).is_none() && names::served_by(unit).is_none()
+    let first = [units::REDIS, units::MAIN, units::NGINX, units::TARGET];
+    !first.contains(&unit) && units::worker_of(unit).is_none() && units::served_by(unit).is_none()
 }
 
 fn collect<'a>(units: impl Iterator<Item = &'a String>) -> Vec<String> {

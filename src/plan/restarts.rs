@@ -1,10 +1,10 @@
 //! Which unit has to do what because files changed, with the reasons. Pure.
 
-use super::names;
-use super::rules::{Change, Scope, When, rule_for};
-use super::state::{Observed, Resource, State};
 use super::step::{ChangeKind, FileChange, Step, Verb};
-use crate::paths;
+use crate::state::paths;
+use crate::state::restart_rules::{Change, Scope, When, rule_for};
+use crate::state::units;
+use crate::state::{Observed, Resource, State};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// For each unit the strongest change that concerns it, and the files behind changes of that force.
@@ -26,7 +26,7 @@ fn touch(touched: &mut Touched, unit: &str, path: &str) {
 
 /// The wanted units that a file of this scope concerns, where the file itself does not say so.
 fn of_scope(desired: &State, scope: Scope) -> BTreeSet<String> {
-    let synapse = |unit: &&String| names::is_synapse(unit);
+    let synapse = |unit: &&String| units::is_synapse(unit);
     match scope {
         Scope::Synapse => desired.units.iter().filter(synapse).cloned().collect(),
         Scope::Unit(unit) => [unit.to_owned()].into(),
@@ -104,11 +104,11 @@ impl<'a> Restarts<'a> {
     fn sockets(&mut self) {
         let units = self.desired.units.iter().chain(self.observed.units.keys());
         for socket in units.cloned().collect::<BTreeSet<String>>() {
-            let service = names::served_by(&socket).filter(|service| self.stays(service));
+            let service = units::served_by(&socket).filter(|service| self.stays(service));
             if let Some(service) = service
                 && !self.is_kept(&socket)
             {
-                let path = format!("host{}/{}", paths::UNITS, names::file_of(&socket));
+                let path = format!("host{}/{}", paths::UNITS, units::file_of(&socket));
                 touch(&mut self.touched, &service, &path);
                 touch(&mut self.touched, &socket, &path);
             }
@@ -120,15 +120,15 @@ impl<'a> Restarts<'a> {
     fn first(&self) -> BTreeSet<String> {
         let told = |unit: &&String| self.change(unit) == Change::StopFirst && self.runs(unit);
         let mut stops: BTreeSet<String> = self.touched.keys().filter(told).cloned().collect();
-        if stops.iter().all(|unit| unit == names::MAIN) {
+        if stops.iter().all(|unit| unit == units::MAIN) {
             // Nobody has to be gone before it comes back: it just restarts.
             return BTreeSet::new();
         }
-        let sockets = stops.iter().filter_map(|unit| names::socket_of(unit));
+        let sockets = stops.iter().filter_map(|unit| units::socket_of(unit));
         let sockets: Vec<String> = sockets.filter(|socket| self.runs(socket)).collect();
         stops.extend(sockets);
-        if self.is_kept(names::NGINX_SOCKET) && self.stays(names::NGINX) {
-            stops.insert(names::NGINX.to_owned());
+        if self.is_kept(units::NGINX_SOCKET) && self.stays(units::NGINX) {
+            stops.insert(units::NGINX.to_owned());
         }
         stops
     }
@@ -170,8 +170,8 @@ impl<'a> Restarts<'a> {
     /// What stops first, one stage after another: nginx, workers, main. A worker may ask main for something while it comes
     /// to its end.
     pub fn stop_first(&self) -> Vec<Step> {
-        let nginx = |unit: &str| unit == names::NGINX || unit == names::NGINX_SOCKET;
-        let main = |unit: &str| unit == names::MAIN || unit == names::MAIN_SOCKET;
+        let nginx = |unit: &str| unit == units::NGINX || unit == units::NGINX_SOCKET;
+        let main = |unit: &str| unit == units::MAIN || unit == units::MAIN_SOCKET;
         let stages: [&dyn Fn(&str) -> bool; 3] =
             [&nginx, &|unit| !nginx(unit) && !main(unit), &main];
         let stage = |of: &dyn Fn(&str) -> bool| {
@@ -179,7 +179,7 @@ impl<'a> Restarts<'a> {
             self.jobs(Verb::Stop, units.cloned().collect())
         };
         let stops = stages.into_iter().filter_map(stage);
-        let holds = self.stops(names::NGINX) && !self.stops(names::NGINX_SOCKET);
+        let holds = self.stops(units::NGINX) && !self.stops(units::NGINX_SOCKET);
         let hold = holds.then_some(Step::Hold).into_iter();
         hold.chain(stops).chain(self.left_sockets()).collect()
     }
@@ -188,7 +188,7 @@ impl<'a> Restarts<'a> {
     /// it stops the old socket, and Synapse does not start at a path that somebody else has made.
     fn left_sockets(&self) -> Option<Step> {
         let renewed = |name: &&String| {
-            let touched = self.touched.get(&names::process(name));
+            let touched = self.touched.get(&units::process(name));
             touched.is_some_and(|(_, paths)| paths.iter().any(|path| path.ends_with(".socket")))
         };
         let left = self.observed.sockets.iter().filter(renewed);
@@ -241,7 +241,7 @@ impl<'a> Restarts<'a> {
             });
         }
         let rolls =
-            verb == Verb::Restart && units.iter().any(|unit| names::worker_of(unit).is_some());
+            verb == Verb::Restart && units.iter().any(|unit| units::worker_of(unit).is_some());
         Some(Step::Jobs {
             verb,
             units: units.into_iter().collect(),
@@ -265,7 +265,7 @@ fn concerned(desired: &State, observed: &Observed, change: &FileChange) -> BTree
     if let Scope::Listed { main } = rule_for(&change.path).scope
         && (main == When::Always || change.kind != ChangeKind::Changed)
     {
-        units.insert(names::MAIN.to_owned());
+        units.insert(units::MAIN.to_owned());
     }
     units
 }

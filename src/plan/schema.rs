@@ -4,7 +4,7 @@
 //! oldest whose code may still use what it leaves (`SCHEMA_COMPAT_VERSION`); the database has both of what ran last, and
 //! code does not start where it is older than the second (Synapse 1.163.2, storage/prepare_database.py).
 
-use super::state::State;
+use crate::state::State;
 use serde::Deserialize;
 use serde_yaml::Value;
 use std::collections::BTreeMap;

@@ -1,7 +1,7 @@
 //! A step: a plain value that is printed by `plan` and done by `apply`, the same one.
 
-use super::names;
-use super::state::Resource;
+use crate::state::Resource;
+use crate::state::units;
 use serde::Serialize;
 use std::collections::BTreeSet;
 use std::fmt;
@@ -187,7 +187,7 @@ impl Step {
 
     /// Whether it is a job for a process of Synapse.
     pub fn is_of_synapse(&self) -> bool {
-        matches!(self, Step::Jobs { units, .. } if units.iter().any(|unit| names::is_synapse(unit)))
+        matches!(self, Step::Jobs { units, .. } if units.iter().any(|unit| units::is_synapse(unit)))
     }
 
     /// Whether something goes that a process may still use. An adopted service that comes back is none of that.

@@ -3,16 +3,16 @@
 use super::sandbox::Sandbox;
 use super::services::SERVICES;
 use super::{Input, Sheaf, filters};
-use crate::accounts::Account;
-use crate::paths;
-use crate::plan::names;
+use crate::state::accounts::Account;
+use crate::state::paths;
+use crate::state::units;
 use anyhow::Result;
 use askama::Template;
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 /// Services that read the certificate, each in a copy of its own; a reload makes them read it anew.
-static READERS: &[&str] = &[names::NGINX, names::COTURN];
+static READERS: &[&str] = &[units::NGINX, units::COTURN];
 
 #[derive(Template)]
 #[template(path = "synapse-certificate.service")]
@@ -38,13 +38,13 @@ pub(super) fn render(sheaf: &mut Sheaf) -> Result<()> {
         return Ok(());
     };
     let hand_over = HandOver {
-        sandbox: sheaf.sandbox(names::HAND_OVER)?,
+        sandbox: sheaf.sandbox(units::HAND_OVER)?,
         program: input.facts.program.to_string_lossy().into_owned(),
         certificate: certificate.as_str(),
         key: key.as_str(),
         readers: readers(input),
     };
-    sheaf.unit(names::HAND_OVER, hand_over.render()?);
+    sheaf.unit(units::HAND_OVER, hand_over.render()?);
     let directories = [certificate, key].map(|path| path.as_path().parent());
     let watch = Watch {
         watched: directories
@@ -53,7 +53,7 @@ pub(super) fn render(sheaf: &mut Sheaf) -> Result<()> {
             .filter_map(Path::to_str)
             .collect(),
     };
-    sheaf.unit(names::CERTIFICATE, watch.render()?);
+    sheaf.unit(units::CERTIFICATE, watch.render()?);
     sheaf.directory(paths::TLS, "root");
     Ok(())
 }

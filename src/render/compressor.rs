@@ -2,10 +2,10 @@
 
 use super::Sheaf;
 use super::sandbox::Sandbox;
-use super::units::{Process, process};
-use crate::paths;
-use crate::plan::names;
+use super::unit_files::{Process, process};
 use crate::settings::value::Scalar;
+use crate::state::paths;
+use crate::state::units;
 use anyhow::Result;
 use askama::Template;
 
@@ -36,14 +36,14 @@ pub(super) fn render(sheaf: &mut Sheaf) -> Result<()> {
     let input = sheaf.input;
     let options = ["adopted", "homeserver.yaml"];
     let service = Service {
-        sandbox: sheaf.sandbox(names::COMPRESS)?,
+        sandbox: sheaf.sandbox(units::COMPRESS)?,
         process: process(input, &input.settings.limits.worker_memory.show()),
         venv: paths::COMPRESSOR,
         options: options.map(|name| format!("{}/synapse/{name}", paths::CURRENT)),
     };
-    sheaf.unit(names::COMPRESS, service.render()?);
+    sheaf.unit(units::COMPRESS, service.render()?);
     let calendar = input.settings.compressor.calendar.as_str();
-    sheaf.unit(names::COMPRESSOR, Timer { calendar }.render()?);
+    sheaf.unit(units::COMPRESSOR, Timer { calendar }.render()?);
     sheaf.text("compressor/run.py", Program {}.render()?);
     Ok(())
 }

@@ -5,11 +5,11 @@
 use super::sandbox::Sandbox;
 use super::{Input, Sheaf};
 use crate::endpoints::ServicePort;
-use crate::paths;
-use crate::plan::names;
 use crate::ranges;
 use crate::secrets;
 use crate::settings::Settings;
+use crate::state::paths;
+use crate::state::units;
 use anyhow::Result;
 use askama::Template;
 use std::net::IpAddr;
@@ -96,12 +96,12 @@ pub(super) fn render(sheaf: &mut Sheaf) -> Result<()> {
     let build = input.facts.coturn;
     let tls = input.settings.tls.certificate.is_some();
     let unit = Unit {
-        sandbox: sheaf.sandbox(names::COTURN)?,
+        sandbox: sheaf.sandbox(units::COTURN)?,
         configuration: secrets::path("turnserver.conf"),
         notify: build.notifies,
         tls,
     };
-    sheaf.unit(names::COTURN, unit.render()?);
+    sheaf.unit(units::COTURN, unit.render()?);
 
     let relay = relay_address(input);
     let ports = coturn.max_port.get() - coturn.min_port.get() + 1;
@@ -164,14 +164,14 @@ pub(super) fn exporter(sheaf: &mut Sheaf) -> Result<()> {
     let input = sheaf.input;
     let coturn = &input.settings.coturn;
     let unit = ExporterUnit {
-        sandbox: sheaf.sandbox(names::COTURN_EXPORTER)?,
+        sandbox: sheaf.sandbox(units::COTURN_EXPORTER)?,
         current: paths::CURRENT,
         port: input.endpoints().service(ServicePort::Coturn),
         clients: format!("{},{}", coturn.port.get(), coturn.tls_port.get()),
         first: coturn.min_port.get(),
         last: coturn.max_port.get(),
     };
-    sheaf.unit(names::COTURN_EXPORTER, unit.render()?);
+    sheaf.unit(units::COTURN_EXPORTER, unit.render()?);
     sheaf.text("coturn/exporter.py", Exporter {}.render()?);
     Ok(())
 }

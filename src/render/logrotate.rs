@@ -2,8 +2,8 @@
 
 use super::Sheaf;
 use super::sandbox::Sandbox;
-use crate::paths;
-use crate::plan::names;
+use crate::state::paths;
+use crate::state::units;
 use anyhow::{Context, Result};
 use askama::Template;
 
@@ -32,12 +32,12 @@ pub(super) fn render(sheaf: &mut Sheaf) -> Result<()> {
         .rsplit_once('/')
         .context("a log is in a directory")?;
     let service = Service {
-        sandbox: sheaf.sandbox(names::LOGROTATE_SERVICE)?,
+        sandbox: sheaf.sandbox(units::LOGROTATE_SERVICE)?,
         current: paths::CURRENT,
         directory,
     };
-    sheaf.unit(names::LOGROTATE_SERVICE, service.render()?);
-    sheaf.unit(names::LOGROTATE, Timer.render()?);
+    sheaf.unit(units::LOGROTATE_SERVICE, service.render()?);
+    sheaf.unit(units::LOGROTATE, Timer.render()?);
     sheaf.text(
         "logrotate/access.conf",
         Configuration { access_log }.render()?,

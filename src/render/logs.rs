@@ -5,8 +5,8 @@
 //! of its own, whose rule is a restart.
 
 use super::{Input, Sheaf, filters};
-use crate::paths;
 use crate::settings::value::Scalar;
+use crate::state::paths;
 use anyhow::Result;
 use askama::Template;
 

@@ -21,21 +21,21 @@ mod shared;
 pub mod sockets;
 mod synapse;
 pub mod trial;
-mod units;
+mod unit_files;
 
 pub use synapse::passwords;
-pub use units::wanted;
+pub use unit_files::wanted;
 
-use crate::accounts;
 use crate::adopt::Adopted;
 use crate::endpoints::Endpoints;
-use crate::paths;
-use crate::plan::names;
-use crate::plan::rules::{Scope, rule_for};
-use crate::plan::state::{File, Resource, State};
 use crate::secrets::{self, Deployment};
 use crate::settings::Settings;
 use crate::settings::types::DatabaseKind;
+use crate::state::accounts;
+use crate::state::paths;
+use crate::state::restart_rules::{Scope, rule_for};
+use crate::state::units;
+use crate::state::{File, Resource, State};
 use crate::topology::Topology;
 use anyhow::Result;
 use std::collections::{BTreeMap, BTreeSet};
@@ -254,19 +254,19 @@ impl Sheaf<'_> {
                 .topology
                 .workers
                 .iter()
-                .map(|worker| names::worker(&worker.name))
+                .map(|worker| units::worker(&worker.name))
         };
-        let main = std::iter::once(names::MAIN.to_owned());
+        let main = std::iter::once(units::MAIN.to_owned());
         match rule_for(path).scope {
             Scope::Nobody => BTreeSet::new(),
             Scope::Main => main.collect(),
             Scope::Synapse => main.chain(workers()).collect(),
-            Scope::UnitFile => units::wanted(self.input)
+            Scope::UnitFile => unit_files::wanted(self.input)
                 .into_iter()
-                .filter(|unit| names::is_of(path, unit))
+                .filter(|unit| units::is_of(path, unit))
                 .collect(),
-            Scope::Named => stem(path).map(names::process).into_iter().collect(),
-            Scope::Listed { .. } => listed.iter().copied().map(names::worker).collect(),
+            Scope::Named => stem(path).map(units::process).into_iter().collect(),
+            Scope::Listed { .. } => listed.iter().copied().map(units::worker).collect(),
             Scope::Unit(unit) => [unit.to_owned()].into(),
         }
     }
@@ -291,13 +291,13 @@ pub fn desired(input: &Input) -> Result<State> {
         (service.render)(&mut sheaf)?;
     }
     sockets::render(&mut sheaf)?;
-    units::render(&mut sheaf)?;
+    unit_files::render(&mut sheaf)?;
     let mut resources = resources(input, &sheaf.files);
     let chosen = sheaf.directories.into_keys().map(Resource::Directory);
     resources.extend(chosen);
     Ok(State {
         files: sheaf.files,
-        units: units::wanted(input),
+        units: unit_files::wanted(input),
         resources,
     })
 }
@@ -309,7 +309,7 @@ fn resources(input: &Input, files: &BTreeMap<String, File>) -> BTreeSet<Resource
     resources.remove(&directory(paths::OPT));
     resources.extend(paths::SHARED.map(directory));
     resources.extend(logs::on_disk(input).then(|| directory(paths::SYNAPSE_LOGS)));
-    resources.insert(units::owner(input.settings));
+    resources.insert(unit_files::owner(input.settings));
     if input.adopted.is_empty() {
         resources.insert(directory(input.settings.media_store_path.as_str()));
         resources.insert(Resource::SigningKey);

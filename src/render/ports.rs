@@ -2,7 +2,7 @@
 
 use super::{Input, nginx, processes, services};
 use crate::endpoints::{ServicePort, loopback};
-use crate::plan::names;
+use crate::state::units;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 /// See [`Bound`].
@@ -68,12 +68,12 @@ struct Row {
 
 static ROWS: &[Row] = &[
     Row {
-        unit: names::NGINX,
+        unit: units::NGINX,
         setting: "http_port",
         ports: |input| outside(input, Some(input.settings.http_port.number())),
     },
     Row {
-        unit: names::NGINX,
+        unit: units::NGINX,
         setting: "http_federation_port",
         ports: |input| {
             outside(
@@ -86,52 +86,52 @@ static ROWS: &[Row] = &[
         },
     },
     Row {
-        unit: names::NGINX,
+        unit: units::NGINX,
         setting: "tls.port",
         ports: |input| outside(input, nginx::tls_ports(input.settings).first().copied()),
     },
     Row {
-        unit: names::NGINX,
+        unit: units::NGINX,
         setting: "tls.federation_port",
         ports: |input| outside(input, nginx::tls_ports(input.settings).get(1).copied()),
     },
     Row {
-        unit: names::NGINX,
+        unit: units::NGINX,
         setting: "tcp_ports",
         ports: |input| nginx::status(input).map(here).unwrap_or_default(),
     },
     Row {
-        unit: names::NGINX_EXPORTER,
+        unit: units::NGINX_EXPORTER,
         setting: "tcp_ports",
         ports: |input| service(input, ServicePort::NginxExporter),
     },
     Row {
-        unit: names::NGINX_LOG_EXPORTER,
+        unit: units::NGINX_LOG_EXPORTER,
         setting: "tcp_ports",
         ports: |input| service(input, ServicePort::NginxLogExporter),
     },
     Row {
-        unit: names::REDIS_EXPORTER,
+        unit: units::REDIS_EXPORTER,
         setting: "tcp_ports",
         ports: |input| service(input, ServicePort::RedisExporter),
     },
     Row {
-        unit: names::POSTGRES_EXPORTER,
+        unit: units::POSTGRES_EXPORTER,
         setting: "tcp_ports",
         ports: |input| service(input, ServicePort::PostgresExporter),
     },
     Row {
-        unit: names::PROMETHEUS,
+        unit: units::PROMETHEUS,
         setting: "metrics.prometheus_port",
         ports: |input| here(input.settings.metrics.prometheus_port.number()),
     },
     Row {
-        unit: names::COTURN,
+        unit: units::COTURN,
         setting: "coturn.port",
         ports: |input| turn(input, Some(input.settings.coturn.port.number())),
     },
     Row {
-        unit: names::COTURN,
+        unit: units::COTURN,
         setting: "coturn.tls_port",
         ports: |input| {
             let tls = input.settings.tls.certificate.is_some();
@@ -139,7 +139,7 @@ static ROWS: &[Row] = &[
         },
     },
     Row {
-        unit: names::COTURN,
+        unit: units::COTURN,
         setting: "tcp_ports",
         ports: |input| match input.settings.coturn.metrics && input.facts.coturn.metrics {
             true => service(input, ServicePort::Coturn),
@@ -147,7 +147,7 @@ static ROWS: &[Row] = &[
         },
     },
     Row {
-        unit: names::COTURN_EXPORTER,
+        unit: units::COTURN_EXPORTER,
         setting: "tcp_ports",
         ports: |input| service(input, ServicePort::Coturn),
     },

@@ -2,8 +2,8 @@
 
 use super::{Input, Sheaf, filters, logs, metrics, sockets};
 use crate::endpoints::Endpoint;
-use crate::paths;
-use crate::plan::names;
+use crate::state::paths;
+use crate::state::units;
 use crate::topology::Worker;
 use anyhow::Result;
 use askama::Template;
@@ -104,14 +104,14 @@ pub(super) fn ports(input: &Input) -> Vec<(String, u16, &'static str)> {
     let main = listeners(input, "main", None, Vec::new());
     let workers = input.topology.workers.iter().map(|worker| {
         let listeners = listeners(input, &worker.name, Some(worker), Vec::new());
-        (names::worker(&worker.name), listeners)
+        (units::worker(&worker.name), listeners)
     });
-    let all = std::iter::once((names::MAIN.to_owned(), main)).chain(workers);
+    let all = std::iter::once((units::MAIN.to_owned(), main)).chain(workers);
     all.flat_map(|(unit, listeners)| {
         listeners
             .into_iter()
             .filter_map(move |listener| match listener.endpoint {
-                Endpoint::Port(port) if listener.kind == "metrics" && unit == names::MAIN => {
+                Endpoint::Port(port) if listener.kind == "metrics" && unit == units::MAIN => {
                     Some((unit.clone(), port, "metrics.port"))
                 }
                 Endpoint::Port(port) => Some((unit.clone(), port, "tcp_ports")),

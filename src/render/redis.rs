@@ -2,8 +2,8 @@
 
 use super::Sheaf;
 use super::sandbox::Sandbox;
-use crate::paths;
-use crate::plan::names;
+use crate::state::paths;
+use crate::state::units;
 use anyhow::Result;
 use askama::Template;
 
@@ -25,11 +25,11 @@ struct RedisConfiguration {
 pub(super) fn render(sheaf: &mut Sheaf) -> Result<()> {
     let input = sheaf.input;
     let unit = Redis {
-        sandbox: sheaf.sandbox(names::REDIS)?,
+        sandbox: sheaf.sandbox(units::REDIS)?,
         current: paths::CURRENT,
         redis: &input.facts.redis,
     };
-    sheaf.unit(names::REDIS, unit.render()?);
+    sheaf.unit(units::REDIS, unit.render()?);
     let configuration = RedisConfiguration {
         socket: paths::redis_socket(),
         memory: input.settings.redis.memory.bytes(),

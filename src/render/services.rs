@@ -1,8 +1,8 @@
 //! Programs beside Synapse's own processes, each in a unit of its own: when there is one, who it runs as, what it reads.
 
 use super::{Input, Sheaf, certificate, compressor, coturn, logrotate, metrics, nginx, redis};
-use crate::accounts::{self, Account};
-use crate::plan::names;
+use crate::state::accounts::{self, Account};
+use crate::state::units;
 use anyhow::Result;
 
 /// One unit that is enabled and running while it is wanted.
@@ -40,7 +40,7 @@ pub fn accounts() -> String {
 /// Every such unit.
 pub static SERVICES: &[Service] = &[
     Service {
-        unit: names::NGINX,
+        unit: units::NGINX,
         account: Some(accounts::NGINX),
         wanted: |_| true,
         render: nginx::render,
@@ -50,14 +50,14 @@ pub static SERVICES: &[Service] = &[
         ],
     },
     Service {
-        unit: names::REDIS,
+        unit: units::REDIS,
         account: Some(accounts::REDIS),
         wanted: |input| input.has_workers() && input.settings.redis.host.is_none(),
         render: redis::render,
         directories: &["d /run/synapse-workers/redis 2750 synapse-redis synapse -"],
     },
     Service {
-        unit: names::PROMETHEUS,
+        unit: units::PROMETHEUS,
         account: Some(accounts::PROMETHEUS),
         wanted: metrics::wanted,
         render: metrics::render,
@@ -66,35 +66,35 @@ pub static SERVICES: &[Service] = &[
         ],
     },
     Service {
-        unit: names::REDIS_EXPORTER,
+        unit: units::REDIS_EXPORTER,
         account: None,
         wanted: metrics::redis_wanted,
         render: metrics::redis,
         directories: &[],
     },
     Service {
-        unit: names::POSTGRES_EXPORTER,
+        unit: units::POSTGRES_EXPORTER,
         account: Some(accounts::POSTGRES_EXPORTER),
         wanted: metrics::postgres_wanted,
         render: metrics::postgres,
         directories: &[],
     },
     Service {
-        unit: names::HOST_METRICS,
+        unit: units::HOST_METRICS,
         account: None,
         wanted: metrics::wanted,
         render: metrics::host,
         directories: &["d /run/synapse-workers/metrics 0755 root root -"],
     },
     Service {
-        unit: names::NGINX_EXPORTER,
+        unit: units::NGINX_EXPORTER,
         account: None,
         wanted: metrics::wanted,
         render: metrics::nginx,
         directories: &[],
     },
     Service {
-        unit: names::NGINX_LOG_EXPORTER,
+        unit: units::NGINX_LOG_EXPORTER,
         account: None,
         wanted: metrics::wanted,
         render: metrics::nginx_log,
@@ -105,35 +105,35 @@ pub static SERVICES: &[Service] = &[
         ],
     },
     Service {
-        unit: names::LOGROTATE,
+        unit: units::LOGROTATE,
         account: None,
         wanted: |input| input.settings.metrics.enabled && !input.settings.nginx.disable_logrotate,
         render: logrotate::render,
         directories: &[],
     },
     Service {
-        unit: names::CERTIFICATE,
+        unit: units::CERTIFICATE,
         account: None,
         wanted: |input| input.settings.tls.certificate.is_some(),
         render: certificate::render,
         directories: &[],
     },
     Service {
-        unit: names::COTURN,
+        unit: units::COTURN,
         account: Some(accounts::COTURN),
         wanted: |input| input.settings.coturn.enabled,
         render: coturn::render,
         directories: &[],
     },
     Service {
-        unit: names::COTURN_EXPORTER,
+        unit: units::COTURN_EXPORTER,
         account: None,
         wanted: coturn::is_counted,
         render: coturn::exporter,
         directories: &[],
     },
     Service {
-        unit: names::COMPRESSOR,
+        unit: units::COMPRESSOR,
         account: None,
         wanted: |input| input.settings.compressor.enabled,
         render: compressor::render,

@@ -2,7 +2,7 @@
 
 use super::{Input, Sheaf};
 use crate::endpoints::Endpoint;
-use crate::paths;
+use crate::state::paths;
 use crate::topology::Duty;
 use anyhow::Result;
 use serde_json::{Value, json};

@@ -4,8 +4,8 @@
 use super::sandbox::Sandbox;
 use super::{Input, Sheaf, nginx};
 use crate::endpoints::Endpoint;
-use crate::paths;
-use crate::plan::names;
+use crate::state::paths;
+use crate::state::units;
 use anyhow::Result;
 use askama::Template;
 use std::collections::BTreeSet;
@@ -63,12 +63,12 @@ pub fn launcher(input: &Input) -> Option<String> {
 pub fn wanted(input: &Input) -> BTreeSet<String> {
     let mut units = BTreeSet::new();
     if input.settings.sockets.held {
-        units.insert(names::NGINX_SOCKET.to_owned());
+        units.insert(units::NGINX_SOCKET.to_owned());
     }
     if launcher(input).is_some() {
         let workers = input.topology.workers.iter();
-        units.extend(workers.filter_map(|worker| names::socket_of(&names::worker(&worker.name))));
-        units.insert(names::MAIN_SOCKET.to_owned());
+        units.extend(workers.filter_map(|worker| units::socket_of(&units::worker(&worker.name))));
+        units.insert(units::MAIN_SOCKET.to_owned());
     }
     units
 }
@@ -77,19 +77,19 @@ pub(super) fn render(sheaf: &mut Sheaf) -> Result<()> {
     let input = sheaf.input;
     if input.settings.sockets.held {
         let addresses = nginx::held(input);
-        sheaf.unit(names::NGINX_SOCKET, Nginx { addresses }.render()?);
+        sheaf.unit(units::NGINX_SOCKET, Nginx { addresses }.render()?);
         let hold = Hold {
-            sandbox: sheaf.sandbox(names::HOLD)?,
+            sandbox: sheaf.sandbox(units::HOLD)?,
             file: paths::HOLD,
         };
-        sheaf.unit(names::HOLD, hold.render()?);
+        sheaf.unit(units::HOLD, hold.render()?);
     }
     if launcher(input).is_some() {
         let paths = of_process(input, "main");
-        sheaf.unit(names::MAIN_SOCKET, Main { paths }.render()?);
+        sheaf.unit(units::MAIN_SOCKET, Main { paths }.render()?);
         if input.has_workers() {
             let paths = of_process(input, "%i");
-            sheaf.unit(names::WORKER_SOCKETS, Worker { paths }.render()?);
+            sheaf.unit(units::WORKER_SOCKETS, Worker { paths }.render()?);
         }
     }
     Ok(())

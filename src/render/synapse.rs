@@ -2,11 +2,11 @@
 //! in [`super::shared`] and [`super::processes`].
 
 use super::{Sheaf, coturn, filters, logs, mail, processes, shared};
-use crate::paths;
-use crate::plan::rules;
 use crate::settings::Settings;
 use crate::settings::types::{DatabaseKind, Verification};
 use crate::settings::value::Scalar;
+use crate::state::paths;
+use crate::state::restart_rules;
 use anyhow::Result;
 use askama::Template;
 
@@ -74,7 +74,7 @@ pub(super) fn render(sheaf: &mut Sheaf) -> Result<()> {
             .private = true;
     }
     logs::render(sheaf)?;
-    sheaf.text(rules::VERSION, input.synapse().version);
+    sheaf.text(restart_rules::VERSION, input.synapse().version);
     let copies = [
         ("homeserver.d", input.own_options),
         ("adopted", &input.adopted.copies),

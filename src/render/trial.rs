@@ -1,8 +1,8 @@
 //! The units that return from a change which nobody confirms. They are of no generation, for they outlive one.
 
 use super::filters;
-use crate::plan::names;
-use crate::plan::trial::Trial;
+use crate::state::trial::Trial;
+use crate::state::units;
 use anyhow::Result;
 use askama::Template;
 use std::path::Path;
@@ -31,7 +31,7 @@ pub fn units(trial: &Trial, program: &Path) -> Result<[(&'static str, String); 2
         program: program.display().to_string(),
     };
     Ok([
-        (names::TRIAL, format!("{}\n", service.render()?)),
-        (names::TRIAL_TIMER, format!("{}\n", timer.render()?)),
+        (units::TRIAL, format!("{}\n", service.render()?)),
+        (units::TRIAL_TIMER, format!("{}\n", timer.render()?)),
     ])
 }

@@ -3,7 +3,7 @@
 use super::origin::{Origin, SettingsError};
 use super::table::{Buffer, Settings};
 use super::types::{AbsolutePath, DatabaseKind, Host, Verification};
-use crate::accounts;
+use crate::state::accounts;
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::path::Path;

@@ -3,9 +3,10 @@
 use super::model::{Attempt, End, Fault, How, Model, Way};
 use super::setup::{Setup, text};
 use std::collections::BTreeSet;
-use synapse_workers::plan::state::{Resource, State};
 use synapse_workers::plan::step::{Move, Step, Verb};
-use synapse_workers::plan::{Plan, Removal, Target, names};
+use synapse_workers::plan::{Plan, Removal, Target};
+use synapse_workers::state::units;
+use synapse_workers::state::{Resource, State};
 
 /// Configuration of such a server.
 pub const OLD: &str = "\
@@ -127,7 +128,7 @@ fn the_old_service_stops_at_the_last_moment_and_comes_back() {
     let switch = place(&plan.steps, |step| matches!(step, Step::Switch { .. }));
     let start = place(
         &plan.steps,
-        |step| matches!(step, Step::Jobs { verb: Verb::Start, units, .. } if units[..] == [names::MAIN]),
+        |step| matches!(step, Step::Jobs { verb: Verb::Start, units, .. } if units[..] == [units::MAIN]),
     );
     assert!(switch < stop && stop < start, "{plan}");
     assert!(plan.to_string().contains("! stop    old.service"), "{plan}");
@@ -137,7 +138,7 @@ fn the_old_service_stops_at_the_last_moment_and_comes_back() {
     let back = model.towards(&nothing, Target::Nothing, Removal::Keep, End::Done);
     let stop = place(
         &back.steps,
-        |step| matches!(step, Step::Jobs { verb: Verb::Stop, units, .. } if units.contains(&names::MAIN.to_owned())),
+        |step| matches!(step, Step::Jobs { verb: Verb::Stop, units, .. } if units.contains(&units::MAIN.to_owned())),
     );
     let start = place(&back.steps, |step| *step == Step::Remove(stopped.clone()));
     assert!(stop < start, "{back}");
@@ -203,7 +204,7 @@ fn a_rollback_with_errors_gives_the_service_back_unless_ours_did_not_stop() {
         (ended, !model.resources.contains(&stopped))
     };
     let (ended, _) = attempt(&[fails]);
-    let main = names::MAIN.to_owned();
+    let main = units::MAIN.to_owned();
     let stop = place(
         &ended.back,
         |step| matches!(step, Step::Jobs { verb: Verb::Stop, units, .. } if units.contains(&main)),
@@ -243,10 +244,10 @@ fn order(plan: &Plan) -> Vec<usize> {
         part(Move::First),
         switch,
         // While rows are copied, a request must not start it again.
-        main(Verb::Stop, &[names::MAIN, names::MAIN_SOCKET]),
+        main(Verb::Stop, &[units::MAIN, units::MAIN_SOCKET]),
         part(Move::Last),
         part(Move::Compare),
-        main(Verb::Start, &[names::MAIN]),
+        main(Verb::Start, &[units::MAIN]),
     ]
 }
 

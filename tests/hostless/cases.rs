@@ -14,9 +14,9 @@ use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use synapse_workers::adopt::Adopted;
 use synapse_workers::named;
-use synapse_workers::plan::state::{Observed, State};
 use synapse_workers::plan::{Plan, Removal, Target};
 use synapse_workers::render::{HostFacts, OwnOptions};
+use synapse_workers::state::{Observed, State};
 
 /// What differs from a plain Debian.
 #[derive(Default, Deserialize)]

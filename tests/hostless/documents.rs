@@ -1,7 +1,7 @@
 //! The documentation names what there is.
 
-use synapse_workers::plan::names::{PATTERNS, TRIAL, TRIAL_TIMER};
 use synapse_workers::render::services::SERVICES;
+use synapse_workers::state::units::{PATTERNS, TRIAL, TRIAL_TIMER};
 
 #[test]
 fn every_unit_is_explained() {

@@ -9,8 +9,9 @@ use std::os::unix::fs::PermissionsExt;
 use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::{Command, Output};
-use synapse_workers::paths::{SYSUSERS, TMPFILES};
-use synapse_workers::{host, paths};
+use synapse_workers::host;
+use synapse_workers::state::paths;
+use synapse_workers::state::paths::{SYSUSERS, TMPFILES};
 
 /// A program by its name, also where `PATH` lacks the directories of the administrator.
 pub fn program(name: &str) -> Command {

@@ -7,8 +7,8 @@ use serde_yaml::Value;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::Path;
-use synapse_workers::paths;
-use synapse_workers::plan::state::State;
+use synapse_workers::state::State;
+use synapse_workers::state::paths;
 
 /// A deployment with metrics.
 pub fn measured(workers: &str) -> Setup {

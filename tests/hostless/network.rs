@@ -4,8 +4,8 @@ use super::metrics::measured;
 use super::sandbox::{UNITS, values};
 use super::setup::{Setup, text};
 use std::collections::BTreeSet;
-use synapse_workers::plan::names;
-use synapse_workers::plan::state::State;
+use synapse_workers::state::State;
+use synapse_workers::state::units;
 
 /// The workers that have no network.
 fn closed(state: &State) -> BTreeSet<String> {
@@ -243,8 +243,8 @@ fn nginx_has_the_network_that_its_sockets_ask_for() {
 /// A process of Synapse that has the network has it for what it sends. Its resolver binds UDP ports for that.
 #[test]
 fn processes_bind_no_tcp_port_but_those_of_their_listeners() {
-    let main = names::MAIN;
-    let workers = names::WORKERS;
+    let main = units::MAIN;
+    let workers = units::WORKERS;
     for (lines, unit, expected) in [
         ("", main, Some("udp")),
         ("", workers, Some("udp")),
@@ -261,7 +261,7 @@ fn processes_bind_no_tcp_port_but_those_of_their_listeners() {
         ("sandbox: {network: all}", workers, None),
         (
             "coturn: {enabled: true, min_port: 50000, max_port: 50099}\ntls: {certificate: /a/b, key: /a/c}",
-            names::COTURN,
+            units::COTURN,
             Some(
                 "ipv4:tcp:3478 ipv4:udp:3478 ipv4:tcp:5349 ipv4:udp:5349 tcp:3478 udp:3478 tcp:5349 udp:5349 udp:50000-50099",
             ),

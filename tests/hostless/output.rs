@@ -3,8 +3,8 @@
 use serde_json::json;
 use std::fs::OpenOptions;
 use std::process::Command;
-use synapse_workers::plan::state::Resource;
 use synapse_workers::plan::step::{ChangeKind, FileChange, Judge, Step, Verb};
+use synapse_workers::state::Resource;
 
 /// Keys and values that scripts rely on.
 #[test]

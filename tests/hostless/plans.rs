@@ -7,10 +7,10 @@ use super::model::{End, Model};
 use super::setup::{SPECS, Setup};
 use super::turn::calling;
 use std::collections::BTreeSet;
-use synapse_workers::paths;
-use synapse_workers::plan::state::{Observed, Resource, State};
 use synapse_workers::plan::step::Step;
 use synapse_workers::plan::{Plan, Removal, Target, foreign};
+use synapse_workers::state::paths;
+use synapse_workers::state::{Observed, Resource, State};
 
 /// A state without the contents of files, which plans do not read: they are copied often here.
 pub fn digests(setup: &Setup) -> State {

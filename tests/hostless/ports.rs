@@ -4,9 +4,9 @@ use super::setup::{Setup, text};
 use serde_yaml::Value;
 use std::collections::BTreeSet;
 use std::net::SocketAddr;
-use synapse_workers::plan::names;
 use synapse_workers::render::Input;
 use synapse_workers::render::ports::{Bound, Transport, bound};
+use synapse_workers::state::units;
 
 fn ports(setup: &Setup) -> Vec<Bound> {
     setup.with_input(|input: &Input| bound(input))
@@ -28,8 +28,8 @@ fn what_files_have_processes_listen_on_is_known() {
     let setup = Setup::new("small").settings(EVERYTHING);
     let (state, ports) = (setup.state(), ports(&setup));
     let mut seen = 0;
-    for unit in state.units.iter().filter(|unit| names::is_synapse(unit)) {
-        let (path, key) = match names::worker_of(unit) {
+    for unit in state.units.iter().filter(|unit| units::is_synapse(unit)) {
+        let (path, key) = match units::worker_of(unit) {
             Some(name) => (format!("synapse/workers/{name}.yaml"), "worker_listeners"),
             None => ("synapse/main.yaml".to_owned(), "listeners"),
         };
@@ -54,7 +54,7 @@ fn what_files_have_processes_listen_on_is_known() {
 
     let nginx: BTreeSet<SocketAddr> = ports
         .iter()
-        .filter(|port| port.unit == names::NGINX)
+        .filter(|port| port.unit == units::NGINX)
         .map(|port| port.address)
         .collect();
     let files = [
@@ -81,18 +81,18 @@ fn what_files_have_other_programs_listen_on_is_known() {
         .map(|file| String::from_utf8_lossy(&file.contents))
         .collect();
     let mut services: BTreeSet<&str> = ports.iter().map(|port| port.unit.as_str()).collect();
-    services.retain(|unit| !names::is_synapse(unit));
+    services.retain(|unit| !units::is_synapse(unit));
     let known = [
-        names::NGINX,
-        names::NGINX_EXPORTER,
-        names::NGINX_LOG_EXPORTER,
-        names::REDIS_EXPORTER,
-        names::POSTGRES_EXPORTER,
-        names::PROMETHEUS,
-        names::COTURN,
+        units::NGINX,
+        units::NGINX_EXPORTER,
+        units::NGINX_LOG_EXPORTER,
+        units::REDIS_EXPORTER,
+        units::POSTGRES_EXPORTER,
+        units::PROMETHEUS,
+        units::COTURN,
     ];
     assert_eq!(services, known.into());
-    for port in ports.iter().filter(|port| !names::is_synapse(&port.unit)) {
+    for port in ports.iter().filter(|port| !units::is_synapse(&port.unit)) {
         let number = port.address.port();
         let told = [
             format!(":{number}"),
@@ -119,15 +119,15 @@ fn no_two_units_want_the_same_port() {
 fn only_what_is_switched_on_binds_a_port() {
     let off = ports(&Setup::new("small"));
     let units: BTreeSet<&str> = off.iter().map(|port| port.unit.as_str()).collect();
-    assert_eq!(units, [names::NGINX].into());
+    assert_eq!(units, [units::NGINX].into());
     // Systemd holds the port at which nginx tells of itself, so it is there without metrics too.
     let status = (20001, "tcp_ports");
-    assert_eq!(of(&off, names::NGINX), [(8008, "http_port"), status].into());
+    assert_eq!(of(&off, units::NGINX), [(8008, "http_port"), status].into());
     let bound = ports(&Setup::new("small").settings("sockets: {held: false}"));
-    assert_eq!(of(&bound, names::NGINX), [(8008, "http_port")].into());
+    assert_eq!(of(&bound, units::NGINX), [(8008, "http_port")].into());
     let tls = ports(&Setup::new("").settings("tls: {certificate: /etc/a.pem, key: /etc/a.key}"));
     assert_eq!(
-        of(&tls, names::NGINX),
+        of(&tls, units::NGINX),
         [
             (8008, "http_port"),
             status,
@@ -137,13 +137,13 @@ fn only_what_is_switched_on_binds_a_port() {
         .into()
     );
     let measured = ports(&Setup::new("").settings("metrics: {enabled: true}"));
-    assert_eq!(of(&measured, names::MAIN), BTreeSet::new());
+    assert_eq!(of(&measured, units::MAIN), BTreeSet::new());
     let lines = "metrics: {enabled: true}\nsockets: {public: false}";
     let listening = ports(&Setup::new("").settings(lines));
-    let tcp = of(&listening, names::MAIN);
+    let tcp = of(&listening, units::MAIN);
     assert!(tcp.contains(&(8060, "metrics.port")), "{tcp:?}");
     assert!(
-        of(&measured, names::NGINX_EXPORTER)
+        of(&measured, units::NGINX_EXPORTER)
             .iter()
             .all(|(_, setting)| *setting == "tcp_ports")
     );

@@ -3,7 +3,7 @@
 use super::setup::{SPECS, Setup, text};
 use serde_yaml::Value;
 use std::collections::BTreeSet;
-use synapse_workers::plan::state::State;
+use synapse_workers::state::State;
 
 /// Paths that break a file of some language where they are not quoted for it.
 pub const NASTY: &[&str] = &[

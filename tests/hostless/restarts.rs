@@ -7,11 +7,11 @@ use super::model::{End, Model};
 use super::setup::{SPECS, Setup};
 use super::turn::calling;
 use std::collections::BTreeSet;
-use synapse_workers::paths;
-use synapse_workers::plan::rules::{RULES, Rule, rule_for};
-use synapse_workers::plan::state::Resource;
 use synapse_workers::plan::step::Step;
 use synapse_workers::plan::{Plan, Removal, Target};
+use synapse_workers::state::Resource;
+use synapse_workers::state::paths;
+use synapse_workers::state::restart_rules::{RULES, Rule, rule_for};
 
 /// The jobs of a plan without reasons, such as `stop pusher1; restart main`.
 fn jobs(plan: &Plan) -> String {

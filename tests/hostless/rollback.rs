@@ -5,10 +5,10 @@ use super::model::{Attempt, End, Ended, Fault, How, Model, Way};
 use super::plans::{digests, ends, ways};
 use super::setup::Setup;
 use std::collections::BTreeSet;
-use synapse_workers::plan::names;
-use synapse_workers::plan::state::{Resource, State};
 use synapse_workers::plan::step::{Step, Verb};
 use synapse_workers::plan::{Removal, Target};
+use synapse_workers::state::units;
+use synapse_workers::state::{Resource, State};
 
 const AS_BEFORE: &str = "the host is as it was before";
 const REPAIR: &str = "Repair that, then run: synapse-workers install";
@@ -176,7 +176,7 @@ fn adding() -> (State, State, usize) {
     let state = |spec| digests(&Setup::new(spec));
     let (from, to) = (state("event_persister"), state("event_persister:2"));
     let plan = Model::running(&from).run(&to, End::Done);
-    let main = |step: &Step| matches!(step, Step::Jobs { units, .. } if units[..] == [names::MAIN]);
+    let main = |step: &Step| matches!(step, Step::Jobs { units, .. } if units[..] == [units::MAIN]);
     let place = plan.steps.iter().rposition(main);
     (from, to, place.unwrap())
 }
@@ -193,7 +193,7 @@ fn nginx_serves_again_though_a_worker_does_not_start() {
         ..Attempt::install(&to)
     });
     assert_eq!(ended.failure().0, 70);
-    assert!(model.units[names::NGINX].active);
+    assert!(model.units[units::NGINX].active);
     assert!(!model.units["synapse-worker@event_persister1.service"].active);
 }
 

@@ -3,9 +3,10 @@
 use super::metrics::measured;
 use super::model::{End, Model};
 use super::setup::{SPECS, Setup, text};
-use synapse_workers::plan::state::State;
+use synapse_workers::plan::Plan;
 use synapse_workers::plan::step::{Step, Verb};
-use synapse_workers::plan::{Plan, names};
+use synapse_workers::state::State;
+use synapse_workers::state::units;
 
 pub const UNITS: &str = "host/etc/systemd/system/";
 
@@ -24,16 +25,16 @@ fn who_opens_no_unix_socket_may_not() {
         .settings("coturn: {enabled: true, metrics: true, internal_ip: 10.0.0.1}")
         .state();
     for (unit, expected) in [
-        (names::PROMETHEUS, "AF_INET AF_INET6"),
-        (names::NGINX_EXPORTER, "AF_INET AF_INET6"),
-        (names::NGINX_LOG_EXPORTER, "AF_INET AF_INET6"),
-        (names::COTURN_EXPORTER, "AF_INET AF_INET6"),
-        (names::POSTGRES_EXPORTER, "AF_UNIX AF_INET AF_INET6"),
-        (names::COTURN, "AF_UNIX AF_INET AF_INET6 AF_NETLINK"),
-        (names::NGINX, "AF_UNIX"),
-        (names::HOLD, "none"),
-        (names::LOGROTATE_SERVICE, "none"),
-        (names::HOST_METRICS_SERVICE, "none"),
+        (units::PROMETHEUS, "AF_INET AF_INET6"),
+        (units::NGINX_EXPORTER, "AF_INET AF_INET6"),
+        (units::NGINX_LOG_EXPORTER, "AF_INET AF_INET6"),
+        (units::COTURN_EXPORTER, "AF_INET AF_INET6"),
+        (units::POSTGRES_EXPORTER, "AF_UNIX AF_INET AF_INET6"),
+        (units::COTURN, "AF_UNIX AF_INET AF_INET6 AF_NETLINK"),
+        (units::NGINX, "AF_UNIX"),
+        (units::HOLD, "none"),
+        (units::LOGROTATE_SERVICE, "none"),
+        (units::HOST_METRICS_SERVICE, "none"),
     ] {
         assert_eq!(
             values(&state, unit, "RestrictAddressFamilies"),

@@ -3,9 +3,9 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use synapse_workers::adopt::Adopted;
-use synapse_workers::plan::state::State;
 use synapse_workers::render::{HostFacts, Input, Installed, NamedFiles, OwnOptions, desired};
 use synapse_workers::settings::{Settings, Sources, load};
+use synapse_workers::state::State;
 use synapse_workers::topology::{Topology, spec};
 
 /// None, every preset, merged, sharded, and each kind of list that Synapse's processes share.

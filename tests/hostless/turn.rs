@@ -10,9 +10,9 @@ use std::fs;
 use std::io::{BufRead, BufReader};
 use std::path::Path;
 use std::process::Stdio;
-use synapse_workers::plan::state::State;
 use synapse_workers::ranges::SPECIAL;
 use synapse_workers::secrets::{self, composed};
+use synapse_workers::state::State;
 
 /// A deployment with a TURN server.
 pub fn calling(workers: &str) -> Setup {

@@ -6,11 +6,12 @@ use super::model::{End, Model};
 use super::setup::{Setup, text};
 use serde_json::{Value, json};
 use std::fs;
-use synapse_workers::plan::rules::VERSION;
 use synapse_workers::plan::schema::{Code, Database, database};
-use synapse_workers::plan::state::{Resource, State};
 use synapse_workers::plan::step::{Judge, Step};
-use synapse_workers::plan::{Plan, Removal, Target, names};
+use synapse_workers::plan::{Plan, Removal, Target};
+use synapse_workers::state::restart_rules::VERSION;
+use synapse_workers::state::units;
+use synapse_workers::state::{Resource, State};
 
 const SCRIPT: &str = include_str!("../../src/host/schema.py");
 
@@ -67,7 +68,7 @@ fn the_release_before_stays_until_the_change_after() {
     assert!(place(&plan, schema) < job, "{plan}");
     // What it is about stands below each job of a process of Synapse.
     let untold = |step: &&Step| {
-        let synapse = |unit: &String| names::is_synapse(unit);
+        let synapse = |unit: &String| units::is_synapse(unit);
         matches!(step, Step::Jobs { units, .. } if units.iter().any(synapse))
             && !step.to_string().contains("Synapse is another release")
     };

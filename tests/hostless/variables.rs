@@ -12,9 +12,9 @@ use super::setup::{Setup, text};
 use super::turn::start;
 use serde_yaml::Value;
 use std::collections::{BTreeMap, BTreeSet};
-use synapse_workers::plan::state::{Resource, State};
 use synapse_workers::settings::retired::RETIRED;
 use synapse_workers::settings::value::Scalar;
+use synapse_workers::state::{Resource, State};
 
 const CARRIED: &str = include_str!("../data/carried.tsv");
 const VARIABLES: &str = include_str!("../data/variables.tsv");

@@ -2,11 +2,11 @@
 
 use super::given::*;
 
-use synapse_workers::accounts;
 use synapse_workers::settings::table::ROWS;
 use synapse_workers::settings::types::{DatabaseKind, ServerName};
 use synapse_workers::settings::value::{Raw, Scalar};
 use synapse_workers::settings::{Origin, new_file};
+use synapse_workers::state::accounts;
 
 #[test]
 fn the_samples_name_every_row_and_no_default() {

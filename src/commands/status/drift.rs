@@ -5,10 +5,11 @@ use super::super::change;
 use crate::cli::Common;
 use crate::failure::Failure;
 use crate::host::{self, Systemd};
-use crate::plan::rules::host_path;
-use crate::plan::state::State;
-use crate::plan::{self, names};
+use crate::plan;
 use crate::report::Report;
+use crate::state::State;
+use crate::state::restart_rules::host_path;
+use crate::state::units;
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
@@ -116,7 +117,7 @@ fn units(systemd: &Systemd, state: &State) -> Result<BTreeMap<String, &'static s
     let mut wrong = BTreeMap::new();
     for unit in &state.units {
         let (known, file) = (found.get(unit), systemd.file_state(unit)?);
-        let enabled = file.starts_with("enabled") || names::is_needed(unit);
+        let enabled = file.starts_with("enabled") || units::is_needed(unit);
         let problem = match known {
             _ if file.starts_with("masked") => "masked",
             Some(state) if state.failed => "failed",

@@ -10,10 +10,10 @@ use crate::endpoints::Endpoints;
 use crate::failure::{Code, Failure};
 use crate::host::{self, Peer, Process, Systemd};
 use crate::parallel;
-use crate::paths;
-use crate::plan::names;
 use crate::report::Report;
 use crate::report::outln;
+use crate::state::paths;
+use crate::state::units;
 use anstream::{AutoStream, ColorChoice};
 use anstyle::{AnsiColor, Style};
 use drift::Drift;
@@ -95,7 +95,7 @@ pub fn status(common: &Common) -> Result<ExitCode, Failure> {
 
 /// The name of a unit's process, as people say it and as its sockets have it.
 fn name_of(unit: &str) -> &str {
-    names::worker_of(unit)
+    units::worker_of(unit)
         .or_else(|| unit.strip_prefix("synapse-")?.strip_suffix(".service"))
         .unwrap_or(unit)
 }
@@ -106,7 +106,7 @@ fn health(unit: &str, process: &Process, known: Option<&Asked>, end: Instant) ->
     if process.state != "active" {
         return process.state.clone();
     }
-    if let (true, Some(known)) = (names::is_synapse(unit), known) {
+    if let (true, Some(known)) = (units::is_synapse(unit), known) {
         let endpoints = Endpoints::new(&known.settings, &known.topology);
         let peer = Peer::At(endpoints.public(name_of(unit)));
         return match host::status(&peer, "/health", end) {
@@ -114,7 +114,7 @@ fn health(unit: &str, process: &Process, known: Option<&Asked>, end: Instant) ->
             Err(_) => said(false, NO_ANSWER),
         };
     }
-    if unit == names::REDIS {
+    if unit == units::REDIS {
         let answer = host::redis::ask(&paths::redis_socket(), "PING", end);
         return said(answer.is_ok(), NO_ANSWER);
     }
@@ -126,7 +126,7 @@ const NO_ANSWER: &str = "no answer";
 /// One unit; its roles are those of the settings of the running generation.
 fn line(unit: &str, process: Process, health: String, known: Option<&Asked>) -> Line {
     let name = name_of(unit);
-    let worker = names::worker_of(unit).zip(known).and_then(|(name, known)| {
+    let worker = units::worker_of(unit).zip(known).and_then(|(name, known)| {
         known
             .topology
             .workers

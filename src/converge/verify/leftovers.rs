@@ -3,8 +3,8 @@
 use super::{Expected, Front};
 use crate::endpoints::Endpoint;
 use crate::host::{self, Host};
-use crate::paths;
-use crate::plan::names;
+use crate::state::paths;
+use crate::state::units;
 use anyhow::{Result, ensure};
 use std::collections::BTreeSet;
 use std::time::Instant;
@@ -50,7 +50,7 @@ fn sockets(expected: &Expected) -> BTreeSet<String> {
         Front::Socket(path) => Some(path.clone()),
         Front::Plain(_) | Front::Tls(_) => None,
     });
-    let redis = expected.units.contains(names::REDIS);
+    let redis = expected.units.contains(units::REDIS);
     listened
         .filter_map(path)
         .chain(fronts)

@@ -12,8 +12,8 @@ use crate::host::certificate::Pair;
 use crate::host::postgres::Access;
 use crate::host::redis::Server;
 use crate::host::{Host, Peer};
-use crate::plan::names;
 use crate::render::metrics::Target;
+use crate::state::units;
 use crate::topology::Topology;
 use anyhow::{Result, ensure};
 use std::collections::BTreeSet;
@@ -69,9 +69,9 @@ impl Expected {
 
     /// The processes that Synapse runs in, by the name of their sockets.
     fn processes(&self) -> Vec<&str> {
-        let units = self.units.iter().filter(|unit| names::is_synapse(unit));
+        let units = self.units.iter().filter(|unit| units::is_synapse(unit));
         units
-            .map(|unit| names::worker_of(unit).unwrap_or("main"))
+            .map(|unit| units::worker_of(unit).unwrap_or("main"))
             .collect()
     }
 }

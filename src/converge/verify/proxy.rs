@@ -3,9 +3,9 @@
 use super::{Expected, Front};
 use crate::endpoints::Endpoint;
 use crate::host::{self, Host, Peer};
-use crate::paths;
-use crate::plan::names;
 use crate::render::nginx;
+use crate::state::paths;
+use crate::state::units;
 use anyhow::{Context, Result, ensure};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::time::Instant;
@@ -65,7 +65,7 @@ pub(super) fn files(_: &Host, expected: &Expected, end: Instant) -> Result<Strin
         "nginx runs another configuration than {}/nginx; see: journalctl -u {unit}, help: systemctl reload {unit}, or \
          synapse-workers install where somebody changed the files",
         paths::CURRENT,
-        unit = names::NGINX
+        unit = units::NGINX
     );
     Ok(format!("those of {}/nginx", paths::CURRENT))
 }
@@ -78,7 +78,7 @@ pub(super) fn certificate(_: &Host, expected: &Expected, _: Instant) -> Result<S
         ensure!(
             pair.is_with(unit)?,
             "{unit} has not got the certificate of the settings; see: journalctl -u {}",
-            names::HAND_OVER
+            units::HAND_OVER
         );
     }
     Ok(format!("with {}", units.join(" and ")))

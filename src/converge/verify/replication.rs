@@ -2,7 +2,7 @@
 
 use super::Expected;
 use crate::host::Host;
-use crate::plan::names;
+use crate::state::units;
 use crate::topology::Topology;
 use anyhow::{Context, Result, ensure};
 use std::collections::{BTreeMap, BTreeSet};
@@ -62,7 +62,7 @@ pub(super) fn moves(_: &Host, expected: &Expected, end: Instant) -> Result<Strin
     let units: BTreeSet<String> = silent
         .iter()
         .filter_map(|words| due.get(words))
-        .map(|(process, _)| names::process(process))
+        .map(|(process, _)| units::process(process))
         .collect();
     ensure!(
         silent.is_empty(),

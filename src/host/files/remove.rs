@@ -23,7 +23,7 @@ pub fn remove(path: impl AsRef<Path>) -> Result<()> {
 pub fn remove_with_drop_ins(path: impl AsRef<Path>) -> Result<()> {
     remove(&path)?;
     match path.as_ref().parent() {
-        Some(directory) if crate::plan::names::is_drop_ins(directory) => remove_empty(directory),
+        Some(directory) if crate::state::units::is_drop_ins(directory) => remove_empty(directory),
         _ => Ok(()),
     }
 }

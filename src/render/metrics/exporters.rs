@@ -3,11 +3,11 @@
 use super::super::sandbox::Sandbox;
 use super::super::{Input, Sheaf, filters};
 use super::own_postgres_wanted;
-use crate::accounts;
 use crate::endpoints::ServicePort;
-use crate::paths;
-use crate::plan::names;
 use crate::secrets;
+use crate::state::accounts;
+use crate::state::paths;
+use crate::state::units;
 use anyhow::Result;
 use askama::Template;
 use std::collections::BTreeMap;
@@ -81,24 +81,24 @@ struct External<'a> {
 pub fn nginx(sheaf: &mut Sheaf) -> Result<()> {
     let endpoints = sheaf.input.endpoints();
     let unit = Nginx {
-        sandbox: sheaf.sandbox(names::NGINX_EXPORTER)?,
+        sandbox: sheaf.sandbox(units::NGINX_EXPORTER)?,
         program: &sheaf.input.facts.exporters.nginx,
         status_port: endpoints.service(ServicePort::NginxStatus),
         port: endpoints.service(ServicePort::NginxExporter),
     };
-    sheaf.unit(names::NGINX_EXPORTER, unit.render()?);
+    sheaf.unit(units::NGINX_EXPORTER, unit.render()?);
     Ok(())
 }
 
 /// What nginx's access log tells.
 pub fn nginx_log(sheaf: &mut Sheaf) -> Result<()> {
     let unit = NginxLog {
-        sandbox: sheaf.sandbox(names::NGINX_LOG_EXPORTER)?,
+        sandbox: sheaf.sandbox(units::NGINX_LOG_EXPORTER)?,
         current: paths::CURRENT,
         access_log: paths::ACCESS_LOG,
         port: port(sheaf.input, ServicePort::NginxLogExporter),
     };
-    sheaf.unit(names::NGINX_LOG_EXPORTER, unit.render()?);
+    sheaf.unit(units::NGINX_LOG_EXPORTER, unit.render()?);
     sheaf.text("mtail/nginx.mtail", Program {}.render()?);
     Ok(())
 }
@@ -133,13 +133,13 @@ pub fn redis(sheaf: &mut Sheaf) -> Result<()> {
         }
     };
     let unit = Redis {
-        sandbox: sheaf.sandbox(names::REDIS_EXPORTER)?,
+        sandbox: sheaf.sandbox(units::REDIS_EXPORTER)?,
         program: &input.facts.exporters.redis,
         port: port(input, ServicePort::RedisExporter),
         server,
         address: format!("REDIS_ADDR={address}"),
     };
-    sheaf.unit(names::REDIS_EXPORTER, unit.render()?);
+    sheaf.unit(units::REDIS_EXPORTER, unit.render()?);
     Ok(())
 }
 
@@ -171,7 +171,7 @@ pub fn postgres(sheaf: &mut Sheaf) -> Result<()> {
         ),
     };
     let unit = Postgres {
-        sandbox: sheaf.sandbox(names::POSTGRES_EXPORTER)?,
+        sandbox: sheaf.sandbox(units::POSTGRES_EXPORTER)?,
         program: &input.facts.exporters.postgres,
         port: port(input, ServicePort::PostgresExporter),
         server,
@@ -183,7 +183,7 @@ pub fn postgres(sheaf: &mut Sheaf) -> Result<()> {
             tls_mode(host),
         ),
     };
-    sheaf.unit(names::POSTGRES_EXPORTER, unit.render()?);
+    sheaf.unit(units::POSTGRES_EXPORTER, unit.render()?);
     Ok(())
 }
 

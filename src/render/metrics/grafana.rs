@@ -2,7 +2,7 @@
 //! Grafana's start, the latter every minute (grafana.com, "Provision Grafana").
 
 use super::super::Sheaf;
-use crate::paths;
+use crate::state::paths;
 use anyhow::Result;
 use askama::Template;
 

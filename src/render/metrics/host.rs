@@ -3,8 +3,8 @@
 
 use super::super::sandbox::Sandbox;
 use super::super::{Sheaf, filters};
-use crate::paths;
-use crate::plan::names;
+use crate::state::paths;
+use crate::state::units;
 use anyhow::Result;
 use askama::Template;
 
@@ -27,7 +27,7 @@ struct Timer;
 pub fn render(sheaf: &mut Sheaf) -> Result<()> {
     let settings = sheaf.input.settings;
     let service = Service {
-        sandbox: sheaf.sandbox(names::HOST_METRICS_SERVICE)?,
+        sandbox: sheaf.sandbox(units::HOST_METRICS_SERVICE)?,
         current: paths::CURRENT,
         file: paths::HOST_METRICS,
         directories: [
@@ -37,8 +37,8 @@ pub fn render(sheaf: &mut Sheaf) -> Result<()> {
         ],
         certificate: settings.tls.certificate.as_ref().map(|path| path.as_str()),
     };
-    sheaf.unit(names::HOST_METRICS_SERVICE, service.render()?);
-    sheaf.unit(names::HOST_METRICS, Timer.render()?);
+    sheaf.unit(units::HOST_METRICS_SERVICE, service.render()?);
+    sheaf.unit(units::HOST_METRICS, Timer.render()?);
     let script = include_bytes!("../../../templates/metrics/host.sh");
     sheaf.add("metrics/host.sh", script.to_vec(), &[]);
     Ok(())

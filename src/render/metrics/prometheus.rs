@@ -4,9 +4,9 @@ use super::super::sandbox::Sandbox;
 use super::super::{Input, Sheaf, filters, services};
 use super::{grafana, over_socket, path_of, wanted};
 use crate::endpoints::{ServicePort, loopback};
-use crate::paths;
-use crate::plan::names;
 use crate::settings::Settings;
+use crate::state::paths;
+use crate::state::units;
 use anyhow::Result;
 use askama::Template;
 use std::net::SocketAddr;
@@ -72,25 +72,25 @@ const fn job(name: &'static str, unit: &'static str, port: ServicePort) -> Job {
 
 /// Every one but Prometheus itself, which needs none of these units.
 static JOBS: &[Job] = &[
-    job("nginx", names::NGINX_EXPORTER, ServicePort::NginxExporter),
+    job("nginx", units::NGINX_EXPORTER, ServicePort::NginxExporter),
     job(
         "nginx_log",
-        names::NGINX_LOG_EXPORTER,
+        units::NGINX_LOG_EXPORTER,
         ServicePort::NginxLogExporter,
     ),
-    job("redis", names::REDIS_EXPORTER, ServicePort::RedisExporter),
+    job("redis", units::REDIS_EXPORTER, ServicePort::RedisExporter),
     job(
         "postgres",
-        names::POSTGRES_EXPORTER,
+        units::POSTGRES_EXPORTER,
         ServicePort::PostgresExporter,
     ),
     Job {
         told: |settings| settings.coturn.metrics,
-        ..job("coturn", names::COTURN, ServicePort::Coturn)
+        ..job("coturn", units::COTURN, ServicePort::Coturn)
     },
     Job {
         path: "/host",
-        ..job("host", names::HOST_METRICS, ServicePort::NginxStatus)
+        ..job("host", units::HOST_METRICS, ServicePort::NginxStatus)
     },
 ];
 
@@ -131,13 +131,13 @@ pub fn render(sheaf: &mut Sheaf) -> Result<()> {
     let input = sheaf.input;
     let metrics = &input.settings.metrics;
     let unit = Unit {
-        sandbox: sheaf.sandbox(names::PROMETHEUS)?,
+        sandbox: sheaf.sandbox(units::PROMETHEUS)?,
         current: paths::CURRENT,
         storage: paths::PROMETHEUS,
         retention: metrics.retention.as_str(),
         port: metrics.prometheus_port.number(),
     };
-    sheaf.unit(names::PROMETHEUS, unit.render()?);
+    sheaf.unit(units::PROMETHEUS, unit.render()?);
     let configuration = Configuration {
         settings: input.settings,
         server_name: input.settings.server_name.as_str(),

@@ -12,11 +12,11 @@ use super::metrics::{SYNAPSE_PATH, over_socket, path_of};
 use super::sandbox::{Network, Sandbox};
 use super::{Input, Sheaf, filters, sockets};
 use crate::endpoints::{Endpoint, ServicePort};
-use crate::paths;
-use crate::plan::names;
 use crate::settings::Settings;
 use crate::settings::buffers::Buffers;
 use crate::settings::value::Scalar;
+use crate::state::paths;
+use crate::state::units;
 use crate::topology::{Balance, RoutingTable};
 use anyhow::Result;
 use askama::Template;
@@ -173,7 +173,7 @@ pub(super) fn render(sheaf: &mut Sheaf) -> Result<()> {
         sheaf.directory(directory, "synapse-nginx");
     }
     let unit = Unit {
-        sandbox: sheaf.sandbox(names::NGINX)?,
+        sandbox: sheaf.sandbox(units::NGINX)?,
         current: paths::CURRENT,
         socket: settings
             .nginx
@@ -184,7 +184,7 @@ pub(super) fn render(sheaf: &mut Sheaf) -> Result<()> {
         tls: settings.tls.certificate.is_some(),
         held: settings.sockets.held.then(|| inherit(sheaf.input)),
     };
-    sheaf.unit(names::NGINX, unit.render()?);
+    sheaf.unit(units::NGINX, unit.render()?);
     Ok(())
 }
 

@@ -1,6 +1,6 @@
 //! Which configuration nginx runs, as it tells itself.
 
-use crate::plan::state::digest;
+use crate::state::digest;
 
 /// Where nginx tells this host the fingerprint of the configuration that it runs.
 pub const TOLD_AT: &str = "/_synapse/workers/configuration";

@@ -5,7 +5,7 @@
 mod rows;
 
 use super::{Input, filters, ports};
-use crate::plan::names;
+use crate::state::units;
 use anyhow::{Context, Result};
 use askama::Template;
 use rows::{ROWS, Row};
@@ -57,7 +57,7 @@ impl WorkerNetwork {
     pub fn none() -> Result<String> {
         let file = Self {
             network: Network::None,
-            families: families(row(names::WORKERS)?, Network::None),
+            families: families(row(units::WORKERS)?, Network::None),
             binds: Some(Vec::new()),
         };
         Ok(file.render()?)

@@ -2,8 +2,8 @@
 
 use super::super::{Input, certificate, network, nginx};
 use super::Network;
-use crate::paths;
-use crate::plan::names;
+use crate::state::paths;
+use crate::state::units;
 
 /// The switches of one unit.
 pub(super) struct Row {
@@ -84,17 +84,17 @@ const EXPORTER: Row = Row {
 /// A row for each service.
 pub(super) static ROWS: &[Row] = &[
     Row {
-        unit: names::MAIN,
+        unit: units::MAIN,
         ..SYNAPSE
     },
     // Workers that send nothing have a drop-in (`worker-network.conf`).
     Row {
-        unit: names::WORKERS,
+        unit: units::WORKERS,
         binds: network::workers_bind,
         ..SYNAPSE
     },
     Row {
-        unit: names::COMPRESS,
+        unit: units::COMPRESS,
         network: |input| match network::database_is_near(input) {
             true => Network::None,
             false => Network::Host,
@@ -104,7 +104,7 @@ pub(super) static ROWS: &[Row] = &[
         ..SYNAPSE
     },
     Row {
-        unit: names::NGINX,
+        unit: units::NGINX,
         network: nginx::network,
         capabilities: |input, network| match network == Network::Host && nginx::has_low_port(input)
         {
@@ -120,7 +120,7 @@ pub(super) static ROWS: &[Row] = &[
         ..ROW
     },
     Row {
-        unit: names::REDIS,
+        unit: units::REDIS,
         // Its group, Synapse's, reaches its socket.
         umask: "0007",
         // It asks for more open files and for processors, and goes on where it may not.
@@ -130,36 +130,36 @@ pub(super) static ROWS: &[Row] = &[
         ..ROW
     },
     Row {
-        unit: names::PROMETHEUS,
+        unit: units::PROMETHEUS,
         unix: false,
         writable: |_| vec![paths::PROMETHEUS.to_owned()],
         ..EXPORTER
     },
     Row {
-        unit: names::NGINX_EXPORTER,
+        unit: units::NGINX_EXPORTER,
         unix: false,
         ..EXPORTER
     },
     Row {
-        unit: names::NGINX_LOG_EXPORTER,
+        unit: units::NGINX_LOG_EXPORTER,
         unix: false,
         ..EXPORTER
     },
     Row {
-        unit: names::REDIS_EXPORTER,
+        unit: units::REDIS_EXPORTER,
         network: |input| near(input.settings.redis.host.is_none()),
         // Its unit file leaves it the directory of Redis' socket alone.
         hidden: &[paths::ETC, paths::DATA, paths::STATE],
         ..EXPORTER
     },
     Row {
-        unit: names::POSTGRES_EXPORTER,
+        unit: units::POSTGRES_EXPORTER,
         network: |input| near(network::database_is_near(input)),
         hidden: &[paths::ETC, paths::DATA, paths::STATE, paths::RUN],
         ..EXPORTER
     },
     Row {
-        unit: names::COTURN,
+        unit: units::COTURN,
         network: |_| Network::Host,
         binds: |input| Some(super::super::coturn::binds(input)),
         capabilities: |input, _| match super::super::coturn::has_low_port(input) {
@@ -173,14 +173,14 @@ pub(super) static ROWS: &[Row] = &[
         ..ROW
     },
     Row {
-        unit: names::COTURN_EXPORTER,
+        unit: units::COTURN_EXPORTER,
         unix: false,
         // The kernel's list of sockets has their users.
         sees_users: true,
         ..EXPORTER
     },
     Row {
-        unit: names::LOGROTATE_SERVICE,
+        unit: units::LOGROTATE_SERVICE,
         unix: false,
         umask: "0027",
         writable: |_| vec![paths::NGINX_LOGS.to_owned()],
@@ -188,7 +188,7 @@ pub(super) static ROWS: &[Row] = &[
         ..ROW
     },
     Row {
-        unit: names::HAND_OVER,
+        unit: units::HAND_OVER,
         // The key may be anybody's, and the copy becomes the reader's.
         capabilities: |_, _| "CAP_DAC_READ_SEARCH CAP_CHOWN CAP_FOWNER",
         is_unprivileged: false,
@@ -199,7 +199,7 @@ pub(super) static ROWS: &[Row] = &[
         ..ROW
     },
     Row {
-        unit: names::HOST_METRICS_SERVICE,
+        unit: units::HOST_METRICS_SERVICE,
         unix: false,
         // Directories that others may not enter have a file system too.
         capabilities: |_, _| "CAP_DAC_READ_SEARCH",
@@ -212,7 +212,7 @@ pub(super) static ROWS: &[Row] = &[
         ..ROW
     },
     Row {
-        unit: names::HOLD,
+        unit: units::HOLD,
         unix: false,
         hidden: &[paths::ETC, paths::DATA, paths::STATE],
         ..ROW

@@ -10,9 +10,9 @@ mod watch;
 pub use run::{Attempt, End, Ended, Fault, How};
 
 use std::collections::{BTreeMap, BTreeSet};
-use synapse_workers::plan::names;
-use synapse_workers::plan::state::{HOST, Resource, State, UnitState};
 use synapse_workers::plan::{Plan, Removal, Target};
+use synapse_workers::state::units;
+use synapse_workers::state::{HOST, Resource, State, UnitState};
 use watch::digests;
 
 /// What a process has read, by path: digests of what it goes by.
@@ -69,7 +69,7 @@ impl Model {
             if !model.running.contains_key(unit) {
                 model.start(unit);
             }
-            model.units.get_mut(unit).unwrap().enabled = !names::is_needed(unit);
+            model.units.get_mut(unit).unwrap().enabled = !units::is_needed(unit);
         }
         model
     }

@@ -8,10 +8,11 @@ use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::rc::Rc;
 use synapse_workers::converge::verify::Expected;
 use synapse_workers::converge::{Aim, Missed, SettingsChange, World, converge};
-use synapse_workers::plan::state::{Observed, Resource, State};
 use synapse_workers::plan::step::Step;
-use synapse_workers::plan::{Plan, Records, Removal, Target};
+use synapse_workers::plan::{Plan, Removal, Target};
 use synapse_workers::report::Report;
+use synapse_workers::state::Records;
+use synapse_workers::state::{Observed, Resource, State};
 
 /// A place in a run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

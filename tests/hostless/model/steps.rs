@@ -3,11 +3,11 @@
 use super::watch::view;
 use super::{Model, View};
 use std::path::Path;
-use synapse_workers::paths;
-use synapse_workers::plan::names;
-use synapse_workers::plan::rules::{Change, VERSION, host_path, rule_for};
-use synapse_workers::plan::state::{HOST, Resource, State, UnitState, digest};
 use synapse_workers::plan::step::{Move, Step, Verb};
+use synapse_workers::state::paths;
+use synapse_workers::state::restart_rules::{Change, VERSION, host_path, rule_for};
+use synapse_workers::state::units;
+use synapse_workers::state::{HOST, Resource, State, UnitState, digest};
 
 impl Model {
     pub(super) fn step(&mut self, step: &Step, desired: &State) {
@@ -26,7 +26,7 @@ impl Model {
             }
             Step::MoveDatabase { number, part, .. } => {
                 assert!(self.generations.contains_key(number));
-                let served = self.running.contains_key(names::MAIN);
+                let served = self.running.contains_key(units::MAIN);
                 assert!(
                     *part == Move::First || !served,
                     "rows may change while they are copied"
@@ -55,8 +55,8 @@ impl Model {
                 assert!(!units.is_empty());
                 units.iter().for_each(|unit| self.job(*verb, unit));
             }
-            Step::Hold => assert!(self.running.contains_key(names::NGINX_SOCKET)),
-            Step::LetGo(_) => assert!(self.running.contains_key(names::NGINX)),
+            Step::Hold => assert!(self.running.contains_key(units::NGINX_SOCKET)),
+            Step::LetGo(_) => assert!(self.running.contains_key(units::NGINX)),
             Step::ResetFailed(units) => units
                 .iter()
                 .for_each(|unit| self.units.get_mut(unit).unwrap().failed = false),
@@ -108,7 +108,7 @@ impl Model {
         match resource {
             Resource::Account(name) => {
                 let used = self.running.keys().any(|unit| match name.as_str() {
-                    "synapse" => names::is_synapse(unit),
+                    "synapse" => units::is_synapse(unit),
                     other => unit == &format!("{other}.service"),
                 });
                 assert!(!used, "{name} still has processes");
@@ -167,7 +167,7 @@ impl Model {
         let active = self.running.contains_key(unit);
         match verb {
             // It went with its service.
-            Verb::Stop if names::is_needed(unit) => self.stop(unit),
+            Verb::Stop if units::is_needed(unit) => self.stop(unit),
             Verb::Stop => {
                 assert!(active || self.lenient, "{unit} was not running");
                 self.stop(unit);
@@ -197,23 +197,23 @@ impl Model {
         if let Some(state) = self.units.get_mut(unit) {
             state.active = false;
         }
-        if let Some(service) = names::served_by(unit) {
-            let name = names::worker_of(&service).unwrap_or("main");
+        if let Some(service) = units::served_by(unit) {
+            let name = units::worker_of(&service).unwrap_or("main");
             self.sockets.remove(name);
         }
-        if let Some(socket) = names::socket_of(unit).filter(|socket| names::is_needed(socket)) {
+        if let Some(socket) = units::socket_of(unit).filter(|socket| units::is_needed(socket)) {
             self.stop(&socket);
         }
     }
 
     pub(super) fn start(&mut self, unit: &str) {
-        if let Some(service) = names::served_by(unit) {
+        if let Some(service) = units::served_by(unit) {
             assert!(
                 !self.running.contains_key(&service),
                 "{unit} while its service runs"
             );
         }
-        let socket = names::socket_of(unit).filter(|socket| {
+        let socket = units::socket_of(unit).filter(|socket| {
             let known = self.loaded.contains_key(&unit_file(socket));
             known && !self.running.contains_key(socket)
         });
@@ -233,18 +233,18 @@ impl Model {
             let digest = digest.unwrap_or_else(|| panic!("{unit} has no file"));
             self.loaded.insert(file, digest.clone());
         }
-        if names::worker_of(unit).is_some() {
+        if units::worker_of(unit).is_some() {
             // An external Redis has no unit.
             let wanted = |before: &str| self.host_files.contains_key(&unit_file(before));
-            for before in [names::MAIN, names::REDIS] {
+            for before in [units::MAIN, units::REDIS] {
                 assert!(
                     self.running.contains_key(before) || !wanted(before) || self.lenient,
                     "{unit} before {before} runs"
                 );
             }
         }
-        if names::is_synapse(unit) {
-            let name = names::worker_of(unit).unwrap_or("main");
+        if units::is_synapse(unit) {
+            let name = units::worker_of(unit).unwrap_or("main");
             self.sockets.insert(name.to_owned());
         }
         self.running.insert(unit.to_owned(), self.view(unit));
@@ -266,7 +266,7 @@ impl Model {
 
 /// The file that a unit is made from, by its path in a generation.
 fn unit_file(unit: &str) -> String {
-    let name = names::file_of(unit);
+    let name = units::file_of(unit);
     let path = format!("{HOST}{}/{name}", paths::UNITS);
     assert!(host_path(&path).is_some());
     path

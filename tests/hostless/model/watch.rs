@@ -2,9 +2,9 @@
 
 use super::{Model, View};
 use std::collections::{BTreeMap, BTreeSet};
-use synapse_workers::plan::names;
-use synapse_workers::plan::rules::{Scope, When, rule_for};
-use synapse_workers::plan::state::{File, Files, HOST, State, UnitState};
+use synapse_workers::state::restart_rules::{Scope, When, rule_for};
+use synapse_workers::state::units;
+use synapse_workers::state::{File, Files, HOST, State, UnitState};
 
 impl Model {
     /// Processes that run at once must go by the same lists.
@@ -15,7 +15,7 @@ impl Model {
         let synapse = || {
             self.running
                 .iter()
-                .filter(|(unit, _)| names::is_synapse(unit))
+                .filter(|(unit, _)| units::is_synapse(unit))
         };
         for name in ["stream_writers", "instance_map", "replication"] {
             let path = format!("synapse/shared.d/{name}.yaml");
@@ -29,13 +29,13 @@ impl Model {
             .collect();
         for path in duties {
             let mut doing: BTreeSet<&str> = synapse()
-                .filter(|(unit, _)| *unit != names::MAIN)
+                .filter(|(unit, _)| *unit != units::MAIN)
                 .filter_map(|(_, view)| Some(view.get(path)?.as_str()))
                 .collect();
             // Main does the work itself while it knows of nobody else.
             if self
                 .running
-                .get(names::MAIN)
+                .get(units::MAIN)
                 .is_some_and(|view| !view.contains_key(path))
             {
                 doing.insert("main");
@@ -58,7 +58,7 @@ impl Model {
         let up = |unit: &String| UnitState {
             changing: false,
             active: true,
-            enabled: !names::is_needed(unit),
+            enabled: !units::is_needed(unit),
             failed: false,
             stale: false,
         };
@@ -73,9 +73,9 @@ impl Model {
         }
         let missing: Vec<_> = desired.resources.difference(&self.resources).collect();
         assert!(missing.is_empty(), "{case}: missing {missing:?}");
-        let processes = desired.units.iter().filter(|unit| names::is_synapse(unit));
+        let processes = desired.units.iter().filter(|unit| units::is_synapse(unit));
         let sockets: BTreeSet<String> = processes
-            .map(|unit| names::worker_of(unit).unwrap_or("main").to_owned())
+            .map(|unit| units::worker_of(unit).unwrap_or("main").to_owned())
             .collect();
         assert_eq!(self.sockets, sockets, "{case}: sockets");
     }
@@ -100,7 +100,7 @@ pub(super) fn view(files: &Files, unit: &str) -> View {
     let mut view = View::new();
     for (path, file) in files {
         let listed = match rule_for(path).scope {
-            Scope::Listed { main } if unit == names::MAIN => Some(main),
+            Scope::Listed { main } if unit == units::MAIN => Some(main),
             _ => None,
         };
         match listed {

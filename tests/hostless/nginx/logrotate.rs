@@ -5,7 +5,7 @@ use super::super::setup::{Setup, text};
 use std::fs;
 use std::os::unix::process::ExitStatusExt;
 use std::process::Command;
-use synapse_workers::paths;
+use synapse_workers::state::paths;
 
 /// It exits with 0 whatever is wrong, and says so.
 #[test]

@@ -11,9 +11,9 @@ use super::setup::{SPECS, Setup, text};
 use std::fs;
 use std::path::Path;
 use std::process::Command;
-use synapse_workers::paths;
-use synapse_workers::plan::state::State;
 use synapse_workers::render::nginx;
+use synapse_workers::state::State;
+use synapse_workers::state::paths;
 
 /// The nginx of this machine decides how HTTP/2 is switched on.
 pub fn on_this_machine(mut setup: Setup) -> Setup {

@@ -10,7 +10,7 @@ use std::path::PathBuf;
 use std::process::{Child, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
-use synapse_workers::paths;
+use synapse_workers::state::paths;
 use tempfile::TempDir;
 
 const SOCKETS: &str = "/run/synapse-workers/public/";

@@ -2,7 +2,7 @@
 
 use super::super::setup::{Setup, text};
 use super::accepted;
-use synapse_workers::plan::state::State;
+use synapse_workers::state::State;
 
 /// Lines of settings, and what has to be in the configuration or unit of nginx for them.
 const SETTINGS: &[(&str, &[&str], &[&str])] = &[

@@ -3,8 +3,8 @@
 //!
 //! Sources: Synapse 1.163.2's `docs/workers.md`, `config_documentation.md` and, where these are silent, its code.
 
-use super::state::HOST;
-use crate::paths;
+use super::HOST;
+use crate::state::paths;
 
 /// How a unit has to act. The order is by force: of two rules for one unit the stronger counts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]

@@ -1,7 +1,7 @@
 //! What the records of earlier runs say: the generations that processes may run with. The host, and the hosts in memory
 //! of the tests, observe by it.
 
-use super::state::{HOST, Observed, Resource, State};
+use super::{HOST, Observed, Resource, State};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// The records of earlier runs, as they are read.

@@ -1,7 +1,7 @@
 //! Names of units.
 
-use super::state::HOST;
-use crate::paths::UNITS;
+use super::HOST;
+use crate::state::paths::UNITS;
 use std::path::Path;
 
 /// Everything.

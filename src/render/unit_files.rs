@@ -3,12 +3,12 @@
 use super::sandbox::{Sandbox, WorkerNetwork};
 use super::services;
 use super::{Input, Sheaf, filters, logs, network, sockets};
-use crate::accounts::Account;
-use crate::paths::{self, SYSUSERS, TMPFILES};
-use crate::plan::names;
-use crate::plan::state::Resource;
 use crate::settings::Settings;
 use crate::settings::value::Scalar;
+use crate::state::Resource;
+use crate::state::accounts::Account;
+use crate::state::paths::{self, SYSUSERS, TMPFILES};
+use crate::state::units;
 use anyhow::Result;
 use askama::Template;
 use std::collections::{BTreeMap, BTreeSet};
@@ -74,22 +74,22 @@ pub(super) fn render(sheaf: &mut Sheaf) -> Result<()> {
     let input = sheaf.input;
     let settings = input.settings;
     let server_name = settings.server_name.as_str();
-    sheaf.unit(names::TARGET, Target { server_name }.render()?);
+    sheaf.unit(units::TARGET, Target { server_name }.render()?);
     let main = Main {
         process: process(input, &settings.limits.main_memory.show()),
-        sandbox: sheaf.sandbox(names::MAIN)?,
+        sandbox: sheaf.sandbox(units::MAIN)?,
     };
-    sheaf.unit(names::MAIN, main.render()?);
+    sheaf.unit(units::MAIN, main.render()?);
     if input.has_workers() {
         let worker = Worker {
             process: process(input, &settings.limits.worker_memory.show()),
-            sandbox: sheaf.sandbox(names::WORKERS)?,
+            sandbox: sheaf.sandbox(units::WORKERS)?,
         };
-        sheaf.unit(names::WORKERS, worker.render()?);
+        sheaf.unit(units::WORKERS, worker.render()?);
         for worker in &input.topology.workers {
             if !network::is_needed(input, worker) {
-                let unit = names::worker(&worker.name);
-                let file = format!("{}/{NETWORK}", names::drop_ins(&unit));
+                let unit = units::worker(&worker.name);
+                let file = format!("{}/{NETWORK}", units::drop_ins(&unit));
                 sheaf.unit(&file, WorkerNetwork::none()?);
             }
         }
@@ -172,10 +172,10 @@ pub fn wanted(input: &Input) -> BTreeSet<String> {
     let workers = &input.topology.workers;
     let mut units: BTreeSet<String> = workers
         .iter()
-        .map(|worker| names::worker(&worker.name))
+        .map(|worker| units::worker(&worker.name))
         .collect();
     units.extend(sockets::wanted(input));
-    units.extend([names::TARGET, names::MAIN].map(str::to_owned));
+    units.extend([units::TARGET, units::MAIN].map(str::to_owned));
     units.extend(services::wanted(input).map(|service| service.unit.to_owned()));
     units
 }

@@ -2,7 +2,7 @@
 //!
 //! `uninstall` is a plan towards [`State::default`], `rollback` one towards the state of an earlier generation.
 
-use crate::paths;
+use crate::state::paths;
 use anyhow::{Context, Result};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};

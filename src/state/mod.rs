@@ -1,0 +1,15 @@
+//! The vocabulary of all other modules: what a host is, where things are on it, and which change asks for which restart.
+//!
+//! [`State`] describes a host, wanted or found; [`units`], [`paths`] and [`accounts`] hold the names that are a contract
+//! with users. Nothing here imports another module of this program.
+
+pub mod accounts;
+mod model;
+pub mod paths;
+mod records;
+pub mod restart_rules;
+pub mod trial;
+pub mod units;
+
+pub use model::{File, Files, HOST, Manifest, Newer, Observed, Resource, State, UnitState, digest};
+pub use records::Records;
