@@ -15,7 +15,8 @@ pub mod state;
 pub mod settings;
 pub mod topology;
 
-pub mod endpoints;
+pub mod deployment;
+
 pub mod render;
 
 pub mod plan;
@@ -24,7 +25,6 @@ pub mod host;
 
 pub mod converge;
 
-pub mod adopt;
 pub mod doctor;
 pub mod named;
 pub mod options;
@@ -37,5 +37,4 @@ pub mod nearest;
 pub mod parallel;
 pub mod ranges;
 pub mod report;
-pub mod secrets;
 pub mod yaml;

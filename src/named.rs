@@ -1,8 +1,8 @@
 //! Files that settings name and processes read: registrations of application services, a logging configuration. What
 //! Synapse would refuse at its start, long after its parser was asked, is refused here.
 
+use crate::deployment::NamedFiles;
 use crate::host;
-use crate::render::NamedFiles;
 use crate::settings::Settings;
 use crate::yaml;
 use anyhow::{Context, Result, bail, ensure};

@@ -1,8 +1,8 @@
 //! The administrator's own Synapse options (`homeserver.d/*.yaml`): passed on untouched, but for keys that would break
 //! what the settings say elsewhere. Those are refused, since Synapse would silently take one or the other.
 
+use crate::deployment::OwnOptions;
 use crate::host;
-use crate::render::OwnOptions;
 use crate::settings::value::Value;
 use crate::settings::{Row, Settings};
 use crate::yaml;

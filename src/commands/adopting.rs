@@ -1,8 +1,8 @@
 //! `install --adopt FILE`: what the settings take over from a Synapse that is there, the first time it is asked for.
 
 use super::asked::rooted;
-use crate::adopt::{self, Adopted};
 use crate::cli::Common;
+use crate::deployment::adopted::{Adopted, taken};
 use crate::failure::{Code, Failure};
 use crate::host::{self, Host, Systemd, adopted, facts};
 use crate::settings::Settings;
@@ -73,7 +73,7 @@ pub fn begin(
     if let Some(accounts::ROOT | "0") = user.as_deref() {
         return Err(runs_as_root(found.service.as_deref(), key, &adopted));
     }
-    let mut taken = adopt::taken(&adopted, user.as_deref());
+    let mut taken = taken(&adopted, user.as_deref());
     let root = common.root.as_deref().unwrap_or(Path::new("/"));
     let root = std::path::absolute(root).unwrap_or_else(|_| root.to_owned());
     let paths = found.config.iter().map(|path| in_root(path, &root));

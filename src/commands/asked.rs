@@ -2,11 +2,12 @@
 
 use super::adopting::{self, Adoption};
 use super::edits::Change;
-use crate::adopt::Adopted;
 use crate::cli::{Common, Flags};
 use crate::converge::SettingsChange;
 use crate::converge::verify::{Expected, Front};
-use crate::endpoints::Endpoints;
+use crate::deployment::adopted::Adopted;
+use crate::deployment::endpoints::Endpoints;
+use crate::deployment::{Deployment, NamedFiles, OwnOptions};
 use crate::failure::{Code, Failure};
 use crate::host;
 use crate::host::certificate::Pair;
@@ -14,28 +15,23 @@ use crate::host::postgres::Access;
 use crate::host::redis::{Remote, Server};
 use crate::named;
 use crate::options;
-use crate::render::{self, HostFacts, Input, NamedFiles, OwnOptions, nginx};
+use crate::render::{self, Input, nginx};
 use crate::settings::types::{DatabaseKind, Identifier, NetworkAccess, WorkerList};
 use crate::settings::value::{Scalar, Value};
-use crate::settings::{self, Loaded, Origin, Row, Settings, SettingsError, Sources};
+use crate::settings::{self, Loaded, Origin, Row, SettingsError, Sources};
+use crate::state::HostFacts;
 use crate::state::paths;
 use crate::state::{HOST, Resource, State};
 use crate::topology::{self, Duty, SpecError, Topology, WorkerSpec};
 use anyhow::Context;
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
+use std::ops::Deref;
 use std::path::{Path, PathBuf};
 
 /// What was asked for, checked as far as this goes without looking at the host.
 pub struct Asked {
-    pub settings: Settings,
-    pub topology: Topology,
-    pub own_options: OwnOptions,
-    pub named: NamedFiles,
-    /// The configuration of a server that was taken over.
-    pub adopted: Adopted,
-    /// The database that this server's data is in already.
-    pub settled: Option<DatabaseKind>,
+    pub deployment: Deployment,
     /// The SQLite file whose data is to be moved to PostgreSQL.
     pub moving: Option<String>,
     /// The settings file as it will be.
@@ -44,6 +40,14 @@ pub struct Asked {
     pub change: Option<SettingsChange>,
     /// What the reader of settings wants to be said.
     pub notes: Vec<String>,
+}
+
+impl Deref for Asked {
+    type Target = Deployment;
+
+    fn deref(&self) -> &Deployment {
+        &self.deployment
+    }
 }
 
 /// Files of the administrator's, read.
@@ -293,13 +297,16 @@ impl Asked {
             let origin = &loaded.origins["sandbox.network"];
             return Err(Failure::usage(SettingsError::at(origin, message)));
         }
-        let asked = Self {
+        let deployment = Deployment {
             settings: loaded.settings,
             topology,
             own_options: files.own_options,
             named: files.named,
             adopted: files.adopted,
             settled,
+        };
+        let asked = Self {
+            deployment,
             moving: None,
             text,
             change,
@@ -325,23 +332,11 @@ impl Asked {
             .collect()
     }
 
-    /// Certificate and key, with the units that read them.
-    fn certificate(&self) -> Option<(Pair, Vec<&'static str>)> {
-        let facts = HostFacts::default();
-        let pair = Pair::of(&self.settings)?;
-        Some((pair, render::certificate::readers(&self.input(&facts))))
-    }
-
     /// What rendering reads.
     pub fn input<'a>(&'a self, facts: &'a HostFacts) -> Input<'a> {
         Input {
-            settings: &self.settings,
-            topology: &self.topology,
+            deployment: &self.deployment,
             facts,
-            own_options: &self.own_options,
-            named: &self.named,
-            adopted: &self.adopted,
-            settled: self.settled,
         }
     }
 
@@ -351,8 +346,9 @@ impl Asked {
     }
 
     /// What must be true once this is applied.
-    pub fn expected(&self, desired: &State) -> Expected {
-        let database = self.input(&HostFacts::default()).database();
+    pub fn expected(&self, desired: &State, facts: &HostFacts) -> Expected {
+        let input = self.input(facts);
+        let database = self.database();
         let secret = |name: &str| {
             let wanted = desired
                 .resources
@@ -367,13 +363,13 @@ impl Asked {
                 .filter(|path| path.starts_with(HOST))
                 .cloned()
                 .collect(),
-            metrics: render::metrics::targets(&self.input(&HostFacts::default())),
+            metrics: render::metrics::targets(&input),
             topology: Some((
                 self.topology.clone(),
                 Endpoints::new(&self.settings, &self.topology),
             )),
             fronts: self.fronts(),
-            certificate: self.certificate(),
+            certificate: certificate(&input),
             server_name: self.settings.server_name.to_string(),
             // One that was taken over may be reached by more than host, role and password, which its own files know.
             database: Access::of_synapse(&self.settings, database)
@@ -389,4 +385,10 @@ impl Asked {
             }),
         }
     }
+}
+
+/// Certificate and key, with the units that read them.
+fn certificate(input: &Input) -> Option<(Pair, Vec<&'static str>)> {
+    let pair = Pair::of(&input.settings)?;
+    Some((pair, render::certificate::readers(input)))
 }

@@ -73,7 +73,9 @@ impl Prepared {
             settings: self.asked.change.clone(),
             settings_text: self.asked.text.clone(),
             summary,
-            expected: self.asked.expected(&self.desired),
+            expected: self
+                .asked
+                .expected(&self.desired, &self.host.facts.for_rendering()),
         }
     }
 }

@@ -5,8 +5,9 @@ use crate::doctor;
 use crate::failure::{Code, Failure};
 use crate::host::facts::{self, Facts, Scope};
 use crate::host::{self, Host, Systemd};
-use crate::render::{self, HostFacts, ports};
+use crate::render::{self, ports};
 use crate::settings::types::DatabaseKind;
+use crate::state::HostFacts;
 use crate::state::units;
 
 /// What a command is going to do with the host, and so what it asks of it.

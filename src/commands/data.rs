@@ -4,7 +4,6 @@
 use super::asked::Asked;
 use crate::failure::Failure;
 use crate::host;
-use crate::render::HostFacts;
 use crate::settings::types::DatabaseKind;
 use crate::state::State;
 use crate::state::paths;
@@ -14,9 +13,7 @@ use std::path::Path;
 impl Asked {
     /// Settings that are right each by itself, but not together.
     pub(super) fn check(&self) -> Result<(), Failure> {
-        let facts = HostFacts::default();
-        let input = self.input(&facts);
-        let database = input.database();
+        let database = self.database();
         let kept = database == DatabaseKind::External;
         if !self.adopted.is_empty() && kept != self.adopted.sqlite().is_none() && !self.moved() {
             return Err(Failure::usage(format!(
@@ -26,7 +23,7 @@ impl Asked {
             )));
         }
         if self.settled == Some(DatabaseKind::Sqlite)
-            && (input.has_workers() || database != DatabaseKind::Sqlite)
+            && (self.has_workers() || database != DatabaseKind::Sqlite)
         {
             return Err(self.how_to_move()?);
         }
@@ -42,7 +39,7 @@ impl Asked {
                  set it to false, or database.kind to `local`",
             ));
         }
-        if database == DatabaseKind::Sqlite && input.has_workers() {
+        if database == DatabaseKind::Sqlite && self.has_workers() {
             return Err(Failure::usage(
                 "database.kind: SQLite serves one process only, and there are workers; set it to `local` for the \
                  host's own PostgreSQL, or set `workers: []`",
@@ -114,7 +111,7 @@ impl Asked {
             ));
         }
         self.moving = Some(self.sqlite());
-        self.settled = None;
+        self.deployment.settled = None;
         Ok(())
     }
 

@@ -28,7 +28,7 @@ pub fn verify(common: &Common) -> Result<ExitCode, Failure> {
     let text = text.with_context(|| format!("generation {current} has lost its settings"))?;
     let asked = asked::recall(current, &text)?;
     let host = context::host(&asked, Purpose::Look)?;
-    let expected = asked.expected(&state);
+    let expected = asked.expected(&state, &host.facts.for_rendering());
     let mut well = true;
     let mut results = Vec::new();
     for (name, result) in verification::probe(&host, &expected) {

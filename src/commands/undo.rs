@@ -105,7 +105,7 @@ pub fn rollback(
         settings,
         settings_text: text,
         summary: format!("rollback {number}"),
-        expected: asked.expected(&desired),
+        expected: asked.expected(&desired, &host.facts.for_rendering()),
         desired: &desired,
     };
     let plan = aim.plan(&observed);

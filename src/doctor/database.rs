@@ -1,8 +1,8 @@
 //! What is asked of PostgreSQL: the host's own, or one of the administrator's.
 
 use super::{Examined, Finding, finding};
+use crate::deployment::secrets;
 use crate::host::postgres::Postgres;
-use crate::secrets;
 use crate::settings::types::DatabaseKind;
 
 /// libpq and the server say why in the language of the server; what is not understood gets every cure. There is nothing

@@ -1,13 +1,13 @@
 //! What only the administrator can give: secrets, a Redis, what a Synapse of the host's own has to bring.
 
 use super::{Examined, Finding, finding};
+use crate::deployment::secrets;
 use crate::host::facts::{Facts, PackageManager};
 use crate::host::python::{Lacking, installable};
-use crate::secrets;
 use std::path::Path;
 
 pub(super) fn lacking_secret(at: &Examined) -> Option<Finding> {
-    let deployment = at.deployment();
+    let deployment = at.conditions();
     let lacking = secrets::SECRETS.iter().find(|secret| {
         let there = at.facts.given.contains_key(secret.name) || at.facts.kept.contains(secret.name);
         !secret.generated && !there && (secret.wanted)(&deployment) && (secret.needed)(&deployment)
@@ -19,7 +19,7 @@ pub(super) fn lacking_secret(at: &Examined) -> Option<Finding> {
 }
 
 pub(super) fn unusable_file(at: &Examined) -> Option<Finding> {
-    let deployment = at.deployment();
+    let deployment = at.conditions();
     let wanted = |name: &str| secrets::secret(name).is_some_and(|it| (it.wanted)(&deployment));
     let (_, error) = at.facts.unusable.iter().find(|(name, _)| wanted(name))?;
     finding(

@@ -5,11 +5,11 @@ mod coturn;
 mod database;
 mod given;
 
+use crate::deployment::secrets::Conditions;
 use crate::host::facts::{Facts, PackageManager, Scope};
 use crate::host::programs::install_command;
 use crate::host::synapse::is_ours;
-use crate::render::Installed;
-use crate::secrets::Deployment;
+use crate::state::host_facts::Installed;
 use crate::state::paths;
 use crate::state::units;
 
@@ -22,8 +22,8 @@ pub struct Examined<'a> {
 }
 
 impl Examined<'_> {
-    fn deployment(&self) -> Deployment<'_> {
-        Deployment {
+    fn conditions(&self) -> Conditions<'_> {
+        Conditions {
             settings: self.scope.settings,
             workers: self.scope.workers,
             database: self.scope.database,

@@ -1,6 +1,6 @@
 //! Whether a port could be bound, by binding it as the unit would that is to have it.
 
-use crate::render::ports::Transport;
+use crate::state::ports::Transport;
 use nix::errno::Errno;
 use nix::sys::socket::{
     AddressFamily, Backlog, SockFlag, SockType, SockaddrStorage, bind, listen, setsockopt, socket,

@@ -5,9 +5,9 @@ use super::facts::{Facts, Scope};
 use super::postgres::{self, Access, Postgres};
 use super::redis::{self, Remote};
 use super::{files, secrets};
+use crate::deployment::secrets as known;
 use crate::settings::types::DatabaseKind;
 use crate::state::paths;
-use crate::{render, secrets as known};
 use anyhow::{Context, Result};
 use std::time::Instant;
 
@@ -32,7 +32,7 @@ pub(super) fn postgres(facts: &Facts, scope: &Scope) -> Option<Result<Postgres, 
 
 fn with_password(access: Access, scope: &Scope, password: &str) -> Result<Postgres> {
     let composed = known::composed("pgpass").context("no row for pgpass")?;
-    let template = render::passwords(scope.settings);
+    let template = known::pgpass_line(scope.settings);
     let line = known::compose(composed, &template, |_| anyhow::Ok(password.to_owned()))?;
     let scratch = files::Scratch::new(0o700)?;
     let file = scratch.at("pgpass");

@@ -5,14 +5,14 @@ use super::certificate::Pair;
 use super::python::Lacking;
 use super::tools::{self, Tool};
 use super::{binding, elsewhere, files, postgres, programs, synapse};
+use crate::deployment::secrets::{SECRETS, Secret};
 use crate::failure::Failure;
-use crate::render::coturn::Build;
-use crate::render::ports::Bound;
-use crate::render::{Exporters, HostFacts, Installed};
-use crate::secrets::{SECRETS, Secret};
 use crate::settings::Settings;
 use crate::settings::types::{DatabaseKind, Secret as Value};
+use crate::state::host_facts::CoturnBuild;
+use crate::state::host_facts::{Exporters, HostFacts, Installed};
 use crate::state::paths;
+use crate::state::ports::Bound;
 use crate::state::units;
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, UdpSocket};
@@ -43,7 +43,7 @@ pub struct Facts {
     /// Major and minor version of nginx, where it is there.
     pub nginx: Option<(u32, u32)>,
     /// What coturn can do, where it is there.
-    pub coturn: Option<Build>,
+    pub coturn: Option<CoturnBuild>,
     /// Whether Grafana is there and takes provisioned files.
     pub grafana: bool,
     pub jemalloc: bool,
@@ -284,14 +284,14 @@ fn default_address() -> Option<IpAddr> {
 
 /// What this host's coturn was built with, by the words in its program: it has no other way to tell all of this without
 /// being started.
-fn coturn() -> Option<Build> {
+fn coturn() -> Option<CoturnBuild> {
     let program = files::read(tools::find("turnserver").ok()?).ok()??;
     let has = |word: &str| {
         program
             .windows(word.len())
             .any(|part| part == word.as_bytes())
     };
-    Some(Build {
+    Some(CoturnBuild {
         notifies: has("libsystemd.so"),
         metrics: has("prometheus-address"),
         old_tls: has("no-tlsv1_1"),

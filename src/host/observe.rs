@@ -1,8 +1,8 @@
 //! Observing: what of the desired state is there already, and what is there that is not desired.
 
 use super::{Host, Systemd, files, generations, synapse};
+use crate::deployment::secrets::{COMPOSED, SECRETS};
 use crate::failure::Failure;
-use crate::secrets::{COMPOSED, SECRETS};
 use crate::settings::types::DatabaseKind;
 use crate::state::Records;
 use crate::state::paths;

@@ -1,7 +1,7 @@
 //! Asking: an HTTP request over a Unix socket or loopback.
 
 use super::bounded::{Bounded, LIMIT};
-use crate::endpoints::{Endpoint, loopback};
+use crate::deployment::endpoints::{Endpoint, loopback};
 use anyhow::{Context, Result};
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::SocketAddr;

@@ -2,8 +2,8 @@
 
 use super::facts::{Facts, PackageManager, Scope};
 use super::tools::{self, Tool};
-use crate::render::Exporters;
 use crate::settings::types::DatabaseKind;
+use crate::state::host_facts::Exporters;
 use crate::state::units;
 use anyhow::{Context, Result};
 

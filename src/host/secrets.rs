@@ -4,7 +4,7 @@ use super::facts::Source;
 use super::files::Access;
 use super::resources::contents;
 use super::{Host, files};
-use crate::secrets::{self, Reader};
+use crate::deployment::secrets::{self, Reader};
 use crate::state::State;
 use crate::state::paths;
 use anyhow::{Context, Result, ensure};

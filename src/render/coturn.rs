@@ -4,37 +4,14 @@
 
 use super::sandbox::Sandbox;
 use super::{Input, Sheaf};
-use crate::endpoints::ServicePort;
+use crate::deployment::endpoints::ServicePort;
 use crate::ranges;
-use crate::secrets;
 use crate::settings::Settings;
 use crate::state::paths;
 use crate::state::units;
 use anyhow::Result;
 use askama::Template;
 use std::net::IpAddr;
-
-/// What the coturn of a host can do; distributions build it differently.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Build {
-    /// Tells systemd when it is ready.
-    pub notifies: bool,
-    /// Has metrics, and can keep them to one address.
-    pub metrics: bool,
-    /// Speaks TLS 1.0 and 1.1 unless told not to.
-    pub old_tls: bool,
-}
-
-impl Default for Build {
-    /// Debian's.
-    fn default() -> Self {
-        Self {
-            notifies: true,
-            metrics: false,
-            old_tls: true,
-        }
-    }
-}
 
 /// How many streams one user may have relayed at a time, ports permitting.
 const STREAMS: u32 = 12;
@@ -97,7 +74,7 @@ pub(super) fn render(sheaf: &mut Sheaf) -> Result<()> {
     let tls = input.settings.tls.certificate.is_some();
     let unit = Unit {
         sandbox: sheaf.sandbox(units::COTURN)?,
-        configuration: secrets::path("turnserver.conf"),
+        configuration: paths::secret("turnserver.conf"),
         notify: build.notifies,
         tls,
     };

@@ -16,7 +16,7 @@ struct Block<'a> {
 
 /// The block for homeserver.yaml, unless it is composed or there is none.
 pub(super) fn render(sheaf: &mut Sheaf) -> Result<Option<String>> {
-    let settings = sheaf.input.settings;
+    let settings = &sheaf.input.settings;
     if !settings.email.enabled {
         return Ok(None);
     }

@@ -23,147 +23,41 @@ mod synapse;
 pub mod trial;
 mod unit_files;
 
-pub use synapse::passwords;
 pub use unit_files::wanted;
 
-use crate::adopt::Adopted;
-use crate::endpoints::Endpoints;
-use crate::secrets::{self, Deployment};
-use crate::settings::Settings;
+use crate::deployment::{Deployment, secrets};
 use crate::settings::types::DatabaseKind;
 use crate::state::accounts;
-use crate::state::paths;
+use crate::state::host_facts::Installed;
 use crate::state::restart_rules::{Scope, rule_for};
 use crate::state::units;
 use crate::state::{File, Resource, State};
-use crate::topology::Topology;
+use crate::state::{HostFacts, paths};
 use anyhow::Result;
 use std::collections::{BTreeMap, BTreeSet};
-use std::net::IpAddr;
-use std::path::PathBuf;
-
-/// What rendering has to know of a host, with the values of a plain Debian as default.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct HostFacts {
-    /// This program.
-    pub program: PathBuf,
-    /// Synapse as the host has it; `None` where our own venv has, or will have, the one that the settings name.
-    pub synapse: Option<Installed>,
-    /// `redis-server` or `valkey-server`.
-    pub redis: String,
-    /// The programs that export metrics.
-    pub exporters: Exporters,
-    /// Major and minor version of nginx.
-    pub nginx: (u32, u32),
-    /// What its coturn can do.
-    pub coturn: coturn::Build,
-    /// Whether Grafana is there and takes provisioned files.
-    pub grafana: bool,
-    /// Whether jemalloc is there to be preloaded.
-    pub jemalloc: bool,
-    /// Secrets that are there already, by name.
-    pub secrets: BTreeSet<String>,
-    /// The address of this host's default route.
-    pub address: Option<IpAddr>,
-    /// The group that Synapse's user has of its own, where that is not ours.
-    pub user_group: Option<String>,
-    /// Where certificate and key are, links resolved; none where there are no such files.
-    pub certificate: Vec<PathBuf>,
-}
-
-/// A Python that has Synapse.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Installed {
-    pub python: PathBuf,
-    pub version: String,
-}
-
-/// The names of programs that distributions call differently.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Exporters {
-    pub nginx: String,
-    pub redis: String,
-    pub postgres: String,
-}
-
-impl Default for Exporters {
-    fn default() -> Self {
-        Self {
-            nginx: "prometheus-nginx-exporter".to_owned(),
-            redis: "prometheus-redis-exporter".to_owned(),
-            postgres: "prometheus-postgres-exporter".to_owned(),
-        }
-    }
-}
-
-impl Default for HostFacts {
-    fn default() -> Self {
-        Self {
-            program: PathBuf::from(paths::PROGRAM),
-            synapse: None,
-            redis: "redis-server".to_owned(),
-            exporters: Exporters::default(),
-            grafana: false,
-            nginx: (1, 26),
-            coturn: coturn::Build::default(),
-            jemalloc: true,
-            secrets: BTreeSet::new(),
-            address: None,
-            user_group: None,
-            certificate: Vec::new(),
-        }
-    }
-}
-
-/// The administrator's own Synapse options: file name and contents.
-pub type OwnOptions = BTreeMap<String, Vec<u8>>;
-
-/// Files that settings name, which are copied into the generation: what processes read is then what was judged, a
-/// change of them is a change like any other, and the way back has them too.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct NamedFiles {
-    /// Registrations of application services, by their absolute path.
-    pub app_services: BTreeMap<String, Vec<u8>>,
-    pub log_config: Option<Vec<u8>>,
-}
+use std::ops::Deref;
 
 /// Everything that rendering reads.
 pub struct Input<'a> {
-    pub settings: &'a Settings,
-    pub topology: &'a Topology,
+    pub deployment: &'a Deployment,
     pub facts: &'a HostFacts,
-    pub own_options: &'a OwnOptions,
-    pub named: &'a NamedFiles,
-    /// The configuration of a server that was taken over.
-    pub adopted: &'a Adopted,
-    /// The database that this server's data is in already, which `auto` keeps to.
-    pub settled: Option<DatabaseKind>,
+}
+
+impl Deref for Input<'_> {
+    type Target = Deployment;
+
+    fn deref(&self) -> &Deployment {
+        self.deployment
+    }
 }
 
 impl Input<'_> {
-    /// Redis, replication and the rest are there for workers only.
-    pub fn has_workers(&self) -> bool {
-        !self.topology.workers.is_empty()
-    }
-
     /// Whether a secret is there, or will be once this is applied.
     pub fn has_secret(&self, name: &str) -> bool {
-        let mut asked = self.secrets().filter(|secret| secret.name == name);
-        asked.any(|secret| {
-            secret.generated || secret.is_given(self.settings) || self.facts.secrets.contains(name)
+        let mut secrets = self.secrets().filter(|secret| secret.name == name);
+        secrets.any(|secret| {
+            secret.generated || secret.is_given(&self.settings) || self.facts.secrets.contains(name)
         })
-    }
-
-    /// The secrets that these settings ask for.
-    pub fn secrets(&self) -> impl Iterator<Item = &'static secrets::Secret> {
-        let deployment = Deployment {
-            settings: self.settings,
-            workers: self.has_workers(),
-            database: self.database(),
-        };
-        secrets::SECRETS
-            .iter()
-            .filter(move |secret| (secret.wanted)(&deployment))
     }
 
     /// The Synapse that is going to run.
@@ -174,19 +68,6 @@ impl Input<'_> {
             Installed { python, version }
         };
         self.facts.synapse.clone().unwrap_or_else(ours)
-    }
-
-    /// Where processes listen.
-    pub fn endpoints(&self) -> Endpoints {
-        Endpoints::new(self.settings, self.topology)
-    }
-
-    /// Which database serves, `auto` resolved.
-    pub fn database(&self) -> DatabaseKind {
-        match (self.settings.database.kind, self.settled) {
-            (DatabaseKind::Auto, Some(settled)) if self.settings.database.host.is_none() => settled,
-            _ => self.settings.database.decided(self.has_workers()),
-        }
     }
 }
 
@@ -309,7 +190,7 @@ fn resources(input: &Input, files: &BTreeMap<String, File>) -> BTreeSet<Resource
     resources.remove(&directory(paths::OPT));
     resources.extend(paths::SHARED.map(directory));
     resources.extend(logs::on_disk(input).then(|| directory(paths::SYNAPSE_LOGS)));
-    resources.insert(unit_files::owner(input.settings));
+    resources.insert(unit_files::owner(&input.settings));
     if input.adopted.is_empty() {
         resources.insert(directory(input.settings.media_store_path.as_str()));
         resources.insert(Resource::SigningKey);
@@ -344,7 +225,7 @@ fn resources(input: &Input, files: &BTreeMap<String, File>) -> BTreeSet<Resource
         resources.insert(directory(paths::OPT));
         resources.insert(Resource::Compressor(compressor::VERSION.to_owned()));
     }
-    let settings = input.settings;
+    let settings = &input.settings;
     match input.database() {
         DatabaseKind::Local => {
             let (name, owner) = (

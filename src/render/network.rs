@@ -3,8 +3,9 @@
 //! The role catalogue says what a worker sends by itself. Here is the rest: how it reaches its database, Redis, nginx and
 //! the other processes, and the options of the administrator that can have any process send something.
 
-use super::{Input, OwnOptions};
-use crate::adopt::Store;
+use super::Input;
+use crate::deployment::OwnOptions;
+use crate::deployment::adopted::Store;
 use crate::settings::Settings;
 use crate::settings::types::{DatabaseKind, NetworkAccess, Verification};
 use crate::topology::roles::Sends;
@@ -96,8 +97,8 @@ static FAR: &[&str] = &["hostaddr", "service", "dsn"];
 
 /// Whether a worker has to have the network.
 pub(super) fn is_needed(input: &Input, worker: &Worker) -> bool {
-    let settings = input.settings;
-    let own = || read(input.own_options).chain(read(&input.adopted.copies));
+    let settings = &input.settings;
+    let own = || read(&input.own_options).chain(read(&input.adopted.copies));
     let has_app_services =
         !input.named.app_services.is_empty() || own().any(|all| says(all, APP_SERVICES));
     let sends_more = |role: &Role| {
@@ -152,7 +153,7 @@ pub(super) fn workers_bind(input: &Input) -> Option<Vec<String>> {
 
 /// Whether the database is a file of this host, or a PostgreSQL behind a Unix socket.
 pub(super) fn database_is_near(input: &Input) -> bool {
-    if read(input.own_options).any(|all| says(all, "database")) {
+    if read(&input.own_options).any(|all| says(all, "database")) {
         return false;
     }
     let host = input.settings.database.host.as_ref();

@@ -1,7 +1,7 @@
 //! What each Synapse process reads alone: its name, its listeners.
 
 use super::{Input, Sheaf, filters, logs, metrics, sockets};
-use crate::endpoints::Endpoint;
+use crate::deployment::endpoints::Endpoint;
 use crate::state::paths;
 use crate::state::units;
 use crate::topology::Worker;
@@ -61,7 +61,7 @@ fn listeners(
     worker: Option<&Worker>,
     resources: Vec<&'static str>,
 ) -> Vec<Listener> {
-    let (settings, endpoints) = (input.settings, input.endpoints());
+    let (settings, endpoints) = (&input.settings, input.endpoints());
     let mut resources = resources;
     let over_socket = metrics::over_socket(input);
     if over_socket {

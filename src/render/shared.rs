@@ -1,7 +1,7 @@
 //! What Synapse's processes share when there are workers: a file for each top-level key, the unit of restarts.
 
 use super::{Input, Sheaf};
-use crate::endpoints::Endpoint;
+use crate::deployment::endpoints::Endpoint;
 use crate::state::paths;
 use crate::topology::Duty;
 use anyhow::Result;
@@ -11,7 +11,7 @@ use std::collections::BTreeMap;
 /// What every process reads about the workers. Synapse merges files by top-level key, so each key stands whole in
 /// one file; a key whose list would be empty is left out (an empty list would mean that nobody does the work).
 pub(super) fn render(sheaf: &mut Sheaf) -> Result<()> {
-    let topology = sheaf.input.topology;
+    let topology = &sheaf.input.topology;
     let endpoints = sheaf.input.endpoints();
     let redis = redis(sheaf.input);
     let mut file = |name: &str, keys: serde_json::Value, listed: &[&str]| -> Result<()> {

@@ -3,7 +3,7 @@
 
 use super::sandbox::Sandbox;
 use super::{Input, Sheaf, nginx};
-use crate::endpoints::Endpoint;
+use crate::deployment::endpoints::Endpoint;
 use crate::state::paths;
 use crate::state::units;
 use anyhow::Result;

@@ -2,6 +2,7 @@
 //! in [`super::shared`] and [`super::processes`].
 
 use super::{Sheaf, coturn, filters, logs, mail, processes, shared};
+use crate::deployment::secrets::pgpass_line;
 use crate::settings::Settings;
 use crate::settings::types::{DatabaseKind, Verification};
 use crate::settings::value::Scalar;
@@ -39,7 +40,7 @@ struct Manhole;
 
 pub(super) fn render(sheaf: &mut Sheaf) -> Result<()> {
     let input = sheaf.input;
-    let settings = input.settings;
+    let settings = &input.settings;
     let database = input.database();
     let registrations = input.named.app_services.keys();
     let homeserver = Homeserver {
@@ -63,7 +64,7 @@ pub(super) fn render(sheaf: &mut Sheaf) -> Result<()> {
     };
     sheaf.options("synapse/homeserver.yaml", homeserver.render()?);
     if input.has_secret("postgres_password") {
-        sheaf.composed("pgpass", passwords(settings));
+        sheaf.composed("pgpass", pgpass_line(settings));
     }
     if input.has_secret("manhole_password") {
         sheaf.composed("synapse.d/manhole.yaml", Manhole.render()?);
@@ -76,7 +77,7 @@ pub(super) fn render(sheaf: &mut Sheaf) -> Result<()> {
     logs::render(sheaf)?;
     sheaf.text(restart_rules::VERSION, input.synapse().version);
     let copies = [
-        ("homeserver.d", input.own_options),
+        ("homeserver.d", &input.own_options),
         ("adopted", &input.adopted.copies),
     ];
     for (directory, files) in copies {
@@ -95,18 +96,4 @@ pub(super) fn render(sheaf: &mut Sheaf) -> Result<()> {
 /// The copy of a registration in a generation; where it came from stays to be seen.
 fn registration(path: &str) -> String {
     format!("synapse/app_services{path}")
-}
-
-/// The line of libpq's password file (PostgreSQL manual, 32.16).
-pub fn passwords(settings: &Settings) -> String {
-    let database = &settings.database;
-    let host = database.host.as_ref().map_or("*", |host| host.as_str());
-    let fields = [
-        host,
-        &database.port.show(),
-        database.name.as_str(),
-        database.user.as_str(),
-    ];
-    let escaped = fields.map(|field| field.replace('\\', "\\\\").replace(':', "\\:"));
-    format!("{}:@postgres_password@", escaped.join(":"))
 }

@@ -72,7 +72,7 @@ struct Tmpfiles<'a> {
 
 pub(super) fn render(sheaf: &mut Sheaf) -> Result<()> {
     let input = sheaf.input;
-    let settings = input.settings;
+    let settings = &input.settings;
     let server_name = settings.server_name.as_str();
     sheaf.unit(units::TARGET, Target { server_name }.render()?);
     let main = Main {
@@ -122,8 +122,8 @@ pub(super) fn render(sheaf: &mut Sheaf) -> Result<()> {
 }
 
 /// For a process with this much memory.
-pub(super) fn process<'a>(input: &Input<'a>, memory: &str) -> Process<'a> {
-    let settings: &Settings = input.settings;
+pub(super) fn process<'a>(input: &'a Input, memory: &str) -> Process<'a> {
+    let settings: &Settings = &input.settings;
     Process {
         current: paths::CURRENT,
         python: input.synapse().python.to_string_lossy().into_owned(),

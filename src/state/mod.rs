@@ -4,12 +4,16 @@
 //! with users. Nothing here imports another module of this program.
 
 pub mod accounts;
+pub mod host_facts;
 mod model;
+pub mod nginx_fingerprint;
 pub mod paths;
+pub mod ports;
 mod records;
 pub mod restart_rules;
 pub mod trial;
 pub mod units;
 
+pub use host_facts::HostFacts;
 pub use model::{File, Files, HOST, Manifest, Newer, Observed, Resource, State, UnitState, digest};
 pub use records::Records;

@@ -2,7 +2,7 @@
 //!
 //! `uninstall` is a plan towards [`State::default`], `rollback` one towards the state of an earlier generation.
 
-use crate::state::paths;
+use super::paths;
 use anyhow::{Context, Result};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
@@ -137,7 +137,7 @@ impl Resource {
     /// The place of a secret, or of a file composed with one.
     pub fn secret_path(&self) -> Option<String> {
         match self {
-            Resource::Secret(name) | Resource::Composed(name) => Some(crate::secrets::path(name)),
+            Resource::Secret(name) | Resource::Composed(name) => Some(paths::secret(name)),
             _ => None,
         }
     }
@@ -177,7 +177,7 @@ impl std::fmt::Display for Resource {
                 write!(f, "state compressor {version} in {}", paths::COMPRESSOR)
             }
             Resource::Secret(name) => write!(f, "secret {name}"),
-            Resource::Composed(name) => write!(f, "{}", crate::secrets::path(name)),
+            Resource::Composed(name) => write!(f, "{}", paths::secret(name)),
             Resource::SigningKey => write!(f, "signing key {}", paths::SIGNING_KEY),
             Resource::DatabaseRole(name) => write!(f, "PostgreSQL role {name}"),
             Resource::MonitorRole(name) => {

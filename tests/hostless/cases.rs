@@ -12,10 +12,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
-use synapse_workers::adopt::Adopted;
+use synapse_workers::deployment::OwnOptions;
+use synapse_workers::deployment::adopted::Adopted;
 use synapse_workers::named;
 use synapse_workers::plan::{Plan, Removal, Target};
-use synapse_workers::render::{HostFacts, OwnOptions};
+use synapse_workers::state::HostFacts;
 use synapse_workers::state::{Observed, State};
 
 /// What differs from a plain Debian.

@@ -9,9 +9,9 @@ use synapse_workers::host::facts::{Facts, PackageManager, Scope};
 use synapse_workers::host::postgres::{Database, Postgres};
 use synapse_workers::host::python::Lacking;
 use synapse_workers::host::requirements::Requirement;
-use synapse_workers::render::Installed;
-use synapse_workers::render::ports::{Bound, Transport};
 use synapse_workers::settings::types::DatabaseKind;
+use synapse_workers::state::host_facts::Installed;
+use synapse_workers::state::ports::{Bound, Transport};
 
 fn good() -> Facts {
     Facts {

@@ -5,7 +5,8 @@ use serde_yaml::Value;
 use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use synapse_workers::render::Input;
-use synapse_workers::render::ports::{Bound, Transport, bound};
+use synapse_workers::render::ports::bound;
+use synapse_workers::state::ports::{Bound, Transport};
 use synapse_workers::state::units;
 
 fn ports(setup: &Setup) -> Vec<Bound> {

@@ -2,10 +2,13 @@
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
-use synapse_workers::adopt::Adopted;
-use synapse_workers::render::{HostFacts, Input, Installed, NamedFiles, OwnOptions, desired};
+use synapse_workers::deployment::adopted::Adopted;
+use synapse_workers::deployment::{Deployment, NamedFiles, OwnOptions};
+use synapse_workers::render::{Input, desired};
 use synapse_workers::settings::{Settings, Sources, load};
+use synapse_workers::state::HostFacts;
 use synapse_workers::state::State;
+use synapse_workers::state::host_facts::Installed;
 use synapse_workers::topology::{Topology, spec};
 
 /// None, every preset, merged, sharded, and each kind of list that Synapse's processes share.
@@ -120,14 +123,17 @@ impl Setup {
             .unwrap_or_else(|error| panic!("{error}"));
         let specs = spec::parse(&settings.workers.0).unwrap();
         let topology = Topology::new(specs).unwrap();
-        read(&Input {
-            settings: &settings,
-            topology: &topology,
-            facts: &self.facts,
-            own_options: &self.own_options,
-            named: &self.named,
-            adopted: &self.adopted,
+        let deployment = Deployment {
+            settings,
+            topology,
+            own_options: self.own_options.clone(),
+            named: self.named.clone(),
+            adopted: self.adopted.clone(),
             settled: None,
+        };
+        read(&Input {
+            deployment: &deployment,
+            facts: &self.facts,
         })
     }
 

@@ -6,7 +6,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::UnixListener;
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
-use synapse_workers::endpoints::Endpoint;
+use synapse_workers::deployment::endpoints::Endpoint;
 use synapse_workers::host::{self, Answer, Peer, Tool};
 
 #[test]

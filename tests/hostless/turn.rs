@@ -10,8 +10,8 @@ use std::fs;
 use std::io::{BufRead, BufReader};
 use std::path::Path;
 use std::process::Stdio;
+use synapse_workers::deployment::secrets::{self, composed};
 use synapse_workers::ranges::SPECIAL;
-use synapse_workers::secrets::{self, composed};
 use synapse_workers::state::State;
 
 /// A deployment with a TURN server.

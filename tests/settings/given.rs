@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use synapse_workers::secrets::SECRETS;
+use synapse_workers::deployment::secrets::SECRETS;
 use synapse_workers::settings::file::read;
 use synapse_workers::settings::value::Raw;
 use synapse_workers::settings::{Loaded, Row, SettingsError, Sources, load, new_file};

@@ -6,7 +6,7 @@ use super::asked::{self, Asked};
 use super::inspect::installed;
 use super::look::utc;
 use crate::cli::Common;
-use crate::endpoints::Endpoints;
+use crate::deployment::endpoints::Endpoints;
 use crate::failure::{Code, Failure};
 use crate::host::{self, Peer, Process, Systemd};
 use crate::parallel;

@@ -1,7 +1,7 @@
 //! Whether anything of ours is left that nothing wants any more.
 
 use super::{Expected, Front};
-use crate::endpoints::Endpoint;
+use crate::deployment::endpoints::Endpoint;
 use crate::host::{self, Host};
 use crate::state::paths;
 use crate::state::units;

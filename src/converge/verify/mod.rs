@@ -7,7 +7,7 @@ mod proxy;
 mod replication;
 mod routes;
 
-use crate::endpoints::{Endpoint, Endpoints};
+use crate::deployment::endpoints::{Endpoint, Endpoints};
 use crate::host::certificate::Pair;
 use crate::host::postgres::Access;
 use crate::host::redis::Server;

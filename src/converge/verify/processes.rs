@@ -1,7 +1,7 @@
 //! Whether units are active, and processes answer where others reach them.
 
 use super::Expected;
-use crate::endpoints::Endpoint;
+use crate::deployment::endpoints::Endpoint;
 use crate::host::{self, Host, Peer};
 use crate::parallel;
 use anyhow::{Result, ensure};

@@ -1,9 +1,9 @@
 //! Whether nginx answers, with the configuration and the certificate that it should have.
 
 use super::{Expected, Front};
-use crate::endpoints::Endpoint;
+use crate::deployment::endpoints::Endpoint;
 use crate::host::{self, Host, Peer};
-use crate::render::nginx;
+use crate::state::nginx_fingerprint::{self, TOLD_AT, told};
 use crate::state::paths;
 use crate::state::units;
 use anyhow::{Context, Result, ensure};
@@ -58,10 +58,10 @@ pub(super) fn files(_: &Host, expected: &Expected, end: Instant) -> Result<Strin
         let path = format!("{}/nginx/{name}", paths::CURRENT);
         host::read_text(&path)?.with_context(|| format!("{path} is missing"))
     };
-    let there = nginx::fingerprint(&read("nginx.conf")?, &read("listen.conf")?);
-    let answer = host::get_as_host(&Peer::Address(address), nginx::TOLD_AT, end)?;
+    let there = nginx_fingerprint::fingerprint(&read("nginx.conf")?, &read("listen.conf")?);
+    let answer = host::get_as_host(&Peer::Address(address), TOLD_AT, end)?;
     ensure!(
-        nginx::told(&answer.body) == Some(&there),
+        told(&answer.body) == Some(&there),
         "nginx runs another configuration than {}/nginx; see: journalctl -u {unit}, help: systemctl reload {unit}, or \
          synapse-workers install where somebody changed the files",
         paths::CURRENT,

@@ -3,8 +3,7 @@
 use super::super::sandbox::Sandbox;
 use super::super::{Input, Sheaf, filters};
 use super::own_postgres_wanted;
-use crate::endpoints::ServicePort;
-use crate::secrets;
+use crate::deployment::endpoints::ServicePort;
 use crate::state::accounts;
 use crate::state::paths;
 use crate::state::units;
@@ -125,7 +124,7 @@ pub fn redis(sheaf: &mut Sheaf) -> Result<()> {
             }
             let external = External {
                 user: user.map(|user| format!("REDIS_USER={user}")),
-                passwords: password.then(|| secrets::path(REDIS_PASSWORDS)),
+                passwords: password.then(|| paths::secret(REDIS_PASSWORDS)),
                 ca_file: redis.ca_file.as_ref().map(|file| file.as_str()),
                 peer: None,
             };
@@ -156,7 +155,7 @@ pub fn postgres(sheaf: &mut Sheaf) -> Result<()> {
             }
             let other = External {
                 user: None,
-                passwords: password.then(|| secrets::path(POSTGRES_PASSWORDS)),
+                passwords: password.then(|| paths::secret(POSTGRES_PASSWORDS)),
                 ca_file: None,
                 // PostgreSQL behind a socket may know Synapse by its system user.
                 peer: (host.is_socket_directory() && !password)

@@ -25,7 +25,7 @@ struct Timer;
 
 /// Adds the timer, its service and the script.
 pub fn render(sheaf: &mut Sheaf) -> Result<()> {
-    let settings = sheaf.input.settings;
+    let settings = &sheaf.input.settings;
     let service = Service {
         sandbox: sheaf.sandbox(units::HOST_METRICS_SERVICE)?,
         current: paths::CURRENT,

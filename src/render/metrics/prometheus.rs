@@ -3,7 +3,7 @@
 use super::super::sandbox::Sandbox;
 use super::super::{Input, Sheaf, filters, services};
 use super::{grafana, over_socket, path_of, wanted};
-use crate::endpoints::{ServicePort, loopback};
+use crate::deployment::endpoints::{ServicePort, loopback};
 use crate::settings::Settings;
 use crate::state::paths;
 use crate::state::units;
@@ -139,7 +139,7 @@ pub fn render(sheaf: &mut Sheaf) -> Result<()> {
     };
     sheaf.unit(units::PROMETHEUS, unit.render()?);
     let configuration = Configuration {
-        settings: input.settings,
+        settings: &input.settings,
         server_name: input.settings.server_name.as_str(),
         synapse_path: SYNAPSE_PATH,
         targets: targets(input),
@@ -184,7 +184,7 @@ pub fn targets(input: &Input) -> Vec<Target> {
     let runs = |unit: &str| services::wanted(input).any(|service| service.unit == unit);
     let jobs = JOBS
         .iter()
-        .filter(|job| runs(job.unit) && (job.told)(input.settings));
+        .filter(|job| runs(job.unit) && (job.told)(&input.settings));
     targets.extend(jobs.map(|job| other(job.name, endpoints.service(job.port), job.path)));
     targets
 }

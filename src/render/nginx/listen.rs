@@ -1,7 +1,7 @@
 //! Where nginx listens: addresses with ports, plain or with TLS, and a Unix socket.
 
 use super::super::Input;
-use crate::endpoints::loopback;
+use crate::deployment::endpoints::loopback;
 use crate::settings::Settings;
 use askama::Template;
 use std::net::{IpAddr, SocketAddr};
@@ -23,7 +23,7 @@ const BACKLOG: &str = "backlog=4096";
 
 impl Listen {
     pub fn new(input: &Input) -> Self {
-        let settings = input.settings;
+        let settings = &input.settings;
         let own_directive = input.facts.nginx >= OWN_DIRECTIVE;
         let tls = if own_directive { " ssl" } else { " ssl http2" };
         let plain = plain_ports(settings).into_iter().map(|port| (port, ""));
@@ -51,7 +51,7 @@ impl Listen {
 /// What systemd holds for nginx, as it writes addresses: the same as in the configuration, which is how nginx knows
 /// each again.
 pub fn held(input: &Input) -> Vec<String> {
-    let settings = input.settings;
+    let settings = &input.settings;
     let ports = [plain_ports(settings), tls_ports(settings)].concat();
     let places = ports.into_iter().flat_map(|port| {
         let addresses = settings.bind_addresses.iter();

@@ -3,18 +3,17 @@
 mod errors;
 mod limits;
 mod listen;
-mod told;
 
 pub use listen::{held, plain_ports, tls_ports};
-pub use told::{TOLD_AT, fingerprint, told};
 
 use super::metrics::{SYNAPSE_PATH, over_socket, path_of};
 use super::sandbox::{Network, Sandbox};
 use super::{Input, Sheaf, filters, sockets};
-use crate::endpoints::{Endpoint, ServicePort};
+use crate::deployment::endpoints::{Endpoint, ServicePort};
 use crate::settings::Settings;
 use crate::settings::buffers::Buffers;
 use crate::settings::value::Scalar;
+use crate::state::nginx_fingerprint::{TOLD_AT, fingerprint};
 use crate::state::paths;
 use crate::state::units;
 use crate::topology::{Balance, RoutingTable};
@@ -113,8 +112,8 @@ struct Upstream<'a> {
 }
 
 pub(super) fn render(sheaf: &mut Sheaf) -> Result<()> {
-    let settings = sheaf.input.settings;
-    let table = RoutingTable::new(sheaf.input.topology);
+    let settings = &sheaf.input.settings;
+    let table = RoutingTable::new(&sheaf.input.topology);
     let endpoints = sheaf.input.endpoints();
     let mut nginx = Nginx {
         settings,
@@ -211,14 +210,14 @@ pub(super) fn network(input: &Input) -> Network {
 
 /// Whether it serves a port below 1024.
 pub(super) fn has_low_port(input: &Input) -> bool {
-    let ports = [plain_ports(input.settings), tls_ports(input.settings)].concat();
+    let ports = [plain_ports(&input.settings), tls_ports(&input.settings)].concat();
     ports.iter().any(|port| *port < 1024)
 }
 
 /// Where it writes: large bodies, logs, and the socket for another proxy.
 pub(super) fn writes(input: &Input) -> Vec<String> {
     let own = [PREFIX, paths::LOGS].into_iter();
-    let own = own.chain(socket_directory(input.settings));
+    let own = own.chain(socket_directory(&input.settings));
     own.map(str::to_owned).collect()
 }
 
@@ -276,7 +275,7 @@ fn balance(balance: Balance, servers: usize) -> &'static str {
 /// Two for each server, times the multiplier of the settings (the ancestor's README, "Upstream Keep-alives").
 /// None to sockets that systemd holds: a request on a kept connection would meet a process that stops.
 fn keepalive(input: &Input, servers: usize) -> Option<usize> {
-    let settings = input.settings;
+    let settings = &input.settings;
     let multiplier = settings.nginx.upstream_keepalive_multiplier.get();
     let connections = servers * 2 * usize::try_from(multiplier).unwrap_or(1);
     (settings.nginx.upstream_keepalive && !holds(input)).then_some(connections)

@@ -11,8 +11,8 @@ use super::setup::{SPECS, Setup, text};
 use std::fs;
 use std::path::Path;
 use std::process::Command;
-use synapse_workers::render::nginx;
 use synapse_workers::state::State;
+use synapse_workers::state::nginx_fingerprint;
 use synapse_workers::state::paths;
 
 /// The nginx of this machine decides how HTTP/2 is switched on.
@@ -173,11 +173,11 @@ fn nginx_tells_which_configuration_it_runs() {
             text(state, "nginx/nginx.conf"),
             text(state, "nginx/listen.conf"),
         );
-        let there = nginx::fingerprint(conf, listen);
+        let there = nginx_fingerprint::fingerprint(conf, listen);
         let line = conf.lines().find(|line| line.contains("fingerprint"));
         let answer = line.unwrap().trim().trim_start_matches("return 200 '");
         // What nginx will tell is what the files give, although it stands in one of them.
-        assert_eq!(nginx::told(answer), Some(there.as_str()));
+        assert_eq!(nginx_fingerprint::told(answer), Some(there.as_str()));
         there
     };
     let (small, full) = (Setup::new("small"), Setup::new("full").state());
@@ -190,8 +190,8 @@ fn nginx_tells_which_configuration_it_runs() {
         text(&full, "nginx/listen.conf"),
     );
     assert_ne!(
-        nginx::fingerprint(&format!("{conf}# edited\n"), listen),
+        nginx_fingerprint::fingerprint(&format!("{conf}# edited\n"), listen),
         fingerprint(&full)
     );
-    assert_eq!(nginx::told("<html>"), None);
+    assert_eq!(nginx_fingerprint::told("<html>"), None);
 }

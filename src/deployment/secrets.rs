@@ -6,11 +6,11 @@
 
 use crate::settings::Settings;
 use crate::settings::types::{AbsolutePath, DatabaseKind, Secret as Given, Verification};
-use crate::state::paths;
+use crate::settings::value::Scalar;
 
-/// What a deployment consists of, as far as secrets ask for it.
+/// The part of a deployment that decides which secrets it has.
 #[derive(Clone, Copy)]
-pub struct Deployment<'a> {
+pub struct Conditions<'a> {
     pub settings: &'a Settings,
     pub workers: bool,
     /// Which database serves.
@@ -23,13 +23,13 @@ pub struct Secret {
     pub name: &'static str,
     /// Made of random bits where none is given and there is none; one that is not, is there only if it is given.
     pub generated: bool,
-    pub wanted: fn(&Deployment) -> bool,
+    pub wanted: fn(&Conditions) -> bool,
     /// The value from the environment or an env-file.
     pub given: fn(&Settings) -> Option<&Given>,
     /// A file of the administrator's that has it.
     pub file: fn(&Settings) -> Option<&AbsolutePath>,
     /// Whether Synapse does not work without, where it cannot be made.
-    pub needed: fn(&Deployment) -> bool,
+    pub needed: fn(&Conditions) -> bool,
     /// How it is given.
     pub way: &'static str,
 }
@@ -137,7 +137,7 @@ pub static SECRETS: &[Secret] = &[
 ];
 
 /// A server that was taken over keeps its own.
-fn not_adopted(deployment: &Deployment) -> bool {
+fn not_adopted(deployment: &Conditions) -> bool {
     deployment.settings.adopt.config.is_empty()
 }
 
@@ -237,9 +237,18 @@ pub fn compose<E>(
     Ok(text)
 }
 
-/// The place of a secret or a composed file.
-pub fn path(name: &str) -> String {
-    paths::secret(name)
+/// The line of libpq's password file (PostgreSQL manual, 32.16).
+pub fn pgpass_line(settings: &Settings) -> String {
+    let database = &settings.database;
+    let host = database.host.as_ref().map_or("*", |host| host.as_str());
+    let fields = [
+        host,
+        &database.port.show(),
+        database.name.as_str(),
+        database.user.as_str(),
+    ];
+    let escaped = fields.map(in_pgpass);
+    format!("{}:@postgres_password@", escaped.join(":"))
 }
 
 /// A field of libpq's password file (PostgreSQL manual, 32.16).

@@ -8,7 +8,7 @@ mod taken;
 
 pub use taken::{Taken, taken};
 
-use crate::render::OwnOptions;
+use super::files::OwnOptions;
 use crate::settings::types::DatabaseKind;
 use crate::yaml;
 use serde_yaml::{Mapping, Value};

@@ -1,6 +1,6 @@
 //! Which configuration nginx runs, as it tells itself.
 
-use crate::state::digest;
+use super::digest;
 
 /// Where nginx tells this host the fingerprint of the configuration that it runs.
 pub const TOLD_AT: &str = "/_synapse/workers/configuration";
