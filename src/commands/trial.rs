@@ -4,6 +4,7 @@ use crate::cli::Common;
 use crate::failure::{Code, Failure};
 use crate::host::{self, Ending, Host, Systemd};
 use crate::plan::Plan;
+use crate::render;
 use crate::report::outln;
 use crate::report::{self, Report};
 use crate::settings::types::Duration;
@@ -100,7 +101,8 @@ impl Course {
             made: false,
             settings: settings.to_string_lossy().into_owned(),
         };
-        host.begin_trial(&trial).map_err(|error| {
+        let files = render::trial::units(&trial, &host.facts.for_rendering().program)?;
+        host.begin_trial(&trial, &files).map_err(|error| {
             dropped(host);
             let text = "the trial could not begin, and nothing was changed";
             Failure::failed(format!("{text}: {error:#}"))

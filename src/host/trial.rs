@@ -7,7 +7,6 @@ use super::systemd::Systemd;
 use super::{Host, files};
 use crate::failure::Failure;
 use crate::plan::step::Verb;
-use crate::render;
 use crate::state::paths;
 use crate::state::trial::Trial;
 use crate::state::units;
@@ -53,9 +52,10 @@ pub fn trial() -> Result<Option<Trial>> {
 
 impl Host {
     /// Begins a trial before its change is made. It is noted first: one whose timer could not be started has to be ended.
-    pub fn begin_trial(&self, trial: &Trial) -> Result<()> {
+    /// `files` are its units, by name.
+    pub fn begin_trial(&self, trial: &Trial, files: &[(&str, String)]) -> Result<()> {
         note(trial)?;
-        for (name, text) in render::trial::units(trial, &self.facts.for_rendering().program)? {
+        for (name, text) in files {
             files::replace(unit_file(name), text.as_bytes(), 0o644)?;
         }
         let timer = [units::TRIAL_TIMER.to_owned()];
