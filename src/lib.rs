@@ -23,11 +23,11 @@ pub mod plan;
 
 pub mod host;
 
-pub mod converge;
+pub mod request;
 
-pub mod doctor;
-pub mod named;
-pub mod options;
+pub mod preflight;
+
+pub mod converge;
 
 pub mod cli;
 pub mod commands;

@@ -1,18 +1,19 @@
 //! `install`, `plan`, `scale`, `add`, `remove`: converging the host to the settings.
 
-use super::asked::{self, Asked};
-use super::context::{self, Purpose};
-use super::edits::Change;
 use super::packages::{self, Installed};
 use super::trial::{self, Course};
 use crate::cli::{Common, Flags};
+use crate::converge::verify::Expected;
 use crate::converge::{self, Aim, OnHost};
 use crate::failure::{Code, Failure};
 use crate::host::{self, Host};
 use crate::plan::step::Step;
 use crate::plan::{Plan, Removal, Target, foreign};
+use crate::preflight::{self, Purpose};
 use crate::report::{self, Report};
 use crate::report::{out, outln};
+use crate::request::SettingsEdit as Change;
+use crate::request::{self, Request};
 use crate::settings::types::Duration;
 use crate::state::paths;
 use crate::state::{Observed, State};
@@ -23,7 +24,7 @@ use std::process::ExitCode;
 
 /// Everything up to the plan.
 pub struct Prepared {
-    asked: Asked,
+    asked: Request,
     pub host: Host,
     pub desired: State,
     pub observed: Observed,
@@ -39,8 +40,8 @@ pub fn prepare(
     change: &Change,
     purpose: Purpose,
 ) -> Result<Prepared, Failure> {
-    let asked = asked::ask(common, flags, change)?;
-    let host = context::host(&asked, purpose)?;
+    let asked = request::load(common, flags, change)?;
+    let host = preflight::host(&asked, purpose)?;
     let desired = asked.desired(&host.facts.for_rendering())?;
     let observed = host.observe(&desired)?;
     for note in &observed.notes {
@@ -63,6 +64,11 @@ pub fn prepare(
 }
 
 impl Prepared {
+    fn expected(&self) -> Expected {
+        let facts = self.host.facts.for_rendering();
+        Expected::of(&self.asked.input(&facts), &self.desired)
+    }
+
     /// The state that the settings describe.
     pub fn aim(&self, summary: String) -> Aim<'_> {
         Aim {
@@ -73,9 +79,7 @@ impl Prepared {
             settings: self.asked.change.clone(),
             settings_text: self.asked.text.clone(),
             summary,
-            expected: self
-                .asked
-                .expected(&self.desired, &self.host.facts.for_rendering()),
+            expected: self.expected(),
         }
     }
 }
@@ -90,7 +94,7 @@ pub fn install(
 ) -> Result<ExitCode, Failure> {
     let report = Report::new(common.json);
     // Bad settings are told before anything else, a lock that another run holds included.
-    asked::ask(common, flags, change)?;
+    request::load(common, flags, change)?;
     let _lock = host::lock_if_root()?;
     trial::refuse()?;
     let course = Course::from(time);

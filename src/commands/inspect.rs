@@ -1,13 +1,12 @@
 //! Commands that ask what runs, and the host: `verify`, `doctor`.
 
-use super::asked;
-use super::context::{self, Purpose};
 use crate::cli::{Common, Flags};
 use crate::converge::verify as verification;
-use crate::doctor;
 use crate::failure::{Code, Failure};
 use crate::host::Host;
+use crate::preflight::{self, Purpose};
 use crate::report::outln;
+use crate::request;
 use crate::state::State;
 use anyhow::Context;
 use serde_json::json;
@@ -26,9 +25,10 @@ pub(super) fn installed() -> Result<(u32, State, Option<String>), Failure> {
 pub fn verify(common: &Common) -> Result<ExitCode, Failure> {
     let (current, state, text) = installed()?;
     let text = text.with_context(|| format!("generation {current} has lost its settings"))?;
-    let asked = asked::recall(current, &text)?;
-    let host = context::host(&asked, Purpose::Look)?;
-    let expected = asked.expected(&state, &host.facts.for_rendering());
+    let asked = request::of_generation(current, &text)?;
+    let host = preflight::host(&asked, Purpose::Look)?;
+    let facts = host.facts.for_rendering();
+    let expected = verification::Expected::of(&asked.input(&facts), &state);
     let mut well = true;
     let mut results = Vec::new();
     for (name, result) in verification::probe(&host, &expected) {
@@ -55,11 +55,11 @@ pub fn verify(common: &Common) -> Result<ExitCode, Failure> {
 
 /// `synapse-workers doctor`.
 pub fn doctor(common: &Common, flags: &Flags) -> Result<ExitCode, Failure> {
-    let asked = asked::suppose(common, flags)?;
-    let found = context::look(&asked, Purpose::Run)?;
+    let asked = request::load_or_placeholder(common, flags)?;
+    let found = preflight::look(&asked, Purpose::Run)?;
     let mut refused = false;
     let mut results = Vec::new();
-    for (check, finding) in doctor::examine(&found.examined(&asked)) {
+    for (check, finding) in preflight::examine(&found.examined(&asked)) {
         refused |= check.fatal && finding.is_some();
         let mark = match (&finding, check.fatal) {
             (None, _) => "ok",

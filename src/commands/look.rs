@@ -1,10 +1,10 @@
 //! Commands that only read settings and generations: `routes`, `generations`, `presets`.
 
-use super::asked;
 use crate::cli::{Common, Flags};
 use crate::failure::Failure;
 use crate::host::Host;
 use crate::report::outln;
+use crate::request;
 use crate::topology::{self, Route, RoutingTable};
 use serde_json::json;
 use std::process::ExitCode;
@@ -15,7 +15,7 @@ pub fn routes(
     flags: &Flags,
     request: Option<(String, String)>,
 ) -> Result<ExitCode, Failure> {
-    let asked = asked::suppose(common, flags)?;
+    let asked = request::load_or_placeholder(common, flags)?;
     let table = RoutingTable::new(&asked.topology);
     match request {
         Some((method, path)) => one(common, &table, &method, &path),

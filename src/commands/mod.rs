@@ -1,11 +1,6 @@
 //! One file for each command, or for a few that are alike.
 
-mod adopting;
-mod asked;
 mod change;
-mod context;
-mod data;
-mod edits;
 mod generate;
 mod hand_over;
 mod inspect;
@@ -19,7 +14,7 @@ mod undo;
 use crate::cli::{Cli, Command};
 use crate::failure::Failure;
 use crate::host::certificate::Pair;
-use edits::Change;
+use crate::request::SettingsEdit as Change;
 use std::process::ExitCode;
 
 /// Runs the command.

@@ -4,8 +4,6 @@
 //! made after the programs are there. It is shown again only where it differs from the one that was confirmed.
 
 use super::change::{Prepared, agree, prepare, refuse};
-use super::context::Purpose;
-use super::edits::Change;
 use super::trial::Course;
 use crate::cli::{Common, Flags};
 use crate::converge::{self, OnHost};
@@ -13,7 +11,9 @@ use crate::failure::{Code, Failure};
 use crate::host::programs;
 use crate::plan::Plan;
 use crate::plan::step::Step;
+use crate::preflight::Purpose;
 use crate::report::Report;
+use crate::request::SettingsEdit as Change;
 
 /// The host with all its programs, and the plan that was confirmed together with their installation.
 pub struct Installed {

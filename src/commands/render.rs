@@ -1,11 +1,11 @@
 //! `render`: the desired state as files, without root, systemd or network.
 
-use super::asked::{self, rooted};
-use super::edits::Change;
 use crate::cli::{Common, Flags};
 use crate::failure::Failure;
 use crate::host;
 use crate::report::outln;
+use crate::request::SettingsEdit as Change;
+use crate::request::{self, rooted};
 use crate::state::HostFacts;
 use crate::state::paths;
 use crate::state::restart_rules::host_path;
@@ -18,7 +18,7 @@ pub fn render(common: &Common, flags: &Flags) -> Result<ExitCode, Failure> {
             "render writes below a directory: give --root DIR",
         ));
     };
-    let asked = asked::ask(common, flags, &Change::None)?;
+    let asked = request::load(common, flags, &Change::None)?;
     let desired = asked.desired(&HostFacts::default())?;
     let generation = rooted(common, &format!("{}/1", paths::GENERATIONS));
     for (path, file) in &desired.files {

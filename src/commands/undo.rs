@@ -1,17 +1,18 @@
 //! `rollback` and `uninstall`: plans towards an earlier state, and towards nothing.
 
-use super::asked::{self, Asked};
 use super::change::finish;
-use super::context::{self, Purpose};
 use super::trial::{self, Course};
 use crate::cli::Common;
+use crate::converge::Aim;
 use crate::converge::verify::Expected;
-use crate::converge::{Aim, SettingsChange};
 use crate::failure::{Code, Failure};
 use crate::host::{self, Ending, Host};
+use crate::plan::SettingsChange;
 use crate::plan::{Removal, Target};
+use crate::preflight::{self, Purpose};
 use crate::report::Report;
 use crate::report::out;
+use crate::request::{self, Request};
 use crate::settings::types::Duration;
 use crate::state::paths;
 use crate::state::trial::Trial;
@@ -72,7 +73,7 @@ pub fn rollback(
         Host::generation(number).map_err(|error| Failure::from(error).ending(Code::Usage))?;
     let text = text.with_context(|| format!("generation {number} has lost its settings"))?;
 
-    let asked = asked::recall(number, &text)?;
+    let asked = request::of_generation(number, &text)?;
     if asked.left_sqlite(&desired) {
         return Err(Failure::preflight(format!(
             "generation {number} has its data in {}, and what was written since it moved to PostgreSQL would be lost",
@@ -80,7 +81,7 @@ pub fn rollback(
         ))
         .help("synapse-workers generations shows later ones"));
     }
-    let host = context::host(&asked, Purpose::Run)?;
+    let host = preflight::host(&asked, Purpose::Run)?;
     let observed = host.observe(&desired)?;
     let before = host::read_text(&common.settings)?;
     if let (Some(trial), Some(found)) = (&trial, &before) {
@@ -105,7 +106,7 @@ pub fn rollback(
         settings,
         settings_text: text,
         summary: format!("rollback {number}"),
-        expected: asked.expected(&desired, &host.facts.for_rendering()),
+        expected: Expected::of(&asked.input(&host.facts.for_rendering()), &desired),
         desired: &desired,
     };
     let plan = aim.plan(&observed);
@@ -152,7 +153,7 @@ pub fn uninstall(
     confirm: Option<String>,
 ) -> Result<ExitCode, Failure> {
     let report = Report::new(common.json);
-    let asked = asked::of_what_runs(common)?;
+    let asked = request::of_installed(common)?;
     if asked.adopted.is_empty() && !asked.settings.adopt.config.is_empty() {
         return Err(Failure::preflight(
             "the adopted files cannot be read, so it is not known whether the old service may serve its data again",
@@ -163,7 +164,7 @@ pub fn uninstall(
         confirmed(&asked, host::made_database()?, confirm)?;
     }
     let _lock = host::lock_if_root()?;
-    let host = context::host(&asked, Purpose::Look)?;
+    let host = preflight::host(&asked, Purpose::Look)?;
     let desired = State::default();
     let mut observed = host.observe(&desired)?;
     if asked.moved() {
@@ -222,7 +223,7 @@ pub fn uninstall(
 }
 
 /// What cannot be brought back asks for the server's name.
-fn confirmed(asked: &Asked, database: bool, confirm: Option<String>) -> Result<(), Failure> {
+fn confirmed(asked: &Request, database: bool, confirm: Option<String>) -> Result<(), Failure> {
     let server_name = asked.settings.server_name.as_str();
     let what = match (asked.adopted.is_empty(), database) {
         (true, _) => "database, media, signing key and settings",

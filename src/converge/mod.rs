@@ -13,10 +13,9 @@ pub use world::World;
 use crate::failure::{Code, Failure};
 use crate::host::interruption;
 use crate::plan::step::Step;
-use crate::plan::{Plan, Removal, Target};
+use crate::plan::{Plan, Removal, SettingsChange, Target};
 use crate::report::Report;
 use crate::state::{Observed, State};
-use std::path::PathBuf;
 use verify::Expected;
 use work::Work;
 
@@ -35,17 +34,6 @@ pub struct Aim<'a> {
     pub summary: String,
     /// What must be true afterwards.
     pub expected: Expected,
-}
-
-/// A settings file before and after.
-#[derive(Clone, Debug)]
-pub struct SettingsChange {
-    pub path: PathBuf,
-    pub before: Option<String>,
-    /// `None` removes it.
-    pub after: Option<String>,
-    /// The keys, or words for more than keys.
-    pub what: String,
 }
 
 impl Aim<'_> {

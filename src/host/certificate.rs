@@ -2,9 +2,9 @@
 
 use super::files::{self, Access, Scratch};
 use super::tools::{self, Tool};
-use crate::render::certificate::reader;
 use crate::settings::Settings;
 use crate::settings::types::AbsolutePath;
+use crate::state::accounts::certificate_reader;
 use crate::state::paths;
 use anyhow::{Context, Result, ensure};
 use std::collections::BTreeSet;
@@ -146,7 +146,8 @@ impl Pair {
 }
 
 fn account(unit: &str) -> Result<&'static str> {
-    let account = reader(unit).with_context(|| format!("{unit} reads no certificate"))?;
+    let account =
+        certificate_reader(unit).with_context(|| format!("{unit} reads no certificate"))?;
     Ok(account.name)
 }
 

@@ -8,10 +8,12 @@ mod moving;
 mod planner;
 mod restarts;
 pub mod schema;
+mod settings_change;
 pub mod step;
 
 pub use changes::foreign;
 pub use restarts::{outdated, reason};
+pub use settings_change::SettingsChange;
 
 use crate::state::{Observed, Resource, State};
 use changes::changes;

@@ -1,9 +1,7 @@
 //! The certificate: the units that copy it, with its key, for each service that reads it, and that watch its files.
 
 use super::sandbox::Sandbox;
-use super::services::SERVICES;
 use super::{Input, Sheaf, filters};
-use crate::state::accounts::Account;
 use crate::state::paths;
 use crate::state::units;
 use anyhow::Result;
@@ -79,11 +77,4 @@ pub fn readers(input: &Input) -> Vec<&'static str> {
         .copied()
         .filter(|unit| wanted(unit))
         .collect()
-}
-
-/// The account that a unit reads its copy as.
-pub fn reader(unit: &str) -> Option<Account> {
-    let reads = READERS.contains(&unit);
-    let service = SERVICES.iter().find(|service| service.unit == unit)?;
-    service.account.filter(|_| reads)
 }

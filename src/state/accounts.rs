@@ -1,5 +1,7 @@
 //! System accounts: those that this program makes beside Synapse's, and those that Synapse must not be.
 
+use super::units;
+
 /// A system user without a home.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Account {
@@ -99,6 +101,15 @@ pub fn mighty_group(name: &str) -> Option<String> {
 pub fn mighty_groups() -> impl Iterator<Item = &'static str> {
     let named = MIGHTY_GROUPS.iter().map(|(group, _)| *group);
     named.chain(all_reserved().filter(|name| *name != ROOT))
+}
+
+/// The account that a unit reads its copy of certificate and key as; `None` where it reads none.
+pub fn certificate_reader(unit: &str) -> Option<Account> {
+    match unit {
+        units::NGINX => Some(NGINX),
+        units::COTURN => Some(COTURN),
+        _ => None,
+    }
 }
 
 #[cfg(test)]

@@ -14,8 +14,8 @@ use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use synapse_workers::deployment::OwnOptions;
 use synapse_workers::deployment::adopted::Adopted;
-use synapse_workers::named;
 use synapse_workers::plan::{Plan, Removal, Target};
+use synapse_workers::request::referenced_files;
 use synapse_workers::state::HostFacts;
 use synapse_workers::state::{Observed, State};
 
@@ -62,7 +62,7 @@ fn setup(folder: &Path) -> Setup {
     let place = |path: &Path| folder.join("files").join(path.strip_prefix("/").unwrap());
     let settings = setup.try_settings();
     let settings = settings.unwrap_or_else(|error| panic!("{folder:?}: {error}"));
-    setup.named = named::read(&settings, place).unwrap();
+    setup.named = referenced_files::read(&settings, place).unwrap();
     let adopted = settings.adopt.config.iter().map(|path| {
         let contents = std::fs::read(place(path.as_path())).unwrap();
         (path.as_str().to_owned(), contents)

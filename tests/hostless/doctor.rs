@@ -2,13 +2,13 @@
 
 use super::setup::Setup;
 use std::collections::BTreeSet;
-use synapse_workers::doctor::{CHECKS, Examined, examine};
 use synapse_workers::failure::Failure;
 use synapse_workers::host::certificate::Pair;
 use synapse_workers::host::facts::{Facts, PackageManager, Scope};
 use synapse_workers::host::postgres::{Database, Postgres};
 use synapse_workers::host::python::Lacking;
 use synapse_workers::host::requirements::Requirement;
+use synapse_workers::preflight::{CHECKS, Examined, examine};
 use synapse_workers::settings::types::DatabaseKind;
 use synapse_workers::state::host_facts::Installed;
 use synapse_workers::state::ports::{Bound, Transport};

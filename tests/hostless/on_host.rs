@@ -9,9 +9,10 @@ use std::os::unix::fs::{MetadataExt, PermissionsExt, chown};
 use std::path::Path;
 use std::process::{Child, Stdio};
 use std::sync::mpsc::{Receiver, Sender, channel};
-use synapse_workers::converge::{OnHost, SettingsChange, World};
+use synapse_workers::converge::{OnHost, World};
 use synapse_workers::host::facts::Facts;
 use synapse_workers::host::{self, Host, Systemd};
+use synapse_workers::plan::SettingsChange;
 use zbus::{Connection, OwnedObjectPath, fdo};
 
 type ListedUnit = (

@@ -1,12 +1,12 @@
 //! Drift: what is another way than the last run left it, or than the next one would.
 
-use super::super::asked::Asked;
 use super::super::change;
 use crate::cli::Common;
 use crate::failure::Failure;
 use crate::host::{self, Systemd};
 use crate::plan;
 use crate::report::Report;
+use crate::request::Request;
 use crate::state::State;
 use crate::state::restart_rules::host_path;
 use crate::state::units;
@@ -33,7 +33,7 @@ impl Drift {
         systemd: &Systemd,
         current: u32,
         state: &State,
-        known: Option<&Asked>,
+        known: Option<&Request>,
     ) -> Result<Self, Failure> {
         let mut files = host::edited_files(current)?;
         files.extend(on_host(state)?);
@@ -138,7 +138,7 @@ fn units(systemd: &Systemd, state: &State) -> Result<BTreeMap<String, &'static s
 fn outdated(
     systemd: &Systemd,
     state: &State,
-    known: Option<&Asked>,
+    known: Option<&Request>,
 ) -> Result<BTreeMap<String, Vec<String>>, Failure> {
     let set = known.and_then(|known| known.settings.synapse.python.as_ref());
     let synapse = host::synapse::find(set.map(|python| Path::new(python.as_str())));

@@ -2,7 +2,6 @@
 
 mod drift;
 
-use super::asked::{self, Asked};
 use super::inspect::installed;
 use super::look::utc;
 use crate::cli::Common;
@@ -12,6 +11,7 @@ use crate::host::{self, Peer, Process, Systemd};
 use crate::parallel;
 use crate::report::Report;
 use crate::report::outln;
+use crate::request::{self, Request};
 use crate::state::paths;
 use crate::state::units;
 use anstream::{AutoStream, ColorChoice};
@@ -47,7 +47,7 @@ pub fn status(common: &Common) -> Result<ExitCode, Failure> {
     let (current, state, text) = installed()?;
     let systemd =
         Systemd::connect().map_err(|error| Failure::from(error).ending(Code::Preflight))?;
-    let known = text.and_then(|text| asked::recall(current, &text).ok());
+    let known = text.and_then(|text| request::of_generation(current, &text).ok());
     let units = state.units.iter().filter(|unit| unit.ends_with(".service"));
     let processes: Vec<(&str, Process)> = units
         .map(|unit| Ok((unit.as_str(), systemd.process(unit)?)))
@@ -101,7 +101,7 @@ fn name_of(unit: &str) -> &str {
 }
 
 /// Whether a process answers; its place is that of the settings of the running generation.
-fn health(unit: &str, process: &Process, known: Option<&Asked>, end: Instant) -> String {
+fn health(unit: &str, process: &Process, known: Option<&Request>, end: Instant) -> String {
     let said = |well: bool, otherwise: &str| if well { "ok" } else { otherwise }.to_owned();
     if process.state != "active" {
         return process.state.clone();
@@ -124,7 +124,7 @@ fn health(unit: &str, process: &Process, known: Option<&Asked>, end: Instant) ->
 const NO_ANSWER: &str = "no answer";
 
 /// One unit; its roles are those of the settings of the running generation.
-fn line(unit: &str, process: Process, health: String, known: Option<&Asked>) -> Line {
+fn line(unit: &str, process: Process, health: String, known: Option<&Request>) -> Line {
     let name = name_of(unit);
     let worker = units::worker_of(unit).zip(known).and_then(|(name, known)| {
         known

@@ -1,80 +1,18 @@
 //! Verification: whether what runs is what was planned, asked of the processes themselves.
 
 mod database;
+mod expected;
 mod leftovers;
 mod processes;
 mod proxy;
 mod replication;
 mod routes;
 
-use crate::deployment::endpoints::{Endpoint, Endpoints};
-use crate::host::certificate::Pair;
-use crate::host::postgres::Access;
-use crate::host::redis::Server;
-use crate::host::{Host, Peer};
-use crate::render::metrics::Target;
-use crate::state::units;
-use crate::topology::Topology;
+pub use expected::{Expected, Front};
+
+use crate::host::Host;
 use anyhow::{Result, ensure};
-use std::collections::BTreeSet;
-use std::net::SocketAddr;
 use std::time::{Duration, Instant};
-
-/// What has to be true.
-#[derive(Default)]
-pub struct Expected {
-    /// Units that are active, and no others of ours.
-    pub units: BTreeSet<String>,
-    /// Files that stand on the host, by their path in a generation; others of ours do not.
-    pub files: BTreeSet<String>,
-    /// Everything that has metrics.
-    pub metrics: Vec<Target>,
-    /// The routes that processes answer and where these listen, where there is a topology.
-    pub topology: Option<(Topology, Endpoints)>,
-    /// Where nginx listens.
-    pub fronts: Vec<Front>,
-    /// Certificate and key, with the units that have a copy of them.
-    pub certificate: Option<(Pair, Vec<&'static str>)>,
-    /// The server's name: Synapse's channel in Redis.
-    pub server_name: String,
-    /// PostgreSQL as Synapse reaches it.
-    pub database: Option<Access>,
-    /// The connections to it that each process may open.
-    pub pool: u32,
-    /// What carries replication.
-    pub redis: Option<Server>,
-}
-
-/// A way into nginx.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Front {
-    Plain(SocketAddr),
-    Tls(SocketAddr),
-    Socket(String),
-}
-
-impl Expected {
-    /// Where a process is asked.
-    fn peer(&self, process: &str) -> Option<Peer> {
-        let (_, endpoints) = self.topology.as_ref()?;
-        Some(Peer::At(endpoints.public(process)))
-    }
-
-    /// Where other processes reach one that they send requests to.
-    fn replication(&self, process: &str) -> Option<Endpoint> {
-        let (_, endpoints) = self.topology.as_ref()?;
-        let listens = endpoints.reached().contains(process);
-        listens.then(|| endpoints.replication(process))
-    }
-
-    /// The processes that Synapse runs in, by the name of their sockets.
-    fn processes(&self) -> Vec<&str> {
-        let units = self.units.iter().filter(|unit| units::is_synapse(unit));
-        units
-            .map(|unit| units::worker_of(unit).unwrap_or("main"))
-            .collect()
-    }
-}
 
 /// One thing that is looked at.
 pub struct Probe {

@@ -1,11 +1,11 @@
 //! The host as a command finds it: looked at, and refused when a check fails that must not.
 
-use super::asked::{self, Asked};
-use crate::doctor;
+use super::checks::{self, Examined};
 use crate::failure::{Code, Failure};
 use crate::host::facts::{self, Facts, Scope};
 use crate::host::{self, Host, Systemd};
 use crate::render::{self, ports};
+use crate::request::{self, Request};
 use crate::settings::types::DatabaseKind;
 use crate::state::HostFacts;
 use crate::state::units;
@@ -22,19 +22,19 @@ pub enum Purpose {
 }
 
 /// Looks at the host and refuses it when a check fails that must not.
-pub fn host(asked: &Asked, purpose: Purpose) -> Result<Host, Failure> {
+pub fn host(asked: &Request, purpose: Purpose) -> Result<Host, Failure> {
     let found = look(asked, purpose)?;
     let facts = &found.facts;
     let curable = purpose == Purpose::InstallPrograms && facts.packages.is_some();
     let mut refused = Vec::new();
-    for (check, finding) in doctor::examine(&found.examined(asked)) {
+    for (check, finding) in checks::examine(&found.examined(asked)) {
         if purpose == Purpose::Look && facts.root && facts.systemd {
             break;
         }
         let Some(finding) = finding.filter(|_| check.fatal) else {
             continue;
         };
-        if curable && check.name == doctor::PROGRAMS {
+        if curable && check.name == checks::PROGRAMS {
             continue;
         }
         refused.push(format!("{}\n  help: {}", finding.problem, finding.cure));
@@ -62,8 +62,8 @@ pub struct Found<'a> {
 
 impl Found<'_> {
     /// As the checks want it.
-    pub fn examined(&self, asked: &Asked) -> doctor::Examined<'_> {
-        doctor::Examined {
+    pub fn examined(&self, asked: &Request) -> Examined<'_> {
+        Examined {
             facts: &self.facts,
             scope: &self.scope,
             processes: asked.topology.workers.len() + 1,
@@ -72,7 +72,7 @@ impl Found<'_> {
 }
 
 /// Looks at the host. Changes nothing and refuses nothing.
-pub fn look(asked: &Asked, purpose: Purpose) -> Result<Found<'_>, Failure> {
+pub fn look(asked: &Request, purpose: Purpose) -> Result<Found<'_>, Failure> {
     let systemd = facts::booted_with_systemd()
         .then(Systemd::connect)
         .transpose()
@@ -86,7 +86,7 @@ pub fn look(asked: &Asked, purpose: Purpose) -> Result<Found<'_>, Failure> {
 }
 
 /// What has to be looked at.
-fn scope<'a>(asked: &'a Asked, systemd: Option<&Systemd>, purpose: Purpose) -> Scope<'a> {
+fn scope<'a>(asked: &'a Request, systemd: Option<&Systemd>, purpose: Purpose) -> Scope<'a> {
     let facts = HostFacts::default();
     let input = asked.input(&facts);
     let units = systemd
@@ -104,7 +104,7 @@ fn scope<'a>(asked: &'a Asked, systemd: Option<&Systemd>, purpose: Purpose) -> S
     };
     let running = Host::current()
         .and_then(|number| Some((number, Host::generation(number).ok()?.1?)))
-        .and_then(|(number, text)| asked::recall(number, &text).ok());
+        .and_then(|(number, text)| request::of_generation(number, &text).ok());
     let ours = host::made_database().unwrap_or(false);
     // Stopped before ours start; until then it holds what will be ours.
     let service = asked.settings.adopt.service.as_ref();

@@ -1,6 +1,6 @@
 //! `install --adopt FILE`: what the settings take over from a Synapse that is there, the first time it is asked for.
 
-use super::asked::rooted;
+use super::files::rooted;
 use crate::cli::Common;
 use crate::deployment::adopted::{Adopted, taken};
 use crate::failure::{Code, Failure};

@@ -3,7 +3,7 @@
 use crate::topology::{WorkerSpec, edit};
 
 /// A change of the settings file.
-pub enum Change {
+pub enum SettingsEdit {
     None,
     /// `ROLE=N` …
     Scale(Vec<String>),
@@ -15,12 +15,12 @@ pub enum Change {
     MigrateDatabase,
 }
 
-impl Change {
+impl SettingsEdit {
     /// The specs after the change.
     pub fn apply(&self, mut specs: Vec<WorkerSpec>) -> Result<Vec<WorkerSpec>, String> {
         match self {
-            Change::None | Change::MigrateDatabase => {}
-            Change::Scale(counts) => {
+            SettingsEdit::None | SettingsEdit::MigrateDatabase => {}
+            SettingsEdit::Scale(counts) => {
                 for word in counts {
                     let (name, count) = word
                         .split_once('=')
@@ -31,12 +31,12 @@ impl Change {
                     specs = edit::scale(&specs, name, count).map_err(|error| error.to_string())?;
                 }
             }
-            Change::Add(new) => {
+            SettingsEdit::Add(new) => {
                 for spec in new {
                     specs = edit::add(&specs, spec).map_err(|error| error.to_string())?;
                 }
             }
-            Change::Remove(names) => {
+            SettingsEdit::Remove(names) => {
                 for name in names {
                     specs = edit::remove(&specs, name).map_err(|error| error.to_string())?;
                 }
@@ -48,11 +48,11 @@ impl Change {
     /// What asked for it, in the words of the command line.
     pub fn summary(&self) -> String {
         match self {
-            Change::None => "install".to_owned(),
-            Change::Scale(words) => format!("scale {}", words.join(" ")),
-            Change::Add(words) => format!("add {}", words.join(" ")),
-            Change::MigrateDatabase => "migrate-database".to_owned(),
-            Change::Remove(words) => format!("remove {}", words.join(" ")),
+            SettingsEdit::None => "install".to_owned(),
+            SettingsEdit::Scale(words) => format!("scale {}", words.join(" ")),
+            SettingsEdit::Add(words) => format!("add {}", words.join(" ")),
+            SettingsEdit::MigrateDatabase => "migrate-database".to_owned(),
+            SettingsEdit::Remove(words) => format!("remove {}", words.join(" ")),
         }
     }
 }

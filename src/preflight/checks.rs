@@ -1,10 +1,6 @@
 //! Checks of a host before anything is changed on it: a table; each failure comes with what cures it.
 
-mod accounts;
-mod coturn;
-mod database;
-mod given;
-
+use super::{accounts, coturn, database, given};
 use crate::deployment::secrets::Conditions;
 use crate::host::facts::{Facts, PackageManager, Scope};
 use crate::host::programs::install_command;
@@ -22,7 +18,7 @@ pub struct Examined<'a> {
 }
 
 impl Examined<'_> {
-    fn conditions(&self) -> Conditions<'_> {
+    pub(super) fn conditions(&self) -> Conditions<'_> {
         Conditions {
             settings: self.scope.settings,
             workers: self.scope.workers,
@@ -38,7 +34,7 @@ pub struct Finding {
     pub cure: String,
 }
 
-fn finding(problem: impl Into<String>, cure: impl Into<String>) -> Option<Finding> {
+pub(super) fn finding(problem: impl Into<String>, cure: impl Into<String>) -> Option<Finding> {
     Some(Finding {
         problem: problem.into(),
         cure: cure.into(),

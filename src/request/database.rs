@@ -1,7 +1,7 @@
 //! Where a server's data is, and which settings fit that: the kind of its database, an SQLite file that it has left,
 //! places that units cannot see.
 
-use super::asked::Asked;
+use super::load::Request;
 use crate::failure::Failure;
 use crate::host;
 use crate::settings::types::DatabaseKind;
@@ -10,7 +10,7 @@ use crate::state::paths;
 use crate::state::units;
 use std::path::Path;
 
-impl Asked {
+impl Request {
     /// Settings that are right each by itself, but not together.
     pub(super) fn check(&self) -> Result<(), Failure> {
         let database = self.database();

@@ -1,36 +1,30 @@
 //! What is asked for: settings read, edited and checked, without a look at the host's state.
 
-use super::adopting::{self, Adoption};
-use super::edits::Change;
+use super::adoption::{self, Adoption};
+use super::edits::SettingsEdit;
+use super::files::{read, rooted, settings_path};
+use super::{homeserver_d, referenced_files};
 use crate::cli::{Common, Flags};
-use crate::converge::SettingsChange;
-use crate::converge::verify::{Expected, Front};
 use crate::deployment::adopted::Adopted;
-use crate::deployment::endpoints::Endpoints;
 use crate::deployment::{Deployment, NamedFiles, OwnOptions};
-use crate::failure::{Code, Failure};
+use crate::failure::Failure;
 use crate::host;
-use crate::host::certificate::Pair;
-use crate::host::postgres::Access;
-use crate::host::redis::{Remote, Server};
-use crate::named;
-use crate::options;
-use crate::render::{self, Input, nginx};
+use crate::plan::SettingsChange;
+use crate::render::{self, Input};
 use crate::settings::types::{DatabaseKind, Identifier, NetworkAccess, WorkerList};
 use crate::settings::value::{Scalar, Value};
 use crate::settings::{self, Loaded, Origin, Row, SettingsError, Sources};
 use crate::state::HostFacts;
+use crate::state::State;
 use crate::state::paths;
-use crate::state::{HOST, Resource, State};
 use crate::topology::{self, Duty, SpecError, Topology, WorkerSpec};
 use anyhow::Context;
 use std::collections::BTreeMap;
-use std::net::SocketAddr;
 use std::ops::Deref;
 use std::path::{Path, PathBuf};
 
 /// What was asked for, checked as far as this goes without looking at the host.
-pub struct Asked {
+pub struct Request {
     pub deployment: Deployment,
     /// The SQLite file whose data is to be moved to PostgreSQL.
     pub moving: Option<String>,
@@ -42,7 +36,7 @@ pub struct Asked {
     pub notes: Vec<String>,
 }
 
-impl Deref for Asked {
+impl Deref for Request {
     type Target = Deployment;
 
     fn deref(&self) -> &Deployment {
@@ -57,24 +51,8 @@ struct Files {
     adopted: Adopted,
 }
 
-/// A path below `--root`, where that is given.
-pub fn rooted(common: &Common, path: &str) -> PathBuf {
-    match &common.root {
-        Some(root) => root.join(path.trim_start_matches('/')),
-        None => PathBuf::from(path),
-    }
-}
-
-fn settings_path(common: &Common) -> PathBuf {
-    if common.settings == Path::new(paths::SETTINGS) {
-        rooted(common, paths::SETTINGS)
-    } else {
-        common.settings.clone()
-    }
-}
-
 /// Reads and checks what is asked for by file, environment, env-file and flags. Changes nothing.
-pub fn ask(common: &Common, flags: &Flags, change: &Change) -> Result<Asked, Failure> {
+pub fn load(common: &Common, flags: &Flags, change: &SettingsEdit) -> Result<Request, Failure> {
     let path = settings_path(common);
     let text = read(&path)?;
     let env_file = match &common.env_file {
@@ -98,7 +76,7 @@ pub fn ask(common: &Common, flags: &Flags, change: &Change) -> Result<Asked, Fai
     let adoption = match &flags.adopt {
         Some(path) => {
             let known = settings::load(&sources).ok();
-            adopting::begin(common, path, known.as_ref().map(|known| &known.settings))?
+            adoption::begin(common, path, known.as_ref().map(|known| &known.settings))?
         }
         None => Adoption::default(),
     };
@@ -108,7 +86,7 @@ pub fn ask(common: &Common, flags: &Flags, change: &Change) -> Result<Asked, Fai
     let mut loaded = settings::load(&sources).map_err(Failure::usage)?;
     loaded.notes.extend(adoption.notes);
     let specs = specs(&mut loaded, change)?;
-    let moving = matches!(change, Change::MigrateDatabase);
+    let moving = matches!(change, SettingsEdit::MigrateDatabase);
     if moving {
         let kind = match loaded.settings.database.host {
             Some(_) => DatabaseKind::External,
@@ -126,13 +104,13 @@ pub fn ask(common: &Common, flags: &Flags, change: &Change) -> Result<Asked, Fai
         }
         loaded.settings.database.kind = kind;
     }
-    let own_options = options::read(&rooted(common, paths::HOMESERVER_D), &loaded.settings)
+    let own_options = homeserver_d::read(&rooted(common, paths::HOMESERVER_D), &loaded.settings)
         .map_err(|error| Failure::usage(format!("{error:#}")))?;
-    let named = named::read(&loaded.settings, |path| {
+    let named = referenced_files::read(&loaded.settings, |path| {
         rooted(common, &path.to_string_lossy())
     })
     .map_err(|error| Failure::usage(format!("{error:#}")))?;
-    let adopted = adopting::read(&mut loaded.settings, |path| rooted(common, path))
+    let adopted = adoption::read(&mut loaded.settings, |path| rooted(common, path))
         .map_err(Failure::usage)?;
 
     let after = match &text {
@@ -166,7 +144,7 @@ pub fn ask(common: &Common, flags: &Flags, change: &Change) -> Result<Asked, Fai
         named,
         adopted,
     };
-    let mut asked = Asked::new(loaded, specs, files, settled, after, change)?;
+    let mut asked = Request::new(loaded, specs, files, settled, after, change)?;
     if moving {
         asked.move_database()?;
     }
@@ -175,28 +153,28 @@ pub fn ask(common: &Common, flags: &Flags, change: &Change) -> Result<Asked, Fai
 }
 
 /// What the host was last brought to; the settings file says it only where nothing is installed.
-pub fn of_what_runs(common: &Common) -> Result<Asked, Failure> {
+pub fn of_installed(common: &Common) -> Result<Request, Failure> {
     let recalled = host::Host::current()
         .and_then(|number| Some((number, host::Host::generation(number).ok()?.1?)))
-        .map(|(number, text)| recall(number, &text));
+        .map(|(number, text)| of_generation(number, &text));
     match recalled {
         Some(Ok(asked)) => Ok(asked),
-        _ => ask(common, &Flags::default(), &Change::None),
+        _ => load(common, &Flags::default(), &SettingsEdit::None),
     }
 }
 
 /// As [`ask`], for commands that change nothing and are of use before there is a settings file: they then speak of a
 /// server without a name.
-pub fn suppose(common: &Common, flags: &Flags) -> Result<Asked, Failure> {
+pub fn load_or_placeholder(common: &Common, flags: &Flags) -> Result<Request, Failure> {
     let mut flags = flags.clone();
     if flags.server_name.is_none() && !host::exists(settings_path(common)) {
         flags.server_name = Some("localhost".to_owned());
     }
-    ask(common, &flags, &Change::None)
+    load(common, &flags, &SettingsEdit::None)
 }
 
 /// What an earlier state was asked for, by the settings that are kept with it.
-pub fn recall(number: u32, text: &str) -> Result<Asked, Failure> {
+pub fn of_generation(number: u32, text: &str) -> Result<Request, Failure> {
     let path = PathBuf::from(format!("{}/{number}/settings.yaml", paths::GENERATIONS));
     let sources = Sources {
         file: Some((&path, text)),
@@ -205,24 +183,19 @@ pub fn recall(number: u32, text: &str) -> Result<Asked, Failure> {
         flags: &[],
     };
     let mut loaded = settings::load(&sources).map_err(Failure::usage)?;
-    let specs = specs(&mut loaded, &Change::None)?;
+    let specs = specs(&mut loaded, &SettingsEdit::None)?;
     let own_options =
-        options::read(Path::new(paths::HOMESERVER_D), &loaded.settings).unwrap_or_default();
-    let named = named::read(&loaded.settings, Path::to_owned).unwrap_or_default();
+        homeserver_d::read(Path::new(paths::HOMESERVER_D), &loaded.settings).unwrap_or_default();
+    let named = referenced_files::read(&loaded.settings, Path::to_owned).unwrap_or_default();
     let adopted =
-        adopting::read(&mut loaded.settings, |path| PathBuf::from(path)).unwrap_or_default();
+        adoption::read(&mut loaded.settings, |path| PathBuf::from(path)).unwrap_or_default();
     let settled = host::settled_database(adopted.sqlite().is_some())?;
     let files = Files {
         own_options,
         named,
         adopted,
     };
-    Asked::new(loaded, specs, files, settled, text.to_owned(), None)
-}
-
-/// A file that people write.
-fn read(path: &Path) -> Result<Option<String>, Failure> {
-    host::read_text(path).map_err(|error| Failure::from(error).ending(Code::Usage))
+    Request::new(loaded, specs, files, settled, text.to_owned(), None)
 }
 
 /// Settings by flag: as typed, key, value.
@@ -248,10 +221,10 @@ fn given(flags: &Flags) -> Result<Vec<(&'static str, &'static str, String)>, Fai
 }
 
 /// The worker specs after the change, which goes into the settings as well.
-fn specs(loaded: &mut Loaded, change: &Change) -> Result<Vec<WorkerSpec>, Failure> {
+fn specs(loaded: &mut Loaded, change: &SettingsEdit) -> Result<Vec<WorkerSpec>, Failure> {
     let specs = topology::parse(&loaded.settings.workers.0)
         .map_err(|error| refused(&loaded.origins["workers"], &error))?;
-    if matches!(change, Change::None | Change::MigrateDatabase) {
+    if matches!(change, SettingsEdit::None | SettingsEdit::MigrateDatabase) {
         return Ok(specs);
     }
     let specs = change.apply(specs).map_err(Failure::usage)?;
@@ -278,7 +251,7 @@ fn refused(origin: &Origin, error: &SpecError) -> Failure {
     }
 }
 
-impl Asked {
+impl Request {
     fn new(
         loaded: Loaded,
         specs: Vec<WorkerSpec>,
@@ -315,23 +288,6 @@ impl Asked {
         Ok(asked)
     }
 
-    /// Where nginx listens.
-    fn fronts(&self) -> Vec<Front> {
-        let settings = &self.settings;
-        let on = |port: u16| {
-            let addresses = settings.bind_addresses.iter();
-            addresses.map(move |address| SocketAddr::new(*address, port))
-        };
-        let plain = nginx::plain_ports(settings).into_iter().flat_map(on);
-        let secure = nginx::tls_ports(settings).into_iter().flat_map(on);
-        let socket = settings.nginx.listen_unix_socket.iter();
-        plain
-            .map(Front::Plain)
-            .chain(secure.map(Front::Tls))
-            .chain(socket.map(|path| Front::Socket(path.as_str().to_owned())))
-            .collect()
-    }
-
     /// What rendering reads.
     pub fn input<'a>(&'a self, facts: &'a HostFacts) -> Input<'a> {
         Input {
@@ -344,51 +300,4 @@ impl Asked {
     pub fn desired(&self, facts: &HostFacts) -> Result<State, Failure> {
         Ok(render::desired(&self.input(facts))?)
     }
-
-    /// What must be true once this is applied.
-    pub fn expected(&self, desired: &State, facts: &HostFacts) -> Expected {
-        let input = self.input(facts);
-        let database = self.database();
-        let secret = |name: &str| {
-            let wanted = desired
-                .resources
-                .contains(&Resource::Secret(name.to_owned()));
-            wanted.then(|| PathBuf::from(paths::secret(name)))
-        };
-        Expected {
-            units: desired.units.clone(),
-            files: desired
-                .files
-                .keys()
-                .filter(|path| path.starts_with(HOST))
-                .cloned()
-                .collect(),
-            metrics: render::metrics::targets(&input),
-            topology: Some((
-                self.topology.clone(),
-                Endpoints::new(&self.settings, &self.topology),
-            )),
-            fronts: self.fronts(),
-            certificate: certificate(&input),
-            server_name: self.settings.server_name.to_string(),
-            // One that was taken over may be reached by more than host, role and password, which its own files know.
-            database: Access::of_synapse(&self.settings, database)
-                .filter(|_| self.adopted.is_empty() || secret("postgres_password").is_some())
-                .map(|access| Access {
-                    passfile: secret("postgres_password").map(|_| paths::secret("pgpass").into()),
-                    ..access
-                }),
-            pool: self.settings.database.cp_max.get(),
-            redis: (!self.topology.workers.is_empty()).then(|| match Remote::of(&self.settings) {
-                Some(remote) => Server::Elsewhere(remote, secret("redis_password")),
-                None => Server::Own,
-            }),
-        }
-    }
-}
-
-/// Certificate and key, with the units that read them.
-fn certificate(input: &Input) -> Option<(Pair, Vec<&'static str>)> {
-    let pair = Pair::of(&input.settings)?;
-    Some((pair, render::certificate::readers(input)))
 }

@@ -1,0 +1,135 @@
+//! Everything that must hold once a state is applied.
+
+use crate::deployment::endpoints::{Endpoint, Endpoints};
+use crate::host::Peer;
+use crate::host::certificate::Pair;
+use crate::host::postgres::Access;
+use crate::host::redis::{Remote, Server};
+use crate::render::metrics::Target;
+use crate::render::{self, Input, nginx};
+use crate::settings::Settings;
+use crate::state::{HOST, Resource, State, paths, units};
+use crate::topology::Topology;
+use std::collections::BTreeSet;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+/// What has to be true.
+#[derive(Default)]
+pub struct Expected {
+    /// Units that are active, and no others of ours.
+    pub units: BTreeSet<String>,
+    /// Files that stand on the host, by their path in a generation; others of ours do not.
+    pub files: BTreeSet<String>,
+    /// Everything that has metrics.
+    pub metrics: Vec<Target>,
+    /// The routes that processes answer and where these listen, where there is a topology.
+    pub topology: Option<(Topology, Endpoints)>,
+    /// Where nginx listens.
+    pub fronts: Vec<Front>,
+    /// Certificate and key, with the units that have a copy of them.
+    pub certificate: Option<(Pair, Vec<&'static str>)>,
+    /// The server's name: Synapse's channel in Redis.
+    pub server_name: String,
+    /// PostgreSQL as Synapse reaches it.
+    pub database: Option<Access>,
+    /// The connections to it that each process may open.
+    pub pool: u32,
+    /// What carries replication.
+    pub redis: Option<Server>,
+}
+
+/// A way into nginx.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Front {
+    Plain(SocketAddr),
+    Tls(SocketAddr),
+    Socket(String),
+}
+
+impl Expected {
+    /// Everything that holds once this state of a deployment is applied.
+    pub fn of(input: &Input, desired: &State) -> Self {
+        let database = input.database();
+        let secret = |name: &str| {
+            let wanted = desired
+                .resources
+                .contains(&Resource::Secret(name.to_owned()));
+            wanted.then(|| PathBuf::from(paths::secret(name)))
+        };
+        Self {
+            units: desired.units.clone(),
+            files: desired
+                .files
+                .keys()
+                .filter(|path| path.starts_with(HOST))
+                .cloned()
+                .collect(),
+            metrics: render::metrics::targets(input),
+            topology: Some((
+                input.topology.clone(),
+                Endpoints::new(&input.settings, &input.topology),
+            )),
+            fronts: fronts(&input.settings),
+            certificate: certificate(input),
+            server_name: input.settings.server_name.to_string(),
+            // One that was taken over may be reached by more than host, role and password, which its own files know.
+            database: Access::of_synapse(&input.settings, database)
+                .filter(|_| input.adopted.is_empty() || secret("postgres_password").is_some())
+                .map(|access| Access {
+                    passfile: secret("postgres_password").map(|_| paths::secret("pgpass").into()),
+                    ..access
+                }),
+            pool: input.settings.database.cp_max.get(),
+            redis: (!input.topology.workers.is_empty()).then(|| {
+                match Remote::of(&input.settings) {
+                    Some(remote) => Server::Elsewhere(remote, secret("redis_password")),
+                    None => Server::Own,
+                }
+            }),
+        }
+    }
+
+    /// Where a process is asked.
+    pub(super) fn peer(&self, process: &str) -> Option<Peer> {
+        let (_, endpoints) = self.topology.as_ref()?;
+        Some(Peer::At(endpoints.public(process)))
+    }
+
+    /// Where other processes reach one that they send requests to.
+    pub(super) fn replication(&self, process: &str) -> Option<Endpoint> {
+        let (_, endpoints) = self.topology.as_ref()?;
+        let listens = endpoints.reached().contains(process);
+        listens.then(|| endpoints.replication(process))
+    }
+
+    /// The processes that Synapse runs in, by the name of their sockets.
+    pub(super) fn processes(&self) -> Vec<&str> {
+        let units = self.units.iter().filter(|unit| units::is_synapse(unit));
+        units
+            .map(|unit| units::worker_of(unit).unwrap_or("main"))
+            .collect()
+    }
+}
+
+/// Where nginx listens.
+fn fronts(settings: &Settings) -> Vec<Front> {
+    let on = |port: u16| {
+        let addresses = settings.bind_addresses.iter();
+        addresses.map(move |address| SocketAddr::new(*address, port))
+    };
+    let plain = nginx::plain_ports(settings).into_iter().flat_map(on);
+    let secure = nginx::tls_ports(settings).into_iter().flat_map(on);
+    let socket = settings.nginx.listen_unix_socket.iter();
+    plain
+        .map(Front::Plain)
+        .chain(secure.map(Front::Tls))
+        .chain(socket.map(|path| Front::Socket(path.as_str().to_owned())))
+        .collect()
+}
+
+/// Certificate and key, with the units that read them.
+fn certificate(input: &Input) -> Option<(Pair, Vec<&'static str>)> {
+    let pair = Pair::of(&input.settings)?;
+    Some((pair, render::certificate::readers(input)))
+}

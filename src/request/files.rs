@@ -1,0 +1,32 @@
+//! Files below `--root`, and those that an administrator writes.
+
+use crate::cli::Common;
+use crate::failure::{Code, Failure};
+use crate::host;
+use crate::state::paths;
+use std::path::{Path, PathBuf};
+
+/// A path below `--root`, where that is given.
+pub fn rooted(common: &Common, path: &str) -> PathBuf {
+    match &common.root {
+        Some(root) => root.join(path.trim_start_matches('/')),
+        None => PathBuf::from(path),
+    }
+}
+
+/// The settings file, below `--root` unless `--settings` names another one.
+pub(super) fn settings_path(common: &Common) -> PathBuf {
+    if common.settings == Path::new(paths::SETTINGS) {
+        rooted(common, paths::SETTINGS)
+    } else {
+        common.settings.clone()
+    }
+}
+
+/// A file that people write.
+///
+/// # Errors
+/// When it cannot be read as text.
+pub(super) fn read(path: &Path) -> Result<Option<String>, Failure> {
+    host::read_text(path).map_err(|error| Failure::from(error).ending(Code::Usage))
+}

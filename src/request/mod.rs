@@ -1,0 +1,14 @@
+//! The request: settings, flags, environment and the administrator's files, loaded and validated into a deployment. The
+//! host's state is not looked at, but for the records of the server that runs.
+
+mod adoption;
+mod database;
+mod edits;
+mod files;
+mod homeserver_d;
+mod load;
+pub mod referenced_files;
+
+pub use edits::SettingsEdit;
+pub use files::rooted;
+pub use load::{Request, load, load_or_placeholder, of_generation, of_installed};
