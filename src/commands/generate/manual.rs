@@ -116,9 +116,15 @@ fn source() -> String {
 
 fn head(page: &Man, text: &mut Vec<u8>) -> Result<()> {
     page.render_title(text)?;
+    unhyphenated(&mut Roff::new()).to_writer(text)?;
     page.render_name_section(text)?;
     page.render_synopsis_section(text)?;
     Ok(())
+}
+
+/// Commands in the text are to be copied: no hyphens are added, nor blanks.
+fn unhyphenated(roff: &mut Roff) -> &mut Roff {
+    roff.control("nh", []).control("ad", ["l"])
 }
 
 /// The page of the program itself.
@@ -168,9 +174,9 @@ fn document(name: &str, text: &str) -> Result<Vec<u8>> {
     let page = format!("{NAME}-{name}");
     let section = section(name).to_string();
     let mut roff = Roff::new();
-    let (upper, source) = (page.to_uppercase(), source());
-    let date = date().unwrap_or_default();
-    roff.control("TH", [upper.as_str(), &section, &date, &source, MANUAL]);
+    let (source, date) = (source(), date().unwrap_or_default());
+    roff.control("TH", [page.as_str(), &section, &date, &source, MANUAL]);
+    unhyphenated(&mut roff);
     roff.control("SH", ["NAME"])
         .text([roman(format!("{page} - {about}"))]);
     roff.control("SH", ["DESCRIPTION"]);

@@ -98,7 +98,14 @@ impl Writer<'_> {
                 .strip_prefix('`')
                 .and_then(|item| item.split_once("`: "))
             {
-                Some((term, text)) => self.term(&format!("`{term}`"), &[text.to_owned()]),
+                Some((term, text)) => {
+                    // The facts about a setting, in parentheses on a line of their own.
+                    let bodies = match text.split_once("\n(") {
+                        Some((about, facts)) => vec![about.to_owned(), format!("({facts}")],
+                        None => vec![text.to_owned()],
+                    };
+                    self.term(&format!("`{term}`"), &bodies);
+                }
                 None => {
                     self.roff.control("IP", ["\\(bu", "2"]);
                     self.text(item);
@@ -262,7 +269,7 @@ mod tests {
         );
         assert_eq!(
             rendered("* `key`: Text.\n  (more)\n"),
-            ".TP\n\\fBkey\\fR\nText.\n(more)\n"
+            ".TP\n\\fBkey\\fR\nText.\n.br\n(more)\n"
         );
         assert_eq!(rendered("# Title\n\n<!-- note -->\n"), "");
     }
