@@ -8,7 +8,8 @@
 
 use crate::paths;
 use crate::settings::Settings;
-use crate::topology::{ROLES, Topology};
+use crate::settings::types::NetworkAccess;
+use crate::topology::{Duty, ROLES, Topology};
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::{Ipv4Addr, SocketAddr};
 
@@ -63,10 +64,27 @@ pub struct Endpoints {
     replication_sockets: bool,
     /// Of each worker.
     slots: BTreeMap<String, u16>,
+    /// See [`Endpoints::reached`].
+    reached: BTreeSet<String>,
+    /// See [`Endpoints::senders`].
+    senders: Vec<String>,
 }
 
 impl Endpoints {
     pub fn new(settings: &Settings, topology: &Topology) -> Self {
+        let senders: Vec<String> = match settings.sandbox.network {
+            NetworkAccess::Senders => topology
+                .with_duty(Duty::FederationSender)
+                .map(|worker| worker.name.clone())
+                .collect(),
+            NetworkAccess::Auto | NetworkAccess::All => Vec::new(),
+        };
+        let main = (!topology.workers.is_empty()).then_some("main");
+        let writers = topology.writers().map(|worker| worker.name.as_str());
+        let reached = main
+            .into_iter()
+            .chain(writers)
+            .chain(senders.iter().map(String::as_str));
         Self {
             // The bounds of the setting are far inside those of u16.
             base: u16::try_from(settings.tcp_ports.get()).unwrap_or(u16::MAX),
@@ -74,7 +92,20 @@ impl Endpoints {
             public_sockets: settings.sockets.public,
             replication_sockets: settings.sockets.replication,
             slots: slots(topology),
+            reached: reached.map(str::to_owned).collect(),
+            senders,
         }
+    }
+
+    /// The processes that others send requests to: the main process where there are workers, those that write a stream,
+    /// and [`Endpoints::senders`].
+    pub fn reached(&self) -> &BTreeSet<String> {
+        &self.reached
+    }
+
+    /// The workers that send the requests of all processes to other homeservers; none where each sends its own.
+    pub fn senders(&self) -> &[String] {
+        &self.senders
     }
 
     /// Where nginx reaches a process.

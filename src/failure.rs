@@ -27,7 +27,7 @@ impl From<Code> for ExitCode {
 }
 
 /// An error that ends the program. It may travel inside an [`anyhow::Error`]; what is added on the way is its place.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Failure {
     pub code: Code,
     /// Where it happened: a file, a setting, a step.
@@ -74,6 +74,19 @@ impl Failure {
         self
     }
 
+    /// What is wrong, with its place.
+    pub fn problem(&self) -> String {
+        match &self.place {
+            Some(place) => format!("{place}: {}", self.problem),
+            None => self.problem.clone(),
+        }
+    }
+
+    /// What helps against it in particular.
+    pub fn cure(&self) -> Option<&str> {
+        self.help.as_deref()
+    }
+
     /// How the host was left, as the last line.
     pub fn left(mut self, left: impl fmt::Display) -> Self {
         self.left = Some(left.to_string());
@@ -90,10 +103,7 @@ impl Failure {
 /// The problem behind its place, the help, and how the host was left, each on a line of its own.
 impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if let Some(place) = &self.place {
-            write!(f, "{place}: ")?;
-        }
-        write!(f, "{}", self.problem)?;
+        write!(f, "{}", self.problem())?;
         if let Some(help) = &self.help {
             write!(f, "\n  help: {help}")?;
         }

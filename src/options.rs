@@ -58,6 +58,7 @@ pub static OWNED: &[Owned] = &[
     always("instance_map", "`workers`"),
     always("stream_writers", "`workers`"),
     always("federation_sender_instances", "`workers`"),
+    always("outbound_federation_restricted_to", "`sandbox.network`"),
     always("pusher_instances", "`workers`"),
     always("run_background_tasks_on", "`workers`"),
     always("update_user_directory_from_worker", "`workers`"),

@@ -1,6 +1,7 @@
 //! Address ranges that are nobody's on the public internet: what fetches for others must not fetch from them.
 
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use ipnet::IpNet;
+use std::net::IpAddr;
 
 /// Every block of IANA's two registries of special-purpose addresses (RFC 6890 and its successors, as of 2026), with
 /// multicast (RFC 5771, RFC 4291) and the site-local addresses that RFC 3879 gave up. Those that carry an IPv4 address
@@ -43,58 +44,29 @@ pub static SPECIAL: &[&str] = &[
     "ff00::/8",
 ];
 
-/// The first and the last address of a range; none of what is not one.
-pub fn bounds(range: &str) -> Option<(IpAddr, IpAddr)> {
-    let (address, prefix) = range.split_once('/')?;
-    let prefix: u32 = prefix.parse().ok()?;
-    Some(match address.parse().ok()? {
-        IpAddr::V4(first) => {
-            let rest = u32::MAX.checked_shr(prefix).unwrap_or(0);
-            let last = Ipv4Addr::from_bits(first.to_bits() | rest);
-            (first.into(), last.into())
-        }
-        IpAddr::V6(first) => {
-            let rest = u128::MAX.checked_shr(prefix).unwrap_or(0);
-            let last = Ipv6Addr::from_bits(first.to_bits() | rest);
-            (first.into(), last.into())
-        }
-    })
+/// The blocks of [`SPECIAL`].
+pub fn special() -> impl Iterator<Item = IpNet> {
+    SPECIAL.iter().filter_map(|range| range.parse().ok())
 }
 
 /// Whether an address is in one of [`SPECIAL`].
 pub fn is_special(address: IpAddr) -> bool {
-    let mut bounds = SPECIAL.iter().filter_map(|range| bounds(range));
-    bounds.any(|(first, last)| {
-        first.is_ipv4() == address.is_ipv4() && (first..=last).contains(&address)
-    })
+    special().any(|range| range.contains(&address))
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{SPECIAL, bounds, is_special};
+    use super::{SPECIAL, is_special, special};
 
     fn denied(address: &str) -> bool {
         is_special(address.parse().unwrap())
     }
 
     #[test]
-    fn every_range_has_its_bounds() {
-        let of = |range| {
-            let (first, last) = bounds(range).unwrap();
-            (first.to_string(), last.to_string())
-        };
-        assert_eq!(
-            of("172.16.0.0/12"),
-            ("172.16.0.0".into(), "172.31.255.255".into())
-        );
-        assert_eq!(of("::1/128"), ("::1".into(), "::1".into()));
-        assert_eq!(of("2001::/23").1, "2001:1ff:ffff:ffff:ffff:ffff:ffff:ffff");
-        assert_eq!(bounds("10.0.0.0"), None);
-        for range in SPECIAL {
-            assert!(
-                bounds(range).is_some_and(|(first, last)| first <= last),
-                "{range}"
-            );
+    fn every_range_is_a_block_without_bits_of_a_host() {
+        assert_eq!(special().count(), SPECIAL.len());
+        for range in special() {
+            assert_eq!(range.addr(), range.network(), "{range}");
         }
     }
 

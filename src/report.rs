@@ -31,23 +31,45 @@ macro_rules! outln {
 
 pub(crate) use {out, outln};
 
-/// Prints to standard output; says nothing where a command prints JSON.
+/// Prints to standard output and standard error; says nothing on the former where a command prints JSON.
 pub struct Report {
     begun: Instant,
-    quiet: bool,
+    out: Sink,
+    err: Sink,
 }
+
+type Sink = Box<dyn Fn(&str)>;
 
 impl Report {
     pub fn new(quiet: bool) -> Self {
         Self {
             begun: Instant::now(),
-            quiet,
+            out: match quiet {
+                true => Box::new(|_| ()),
+                false => Box::new(|text| write(text)),
+            },
+            err: Box::new(|text| complain(text)),
         }
+    }
+
+    /// All that a terminal would show goes to `print`.
+    pub fn into(print: impl Fn(&str) + Clone + 'static) -> Self {
+        let err = print.clone();
+        Self {
+            begun: Instant::now(),
+            out: Box::new(print),
+            err: Box::new(move |text| err(&format!("{text}\n"))),
+        }
+    }
+
+    /// A line on standard error, as by [`complain`].
+    pub fn complain(&self, text: impl Display) {
+        (self.err)(&text.to_string());
     }
 
     /// A line.
     pub fn say(&self, text: impl Display) {
-        self.print(&format!("{text}\n"));
+        (self.out)(&format!("{text}\n"));
     }
 
     /// Does something under a line that says what, and ends the line with the seconds it took.
@@ -57,7 +79,7 @@ impl Report {
         work: impl FnOnce() -> Result<T, E>,
     ) -> Result<T, E> {
         let text = text.to_string();
-        self.print(&text);
+        (self.out)(&text);
         let begun = Instant::now();
         let result = work();
         let mark = if result.is_ok() { "" } else { "FAILED after " };
@@ -66,19 +88,13 @@ impl Report {
         } else {
             "  "
         };
-        self.print(&format!("{gap}{mark}{}\n", seconds(begun.elapsed())));
+        (self.out)(&format!("{gap}{mark}{}\n", seconds(begun.elapsed())));
         result
     }
 
     /// Seconds since the command began.
     pub fn elapsed(&self) -> String {
         seconds(self.begun.elapsed())
-    }
-
-    fn print(&self, text: &str) {
-        if !self.quiet {
-            write(text);
-        }
     }
 }
 

@@ -228,7 +228,7 @@ fn every_pattern_is_needed_and_none_overlaps() {
 }
 
 /// What `full` leaves to the main process although a worker registers it.
-const LEFT_TO_MAIN: [(&str, &str); 14] = [
+const LEFT_TO_MAIN: [(&str, &str); 16] = [
     (
         "EventRestServlet",
         "not in Synapse's list of what workers serve",
@@ -270,7 +270,15 @@ const LEFT_TO_MAIN: [(&str, &str); 14] = [
         "OIDCBackchannelLogoutResource",
         "single sign-on: role sso_login is not in full",
     ),
-    ("MetricsResource", "has a listener of its own"),
+    (
+        "DeactivateAccountRestServlet",
+        "asks identity servers, for which a worker would need the network",
+    ),
+    (
+        "FederationThirdPartyInviteExchangeServlet",
+        "asks identity servers, for which a worker would need the network",
+    ),
+    ("MetricsResource", "nginx asks each process for its own"),
     ("SSO", "single sign-on: role sso_login is not in full"),
     (
         "MAS",

@@ -17,10 +17,10 @@ use crate::options;
 use crate::paths;
 use crate::plan::state::{HOST, Resource, State};
 use crate::render::{self, HostFacts, Input, NamedFiles, OwnOptions, nginx};
-use crate::settings::types::{DatabaseKind, Identifier, WorkerList};
+use crate::settings::types::{DatabaseKind, Identifier, NetworkAccess, WorkerList};
 use crate::settings::value::{Scalar, Value};
-use crate::settings::{self, Loaded, Origin, Row, Settings, Sources};
-use crate::topology::{self, SpecError, Topology, WorkerSpec};
+use crate::settings::{self, Loaded, Origin, Row, Settings, SettingsError, Sources};
+use crate::topology::{self, Duty, SpecError, Topology, WorkerSpec};
 use anyhow::Context;
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -285,6 +285,14 @@ impl Asked {
     ) -> Result<Self, Failure> {
         let topology =
             Topology::new(specs).map_err(|error| refused(&loaded.origins["workers"], &error))?;
+        if loaded.settings.sandbox.network == NetworkAccess::Senders
+            && topology.with_duty(Duty::FederationSender).next().is_none()
+        {
+            let message = "`sandbox.network` is senders, but no worker has the role federation_sender, and so nothing would \
+                           be sent to other homeservers; add federation_sender to `workers`, or set `sandbox.network` to auto";
+            let origin = &loaded.origins["sandbox.network"];
+            return Err(Failure::usage(SettingsError::at(origin, message)));
+        }
         let asked = Self {
             settings: loaded.settings,
             topology,

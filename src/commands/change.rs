@@ -6,7 +6,7 @@ use super::edits::Change;
 use super::packages::{self, Installed};
 use super::trial::{self, Course};
 use crate::cli::{Common, Flags};
-use crate::converge::{self, Aim};
+use crate::converge::{self, Aim, OnHost};
 use crate::failure::{Code, Failure};
 use crate::host::{self, Host};
 use crate::paths;
@@ -145,7 +145,8 @@ pub fn finish(
         }
         host::interruption::watch();
         trial = course.enter(common, host, plan, observed)?;
-        if let Err(missed) = converge::converge(host, aim, plan, observed, report) {
+        let ended = converge::converge(&mut OnHost::new(host), aim, plan, observed, report);
+        if let Err(missed) = ended {
             trial::missed(host, trial.as_ref(), missed.undone);
             return Err(missed.failure);
         }

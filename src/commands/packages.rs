@@ -8,7 +8,7 @@ use super::context::Purpose;
 use super::edits::Change;
 use super::trial::Course;
 use crate::cli::{Common, Flags};
-use crate::converge;
+use crate::converge::{self, OnHost};
 use crate::failure::{Code, Failure};
 use crate::host::programs;
 use crate::plan::Plan;
@@ -58,7 +58,8 @@ pub fn install(
             ..rest.clone()
         },
     )?;
-    converge::install_programs(&prepared.host, &aim, &prepared.observed, step, report)?;
+    let world = &mut OnHost::new(&prepared.host);
+    converge::install_programs(world, &aim, &prepared.observed, step, report)?;
     let prepared = prepare(common, flags, change, Purpose::Run).map_err(after)?;
     Ok(Installed {
         prepared,

@@ -1,119 +1,108 @@
-//! Applying: one `match` over steps.
+//! Applying on this host: one `match` over steps.
 
-use super::undo::Errors;
-use super::{Aim, fault};
+use super::verify::{self, Expected};
+use super::world::World;
+use super::{Aim, SettingsChange, fault};
 use crate::host::{self, Hold, Host, JobsFailed, interruption};
 use crate::paths;
-use crate::plan::Plan;
 use crate::plan::names;
-use crate::plan::state::{HOST, Observed, Resource};
+use crate::plan::state::{HOST, Observed, Resource, State};
 use crate::plan::step::{Move, Step, Verb};
-use crate::report::Report;
 use anyhow::{Context, Result, bail};
 use std::collections::BTreeSet;
-use std::fmt::Display;
 
-/// A plan under way, with the record of what was made.
-pub(super) struct Work<'a> {
-    host: &'a Host,
-    aim: &'a Aim<'a>,
-    pub made: BTreeSet<Resource>,
-    /// Made by this run.
-    pub made_now: BTreeSet<Resource>,
-    /// Secrets, and files composed with them, that took the place of others.
-    pub replaced: Vec<host::Kept>,
+/// This host in the course of a run.
+pub struct OnHost {
+    host: Host,
     /// While it is there, requests wait at nginx's ports.
-    pub hold: Option<Hold>,
+    hold: Option<Hold>,
     /// The processes of nginx that served before it was told to reload.
     leaving: BTreeSet<u32>,
-    /// Whether anything was begun that processes or systemd see.
-    pub switched: bool,
-    /// A note of the last step.
-    note: Option<String>,
 }
 
-impl<'a> Work<'a> {
-    pub fn new(host: &'a Host, aim: &'a Aim<'a>, observed: &Observed) -> Self {
+impl OnHost {
+    pub fn new(host: &Host) -> Self {
         Self {
-            host,
-            aim,
-            made: observed.made.clone(),
-            made_now: BTreeSet::new(),
-            replaced: Vec::new(),
+            host: host.clone(),
             hold: None,
             leaving: BTreeSet::new(),
-            switched: false,
-            note: None,
         }
     }
 
-    /// Does the steps in order, until one fails or a signal asks this program to end.
-    pub fn apply(&mut self, plan: &Plan, report: &Report) -> Result<()> {
-        for (number, step) in plan.steps.iter().enumerate() {
-            between(number, step)?;
-            self.one(step, report)?;
+    /// A job that failed is reported with the end of its unit's journal: that is where the cause stands.
+    fn jobs(&mut self, verb: Verb, units: &[String]) -> Result<()> {
+        if verb != Verb::Stop && units.iter().any(|unit| unit == names::NGINX) {
+            self.hold = None;
         }
-        between(plan.steps.len(), &"verify")
+        if verb == Verb::Reload && units.iter().any(|unit| unit == names::NGINX) {
+            self.leaving = self.host.serving()?;
+        }
+        self.host.systemd.jobs(verb, units).map_err(|error| {
+            let failed = error.downcast_ref::<JobsFailed>();
+            let failed = failed.map_or(&[][..], |jobs| &jobs.units);
+            let journals = failed.iter().take(3);
+            let journals: String = journals
+                .filter_map(|(unit, _)| host::journal(unit, 8))
+                .collect();
+            error.context(format!(
+                "systemd could not {} every unit\n{journals}  more: journalctl -e -u 'synapse-*'",
+                verb.word()
+            ))
+        })
     }
 
-    /// Does all steps of a rollback, whatever becomes of the others: one process that does not start is no reason to leave
-    /// nginx stopped. After an error nothing is removed any more, since a process may still use it.
-    pub fn apply_all(&mut self, plan: &Plan, report: &Report, errors: &mut Errors) {
-        for step in &plan.steps {
-            if errors.is_empty() || !step.removes() {
-                errors.note(self.one(step, report));
-            }
-        }
-    }
-
-    fn one(&mut self, step: &Step, report: &Report) -> Result<()> {
-        report.step(step, || self.step(step))?;
-        if let Some(note) = self.note.take() {
-            report.say(format!("          {note}"));
+    fn hold(&mut self) -> Result<()> {
+        if self.hold.is_none() {
+            self.hold = Some(self.host.hold()?);
         }
         Ok(())
     }
+}
 
-    fn step(&mut self, step: &Step) -> Result<()> {
-        let host = self.host;
-        self.switched |= step.is_seen();
+impl World for OnHost {
+    type Kept = host::Kept;
+
+    fn observe(&self, desired: &State) -> Result<Observed> {
+        self.host.observe(desired)
+    }
+
+    fn generation(&self, number: u32) -> Result<State> {
+        Ok(Host::generation(number)?.0)
+    }
+
+    /// A signal ends the run, and so does a test that asks for a failure here.
+    fn between(&mut self, number: usize, step: &str) -> Result<()> {
+        fault::point(number, step)?;
+        match interruption::came() {
+            Some(signal) => bail!("{} by {signal}", interruption::ERROR),
+            None => Ok(()),
+        }
+    }
+
+    fn apply(&mut self, step: &Step, aim: &Aim) -> Result<Option<String>> {
+        let host = &self.host;
         match step {
             Step::InstallPrograms { command, .. } => host::programs::install(command),
-            Step::WriteSettings { .. } => self.write_settings(),
-            Step::RemoveSettings { path } => host::remove(path),
-            Step::Create(resource) => self.create(resource),
-            Step::Remove(resource) => {
-                host.remove(resource)?;
-                self.made.remove(resource);
-                host.record_made(&self.made)
-            }
-            Step::Directories => host.directories(self.aim.desired),
-            Step::WriteGeneration { number, .. } => host.write_generation(
-                *number,
-                self.aim.desired,
-                &self.aim.settings_text,
-                &self.aim.summary,
-            ),
-            Step::Judge { number, judge } => {
-                self.note = host.judge(*number, judge, self.aim.desired)?;
-                Ok(())
-            }
+            Step::Judge { number, judge } => return host.judge(*number, judge, aim.desired),
             Step::MoveDatabase { number, file, part } => {
-                let note = host.migrate(*number, file, *part, self.aim.desired)?;
-                self.note = Some(note).filter(|note| !note.is_empty());
-                match part {
-                    Move::Compare => host.forget_migration(),
-                    Move::First | Move::Last => Ok(()),
+                let note = host.migrate(*number, file, *part, aim.desired)?;
+                if *part == Move::Compare {
+                    host.forget_migration()?;
                 }
+                return Ok(Some(note).filter(|note| !note.is_empty()));
             }
-            Step::Switch { number } => host.switch(*number, self.aim.desired),
+            Step::WriteSettings { .. } => write_settings(aim),
+            Step::RemoveSettings { path } => host::remove(path),
+            Step::Create(resource) => host.create(resource, aim.desired),
+            Step::Remove(resource) => host.remove(resource),
+            Step::Directories => host.directories(aim.desired),
+            Step::WriteGeneration { number, .. } => {
+                host.write_generation(*number, aim.desired, &aim.settings_text, &aim.summary)
+            }
+            Step::Switch { number } => host.switch(*number, aim.desired),
             Step::WriteFile { path, .. } => {
-                let file = self
-                    .aim
-                    .desired
-                    .files
-                    .get(&format!("{HOST}{path}"))
-                    .with_context(|| format!("{path} was not rendered"))?;
+                let file = aim.desired.files.get(&format!("{HOST}{path}"));
+                let file = file.with_context(|| format!("{path} was not rendered"))?;
                 host::replace(path, &file.contents, 0o644)
             }
             Step::RemoveFile { path } => host::remove_with_drop_ins(path),
@@ -145,68 +134,62 @@ impl<'a> Work<'a> {
             }),
             Step::Forget => host.forget(),
         }
+        .map(|()| None)
     }
 
-    /// Noted first: half of it may be there when making it fails.
-    fn create(&mut self, resource: &Resource) -> Result<()> {
-        self.made.retain(|before| !resource.replaces(before));
-        self.made.insert(resource.clone());
-        let before = resource.secret_path().map(host::keep).transpose()?;
-        match before.flatten() {
-            Some(before) => self.replaced.push(before),
-            None => drop(self.made_now.insert(resource.clone())),
-        }
-        self.host.record_made(&self.made)?;
-        self.host.create(resource, self.aim.desired)?;
-        // The directory of the record may have been made just now.
-        self.host.record_made(&self.made)
+    fn keep(&self, resource: &Resource) -> Result<Option<host::Kept>> {
+        let kept = resource.secret_path().map(host::keep).transpose()?;
+        Ok(kept.flatten())
     }
 
-    fn write_settings(&self) -> Result<()> {
-        match &self.aim.settings {
-            Some(change) => match &change.after {
-                Some(text) => host::rewrite(&change.path, text.as_bytes()),
-                None => Ok(()),
-            },
-            None => Ok(()),
-        }
+    fn put_back(&mut self, kept: &host::Kept, seen: bool) -> Result<()> {
+        kept.put_back(seen)
     }
 
-    fn hold(&mut self) -> Result<()> {
-        if self.hold.is_none() {
-            self.hold = Some(self.host.hold()?);
-        }
-        Ok(())
+    fn record(&mut self, made: &BTreeSet<Resource>) -> Result<()> {
+        self.host.record_made(made)
     }
 
-    /// A job that failed is reported with the end of its unit's journal: that is where the cause stands.
-    fn jobs(&mut self, verb: Verb, units: &[String]) -> Result<()> {
-        if verb != Verb::Stop && units.iter().any(|unit| unit == names::NGINX) {
-            self.hold = None;
+    fn verify(&mut self, expected: &Expected) -> Result<()> {
+        verify::verify(&self.host, expected)
+    }
+
+    fn applied(&mut self, generation: Option<u32>) -> Result<()> {
+        self.host.applied(generation)
+    }
+
+    fn begin_rollback(&mut self) {
+        interruption::ignore();
+        self.host = self.host.without_given();
+        self.leaving.clear();
+    }
+
+    fn restore_settings(&mut self, settings: &SettingsChange) -> Result<()> {
+        let SettingsChange { path, before, .. } = settings;
+        match before {
+            Some(text) if host::read(path)?.as_deref() == Some(text.as_bytes()) => Ok(()),
+            Some(text) => host::rewrite(path, text.as_bytes()),
+            None => host::remove(path),
         }
-        if verb == Verb::Reload && units.iter().any(|unit| unit == names::NGINX) {
-            self.leaving = self.host.serving()?;
-        }
-        self.host.systemd.jobs(verb, units).map_err(|error| {
-            let failed = error.downcast_ref::<JobsFailed>();
-            let failed = failed.map_or(&[][..], |jobs| &jobs.units);
-            let journals = failed.iter().take(3);
-            let journals: String = journals
-                .filter_map(|(unit, _)| host::journal(unit, 8))
-                .collect();
-            error.context(format!(
-                "systemd could not {} every unit\n{journals}  more: journalctl -e -u 'synapse-*'",
-                verb.word()
-            ))
-        })
+        .context("restoring the settings file")
+    }
+
+    fn leave_migration(&mut self) -> Result<()> {
+        self.host.leave_migration()
+    }
+
+    fn forget_generation(&mut self, number: u32) -> Result<()> {
+        self.host.forget_generation(number)
     }
 }
 
-/// Before a step: fails when a signal asks this program to end, or when a test asks for a failure here.
-fn between(number: usize, step: &dyn Display) -> Result<()> {
-    fault::point(number, &step.to_string())?;
-    match interruption::came() {
-        Some(signal) => bail!("{} by {signal}", interruption::ERROR),
-        None => Ok(()),
+fn write_settings(aim: &Aim) -> Result<()> {
+    match &aim.settings {
+        Some(SettingsChange {
+            path,
+            after: Some(text),
+            ..
+        }) => host::rewrite(path, text.as_bytes()),
+        _ => Ok(()),
     }
 }

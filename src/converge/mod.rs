@@ -4,16 +4,21 @@ mod apply;
 mod fault;
 mod undo;
 pub mod verify;
+mod work;
+mod world;
+
+pub use apply::OnHost;
+pub use world::World;
 
 use crate::failure::{Code, Failure};
-use crate::host::{Host, interruption};
+use crate::host::interruption;
 use crate::plan::state::{Observed, State};
 use crate::plan::step::Step;
 use crate::plan::{Plan, Removal, Target};
-use crate::report::{self, Report};
-use apply::Work;
+use crate::report::Report;
 use std::path::PathBuf;
 use verify::Expected;
+use work::Work;
 
 /// Where a command wants to get.
 pub struct Aim<'a> {
@@ -74,7 +79,7 @@ pub struct Missed {
 /// # Errors
 /// When the package manager fails, which may leave some of the packages installed, or a signal asks this program to end.
 pub fn install_programs(
-    host: &Host,
+    world: &mut impl World,
     aim: &Aim,
     observed: &Observed,
     step: Step,
@@ -85,7 +90,7 @@ pub fn install_programs(
         steps: vec![step],
         generation: None,
     };
-    Work::new(host, aim, observed)
+    Work::new(world, aim, observed)
         .apply(&plan, report)
         .map_err(|error| {
             Failure::from(error).ending(Code::Incomplete).left(
@@ -94,12 +99,12 @@ pub fn install_programs(
         })
 }
 
-/// Brings the host to the aim by a plan that was made for it.
+/// Brings a host to the aim by a plan that was made for it, or back to where it was.
 ///
 /// # Errors
 /// When a step or the verification fails, or a signal asks this program to end.
 pub fn converge(
-    host: &Host,
+    world: &mut impl World,
     aim: &Aim,
     plan: &Plan,
     observed: &Observed,
@@ -109,16 +114,16 @@ pub fn converge(
         failure: failure.ending(Code::Incomplete),
         undone: false,
     };
-    let mut work = Work::new(host, aim, observed);
+    let mut work = Work::new(world, aim, observed);
     let cause = match work.apply(plan, report) {
         Err(error) => Failure::from(error),
         Ok(()) if aim.expected.units.is_empty() => return Ok(()),
         Ok(()) => match report.step("  verify  units, health, routes", || {
-            verify::verify(host, &aim.expected)
+            work.world.verify(&aim.expected)
         }) {
             // Only what was verified is a state to return to.
             Ok(()) => {
-                let noted = host.applied(plan.generation).map_err(Failure::from);
+                let noted = work.world.applied(plan.generation).map_err(Failure::from);
                 return noted.map_err(|failure| {
                     incomplete(failure.help("run synapse-workers install again"))
                 });
@@ -135,10 +140,10 @@ pub fn converge(
             "Not everything is removed. To remove the rest, run: {again}"
         ))));
     }
-    report::complain(format!("error: {cause}"));
+    report.complain(format!("error: {cause}"));
     report.say("Rolling back.");
     // The cause stands last, where it is not scrolled away.
-    let rolled_back = undo::undo(host, aim, observed, work, report);
+    let rolled_back = undo::undo(work, aim, observed, report);
     match rolled_back {
         Ok(()) => Err(Missed {
             failure: cause.left("the host is as it was before"),

@@ -1,13 +1,14 @@
 //! The rollback: a plan like any other, towards the generation that was there before, or towards nothing.
 
-use super::apply::Work;
+use super::Aim;
 use super::verify::Expected;
-use super::{Aim, SettingsChange};
-use crate::host::{self, Host, interruption};
-use crate::plan::state::{Observed, State};
+use super::work::Work;
+use super::world::World;
+use crate::plan::state::{Observed, Resource, State};
 use crate::plan::{Plan, Removal, Target};
 use crate::report::Report;
-use anyhow::{Context, Result};
+use anyhow::Result;
+use std::collections::BTreeSet;
 use std::fmt;
 
 /// Why a rollback is incomplete: each part is tried, whatever became of the others.
@@ -43,25 +44,30 @@ impl fmt::Display for Errors {
 ///
 /// # Errors
 /// With every part that failed.
-pub(super) fn undo(
-    host: &Host,
+pub(super) fn undo<W: World>(
+    work: Work<W>,
     aim: &Aim,
     found: &Observed,
-    work: Work,
     report: &Report,
 ) -> Result<(), Errors> {
-    interruption::ignore();
+    let Work {
+        world,
+        made,
+        made_now,
+        replaced,
+        seen,
+        ..
+    } = work;
+    world.begin_rollback();
     let mut errors = Errors::default();
-    for file in &work.replaced {
-        errors.note(file.put_back(work.switched));
+    for file in &replaced {
+        errors.note(world.put_back(file, seen));
     }
     if let Some(settings) = &aim.settings {
-        errors.note(put_back(settings));
+        errors.note(world.restore_settings(settings));
     }
-    let moved = aim.moving.is_some();
-    let way = way_back(host, found, &work);
+    let way = way_back(world, found, made_now, seen);
     if let Some((before, target, observed, plan)) = errors.note(way) {
-        let host = &host.without_given();
         let back = Aim {
             desired: &before,
             target,
@@ -72,17 +78,16 @@ pub(super) fn undo(
             summary: String::new(),
             expected: Expected::default(),
         };
-        let mut backwards = Work::new(host, &back, &observed);
-        backwards.made = work.made;
-        backwards.hold = work.hold;
+        let mut backwards = Work::new(&mut *world, &back, &observed);
+        backwards.made = made;
         backwards.apply_all(&plan, report, &mut errors);
-        if moved {
-            errors.note(host.leave_migration());
+        if aim.moving.is_some() {
+            errors.note(world.leave_migration());
         }
         if errors.is_empty() {
-            errors.note(host.applied(plan.generation));
+            errors.note(world.applied(plan.generation));
             if aim.target == Target::Rendered && found.next < observed.next {
-                errors.note(host.forget_generation(found.next));
+                errors.note(world.forget_generation(found.next));
             }
         }
     }
@@ -90,25 +95,20 @@ pub(super) fn undo(
 }
 
 /// The state from before, with the plan that leads to it.
-fn way_back(host: &Host, found: &Observed, work: &Work) -> Result<(State, Target, Observed, Plan)> {
+fn way_back(
+    world: &impl World,
+    found: &Observed,
+    made_now: BTreeSet<Resource>,
+    seen: bool,
+) -> Result<(State, Target, Observed, Plan)> {
     let (before, target) = match found.before() {
-        Some(number) => (Host::generation(number)?.0, Target::Generation(number)),
+        Some(number) => (world.generation(number)?, Target::Generation(number)),
         None => (State::default(), Target::Nothing),
     };
-    let mut observed = host.without_given().observe(&before)?;
+    let mut observed = world.observe(&before)?;
     // What this run made goes again, whatever it is; what was made earlier stays.
-    observed.resources.extend(work.made_now.iter().cloned());
-    observed.made = work.made_now.clone();
-    let plan = Plan::back(&before, &observed, target, work.switched);
+    observed.resources.extend(made_now.iter().cloned());
+    observed.made = made_now;
+    let plan = Plan::back(&before, &observed, target, seen);
     Ok((before, target, observed, plan))
-}
-
-fn put_back(settings: &SettingsChange) -> Result<()> {
-    let SettingsChange { path, before, .. } = settings;
-    match before {
-        Some(text) if host::read(path)?.as_deref() == Some(text.as_bytes()) => Ok(()),
-        Some(text) => host::rewrite(path, text.as_bytes()),
-        None => host::remove(path),
-    }
-    .context("restoring the settings file")
 }

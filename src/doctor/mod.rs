@@ -153,10 +153,13 @@ pub static CHECKS: &[Check] = &[
         fatal: true,
         check: |at| {
             let (_, problem) = at.facts.certificate.as_ref()?;
+            let problem = problem.as_ref()?;
             finding(
-                problem.as_ref()?,
-                "give tls.certificate the certificate with its chain and tls.key its key, both PEM and the key without a \
-                 password; or leave both empty",
+                problem.problem(),
+                problem.cure().unwrap_or(
+                    "give tls.certificate the certificate with its chain and tls.key its key, both PEM and the key without a \
+                     password; or leave both empty",
+                ),
             )
         },
     },

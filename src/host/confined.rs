@@ -7,7 +7,7 @@ use super::tools::{Output, Tool};
 use crate::paths;
 use crate::plan::state::{HOST, State};
 use anyhow::{Context, Result};
-use std::ffi::OsStr;
+use std::ffi::OsString;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
@@ -43,18 +43,14 @@ const OWN: &[&str] = &[
     "FileDescriptorStoreMax",
 ];
 
-/// A program in the sandbox of one of our units.
-pub struct Confined {
+/// The sandbox of one of our units, for another program.
+pub struct Sandbox {
     /// The name of the transient service, where that matters.
     name: Option<String>,
     properties: Vec<String>,
-    program: Vec<String>,
-    input: Vec<u8>,
-    limit: Duration,
-    interruptible: bool,
 }
 
-impl Confined {
+impl Sandbox {
     /// As the unit of this state is sandboxed.
     ///
     /// # Errors
@@ -68,25 +64,12 @@ impl Confined {
         Ok(Self {
             name: None,
             properties: properties(&String::from_utf8_lossy(&file.contents)),
-            program: Vec::new(),
-            input: Vec::new(),
-            limit: Duration::from_secs(120),
-            interruptible: false,
         })
     }
 
     /// Gives the transient service this name, which then one run at a time can have.
     pub fn named(mut self, name: &str) -> Self {
         self.name = Some(name.to_owned());
-        self
-    }
-
-    /// Program and arguments.
-    pub fn program<S: AsRef<OsStr>>(mut self, words: impl IntoIterator<Item = S>) -> Self {
-        // systemd replaces variables in arguments.
-        let words = words.into_iter();
-        let words = words.map(|word| word.as_ref().to_string_lossy().replace('$', "$$"));
-        self.program.extend(words);
         self
     }
 
@@ -99,40 +82,20 @@ impl Confined {
         self
     }
 
-    /// See [`Tool::input`].
-    pub fn input(mut self, input: impl Into<Vec<u8>>) -> Self {
-        self.input = input.into();
-        self
-    }
-
-    /// See [`Tool::within`].
-    pub fn within(mut self, limit: Duration) -> Self {
-        self.limit = limit;
-        self
-    }
-
-    /// See [`Tool::interruptible`].
-    pub fn interruptible(mut self) -> Self {
-        self.interruptible = true;
-        self
-    }
-
-    /// Runs it and returns what it printed, whatever its exit status.
-    ///
-    /// # Errors
-    /// As [`Tool::output`].
-    pub fn output(self) -> Result<Output> {
+    /// Runs these words in it, with what else `task` has; its own program is `systemd-run`.
+    pub(super) fn output(self, words: Vec<OsString>, mut task: Tool) -> Result<Output> {
         static NUMBER: AtomicU32 = AtomicU32::new(0);
         let number = NUMBER.fetch_add(1, Ordering::Relaxed);
         let own = format!("synapse-workers-task-{}-{number}", std::process::id());
         let unit = self.name.unwrap_or(own);
-        let limit = format!("RuntimeMaxSec={}", self.limit.as_secs());
-        let properties = self
-            .properties
+        let limit = format!("RuntimeMaxSec={}", task.limit.as_secs());
+        let properties = self.properties.iter().chain([&limit]);
+        // systemd replaces variables in arguments.
+        let words = words
             .iter()
-            .map(String::as_str)
-            .chain([limit.as_str()]);
-        let mut tool = Tool::new("systemd-run")
+            .map(|word| word.to_string_lossy().replace('$', "$$"));
+        task.limit += GRACE;
+        let output = task
             .args([
                 "--quiet",
                 "--pipe",
@@ -144,13 +107,8 @@ impl Confined {
             .args(["--description=A task of synapse-workers"])
             .args(properties.map(|property| format!("--property={property}")))
             .args(["--"])
-            .args(&self.program)
-            .input(self.input)
-            .within(self.limit + GRACE);
-        if self.interruptible {
-            tool = tool.interruptible();
-        }
-        let output = tool.output();
+            .args(words.collect::<Vec<_>>())
+            .output();
         if output.is_err() {
             // systemd-run is gone; the service that it waited for is not.
             let _ = Tool::new("systemctl")
@@ -158,22 +116,6 @@ impl Confined {
                 .output();
         }
         output
-    }
-
-    /// Runs it and returns its standard output.
-    ///
-    /// # Errors
-    /// When it fails, with the end of what it printed, among others.
-    pub fn run(self) -> Result<String> {
-        let name = self.program.first().cloned().unwrap_or_default();
-        let output = self.output()?;
-        anyhow::ensure!(
-            output.status.success(),
-            "{name} failed ({})\n{}",
-            output.status,
-            super::tools::tail(&output, 12)
-        );
-        Ok(String::from_utf8_lossy(&output.stdout).into_owned())
     }
 }
 

@@ -5,6 +5,7 @@ use super::certificate::Pair;
 use super::python::Lacking;
 use super::tools::{self, Tool};
 use super::{binding, elsewhere, files, postgres, programs, synapse};
+use crate::failure::Failure;
 use crate::paths;
 use crate::plan::names;
 use crate::render::coturn::Build;
@@ -49,7 +50,7 @@ pub struct Facts {
     /// Ports that our units shall bind and that somebody else holds.
     pub taken: Vec<Bound>,
     /// Certificate and key of the settings, and what is wrong with them.
-    pub certificate: Option<(Pair, Option<String>)>,
+    pub certificate: Option<(Pair, Option<Failure>)>,
     /// Whether the kernel speaks IPv6.
     pub ipv6: bool,
     /// Whose the directory of nginx's socket for another proxy is, where it exists.
@@ -324,10 +325,10 @@ fn package_manager() -> Option<PackageManager> {
 }
 
 /// What nginx says of certificate and key, where there is an nginx.
-fn certificate(settings: &Settings) -> Option<(Pair, Option<String>)> {
+fn certificate(settings: &Settings) -> Option<(Pair, Option<Failure>)> {
     let pair = Pair::of(settings)?;
     tools::find("nginx").ok()?;
-    let problem = pair.fitting().err().map(|error| format!("{error:#}"));
+    let problem = pair.fitting().err().map(Failure::from);
     Some((pair, problem))
 }
 

@@ -37,7 +37,7 @@ fn directory(number: u32) -> String {
 }
 
 /// The numbers of generations that were written to their end, in order.
-fn numbers() -> Vec<u32> {
+pub(super) fn numbers() -> Vec<u32> {
     let mut numbers: Vec<u32> = files::names(paths::GENERATIONS)
         .iter()
         .filter_map(|name| number(name))
@@ -55,13 +55,6 @@ fn number(name: &str) -> Option<u32> {
 /// The number that a link names.
 pub(super) fn pointed(link: &str) -> Option<u32> {
     number(&files::pointed(link)?)
-}
-
-/// One more than the highest, and than those that are pointed at but lost.
-pub(super) fn next() -> u32 {
-    let pointed = [paths::CURRENT, paths::APPLIED].map(pointed);
-    let known = pointed.into_iter().flatten().chain(numbers());
-    known.max().map_or(1, |last| last + 1)
 }
 
 /// A generation as it is on disk, with what its manifest says of it; nothing but a note where the manifest is lost or damaged,

@@ -1,7 +1,7 @@
 //! The programs that judge configuration before it is used.
 
 use super::certificate::Pair;
-use super::confined::Confined;
+use super::confined::Sandbox;
 use super::files::{self, Scratch};
 use super::tools::{self, Tool};
 use crate::paths;
@@ -35,7 +35,7 @@ pub(super) fn nginx_accepts(directory: &str, pair: Option<&Pair>, state: &State)
         files::replace(scratch.at(&name), &contents.unwrap_or_default(), 0o644)?;
     }
     let task = "synapse-workers-nginx";
-    let mut nginx = Confined::like(names::NGINX, state)?;
+    let mut nginx = Sandbox::like(names::NGINX, state)?;
     for key in BINDING {
         nginx = nginx.property(key);
     }
@@ -70,10 +70,8 @@ pub(super) fn nginx_accepts(directory: &str, pair: Option<&Pair>, state: &State)
             ))
             .property(&format!("LoadCredential=key:{}", pair.key.display()));
     }
-    let output = nginx
-        .named(task)
-        .program([
-            "nginx",
+    let output = Tool::confined(nginx.named(task), "nginx")
+        .args([
             "-t",
             "-q",
             "-e",
@@ -82,8 +80,8 @@ pub(super) fn nginx_accepts(directory: &str, pair: Option<&Pair>, state: &State)
             &format!("/run/{task}/"),
             "-c",
         ])
-        .program([scratch.at("nginx.conf")])
-        .program(["-g", "pid /dev/null;"])
+        .args([scratch.at("nginx.conf")])
+        .args(["-g", "pid /dev/null;"])
         .output()?;
     ensure!(
         output.status.success(),

@@ -1,15 +1,15 @@
 //! SQLite to PostgreSQL, by a script that Synapse's own Python runs.
 
-use super::confined::Confined;
+use super::Host;
+use super::confined::Sandbox;
 use super::files::{self, Access};
-use super::{Host, tools};
+use super::tools::{self, Tool};
 use crate::paths;
 use crate::plan::names;
 use crate::plan::state::State;
 use crate::plan::step::Move;
 use anyhow::{Context, Result, ensure};
 use serde::Deserialize;
-use std::ffi::OsStr;
 use std::time::Duration;
 
 const SCRIPT: &str = include_str!("migrate.py");
@@ -56,16 +56,14 @@ impl Host {
         if part == Move::First {
             self.prepare_migration()?;
         }
-        let python = self.facts.python.as_os_str();
-        let output = Confined::like(names::MAIN, state)?
-            .property(&format!("ReadWritePaths={} {}", copies(), begun()))
-            .program([
-                python,
-                OsStr::new("-I"),
-                OsStr::new("-c"),
-                OsStr::new(SCRIPT),
-            ])
-            .program([
+        let sandbox = Sandbox::like(names::MAIN, state)?.property(&format!(
+            "ReadWritePaths={} {}",
+            copies(),
+            begun()
+        ));
+        let output = Tool::confined(sandbox, &self.facts.python)
+            .args(["-I", "-c", SCRIPT])
+            .args([
                 part.word(),
                 &format!("{}/{number}/synapse", paths::GENERATIONS),
                 &paths::secret("synapse.d"),

@@ -62,6 +62,7 @@ const RUN: Duration = Duration::from_secs(3600);
 const HOLD: Duration = Duration::from_secs(30);
 
 /// This host, with what was found out about it.
+#[derive(Clone)]
 pub struct Host {
     pub facts: Facts,
     pub systemd: Systemd,

@@ -3,9 +3,10 @@
 use super::{Host, Systemd, files, generations, synapse};
 use crate::failure::Failure;
 use crate::paths;
+use crate::plan::Records;
 use crate::plan::names;
 use crate::plan::rules::host_path;
-use crate::plan::state::{HOST, Observed, Resource, State, UnitState, digest};
+use crate::plan::state::{Observed, Resource, State, UnitState, digest};
 use crate::secrets::{COMPOSED, SECRETS};
 use crate::settings::types::DatabaseKind;
 use anyhow::Result;
@@ -16,56 +17,26 @@ use std::time::{SystemTime, UNIX_EPOCH};
 impl Host {
     /// Observes all that concerns this state and the one before it. Changes nothing.
     pub fn observe(&self, desired: &State) -> Result<Observed> {
-        let current = generations::pointed(paths::CURRENT);
-        let applied = generations::pointed(paths::APPLIED);
-        let switched = generations::switched();
-        let unknown = switched
-            .as_ref()
-            .is_err_and(|error| error.is::<generations::Damaged>());
         let mut notes = Vec::new();
-        let switched = match unknown {
-            true => {
-                notes.push(generations::Damaged.to_string());
-                Vec::new()
-            }
-            false => switched?,
-        };
-        let numbers: BTreeSet<u32> = applied.into_iter().chain(switched).chain(current).collect();
+        let records = records(&mut notes)?;
+        let mut states = BTreeMap::new();
+        for number in records.generations() {
+            states.insert(number, generations::on_disk(number, &mut notes)?);
+        }
         let mut observed = Observed {
-            current,
-            applied,
-            next: generations::next(),
-            made: made()?,
             notes,
             processors: std::thread::available_parallelism().map_or(1, |number| number.get()),
-            ..Observed::default()
+            ..Observed::recorded(records, states)
         };
-        for number in numbers {
-            let state = generations::on_disk(number, &mut observed.notes)?;
-            observed.baselines.push(state.files);
-            observed.in_use.extend(state.resources);
-        }
-        if (applied.is_none() && current.is_some()) || unknown {
-            // The first run was interrupted, or the record of one is damaged: nothing is known to run with these files.
-            observed.baselines.insert(0, Default::default());
-        }
-
-        let known = observed.baselines.iter().flat_map(|files| files.keys());
-        let places: BTreeSet<&String> = known
-            .chain(desired.files.keys())
-            .filter(|path| path.starts_with(HOST))
-            .collect();
-        for path in places {
-            let Some(place) = host_path(path) else {
+        for path in observed.places(desired) {
+            let Some(place) = host_path(&path) else {
                 continue;
             };
             if let Some(contents) = files::read(place)? {
-                observed.host_files.insert(path.clone(), digest(&contents));
+                observed.host_files.insert(path, digest(&contents));
             }
         }
-
-        let mut candidates: BTreeSet<Resource> = Resource::directories().collect();
-        candidates.extend(desired.resources.union(&observed.made).cloned());
+        let candidates = observed.candidates(desired);
         observed.resources = self
             .existing(candidates.iter(), desired)?
             .into_iter()
@@ -98,6 +69,24 @@ impl Host {
         let text = serde_json::to_string_pretty(made)?;
         files::replace(paths::MADE, format!("{text}\n").as_bytes(), 0o644)
     }
+}
+
+/// What earlier runs have recorded; a note on what of it is damaged.
+fn records(notes: &mut Vec<String>) -> Result<Records> {
+    let switched = match generations::switched() {
+        Err(error) if error.is::<generations::Damaged>() => {
+            notes.push(generations::Damaged.to_string());
+            None
+        }
+        switched => Some(switched?),
+    };
+    Ok(Records {
+        current: generations::pointed(paths::CURRENT),
+        applied: generations::pointed(paths::APPLIED),
+        switched,
+        written: generations::numbers(),
+        made: made()?,
+    })
 }
 
 /// Files outside of generations that changed since units began, with these units. Which of them read the file at

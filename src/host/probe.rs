@@ -88,8 +88,8 @@ pub fn reachable(address: SocketAddr, end: Instant) -> Result<()> {
     Peer::Address(address).connect(end, 0).map(drop)
 }
 
-/// The header of the address of origin.
-const ORIGIN: &str = "X-Forwarded-For: 127.0.0.1\r\n";
+/// The headers of the origin. Synapse writes a warning for an address without a protocol.
+const ORIGIN: &str = "X-Forwarded-For: 127.0.0.1\r\nX-Forwarded-Proto: https\r\n";
 /// The largest answer that is read without being kept, in bytes.
 const DISCARDED: usize = 64 << 20;
 /// The longest first line of an answer, in bytes.

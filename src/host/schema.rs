@@ -1,15 +1,14 @@
 //! Whether the Synapse that is going to run accepts its database, asked with its own Python.
 
 use super::Host;
-use super::confined::Confined;
-use super::tools;
+use super::confined::Sandbox;
+use super::tools::{self, Tool};
 use crate::failure::Failure;
 use crate::plan::names;
 use crate::plan::schema::{self, Code, Database};
 use crate::plan::state::State;
 use anyhow::{Context, Result, ensure};
 use serde::Deserialize;
-use std::ffi::OsStr;
 
 const SCRIPT: &str = include_str!("schema.py");
 
@@ -30,14 +29,9 @@ impl Host {
         let Some(database) = schema::database(state) else {
             return Ok(None);
         };
-        let python = self.facts.python.as_os_str();
-        let output = Confined::like(names::MAIN, sandbox)?
-            .program([
-                python,
-                OsStr::new("-I"),
-                OsStr::new("-c"),
-                OsStr::new(SCRIPT),
-            ])
+        let sandbox = Sandbox::like(names::MAIN, sandbox)?;
+        let output = Tool::confined(sandbox, &self.facts.python)
+            .args(["-I", "-c", SCRIPT])
             .input(serde_json::to_vec(&database)?)
             .output()?;
         ensure!(

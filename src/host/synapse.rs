@@ -1,10 +1,10 @@
 //! Synapse itself: found on the host or installed into our venv, its key generator and its configuration parser.
 
-use super::confined::Confined;
+use super::confined::Sandbox;
 use super::facts::Scope;
 use super::files;
 use super::python::{Lacking, Packages};
-use super::tools;
+use super::tools::{self, Tool};
 use super::venv::Venv;
 use crate::paths;
 use crate::plan::names;
@@ -12,7 +12,6 @@ use crate::plan::state::{Resource, State};
 use crate::render::Installed;
 use crate::settings::types::DatabaseKind;
 use anyhow::{Context, Result, ensure};
-use std::ffi::OsStr;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
@@ -148,9 +147,8 @@ pub(super) fn link(state: &State) -> Result<()> {
 /// A signing key by Synapse's own generator, never ours: printed by the generator and written by root, which never takes a
 /// file that the account of Synapse has made.
 pub fn generate_signing_key(python: &Path, state: &State) -> Result<()> {
-    let key = Confined::like(names::MAIN, state)?
-        .program([python.as_os_str(), OsStr::new("-I"), OsStr::new("-m")])
-        .program(["synapse._scripts.generate_signing_key"])
+    let key = Tool::confined(Sandbox::like(names::MAIN, state)?, python)
+        .args(["-I", "-m", "synapse._scripts.generate_signing_key"])
         .run()
         .context("generating the signing key")?;
     // signedjson: algorithm, version, key.
@@ -189,10 +187,9 @@ pub fn parse_configuration(
     directory: &str,
     files: &[String],
 ) -> Result<()> {
-    let output = Confined::like(names::MAIN, state)?
-        .program([python.as_os_str(), OsStr::new("-I"), OsStr::new("-c")])
-        .program([PARSE, directory, &paths::secret("synapse.d")])
-        .program(files)
+    let output = Tool::confined(Sandbox::like(names::MAIN, state)?, python)
+        .args(["-I", "-c", PARSE, directory, &paths::secret("synapse.d")])
+        .args(files)
         .output()?;
     ensure!(
         output.status.success(),

@@ -5,6 +5,7 @@
 //! it could type into, gets no new privileges, and ends within a limited time. Programs of a service account are not
 //! started here but by systemd, in the sandbox of that account's service: see [`super::confined`].
 
+use super::confined::Sandbox;
 use super::files;
 use super::interruption;
 use anyhow::{Context, Result, bail, ensure};
@@ -42,6 +43,8 @@ const PIP: &str = "PIP_";
 
 /// How long a program may take that is not given another time. All of these answer within a few seconds.
 const QUICK: Duration = Duration::from_secs(60);
+/// The same for one in a sandbox: these import Synapse, or are given another time.
+const CONFINED: Duration = Duration::from_secs(120);
 /// The same for one that brings packages, over a slow line.
 pub const PACKAGES: Duration = Duration::from_secs(3600);
 /// Bytes of its output, and of its messages, beyond which a program has gone wrong.
@@ -55,7 +58,8 @@ pub struct Tool {
     environment: Vec<(String, std::ffi::OsString)>,
     input: Vec<u8>,
     account: Option<Account>,
-    limit: Duration,
+    sandbox: Option<Sandbox>,
+    pub(super) limit: Duration,
     interruptible: bool,
 }
 
@@ -85,8 +89,22 @@ impl Tool {
             environment: Vec::new(),
             input: Vec::new(),
             account: None,
+            sandbox: None,
             limit: QUICK,
             interruptible: false,
+        }
+    }
+
+    /// A program that systemd runs in this sandbox, as its user, with an environment of its own. Other accounts may replace
+    /// it: it can do no more than the sandbox allows.
+    pub fn confined(sandbox: Sandbox, program: impl AsRef<Path>) -> Self {
+        let program = program.as_ref();
+        Self {
+            name: program.display().to_string(),
+            path: Ok(program.to_owned()),
+            sandbox: Some(sandbox),
+            limit: CONFINED,
+            ..Self::new("systemd-run")
         }
     }
 
@@ -161,7 +179,23 @@ impl Tool {
     ///
     /// # Errors
     /// When it cannot be started, takes too long, prints too much or is interrupted.
-    pub fn output(self) -> Result<Output> {
+    pub fn output(mut self) -> Result<Output> {
+        if let Some(sandbox) = self.sandbox.take() {
+            ensure!(
+                self.account.is_none() && self.environment.is_empty(),
+                "{}: a sandbox has its own user and environment",
+                self.name
+            );
+            let (program, args) = (self.path?.into_os_string(), self.args);
+            let words = [program].into_iter().chain(args).collect();
+            let task = Self {
+                input: self.input,
+                limit: self.limit,
+                interruptible: self.interruptible,
+                ..Self::new("systemd-run")
+            };
+            return sandbox.output(words, task);
+        }
         let name = self.name.clone();
         let mut child = self.start()?;
         let (done, ended) = channel();

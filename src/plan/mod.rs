@@ -7,6 +7,7 @@ mod changes;
 mod moving;
 pub mod names;
 mod planner;
+mod records;
 mod restarts;
 pub mod rules;
 pub mod schema;
@@ -15,6 +16,7 @@ pub mod step;
 pub mod trial;
 
 pub use changes::foreign;
+pub use records::Records;
 pub use restarts::{outdated, reason};
 
 use changes::changes;

@@ -94,6 +94,13 @@ pub static RULES: &[Rule] = &[
         Change::StopFirst,
         "processes with different replication settings do not hear each other",
     ),
+    // http/matrixfederationclient.py: each process reads at start who sends for it.
+    rule(
+        "synapse/shared.d/outbound_federation_restricted_to.yaml",
+        Scope::Synapse,
+        Change::Restart,
+        "requests to other homeservers go another way",
+    ),
     // config_documentation.md, federation_sender_instances: all stopped together, or events may be dropped.
     rule(
         "synapse/shared.d/federation_sender_instances.yaml",

@@ -1,5 +1,6 @@
 //! A step: a plain value that is printed by `plan` and done by `apply`, the same one.
 
+use super::names;
 use super::state::Resource;
 use serde::Serialize;
 use std::collections::BTreeSet;
@@ -182,6 +183,11 @@ impl Step {
                     ..
                 }
         )
+    }
+
+    /// Whether it is a job for a process of Synapse.
+    pub fn is_of_synapse(&self) -> bool {
+        matches!(self, Step::Jobs { units, .. } if units.iter().any(|unit| names::is_synapse(unit)))
     }
 
     /// Whether something goes that a process may still use.

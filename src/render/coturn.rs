@@ -140,6 +140,19 @@ pub(super) fn has_low_port(input: &Input) -> bool {
     coturn.port.number() < 1024 || (tls && coturn.tls_port.number() < 1024)
 }
 
+/// What it binds on each address of the host, as `SocketBindAllow=` has it: its ports for clients, and those of relays.
+pub(super) fn binds(input: &Input) -> Vec<String> {
+    let coturn = &input.settings.coturn;
+    let tls = input.settings.tls.certificate.is_some();
+    let clients = [coturn.port.get()].into_iter();
+    let clients = clients.chain(tls.then(|| coturn.tls_port.get()));
+    let relays = format!("udp:{}-{}", coturn.min_port.get(), coturn.max_port.get());
+    clients
+        .flat_map(|port| ["tcp", "udp"].map(|transport| format!("{transport}:{port}")))
+        .chain([relays])
+        .collect()
+}
+
 /// Whether metrics are asked for that this coturn does not have.
 pub(super) fn is_counted(input: &Input) -> bool {
     let coturn = &input.settings.coturn;
@@ -180,10 +193,8 @@ fn external(external: Option<IpAddr>, relay: Option<IpAddr>) -> Option<String> {
 /// Ranges as coturn wants them: the first and the last address. One that ends with `::` would be every address to it
 /// (ioa_addr_in_range() in its ns_turn_ioaddr.c); that address itself it refuses anyway.
 fn denied() -> Vec<String> {
-    let bounds = ranges::SPECIAL
-        .iter()
-        .filter_map(|range| ranges::bounds(range));
-    bounds
+    ranges::special()
+        .map(|range| (range.network(), range.broadcast()))
         .filter(|(_, last)| !last.is_unspecified())
         .map(|(first, last)| match first == last {
             true => first.to_string(),

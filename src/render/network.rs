@@ -5,8 +5,8 @@
 
 use super::{Input, OwnOptions};
 use crate::adopt::Store;
-use crate::endpoints::Endpoint;
-use crate::settings::types::{DatabaseKind, NetworkAccess};
+use crate::settings::Settings;
+use crate::settings::types::{DatabaseKind, NetworkAccess, Verification};
 use crate::topology::roles::Sends;
 use crate::topology::{Role, Worker};
 use serde_yaml::{Mapping, Value};
@@ -33,6 +33,61 @@ static OPTIONS: &[&str] = &[
     "saml2_config",
 ];
 
+/// What a role sends beside requests to other homeservers, in some configurations.
+struct More {
+    role: &'static str,
+    /// Whether the settings have it do so.
+    settings: fn(&Settings) -> bool,
+    /// Options of the administrator that may have it do so.
+    options: &'static [&'static str],
+    /// Whether it asks application services, where there are any.
+    asks_app_services: bool,
+}
+
+const MORE: More = More {
+    role: "",
+    settings: |_| false,
+    options: &[],
+    asks_app_services: false,
+};
+
+/// For the roles that send to homeservers ([`Sends::ToHomeservers`]), from the files of Synapse 1.163.2 that use another
+/// client than the one for federation.
+static ROWS: &[More] = &[
+    More {
+        // app/phone_stats_home.py: statistics. handlers/account_validity.py: e-mails.
+        role: "background_worker",
+        settings: |settings| settings.report_stats || settings.email.enabled,
+        options: &["account_validity", "email"],
+        ..MORE
+    },
+    More {
+        // handlers/directory.py: an alias that nobody has yet may be one of an application service.
+        role: "event_persister",
+        asks_app_services: true,
+        ..MORE
+    },
+    More {
+        // handlers/ui_auth/checkers.py: telephone numbers are checked by an identity server.
+        role: "device_lists",
+        options: &["account_threepid_delegates"],
+        ..MORE
+    },
+    More {
+        // handlers/ui_auth/checkers.py: captchas as well. handlers/directory.py, handlers/e2e_keys.py.
+        role: "client_reader",
+        settings: |settings| settings.registration.decided() == Verification::Captcha,
+        options: &["account_threepid_delegates", "enable_registration_captcha"],
+        asks_app_services: true,
+    },
+    More {
+        // handlers/directory.py, handlers/device.py, handlers/e2e_keys.py.
+        role: "federation_reader",
+        asks_app_services: true,
+        ..MORE
+    },
+];
+
 /// Options of the administrator that name application services.
 const APP_SERVICES: &str = "app_service_config_files";
 
@@ -45,14 +100,28 @@ pub(super) fn is_needed(input: &Input, worker: &Worker) -> bool {
     let own = || read(input.own_options).chain(read(&input.adopted.copies));
     let has_app_services =
         !input.named.app_services.is_empty() || own().any(|all| says(all, APP_SERVICES));
+    let sends_more = |role: &Role| {
+        let more = ROWS.iter().filter(|more| more.role == role.name);
+        more.into_iter().any(|more| {
+            (more.settings)(settings)
+                || more.asks_app_services && has_app_services
+                || more
+                    .options
+                    .iter()
+                    .any(|place| own().any(|all| says(all, place)))
+        })
+    };
     let sends = |role: &&Role| match role.sends {
         Sends::Nothing(_) => false,
         Sends::ToAppServices(_) => has_app_services,
+        Sends::ToHomeservers(_) => {
+            settings.sandbox.network != NetworkAccess::Senders || sends_more(role)
+        }
         Sends::ToAnyone(_) => true,
     };
     settings.sandbox.network == NetworkAccess::All
         || worker.roles.iter().any(sends)
-        || !listens_on_sockets(input, &worker.name)
+        || !listen_on_sockets(input)
         || settings.manhole.workers
         || settings.redis.host.is_some()
         || !database_is_near(input)
@@ -61,12 +130,24 @@ pub(super) fn is_needed(input: &Input, worker: &Worker) -> bool {
         || OPTIONS.iter().any(|place| own().any(|all| says(all, place)))
 }
 
-/// Whether nginx and the other processes reach a process over Unix sockets.
-fn listens_on_sockets(input: &Input, process: &str) -> bool {
-    let endpoints = input.endpoints();
-    let places = [endpoints.public(process), endpoints.replication(process)];
-    let is_socket = |place: &Endpoint| matches!(place, Endpoint::Socket(_));
-    places.iter().all(is_socket)
+/// Whether nginx and the other processes reach processes over Unix sockets.
+fn listen_on_sockets(input: &Input) -> bool {
+    let sockets = &input.settings.sockets;
+    sockets.public && sockets.replication
+}
+
+/// What a process with the network binds beside the ports of its listeners, as `SocketBindAllow=` has it; none: whatever
+/// it wants.
+pub(super) fn binds(input: &Input) -> Option<Vec<String>> {
+    let open = input.settings.sandbox.network == NetworkAccess::All;
+    // Twisted asks DNS for SRV records from UDP ports that it binds (twisted/names/client.py).
+    (!open).then(|| vec!["udp".to_owned()])
+}
+
+/// The same for workers, which have one unit file together, so that it cannot list the ports of each.
+pub(super) fn workers_bind(input: &Input) -> Option<Vec<String>> {
+    let have_ports = !listen_on_sockets(input) || input.settings.manhole.workers;
+    binds(input).filter(|_| !have_ports)
 }
 
 /// Whether the database is a file of this host, or a PostgreSQL behind a Unix socket.
@@ -109,7 +190,7 @@ fn says(options: Option<Mapping>, place: &str) -> bool {
     options.is_none_or(|options| has(&options, place))
 }
 
-/// Whether there is an option at a place such as `presence.presence_router`. An empty one says nothing.
+/// Whether there is an option at a place such as `presence.presence_router`. One that is empty or false says nothing.
 fn has(options: &Mapping, place: &str) -> bool {
     let (key, rest) = match place.split_once('.') {
         Some((key, rest)) => (key, Some(rest)),
@@ -117,7 +198,22 @@ fn has(options: &Mapping, place: &str) -> bool {
     };
     match (options.get(key), rest) {
         (Some(Value::Mapping(inner)), Some(rest)) => has(inner, rest),
-        (Some(Value::Null) | None, _) | (_, Some(_)) => false,
+        (Some(Value::Null | Value::Bool(false)) | None, _) | (_, Some(_)) => false,
         (Some(_), None) => true,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::topology::ROLES;
+
+    #[test]
+    fn every_row_is_of_a_role_that_asks_homeservers() {
+        for more in ROWS {
+            let role = ROLES.iter().find(|role| role.name == more.role);
+            let asks = role.is_some_and(|role| matches!(role.sends, Sends::ToHomeservers(_)));
+            assert!(asks, "{}", more.role);
+        }
     }
 }

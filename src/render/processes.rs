@@ -43,17 +43,11 @@ pub(super) fn render(sheaf: &mut Sheaf) -> Result<()> {
     if consent(input) {
         resources.push("consent");
     }
-    let main = process(input, "main", None, resources, input.has_workers());
+    let main = process(input, "main", None, resources);
     sheaf.text("synapse/main.yaml", main.render()?);
     for worker in &input.topology.workers {
         let resources = worker.resources().into_iter().collect();
-        let process = process(
-            input,
-            &worker.name,
-            Some(worker),
-            resources,
-            worker.replicates(),
-        );
+        let process = process(input, &worker.name, Some(worker), resources);
         let path = format!("synapse/workers/{}.yaml", worker.name);
         sheaf.text(&path, process.render()?);
     }
@@ -66,18 +60,17 @@ fn listeners(
     name: &str,
     worker: Option<&Worker>,
     resources: Vec<&'static str>,
-    replicates: bool,
 ) -> Vec<Listener> {
     let (settings, endpoints) = (input.settings, input.endpoints());
     let mut resources = resources;
-    let over_socket = metrics::over_socket(input, worker);
+    let over_socket = metrics::over_socket(input);
     if over_socket {
         resources.push("metrics");
     }
     let mut listeners = vec![Listener::http(endpoints.public(name), resources)];
     // Systemd holds a socket for it in every worker alike, and one that nobody serves would keep who connects waiting.
     let held = sockets::of_process(input, name);
-    if replicates || held.contains(&paths::replication_socket(name)) {
+    if endpoints.reached().contains(name) || held.contains(&paths::replication_socket(name)) {
         listeners.push(Listener::http(
             endpoints.replication(name),
             vec!["replication"],
@@ -108,15 +101,9 @@ fn listeners(
 
 /// The TCP ports of all processes, each with the unit that binds it and the setting that moves it.
 pub(super) fn ports(input: &Input) -> Vec<(String, u16, &'static str)> {
-    let main = listeners(input, "main", None, Vec::new(), input.has_workers());
+    let main = listeners(input, "main", None, Vec::new());
     let workers = input.topology.workers.iter().map(|worker| {
-        let listeners = listeners(
-            input,
-            &worker.name,
-            Some(worker),
-            Vec::new(),
-            worker.replicates(),
-        );
+        let listeners = listeners(input, &worker.name, Some(worker), Vec::new());
         (names::worker(&worker.name), listeners)
     });
     let all = std::iter::once((names::MAIN.to_owned(), main)).chain(workers);
@@ -139,14 +126,13 @@ fn process<'a>(
     name: &'a str,
     worker: Option<&Worker>,
     resources: Vec<&'static str>,
-    replicates: bool,
 ) -> Process<'a> {
     Process {
         name,
         is_worker: worker.is_some(),
         media: worker.is_some_and(|worker| worker.has("media_repository")),
         log_config: format!("{}/{}", paths::CURRENT, logs::configuration(input, name)),
-        listeners: listeners(input, name, worker, resources, replicates),
+        listeners: listeners(input, name, worker, resources),
     }
 }
 

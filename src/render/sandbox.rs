@@ -24,6 +24,8 @@ struct Row {
     /// The unit file.
     unit: &'static str,
     network: fn(&Input) -> Network,
+    /// What it binds beside the ports of its unit, as `SocketBindAllow=` has it; none: whatever it wants.
+    binds: fn(&Input) -> Option<Vec<String>>,
     /// Capabilities that it keeps, given its network; none in most rows.
     capabilities: fn(&Input, Network) -> &'static str,
     /// Whether it runs as another user than root, so that it has to be given its capabilities.
@@ -39,6 +41,8 @@ struct Row {
     reads_proc: fn(&Input) -> bool,
     /// Whether it makes code at run time.
     writes_code: bool,
+    /// Whether it opens Unix sockets, which lead to whatever of this host listens on one.
+    unix: bool,
     /// Whether it asks the kernel for addresses and routes.
     netlink: bool,
     /// System calls, and groups of them, beyond those of any service.
@@ -54,6 +58,7 @@ struct Row {
 const ROW: Row = Row {
     unit: "",
     network: |_| Network::None,
+    binds: |_| Some(Vec::new()),
     capabilities: |_, _| "",
     is_unprivileged: true,
     umask: "0077",
@@ -62,6 +67,7 @@ const ROW: Row = Row {
     sees_users: false,
     reads_proc: |_| false,
     writes_code: false,
+    unix: true,
     netlink: false,
     calls: &[],
     survives_refusal: false,
@@ -72,6 +78,7 @@ const ROW: Row = Row {
 /// A process of Synapse. cffi's callbacks write code; the metrics of a process about itself need /proc/stat.
 const SYNAPSE: Row = Row {
     network: |_| Network::Host,
+    binds: network::binds,
     reads_proc: |input| input.settings.metrics.enabled,
     writes_code: true,
     writable: synapse_writes,
@@ -96,6 +103,7 @@ static ROWS: &[Row] = &[
     // Workers that send nothing have a drop-in (`worker-network.conf`).
     Row {
         unit: names::WORKERS,
+        binds: network::workers_bind,
         ..SYNAPSE
     },
     Row {
@@ -104,6 +112,7 @@ static ROWS: &[Row] = &[
             true => Network::None,
             false => Network::Host,
         },
+        binds: ROW.binds,
         writable: |_| Vec::new(),
         ..SYNAPSE
     },
@@ -135,15 +144,18 @@ static ROWS: &[Row] = &[
     },
     Row {
         unit: names::PROMETHEUS,
+        unix: false,
         writable: |_| vec![paths::PROMETHEUS.to_owned()],
         ..EXPORTER
     },
     Row {
         unit: names::NGINX_EXPORTER,
+        unix: false,
         ..EXPORTER
     },
     Row {
         unit: names::NGINX_LOG_EXPORTER,
+        unix: false,
         ..EXPORTER
     },
     Row {
@@ -162,6 +174,7 @@ static ROWS: &[Row] = &[
     Row {
         unit: names::COTURN,
         network: |_| Network::Host,
+        binds: |input| Some(super::coturn::binds(input)),
         capabilities: |input, _| match super::coturn::has_low_port(input) {
             true => BIND,
             false => "",
@@ -174,12 +187,14 @@ static ROWS: &[Row] = &[
     },
     Row {
         unit: names::COTURN_EXPORTER,
+        unix: false,
         // The kernel's list of sockets has their users.
         sees_users: true,
         ..EXPORTER
     },
     Row {
         unit: names::LOGROTATE_SERVICE,
+        unix: false,
         umask: "0027",
         writable: |_| vec![paths::NGINX_LOGS.to_owned()],
         hidden: &[paths::ETC, paths::RUN],
@@ -198,6 +213,7 @@ static ROWS: &[Row] = &[
     },
     Row {
         unit: names::HOST_METRICS_SERVICE,
+        unix: false,
         // Directories that others may not enter have a file system too.
         capabilities: |_, _| "CAP_DAC_READ_SEARCH",
         is_unprivileged: false,
@@ -210,6 +226,7 @@ static ROWS: &[Row] = &[
     },
     Row {
         unit: names::HOLD,
+        unix: false,
         hidden: &[paths::ETC, paths::DATA, paths::STATE],
         ..ROW
     },
@@ -228,6 +245,7 @@ const BIND: &str = "CAP_NET_BIND_SERVICE";
 pub(super) struct Sandbox {
     row: &'static Row,
     network: Network,
+    families: String,
     capabilities: &'static str,
     ambient: bool,
     /// Its user and root are the only ones of its user namespace; capabilities count outside of one only.
@@ -236,8 +254,8 @@ pub(super) struct Sandbox {
     shares_tmp: bool,
     sees_home: bool,
     writable: Vec<String>,
-    /// What may be bound, as `SocketBindAllow=` has it.
-    binds: Vec<String>,
+    /// What may be bound, as `SocketBindAllow=` has it; none: everything.
+    binds: Option<Vec<String>>,
 }
 
 /// The network of a worker that sends nothing, as a drop-in beside the unit file of all workers.
@@ -245,8 +263,8 @@ pub(super) struct Sandbox {
 #[template(path = "worker-network.conf")]
 pub(super) struct WorkerNetwork {
     network: Network,
-    row: &'static Row,
-    binds: Vec<String>,
+    families: String,
+    binds: Option<Vec<String>>,
 }
 
 impl WorkerNetwork {
@@ -257,8 +275,8 @@ impl WorkerNetwork {
     pub fn none() -> Result<String> {
         let file = Self {
             network: Network::None,
-            row: row(names::WORKERS)?,
-            binds: Vec::new(),
+            families: families(row(names::WORKERS)?, Network::None),
+            binds: Some(Vec::new()),
         };
         Ok(file.render()?)
     }
@@ -301,6 +319,7 @@ fn made(input: &Input, row: &'static Row, network: Network) -> Sandbox {
     Sandbox {
         row,
         network,
+        families: families(row, network),
         capabilities,
         ambient: row.is_unprivileged && !capabilities.is_empty(),
         private_users: row.is_unprivileged && capabilities.is_empty() && !row.sees_users,
@@ -308,12 +327,35 @@ fn made(input: &Input, row: &'static Row, network: Network) -> Sandbox {
         shares_tmp: (row.shares_tmp)(input),
         sees_home: (row.sees_home)(input),
         writable: (row.writable)(input),
-        binds: ports::bound(input)
-            .iter()
-            .filter(|bound| bound.unit == row.unit)
-            .map(ports::Bound::rule)
-            .collect(),
+        binds: binds(input, row, network),
     }
+}
+
+/// The kinds of sockets that a service may open, as `RestrictAddressFamilies=` has them.
+fn families(row: &Row, network: Network) -> String {
+    let kinds = [
+        ("AF_UNIX", row.unix),
+        ("AF_INET AF_INET6", network != Network::None),
+        ("AF_NETLINK", network == Network::Host && row.netlink),
+    ];
+    let open = kinds.into_iter().filter(|(_, open)| *open);
+    let open: Vec<&str> = open.map(|(kind, _)| kind).collect();
+    match open.is_empty() {
+        true => "none".to_owned(),
+        false => open.join(" "),
+    }
+}
+
+/// What a service may bind: nothing where it has no network, and else its ports.
+fn binds(input: &Input, row: &Row, network: Network) -> Option<Vec<String>> {
+    let more = match network {
+        Network::None => return Some(Vec::new()),
+        Network::Loopback => Vec::new(),
+        Network::Host => (row.binds)(input)?,
+    };
+    let bound = ports::bound(input).into_iter();
+    let own = bound.filter(|bound| bound.unit == row.unit);
+    Some(own.map(|bound| bound.rule()).chain(more).collect())
 }
 
 fn row(unit: &str) -> Result<&'static Row> {

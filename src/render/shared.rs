@@ -37,16 +37,20 @@ pub(super) fn render(sheaf: &mut Sheaf) -> Result<()> {
         }),
         &[],
     )?;
-    let instances: BTreeMap<&str, serde_json::Value> = topology
-        .instance_map()
-        .into_iter()
-        .chain(["main"])
+    let instances: BTreeMap<&String, serde_json::Value> = endpoints
+        .reached()
+        .iter()
         .map(|name| (name, place(&endpoints.replication(name))))
         .collect();
     file("instance_map", json!({"instance_map": instances}), &[])?;
     let writers = topology.stream_writers();
     if !writers.is_empty() {
         file("stream_writers", json!({"stream_writers": writers}), &[])?;
+    }
+    let senders = endpoints.senders();
+    if !senders.is_empty() {
+        let key = "outbound_federation_restricted_to";
+        file(key, json!({key: senders}), &[])?;
     }
     for (duty, key) in [
         (Duty::FederationSender, "federation_sender_instances"),

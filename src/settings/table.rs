@@ -77,7 +77,7 @@ settings! {
         /// /var/log/synapse. A change of it restarts every Synapse process.
         log_config: Option<AbsolutePath>, env "SYNAPSE_LOG_CONFIG";
 
-        /// The first of the TCP ports on 127.0.0.1 on which processes listen: for metrics, and for
+        /// The first of the TCP ports on 127.0.0.1 on which programs listen: for metrics, and for
         /// everything else that is not a Unix socket. 12,000 ports from here on are set aside.
         tcp_ports: Whole<1_024, 53_000> = "20000";
 
@@ -252,7 +252,8 @@ settings! {
     /// What Synapse's processes may do.
     sandbox: Sandbox {
         /// Which workers have the network: with `auto` those that need it, by their roles and by the options of your own
-        /// that are known to need it; with `all` every one.
+        /// that are known to need it; with `senders` fewer, since all requests to other homeservers go through the
+        /// federation_sender workers; with `all` every one.
         network: NetworkAccess = "auto";
     }
 
@@ -276,8 +277,8 @@ settings! {
         /// Whether there are metrics. Switching them off removes what was kept of them.
         enabled: bool = "false", env "SYNAPSE_METRICS";
 
-        /// The port on 127.0.0.1 of the main process's metrics; those of the others are from
-        /// tcp_ports on.
+        /// The port on 127.0.0.1 of the main process's metrics, where sockets.public is off; those of
+        /// the others are from tcp_ports on. With sockets.public nginx hands on the metrics of them all.
         port: Port = "8060", env "SYNAPSE_METRICS_HTTP_PORT";
 
         /// The port on 127.0.0.1 of Prometheus.

@@ -289,11 +289,11 @@ fn ports(settings: &Settings) -> Vec<(&'static str, u32)> {
         ports.push(("tls.federation_port", settings.tls.federation_port.get()));
     }
     if settings.metrics.enabled {
-        ports.push(("metrics.port", settings.metrics.port.get()));
-        ports.push((
-            "metrics.prometheus_port",
-            settings.metrics.prometheus_port.get(),
-        ));
+        let own = settings.metrics.prometheus_port.get();
+        ports.push(("metrics.prometheus_port", own));
+        if !settings.sockets.public {
+            ports.push(("metrics.port", settings.metrics.port.get()));
+        }
     }
     if settings.coturn.enabled {
         ports.push(("coturn.port", settings.coturn.port.get()));

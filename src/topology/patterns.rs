@@ -146,7 +146,9 @@ pub static ENDPOINTS: [EndpointSet; 29] = [
     EndpointSet { name: "account_read", roles: &["client_reader"], paths: &[
         (r"^/_matrix/client/versions$", "GET /_matrix/client/versions"),
         (v!("(capabilities|notifications|password_policy)$"), "GET /_matrix/client/v3/capabilities"),
-        (v!("account/(3pid|whoami|deactivate)$"), "GET /_matrix/client/v3/account/whoami"),
+        // Not `account/deactivate`, which asks identity servers (handlers/deactivate_account.py): the main process has
+        // the network in any case.
+        (v!("account/(3pid|whoami)$"), "GET /_matrix/client/v3/account/whoami"),
         (v!("user/[^/]*/filter(/|$)"), "POST /_matrix/client/v3/user/@u:example.com/filter"),
         (v1!("voip/turnServer$"), "GET /_matrix/client/v3/voip/turnServer"),
         (r"^/\.well-known/matrix/(client|server)$", "GET /.well-known/matrix/client"),
@@ -180,7 +182,8 @@ pub static ENDPOINTS: [EndpointSet; 29] = [
     ], ..SET },
     EndpointSet { name: "federation_read", roles: &["federation_reader"], paths: &[
         (r"^/_matrix/federation/v1/(event|state|state_ids|backfill|get_missing_events|event_auth|timestamp_to_event|hierarchy)/", "GET /_matrix/federation/v1/event/$e"),
-        (r"^/_matrix/federation/v1/(make_join|make_leave|make_knock|send_knock|exchange_third_party_invite)/", "GET /_matrix/federation/v1/make_join/!r:example.com/@u:example.com"),
+        // Not `exchange_third_party_invite`, which asks the identity server of the invitation (handlers/federation.py).
+        (r"^/_matrix/federation/v1/(make_join|make_leave|make_knock|send_knock)/", "GET /_matrix/federation/v1/make_join/!r:example.com/@u:example.com"),
         (r"^/_matrix/federation/(v1|v2)/(send_join|send_leave|invite)/", "PUT /_matrix/federation/v2/send_join/!r:example.com/$e"),
         (r"^/_matrix/federation/v1/(version|publicRooms|user/keys/(query|claim))$", "GET /_matrix/federation/v1/version"),
         (r"^/_matrix/federation/v1/(query|user/devices)/", "GET /_matrix/federation/v1/query/profile"),

@@ -31,6 +31,9 @@ pub enum Sends {
     Nothing(&'static str),
     /// Requests to application services, where there are any.
     ToAppServices(&'static str),
+    /// Requests to other homeservers, all of them through Synapse's client for federation (http/matrixfederationclient.py),
+    /// which can hand them to another process. Options may add other requests ([`crate::render::network`]).
+    ToHomeservers(&'static str),
     /// Requests to other servers, push gateways, mail servers and the like.
     ToAnyone(&'static str),
 }
@@ -137,8 +140,8 @@ pub static ROLES: [Role; 24] = [
         summary: "runs clean-up and statistics tasks",
         duty: Some(Duty::BackgroundTasks),
         only_one: Some("run_background_tasks_on takes one name"),
-        sends: Sends::ToAnyone(
-            "app/phone_stats_home.py, handlers/account_validity.py: statistics and e-mails",
+        sends: Sends::ToHomeservers(
+            "handlers/message.py, _send_dummy_events: events that policy servers sign",
         ),
         ..ROLE
     },
@@ -149,7 +152,7 @@ pub static ROLES: [Role; 24] = [
         duty: Some(Duty::UpdateUserDirectory),
         only_one: Some("update_user_directory_from_worker takes one name"),
         balance: Some(Balance::Single),
-        sends: Sends::ToAnyone("handlers/user_directory.py: profiles of other servers' users"),
+        sends: Sends::ToHomeservers("handlers/user_directory.py: profiles of other servers' users"),
         ..ROLE
     },
     Role {
@@ -157,7 +160,7 @@ pub static ROLES: [Role; 24] = [
         summary: "writes events to the database, sharded by room",
         resources: &["replication"],
         stream: Some("events"),
-        sends: Sends::ToAnyone(
+        sends: Sends::ToHomeservers(
             "handlers/message.py, persist_and_notify_client_events: invitations and aliases of other servers",
         ),
         ..ROLE
@@ -240,7 +243,7 @@ pub static ROLES: [Role; 24] = [
         stream: Some("device_lists"),
         balance: Some(Balance::User),
         fallback_to_main: false,
-        sends: Sends::ToAnyone("handlers/device.py: device lists of other servers' users"),
+        sends: Sends::ToHomeservers("handlers/device.py: device lists of other servers' users"),
         ..ROLE
     },
     Role {
@@ -289,7 +292,7 @@ pub static ROLES: [Role; 24] = [
         summary: "answers most other requests of clients: rooms, keys, login, search",
         resources: &["client"],
         balance: Some(Balance::LeastConnections),
-        sends: Sends::ToAnyone(
+        sends: Sends::ToHomeservers(
             "handlers/e2e_keys.py, handlers/profile.py, handlers/room_list.py: questions to other servers",
         ),
         ..ROLE
@@ -308,7 +311,7 @@ pub static ROLES: [Role; 24] = [
         resources: &["client"],
         balance: Some(Balance::Room),
         sends: Sends::ToAnyone(
-            "handlers/room_member.py, handlers/room_policy.py: identity and policy servers",
+            "handlers/identity.py, called by handlers/room_member.py: identity servers, for invitations by e-mail address",
         ),
         ..ROLE
     },
@@ -318,7 +321,7 @@ pub static ROLES: [Role; 24] = [
         resources: &["federation"],
         // Equal questions about a room's state are dear and share one answer.
         balance: Some(Balance::Uri),
-        sends: Sends::ToAnyone("crypto/keyring.py: signing keys of other servers"),
+        sends: Sends::ToHomeservers("crypto/keyring.py: signing keys of other servers"),
         ..ROLE
     },
     Role {
@@ -326,7 +329,7 @@ pub static ROLES: [Role; 24] = [
         summary: "takes the events that other homeservers send",
         resources: &["federation"],
         balance: Some(Balance::Origin),
-        sends: Sends::ToAnyone(
+        sends: Sends::ToHomeservers(
             "handlers/federation_event.py, crypto/keyring.py: missing events and signing keys",
         ),
         ..ROLE
@@ -391,8 +394,10 @@ mod tests {
                 "{}: a writer, and only a writer, is reached by the others",
                 role.name
             );
-            let (Sends::Nothing(source) | Sends::ToAppServices(source) | Sends::ToAnyone(source)) =
-                role.sends;
+            let (Sends::Nothing(source)
+            | Sends::ToAppServices(source)
+            | Sends::ToHomeservers(source)
+            | Sends::ToAnyone(source)) = role.sends;
             assert!(!source.is_empty(), "{}: nobody looked", role.name);
             if role.only_one.is_some() && routed {
                 assert_eq!(role.balance, Some(Balance::Single), "{}", role.name);

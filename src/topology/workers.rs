@@ -44,11 +44,6 @@ impl Worker {
         }
         resources
     }
-
-    /// Whether other processes send it requests: it writes a stream.
-    pub fn replicates(&self) -> bool {
-        self.roles.iter().any(|role| role.stream.is_some())
-    }
 }
 
 /// The workers of a host.
@@ -104,10 +99,10 @@ impl Topology {
         writers
     }
 
-    /// The workers that need an entry in `instance_map`, beside the main process.
-    pub fn instance_map(&self) -> Vec<&str> {
-        let writers = self.workers.iter().filter(|worker| worker.replicates());
-        writers.map(|worker| worker.name.as_str()).collect()
+    /// The workers that write any stream.
+    pub fn writers(&self) -> impl Iterator<Item = &Worker> {
+        let writes = |worker: &&Worker| worker.roles.iter().any(|role| role.stream.is_some());
+        self.workers.iter().filter(writes)
     }
 }
 
@@ -227,7 +222,7 @@ mod tests {
             ]
         );
         assert_eq!(
-            t.instance_map(),
+            t.writers().map(|w| w.name.as_str()).collect::<Vec<_>>(),
             [
                 "event_persister1",
                 "a1",

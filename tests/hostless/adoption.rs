@@ -1,6 +1,6 @@
 //! A server that was there before: what stays of it in rendered files, and when its service stops and comes back.
 
-use super::model::{End, Model};
+use super::model::{Attempt, End, Fault, How, Model, Way};
 use super::setup::{Setup, text};
 use std::collections::BTreeSet;
 use synapse_workers::plan::state::{Resource, State};
@@ -178,11 +178,10 @@ fn a_failed_run_gives_the_service_back() {
     let stop = place(&steps, |step| *step == Step::Create(stopped.clone()));
     for cut in stop + 1..=steps.len() {
         let mut model = Model::default();
-        model.run(&state, End::Before(cut));
-        let back = model.undo(End::Done);
+        let back = model.fails(&state, End::Before(cut)).back;
         assert!(
-            back.steps.contains(&Step::Remove(stopped.clone())),
-            "{cut}: {back}"
+            back.contains(&Step::Remove(stopped.clone())),
+            "{cut}: {back:?}"
         );
         assert!(!model.resources.contains(&stopped), "{cut}");
     }
@@ -224,11 +223,13 @@ fn the_data_moves_while_main_is_stopped_and_a_failure_leaves_the_old_file_in_use
     let before = Setup::new("").state();
     let after = Setup::new("").settings("database: {kind: local}").state();
     let moved = |model: &mut Model, end| {
-        model.through(&after, end, |plan, observed| {
-            plan.moving("/var/lib/synapse/homeserver.db", observed)
+        model.attempt(&Attempt {
+            moving: Some("/var/lib/synapse/homeserver.db"),
+            faults: &[Fault(Way::There, end, How::Failed)],
+            ..Attempt::install(&after)
         })
     };
-    let plan = moved(&mut Model::running(&before), End::Done);
+    let plan = moved(&mut Model::running(&before), End::Done).plan;
     assert!(order(&plan).is_sorted(), "{plan}");
     let copied = place(&plan.steps, |step| {
         matches!(step, Step::MoveDatabase { .. })
@@ -236,7 +237,6 @@ fn the_data_moves_while_main_is_stopped_and_a_failure_leaves_the_old_file_in_use
     for cut in copied..=plan.steps.len() {
         let mut model = Model::running(&before);
         moved(&mut model, End::Before(cut));
-        model.undo(End::Done);
         let database = |resource: &Resource| matches!(resource, Resource::Database { .. });
         assert!(!model.resources.iter().any(database), "{cut}");
         model.assert_settled(&before, &format!("cut before step {cut}"));

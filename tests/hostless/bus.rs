@@ -123,17 +123,15 @@ impl Manager {
     ) -> zbus::Result<()>;
 }
 
-/// A bus with the manager on it; both end with it.
-struct Bus {
-    daemon: Child,
-    address: String,
-    asked: Receiver<(&'static str, String, String)>,
-    _manager: Connection,
+/// A bus, which ends with this.
+pub struct Daemon {
+    process: Child,
+    pub address: String,
     _directory: tempfile::TempDir,
 }
 
-impl Bus {
-    fn new() -> Self {
+impl Daemon {
+    pub fn new() -> Self {
         let directory = tempfile::tempdir().unwrap();
         let at = |name: &str| format!("{}/{name}", directory.path().display());
         let configuration = format!(
@@ -143,7 +141,7 @@ impl Bus {
             at("bus")
         );
         std::fs::write(at("bus.conf"), configuration).unwrap();
-        let mut daemon = program("dbus-daemon")
+        let mut process = program("dbus-daemon")
             .args(["--nofork", "--nopidfile", "--print-address=1"])
             .args(["--config-file", &at("bus.conf")])
             .stdout(Stdio::piped())
@@ -152,11 +150,39 @@ impl Bus {
             .unwrap();
         // It prints its address once it listens.
         let mut address = String::new();
-        let output = daemon.stdout.take().unwrap();
+        let output = process.stdout.take().unwrap();
         BufReader::new(output).read_line(&mut address).unwrap();
         let address = address.trim().to_owned();
         assert!(!address.is_empty(), "dbus-daemon did not start");
+        Self {
+            process,
+            address,
+            _directory: directory,
+        }
+    }
 
+    fn kill(&mut self) {
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}
+
+impl Drop for Daemon {
+    fn drop(&mut self) {
+        self.kill();
+    }
+}
+
+/// A bus with the manager on it; both end with it.
+struct Bus {
+    daemon: Daemon,
+    asked: Receiver<(&'static str, String, String)>,
+    _manager: Connection,
+}
+
+impl Bus {
+    fn new() -> Self {
+        let daemon = Daemon::new();
         let ((asked, asked_end), (ending, ended)) = (channel(), channel());
         let manager = Manager {
             jobs: 0,
@@ -164,7 +190,7 @@ impl Bus {
             ending,
         };
         let place = "/org/freedesktop/systemd1";
-        let connection = zbus::connection::Builder::address(address.as_str())
+        let connection = zbus::connection::Builder::address(daemon.address.as_str())
             .serve_at(place, manager)
             .name("org.freedesktop.systemd1")
             .build();
@@ -177,16 +203,14 @@ impl Bus {
         });
         Self {
             daemon,
-            address,
             asked: asked_end,
             _manager: connection,
-            _directory: directory,
         }
     }
 
     /// Has jobs done in the background; the end of them can be waited for.
     fn jobs(&self, verb: Verb, units: &[String]) -> Receiver<Result<(), String>> {
-        let systemd = Systemd::connect_to(&self.address).unwrap();
+        let systemd = Systemd::connect_to(&self.daemon.address).unwrap();
         let (units, (told, end)) = (units.to_vec(), channel());
         std::thread::spawn(move || {
             let result = systemd.jobs(verb, &units);
@@ -205,18 +229,6 @@ impl Bus {
         self.asked
             .recv_timeout(PATIENCE)
             .expect("systemd was not asked")
-    }
-
-    fn kill(&mut self) {
-        self.daemon.kill().unwrap();
-        self.daemon.wait().unwrap();
-    }
-}
-
-impl Drop for Bus {
-    fn drop(&mut self) {
-        let _ = self.daemon.kill();
-        let _ = self.daemon.wait();
     }
 }
 
@@ -292,14 +304,16 @@ fn a_bus_that_vanishes_is_an_error_and_no_hang() {
         let end = bus.jobs(Verb::Start, &units(&["good@0", kind]));
         bus.asked();
         bus.asked();
-        bus.kill();
+        bus.daemon.kill();
         let result = end.recv_timeout(PATIENCE).expect("jobs hang");
         let error = result.unwrap_err();
         assert!(
             error.starts_with("asking systemd to start units"),
             "{error}"
         );
-        let again = Systemd::connect_to(&bus.address).map(drop).unwrap_err();
+        let again = Systemd::connect_to(&bus.daemon.address)
+            .map(drop)
+            .unwrap_err();
         assert!(
             again.to_string().contains("cannot reach systemd"),
             "{again}"

@@ -1,5 +1,5 @@
 //! Folders that are hosts: `tests/cases/NN-name`. Every rendered byte of each is compared with `expected/`, and the plan that
-//! leads there with `expected.plan`. `UPDATE=1 cargo test` rewrites both; read the difference before you commit it.
+//! leads there with `expected.plan`; `expected.state` has units, resources, and what each file affects. `UPDATE=1 cargo test` rewrites them; read the difference before you commit it.
 //!
 //! A folder holds `settings.yaml`; where needed `host.yaml` (facts of the host, see [`Facts`]), `homeserver.d/` (the
 //! administrator's own options) and `files/` (other files that settings name, below their path). A folder with `before/` is a
@@ -93,26 +93,49 @@ fn plan(desired: &State, observed: &Observed) -> String {
     Plan::between(desired, observed, Target::Rendered, Removal::Keep).to_string()
 }
 
-/// What a folder's state and plan are now: the files of `expected/` (none for a change), and `expected.plan`.
-fn now(folder: &Path) -> (BTreeMap<String, Vec<u8>>, String) {
+/// Units, resources, and of each file who may read it and which units it affects.
+fn summary(state: &State) -> String {
+    let mut text = String::new();
+    for unit in &state.units {
+        let _ = writeln!(text, "unit      {unit}");
+    }
+    for resource in &state.resources {
+        let _ = writeln!(text, "resource  {resource}");
+    }
+    for (path, file) in &state.files {
+        let private = if file.private { " (private)" } else { "" };
+        let _ = writeln!(text, "file      {path}{private}");
+        for unit in &file.affects {
+            let _ = writeln!(text, "            {unit}");
+        }
+    }
+    text
+}
+
+/// Everything expected of a folder, by path: the files below `expected/`, the state and the plan.
+fn render(folder: &Path) -> BTreeMap<String, Vec<u8>> {
     let desired = setup(folder).state();
     let before = folder.join("before");
     if before.exists() {
-        let observed = Model::running(&setup(&before).state()).observe(&desired);
-        return (BTreeMap::new(), plan(&desired, &observed));
+        let running = setup(&before).state();
+        let plan = plan(&desired, &Model::running(&running).observe(&desired));
+        return BTreeMap::from([(PLAN.to_owned(), plan.into_bytes())]);
     }
-    let observed = Observed {
+    let empty = Observed {
         next: 1,
         processors: 2,
         ..Observed::default()
     };
-    let plan = plan(&desired, &observed);
+    let mut found = BTreeMap::from([
+        (PLAN.to_owned(), plan(&desired, &empty).into_bytes()),
+        ("expected.state".to_owned(), summary(&desired).into_bytes()),
+    ]);
     let files = desired.files.into_iter();
-    (
-        files.map(|(path, file)| (path, file.contents)).collect(),
-        plan,
-    )
+    found.extend(files.map(|(path, file)| (format!("expected/{path}"), file.contents)));
+    found
 }
+
+const PLAN: &str = "expected.plan";
 
 /// What differs, as `diff` would name it; the first line of each file that does.
 fn differences(expected: &BTreeMap<String, Vec<u8>>, found: &BTreeMap<String, Vec<u8>>) -> String {
@@ -141,14 +164,13 @@ fn lines(contents: &[u8]) -> Vec<String> {
     text.lines().map(str::to_owned).collect()
 }
 
-fn write(folder: &Path, files: &BTreeMap<String, Vec<u8>>, plan: &str) {
+fn write(folder: &Path, files: &BTreeMap<String, Vec<u8>>) {
     let _ = std::fs::remove_dir_all(folder.join("expected"));
     for (path, contents) in files {
-        let path = folder.join("expected").join(path);
+        let path = folder.join(path);
         std::fs::create_dir_all(path.parent().unwrap()).unwrap();
         std::fs::write(path, contents).unwrap();
     }
-    std::fs::write(folder.join("expected.plan"), plan).unwrap();
 }
 
 fn folders() -> Vec<PathBuf> {
@@ -164,17 +186,12 @@ fn folders() -> Vec<PathBuf> {
 fn every_folder_renders_and_plans_what_it_expects() {
     let mut wrong = String::new();
     for folder in folders() {
-        let (files_now, plan_now) = now(&folder);
+        let found = render(&folder);
         if std::env::var_os("UPDATE").is_some() {
-            write(&folder, &files_now, &plan_now);
+            write(&folder, &found);
         }
-        let plan = std::fs::read(folder.join("expected.plan")).unwrap_or_default();
-        let with = |mut files: BTreeMap<String, Vec<u8>>, plan: Vec<u8>| {
-            files.insert("expected.plan".to_owned(), plan);
-            files
-        };
-        let expected = with(files(&folder.join("expected")), plan);
-        let found = with(files_now, plan_now.into_bytes());
+        let mut expected = files(&folder);
+        expected.retain(|path, _| path.starts_with("expected"));
         let text = differences(&expected, &found);
         if !text.is_empty() {
             let _ = writeln!(wrong, "{}:\n{text}", folder.display());

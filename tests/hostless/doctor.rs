@@ -3,6 +3,7 @@
 use super::setup::Setup;
 use std::collections::BTreeSet;
 use synapse_workers::doctor::{CHECKS, Examined, examine};
+use synapse_workers::failure::Failure;
 use synapse_workers::host::certificate::Pair;
 use synapse_workers::host::facts::{Facts, PackageManager, Scope};
 use synapse_workers::host::postgres::{Database, Postgres};
@@ -211,7 +212,10 @@ fn every_check_finds_what_it_is_for() {
         (
             "the certificate fits its key",
             |facts| {
-                facts.certificate = Some((Pair::default(), Some("key values mismatch".to_owned())))
+                facts.certificate = Some((
+                    Pair::default(),
+                    Some(Failure::failed("key values mismatch")),
+                ))
             },
             "",
             1,

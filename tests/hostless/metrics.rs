@@ -162,8 +162,11 @@ fn targets(setup: &Setup) -> Vec<(String, BTreeMap<String, String>)> {
 
 #[test]
 fn every_process_is_a_target_once_under_labels_of_its_own() {
-    for spec in SPECS {
-        let setup = measured(spec);
+    for (spec, lines) in SPECS
+        .iter()
+        .flat_map(|spec| [(spec, ""), (spec, "sockets: {public: false}")])
+    {
+        let setup = measured(spec).settings(lines);
         let state = setup.state();
         let listening: BTreeSet<String> = state
             .files
@@ -182,12 +185,12 @@ fn every_process_is_a_target_once_under_labels_of_its_own() {
                     let port = metrics["port"].as_u64().unwrap();
                     return format!("127.0.0.1:{port}/_synapse/metrics");
                 }
-                // Without network, at the socket where nginx reaches the process, and nginx hands them on.
+                // At the socket where nginx reaches the process, and nginx hands them on.
                 let resources = &listeners[0]["resources"][0]["names"];
                 let resources: Vec<String> = serde_yaml::from_value(resources.clone()).unwrap();
                 assert!(resources.contains(&"metrics".to_owned()), "{path}");
                 let socket = listeners[0]["path"].as_str().unwrap();
-                let name = process["worker_name"].as_str().unwrap();
+                let name = process["worker_name"].as_str().unwrap_or("main");
                 let nginx = text(&state, "nginx/nginx.conf");
                 let passed = format!("proxy_pass http://unix:{socket}:/_synapse/metrics;");
                 assert!(nginx.contains(&passed), "{passed}\n{nginx}");
@@ -199,7 +202,7 @@ fn every_process_is_a_target_once_under_labels_of_its_own() {
         let addresses: BTreeSet<String> = synapse()
             .map(|(_, labels)| labels["address"].clone())
             .collect();
-        assert_eq!(addresses, listening, "{spec}");
+        assert_eq!(addresses, listening, "{spec} {lines}");
         let identities: BTreeSet<(&String, &String)> = synapse()
             .map(|(_, labels)| (&labels["job"], &labels["index"]))
             .collect();

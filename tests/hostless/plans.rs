@@ -13,7 +13,7 @@ use synapse_workers::plan::step::Step;
 use synapse_workers::plan::{Plan, Removal, Target, foreign};
 
 /// A state without the contents of files, which plans do not read: they are copied often here.
-fn digests(setup: &Setup) -> State {
+pub fn digests(setup: &Setup) -> State {
     let mut state = setup.state();
     state
         .files
@@ -28,7 +28,7 @@ fn states() -> Vec<(String, State)> {
 }
 
 /// Pairs of states whose ways between them are long and different.
-fn ways() -> Vec<(String, State, State)> {
+pub fn ways() -> Vec<(String, State, State)> {
     let way = |what: &str, from: Setup, to: Setup| (what.to_owned(), digests(&from), digests(&to));
     let some = || Setup::new("event_persister, federation_sender, user_dir, synchrotron");
     vec![
@@ -62,16 +62,16 @@ fn ways() -> Vec<(String, State, State)> {
     ]
 }
 
-/// Every place where a run of this plan can be cut: before each step, within each job, and at the end.
-fn ends(plan: &Plan) -> Vec<End> {
+/// Every place where these steps can be cut: before each one, within each job, and at the end.
+pub fn ends(steps: &[Step]) -> Vec<End> {
     let mut ends = Vec::new();
-    for (number, step) in plan.steps.iter().enumerate() {
+    for (number, step) in steps.iter().enumerate() {
         ends.push(End::Before(number));
         if matches!(step, Step::Jobs { .. }) {
             ends.push(End::Within(number));
         }
     }
-    ends.push(End::Before(plan.steps.len()));
+    ends.push(End::Before(steps.len()));
     ends
 }
 
@@ -157,7 +157,7 @@ fn the_next_run_completes_one_that_was_cut_anywhere() {
     for (case, from, to) in ways() {
         for aim in [&to, &from] {
             let plan = Model::running(&from).run(&to, End::Done);
-            for end in ends(&plan) {
+            for end in ends(&plan.steps) {
                 let mut model = Model::running(&from);
                 model.run(&to, end);
                 model.run(aim, End::Done);
@@ -166,73 +166,6 @@ fn the_next_run_completes_one_that_was_cut_anywhere() {
             }
         }
     }
-}
-
-#[test]
-fn a_first_run_that_was_cut_is_completed_or_taken_back() {
-    let state = digests(&Setup::new("small"));
-    let plan = Model::default().run(&state, End::Done);
-    for end in ends(&plan) {
-        let mut model = Model::default();
-        model.run(&state, end);
-        let mut back = model.clone();
-        back.undo(End::Done);
-        back.assert_settled(&State::default(), &format!("undone, cut {end:?}"));
-        assert_eq!(back.resources, BTreeSet::new(), "cut {end:?}");
-        model.run(&state, End::Done);
-        model.assert_settled(&state, &format!("completed, cut {end:?}"));
-    }
-}
-
-#[test]
-fn undo_returns_to_the_state_before_and_touches_nothing_else() {
-    for (case, from, to) in ways() {
-        let mut before = Model::running(&from);
-        // Of the administrator's, and what `to` may need as well.
-        let foreign = ["/srv/other", "/var/lib/synapse/media_store"];
-        let foreign = foreign.map(|path| Resource::Directory(path.to_owned()));
-        before.resources.extend(foreign);
-        before
-            .made
-            .remove(&Resource::Account("synapse-redis".to_owned()));
-        let plan = before.clone().run(&to, End::Done);
-        for end in ends(&plan) {
-            let case = format!("{case}, failed {end:?}");
-            let mut model = before.clone();
-            let (resources, made) = (model.resources.clone(), model.made.clone());
-            model.run(&to, end);
-            model.undo(End::Done);
-            model.assert_settled(&from, &case);
-            assert_eq!(model.resources, resources, "{case}");
-            assert_eq!(model.made, made, "{case}");
-        }
-    }
-}
-
-#[test]
-fn an_undo_that_fails_as_well_is_cured_by_the_next_run() {
-    let cured = |(case, from, to): (String, State, State)| {
-        let plan = Model::running(&from).run(&to, End::Done);
-        for end in ends(&plan) {
-            let mut failed = Model::running(&from);
-            failed.run(&to, end);
-            let back = failed.clone().undo(End::Done);
-            for second in ends(&back) {
-                for aim in [&from, &to] {
-                    let mut model = failed.clone();
-                    model.undo(second);
-                    model.run(aim, End::Done);
-                    model.assert_settled(aim, &format!("{case}, failed {end:?}, undo {second:?}"));
-                }
-            }
-        }
-    };
-    // Thousands of runs, on all cores.
-    std::thread::scope(|scope| {
-        for way in ways() {
-            scope.spawn(|| cured(way));
-        }
-    });
 }
 
 #[test]
@@ -255,7 +188,7 @@ fn a_file_that_somebody_edited_is_told_and_one_that_a_cut_run_left_is_not() {
     assert_eq!(foreign(&from, &observed), [place]);
 
     let plan = Model::running(&from).run(&to, End::Done);
-    for end in ends(&plan) {
+    for end in ends(&plan.steps) {
         let mut model = Model::running(&from);
         model.run(&to, end);
         let plan = model.run(&from, End::Done);

@@ -137,7 +137,11 @@ fn only_what_is_switched_on_binds_a_port() {
         .into()
     );
     let measured = ports(&Setup::new("").settings("metrics: {enabled: true}"));
-    assert_eq!(of(&measured, names::MAIN), [(8060, "metrics.port")].into());
+    assert_eq!(of(&measured, names::MAIN), BTreeSet::new());
+    let lines = "metrics: {enabled: true}\nsockets: {public: false}";
+    let listening = ports(&Setup::new("").settings(lines));
+    let tcp = of(&listening, names::MAIN);
+    assert!(tcp.contains(&(8060, "metrics.port")), "{tcp:?}");
     assert!(
         of(&measured, names::NGINX_EXPORTER)
             .iter()

@@ -63,6 +63,7 @@ fn everything() -> impl Iterator<Item = Setup> {
             .settings("log_to_disk: true")
             .app_service("/srv/irc.yaml", "id: irc\n"),
         Setup::new("synchrotron").log_config("version: 1\n"),
+        Setup::new("federation_sender").settings("sandbox: {network: senders}"),
         measured("synchrotron")
             .settings("database: {host: db.example}\nredis: {host: redis.example}")
             .secret("postgres_password")

@@ -4,9 +4,9 @@ use super::metrics::measured;
 use super::model::{End, Model};
 use super::setup::{SPECS, Setup, text};
 use std::collections::BTreeSet;
-use synapse_workers::plan::Plan;
 use synapse_workers::plan::state::State;
 use synapse_workers::plan::step::{Step, Verb};
+use synapse_workers::plan::{Plan, names};
 use synapse_workers::render::sandbox::{Network, Program, lines};
 
 const UNITS: &str = "host/etc/systemd/system/";
@@ -126,6 +126,102 @@ fn nobody_loses_a_network_that_may_be_needed() {
     }
 }
 
+/// What goes to other homeservers, the federation senders send; what goes elsewhere, each process itself.
+#[test]
+fn with_senders_a_worker_that_asks_homeservers_only_has_no_network() {
+    let asking = set(&[
+        "background_worker1",
+        "client_reader1",
+        "device_lists1",
+        "event_persister1",
+        "federation_inbound1",
+        "federation_reader1",
+        "user_dir1",
+    ]);
+    let auto = closed(&measured("full").state());
+    let senders = |lines: &str| {
+        let settings = format!("sandbox: {{network: senders}}\n{lines}");
+        measured("full").settings(&settings)
+    };
+    let opened = |setup: Setup| -> BTreeSet<String> {
+        let found = closed(&setup.state());
+        asking.difference(&found).cloned().collect()
+    };
+    let found = closed(&senders("").state());
+    assert_eq!(found, auto.union(&asking).cloned().collect());
+    for (lines, expected) in [
+        ("report_stats: true", set(&["background_worker1"])),
+        (
+            "email: {enabled: true, smtp_host: mail.example}",
+            set(&["background_worker1"]),
+        ),
+        (
+            "registration: {enabled: true, verification: captcha, recaptcha_public_key: k}",
+            set(&["client_reader1"]),
+        ),
+        ("sockets: {replication: false}", asking.clone()),
+    ] {
+        assert_eq!(opened(senders(lines)), expected, "{lines}");
+    }
+    for (options, expected) in [
+        ("email: {smtp_host: a}", set(&["background_worker1"])),
+        (
+            "enable_registration_captcha: true",
+            set(&["client_reader1"]),
+        ),
+        ("enable_registration_captcha: false", set(&[])),
+        (
+            "account_threepid_delegates: {msisdn: https://a}",
+            set(&["client_reader1", "device_lists1"]),
+        ),
+        ("modules: [{module: a.B}]", asking.clone()),
+        (
+            "app_service_config_files: [/a.yaml]",
+            set(&["client_reader1", "event_persister1", "federation_reader1"]),
+        ),
+    ] {
+        assert_eq!(
+            opened(senders("").own("own.yaml", options)),
+            expected,
+            "{options}"
+        );
+    }
+}
+
+/// config_documentation.md, outbound_federation_restricted_to: senders need a replication listener and a place in the
+/// instance map, however processes listen.
+#[test]
+fn senders_are_named_and_can_be_reached() {
+    for lines in [
+        "",
+        "sockets: {held: false}",
+        "sockets: {replication: false}",
+    ] {
+        let spec = "federation_sender:2, typing";
+        let key = "outbound_federation_restricted_to";
+        let file = format!("synapse/shared.d/{key}.yaml");
+        let setup = Setup::new(spec).settings(lines);
+        let map = |state: &State| text(state, "synapse/shared.d/instance_map.yaml").to_owned();
+        let auto = setup.state();
+        assert!(!auto.files.contains_key(&file));
+        assert!(!map(&auto).contains("federation_sender"));
+        let state = Setup::new(spec)
+            .settings(&format!("{lines}\nsandbox: {{network: senders}}"))
+            .state();
+        let named = format!("{key}: [\"federation_sender1\",\"federation_sender2\"]\n");
+        assert!(
+            text(&state, &file).ends_with(&named),
+            "{}",
+            text(&state, &file)
+        );
+        for worker in ["federation_sender1", "federation_sender2"] {
+            assert!(map(&state).contains(worker), "{}", map(&state));
+            let own = text(&state, &format!("synapse/workers/{worker}.yaml"));
+            assert!(own.contains(r#"names: ["replication"]"#), "{lines}\n{own}");
+        }
+    }
+}
+
 #[test]
 fn an_application_service_gives_its_worker_the_network() {
     let setup = Setup::new("appservice, typing");
@@ -154,6 +250,70 @@ fn nginx_has_the_network_that_its_sockets_ask_for() {
     assert_eq!(network("sockets: {held: false}"), ["", "", ""]);
     let low = network(&format!("{tls}sockets: {{held: false}}"));
     assert_eq!(low, ["", "", "CAP_NET_BIND_SERVICE"]);
+}
+
+/// A process of Synapse that has the network has it for what it sends. Its resolver binds UDP ports for that.
+#[test]
+fn processes_bind_no_tcp_port_but_those_of_their_listeners() {
+    let main = names::MAIN;
+    let workers = names::WORKERS;
+    for (lines, unit, expected) in [
+        ("", main, Some("udp")),
+        ("", workers, Some("udp")),
+        ("manhole: {main: true}", main, Some("ipv4:tcp:29000 udp")),
+        ("manhole: {main: true}", workers, Some("udp")),
+        ("manhole: {workers: true}", workers, None),
+        ("sockets: {public: false}", workers, None),
+        (
+            "sockets: {replication: false}",
+            main,
+            Some("ipv4:tcp:26000 udp"),
+        ),
+        ("sandbox: {network: all}", main, None),
+        ("sandbox: {network: all}", workers, None),
+        (
+            "coturn: {enabled: true, min_port: 50000, max_port: 50099}\ntls: {certificate: /a/b, key: /a/c}",
+            names::COTURN,
+            Some(
+                "ipv4:tcp:3478 ipv4:udp:3478 ipv4:tcp:5349 ipv4:udp:5349 tcp:3478 udp:3478 tcp:5349 udp:5349 udp:50000-50099",
+            ),
+        ),
+    ] {
+        let state = Setup::new("pusher, typing").settings(lines).state();
+        let denied = values(&state, unit, "SocketBindDeny");
+        let allowed = values(&state, unit, "SocketBindAllow").join(" ");
+        let found = (!denied.is_empty()).then_some(allowed.as_str());
+        assert_eq!(found, expected, "{lines} {unit}");
+    }
+    let state = Setup::new("typing").state();
+    let drop_in = "synapse-worker@typing1.service.d/50-network.conf";
+    assert_eq!(values(&state, drop_in, "SocketBindAllow"), [""]);
+}
+
+/// Whatever listens on a Unix socket, the bus and PostgreSQL among it, is out of reach of those that need none.
+#[test]
+fn who_opens_no_unix_socket_may_not() {
+    let state = measured("synchrotron")
+        .settings("coturn: {enabled: true, metrics: true, internal_ip: 10.0.0.1}")
+        .state();
+    for (unit, expected) in [
+        (names::PROMETHEUS, "AF_INET AF_INET6"),
+        (names::NGINX_EXPORTER, "AF_INET AF_INET6"),
+        (names::NGINX_LOG_EXPORTER, "AF_INET AF_INET6"),
+        (names::COTURN_EXPORTER, "AF_INET AF_INET6"),
+        (names::POSTGRES_EXPORTER, "AF_UNIX AF_INET AF_INET6"),
+        (names::COTURN, "AF_UNIX AF_INET AF_INET6 AF_NETLINK"),
+        (names::NGINX, "AF_UNIX"),
+        (names::HOLD, "none"),
+        (names::LOGROTATE_SERVICE, "none"),
+        (names::HOST_METRICS_SERVICE, "none"),
+    ] {
+        assert_eq!(
+            values(&state, unit, "RestrictAddressFamilies"),
+            [expected],
+            "{unit}"
+        );
+    }
 }
 
 /// Switches come from the template alone, and each unit that runs a program has it once.
@@ -231,7 +391,6 @@ fn a_drop_in_goes_before_its_worker_starts_again() {
         place(&plan, &job(Verb::Restart)),
     ];
     assert!(order.is_sorted(), "{order:?}\n{plan}");
-    assert!(!format!("{plan}").contains("pusher1"), "{plan}");
     let back = Model::running(&all).run(&auto, End::Done);
     assert!(
         place(&back, &reload) < place(&back, &job(Verb::Restart)),

@@ -14,10 +14,11 @@ use crate::paths;
 use crate::plan::names;
 use crate::report::Report;
 use crate::report::outln;
+use anstream::{AutoStream, ColorChoice};
+use anstyle::{AnsiColor, Style};
 use drift::Drift;
 use serde::Serialize;
 use serde_json::json;
-use std::io::IsTerminal;
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
@@ -148,6 +149,9 @@ fn line(unit: &str, process: Process, health: String, known: Option<&Asked>) -> 
     }
 }
 
+/// How the line of a process that is down or unhealthy is shown.
+const FAILING: Style = AnsiColor::Red.on_default();
+
 fn table(common: &Common, lines: &[Line]) {
     let width = lines
         .iter()
@@ -155,9 +159,7 @@ fn table(common: &Common, lines: &[Line]) {
         .max()
         .unwrap_or(0)
         .max(4);
-    let colour = !common.no_color
-        && std::io::stdout().is_terminal()
-        && std::env::var_os("NO_COLOR").is_none();
+    let colour = !common.no_color && AutoStream::choice(&std::io::stdout()) != ColorChoice::Never;
     outln!(
         "{:<width$}  {:<10} {:>7} {:>8}  {:<20}  {:<10} ROLES",
         "NAME",
@@ -180,7 +182,7 @@ fn table(common: &Common, lines: &[Line]) {
             line.roles.join(" ")
         );
         if colour && (line.state != "active" || !matches!(line.health.as_str(), "ok" | "-")) {
-            outln!("\x1b[31m{text}\x1b[0m");
+            outln!("{FAILING}{text}{FAILING:#}");
         } else {
             outln!("{}", text.trim_end());
         }

@@ -60,13 +60,10 @@ impl Expected {
         Some(Peer::At(endpoints.public(process)))
     }
 
-    /// Where other processes reach one: the main process where there are workers, and whoever writes a stream.
+    /// Where other processes reach one that they send requests to.
     fn replication(&self, process: &str) -> Option<Endpoint> {
-        let (topology, endpoints) = self.topology.as_ref()?;
-        let listens = match process {
-            "main" => !topology.workers.is_empty(),
-            worker => topology.instance_map().contains(&worker),
-        };
+        let (_, endpoints) = self.topology.as_ref()?;
+        let listens = endpoints.reached().contains(process);
         listens.then(|| endpoints.replication(process))
     }
 

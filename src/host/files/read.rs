@@ -119,12 +119,12 @@ pub fn of_process(process: u32, name: &str) -> Option<Vec<u8>> {
 }
 
 /// Random bytes from the kernel.
+///
+/// # Errors
+/// When the kernel gives none (getrandom(2)).
 pub fn random<const N: usize>() -> Result<[u8; N]> {
     let mut bytes = [0; N];
-    let mut source = File::open("/dev/urandom").context("cannot open /dev/urandom")?;
-    source
-        .read_exact(&mut bytes)
-        .context("cannot read /dev/urandom")?;
+    getrandom::fill(&mut bytes).context("the kernel gives no random bytes")?;
     Ok(bytes)
 }
 

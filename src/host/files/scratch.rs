@@ -1,6 +1,7 @@
 //! A directory for the length of one task, in memory and closed to others, where root can have that.
 
 use super::{Access, directory, remove_tree};
+use crate::failure::Failure;
 use anyhow::Result;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -24,8 +25,13 @@ impl Scratch {
         let name = format!("synapse-workers-scratch.{}.{number}", std::process::id());
         let path = given.unwrap_or_else(run).join(name);
         // Of a process of the same number that was killed.
-        remove_tree(&path)?;
-        directory(&path, Access::from(mode))?;
+        let made = remove_tree(&path).and_then(|()| directory(&path, Access::from(mode)));
+        made.map_err(|error| {
+            let place = path.parent().unwrap_or(&path).display();
+            Failure::failed(format!("no place for temporary files: {error:#}")).help(format!(
+                "make {place} a directory with room that this user may write to, or set TMPDIR to one"
+            ))
+        })?;
         Ok(Self { path })
     }
 

@@ -1,6 +1,5 @@
 //! Metrics: Prometheus, what it collects from, and the exporters of programs that have no metrics of their own.
 
-mod dashboards;
 mod exporters;
 mod grafana;
 mod host;
@@ -11,19 +10,18 @@ pub(super) use host::render as host;
 pub(super) use prometheus::{SYNAPSE_PATH, render};
 pub use prometheus::{Target, targets};
 
-use super::{Input, network};
+use super::Input;
 use crate::settings::types::DatabaseKind;
-use crate::topology::Worker;
 
 /// Whether there are metrics at all.
 pub(super) fn wanted(input: &Input) -> bool {
     input.settings.metrics.enabled
 }
 
-/// Whether a process of Synapse, main where there is no worker, tells its metrics over the socket at which nginx reaches
-/// it, for want of a network. Others have a port and a thread for it, so that they tell them while they are busy.
-pub(super) fn over_socket(input: &Input, worker: Option<&Worker>) -> bool {
-    wanted(input) && worker.is_some_and(|worker| !network::is_needed(input, worker))
+/// Whether processes of Synapse tell their metrics over the Unix sockets at which nginx reaches them. Synapse's own
+/// listener for metrics is a TCP port, and its thread spins while the process has no descriptor left (http.server).
+pub(super) fn over_socket(input: &Input) -> bool {
+    wanted(input) && input.settings.sockets.public
 }
 
 /// Where nginx hands on the metrics of such a process.

@@ -158,8 +158,8 @@ pub fn targets(input: &Input) -> Vec<Target> {
         return Vec::new();
     }
     let endpoints = input.endpoints();
-    let process = |name: &str, job: &str, index: u16, over_socket: bool| {
-        let (port, path) = match over_socket {
+    let process = |name: &str, job: &str, index: u16| {
+        let (port, path) = match over_socket(input) {
             true => (endpoints.service(ServicePort::NginxStatus), path_of(name)),
             false => (endpoints.metrics(name), SYNAPSE_PATH.to_owned()),
         };
@@ -176,12 +176,9 @@ pub fn targets(input: &Input) -> Vec<Target> {
         path: path.to_owned(),
         process: None,
     };
-    let mut targets = vec![process("main", "synapse", 1, false)];
+    let mut targets = vec![process("main", "synapse", 1)];
     let workers = input.topology.workers.iter();
-    targets.extend(workers.map(|worker| {
-        let over_socket = over_socket(input, Some(worker));
-        process(&worker.name, &worker.spec_name, worker.index, over_socket)
-    }));
+    targets.extend(workers.map(|worker| process(&worker.name, &worker.spec_name, worker.index)));
     let own = input.settings.metrics.prometheus_port.number();
     targets.push(other("prometheus", own, "/metrics"));
     let runs = |unit: &str| services::wanted(input).any(|service| service.unit == unit);

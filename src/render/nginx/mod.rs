@@ -241,21 +241,20 @@ fn metrics(input: &Input) -> Metrics {
         Endpoint::Socket(_) => None,
     };
     let workers = input.topology.workers.iter();
-    let names = workers.clone().map(|worker| worker.name.as_str());
+    let names = workers.map(|worker| worker.name.as_str());
+    let names = names.chain(["main"]);
     Metrics {
         access_log: paths::ACCESS_LOG,
         host: paths::HOST_METRICS,
-        processes: workers
-            .filter(|worker| over_socket(input, Some(worker)))
-            .map(|worker| {
-                let place = endpoints.public(&worker.name).upstream();
-                (
-                    path_of(&worker.name),
-                    format!("http://{place}:{SYNAPSE_PATH}"),
-                )
+        processes: names
+            .clone()
+            .filter(|_| over_socket(input))
+            .map(|name| {
+                let place = endpoints.public(name).upstream();
+                (path_of(name), format!("http://{place}:{SYNAPSE_PATH}"))
             })
             .collect(),
-        ports: names.chain(["main"]).filter_map(port).collect(),
+        ports: names.filter_map(port).collect(),
     }
 }
 

@@ -66,6 +66,8 @@ words! {
     NetworkAccess {
         /// Those that need it.
         Auto = "auto",
+        /// The same, but requests to other homeservers are sent by the federation senders.
+        Senders = "senders",
         All = "all",
     }
 }

@@ -4,6 +4,7 @@ mod adopting;
 mod refusals;
 
 use crate::judges::{run, shown, unprivileged};
+use crate::nginx::certificate;
 use serde_json::Value;
 use std::collections::BTreeMap;
 use std::fs;
@@ -270,4 +271,29 @@ fn a_reader_that_goes_away_is_no_error() {
         let quiet = output.status.signal() == Some(13) || output.status.success();
         assert!(quiet, "{arguments}: {}", output.status);
     }
+}
+
+/// Nothing is known to be wrong with the certificate then.
+#[test]
+fn a_place_for_temporary_files_that_is_missing_is_no_fault_of_the_certificate() {
+    let place =
+        Place::with("server_name: a.test\ntls: {certificate: /tmp/c.pem, key: /tmp/k.pem}\n");
+    certificate(&place.at("k.pem"), &place.at("c.pem"));
+    for name in ["k.pem", "c.pem"] {
+        fs::set_permissions(place.at(name), fs::Permissions::from_mode(0o644)).unwrap();
+    }
+    let text = fs::read_to_string(place.at("settings.yaml")).unwrap();
+    let text = text.replace("/tmp", place.directory.path().to_str().unwrap());
+    fs::write(place.at("settings.yaml"), text).unwrap();
+    let mut doctor = place.command("doctor --settings settings.yaml");
+    let output = run(doctor.env("TMPDIR", "/nonexistent"));
+    let text = String::from_utf8(output.stdout).unwrap();
+    assert!(
+        text.contains("no place for temporary files: cannot make /nonexistent/"),
+        "{text}"
+    );
+    assert!(
+        text.contains("set TMPDIR to one") && !text.contains("give tls.certificate"),
+        "{text}"
+    );
 }

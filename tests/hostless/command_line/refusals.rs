@@ -99,6 +99,10 @@ fn bad_settings_are_told_by_file_and_line() {
             "settings.yaml line 2: `media_store_path` cannot be \"/srv/a\\nb\": control characters",
         ),
         (
+            "server_name: a.test\nworkers: [typing]\nsandbox: {network: senders}\n",
+            "settings.yaml line 3: `sandbox.network` is senders, but no worker has the role federation_sender",
+        ),
+        (
             "server_name: a.test\nmedia_store_path: /home/media\n",
             "media_store_path: /home/media is hidden from Synapse's units",
         ),

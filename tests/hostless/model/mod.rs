@@ -3,12 +3,15 @@
 //! It also watches: a step that could not be done on a real host, or after which two processes would disagree on who
 //! does what, fails the test at once.
 
+mod run;
 mod steps;
 mod watch;
 
+pub use run::{Attempt, End, Ended, Fault, How};
+
 use std::collections::{BTreeMap, BTreeSet};
 use synapse_workers::plan::names;
-use synapse_workers::plan::state::{Files, HOST, Observed, Resource, State, UnitState};
+use synapse_workers::plan::state::{HOST, Resource, State, UnitState};
 use synapse_workers::plan::{Plan, Removal, Target};
 use watch::digests;
 
@@ -30,23 +33,19 @@ pub struct Model {
     running: BTreeMap<String, View>,
     pub resources: BTreeSet<Resource>,
     pub made: BTreeSet<Resource>,
-    /// Made by the run that is under way.
-    made_now: BTreeSet<Resource>,
-    /// Whether it did anything that processes or systemd see.
-    seen: bool,
-    /// The generation that it found, and the number that it gave to a new one.
-    found: (Option<u32>, u32),
+    /// Secrets with another content than the next run is given.
+    pub stale: BTreeSet<Resource>,
+    pub settings: String,
     sockets: BTreeSet<String>,
+    /// Whether a step may meet a host on which those before it were not done.
+    lenient: bool,
 }
 
-/// How far a run gets.
-#[derive(Clone, Copy, Debug)]
-pub enum End {
-    Done,
-    /// Cut before the step of this number; the number after the last is a verification that fails.
-    Before(usize),
-    /// Cut within it: half of the units of a job are done, the others failed.
-    Within(usize),
+/// Towards the aim of a run, or back.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Way {
+    There,
+    Back,
 }
 
 impl Model {
@@ -82,128 +81,37 @@ impl Model {
         (state.active, state.failed) = (false, true);
     }
 
-    /// As the host's own `observe`.
-    pub fn observe(&self, desired: &State) -> Observed {
-        let mut numbers: Vec<u32> = self.applied.into_iter().collect();
-        numbers.extend(&self.switched);
-        numbers.extend(self.current);
-        let generations = numbers.iter().map(|number| &self.generations[number]);
-        let resources = generations
-            .clone()
-            .flat_map(|generation| generation.resources.clone());
-        let in_use = resources.collect();
-        let mut baselines: Vec<Files> = generations
-            .map(|generation| generation.files.clone())
-            .collect();
-        if self.applied.is_none() && self.current.is_some() {
-            baselines.insert(0, Files::new());
-        }
-        let places: BTreeSet<&String> = baselines
-            .iter()
-            .chain([&desired.files])
-            .flat_map(|files| files.keys())
-            .collect();
-        let candidates: BTreeSet<Resource> = Resource::directories()
-            .chain(desired.resources.union(&self.made).cloned())
-            .collect();
-        Observed {
-            notes: Vec::new(),
-            host_files: self
-                .host_files
-                .iter()
-                .filter(|(path, _)| places.contains(path))
-                .map(|(path, digest)| (path.clone(), digest.clone()))
-                .collect(),
-            units: self.units.clone(),
-            resources: candidates.intersection(&self.resources).cloned().collect(),
-            current: self.current,
-            applied: self.applied,
-            next: self.generations.keys().last().map_or(1, |last| last + 1),
-            made: self.made.clone(),
-            sockets: self.sockets.clone(),
-            outdated: BTreeMap::new(),
-            processors: 2,
-            baselines,
-            in_use,
-        }
+    /// The state of a generation is not on disk any more.
+    pub fn lose(&mut self, generation: u32) {
+        self.generations.remove(&generation);
     }
 
-    /// One run towards a state that is rendered now, up to `end`; the plan that it had.
+    /// One run towards a state that is rendered now, which is killed at `end`; the plan that it had.
     pub fn run(&mut self, desired: &State, end: End) -> Plan {
         self.towards(desired, Target::Rendered, Removal::Keep, end)
     }
 
     /// One run of any kind.
     pub fn towards(&mut self, to: &State, target: Target, removal: Removal, end: End) -> Plan {
-        self.planned(to, target, removal, end, |plan, _| plan)
+        let ended = self.attempt(&Attempt {
+            target,
+            removal,
+            faults: &[Fault(Way::There, end, How::Killed)],
+            ..Attempt::install(to)
+        });
+        assert!(
+            !matches!(ended.result, Some(Err(_))),
+            "{:?}",
+            ended.failure()
+        );
+        ended.plan
     }
 
-    /// One run towards a state that is rendered now, by a plan with more in it.
-    pub fn through(
-        &mut self,
-        to: &State,
-        end: End,
-        more: impl FnOnce(Plan, &Observed) -> Plan,
-    ) -> Plan {
-        self.planned(to, Target::Rendered, Removal::Keep, end, more)
-    }
-
-    fn planned(
-        &mut self,
-        to: &State,
-        target: Target,
-        removal: Removal,
-        end: End,
-        more: impl FnOnce(Plan, &Observed) -> Plan,
-    ) -> Plan {
-        let observed = self.observe(to);
-        self.made_now.clear();
-        self.seen = false;
-        self.found = (self.applied.or(self.current), observed.next);
-        let plan = Plan::between(to, &observed, target, removal);
-        let plan = more(plan, &observed);
-        self.apply(&plan, to, end);
-        plan
-    }
-
-    /// The way back after a run that failed, as `converge` takes it.
-    pub fn undo(&mut self, end: End) -> Plan {
-        let (before, target) = match self.found.0 {
-            Some(number) => (
-                self.generations[&number].clone(),
-                Target::Generation(number),
-            ),
-            None => (State::default(), Target::Nothing),
-        };
-        let mut observed = self.observe(&before);
-        observed.resources.extend(self.made_now.iter().cloned());
-        observed.made = std::mem::take(&mut self.made_now);
-        let plan = Plan::back(&before, &observed, target, self.seen);
-        self.apply(&plan, &before, end);
-        if matches!(end, End::Done) {
-            self.generations.remove(&self.found.1);
-        }
-        plan
-    }
-
-    fn apply(&mut self, plan: &Plan, desired: &State, end: End) {
-        for (number, step) in plan.steps.iter().enumerate() {
-            match end {
-                End::Before(cut) if cut == number => return,
-                _ => self.seen |= step.is_seen(),
-            }
-            match end {
-                End::Within(cut) if cut == number => return self.half(step),
-                _ => self.step(step, desired),
-            }
-            self.agree();
-        }
-        if matches!(end, End::Before(cut) if cut == plan.steps.len()) {
-            return;
-        }
-        if let Some(number) = plan.generation {
-            self.applied = Some(number);
-            self.switched.clear();
-        }
+    /// One run towards a state that is rendered now, which fails at `end` and rolls back.
+    pub fn fails(&mut self, to: &State, end: End) -> Ended {
+        self.attempt(&Attempt {
+            faults: &[Fault(Way::There, end, How::Failed)],
+            ..Attempt::install(to)
+        })
     }
 }

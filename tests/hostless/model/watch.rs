@@ -9,6 +9,9 @@ use synapse_workers::plan::state::{File, Files, HOST, State, UnitState};
 impl Model {
     /// Processes that run at once must go by the same lists.
     pub(super) fn agree(&self) {
+        if self.lenient {
+            return;
+        }
         let synapse = || {
             self.running
                 .iter()
