@@ -1,6 +1,8 @@
 //! `generate`: manual pages and shell completions from the same declarations that parse the command line, and the page of
 //! all settings and the accounts of services from their tables.
 
+mod documents;
+mod inline;
 mod manual;
 mod markdown;
 

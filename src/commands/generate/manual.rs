@@ -1,61 +1,19 @@
 //! The manual pages: section 8 from the declarations of the command line, section 5 from the table of settings, and section 7
 //! from the pages of docs/.
 
-use super::markdown;
+use super::documents::{DOCUMENTS, NAME, SETTINGS, file, is_page, reference_to, section};
+use super::{documents, markdown};
 use crate::settings;
 use anyhow::{Context, Result};
 use clap::Command;
 use clap_mangen::Man;
 use clap_mangen::roff::{Roff, roman};
 
-const NAME: &str = "synapse-workers";
 /// The title of the manual, in the middle of the head of each page.
 const MANUAL: &str = "Synapse with workers";
-
-/// The pages of docs/ but for the settings, which are generated.
-static DOCUMENTS: &[(&str, &str)] = &[
-    ("adopting", include_str!("../../../docs/adopting.md")),
-    ("backup", include_str!("../../../docs/backup.md")),
-    ("command-line", COMMAND_LINE),
-    (
-        "database-size",
-        include_str!("../../../docs/database-size.md"),
-    ),
-    ("failures", include_str!("../../../docs/failures.md")),
-    ("files", FILES),
-    ("from-docker", include_str!("../../../docs/from-docker.md")),
-    ("health", include_str!("../../../docs/health.md")),
-    ("limits", include_str!("../../../docs/limits.md")),
-    ("logs", include_str!("../../../docs/logs.md")),
-    ("metrics", include_str!("../../../docs/metrics.md")),
-    ("postgresql", include_str!("../../../docs/postgresql.md")),
-    ("removing", include_str!("../../../docs/removing.md")),
-    ("restarts", include_str!("../../../docs/restarts.md")),
-    (
-        "reverse-proxy",
-        include_str!("../../../docs/reverse-proxy.md"),
-    ),
-    (
-        "rolling-back",
-        include_str!("../../../docs/rolling-back.md"),
-    ),
-    ("security", include_str!("../../../docs/security.md")),
-    ("tls", include_str!("../../../docs/tls.md")),
-    ("trials", include_str!("../../../docs/trials.md")),
-    ("turn", include_str!("../../../docs/turn.md")),
-    ("units", UNITS),
-    ("upgrades", include_str!("../../../docs/upgrades.md")),
-    ("workers", include_str!("../../../docs/workers.md")),
-];
+const README: &str = include_str!("../../../README.md");
 /// Its last line has the date of the release, which is that of the manual.
 const CHANGELOG: &str = include_str!("../../../packaging/changelog");
-const README: &str = include_str!("../../../README.md");
-const COMMAND_LINE: &str = include_str!("../../../docs/command-line.md");
-const FILES: &str = include_str!("../../../docs/files.md");
-const UNITS: &str = include_str!("../../../docs/units.md");
-
-/// The page of settings, without the `.md` of docs/.
-const SETTINGS: &str = "settings";
 
 /// Every page: its file name and its text.
 ///
@@ -140,14 +98,15 @@ fn program(command: &Command) -> Result<Vec<u8>> {
     page.render_options_section(&mut text)?;
     let mut roff = Roff::new();
     for (document, heading) in [
-        (COMMAND_LINE, "Exit status"),
-        (COMMAND_LINE, "Environment"),
-        (FILES, "Files"),
-        (UNITS, "Units"),
-        (COMMAND_LINE, "Examples"),
+        ("command-line", "Exit status"),
+        ("command-line", "Environment"),
+        ("files", "Files"),
+        ("units", "Units"),
+        ("command-line", "Examples"),
     ] {
-        let body = markdown::section(document, heading);
-        let body = body.with_context(|| format!("docs/ has no section {heading:?}"))?;
+        let body = markdown::section(documents::text(document), heading);
+        let body =
+            body.with_context(|| format!("docs/{document}.md has no section {heading:?}"))?;
         let heading = heading.to_uppercase();
         roff.control("SH", [heading.as_str()]);
         append(&mut roff, body);
@@ -204,26 +163,11 @@ fn append(roff: &mut Roff, text: &str) {
     });
 }
 
-fn is_page(name: &str) -> bool {
-    name == SETTINGS || DOCUMENTS.iter().any(|(known, _)| *known == name)
-}
-
-fn section(name: &str) -> u8 {
-    if name == SETTINGS { 5 } else { 7 }
-}
-
-fn file(name: &str) -> String {
-    format!("{NAME}-{name}.{}", section(name))
-}
-
-fn reference_to(name: &str) -> String {
-    format!("{NAME}-{name}({})", section(name))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::cli::Cli;
+    use crate::failure::Code;
     use crate::settings::table::ROWS;
     use clap::CommandFactory;
     use std::collections::BTreeMap;
@@ -267,6 +211,22 @@ mod tests {
             assert!(body.lines().count() > 3, "{heading} is empty");
         }
         assert!(page.contains("synapse\\-workers\\-settings(5)"));
+    }
+
+    #[test]
+    fn the_page_of_the_program_has_every_exit_status() {
+        let page = &manual()["synapse-workers.8"];
+        let codes = [
+            Code::Failed,
+            Code::Pending,
+            Code::Usage,
+            Code::Preflight,
+            Code::Incomplete,
+            Code::RolledBack,
+        ];
+        for code in codes {
+            assert!(page.contains(&format!(".TP\n{}\n", code as u8)), "{code:?}");
+        }
     }
 
     #[test]
