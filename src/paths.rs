@@ -38,6 +38,8 @@ pub const DATA: &str = "/var/lib/synapse";
 pub const SIGNING_KEY: &str = "/var/lib/synapse/signing.key";
 /// The move of a database: what Synapse's account writes, below a directory in which only root makes names.
 pub const MIGRATION: &str = "/var/lib/synapse-workers/migration";
+/// Where earlier releases had it; only programs of Synapse's account look into it.
+pub const OLD_MIGRATION: &str = "/var/lib/synapse/migration";
 /// The database of a server without workers.
 pub const SQLITE: &str = "/var/lib/synapse/homeserver.db";
 /// Where Grafana takes files from, where it is installed.

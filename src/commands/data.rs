@@ -28,7 +28,7 @@ impl Asked {
         if self.settled == Some(DatabaseKind::Sqlite)
             && (input.has_workers() || database != DatabaseKind::Sqlite)
         {
-            return Err(self.how_to_move());
+            return Err(self.how_to_move()?);
         }
         if self.settled == Some(DatabaseKind::Local) && database == DatabaseKind::Sqlite {
             return Err(Failure::preflight(
@@ -119,13 +119,13 @@ impl Asked {
     }
 
     /// Why SQLite will not do, with the steps out of it (Synapse's docs/postgres.md).
-    fn how_to_move(&self) -> Failure {
+    fn how_to_move(&self) -> Result<Failure, Failure> {
         let file = self.sqlite();
-        if host::move_was_cut() {
-            return Failure::preflight(format!(
+        if host::move_was_cut()? {
+            return Ok(Failure::preflight(format!(
                 "a move of {file} to PostgreSQL was cut, and what came since may be in that file only"
             ))
-            .help("synapse-workers migrate-database goes on with it");
+            .help("synapse-workers migrate-database goes on with it"));
         }
         let service = match &self.settings.adopt.service {
             Some(service) => service.as_str(),
@@ -134,7 +134,7 @@ impl Asked {
         let problem = format!(
             "the data of this server is in {file}, an SQLite database, which workers cannot share"
         );
-        Failure::preflight(problem).help(format!(
+        Ok(Failure::preflight(problem).help(format!(
             "without workers (workers: []) install; then `synapse-workers migrate-database` moves the data to \
              PostgreSQL, and workers can be added. It does these steps of Synapse's own:\n    \
              sqlite3 {file} \".backup {file}.snapshot\"\n    \
@@ -143,7 +143,7 @@ impl Asked {
              sqlite3 {file} \".backup {file}.snapshot\"\n    \
              synapse_port_db --sqlite-database {file}.snapshot --postgres-config homeserver-postgres.yaml\n  \
              or, if the data is of no use, remove {file}"
-        ))
+        )))
     }
 
     /// The SQLite file of this server.

@@ -98,13 +98,18 @@ impl<'a, W: World> Work<'a, W> {
 
 /// Whether a step would do harm without an earlier one.
 fn needs(step: &Step, earlier: &Step) -> bool {
-    let Step::Jobs { verb, .. } = step else {
-        return false;
+    let (starts, disturbs) = match step {
+        Step::Jobs { verb, .. } => {
+            let starts = step.is_of_synapse() && *verb != Verb::Stop;
+            (starts, starts || *verb != Verb::Start)
+        }
+        // To take that away is to start the service of an adopted server, which is Synapse on the same data.
+        Step::Remove(Resource::Stopped(_)) => (true, false),
+        _ => (false, false),
     };
-    let starts = step.is_of_synapse() && *verb != Verb::Stop;
     match earlier {
         // A process that runs is right as it is; one that started now would read the files of the other generation.
-        Step::Switch { .. } => starts || *verb != Verb::Start,
+        Step::Switch { .. } => disturbs,
         // One that runs on goes by lists of stream writers that no other may contradict.
         Step::Jobs {
             verb: Verb::Stop | Verb::Restart,

@@ -83,6 +83,24 @@ pub static CHECKS: &[Check] = &[
         },
     },
     Check {
+        name: "only root can replace this program",
+        fatal: true,
+        check: |at| {
+            let path = at.facts.replaceable.as_ref()?.display();
+            finding(
+                format!(
+                    "{path} can be replaced by an account other than root, and units would run it as root; there is no {} \
+                     for them",
+                    paths::PROGRAM
+                ),
+                format!(
+                    "install the package again, or copy the program to where only root can write, and run it there: \
+                     install -o root -g root -m 755 {path} /usr/local/bin/synapse-workers"
+                ),
+            )
+        },
+    },
+    Check {
         name: PROGRAMS,
         fatal: true,
         check: |at| {

@@ -26,6 +26,10 @@ pub struct Facts {
     pub root: bool,
     /// Booted with systemd (sd_booted(3)).
     pub systemd: bool,
+    /// This program as units run it, where that is not the one of its package.
+    pub program: Option<PathBuf>,
+    /// This program, where another account could replace it and there is no other for units to run.
+    pub replaceable: Option<PathBuf>,
     /// Synapse as the host has it.
     pub synapse: Option<Installed>,
     /// The Python that has, or will have, Synapse.
@@ -136,7 +140,16 @@ impl Facts {
         let redis = ["redis-server", "valkey-server"]
             .into_iter()
             .find(|program| tools::find(program).is_ok());
+        let running = std::env::current_exe().ok();
+        let (program, replaceable) = match running {
+            Some(path) if files::only_root_can_replace(&path) => (Some(path), None),
+            // Also where it was replaced while it runs.
+            _ if files::only_root_can_replace(Path::new(paths::PROGRAM)) => (None, None),
+            running => (None, running),
+        };
         let mut facts = Self {
+            program,
+            replaceable,
             root: nix::unistd::geteuid().is_root(),
             systemd: booted_with_systemd(),
             python: synapse.as_ref().map_or_else(
@@ -212,12 +225,7 @@ impl Facts {
     pub fn for_rendering(&self) -> HostFacts {
         let default = HostFacts::default();
         HostFacts {
-            // Units run it as root, so it is one that only root can replace; else, or where it was replaced while it runs, the
-            // one of the package.
-            program: std::env::current_exe()
-                .ok()
-                .filter(|path| files::only_root_can_replace(path))
-                .unwrap_or(default.program),
+            program: self.program.clone().unwrap_or(default.program),
             synapse: self
                 .synapse
                 .clone()

@@ -1,9 +1,9 @@
 """Moves Synapse's data from an SQLite file into PostgreSQL with Synapse's own synapse_port_db, and compares both.
 
-    first|last|compare DIRECTORY SECRETS SQLITE WORK BEGUN
+    first|last|compare DIRECTORY SECRETS SQLITE WORK BEGUN OLD
 
 DIRECTORY has the options that Synapse will run with, SECRETS more of them, WORK is a place for copies, and BEGUN a file for
-a note of the database that is filled. `first` copies all
+a note of the database that is filled. OLD is where an earlier release had copies and note. `first` copies all
 while the server runs, `last` what changed since, once it is stopped; `compare` then counts the rows of every table.
 """
 import json
@@ -148,6 +148,14 @@ class Sides:
         return sorted(name for name in names - APART - IGNORED_TABLES if not name.startswith("sqlite_"))
 
 
+def take_over(old, begun):
+    """Takes the note of a move that an earlier release began, and removes its copies."""
+    note = old / "begun"
+    if note.exists() and not begun.read_text(encoding="ascii"):
+        begun.write_text(note.read_text(encoding="ascii"), encoding="ascii")
+    shutil.rmtree(old, ignore_errors=True)
+
+
 def begin(config, begun):
     """Notes in a file which database is filled, once it is known to be empty. One that a move has begun to fill and was
     cut is emptied: until the comparison nobody works with it."""
@@ -266,8 +274,10 @@ def compare(config, _source, work, _begun):
 
 
 def main():
-    step, directory, secrets, source, work, begun = sys.argv[1:]
+    step, directory, secrets, source, work, begun, old = sys.argv[1:]
     config = options(directory, secrets)
+    if step == "first":
+        take_over(Path(old), Path(begun))
     steps = {"first": first, "last": last, "compare": compare}
     print(json.dumps(steps[step](config, source, Path(work), Path(begun))))
 

@@ -70,6 +70,7 @@ impl Host {
                 file,
                 &copies(),
                 &begun(),
+                paths::OLD_MIGRATION,
             ])
             .within(LIMIT)
             .interruptible()

@@ -178,9 +178,27 @@ pub fn own_options_differ(state: &State) -> Result<bool> {
     })
 }
 
-/// Whether a move to PostgreSQL has not come to its end: the copies go when every row is known to have arrived.
-pub fn move_was_cut() -> bool {
-    super::migrate::is_unfinished()
+/// Whether a move to PostgreSQL has not come to its end: root's mark goes when every row is known to have arrived.
+///
+/// # Errors
+/// When the configuration in use cannot be read.
+pub fn move_was_cut() -> Result<bool> {
+    Ok(super::migrate::is_unfinished() || earlier_release_was_cut()?)
+}
+
+/// Whether a release that had no such mark was cut while it moved the data. It had a directory in Synapse's data, which the
+/// account of Synapse can make at any time. So that is looked for only where root's own records say that a change from SQLite to
+/// PostgreSQL was not applied to its end, and nothing in it is read.
+fn earlier_release_was_cut() -> Result<bool> {
+    let changed = uses_postgres(paths::APPLIED)? == Some(false)
+        && uses_postgres(paths::CURRENT)? == Some(true);
+    Ok(changed && files::exists(paths::OLD_MIGRATION))
+}
+
+/// Whether the generation that a link names has its data in PostgreSQL.
+fn uses_postgres(link: &str) -> Result<Option<bool>> {
+    let options = files::read_text(format!("{link}/synapse/homeserver.yaml"))?;
+    Ok(options.map(|text| text.lines().any(|line| line.trim() == "name: psycopg2")))
 }
 
 /// The database that this server's data is in already, if that is known: the SQLite file, ours or `adopted`, that the
@@ -188,14 +206,11 @@ pub fn move_was_cut() -> bool {
 /// where nothing runs, an SQLite file that is there. The file stays after a migration.
 pub fn settled_database(adopted: bool) -> Result<Option<DatabaseKind>> {
     let file = adopted || files::exists(paths::SQLITE);
-    let current = format!("{}/synapse/homeserver.yaml", paths::CURRENT);
-    let options = files::read_text(current)?;
-    let elsewhere = |text: &String| text.lines().any(|line| line.trim() == "name: psycopg2");
-    let in_use = options.as_ref().map(|text| !elsewhere(text));
-    if file && (move_was_cut() || in_use == Some(true)) {
+    let postgres = uses_postgres(paths::CURRENT)?;
+    if file && (postgres == Some(false) || move_was_cut()?) {
         return Ok(Some(DatabaseKind::Sqlite));
     }
-    Ok(match (made_database()?, file && in_use.is_none()) {
+    Ok(match (made_database()?, file && postgres.is_none()) {
         (true, _) => Some(DatabaseKind::Local),
         (false, true) => Some(DatabaseKind::Sqlite),
         (false, false) => None,

@@ -190,16 +190,16 @@ impl Step {
         matches!(self, Step::Jobs { units, .. } if units.iter().any(|unit| names::is_synapse(unit)))
     }
 
-    /// Whether something goes that a process may still use.
+    /// Whether something goes that a process may still use. An adopted service that comes back is none of that.
     pub fn removes(&self) -> bool {
-        matches!(
-            self,
-            Step::Remove(_)
-                | Step::RemoveFile { .. }
-                | Step::RemoveSettings { .. }
-                | Step::RemoveSockets(_)
-                | Step::Forget
-        )
+        match self {
+            Step::Remove(resource) => !resource.is_late(),
+            Step::RemoveFile { .. }
+            | Step::RemoveSettings { .. }
+            | Step::RemoveSockets(_)
+            | Step::Forget => true,
+            _ => false,
+        }
     }
 
     /// Whether the host is another one afterwards; judging does not count.

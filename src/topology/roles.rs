@@ -32,7 +32,7 @@ pub enum Sends {
     /// Requests to application services, where there are any.
     ToAppServices(&'static str),
     /// Requests to other homeservers, all of them through Synapse's client for federation (http/matrixfederationclient.py),
-    /// which can hand them to another process. Options may add other requests ([`crate::render::network`]).
+    /// which can hand them to another process. Options may add other requests: src/render/network.rs has them.
     ToHomeservers(&'static str),
     /// Requests to other servers, push gateways, mail servers and the like.
     ToAnyone(&'static str),

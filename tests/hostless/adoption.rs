@@ -187,6 +187,38 @@ fn a_failed_run_gives_the_service_back() {
     }
 }
 
+/// The old service serves again when ours have stopped, whatever else is left; never beside one that runs on.
+#[test]
+fn a_rollback_with_errors_gives_the_service_back_unless_ours_did_not_stop() {
+    let state = setup("small").state();
+    let stopped = Resource::Stopped("old.service".to_owned());
+    let steps = Model::default().run(&state, End::Done).steps;
+    let fails = Fault(Way::There, End::Before(steps.len()), How::Failed);
+    let attempt = |faults: &[Fault]| {
+        let mut model = Model::default();
+        let ended = model.attempt(&Attempt {
+            faults,
+            ..Attempt::install(&state)
+        });
+        (ended, !model.resources.contains(&stopped))
+    };
+    let (ended, _) = attempt(&[fails]);
+    let main = names::MAIN.to_owned();
+    let stop = place(
+        &ended.back,
+        |step| matches!(step, Step::Jobs { verb: Verb::Stop, units, .. } if units.contains(&main)),
+    );
+    let back = place(&ended.back, |step| *step == Step::Remove(stopped.clone()));
+    assert!(stop < back, "{:?}", ended.back);
+    for (number, step) in ended.back.iter().take(back).enumerate() {
+        let fault = Fault(Way::Back, End::Before(number), How::Failed);
+        let (ended, served) = attempt(&[fails, fault]);
+        assert_eq!(ended.failure().0, 70, "{step}");
+        let runs_on = matches!(step, Step::Jobs { .. }) && step.is_of_synapse();
+        assert_eq!(served, !runs_on, "{step}");
+    }
+}
+
 /// Where each step of a move is in a plan, with the stop and the start of main.
 fn order(plan: &Plan) -> Vec<usize> {
     let steps = &plan.steps;

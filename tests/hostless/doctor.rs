@@ -210,6 +210,14 @@ fn every_check_finds_what_it_is_for() {
              own: systemctl disable --now coturn), or set another coturn.port",
         ),
         (
+            "only root can replace this program",
+            |facts| facts.replaceable = Some("/home/joe/synapse-workers".into()),
+            "",
+            1,
+            "/home/joe/synapse-workers can be replaced by an account other than root, and units would run it as root; there is \
+             no /usr/bin/synapse-workers for them => install the package again",
+        ),
+        (
             "the certificate fits its key",
             |facts| {
                 facts.certificate = Some((

@@ -12,6 +12,7 @@ mod documents;
 mod judges;
 mod metrics;
 mod model;
+mod network;
 mod nginx;
 mod on_host;
 mod output;

@@ -8,6 +8,9 @@ from cases.deployment import SERVER, URL, all_active, client, psql, purge, talk,
 from hosts import FAULTY, KILLED, await_, contains, same
 
 FILE = "/var/lib/synapse/homeserver.db"
+NOTES = "/var/lib/synapse-workers/migration"
+# Where earlier releases had them.
+OLD_NOTES = "/var/lib/synapse/migration"
 ALONE = {"synapse-workers.target", "synapse-main.service", "synapse-nginx.service"}
 COUNTED = ("users", "access_tokens", "events", "event_json", "local_media_repository", "room_memberships")
 
@@ -43,7 +46,7 @@ def run(host, check):
         contains(failed.err, "has tables already", "the host is as it was before")
         same(host.run(*theirs, "select count(*) from theirs").out.strip(), "0", "their table")
         same(host.invocations(), before, "invocations")
-        same(host.shell("ls -d /var/lib/synapse-workers/migration 2>/dev/null || true").out, "", "copies")
+        same(host.shell('ls -d "$1" 2>/dev/null || true', NOTES).out, "", "copies")
         talk(host)
         psql(host, "drop database synapse")
         psql(host, "drop role synapse")
@@ -53,6 +56,9 @@ def run(host, check):
         with check(f"a move that is cut {what}: install touches nothing and says how to go on"):
             host.faulty(fault, "migrate-database", "--yes", expect=KILLED)
             contains(host.product("install", "--yes", expect=(65,)).err, "was cut", "help: synapse-workers migrate-database goes on")
+    with check("the same of an earlier release, with its note in Synapse's own directory: install touches nothing and says how to go on"):
+        host.shell('install -d -o synapse -g synapse "$2" && mv "$1/begun" "$1"/copies/* "$2" && rm -r "$1"', NOTES, OLD_NOTES)
+        contains(host.product("install", "--yes", expect=(65,)).err, "was cut", "help: synapse-workers migrate-database goes on")
     with check("migrate-database moves everything", vital=True) as note:
         result = host.product("migrate-database", "--yes")
         found = re.search(r"(\d+) tables, (\d+) rows, the same in both", result.out)
@@ -72,7 +78,7 @@ def run(host, check):
         await_("the directory of users to be built anew", lambda: host.run(
             "runuser", "-u", "postgres", "--", "psql", "-XAtd", "synapse", "-c",
             "select count(*) from user_directory").out.strip() != "0")
-        same(host.shell("ls -d /var/lib/synapse-workers/migration 2>/dev/null || true").out, "", "copies")
+        same(host.shell('ls -d "$@" 2>/dev/null || true', NOTES, OLD_NOTES).out, "", "copies")
     with check("going back to SQLite is refused, and so is moving twice"):
         contains(host.product("rollback", "--yes", expect=(65,)).err, "would be lost")
         contains(host.product("migrate-database", "--yes", expect=(65,)).err, "nothing to move")

@@ -13,7 +13,9 @@ for package in "$@"; do
     for script in preinst postinst prerm postrm conffiles; do
         [ ! -e "/var/lib/dpkg/info/$package.$script" ] || cp "/var/lib/dpkg/info/$package.$script" "tree/DEBIAN/$script"
     done
-    dpkg --listfiles "$package" | tar --create --no-recursion --ignore-failed-read --file=- --files-from=- 2>/dev/null | tar --extract --directory=tree --file=-
+    # Debian 12 lists /lib, which is a link.
+    dpkg --listfiles "$package" | while read -r path; do [ -d "$path" ] && [ -L "$path" ] || echo "$path"; done |
+        tar --create --no-recursion --ignore-failed-read --file=- --files-from=- 2>/dev/null | tar --extract --directory=tree --file=-
     dpkg-deb -Zgzip -z1 --build tree . >/dev/null
 done
 rm -rf tree

@@ -34,7 +34,7 @@ def begin(host):
 def end(host):
     host.run("systemctl", "stop", UNIT)
     host.shell("sed -i /other.test/d /etc/hosts")
-    host.run("rm", PROGRAM, LOG, CERTIFICATE, KEY, OPTIONS)
+    host.run("rm", "--force", PROGRAM, LOG, CERTIFICATE, KEY, OPTIONS)
 
 
 def asked(host, *command):
@@ -59,7 +59,7 @@ def sent_by(host, reader, keeper):
     answer, found = asked(host, f"{URL}/_matrix/client/v3/directory/room/{alias}")
     contains(answer, f"!room:{OTHER}")
     same(found, {("/_matrix/federation/v1/query/directory", reader)}, "who looked up the alias")
-    keys = json.dumps({"server_keys": {OTHER: {"ed25519:1": {}}}})
+    keys = json.dumps({"server_keys": {OTHER: {"ed25519:1": {"minimum_valid_until_ts": 1}}}})
     _, found = asked(host, "--json", keys, f"{URL}/_matrix/key/v2/query")
     same(found, {("/_matrix/key/v2/server", keeper)}, "who fetched the keys")
 

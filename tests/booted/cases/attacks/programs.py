@@ -2,7 +2,7 @@
 
 import json
 
-from cases.deployment import CURRENT, PROGRAM, SETTINGS
+from cases.deployment import CURRENT, PROGRAM, SETTINGS, generation
 from hosts import Unmet, contains, same
 
 from cases.attacks.ground import DATA, HOME, LOCAL, PLAIN, Victim, as_account, bounded, changed, helpful, undone
@@ -94,6 +94,8 @@ def run(host, check):
         owns_python(host)
     with check(f"B4: root starts a copy that lies in a directory of {LOCAL}'s: no unit names it"):
         copied(host)
+    with check("B4: the same where there is no other program for units to run: refused with the cure, nothing changed"):
+        alone(host)
 
 
 def types(host):
@@ -156,3 +158,15 @@ def copied(host):
             raise Unmet(f"neither done nor refused\n{tried}")
         else:
             helpful(tried, copy)
+
+
+def alone(host):
+    copy, away, before = f"{HOME}/synapse-workers", f"{PROGRAM}.away", generation(host)
+    with undone(host, f"rm -rf {HOME}; mv {away} {PROGRAM}"):
+        host.run("install", "--directory", f"--owner={LOCAL}", HOME)
+        host.run("cp", PROGRAM, copy)
+        host.run("mv", PROGRAM, away)
+        host.write(SETTINGS, changed("client_keepalive_timeout", "62s"))
+        refused = host.run(copy, "install", "--yes", expect=(65,))
+        contains(refused.err, f"{copy} can be replaced by an account other than root", f"there is no {PROGRAM}", "help: install the package again")
+        same(generation(host), before, "generations")

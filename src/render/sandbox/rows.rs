@@ -1,57 +1,43 @@
-//! The sandbox of every service: one template (`systemd/sandbox.conf`), and for each unit a row of switches.
-//!
-//! A row states what its program needs beyond the least. `systemd-analyze security` weighs the result.
+//! What each service may do: a row of switches for each.
 
-use super::{Input, certificate, filters, network, nginx, ports};
+use super::super::{Input, certificate, network, nginx};
+use super::Network;
 use crate::paths;
 use crate::plan::names;
-use anyhow::{Context, Result};
-use askama::Template;
-
-/// Which network a service has.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Network {
-    /// A namespace of its own, in which nobody else is. Sockets that systemd holds work all the same.
-    None,
-    /// This host's, but packets to and from loopback addresses only.
-    Loopback,
-    /// This host's.
-    Host,
-}
 
 /// The switches of one unit.
-struct Row {
+pub(super) struct Row {
     /// The unit file.
-    unit: &'static str,
-    network: fn(&Input) -> Network,
+    pub unit: &'static str,
+    pub network: fn(&Input) -> Network,
     /// What it binds beside the ports of its unit, as `SocketBindAllow=` has it; none: whatever it wants.
-    binds: fn(&Input) -> Option<Vec<String>>,
+    pub binds: fn(&Input) -> Option<Vec<String>>,
     /// Capabilities that it keeps, given its network; none in most rows.
-    capabilities: fn(&Input, Network) -> &'static str,
+    pub capabilities: fn(&Input, Network) -> &'static str,
     /// Whether it runs as another user than root, so that it has to be given its capabilities.
-    is_unprivileged: bool,
-    umask: &'static str,
+    pub is_unprivileged: bool,
+    pub umask: &'static str,
     /// Whether it reads files in home directories.
-    sees_home: fn(&Input) -> bool,
+    pub sees_home: fn(&Input) -> bool,
     /// Whether it has the temporary directories of the host.
-    shares_tmp: fn(&Input) -> bool,
+    pub shares_tmp: fn(&Input) -> bool,
     /// Whether it has to tell other users apart.
-    sees_users: bool,
+    pub sees_users: bool,
     /// Whether it reads files of /proc that belong to no process.
-    reads_proc: fn(&Input) -> bool,
+    pub reads_proc: fn(&Input) -> bool,
     /// Whether it makes code at run time.
-    writes_code: bool,
+    pub writes_code: bool,
     /// Whether it opens Unix sockets, which lead to whatever of this host listens on one.
-    unix: bool,
+    pub unix: bool,
     /// Whether it asks the kernel for addresses and routes.
-    netlink: bool,
+    pub netlink: bool,
     /// System calls, and groups of them, beyond those of any service.
-    calls: &'static [&'static str],
+    pub calls: &'static [&'static str],
     /// Whether a call that is not allowed fails; otherwise it ends the process.
-    survives_refusal: bool,
-    writable: fn(&Input) -> Vec<String>,
+    pub survives_refusal: bool,
+    pub writable: fn(&Input) -> Vec<String>,
     /// Paths out of its sight, which all exist.
-    hidden: &'static [&'static str],
+    pub hidden: &'static [&'static str],
 }
 
 /// The least, which most rows start from.
@@ -95,7 +81,8 @@ const EXPORTER: Row = Row {
     ..ROW
 };
 
-static ROWS: &[Row] = &[
+/// A row for each service.
+pub(super) static ROWS: &[Row] = &[
     Row {
         unit: names::MAIN,
         ..SYNAPSE
@@ -174,8 +161,8 @@ static ROWS: &[Row] = &[
     Row {
         unit: names::COTURN,
         network: |_| Network::Host,
-        binds: |input| Some(super::coturn::binds(input)),
-        capabilities: |input, _| match super::coturn::has_low_port(input) {
+        binds: |input| Some(super::super::coturn::binds(input)),
+        capabilities: |input, _| match super::super::coturn::has_low_port(input) {
             true => BIND,
             false => "",
         },
@@ -239,131 +226,6 @@ const TEMPORARY: &[&str] = &["/tmp", "/var/tmp"];
 /// Ports below 1024.
 const BIND: &str = "CAP_NET_BIND_SERVICE";
 
-/// A rendered sandbox, to be put into a unit file.
-#[derive(Template)]
-#[template(path = "sandbox.conf")]
-pub(super) struct Sandbox {
-    row: &'static Row,
-    network: Network,
-    families: String,
-    capabilities: &'static str,
-    ambient: bool,
-    /// Its user and root are the only ones of its user namespace; capabilities count outside of one only.
-    private_users: bool,
-    reads_proc: bool,
-    shares_tmp: bool,
-    sees_home: bool,
-    writable: Vec<String>,
-    /// What may be bound, as `SocketBindAllow=` has it; none: everything.
-    binds: Option<Vec<String>>,
-}
-
-/// The network of a worker that sends nothing, as a drop-in beside the unit file of all workers.
-#[derive(Template)]
-#[template(path = "worker-network.conf")]
-pub(super) struct WorkerNetwork {
-    network: Network,
-    families: String,
-    binds: Option<Vec<String>>,
-}
-
-impl WorkerNetwork {
-    /// The text of the file.
-    ///
-    /// # Errors
-    /// Only when the template cannot be rendered.
-    pub fn none() -> Result<String> {
-        let file = Self {
-            network: Network::None,
-            families: families(row(names::WORKERS)?, Network::None),
-            binds: Some(Vec::new()),
-        };
-        Ok(file.render()?)
-    }
-}
-
-/// A program whose sandbox helpers get.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Program {
-    /// The main process of Synapse.
-    Synapse,
-    Nginx,
-}
-
-/// The sandbox of a program as lines `Key=Value`, each of them a property for `systemd-run`, with the network that is
-/// asked for instead of its own. Keys come several times, and the order counts.
-///
-/// # Errors
-/// Only when the template cannot be rendered.
-pub fn lines(input: &Input, program: Program, network: Network) -> Result<Vec<String>> {
-    let unit = match program {
-        Program::Synapse => names::MAIN,
-        Program::Nginx => names::NGINX,
-    };
-    let text = made(input, row(unit)?, network).render()?;
-    let settings = text.lines().filter(|line| !line.starts_with('#'));
-    Ok(settings.map(str::to_owned).collect())
-}
-
-/// The sandbox of a unit file.
-///
-/// # Errors
-/// Where the unit has no row, which a test excludes.
-pub(super) fn of(input: &Input, unit: &str) -> Result<Sandbox> {
-    let row = row(unit)?;
-    Ok(made(input, row, (row.network)(input)))
-}
-
-fn made(input: &Input, row: &'static Row, network: Network) -> Sandbox {
-    let capabilities = (row.capabilities)(input, network);
-    Sandbox {
-        row,
-        network,
-        families: families(row, network),
-        capabilities,
-        ambient: row.is_unprivileged && !capabilities.is_empty(),
-        private_users: row.is_unprivileged && capabilities.is_empty() && !row.sees_users,
-        reads_proc: (row.reads_proc)(input),
-        shares_tmp: (row.shares_tmp)(input),
-        sees_home: (row.sees_home)(input),
-        writable: (row.writable)(input),
-        binds: binds(input, row, network),
-    }
-}
-
-/// The kinds of sockets that a service may open, as `RestrictAddressFamilies=` has them.
-fn families(row: &Row, network: Network) -> String {
-    let kinds = [
-        ("AF_UNIX", row.unix),
-        ("AF_INET AF_INET6", network != Network::None),
-        ("AF_NETLINK", network == Network::Host && row.netlink),
-    ];
-    let open = kinds.into_iter().filter(|(_, open)| *open);
-    let open: Vec<&str> = open.map(|(kind, _)| kind).collect();
-    match open.is_empty() {
-        true => "none".to_owned(),
-        false => open.join(" "),
-    }
-}
-
-/// What a service may bind: nothing where it has no network, and else its ports.
-fn binds(input: &Input, row: &Row, network: Network) -> Option<Vec<String>> {
-    let more = match network {
-        Network::None => return Some(Vec::new()),
-        Network::Loopback => Vec::new(),
-        Network::Host => (row.binds)(input)?,
-    };
-    let bound = ports::bound(input).into_iter();
-    let own = bound.filter(|bound| bound.unit == row.unit);
-    Some(own.map(|bound| bound.rule()).chain(more).collect())
-}
-
-fn row(unit: &str) -> Result<&'static Row> {
-    let mut rows = ROWS.iter();
-    let row = rows.find(|row| row.unit == unit);
-    row.with_context(|| format!("{unit} has no row of a sandbox"))
-}
-
 /// An exporter reaches its server over a socket, or somewhere else.
 fn near(is_near: bool) -> Network {
     match is_near {
@@ -377,7 +239,7 @@ fn synapse_writes(input: &Input) -> Vec<String> {
         Some(paths::DATA),
         Some(input.settings.media_store_path.as_str()),
         Some(paths::RUN),
-        super::logs::on_disk(input).then_some(paths::SYNAPSE_LOGS),
+        super::super::logs::on_disk(input).then_some(paths::SYNAPSE_LOGS),
     ];
     let own = own.into_iter().flatten().map(str::to_owned);
     own.chain(input.adopted.writable()).collect()
