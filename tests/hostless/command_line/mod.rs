@@ -235,9 +235,9 @@ fn help_manual_completions_and_presets_are_there() {
     place.prints("generate completions completions");
     let manual = place.files("man");
     for page in [
-        "synapse-workers.1",
-        "synapse-workers-install.1",
-        "synapse-workers-uninstall.1",
+        "synapse-workers.8",
+        "synapse-workers-install.8",
+        "synapse-workers-settings.5",
     ] {
         assert!(manual[Path::new(page)].starts_with(b".ie"), "{page}");
     }

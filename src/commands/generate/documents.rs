@@ -1,0 +1,66 @@
+//! The documents that are pages of the manual, and their names there.
+
+/// The program, and the beginning of the name of each page.
+pub(super) const NAME: &str = "synapse-workers";
+
+macro_rules! document {
+    ($name:literal) => {
+        ($name, include_str!(concat!("../../../docs/", $name, ".md")))
+    };
+}
+
+/// The pages of docs/ with their text, except the settings, which are generated.
+pub(super) static DOCUMENTS: &[(&str, &str)] = &[
+    document!("adopting"),
+    document!("backup"),
+    document!("command-line"),
+    document!("database-size"),
+    document!("failures"),
+    document!("files"),
+    document!("from-docker"),
+    document!("health"),
+    document!("limits"),
+    document!("logs"),
+    document!("metrics"),
+    document!("postgresql"),
+    document!("removing"),
+    document!("restarts"),
+    document!("reverse-proxy"),
+    document!("rolling-back"),
+    document!("security"),
+    document!("tls"),
+    document!("trials"),
+    document!("turn"),
+    document!("units"),
+    document!("upgrades"),
+    document!("workers"),
+];
+
+/// The page of settings, without the `.md` of docs/.
+pub(super) const SETTINGS: &str = "settings";
+
+/// The text of a document, empty where there is none of this name.
+pub(super) fn text(name: &str) -> &'static str {
+    let document = DOCUMENTS.iter().find(|(known, _)| *known == name);
+    document.map_or("", |(_, text)| *text)
+}
+
+/// Whether a document is a page of the manual.
+pub(super) fn is_page(name: &str) -> bool {
+    name == SETTINGS || DOCUMENTS.iter().any(|(known, _)| *known == name)
+}
+
+/// The section of a page.
+pub(super) fn section(name: &str) -> u8 {
+    if name == SETTINGS { 5 } else { 7 }
+}
+
+/// The file of a page.
+pub(super) fn file(name: &str) -> String {
+    format!("{NAME}-{name}.{}", section(name))
+}
+
+/// A page as other pages name it.
+pub(super) fn reference_to(name: &str) -> String {
+    format!("{NAME}-{name}({})", section(name))
+}
