@@ -1,5 +1,8 @@
 //! The command line, and nothing else.
 
+// `[:COUNT]` is no link: users read these texts as they are.
+#![allow(rustdoc::broken_intra_doc_links)]
+
 use crate::settings::types::Duration;
 use crate::settings::value::Scalar;
 use clap::{Args, Parser, Subcommand};

@@ -18,12 +18,12 @@ pub fn write(text: impl Display) {
     let _ = write!(out, "{text}").and_then(|()| out.flush());
 }
 
-/// As `print!`, by [`write`].
+/// As `print!`, by [`write()`].
 macro_rules! out {
     ($($text:tt)*) => { $crate::report::write(format_args!($($text)*)) };
 }
 
-/// As `println!`, by [`write`].
+/// As `println!`, by [`write()`].
 macro_rules! outln {
     () => { $crate::report::write("\n") };
     ($($text:tt)*) => { $crate::report::write(format_args!("{}\n", format_args!($($text)*))) };

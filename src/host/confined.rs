@@ -14,7 +14,7 @@ use std::time::Duration;
 /// How much longer systemd-run may take than the program that it waits for.
 const GRACE: Duration = Duration::from_secs(30);
 
-/// Keys of a unit's [Service] section that say how its own program is started, watched and stopped. Another program runs
+/// Keys of a unit's `[Service]` section that say how its own program is started, watched and stopped. Another program runs
 /// with all others.
 const OWN: &[&str] = &[
     "Type",

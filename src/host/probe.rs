@@ -52,7 +52,7 @@ impl Peer {
 /// does: some endpoints of Synapse fail without one on a Unix socket.
 ///
 /// # Errors
-/// When there is no answer in time, or none of HTTP, or when it is larger than [`LIMIT`].
+/// When there is no answer in time, or none of HTTP, or when it is larger than `LIMIT`.
 pub fn get(peer: &Peer, method: &str, path: &str, end: Instant) -> Result<Answer> {
     request(peer, method, path, ORIGIN, end)
 }
@@ -66,10 +66,10 @@ pub fn get_as_host(peer: &Peer, path: &str, end: Instant) -> Result<Answer> {
 }
 
 /// The status of an answer, all of which is waited for and none of which is kept: metrics of a large server are larger
-/// than [`LIMIT`].
+/// than `LIMIT`.
 ///
 /// # Errors
-/// As [`get`], but for an answer larger than [`DISCARDED`].
+/// As [`get`], but for an answer larger than `DISCARDED`.
 pub fn status(peer: &Peer, path: &str, end: Instant) -> Result<u16> {
     let stream = ask(peer, "GET", path, ORIGIN, end, DISCARDED)?;
     let mut stream = BufReader::new(stream);

@@ -163,7 +163,7 @@ pub fn of_installed(common: &Common) -> Result<Request, Failure> {
     }
 }
 
-/// As [`ask`], for commands that change nothing and are of use before there is a settings file: they then speak of a
+/// As [`load`], for commands that change nothing and are of use before there is a settings file: they then speak of a
 /// server without a name.
 pub fn load_or_placeholder(common: &Common, flags: &Flags) -> Result<Request, Failure> {
     let mut flags = flags.clone();

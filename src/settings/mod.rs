@@ -2,10 +2,10 @@
 //!
 //! One table ([`table`]) declares every setting once: field, type, YAML key, environment
 //! names, default and explanation. Everything else follows from it. *Fragments* are raw
-//! values with their [`Origin`], read from the settings file ([`file`]), an env-file, the
-//! environment ([`env`]) and flags. The overlay ([`load`]) lets a flag win over the environment,
+//! values with their [`Origin`], read from the settings file ([`mod@file`]), an env-file, the
+//! environment ([`mod@env`]) and flags. The overlay ([`mod@load`]) lets a flag win over the environment,
 //! that over the env-file, that over the file, that over the default, and makes typed
-//! [`Settings`] of it. [`write`] prints the commented file, [`edit`] changes one key in it,
+//! [`Settings`] of it. [`mod@write`] prints the commented file, [`edit`] changes one key in it,
 //! [`reference`](reference()) makes the page of documentation.
 
 pub mod buffers;

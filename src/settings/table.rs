@@ -1,5 +1,8 @@
 //! The settings table: every key, declared once.
 
+// `[:COUNT]` is no link: users read these texts as they are.
+#![allow(rustdoc::broken_intra_doc_links)]
+
 use super::load::Values;
 use super::origin::SettingsError;
 use super::row::{Row, settings};

@@ -33,7 +33,7 @@ pub struct File {
     /// Readable by Synapse and root only.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub private: bool,
-    /// Units that have to act when this file changes; how is told by [`super::rules`].
+    /// Units that have to act when this file changes; how is told by [`super::restart_rules`].
     pub affects: BTreeSet<String>,
     #[serde(skip)]
     pub contents: Vec<u8>,

@@ -1,4 +1,4 @@
-"""Backup and restore, by the very commands of docs/operating.md."""
+"""Backup and restore, by the very commands of docs/backup.md."""
 
 import re
 
@@ -39,7 +39,7 @@ def run(host, check):
 
 def commands(host, heading):
     """Runs what the section has between ```sh and ```, as one script of an administrator."""
-    text = (TOP / "docs/operating.md").read_text(encoding="utf-8")
+    text = (TOP / "docs/backup.md").read_text(encoding="utf-8")
     section = re.search(f"^{heading}.*?(?=^## |\\Z)", text, re.M | re.S)
     blocks = re.findall(r"^```sh\n(.*?)^```$", section[0] if section else "", re.M | re.S)
     if not blocks:
