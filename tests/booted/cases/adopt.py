@@ -2,9 +2,9 @@
 
 import re
 
-from cases import listing
-from cases.deployment import HERE, SERVER, SETTINGS, all_active, jobs, psql, state, talk
-from hosts import Unmet, await_, contains, same
+from harness import listing
+from harness.deployment import BOOTED, SERVER, SETTINGS, all_active, jobs, psql, state, talk
+from harness.expect import CheckFailed, assert_contains, assert_equal
 
 ETC = "/etc/matrix-synapse"
 DATA = "/var/lib/matrix-synapse"
@@ -80,7 +80,8 @@ userdel matrix-synapse
 THEIRS = f"find {ETC} {UNIT} -exec stat --format '%n %U:%G %a' {{}} + | sort; find {ETC} -type f -exec sha256sum {{}} + | sort"
 
 
-def run(host, check):
+def test_adopt(host, check):
+    """A server of Debian's package, with its users, is taken over and given back."""
     with check("a server as Debian's package has it serves users", vital=True):
         make(host)
         talk(host)
@@ -90,17 +91,17 @@ def run(host, check):
     finally:
         unmake(host)
     with check("once the old server is gone too, the host is as before"):
-        listing.equal(host.before, listing.everything(host), "afterwards")
+        listing.assert_equal(host.before, listing.everything(host), "afterwards")
 
 
 def adopted(host, check, theirs):
     begun = host.invocations(SERVICE)
     with check("plan --adopt says what becomes of the old server, and changes nothing"):
         result = host.product("plan", "--adopt", FILE, "--preset", "small")
-        contains(result.out, f"! stop    {SERVICE}", f"- disable {SERVICE}", "synapse/adopted/00-homeserver.yaml")
+        assert_contains(result.out, f"! stop    {SERVICE}", f"- disable {SERVICE}", "synapse/adopted/00-homeserver.yaml")
         without_password(result.out + result.err)
-        same(host.invocations(SERVICE), begun, "invocation of the old service")
-        same(host.path(SETTINGS).exists(), False, "settings file")
+        assert_equal(host.invocations(SERVICE), begun, "invocation of the old service")
+        assert_equal(host.path(SETTINGS).exists(), False, "settings file")
     with check("a Python without what workers need: refused with the line that installs it, and nothing is written"):
         site = host.shell('dirname "$1"/lib/python3*/site-packages/txredisapi-*.dist-info', VENV).out.strip()
         host.shell('mkdir /root/aside; mv "$1"/txredisapi-*.dist-info /root/aside', site)
@@ -108,44 +109,43 @@ def adopted(host, check, theirs):
             before = listing.untouched(host)
             for command in (("plan",), ("install", "--yes")):
                 result = host.product(command[0], "--adopt", FILE, "--preset", "small", *command[1:], expect=(65,))
-                contains(result.err, f"{PYTHON} -m pip install 'txredisapi>=1.4.12,<1.6.0'")
+                assert_contains(result.err, f"{PYTHON} -m pip install 'txredisapi>=1.4.12,<1.6.0'")
             # Without workers it does not matter.
             host.product("plan", "--adopt", FILE, "--workers", "")
-            listing.equal(before, listing.untouched(host), "after the refusals")
+            listing.assert_equal(before, listing.untouched(host), "after the refusals")
         finally:
             host.shell('mv /root/aside/* "$1"; rmdir /root/aside', site)
-        same(host.invocations(SERVICE), begun, "invocation of the old service")
-        same(host.path(SETTINGS).exists(), False, "settings file")
+        assert_equal(host.invocations(SERVICE), begun, "invocation of the old service")
+        assert_equal(host.path(SETTINGS).exists(), False, "settings file")
     with check("a server that runs as root, or whose user has the host by a group, is refused with the way out"):
         host.write(UNIT, SERVICE_FILE.replace("User=matrix-synapse\n", ""))
         host.run("systemctl", "daemon-reload")
         result = host.product("install", "--adopt", FILE, "--preset", "small", "--yes", expect=(65,))
-        contains(result.err, f"{SERVICE} runs Synapse as root", "User=matrix-synapse")
+        assert_contains(result.err, f"{SERVICE} runs Synapse as root", "User=matrix-synapse")
         host.write(UNIT, SERVICE_FILE)
         host.run("systemctl", "daemon-reload")
         for group in ("shadow", "disk"):
             host.run("gpasswd", "--add", "matrix-synapse", group)
             result = host.product("install", "--adopt", FILE, "--preset", "small", "--yes", expect=(65,))
-            contains(result.err, f"matrix-synapse is in the group {group}", f"gpasswd --delete matrix-synapse {group}")
+            assert_contains(result.err, f"matrix-synapse is in the group {group}", f"gpasswd --delete matrix-synapse {group}")
             host.run("gpasswd", "--delete", "matrix-synapse", group)
         host.shell("echo toor:x:0:0::/:/usr/sbin/nologin >>/etc/passwd")
         host.write(UNIT, SERVICE_FILE.replace("User=matrix-synapse", "User=toor"))
         host.run("systemctl", "daemon-reload")
         result = host.product("install", "--adopt", FILE, "--preset", "small", "--yes", expect=(65,))
-        contains(result.err, "toor is the administrator of this host by another name")
+        assert_contains(result.err, "toor is the administrator of this host by another name")
         host.write(UNIT, SERVICE_FILE)
         host.shell("sed -i /^toor:/d /etc/passwd; systemctl daemon-reload")
-        same(host.path(SETTINGS).exists(), False, "settings file")
+        assert_equal(host.path(SETTINGS).exists(), False, "settings file")
     with check("options that Synapse's parser refuses: the old server is not touched"):
         host.write(f"{ETC}/conf.d/zz.yaml", "turn_user_lifetime: never\n")
         result = host.product("install", "--adopt", FILE, "--preset", "small", "--yes", expect=(1,))
-        contains(result.err, "Synapse refuses the configuration", "the host is as it was before")
-        same(host.invocations(SERVICE), begun, "invocation of the old service")
+        assert_contains(result.err, "Synapse refuses the configuration", "the host is as it was before")
+        assert_equal(host.invocations(SERVICE), begun, "invocation of the old service")
         host.run("rm", f"{ETC}/conf.d/zz.yaml")
     with check("install --adopt with workers", vital=True) as note:
         result = host.product("install", "--adopt", FILE, "--preset", "small", "--yes")
-        host.installed = True
-        contains(result.out, f"! stop    {SERVICE}", "note: listener metrics on port 9008 is not taken over", "note: log_config")
+        assert_contains(result.out, f"! stop    {SERVICE}", "note: listener metrics on port 9008 is not taken over", "note: log_config")
         without_password(result.out + result.err)
         note(f"{result.seconds:.1f} s")
     with check("old tokens, messages and media are there, behind nginx and workers"):
@@ -153,10 +153,10 @@ def adopted(host, check, theirs):
         units = host.units()
         assert len([name for name in units if name.startswith("synapse-worker@")]) > 2, units
         all_active(host, set(units))
-        same(host.run("systemctl", "is-enabled", SERVICE, expect=(1,)).out.strip(), "disabled", SERVICE)
-        same(host.run("systemctl", "is-active", SERVICE, expect=(3,)).out.strip(), "inactive", SERVICE)
-        same(host.shell(THEIRS).out, theirs, "files of the old server")
-        same(psql(host, "select datname from pg_database where datname = 'synapse'"), [], "a database of ours")
+        assert_equal(host.run("systemctl", "is-enabled", SERVICE, expect=(1,)).out.strip(), "disabled", SERVICE)
+        assert_equal(host.run("systemctl", "is-active", SERVICE, expect=(3,)).out.strip(), "inactive", SERVICE)
+        assert_equal(host.shell(THEIRS).out, theirs, "files of the old server")
+        assert_equal(psql(host, "select datname from pg_database where datname = 'synapse'"), [], "a database of ours")
     with check("settings have what was taken over, and no password"):
         text = host.read(SETTINGS)
         for line in (f"server_name: {SERVER}", "http_port: 8008", "max_upload_size: 7M", "kind: external", "user: matrix-synapse",
@@ -165,31 +165,30 @@ def adopted(host, check, theirs):
         without_password(text)
         found = host.shell('grep -rlF -- "$1" /etc/synapse-workers /var/lib/synapse-workers | xargs stat --format "%A %n"', PASSWORD).out
         open_ones = [line for line in found.splitlines() if line[7:10] != "---"]
-        same(open_ones, [], "world-readable files with the password")
-        contains(found, "adopted/00-homeserver.yaml")
+        assert_equal(open_ones, [], "world-readable files with the password")
+        assert_contains(found, "adopted/00-homeserver.yaml")
     with check("the same install again: 0 changed"):
-        contains(host.product("install", "--adopt", FILE, "--yes").out, "0 changed")
+        assert_contains(host.product("install", "--adopt", FILE, "--yes").out, "0 changed")
     with check("an edit of the old file is seen, with the restart it takes"):
         host.write(FILE, HOMESERVER + "allow_public_rooms_without_auth: true\n")
         plan = host.product("plan").out
-        contains(plan, "~ synapse/adopted/00-homeserver.yaml")
+        assert_contains(plan, "~ synapse/adopted/00-homeserver.yaml")
         assert {verb for verb, *_ in jobs(plan)} == {"restart"}, plan
         host.write(FILE, HOMESERVER)
     with check("uninstall gives it back running", vital=True) as note:
         result = host.product("uninstall", "--yes")
-        host.installed = False
-        contains(result.out, f"! start   {SERVICE}", f"+ enable  {SERVICE}")
+        assert_contains(result.out, f"! start   {SERVICE}", f"+ enable  {SERVICE}")
         note(f"{result.seconds:.1f} s")
     with check("the old server serves its users again, and nothing of ours runs"):
-        same(host.run("systemctl", "is-enabled", SERVICE).out.strip(), "enabled", SERVICE)
-        same(host.run("systemctl", "is-active", SERVICE).out.strip(), "active", SERVICE)
+        assert_equal(host.run("systemctl", "is-enabled", SERVICE).out.strip(), "enabled", SERVICE)
+        assert_equal(host.run("systemctl", "is-active", SERVICE).out.strip(), "active", SERVICE)
         talk(host)
-        same(host.units(), {}, "units")
-        same(host.shell(THEIRS).out, theirs, "files of the old server")
+        assert_equal(host.units(), {}, "units")
+        assert_equal(host.shell(THEIRS).out, theirs, "files of the old server")
     with check("uninstall --purge leaves it alone") as note:
         note(f"{purge_ours(host).seconds:.1f} s")
         talk(host)
-        same(host.shell(THEIRS).out, theirs, "files of the old server")
+        assert_equal(host.shell(THEIRS).out, theirs, "files of the old server")
 
 
 def make(host, homeserver=HOMESERVER):
@@ -198,7 +197,7 @@ def make(host, homeserver=HOMESERVER):
     host.write(f"{ETC}/log.yaml", LOG)
     host.write(f"{ETC}/conf.d/server_name.yaml", f"server_name: {SERVER}\n")
     host.write(f"{ETC}/conf.d/report_stats.yaml", "report_stats: false\n")
-    host.write(f"{ETC}/conf.d/test.yaml", (HERE / "test-homeserver.yaml").read_text(encoding="utf-8"))
+    host.write(f"{ETC}/conf.d/test.yaml", (BOOTED / "test-homeserver.yaml").read_text(encoding="utf-8"))
     host.write(UNIT, SERVICE_FILE)
     if homeserver == HOMESERVER:
         psql(host, f"create role matrix login password '{PASSWORD}'")
@@ -220,4 +219,4 @@ def purge_ours(host):
 
 def without_password(text):
     if PASSWORD in text:
-        raise Unmet(f"the password is in:\n{text}")
+        raise CheckFailed(f"the password is in:\n{text}")

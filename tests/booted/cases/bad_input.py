@@ -2,14 +2,14 @@
 
 from dataclasses import dataclass
 
-from cases import listing
-from hosts import Unmet, contains, same
+from harness import listing
+from harness.expect import CheckFailed, assert_contains, assert_equal
 
 PLACE = "/tmp/bad"
 FILE = f"{PLACE}/settings.yaml"
 NAME = ("--server-name", "example.test")
 BOMB = "a: &a [x,x,x,x,x,x,x,x,x]\n" + "".join(
-    f"{new}: &{new} [{','.join([f'*{old}'] * 9)}]\n" for old, new in zip("abcdefgh", "bcdefghi")) + "server_name: example.test\n"
+    f"{new}: &{new} [{','.join([f'*{old}'] * 9)}]\n" for old, new in zip("abcdefgh", "bcdefghi", strict=True)) + "server_name: example.test\n"
 
 
 @dataclass(frozen=True)
@@ -128,23 +128,24 @@ ROWS = (
 )
 
 
-def run(host, check):
+def test_bad_input(host, check):
+    """What cannot be right is refused, and not a byte changes."""
     before, whole = listing.untouched(host), listing.everything(host)
     for row in ROWS:
         with check(row.what) as note:
             prepare(host, row)
             refused = host.run("runuser", "-u", row.user, "--", "env", *row.environment, "timeout", "30", "synapse-workers",
                                row.command, *row.arguments, *settings_of(row), expect=(row.code,))
-            contains(refused.err, *row.names)
+            assert_contains(refused.err, *row.names)
             if refused.err.count("error: ") != 1 or "panicked" in refused.err or refused.out:
-                raise Unmet(f"not one message:\n{refused}")
-            listing.equal(before, listing.untouched(host), "the host was touched")
+                raise CheckFailed(f"not one message:\n{refused}")
+            listing.assert_equal(before, listing.untouched(host), "the host was touched")
             note(message(refused.err))
         if check.failed and host.units():
-            raise Unmet(f"{row.what} was installed, the rest would meet another host")
+            raise CheckFailed(f"{row.what} was installed, the rest would meet another host")
     with check("the host as a whole is as before"):
-        listing.equal(whole, listing.everything(host), "the host was touched")
-        same(host.units(), {}, "our units")
+        listing.assert_equal(whole, listing.everything(host), "the host was touched")
+        assert_equal(host.units(), {}, "our units")
 
 
 def prepare(host, row):

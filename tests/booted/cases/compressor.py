@@ -2,9 +2,10 @@
 
 import json
 
-from cases import listing
-from cases.deployment import SERVER, SETTINGS, URL, client, jobs, own_options, purge, state
-from hosts import contains, same, unit_of
+from harness import listing
+from harness.deployment import SERVER, SETTINGS, URL, client, jobs, own_options, purge, state
+from harness.expect import assert_contains, assert_equal
+from harness.host import unit_of
 
 TIMER, SERVICE = "synapse-compressor.timer", "synapse-compressor.service"
 # With what means something in a connection string, in a URL and in libpq's own password file.
@@ -26,23 +27,23 @@ rm -f /run/pgpass /run/other.yaml /run/seen
 """
 
 
-def run(host, check):
+def test_compressor(host, check):
+    """The state compressor: less in the database, the same in the rooms."""
     own_options(host)
     with check("a small server", vital=True) as note:
         host.write(SETTINGS, f"server_name: {SERVER}\nworkers: [client_reader]\n")
         result = host.product("install", "--yes")
-        host.installed = True
         note(f"{result.seconds:.1f} s")
     invocations = host.invocations()
     with check("the compressor comes without a restart of anything", vital=True) as note:
         host.write(SETTINGS, host.read(SETTINGS) + "compressor: {enabled: true}\n")
         result = host.product("install", "--yes")
-        same(jobs(result.out), [("start", TIMER)], "jobs")
-        same({unit: one for unit, one in host.invocations().items() if unit not in (TIMER, SERVICE)}, invocations, "units")
+        assert_equal(jobs(result.out), [("start", TIMER)], "jobs")
+        assert_equal({unit: one for unit, one in host.invocations().items() if unit not in (TIMER, SERVICE)}, invocations, "units")
         note(f"{result.seconds:.1f} s")
     with check("it is to run on Sunday at one"):
         next_time = host.run("systemctl", "show", "--property=NextElapseUSecRealtime", "--value", TIMER).out
-        contains(next_time, "Sun ", " 01:00:00")
+        assert_contains(next_time, "Sun ", " 01:00:00")
     with check("a room with much state is made", vital=True) as note:
         before = states(host)
         rows = count(host, "state_groups_state")
@@ -56,25 +57,25 @@ def run(host, check):
     with check("every state of the room is as before, read anew from the database"):
         process = host.json("routes", "GET", "/_matrix/client/v3/rooms/!a/state")["processes"][0]
         host.run("systemctl", "restart", unit_of(process))
-        same(states(host), before, "states")
+        assert_equal(states(host), before, "states")
     with check("it runs again and finds nothing to do"):
         host.run("systemctl", "start", SERVICE)
-        same(count(host, "state_groups_state"), after, "rows")
+        assert_equal(count(host, "state_groups_state"), after, "rows")
     with check("a password reaches the database through a file, and shows nowhere"):
         sql(host, "alter role synapse password '" + PASSWORD.replace("'", "''") + "'")
         out = host.shell(WITH_PASSWORD, stdin=PASSWORD).out
-        contains(out, "ended well", "seen 0 times")
+        assert_contains(out, "ended well", "seen 0 times")
         out = host.shell(WITH_PASSWORD, stdin="wrong" + PASSWORD).out
-        contains(out, "ended badly", "seen 0 times", "(left out)")
+        assert_contains(out, "ended badly", "seen 0 times", "(left out)")
         assert PASSWORD not in out, out
         sql(host, "alter role synapse password null")
     with check("it goes with everything else"):
         purge(host)
-        listing.equal(host.before, listing.everything(host), "after --purge")
+        listing.assert_equal(host.before, listing.everything(host), "after --purge")
 
 
 def states(host):
-    return json.loads(client(host, "states.py", URL, str(state(host, "states"))).out)
+    return json.loads(client(host, "room_state.py", URL, str(state(host, "states"))).out)
 
 
 def sql(host, query):

@@ -1,9 +1,10 @@
 """PostgreSQL over TCP and Redis over TLS of the administrator's own, with passwords from files that nobody else gets to see."""
 
-from cases import listing, metrics
-from cases.deployment import OTHERS, SERVER, all_active, jobs, purge, worker
-from cases.nasty import write_settings
-from hosts import Unmet, await_, contains, same
+from cases import metrics
+from cases.hostile_values import write_settings
+from harness import listing
+from harness.deployment import OTHERS, SERVER, all_active, jobs, purge, worker
+from harness.expect import CheckFailed, assert_contains, assert_equal, wait_until
 
 PLACE = "/srv/elsewhere"
 # Characters that each language on the way has a meaning for.
@@ -30,7 +31,8 @@ OPENSSL = """
     openssl x509 -req -in redis.csr -CA ca.pem -CAkey ca.key -CAcreateserial -days 2 -extfile names -out redis.pem"""
 
 
-def run(host, check):
+def test_external(host, check):
+    """PostgreSQL over TCP and Redis over TLS, with passwords from files."""
     with check("PostgreSQL and Redis run elsewhere, as far as the product can tell", vital=True):
         serve(host)
     refused(host, check)
@@ -38,44 +40,43 @@ def run(host, check):
         write_settings(host, SETTINGS)
         passwords(host, FIRST)
         result, seen = watched(host, FIRST)
-        host.installed = True
-        same(seen, "", "processes whose command line has a password")
+        assert_equal(seen, "", "processes whose command line has a password")
         all_active(host, UNITS)
         note(f"{result.seconds:.1f} s")
     with check("verify asks both"):
         probes = {probe["probe"]: probe["seen"] for probe in host.json("verify")["probes"]}
-        same((probes["database"], probes["redis"]), ("chat answers", "4 processes listen"), "seen by verify")
-        same(sql(host, "chat", "select count(*) > 100 from information_schema.tables where table_schema = 'public'"), "t",
+        assert_equal((probes["database"], probes["redis"]), ("chat answers", "4 processes listen"), "seen by verify")
+        assert_equal(sql(host, "chat", "select count(*) > 100 from information_schema.tables where table_schema = 'public'"), "t",
              "whether Synapse made its tables there")
-        contains(host.product("install", "--yes").out, "0 changed")
+        assert_contains(host.product("install", "--yes").out, "0 changed")
     with check("their exporters reach both"):
-        await_("metrics of both", lambda: metrics.value(host, "pg_up + on () redis_up") == 2.0)
+        wait_until("metrics of both", lambda: metrics.value(host, "pg_up + on () redis_up") == 2.0)
     with check("no password is in the journal, in a file for everybody, or in what is printed"):
         hidden(host, FIRST)
     with check("new passwords are taken up, by a restart of what reads them") as note:
         change(host)
         plan = host.product("plan").out
-        contains(plan, "secret postgres_password", "secret redis_password")
+        assert_contains(plan, "secret postgres_password", "secret redis_password")
         result, seen = watched(host, SECOND)
-        same(seen, "", "processes whose command line has a password")
-        same(jobs(result.out), [("restart", "synapse-main.service"), ("restart", *map(worker, WORKERS)), ("restart", *EXPORTERS)], "jobs")
+        assert_equal(seen, "", "processes whose command line has a password")
+        assert_equal(jobs(result.out), [("restart", "synapse-main.service"), ("restart", *map(worker, WORKERS)), ("restart", *EXPORTERS)], "jobs")
         all_active(host, UNITS)
         host.product("verify")
-        await_("metrics of both", lambda: metrics.value(host, "pg_up + on () redis_up") == 2.0)
+        wait_until("metrics of both", lambda: metrics.value(host, "pg_up + on () redis_up") == 2.0)
         hidden(host, SECOND)
         note(f"{result.seconds:.1f} s")
     with check("a database that went away is what verify names"):
         host.run("systemctl", "stop", "outside-redis")
         failed = host.json("verify", expect=(1,))
-        contains(str([probe for probe in failed["probes"] if not probe["ok"]]), "redis", "localhost port 6390")
+        assert_contains(str([probe for probe in failed["probes"] if not probe["ok"]]), "redis", "localhost port 6390")
         start_redis(host)
     with check("--purge leaves what is elsewhere, and nothing else"):
         purge(host)
-        same(sql(host, "chat", "select count(*) > 100 from information_schema.tables where table_schema = 'public'"), "t",
+        assert_equal(sql(host, "chat", "select count(*) > 100 from information_schema.tables where table_schema = 'public'"), "t",
              "whether the tables are still there")
         drop_cluster(host)
         host.shell('systemctl stop outside-redis; rm -rf "$1"', PLACE)
-        listing.equal(host.before, listing.everything(host), "after --purge")
+        listing.assert_equal(host.before, listing.everything(host), "after --purge")
 
 
 def refused(host, check):
@@ -103,8 +104,8 @@ def refused(host, check):
 def refusal(host, settings, *names):
     write_settings(host, settings)
     result = host.product("install", "--yes", expect=(65,))
-    contains(result.err, "help: ", *names)
-    same(host.units(), {}, "our units")
+    assert_contains(result.err, "help: ", *names)
+    assert_equal(host.units(), {}, "our units")
     absent(result.err, FIRST, "a refusal")
     host.shell('rm "$1"', "/etc/synapse-workers/settings.yaml")
 
@@ -191,16 +192,16 @@ def hidden(host, words):
     assert len(found) >= len(words), f"not even where they have to be: {found}"
     for file in found:
         if file == "the journal":
-            raise Unmet("the journal has a password")
+            raise CheckFailed("the journal has a password")
         mode = host.run("stat", "-c", "%a %U:%G", file).out.strip()
         if not mode.split()[0].endswith("0"):
-            raise Unmet(f"{file} has a password and is {mode}")
+            raise CheckFailed(f"{file} has a password and is {mode}")
 
 
 def absent(text, words, where):
     for word in words.values():
         if word in text:
-            raise Unmet(f"{where} has a password")
+            raise CheckFailed(f"{where} has a password")
 
 
 def sql(host, database, query):

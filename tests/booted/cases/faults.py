@@ -9,10 +9,13 @@ import os
 import signal
 import subprocess
 
-from cases import deployment
-from cases.deployment import SERVER, all_active, generation, psql, talk, worker
+import pytest
+
 from cases.rollback import Before
-from hosts import FAULTY, KILLED, SCRIPT, Unmet, await_, contains, same
+from harness import deployment
+from harness.deployment import SERVER, all_active, generation, psql, talk, worker
+from harness.expect import CheckFailed, assert_contains, assert_equal, wait_until
+from harness.host import FAULTY, KILLED, SCRIPT
 
 BASE = {"synapse-workers.target", "synapse-main.service", "synapse-nginx.service", "synapse-redis.service",
         *map(worker, ("background1", "clients1", "streams1"))}
@@ -25,11 +28,22 @@ ENDINGS = (("fail", "asks for a failure here"), ("int", "interrupted by SIGINT")
 STAGES = ("check   generation", "enable  ", "start   synapse-main", "start   synapse-worker", "verify")
 
 
-def run(host, check, thorough=False):
+@pytest.mark.lane(1)
+def test_faults(host, check):
+    """Whatever goes wrong in a change: done, as before, or a message that helps."""
+    faults(host, check, thorough=False)
+
+
+@pytest.mark.slow
+def test_faults_all(host, check):
+    """The same at every step, and whatever is needed goes down at every stage."""
+    faults(host, check, thorough=True)
+
+
+def faults(host, check, thorough):
     with check("a server with four processes", vital=True):
         deployment.own_options(host)
         host.product("install", "--server-name", SERVER, "--preset", "small", "--yes")
-        host.installed = True
         deployment.bring_fail_points(host)
         all_active(host, BASE)
         talk(host)
@@ -54,12 +68,12 @@ def boundaries(host):
 
 def settled(host, units=frozenset(BASE)):
     """The server is as it shall be, and serves."""
-    contains(host.product(*(BACK if units == BASE else CHANGE)).out, "changed")
-    contains(host.product("install", "--yes").out, "0 changed")
+    assert_contains(host.product(*(BACK if units == BASE else CHANGE)).out, "changed")
+    assert_contains(host.product("install", "--yes").out, "0 changed")
     all_active(host, units)
     host.product("verify")
     talk(host)
-    same(deployment.services_down(host), "", "failed units of the host")
+    assert_equal(deployment.services_down(host), "", "failed units of the host")
 
 
 def settled_either_way(host):
@@ -84,8 +98,8 @@ def failed(host, check, rows, thorough):
                 result = host.faulty(f"{fault}@{stage}", *CHANGE, expect=(1,))
                 # The cause stands last, behind all that was done to roll back.
                 end = result.err.splitlines()[-2:]
-                same((cause in end[0], end[1]), (True, "the host is as it was before"), f"the end of\n{result.err}")
-            same((host.read(deployment.SETTINGS), generation(host)[0]), (before.settings, before.generation[0]), "settings, current")
+                assert_equal((cause in end[0], end[1]), (True, "the host is as it was before"), f"the end of\n{result.err}")
+            assert_equal((host.read(deployment.SETTINGS), generation(host)[0]), (before.settings, before.generation[0]), "settings, current")
             all_active(host, BASE)
             talk(host)
             note(f"{result.seconds:.1f} s")
@@ -99,7 +113,7 @@ class Paused:
         self.host = host
         self.process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
                                         start_new_session=True)
-        self.pid = await_(f"it pauses before {stage}", self._stopped)
+        self.pid = wait_until(f"it pauses before {stage}", self._stopped)
 
     def _stopped(self):
         """proc_pid_status(5): T is for stopped."""
@@ -114,13 +128,13 @@ class Paused:
         os.killpg(self.process.pid, signal.SIGCONT)
         out = self.process.communicate(timeout=300)[0]
         if expect and self.process.returncode not in expect:
-            raise Unmet(f"exit code {self.process.returncode}, not {expect}\n{out}")
+            raise CheckFailed(f"exit code {self.process.returncode}, not {expect}\n{out}")
         return self.process.returncode, out
 
 
 def two_at_once(host):
     first = Paused(host, "enable  ", *CHANGE)
-    contains(host.product(*CHANGE, expect=(1, 65)).err, "another synapse-workers is changing this host")
+    assert_contains(host.product(*CHANGE, expect=(1, 65)).err, "another synapse-workers is changing this host")
     first.go_on(0)
     settled(host, MORE)
 
@@ -132,17 +146,17 @@ def without_postgresql(host):
         _, out = running.go_on(70)
     finally:
         host.run("systemctl", "start", "postgresql")
-    contains(out, "run: synapse-workers install")
+    assert_contains(out, "run: synapse-workers install")
     host.product("install", "--yes")
-    same(psql(host, "select count(*) > 0 from pg_database where datname = 'synapse'"), ["t"], "the database")
+    assert_equal(psql(host, "select count(*) > 0 from pg_database where datname = 'synapse'"), ["t"], "the database")
 
 
 def postgresql_down_before(host):
     host.run("systemctl", "stop", "postgresql")
     try:
         before = Before(host)
-        contains(host.product(*CHANGE, expect=(65,)).err, "PostgreSQL", "systemctl start postgresql")
-        same((host.read(deployment.SETTINGS), generation(host)), (before.settings, before.generation), "settings, generations")
+        assert_contains(host.product(*CHANGE, expect=(65,)).err, "PostgreSQL", "systemctl start postgresql")
+        assert_equal((host.read(deployment.SETTINGS), generation(host)), (before.settings, before.generation), "settings, generations")
     finally:
         postgresql_back(host)
 
@@ -157,10 +171,10 @@ def served_again(host):
     def served():
         try:
             talk(host)
-        except Unmet:
+        except CheckFailed:
             return False
         return host.product("verify", expect=None).code == 0
-    await_("Synapse's connections to be new ones", lambda: served() and served() and served(), seconds=60)
+    wait_until("Synapse's connections to be new ones", lambda: served() and served() and served(), seconds=60)
 
 
 def without_redis(host):
@@ -168,13 +182,13 @@ def without_redis(host):
     host.run("systemctl", "stop", "synapse-redis.service")
     _, out = running.go_on(0, 1, 75)
     if "changed" not in out:
-        contains(out, "the host is as it was before")
+        assert_contains(out, "the host is as it was before")
     host.product("install", "--yes")
 
 
 def redis_down_before(host):
     host.run("systemctl", "stop", "synapse-redis.service")
-    contains(host.product(*CHANGE).out, "! start   synapse-redis.service")
+    assert_contains(host.product(*CHANGE).out, "! start   synapse-redis.service")
 
 
 def nginx_killed(host):
@@ -190,7 +204,7 @@ def without_dbus(host):
         _, out = running.go_on(70)
     finally:
         host.run("systemctl", "start", "dbus.socket", "dbus.service")
-    contains(out, "error: ", "run: synapse-workers install")
+    assert_contains(out, "error: ", "run: synapse-workers install")
     host.product("install", "--yes")
 
 
@@ -199,7 +213,7 @@ def masked(host):
     host.run("systemctl", "mask", unit)
     try:
         failed = host.product(*CHANGE, expect=(1, 65))
-        contains(failed.err, unit, "unmask")
+        assert_contains(failed.err, unit, "unmask")
     finally:
         host.run("systemctl", "unmask", unit)
 
@@ -212,8 +226,8 @@ def full_disk(host):
     try:
         before = Before(host)
         failed = host.product(*CHANGE, expect=(1,))
-        contains(failed.err, "No space left on device", "the host is as it was before")
-        same(host.read(deployment.SETTINGS), before.settings, "settings")
+        assert_contains(failed.err, "No space left on device", "the host is as it was before")
+        assert_equal(host.read(deployment.SETTINGS), before.settings, "settings")
     finally:
         host.shell(f"umount {place} && rm -r /root/saved")
 
@@ -222,8 +236,8 @@ def dated_in_the_future(host):
     """As after a clock that was turned back."""
     host.shell('find "$1" -type f -exec touch --date=tomorrow {} +', "/etc/synapse-workers")
     before = host.invocations()
-    contains(host.product("install", "--yes").out, "0 changed")
-    same(host.invocations(), before, "invocations")
+    assert_contains(host.product("install", "--yes").out, "0 changed")
+    assert_equal(host.invocations(), before, "invocations")
 
 
 def matrix(host, check):
@@ -263,7 +277,7 @@ def outcome(code, text):
     for end, here in ends.items():
         if here:
             return end
-    raise Unmet(f"exit code {code}\n{text}")
+    raise CheckFailed(f"exit code {code}\n{text}")
 
 
 # What a change needs of the host.

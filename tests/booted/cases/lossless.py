@@ -3,13 +3,15 @@
 import json
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from cases.deployment import HERE, SERVER, SETTINGS, URL, own_options, purge, worker
+import pytest
+
 from cases.persister import MAIN
 from cases.rollback import FAILS_AT_START, OWN
 from cases.upgrade import NEW, OLD
-from hosts import Unmet, await_, same
+from harness.deployment import CLIENTS, SERVER, SETTINGS, URL, own_options, purge
+from harness.expect import CheckFailed, assert_equal, wait_until
 
 TARGET = "synapse-workers.target"
 PEACE = 5.0
@@ -50,7 +52,7 @@ def restart(unit):
 
 def restart_all(host, form):
     host.run("systemctl", "restart", TARGET)
-    await_("all services active", lambda: not idle(host))
+    wait_until("all services active", lambda: not idle(host))
 
 
 def break_start(host, form):
@@ -66,12 +68,12 @@ def upgrade(host, form):
     """As an administrator does it: another version in the settings file, then install."""
     host.write(SETTINGS, host.read(SETTINGS).replace(OLD, NEW))
     host.product("install", "--yes")
-    same(release(host), NEW, "the release that answers")
+    assert_equal(release(host), NEW, "the release that answers")
 
 
 def downgrade(host, form):
     host.product("rollback", "--yes")
-    same(release(host), OLD, "the release that answers")
+    assert_equal(release(host), OLD, "the release that answers")
 
 
 def release(host):
@@ -108,8 +110,8 @@ class Crowd:
     """`traffic.py` at work in the network of the host."""
 
     def __init__(self, host, form):
-        self.process = host.talk_to("python3", str(HERE / "traffic.py"), URL, "--rate", str(form.rate))
-        same(self.heard()["phase"], "ready", "the crowd")
+        self.process = host.talk_to("python3", str(CLIENTS / "load_driver.py"), URL, "--rate", str(form.rate))
+        assert_equal(self.heard()["phase"], "ready", "the crowd")
 
     def __enter__(self):
         return self
@@ -117,7 +119,7 @@ class Crowd:
     def heard(self):
         line = self.process.stdout.readline()
         if not line:
-            raise Unmet(f"the crowd ended with code {self.process.wait()}\n{self.process.stderr.read()}")
+            raise CheckFailed(f"the crowd ended with code {self.process.wait()}\n{self.process.stderr.read()}")
         return json.loads(line)
 
     def ask(self, command):
@@ -129,13 +131,40 @@ class Crowd:
         self.process.communicate()
 
 
-def run(host, check, form=SHORT):
+@pytest.mark.bare
+@pytest.mark.lane(1)
+def test_lossless(host, check):
+    """Users go on while the server is changed and restarted."""
+    lossless(host, check, SHORT)
+
+
+@pytest.mark.slow
+@pytest.mark.bare
+def test_lossless_off(host, check):
+    """The same without held sockets, for comparison."""
+    lossless(host, check, replace(SHORT, held=False))
+
+
+@pytest.mark.slow
+@pytest.mark.bare
+def test_soak(host, check):
+    """The same with every worker, at length."""
+    lossless(host, check, LONG)
+
+
+@pytest.mark.slow
+@pytest.mark.bare
+def test_soak_off(host, check):
+    """The same with every worker and without held sockets, for comparison."""
+    lossless(host, check, replace(LONG, held=False, rounds=1, strict=False))
+
+
+def lossless(host, check, form):
     own_options(host)
     with check(f"a server of `{form.workers}`, sockets {'held' if form.held else 'not held'}", vital=True) as note:
         settings = {"server_name": SERVER, "workers": [form.workers], "sockets": {"held": form.held}, "synapse": {"version": OLD}}
         host.write(SETTINGS, json.dumps(settings, indent=1))
         note(f"{host.product('install', '--yes').seconds:.1f} s")
-        host.installed = True
     with check("users come", vital=True):
         crowd = Crowd(host, form)
     with crowd:
@@ -147,13 +176,13 @@ def run(host, check, form=SHORT):
             note(f"{whole['failed']} of {whole['sent']} failed, longest pause {whole['silence']:.2f} s")
             note(f"kept connections closed while idle {whole['reopened']}, with a request on its way {whole['unread']}")
             judge(form, last)
-            same(whole["failed"] == 0, form.held, "none failed")
+            assert_equal(whole["failed"] == 0, form.held, "none failed")
     with check("the pause while everything restarts, in the time that the processes need") as note:
         host.product("add", "event_persister", "--yes")
         needed = starting(host)
         note(f"{longest:.2f} s of {needed:.2f} s, ratio {longest / needed:.2f}, goal {GOAL}")
         if form.strict and longest > GOAL * needed:
-            raise Unmet("longer than the goal")
+            raise CheckFailed("longer than the goal")
     with check("--purge"):
         purge(host)
 
@@ -184,7 +213,7 @@ def used(host):
         name, value = line.split()
         if name == "usage_usec":
             return int(value) / 1e6
-    raise Unmet("no usage_usec")
+    raise CheckFailed("no usage_usec")
 
 
 def told(figures):
@@ -197,7 +226,7 @@ def told(figures):
 def judge(form, figures):
     """A phase in which something failed, or came late, is none that nobody noticed."""
     if form.held and (figures["failed"] or figures["not_arrived"]):
-        raise Unmet(json.dumps({key: figures[key] for key in ("phase", "not_arrived", "errors", "failures")}, indent=1))
+        raise CheckFailed(json.dumps({key: figures[key] for key in ("phase", "not_arrived", "errors", "failures")}, indent=1))
 
 
 def counted(note, whole):
@@ -208,7 +237,7 @@ def counted(note, whole):
         note(f"{name}: {part['read']} of {part['expected']}, lost {part['lost']}, duplicated {part['duplicated']}")
     wrong = [part[what] for part in (sync, messages) for what in ("lost", "duplicated")]
     if any(wrong) or whole["rooms_not_read_back"]:
-        raise Unmet(json.dumps({"sync": sync, "messages": messages, "unread": whole["rooms_not_read_back"]}, indent=1))
+        raise CheckFailed(json.dumps({"sync": sync, "messages": messages, "unread": whole["rooms_not_read_back"]}, indent=1))
 
 
 def starting(host):

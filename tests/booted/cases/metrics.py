@@ -6,8 +6,8 @@ import re
 from pathlib import Path
 from urllib.parse import quote, urlencode
 
-from cases.deployment import CURRENT, SETTINGS, URL, client, own_options, psql, purge, state
-from hosts import Unmet, await_, contains, same
+from harness.deployment import CURRENT, SETTINGS, URL, client, own_options, psql, purge, state
+from harness.expect import CheckFailed, assert_contains, assert_equal, wait_until
 
 PROMETHEUS = "http://127.0.0.1:9095"
 ON = """server_name: example.test
@@ -31,7 +31,8 @@ PAGES = ("index.html", "worker.html", "worker.html?worker=clients1", "worker.htm
 NAME = re.compile(r"\b(?:(?:synapse|nginx|redis|pg|process|python)_[a-z0-9_]+|(?:worker|servlet|upstream):[a-z0-9_:]+)")
 
 
-def run(host, check):
+def test_metrics(host, check):
+    """Every process is a target, pages and rules speak of what there is, and all goes again."""
     own_options(host)
     host.write(SETTINGS, ON)
     host.run(*CERTIFICATE)
@@ -39,10 +40,10 @@ def run(host, check):
     host.run("mkdir", "-p", *(f"{GRAFANA}/{kind}" for kind in ("datasources", "dashboards")))
     with check("install with metrics on", vital=True) as note:
         result = host.product("install", "--yes")
-        contains(result.out, "promtool check config")
+        assert_contains(result.out, "promtool check config")
         note(f"{result.seconds:.1f} s")
     with check("every target is up, and there is one for each process and exporter, no other", vital=True) as note:
-        await_("all targets up", lambda: up(host) == (SYNAPSE, OTHERS))
+        wait_until("all targets up", lambda: up(host) == (SYNAPSE, OTHERS))
         note(f"{len(SYNAPSE)} processes, {len(OTHERS)} others")
     with check("all metrics are on 127.0.0.1 only"):
         listening(host)
@@ -50,8 +51,8 @@ def run(host, check):
         role = psql(host, f"select rolsuper or rolcreatedb or rolcreaterole or rolreplication from pg_roles where rolname = '{ROLE}'")
         groups = psql(host, "select g.rolname from pg_auth_members m join pg_roles g on g.oid = roleid "
                             f"join pg_roles r on r.oid = member where r.rolname = '{ROLE}'")
-        same((role, groups), (["f"], ["pg_monitor"]), "role")
-        await_("exporters that reach what they ask", lambda: value(host, 'pg_up + on () redis_up + on () nginx_up') == 3.0)
+        assert_equal((role, groups), (["f"], ["pg_monitor"]), "role")
+        wait_until("exporters that reach what they ask", lambda: value(host, 'pg_up + on () redis_up + on () nginx_up') == 3.0)
     with check("free space and the end of the certificate are told") as note:
         left = value(host, "synapse_host_certificate_end_seconds - time()") / 86400
         assert 29.9 < left < 30.1, f"the certificate ends in {left} days"
@@ -59,14 +60,14 @@ def run(host, check):
         note(f"{free:.0f} GiB free")
     client(host, "load.py", URL, "--state", str(state(host, "metrics")), "--count", "150")
     with check("requests are counted under their upstream and process"):
-        await_("requests of clients1", lambda: value(host, 'sum(nginx_log_requests_total{process="clients1",code="200"})') > 50)
-        await_("events stored", lambda: value(host, 'sum(synapse_storage_events_persisted_events_total{worker="streams1"})') > 10)
+        wait_until("requests of clients1", lambda: value(host, 'sum(nginx_log_requests_total{process="clients1",code="200"})') > 50)
+        wait_until("events stored", lambda: value(host, 'sum(synapse_storage_events_persisted_events_total{worker="streams1"})') > 10)
     with check("rules are loaded, work without errors, and no alert fires") as note:
         groups = api(host, "rules")["groups"]
         rules = [rule for group in groups for rule in group["rules"]]
-        same([rule["lastError"] for rule in rules if rule.get("lastError")], [], "errors of rules")
+        assert_equal([rule["lastError"] for rule in rules if rule.get("lastError")], [], "errors of rules")
         alerts = [rule for rule in rules if rule["type"] == "alerting"]
-        same([rule["name"] for rule in alerts if rule["state"] == "firing"], [], "alerts that fire")
+        assert_equal([rule["name"] for rule in alerts if rule["state"] == "firing"], [], "alerts that fire")
         note(f"{len(rules) - len(alerts)} recorded, {len(alerts)} alerts")
     with check("console pages answer, and each of their charts is a query that Prometheus takes") as note:
         seen, filled = charts(host)
@@ -76,26 +77,26 @@ def run(host, check):
         note(f"{names_exist(host)} names")
     with check("a worker that is added is a target, one that is removed is none", vital=True):
         host.product("add", "synchrotron", "--yes")
-        await_("the new target", lambda: up(host) == (SYNAPSE | {("synchrotron", "1", "synchrotron1")}, OTHERS))
+        wait_until("the new target", lambda: up(host) == (SYNAPSE | {("synchrotron", "1", "synchrotron1")}, OTHERS))
         host.product("remove", "synchrotron1", "--yes")
-        await_("the target gone", lambda: up(host) == (SYNAPSE, OTHERS))
+        wait_until("the target gone", lambda: up(host) == (SYNAPSE, OTHERS))
     with check("verify asks for metrics, and names what does not answer"):
-        contains(host.product("verify").out, "metrics")
+        assert_contains(host.product("verify").out, "metrics")
         host.run("systemctl", "stop", "synapse-redis-exporter.service")
         failed = host.product("verify", expect=(1,))
-        contains(failed.out + failed.err, "redis")
+        assert_contains(failed.out + failed.err, "redis")
         host.run("systemctl", "start", "synapse-redis-exporter.service")
     with check("switched off, nothing of it is left", vital=True):
         host.write(SETTINGS, OFF)
         host.product("install", "--yes")
-        same(UNITS & set(host.units()), set(), "units")
+        assert_equal(UNITS & set(host.units()), set(), "units")
         for path in ("/var/lib/synapse-workers/prometheus", "/var/log/synapse-workers/nginx", f"{CURRENT}/prometheus"):
-            same(host.run("test", "-e", path, expect=None).code, 1, path)
-        same(psql(host, f"select rolname from pg_roles where rolname = '{ROLE}'"), [], "role")
-        same(host.run("getent", "passwd", "synapse-prometheus", ROLE, expect=None).out, "", "accounts")
-        same(host.shell(f"find {GRAFANA} -type f").out, "", "files of Grafana")
-        same(host.run("test", "-e", "/run/synapse-workers/metrics", expect=None).code, 1, "file of the timer")
-        contains(host.product("install", "--yes").out, "0 changed")
+            assert_equal(host.run("test", "-e", path, expect=None).code, 1, path)
+        assert_equal(psql(host, f"select rolname from pg_roles where rolname = '{ROLE}'"), [], "role")
+        assert_equal(host.run("getent", "passwd", "synapse-prometheus", ROLE, expect=None).out, "", "accounts")
+        assert_equal(host.shell(f"find {GRAFANA} -type f").out, "", "files of Grafana")
+        assert_equal(host.run("test", "-e", "/run/synapse-workers/metrics", expect=None).code, 1, "file of the timer")
+        assert_contains(host.product("install", "--yes").out, "0 changed")
     purge(host)
     host.run("rm", "-r", "/etc/grafana", "/root/test.pem", "/root/test.key")
 
@@ -104,7 +105,7 @@ def api(host, path):
     """What the API of Prometheus answers."""
     answer = json.loads(host.run("curl", "-s", f"{PROMETHEUS}/api/v1/{path}").out)
     if answer["status"] != "success":
-        raise Unmet(f"{path}: {answer}")
+        raise CheckFailed(f"{path}: {answer}")
     return answer["data"]
 
 
@@ -115,7 +116,7 @@ def queries(host, expressions):
     for expression in expressions:
         answer, end = json.JSONDecoder().raw_decode(text)
         if answer["status"] != "success":
-            raise Unmet(f"{expression}: {answer}")
+            raise CheckFailed(f"{expression}: {answer}")
         yield answer["data"]
         text = text[end:].lstrip()
 
@@ -132,10 +133,10 @@ def up(host):
     if not targets or any(target["health"] != "up" for target in targets):
         return None
     labels = [target["labels"] for target in targets]
-    same({label["instance"] for label in labels}, {"example.test"}, "instance")
+    assert_equal({label["instance"] for label in labels}, {"example.test"}, "instance")
     synapse = [(label["job"], label["index"], label["worker"]) for label in labels if "worker" in label]
     others = [label["job"] for label in labels if "worker" not in label]
-    same((len(set(synapse)), len(set(others))), (len(synapse), len(others)), "targets of their own")
+    assert_equal((len(set(synapse)), len(set(others))), (len(synapse), len(others)), "targets of their own")
     return set(synapse), set(others)
 
 
@@ -145,10 +146,10 @@ def listening(host):
     for line in host.run("ss", "-Htln").out.splitlines():
         address, port = line.split()[3].rsplit(":", 1)
         if int(port) in (8060, 9095) or 20000 <= int(port) < 32000:
-            same(address, "127.0.0.1", f"address of port {port}")
+            assert_equal(address, "127.0.0.1", f"address of port {port}")
             ours.add(int(port))
     # Prometheus, main, three workers, nginx' status and the four exporters.
-    same(len(ours), 10, f"ports of metrics {sorted(ours)}")
+    assert_equal(len(ours), 10, f"ports of metrics {sorted(ours)}")
 
 
 def charts(host):
@@ -159,7 +160,7 @@ def charts(host):
         text = host.run("curl", "-sf", f"{PROMETHEUS}/consoles/{name}" + (f"?{quote(search, safe='=&')}" if search else "")).out
         for bad in ("error executing template", "error calling", "ZgotmplZ"):
             assert bad not in text, f"{page}: {text[:300]}"
-        contains(text, "</html>")
+        assert_contains(text, "</html>")
         expressions = [html.unescape(found) for found in re.findall(r'data-expression="([^"]*)"', text)]
         seen += len(expressions)
         filled += sum(bool(answer["result"]) for answer in queries(host, expressions))
@@ -176,7 +177,7 @@ def names_exist(host):
     current = Path(host.path(CURRENT).parent / host.path(CURRENT).readlink())
     files = [path for part in ("prometheus", "grafana") for path in sorted((current / part).rglob("*")) if path.is_file()]
     texts = {path: path.read_text(encoding="utf-8") for path in files}
-    same(sum(path.suffix == ".json" for path in files), 2, "dashboards")
+    assert_equal(sum(path.suffix == ".json" for path in files), 2, "dashboards")
     told |= set(re.findall(r"record: (\S+)", "".join(texts.values())))
     named = {}
     for path, text in texts.items():
@@ -184,5 +185,5 @@ def names_exist(host):
             # What alerts say to run names tables of PostgreSQL as well.
             named |= {name: path.name for name in NAME.findall(re.sub(r"^ +run: .*", "", text, flags=re.M))}
     missing = {name: place for name, place in named.items() if name not in told}
-    same(missing, {}, "names that nobody tells")
+    assert_equal(missing, {}, "names that nobody tells")
     return len(named)

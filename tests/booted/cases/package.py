@@ -1,9 +1,10 @@
 """What installing, upgrading and removing the package does to a host, and a package of Synapse that changes its code."""
 
-from cases import deployment, listing
-from cases.deployment import SERVER, SETTINGS, generation, behind_nginx, jobs, own_options, purge, services_down, talk
-from cases.trial import CHANGE, FILES as TRIAL_FILES
-from hosts import contains, same
+from cases.trial import CHANGE
+from cases.trial import FILES as TRIAL_FILES
+from harness import deployment, listing
+from harness.deployment import SERVER, SETTINGS, behind_nginx, generation, jobs, own_options, purge, services_down, talk
+from harness.expect import assert_contains, assert_equal
 
 # Where Element's package has Synapse; the made-up package adds a file there.
 VENV = "/opt/venvs/matrix-synapse"
@@ -20,7 +21,8 @@ VALUABLES = "cd / && find etc/synapse-workers var/lib/synapse -type f -exec sha2
 OF_PACKAGE = ("/usr/", "/var/lib/dpkg", "/var/lib/apt", "/var/log/dpkg.log", "/var/log/alternatives.log", "/var/log/apt", "/var/cache/")
 
 
-def run(host, check):
+def test_package(host, check):
+    """The package is installed, upgraded and removed; one of Synapse brings new code."""
     install(host, check)
     upgrade(host, check)
     new_code(host, check)
@@ -34,14 +36,13 @@ def install(host, check):
         before = listing.everything(host)
         host.run("apt-get", "install", "--quiet=2", "--yes", "--no-install-recommends", "/root/package.deb")
         found = [line for line in listing.differences(before, listing.everything(host)) if not line[2:].startswith(OF_PACKAGE)]
-        same(found, [], "differences")
+        assert_equal(found, [], "differences")
     with check("install --preset small, with timers and services beside Synapse", vital=True) as note:
         own_options(host)
         host.write("/root/synapse.env", "SYNAPSE_METRICS=yes\n")
         result = host.product("install", "--server-name", SERVER, "--preset", "small", "--env-file", "/root/synapse.env", "--yes")
-        host.installed = True
         note(f"{result.seconds:.1f} s")
-        contains(" ".join(host.units()), "synapse-prometheus.service", "synapse-logrotate.timer")
+        assert_contains(" ".join(host.units()), "synapse-prometheus.service", "synapse-logrotate.timer")
         host.product("verify")
         talk(host)
 
@@ -49,46 +50,46 @@ def install(host, check):
 def upgrade(host, check):
     with check("upgrading the package restarts and renders nothing"):
         number, before = generation(host), host.invocations()
-        same(host.run("dpkg", "--install", "/root/package.deb").err, "", "stderr")
-        same(host.invocations(), before, "InvocationIDs")
-        contains(host.product("install", "--yes").out, "0 changed")
-        same((generation(host), host.invocations()), (number, before), "generation, InvocationIDs")
+        assert_equal(host.run("dpkg", "--install", "/root/package.deb").err, "", "stderr")
+        assert_equal(host.invocations(), before, "InvocationIDs")
+        assert_contains(host.product("install", "--yes").out, "0 changed")
+        assert_equal((generation(host), host.invocations()), (number, before), "generation, InvocationIDs")
 
 
 def new_code(host, check):
     synapse = {unit for unit in host.units() if unit.startswith(("synapse-main", "synapse-worker@"))}
     workers = sorted(synapse - {"synapse-main.service"})
     with check("a package changes Synapse's code: dpkg's trigger tells, status names who runs older code"):
-        same(outdated(host), set(), "outdated before")
+        assert_equal(outdated(host), set(), "outdated before")
         host.shell(MAKE_A_PACKAGE)
-        contains(host.run("dpkg", "--install", "/root/new-code.deb").out, "Processing triggers for synapse-workers")
-        same(outdated(host), synapse, "outdated")
-        contains(host.product("status").out, "outdated: synapse-main.service", "older code than what is installed")
+        assert_contains(host.run("dpkg", "--install", "/root/new-code.deb").out, "Processing triggers for synapse-workers")
+        assert_equal(outdated(host), synapse, "outdated")
+        assert_contains(host.product("status").out, "outdated: synapse-main.service", "older code than what is installed")
     with check("install restarts them in order, and nothing else") as note:
         before = host.invocations()
         result = host.product("install", "--yes")
-        same(jobs(result.out), behind_nginx(workers, workers), "jobs")
+        assert_equal(jobs(result.out), behind_nginx(workers, workers), "jobs")
         after = host.invocations()
-        same({unit for unit in after if after[unit] != before[unit]}, synapse | {"synapse-nginx.service"}, "restarted")
-        same(outdated(host), set(), "outdated after")
-        contains(host.product("install", "--yes").out, "0 changed")
+        assert_equal({unit for unit in after if after[unit] != before[unit]}, synapse | {"synapse-nginx.service"}, "restarted")
+        assert_equal(outdated(host), set(), "outdated after")
+        assert_contains(host.product("install", "--yes").out, "0 changed")
         note(f"{result.seconds:.1f} s")
     with check("files put in place anew without dpkg are noticed as well"):
         host.shell(f'for file in {METADATA}; do cp -a "$file" "$file.new"; mv "$file.new" "$file"; done')
-        same(outdated(host), synapse, "outdated")
+        assert_equal(outdated(host), synapse, "outdated")
 
 
 def remove(host, check):
     with check("a change goes on trial"):
         host.write(SETTINGS, CHANGE.sub(r"\g<1>7", host.read(SETTINGS)))
-        contains(host.product("install", "--try", "1h", "--yes").out, "On trial")
+        assert_contains(host.product("install", "--try", "1h", "--yes").out, "On trial")
     valuables = host.shell(VALUABLES).out
     with check("removing the package stops everything and keeps the data", vital=True) as note:
         result = host.run("dpkg", "--purge", "synapse-workers")
-        contains(result.out, "data and settings are kept", "synapse-workers install")
+        assert_contains(result.out, "data and settings are kept", "synapse-workers install")
         down(host)
-        same(host.shell(VALUABLES).out, valuables, "what is kept")
-        same([path for path in TRIAL_FILES if host.path(path).exists()], [], "what would return from the trial")
+        assert_equal(host.shell(VALUABLES).out, valuables, "what is kept")
+        assert_equal([path for path in TRIAL_FILES if host.path(path).exists()], [], "what would return from the trial")
         note(f"{result.seconds:.1f} s")
     with check("and nothing starts at the next boot"):
         host.reboot()
@@ -99,11 +100,11 @@ def remove(host, check):
         result = host.product("install", "--yes")
         note(f"{result.seconds:.1f} s")
         host.product("verify")
-        same(outdated(host), set(), "outdated")
+        assert_equal(outdated(host), set(), "outdated")
         talk(host)
     with check("uninstall --purge while the package stays"):
         purge(host)
-        same(host.units(), {}, "units")
+        assert_equal(host.units(), {}, "units")
         host.run("dpkg", "--purge", "new-code")
 
 
@@ -115,5 +116,5 @@ def outdated(host):
 def down(host):
     """None of our units runs, waits or failed, and the target is not wanted at boot."""
     found = {name: unit["ActiveState"] for name, unit in host.units().items() if unit["ActiveState"] != "inactive"}
-    same((found, services_down(host)), ({}, ""), "units that are not inactive, failed units")
-    same(host.run("systemctl", "is-enabled", "synapse-workers.target", expect=(1,)).out.strip(), "disabled", "the target")
+    assert_equal((found, services_down(host)), ({}, ""), "units that are not inactive, failed units")
+    assert_equal(host.run("systemctl", "is-enabled", "synapse-workers.target", expect=(1,)).out.strip(), "disabled", "the target")

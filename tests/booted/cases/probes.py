@@ -3,8 +3,10 @@
 import hashlib
 import json
 
-from cases.deployment import CURRENT, SETTINGS, all_active, generation, talk, worker
-from hosts import await_, contains, same
+import pytest
+
+from harness.deployment import CURRENT, SETTINGS, all_active, generation, talk, worker
+from harness.expect import assert_contains, assert_equal, wait_until
 
 NGINX, TYPING, DEAF = "synapse-nginx.service", worker("typing1"), worker("receipts1")
 CONF = f"{CURRENT}/nginx/nginx.conf"
@@ -18,7 +20,9 @@ LINK = f"/etc/systemd/system/synapse-workers.target.wants/{worker('nobody1')}"
 OLD = "/etc/systemd/system/synapse-old.service"
 
 
-def run(host, check):
+@pytest.mark.installed
+def test_probes(host, check):
+    """Whatever verify asks for is missed by name, and status tells what drifted."""
     with check("verify has no complaint", vital=True) as note:
         result = host.product("verify")
         note(f"{result.seconds:.2f} s with the way into the host")
@@ -27,7 +31,7 @@ def run(host, check):
     with check("all is as before"):
         host.product("verify")
         all_active(host)
-        same(host.json("status")["changes"], 0, "changes")
+        assert_equal(host.json("status")["changes"], 0, "changes")
         talk(host)
 
 
@@ -39,8 +43,8 @@ def missed(host, codes=(1,)):
 
 def only(host, probe, *words):
     found = missed(host)
-    same(set(found), {probe}, f"probes that fail ({found})")
-    contains(found[probe], *words)
+    assert_equal(set(found), {probe}, f"probes that fail ({found})")
+    assert_contains(found[probe], *words)
 
 
 def stopped(host, check):
@@ -50,17 +54,17 @@ def stopped(host, check):
         host.run("systemctl", "mask", "--runtime", TYPING)
         try:
             found = missed(host)
-            contains(found["units"], *units)
-            contains(found["replication"], "typing1 (caches)", "typing1 (typing)")
-            same(states(host, 1), dict(zip(units, ("masked", "stopped"))), "units in status")
-            contains(host.product("status", expect=(1,)).out, f"masked: {TYPING} (systemctl unmask")
+            assert_contains(found["units"], *units)
+            assert_contains(found["replication"], "typing1 (caches)", "typing1 (typing)")
+            assert_equal(states(host, 1), dict(zip(units, ("masked", "stopped"), strict=True)), "units in status")
+            assert_contains(host.product("status", expect=(1,)).out, f"masked: {TYPING} (systemctl unmask")
         finally:
             host.run("systemctl", "unmask", "--runtime", TYPING)
-        same(states(host, 1), dict(zip(units, ("stopped", "stopped"))), "units in status")
+        assert_equal(states(host, 1), dict(zip(units, ("stopped", "stopped"), strict=True)), "units in status")
         host.run("systemctl", "disable", TYPING)
         host.run("systemctl", "start", TYPING)
-        same(states(host, 0), {TYPING: "disabled"}, "units in status")
-        contains(host.product("install", "--yes").out, f"enable  {TYPING}")
+        assert_equal(states(host, 0), {TYPING: "disabled"}, "units in status")
+        assert_contains(host.product("install", "--yes").out, f"enable  {TYPING}")
 
 
 def states(host, code):
@@ -69,11 +73,10 @@ def states(host, code):
 
 def left_over(host, check):
     with check("a unit, a link, a socket and a file that nobody wants"):
-        generations = host.path("/var/lib/synapse-workers/generations")
-        current, numbers = generation(host)
-        earlier = [number for number in numbers if f"generations/{number}" != current]
-        assert earlier, "the case needs an earlier generation"
-        manifest = generations / earlier[0] / "manifest.json"
+        earlier = generation(host)[0]
+        host.product("scale", "synchrotron=2", "--yes")
+        host.product("scale", "synchrotron=1", "--yes")
+        manifest = host.path("/var/lib/synapse-workers") / earlier / "manifest.json"
         text = manifest.read_text(encoding="utf-8")
         known = json.loads(text)
         known["state"]["files"][f"host{OLD}"] = {"digest": hashlib.sha256(b"[Unit]\n").hexdigest(), "affects": []}
@@ -92,8 +95,8 @@ def left_over(host, check):
             only(host, "leftovers", "synapse-coturn.service", worker("nobody1"), SOCKET)
         finally:
             host.run("systemctl", "stop", "synapse-coturn.service")
-        contains(host.product("install", "--yes").out, "nobody1")
-        same(host.shell('ls "$1" "$2" 2>/dev/null || true', SOCKET, LINK).out, "", "left by install")
+        assert_contains(host.product("install", "--yes").out, "nobody1")
+        assert_equal(host.shell('ls "$1" "$2" 2>/dev/null || true', SOCKET, LINK).out, "", "left by install")
         host.product("verify")
 
 
@@ -109,10 +112,10 @@ def deaf(host, check):
         try:
             host.run("systemctl", "restart", DEAF)
             found = missed(host)
-            same(set(found), {"leftovers", "redis", "replication"}, f"probes that fail ({found})")
-            contains(found["leftovers"], OTHER)
-            contains(found["redis"], "20 of 21")
-            contains(found["replication"], "receipts1 (caches), receipts1 (receipts)", f"journalctl -u {DEAF}")
+            assert_equal(set(found), {"leftovers", "redis", "replication"}, f"probes that fail ({found})")
+            assert_contains(found["leftovers"], OTHER)
+            assert_contains(found["redis"], "20 of 21")
+            assert_contains(found["replication"], "receipts1 (caches), receipts1 (receipts)", f"journalctl -u {DEAF}")
             assert "typing1" not in found["replication"], found
         finally:
             host.shell('rm -r "$(dirname "$1")" "$2"; systemctl daemon-reload; systemctl restart "$3"; systemctl stop case-redis; rm -f "$4"',
@@ -128,7 +131,7 @@ def crowded(host, check):
         host.run("systemd-run", "--quiet", "--unit=case-crowd", "--uid=postgres", "sh", "-c",
                  f"for one in $(seq {count - 2}); do psql -Xqc 'select pg_sleep(60)' & done; wait")
         try:
-            await_("their connections", lambda: "connections" in missed(host, (0, 1)))
+            wait_until("their connections", lambda: "connections" in missed(host, (0, 1)))
             only(host, "connections", "21 processes", "in use", "help:")
         finally:
             host.run("systemctl", "stop", "case-crowd")
@@ -143,7 +146,7 @@ def behind(host, check):
         try:
             host.write(CONF, text.replace("server_tokens off;", "server_tokens on;"))
             only(host, "nginx-files", NGINX)
-            contains(host.product("status").out, "changed by somebody else: /var/lib/synapse-workers/generations/", "nginx.conf", "drift: ")
+            assert_contains(host.product("status").out, "changed by somebody else: /var/lib/synapse-workers/generations/", "nginx.conf", "drift: ")
             host.write(CONF, text.replace("server_tokens off;", "no_such_directive on;"))
             host.run("systemctl", "reload", NGINX)
             only(host, "nginx-files", NGINX)
@@ -157,25 +160,25 @@ def behind(host, check):
             result = host.product("scale", "synchrotron=2", "--yes", expect=(75,))
         finally:
             host.run("systemctl", "kill", "--signal=CONT", "--kill-whom=main", NGINX)
-        contains(result.err, "nginx-files: nginx runs another configuration than", "as it was before")
-        same(generation(host), before, "generations")
+        assert_contains(result.err, "nginx-files: nginx runs another configuration than", "as it was before")
+        assert_equal(generation(host), before, "generations")
         note(f"{result.seconds:.1f} s")
-        await_("nginx as before", lambda: host.product("verify", expect=(0, 1)).code == 0)
+        wait_until("nginx as before", lambda: host.product("verify", expect=(0, 1)).code == 0)
 
 
 def drifted(host, check):
     with check("status tells of settings, options and unit files that changed since"):
         settings, unit = host.read(SETTINGS), host.read(UNIT_FILE)
         host.write(SETTINGS, settings.replace("http_port: 8008", "http_port: 8009"))
-        contains(host.product("status").out, "drift: ", "see: synapse-workers plan")
-        same(host.json("status")["changes"], host.json("plan")["changes"], "changes")
+        assert_contains(host.product("status").out, "drift: ", "see: synapse-workers plan")
+        assert_equal(host.json("status")["changes"], host.json("plan")["changes"], "changes")
         host.product("verify")
         host.write(SETTINGS, settings + "no_such_key: 1\n")
-        contains(host.product("status").out, "an install would be refused", "no_such_key")
+        assert_contains(host.product("status").out, "an install would be refused", "no_such_key")
         host.write(SETTINGS, settings)
         host.write(UNIT_FILE, unit + "# edited\n")
         status = host.json("status")
-        same((status["drift"], status["changes"] > 0), ([UNIT_FILE], True), "drift, changes")
+        assert_equal((status["drift"], status["changes"] > 0), ([UNIT_FILE], True), "drift, changes")
         host.write(UNIT_FILE, unit)
         host.run("systemctl", "daemon-reload")
-        same((host.json("status")["drift"], host.json("status")["changes"]), ([], 0), "drift, changes")
+        assert_equal((host.json("status")["drift"], host.json("status")["changes"]), ([], 0), "drift, changes")

@@ -1,8 +1,8 @@
 """Missing programs: refused with the command that installs them, or installed as a step of the plan that is shown and confirmed."""
 
-from cases import deployment
-from cases.deployment import SERVER, talk
-from hosts import Unmet, contains, same
+from harness import deployment
+from harness.deployment import SERVER, talk
+from harness.expect import CheckFailed, assert_contains, assert_equal
 
 # The host has no archive, so that one is made of its own packages before they go.
 REPACK = """
@@ -54,7 +54,8 @@ sys.exit(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
 """
 
 
-def run(host, check):
+def test_programs(host, check):
+    """Missing programs are a step of the plan, shown and confirmed."""
     with check("a host without nginx, Redis, mtail and an exporter", vital=True):
         host.shell(REPACK, *GONE)
         host.run("apt-get", "remove", "--quiet=2", "--yes", *GONE)
@@ -65,45 +66,44 @@ def run(host, check):
         deployment.own_options(host)
     with check("install refuses and names the command"):
         refused = host.product(*INSTALL, "--yes", expect=(65,)).err
-        contains(refused, "missing: nginx, redis, ", "apt-get install -y", "synapse-workers install --packages")
-        same(installed(host), set(), "packages")
+        assert_contains(refused, "missing: nginx, redis, ", "apt-get install -y", "synapse-workers install --packages")
+        assert_equal(installed(host), set(), "packages")
     with check("--packages: another check refuses first, and nothing is installed"):
         host.shell("mkdir /srv/media; chown daemon: /srv/media")
         host.write("/root/synapse.env", ENVIRONMENT + "SYNAPSE_MEDIA_STORE_PATH=/srv/media\n")
         refused = host.product(*INSTALL, "--packages", "--yes", expect=(65,)).err
-        contains(refused, "media_store_path: /srv/media exists and belongs to daemon")
+        assert_contains(refused, "media_store_path: /srv/media exists and belongs to daemon")
         assert "missing:" not in refused, refused
-        same(installed(host), set(), "packages")
+        assert_equal(installed(host), set(), "packages")
         host.write("/root/synapse.env", ENVIRONMENT)
     with check("at a terminal the packages are a step of the plan; without a yes nothing is installed"):
         shown = host.run("python3", "-c", AT_A_TERMINAL, "n", "synapse-workers", *INSTALL, "--packages", expect=(1,)).out
-        contains(shown, "+ install nginx redis ", "by apt-get install -y nginx redis-server", "+ write   generation 1", "nothing was changed")
-        same((installed(host), host.path("/etc/synapse-workers/settings.yaml").exists()), (set(), False), "packages, settings")
+        assert_contains(shown, "+ install nginx redis ", "by apt-get install -y nginx redis-server", "+ write   generation 1", "nothing was changed")
+        assert_equal((installed(host), host.path("/etc/synapse-workers/settings.yaml").exists()), (set(), False), "packages, settings")
     with check("the package manager fails: incomplete, with the command to run"):
         host.run("mv", "/srv/archive", "/srv/away")
         failed = host.product(*INSTALL, "--packages", "--yes", expect=(70,)).err
         host.run("mv", "/srv/away", "/srv/archive")
-        contains(failed, "apt-get failed", "To continue, run: synapse-workers install --packages")
+        assert_contains(failed, "apt-get failed", "To continue, run: synapse-workers install --packages")
     with check("with a yes the packages are installed, then the rest, and there is no second question", vital=True) as note:
         result = host.run("python3", "-c", AT_A_TERMINAL, "y", "synapse-workers", *INSTALL, "--packages")
-        host.installed = True
-        same(result.out.count("[y/N]"), 1, "questions")
-        same(installed(host), set(GONE), "packages")
+        assert_equal(result.out.count("[y/N]"), 1, "questions")
+        assert_equal(installed(host), set(GONE), "packages")
         note(f"{result.seconds:.1f} s")
         host.product("verify")
         talk(host)
     with check("a service that came with a package is disabled; one that was here before is not"):
-        same((state(host, BROUGHT), state(host, KEPT)), (("disabled", "inactive"), ("enabled", "active")), "services")
+        assert_equal((state(host, BROUGHT), state(host, KEPT)), (("disabled", "inactive"), ("enabled", "active")), "services")
     with check("programs are installed, and a later step fails: incomplete, with the command to run"):
         deployment.purge(host)
         host.run("apt-get", "remove", "--quiet=2", "--yes", "mtail")
         deployment.bring_fail_points(host)
         failed = host.faulty("fail@switch", *INSTALL, "--packages", "--yes", expect=(70,)).err
-        contains(failed, "asks for a failure here", "The programs that this run installed stay; all else is as it was before.")
-        same(installed(host), set(GONE), "packages")
-        same(host.shell("ls /etc/systemd/system/synapse-* 2>/dev/null || true").out, "", "unit files")
+        assert_contains(failed, "asks for a failure here", "The programs that this run installed stay; all else is as it was before.")
+        assert_equal(installed(host), set(GONE), "packages")
+        assert_equal(host.shell("ls /etc/systemd/system/synapse-* 2>/dev/null || true").out, "", "unit files")
     with check("no service of the host failed"):
-        same(deployment.services_down(host), "", "failed units")
+        assert_equal(deployment.services_down(host), "", "failed units")
 
 
 def installed(host):
@@ -116,5 +116,5 @@ def state(host, unit):
     """Whether it starts with the host, and whether it runs."""
     asked = [host.run("systemctl", verb, unit, expect=None).out.strip() for verb in ("is-enabled", "is-active")]
     if not all(asked):
-        raise Unmet(f"{unit}: {asked}")
+        raise CheckFailed(f"{unit}: {asked}")
     return tuple(asked)

@@ -2,9 +2,11 @@
 
 import re
 
+import pytest
+
 from cases import metrics
-from cases.deployment import SERVER, SETTINGS, URL, client, state, worker
-from hosts import Unmet, await_, contains, same
+from harness.deployment import SERVER, SETTINGS, URL, client, state, worker
+from harness.expect import CheckFailed, assert_contains, assert_equal, wait_until
 
 # Of 10, where 10 is a service without any limits. What a process must do weighs: one that sends to other servers has the
 # network (2500 of some 56000), may open internet sockets (1500) and has no list of addresses (1000), which is 0.9.
@@ -43,7 +45,9 @@ except OSError as error:
 """
 
 
-def run(host, check):
+@pytest.mark.installed
+def test_sandbox(host, check):
+    """What systemd says of the units' exposure, and what a process finds that tries to leave."""
     before = host.read(SETTINGS)
     host.run(*metrics.CERTIFICATE)
     # Not in a home directory, which its unit would have to see.
@@ -59,54 +63,54 @@ def run(host, check):
         worst, mean = max(figures.values()), sum(figures.values()) / len(figures)
         note(f"worst {worst}, mean {mean:.2f} of {len(figures)}")
         if worst > WORST or mean > MEAN:
-            raise Unmet(f"worst {worst} (at most {WORST}), mean {mean:.2f} (at most {MEAN})")
+            raise CheckFailed(f"worst {worst} (at most {WORST}), mean {mean:.2f} (at most {MEAN})")
     with check("every unit that sends nothing has no network, and systemd says so"):
         closed = {unit for unit in figures if properties(host, unit)["PrivateNetwork"] == "yes"}
         workers = {unit for unit in figures if unit.startswith("synapse-worker@")}
-        same(closed & workers, SILENT, "workers without network")
+        assert_equal(closed & workers, SILENT, "workers without network")
         assert {NGINX, REDIS} <= closed, closed
         # Two of these are root's, with the rights to read what others may not.
-        same({unit: figures[unit] for unit in closed & (workers | {NGINX, REDIS}) if figures[unit] > CLOSED}, {}, "too open")
+        assert_equal({unit: figures[unit] for unit in closed & (workers | {NGINX, REDIS}) if figures[unit] > CLOSED}, {}, "too open")
     with check("every process has no new privileges, no capabilities and a filter of system calls"):
         for unit in sorted(SILENT | {"synapse-main.service", worker("federation_sender1"), NGINX, REDIS, "synapse-coturn.service"}):
             status = host.run("cat", f"/proc/{pid(host, unit)}/status").out
             for line in (r"^CapEff:\s+0+$", r"^CapBnd:\s+0+$", r"^NoNewPrivs:\s+1$", r"^Seccomp:\s+2$"):
                 if not re.search(line, status, re.M):
-                    raise Unmet(f"{unit}: no {line}\n{status}")
+                    raise CheckFailed(f"{unit}: no {line}\n{status}")
     with check("from the place of a worker, nginx or Redis without network nothing answers, not even this host"):
         for unit in (worker("typing1"), NGINX, REDIS):
             for address in ("127.0.0.1", "192.0.2.1"):
                 found = reach(host, unit, address)
                 assert "refused" in found or "unreachable" in found, f"{unit}: {address}: {found}"
     with check("from the place of a federation sender this host answers"):
-        same(reach(host, worker("federation_sender1"), "127.0.0.1"), "reached", "this host")
+        assert_equal(reach(host, worker("federation_sender1"), "127.0.0.1"), "reached", "this host")
     with check("neither reads secrets that are not its own, nor writes where it has nothing to write"):
         for unit, secret in ((NGINX, "worker_replication_secret"), (REDIS, "worker_replication_secret"), (worker("typing1"), "turnserver.conf")):
             told = inside(host, unit, "cat", f"/etc/synapse-workers/secrets/{secret}", expect=(1,))
-            contains(told.err, "denied")
+            assert_contains(told.err, "denied")
             for path in ("/etc/file", "/usr/file", "/var/lib/synapse-workers/file"):
                 told = inside(host, unit, "touch", path, expect=(1,))
                 assert "Read-only" in told.err or "denied" in told.err, told
         read = inside(host, worker("typing1"), "cat", "/etc/synapse-workers/secrets/worker_replication_secret")
         assert read.out.strip(), "a process of Synapse has the secret of replication"
     with check("such a worker serves clients, and its metrics come over its socket"):
-        contains(host.run("curl", "--silent", "--fail", "http://127.0.0.1:20001/process/typing1").out, "synapse_", "process_start_time_seconds")
-        await_("every target up", lambda: down(host) == [])
-        contains(host.product("verify").out, "metrics")
+        assert_contains(host.run("curl", "--silent", "--fail", "http://127.0.0.1:20001/process/typing1").out, "synapse_", "process_start_time_seconds")
+        wait_until("every target up", lambda: down(host) == [])
+        assert_contains(host.product("verify").out, "metrics")
         client(host, "load.py", URL, "--state", str(state(host, "sandbox")), "--count", "100")
     with check("with sandbox.network: all, every worker has the network and a port for metrics", vital=True):
         host.write(SETTINGS, EVERYTHING + "sandbox: {network: all}\n")
         host.product("install", "--yes")
         for unit in SILENT:
-            same(properties(host, unit)["PrivateNetwork"], "no", unit)
-        same(host.shell("ls -d /etc/systemd/system/synapse-worker@*.d 2>/dev/null || true").out, "", "drop-ins")
-        await_("every target up", lambda: down(host) == [])
+            assert_equal(properties(host, unit)["PrivateNetwork"], "no", unit)
+        assert_equal(host.shell("ls -d /etc/systemd/system/synapse-worker@*.d 2>/dev/null || true").out, "", "drop-ins")
+        wait_until("every target up", lambda: down(host) == [])
     with check("back to what there was", vital=True):
         host.write(SETTINGS, before)
         host.product("install", "--yes")
         host.run("rm", "/etc/ssl/test.pem", "/etc/ssl/test.key")
         host.run("ip", "address", "del", f"{ADDRESS}/32", "dev", "lo")
-        contains(host.product("verify").out, "metrics")
+        assert_contains(host.product("verify").out, "metrics")
 
 
 def exposures(host):
@@ -115,7 +119,7 @@ def exposures(host):
     units = [*(name for name in files if "@" not in name), *(name for name in host.units() if name.startswith("synapse-worker@"))]
     text = host.run("systemd-analyze", "security", "--no-pager", *units).out
     found = {unit: float(figure) for unit, figure in re.findall(r"Overall exposure level for (\S+): ([0-9.]+)", text)}
-    same(set(found), set(units), "units with a figure")
+    assert_equal(set(found), set(units), "units with a figure")
     return found
 
 
@@ -124,7 +128,7 @@ def exposure(host, unit, limit):
     text = host.run("systemd-analyze", "security", "--no-pager", unit).out
     found = re.search(r"Overall exposure level for .*: ([0-9.]+)", text)
     if not found or float(found[1]) > limit:
-        raise Unmet(text)
+        raise CheckFailed(text)
     return found[1]
 
 

@@ -4,9 +4,11 @@ import json
 import subprocess
 import time
 
-from cases import listing, sandbox
-from cases.deployment import HERE, SETTINGS, own_options, purge, talk
-from hosts import SCRIPT, Unmet, await_, contains, same
+from cases import sandbox
+from harness import listing
+from harness.deployment import CLIENTS, SETTINGS, own_options, purge, talk
+from harness.expect import CheckFailed, assert_contains, assert_equal, wait_until
+from harness.host import SCRIPT
 
 NAME = "matrix.example.test"
 LIVE, ARCHIVE = "/etc/letsencrypt/live/x", "/etc/letsencrypt/archive/x"
@@ -51,7 +53,8 @@ for link, target in (name.split("=") for name in names):
 """
 
 
-def run(host, check):
+def test_tls(host, check):
+    """HTTPS with a certificate that is renewed, a socket for another proxy, what is open to whom."""
     own_options(host)
     host.shell(MAKE, LIVE, ARCHIVE, NAME)
     refused(host, check)
@@ -59,9 +62,8 @@ def run(host, check):
         link(host, fullchain="fullchain1", privkey="privkey1")
         configure(host)
         note(f"{host.product('install', '--yes').seconds:.1f} s")
-        host.installed = True
         host.product("verify")
-        same(host.json("plan")["steps"], [], "plan")
+        assert_equal(host.json("plan")["steps"], [], "plan")
     https(host, check)
     renewed(host, check)
     ways_in(host, check)
@@ -72,15 +74,15 @@ def run(host, check):
         configure(host, tls={}, bind_addresses=["127.0.0.1"])
         host.product("install", "--yes")
         ours = host.run("ss", "-Hltn", "sport = :8008 or sport = :8018").out.splitlines()
-        same(sorted(line.split()[3] for line in ours), ["127.0.0.1:8008", "127.0.0.1:8018"], "addresses")
+        assert_equal(sorted(line.split()[3] for line in ours), ["127.0.0.1:8008", "127.0.0.1:8018"], "addresses")
         listening = host.run("ss", "-Hltn", "sport = :443 or sport = :8448").out
         gone = host.shell(f"ls -d {COPY} {COPY.rsplit('/', 1)[0]} 2>/dev/null || true").out
-        same((listening, gone, host.units(PATH)), ("", "", {}), "listening, copies, watch")
+        assert_equal((listening, gone, host.units(PATH)), ("", "", {}), "listening, copies, watch")
         talk(host)
     with check("--purge leaves nothing"):
         purge(host)
         host.shell("rm -rf /etc/letsencrypt /tmp/large")
-        listing.equal(host.before, listing.everything(host), "after --purge")
+        listing.assert_equal(host.before, listing.everything(host), "after --purge")
 
 
 def configure(host, **changes):
@@ -97,15 +99,15 @@ def refused(host, check):
             link(host, fullchain="fullchain1", **({"privkey": key} if key else {}))
             configure(host)
             before = listing.untouched(host)
-            contains(host.product("install", "--yes", expect=(65,)).err, "tls.key", told, "help:")
-            listing.equal(before, listing.untouched(host), told)
+            assert_contains(host.product("install", "--yes", expect=(65,)).err, "tls.key", told, "help:")
+            listing.assert_equal(before, listing.untouched(host), told)
     with check("a port that somebody has is named with the setting that moves it"):
         link(host, fullchain="fullchain1", privkey="privkey1")
         configure(host)
         listen = "import socket, time; s = socket.create_server(('127.0.0.1', 20001)); print('up', flush=True); time.sleep(60)"
         with subprocess.Popen([SCRIPT, "net", host.name, "--", "python3", "-c", listen], stdout=subprocess.PIPE) as holder:
             holder.stdout.readline()
-            contains(host.product("install", "--yes", expect=(65,)).err, "127.0.0.1 port 20001 (tcp_ports)", "ss -lntup 'sport = :20001'")
+            assert_contains(host.product("install", "--yes", expect=(65,)).err, "127.0.0.1 port 20001 (tcp_ports)", "ss -lntup 'sport = :20001'")
             holder.terminate()
 
 
@@ -125,24 +127,24 @@ def fetch(host, url, *options):
 def https(host, check):
     with check("clients at 443 and servers at 8448 get HTTP/2"):
         for port in (443, 8448):
-            same(fetch(host, f"https://{NAME}:{port}{VERSIONS}")[:2], (200, "HTTP/2"), f"answer at {port}")
-        same(fetch(host, f"https://{NAME}{VERSIONS}", "--http1.1")[:2], (200, "HTTP/1.1"), "answer without HTTP/2")
+            assert_equal(fetch(host, f"https://{NAME}:{port}{VERSIONS}")[:2], (200, "HTTP/2"), f"answer at {port}")
+        assert_equal(fetch(host, f"https://{NAME}{VERSIONS}", "--http1.1")[:2], (200, "HTTP/1.1"), "answer without HTTP/2")
     with check("TLS 1.2 and 1.3 are spoken, older ones refused by the server"):
         for version, spoken in (("tls1_3", True), ("tls1_2", True), ("tls1_1", False), ("tls1", False)):
             said = host.run("openssl", "s_client", f"-{version}", "-cipher", "DEFAULT:@SECLEVEL=0", "-connect", "127.0.0.1:443",
                             expect=None)
             said = said.out + said.err
-            same("BEGIN CERTIFICATE" in said, spoken, f"{version} spoken")
+            assert_equal("BEGIN CERTIFICATE" in said, spoken, f"{version} spoken")
             if not spoken:
-                contains(said, "alert protocol version")
+                assert_contains(said, "alert protocol version")
     with check("well-known files tell servers and clients where this one is, web clients as well"):
         for name, wanted in (("server", {"m.server": f"{NAME}:443"}),
                              ("client", {"m.homeserver": {"base_url": f"https://{NAME}/"},
                                          "m.identity_server": {"base_url": "https://id.example.test"}})):
             status, _, headers, body = fetch(host, f"https://{NAME}/.well-known/matrix/{name}")
-            same((status, headers["access-control-allow-origin"]), (200, "*"), f"status and CORS of {name}")
+            assert_equal((status, headers["access-control-allow-origin"]), (200, "*"), f"status and CORS of {name}")
             found = json.loads(body)
-            same({key: found.get(key) for key in wanted}, wanted, name)
+            assert_equal({key: found.get(key) for key in wanted}, wanted, name)
 
 
 def serial(host, number):
@@ -157,7 +159,7 @@ def shown(host):
 
 def settled(host):
     """Waits until nothing is being handed over."""
-    await_("the service is done", lambda: host.units(SERVICE)[SERVICE]["ActiveState"] in ("inactive", "failed"))
+    wait_until("the service is done", lambda: host.units(SERVICE)[SERVICE]["ActiveState"] in ("inactive", "failed"))
 
 
 def renewed(host, check):
@@ -165,36 +167,36 @@ def renewed(host, check):
         settled(host)
         before = host.invocations(NGINX)
         authority = host.path(f"{ARCHIVE}/ca.pem")
-        command = [SCRIPT, "net", host.name, "--", "python3", str(HERE / "renewal.py"), "443", NAME, str(authority), serial(host, 2), "20"]
+        command = [SCRIPT, "net", host.name, "--", "python3", str(CLIENTS / "certificate_client.py"), "443", NAME, str(authority), serial(host, 2), "20"]
         with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as asking:
             asking.stdout.readline()
             begun = time.monotonic()
             link(host, privkey="privkey2", fullchain="fullchain2")
             said = asking.communicate()[0]
         if asking.returncode:
-            raise Unmet(said)
-        same(host.invocations(NGINX), before, "starts of nginx")
+            raise CheckFailed(said)
+        assert_equal(host.invocations(NGINX), before, "starts of nginx")
         note(f"{said.strip().splitlines()[-1]}, after {time.monotonic() - begun:.1f} s")
     with check("the copy is nginx's alone"):
-        same(host.run("stat", "--format=%U:%G %a", COPY).out.strip(), "synapse-nginx:synapse-nginx 600", "owner and mode")
+        assert_equal(host.run("stat", "--format=%U:%G %a", COPY).out.strip(), "synapse-nginx:synapse-nginx 600", "owner and mode")
     with check("a pair that does not fit fails its service, and the one before serves on") as note:
         settled(host)
         begun = time.monotonic()
         link(host, fullchain="fullchain1")
-        await_("failed", lambda: host.units(SERVICE)[SERVICE]["ActiveState"] == "failed")
+        wait_until("failed", lambda: host.units(SERVICE)[SERVICE]["ActiveState"] == "failed")
         note(f"after {time.monotonic() - begun:.1f} s")
-        contains(host.run("journalctl", "--unit", SERVICE, "--lines=8", "--output=cat").out, "stays in use", "key values mismatch")
-        same(shown(host), serial(host, 2), "certificate")
-        contains(host.product("install", "--yes", expect=(65,)).err, "key values mismatch", "help:")
-        same(host.units(PATH)[PATH]["ActiveState"], "active", "watch")
+        assert_contains(host.run("journalctl", "--unit", SERVICE, "--lines=8", "--output=cat").out, "stays in use", "key values mismatch")
+        assert_equal(shown(host), serial(host, 2), "certificate")
+        assert_contains(host.product("install", "--yes", expect=(65,)).err, "key values mismatch", "help:")
+        assert_equal(host.units(PATH)[PATH]["ActiveState"], "active", "watch")
     with check("nginx that starts anew serves the pair before as well"):
         host.run("systemctl", "restart", NGINX)
-        same(shown(host), serial(host, 2), "certificate")
+        assert_equal(shown(host), serial(host, 2), "certificate")
     with check("once it fits, it is taken"):
         link(host, privkey="privkey1")
-        await_("the certificate", lambda: shown(host) == serial(host, 1))
+        wait_until("the certificate", lambda: shown(host) == serial(host, 1))
         settled(host)
-        same(host.units(SERVICE)[SERVICE]["ActiveState"], "inactive", "service")
+        assert_equal(host.units(SERVICE)[SERVICE]["ActiveState"], "inactive", "service")
         host.product("verify")
 
 
@@ -204,37 +206,37 @@ def ways_in(host, check):
 
     with check("the Unix socket answers, also after nginx was killed"):
         socket = ("--unix-socket", SOCKET)
-        same(status(f"http://x{VERSIONS}", *socket), 200, "status")
+        assert_equal(status(f"http://x{VERSIONS}", *socket), 200, "status")
         before = host.invocations(NGINX)
         host.run("systemctl", "kill", "--signal=KILL", NGINX)
-        await_("nginx is back", lambda: host.invocations(NGINX) != before and host.units(NGINX)[NGINX]["ActiveState"] == "active")
-        same(status(f"http://x{VERSIONS}", *socket), 200, "status after the kill")
+        wait_until("nginx is back", lambda: host.invocations(NGINX) != before and host.units(NGINX)[NGINX]["ActiveState"] == "active")
+        assert_equal(status(f"http://x{VERSIONS}", *socket), 200, "status after the kill")
     with check("the plain ports are there for a proxy"):
-        same([status(f"http://127.0.0.1:{port}{VERSIONS}") for port in (8008, 8018)], [200, 200], "statuses")
+        assert_equal([status(f"http://127.0.0.1:{port}{VERSIONS}") for port in (8008, 8018)], [200, 200], "statuses")
     # Synapse answers 401 to who has no token; nginx 403 to who may not even ask.
     with check("the admin API is open to this host, and closed to what came through a proxy"):
-        same(status(PLAIN + ADMIN), 401, "from the host")
-        same(status(f"https://{NAME}{ADMIN}"), 401, "from the host over HTTPS")
-        same(status(PLAIN + ADMIN, "--header", "X-Forwarded-For: 203.0.113.7"), 403, "through a proxy")
-        same(status(f"http://x{ADMIN}", *socket), 403, "through the socket")
-        same(status(f"http://x{ADMIN}", *socket, "--header", "X-Forwarded-For: 127.0.0.1"), 403, "through the socket, from here")
-        same(status(PLAIN + "/_synapse/replication/x"), 404, "replication")
+        assert_equal(status(PLAIN + ADMIN), 401, "from the host")
+        assert_equal(status(f"https://{NAME}{ADMIN}"), 401, "from the host over HTTPS")
+        assert_equal(status(PLAIN + ADMIN, "--header", "X-Forwarded-For: 203.0.113.7"), 403, "through a proxy")
+        assert_equal(status(f"http://x{ADMIN}", *socket), 403, "through the socket")
+        assert_equal(status(f"http://x{ADMIN}", *socket, "--header", "X-Forwarded-For: 127.0.0.1"), 403, "through the socket, from here")
+        assert_equal(status(PLAIN + "/_synapse/replication/x"), 404, "replication")
     with check("Synapse hears the address of the client in front of the proxy"):
         fetch(host, f"http://x{VERSIONS}", *socket, "--header", "X-Forwarded-For: 203.0.113.9", "--user-agent", "probe-socket")
         fetch(host, f"http://x{VERSIONS}", *socket, "--user-agent", "probe-nothing")
         fetch(host, PLAIN + VERSIONS, "--header", "X-Forwarded-For: 203.0.113.8", "--user-agent", "probe-plain")
         for agent, address in (("probe-socket", "203.0.113.9"), ("probe-nothing", "127.0.0.1"), ("probe-plain", "203.0.113.8")):
-            line = await_(f"{agent} in the journal", lambda agent=agent: host.run(
+            line = wait_until(f"{agent} in the journal", lambda agent=agent: host.run(
                 "journalctl", "--quiet", "--output=cat", f"--grep=Processed request.*{agent}", expect=(0, 1)).out)
-            contains(line, f" {address} - ")
+            assert_contains(line, f" {address} - ")
     with check("open_admin_api opens the admin API, and nothing else"):
         configure(host, open_admin_api=True)
         host.product("install", "--yes")
         through = ("--header", "X-Forwarded-For: 203.0.113.7")
-        await_("the new configuration", lambda: status(PLAIN + ADMIN, *through) == 401)
-        same(status(f"http://x{ADMIN}", *socket), 401, "through the socket")
-        same(status(PLAIN + "/_synapse/replication/x", *through), 404, "replication")
-        same(status(PLAIN + "/_synapse/mas/x", *through), 403, "another part of /_synapse")
+        wait_until("the new configuration", lambda: status(PLAIN + ADMIN, *through) == 401)
+        assert_equal(status(f"http://x{ADMIN}", *socket), 401, "through the socket")
+        assert_equal(status(PLAIN + "/_synapse/replication/x", *through), 404, "replication")
+        assert_equal(status(PLAIN + "/_synapse/mas/x", *through), 403, "another part of /_synapse")
         configure(host)
         host.product("install", "--yes")
 
@@ -243,12 +245,12 @@ def answers(host, check):
     with check("answers are compressed for who asks for it"):
         plain, compressed = (fetch(host, f"https://{NAME}{VERSIONS}", *options)
                              for options in ((), ("--compressed",)))
-        same((plain[2].get("content-encoding"), compressed[2].get("content-encoding")), (None, "gzip"), "encodings")
-        same(json.loads(compressed[3]), json.loads(plain[3]), "bodies")
+        assert_equal((plain[2].get("content-encoding"), compressed[2].get("content-encoding")), (None, "gzip"), "encodings")
+        assert_equal(json.loads(compressed[3]), json.loads(plain[3]), "bodies")
     with check("a file above max_upload_size is refused at once, in words that web clients can read"):
         host.shell("truncate -s 51M /tmp/large")
         status, _, headers, body = fetch(host, f"https://{NAME}/_matrix/media/v3/upload", "--data-binary", "@/tmp/large")
-        same((status, headers["access-control-allow-origin"], json.loads(body)["errcode"]), (413, "*", "M_TOO_LARGE"), "answer")
+        assert_equal((status, headers["access-control-allow-origin"], json.loads(body)["errcode"]), (413, "*", "M_TOO_LARGE"), "answer")
     with check("users talk"):
         talk(host)
 
@@ -258,9 +260,9 @@ def rotated(host, check):
         host.shell(f"truncate -s 70M {LOG}")
         host.run("systemctl", "start", "synapse-logrotate.service")
         fetch(host, f"https://{NAME}{VERSIONS}")
-        await_("a line in the new log", lambda: 0 < int(host.run("stat", "--format=%s", LOG).out) < 1 << 20)
-        same(host.run("stat", "--format=%U %a", LOG).out.strip(), "synapse-nginx 640", "owner and mode")
-        same(host.units("synapse-logrotate.timer")["synapse-logrotate.timer"]["ActiveState"], "active", "timer")
+        wait_until("a line in the new log", lambda: 0 < int(host.run("stat", "--format=%s", LOG).out) < 1 << 20)
+        assert_equal(host.run("stat", "--format=%U %a", LOG).out.strip(), "synapse-nginx 640", "owner and mode")
+        assert_equal(host.units("synapse-logrotate.timer")["synapse-logrotate.timer"]["ActiveState"], "active", "timer")
 
 
 def sandboxed(host, check):

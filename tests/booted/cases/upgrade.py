@@ -2,9 +2,11 @@
 
 from contextlib import contextmanager
 
-from cases import deployment, listing
-from cases.deployment import SERVER, SETTINGS, behind_nginx, generation, jobs, own_options, psql, purge, talk
-from hosts import Unmet, contains, same
+import pytest
+
+from harness import listing
+from harness.deployment import SERVER, SETTINGS, behind_nginx, generation, jobs, own_options, psql, purge, talk
+from harness.expect import CheckFailed, assert_contains, assert_equal
 
 OPT = "/opt/synapse-workers"
 OLD, NEW = "1.162.0", "1.163.2"
@@ -12,7 +14,9 @@ OLD, NEW = "1.162.0", "1.163.2"
 SCHEMA = 94
 
 
-def run(host, check):
+@pytest.mark.bare
+def test_upgrade(host, check):
+    """Another release of Synapse and back, as far as the database allows."""
     begin(host, check)
     forward(host, check)
     refused(host, check)
@@ -20,7 +24,7 @@ def run(host, check):
     tidy(host, check)
     with check("uninstall --purge leaves nothing") as note:
         note(f"{purge(host).seconds:.1f} s")
-        listing.equal(host.before, listing.everything(host), "after --purge")
+        listing.assert_equal(host.before, listing.everything(host), "after --purge")
 
 
 def begin(host, check):
@@ -28,14 +32,13 @@ def begin(host, check):
         own_options(host)
         host.write(SETTINGS, f"server_name: {SERVER}\nsynapse:\n  version: {OLD}\n")
         result = host.product("install", "--preset", "small", "--yes")
-        host.installed = True
         note(f"{result.seconds:.1f} s")
         runs(host, OLD)
         talk(host)
     with check("a directory in place of the link, as earlier releases of this program made it, gets its name from the version"):
         host.shell(f"cd {OPT} && rm venv && mv venv-{OLD} venv")
         result = host.product("install", "--yes")
-        contains(result.out, f"+ create  Synapse {OLD} in {OPT}/venv-{OLD}", "1 changed")
+        assert_contains(result.out, f"+ create  Synapse {OLD} in {OPT}/venv-{OLD}", "1 changed")
         runs(host, OLD)
 
 
@@ -45,11 +48,11 @@ def forward(host, check):
         text = host.product("plan").out
         ordered(text, f"+ create  Synapse {NEW}", "with the schema of the database", "~ switch", "! stop", "! start")
         workers = sorted(unit for unit in host.units() if unit.startswith("synapse-worker@"))
-        same(jobs(text), behind_nginx(workers, workers), "jobs")
-        contains(text, "because synapse/version changed: Synapse is another release")
+        assert_equal(jobs(text), behind_nginx(workers, workers), "jobs")
+        assert_contains(text, "because synapse/version changed: Synapse is another release")
     with check("an upgrade is not tried: the database may forbid the way back"):
         with unchanged(host):
-            contains(host.product("install", "--try", "5m", "--yes", expect=(64,)).err, "another version of Synapse", "help: ")
+            assert_contains(host.product("install", "--try", "5m", "--yes", expect=(64,)).err, "another version of Synapse", "help: ")
     with check("the upgrade, and old tokens, messages and media", vital=True) as note:
         result = host.product("install", "--yes")
         note(f"{result.seconds:.1f} s")
@@ -58,7 +61,7 @@ def forward(host, check):
         host.run("test", "-x", f"{OPT}/venv-{OLD}/bin/python")
     with check("the same again: 0 changed") as note:
         result = host.product("install", "--yes")
-        contains(result.out, "0 changed")
+        assert_contains(result.out, "0 changed")
         note(f"{result.seconds:.2f} s")
 
 
@@ -68,19 +71,19 @@ def refused(host, check):
             for command in (("rollback", "--yes"), ("plan",), ("install", "--yes")):
                 with downgraded(host, command[0] != "rollback"):
                     result = host.product(*command, expect=(65,))
-                contains(result.err, OLD, f"schema {SCHEMA + 1} or later", f"for schema {SCHEMA}", "help: ")
-                same(result.out, "", "stdout")
+                assert_contains(result.err, OLD, f"schema {SCHEMA + 1} or later", f"for schema {SCHEMA}", "help: ")
+                assert_equal(result.out, "", "stdout")
                 note(f"{result.seconds:.2f} s")
 
 
 def back(host, check):
     with check("one that allows it: rollback to the older release, which is still there") as note:
         result = host.product("rollback", "--yes")
-        same("+ create" in result.out, False, "something is made again")
+        assert_equal("+ create" in result.out, False, "something is made again")
         note(f"{result.seconds:.1f} s")
         runs(host, OLD)
-        contains(host.read(SETTINGS), OLD)
-        contains(host.product("install", "--yes").out, "0 changed")
+        assert_contains(host.read(SETTINGS), OLD)
+        assert_contains(host.product("install", "--yes").out, "0 changed")
         talk(host)
     with check("and forward again") as note:
         result = host.product("rollback", "2", "--yes")
@@ -93,25 +96,25 @@ def tidy(host, check):
     with check("the older release goes with the change after; nothing runs from it"):
         host.write(SETTINGS, host.read(SETTINGS) + "log_level: WARNING\n")
         result = host.product("install", "--yes")
-        contains(result.out, f"- remove  Synapse {OLD} in {OPT}/venv-{OLD}")
-        same(host.shell(f"cd {OPT} && echo *").out, f"venv venv-{NEW}\n", OPT)
+        assert_contains(result.out, f"- remove  Synapse {OLD} in {OPT}/venv-{OLD}")
+        assert_equal(host.shell(f"cd {OPT} && echo *").out, f"venv venv-{NEW}\n", OPT)
         runs(host, NEW)
     with check("without its code the database is asked as soon as that is there, and nothing has stopped") as note:
         with unchanged(host), compat(host, SCHEMA + 1), downgraded(host):
             result = host.product("install", "--yes", expect=(65,))
         ordered(result.out, f"+ create  Synapse {OLD}", "with the schema of the database", "FAILED", f"- remove  Synapse {OLD}")
-        contains(result.err, f"schema {SCHEMA + 1} or later", "as it was before")
-        same("! " in result.out, False, "jobs")
+        assert_contains(result.err, f"schema {SCHEMA + 1} or later", "as it was before")
+        assert_equal("! " in result.out, False, "jobs")
         note(f"{result.seconds:.1f} s")
-        same(host.shell(f"cd {OPT} && echo *").out, f"venv venv-{NEW}\n", OPT)
+        assert_equal(host.shell(f"cd {OPT} && echo *").out, f"venv venv-{NEW}\n", OPT)
 
 
 def runs(host, release):
     """Every process of Synapse runs with this release, by its directory, and so do people."""
     for unit in host.units("synapse-main.service", "synapse-worker@*.service").values():
-        contains(host.run("cat", f"/proc/{unit['MainPID']}/cmdline").out, f"{OPT}/venv-{release}/bin/python\0")
-    same(host.run("readlink", "-f", f"{OPT}/venv").out.strip(), f"{OPT}/venv-{release}", "the link")
-    contains(host.net("curl", "-sS", "http://127.0.0.1:8008/_matrix/federation/v1/version").out, f'"{release}"')
+        assert_contains(host.run("cat", f"/proc/{unit['MainPID']}/cmdline").out, f"{OPT}/venv-{release}/bin/python\0")
+    assert_equal(host.run("readlink", "-f", f"{OPT}/venv").out.strip(), f"{OPT}/venv-{release}", "the link")
+    assert_contains(host.net("curl", "-sS", "http://127.0.0.1:8008/_matrix/federation/v1/version").out, f'"{release}"')
 
 
 def version(host, before, after):
@@ -149,11 +152,11 @@ def unchanged(host):
         return host.invocations(), generation(host), host.read(SETTINGS), host.shell(f"ls -l {OPT}").out
     before = state()
     yield
-    same(state(), before, "processes, generations, settings, files")
+    assert_equal(state(), before, "processes, generations, settings, files")
 
 
 def ordered(text, *parts):
     """All of these, one after another."""
     places = [text.find(part) for part in parts]
     if -1 in places or places != sorted(places):
-        raise Unmet(f"{parts} at {places} of:\n{text}")
+        raise CheckFailed(f"{parts} at {places} of:\n{text}")

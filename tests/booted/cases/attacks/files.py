@@ -1,9 +1,8 @@
 """Files: an account whose directory root works in has root delete, open or read what is not its own."""
 
-from cases.deployment import generation
-from hosts import Unmet, contains, same
-
-from cases.attacks.ground import DATA, KEY, OWN, REFUSED, Victim, as_account, bounded, helpful, undone
+from cases.attacks.common import DATA, KEY, OWN, REFUSED, Victim, as_account, bounded, helpful, undone
+from harness.deployment import generation
+from harness.expect import CheckFailed, assert_contains, assert_equal
 
 MIGRATION = f"{DATA}/migration"
 SAVED = "/root/signing.key.saved"
@@ -33,17 +32,17 @@ def deletes(host):
         host.write(OWN, REFUSED)
         failed = bounded(host, 120, "install", "--yes", expect=None)
         victim.unchanged()
-        same(failed.code, 1, f"{failed}\nexit code")
+        assert_equal(failed.code, 1, f"{failed}\nexit code")
         helpful(failed, "the host is as it was before")
-        same(generation(host), before, "generations")
+        assert_equal(generation(host), before, "generations")
         refused = as_account(host, "synapse", "mkdir -p /var/lib/synapse-workers/migration", expect=(1,))
-        contains(refused.err, "Permission denied")
+        assert_contains(refused.err, "Permission denied")
 
 
 def pretends(host):
     with undone(host, f"rm -rf {MIGRATION} {DATA}/homeserver.db"):
         as_account(host, "synapse", f"mkdir {MIGRATION}; touch {MIGRATION}/begun {DATA}/homeserver.db")
-        contains(bounded(host, 60, "install", "--yes").out, "0 changed")
+        assert_contains(bounded(host, 60, "install", "--yes").out, "0 changed")
 
 
 def opens(host):
@@ -54,10 +53,10 @@ def opens(host):
         refused = bounded(host, 120, "install", "--yes", expect=None)
         victim.unchanged()
         if refused.code not in (64, 65):
-            raise Unmet(f"a lost key is no error\n{refused}")
+            raise CheckFailed(f"a lost key is no error\n{refused}")
         helpful(refused, KEY, "backup")
-        same(host.shell(f"ls -d {KEY} 2>/dev/null || true").out, "", "a new key")
-        same(generation(host), before, "generations")
+        assert_equal(host.shell(f"ls -d {KEY} 2>/dev/null || true").out, "", "a new key")
+        assert_equal(generation(host), before, "generations")
 
 
 def first_key(host):
@@ -70,10 +69,9 @@ def first_key(host):
     as_account(host, "synapse", GENERATOR, DATA, victim.file)
     try:
         done = bounded(host, 180, "install", "--yes", expect=None)
-        host.installed = True
         victim.unchanged()
-        same(done.code, 0, f"{done}\nexit code")
-        same(host.shell(OWNERS, KEY).out.split(), ["root", "640"], "owner and mode of the key")
+        assert_equal(done.code, 0, f"{done}\nexit code")
+        assert_equal(host.shell(OWNERS, KEY).out.split(), ["root", "640"], "owner and mode of the key")
         assert host.read(KEY) != host.read(victim.file), "the key is the victim's"
     finally:
         host.shell(f"rm -rf {PACKAGE}; if [ -L {KEY} ]; then cp --remove-destination {victim.file} {KEY}; chown root:synapse {KEY}; fi; "

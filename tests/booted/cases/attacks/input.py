@@ -1,7 +1,7 @@
 """Input: accounts that would give the host away, and files of the administrator's that never end."""
 
-from cases.attacks.ground import HOME, PLAIN, bounded, helpful, undone
-from hosts import Unmet, same
+from cases.attacks.common import HOME, PLAIN, bounded, helpful, undone
+from harness.expect import CheckFailed, assert_equal
 
 OTHER, UID_0 = f"{HOME}/settings.yaml", "toor"
 ACCOUNTS = ("root", "postgres", "synapse-nginx", "synapse-redis", "synapse-prometheus", UID_0)
@@ -49,7 +49,7 @@ def accounts(host):
                 if result.code not in codes or "synapse.user" not in result.err or account not in result.err:
                     wrong.append(f"{account}: {result}")
         if wrong:
-            raise Unmet("\n".join(wrong))
+            raise CheckFailed("\n".join(wrong))
 
 
 def refused(host, make, path, settings, words, name):
@@ -59,6 +59,6 @@ def refused(host, make, path, settings, words, name):
         host.shell('cat >"$1"', OTHER, stdin=PLAIN + settings)
         words = ("--settings", OTHER)
     result = bounded(host, AT_ONCE, "plan", *words, expect=None)
-    same(result.code, 64, f"{result}\nexit code")
+    assert_equal(result.code, 64, f"{result}\nexit code")
     helpful(result, name)
     return result.seconds

@@ -1,8 +1,8 @@
 """Locks: a local user takes the locks that root's commands and nginx's start wait for."""
 
-from cases.attacks.ground import LOCAL, PLAIN, as_account, attacker, bounded, undone
-from cases.deployment import SETTINGS, URL
-from hosts import Unmet, await_, contains, same
+from cases.attacks.common import LOCAL, PLAIN, as_account, attacker, bounded, undone
+from harness.deployment import SETTINGS, URL
+from harness.expect import CheckFailed, assert_contains, assert_equal, wait_until
 
 LOCK, HOLD = "/run/synapse-workers.lock", "/run/synapse-workers.hold"
 NGINX, HOLDER = "synapse-nginx.service", "synapse-hold.service"
@@ -26,14 +26,14 @@ def changes(host):
     with undone(host, "true"):
         # As an earlier release has left it; the first command closes it.
         host.run("chmod", "0644", LOCK)
-        contains(bounded(host, 60, "install", "--yes").out, "0 changed")
+        assert_contains(bounded(host, 60, "install", "--yes").out, "0 changed")
         with attacker(host, LOCAL, "lock", "flock", "--exclusive", LOCK, "sleep", "600"):
-            await_("the attacker to have it, or to be refused", lambda: host.run(
+            wait_until("the attacker to have it, or to be refused", lambda: host.run(
                 "flock", "--nonblock", LOCK, "true", expect=(0, 1)).code == 1 or not host.units("case-lock.service"))
-            contains(bounded(host, 60, "install", "--yes").out, "0 changed")
+            assert_contains(bounded(host, 60, "install", "--yes").out, "0 changed")
         refused = as_account(host, LOCAL, 'flock --nonblock "$1" true', LOCK, expect=None)
-        contains(refused.err, "Permission denied")
-        same(host.shell(MODE, LOCK).out.strip(), "600", "mode of the lock")
+        assert_contains(refused.err, "Permission denied")
+        assert_equal(host.shell(MODE, LOCK).out.strip(), "600", "mode of the lock")
 
 
 def holds(host):
@@ -42,9 +42,9 @@ def holds(host):
         host.write(SETTINGS, MORE)
         with attacker(host, LOCAL, "hold", "sh", "-c", TAKE, "sh", HOLD):
             done = bounded(host, 60, "install", "--yes")
-            contains(done.out, "! hold", "typing1")
+            assert_contains(done.out, "! hold", "typing1")
             host.net("curl", "--silent", "--fail", "--max-time", "10", f"{URL}/_matrix/client/versions")
-        same(host.shell(MODE, HOLD).out.strip(), "600", "mode of the lock")
+        assert_equal(host.shell(MODE, HOLD).out.strip(), "600", "mode of the lock")
     return done.seconds
 
 
@@ -54,10 +54,10 @@ def limited(host):
     with undone(host, f"rm -rf {DROP_IN.rpartition('/')[0]}; systemctl daemon-reload; systemctl reset-failed {HOLDER} || true"):
         host.shell('mkdir -p "$(dirname "$1")"; printf "[Service]\\nTimeoutStartSec=2s\\n" >"$1"; systemctl daemon-reload', DROP_IN)
         with attacker(host, "root", "held", "flock", "--exclusive", HOLD, "sleep", "600"):
-            await_("it to have the lock", lambda: host.run("flock", "--nonblock", HOLD, "true", expect=(0, 1)).code == 1)
+            wait_until("it to have the lock", lambda: host.run("flock", "--nonblock", HOLD, "true", expect=(0, 1)).code == 1)
             host.run("systemctl", "stop", NGINX)
             host.run("systemctl", "start", "--no-block", HOLDER, NGINX)
-            await_("nginx to serve", lambda: host.net(
+            wait_until("nginx to serve", lambda: host.net(
                 "curl", "--silent", "--fail", "--max-time", "1", f"{URL}/_matrix/client/versions", expect=None).code == 0, seconds=40)
     if "TimeoutStartUSec=infinity" in shown and "--timeout" not in shown and "--wait" not in shown:
-        raise Unmet(f"nothing ends it\n{shown}")
+        raise CheckFailed(f"nothing ends it\n{shown}")

@@ -2,9 +2,9 @@
 
 import json
 
-from cases.attacks.ground import Victim, as_account, bounded, changed, helpful, undone
-from cases.deployment import SETTINGS
-from hosts import contains, same
+from cases.attacks.common import Victim, as_account, bounded, changed, helpful, undone
+from harness.deployment import SETTINGS
+from harness.expect import assert_contains, assert_equal
 
 LOGS = "/var/log/synapse-workers/nginx"
 CLIENT = """
@@ -62,7 +62,7 @@ def makes(host):
         if result.code != 0:
             assert result.code in (1, 65, 75), result
             helpful(result, "nginx", "the host is as it was before")
-        same(answered(host, ("GET", VERSIONS, "", 0))[0], 200, "nginx's answer")
+        assert_equal(answered(host, ("GET", VERSIONS, "", 0))[0], 200, "nginx's answer")
 
 
 def answered(host, request):
@@ -74,7 +74,7 @@ def answered(host, request):
 def too_large(host, request, codes):
     status, headers, body = answered(host, request)
     assert status in codes, f"{status}\n{headers}\n{body}"
-    same(headers.get("access-control-allow-origin"), "*", "Access-Control-Allow-Origin")
-    contains(headers.get("content-type", ""), "application/json")
-    contains(json.loads(body)["errcode"], "M_")
+    assert_equal(headers.get("access-control-allow-origin"), "*", "Access-Control-Allow-Origin")
+    assert_contains(headers.get("content-type", ""), "application/json")
+    assert_contains(json.loads(body)["errcode"], "M_")
     return str(status)

@@ -1,7 +1,7 @@
 """Answers: an account that owns a socket's directory puts a server of its own there, which feeds or holds root's commands."""
 
-from cases.attacks.ground import WORKER, attacker, measured, undone
-from hosts import Unmet, await_, contains
+from cases.attacks.common import WORKER, attacker, measured, undone
+from harness.expect import CheckFailed, assert_contains, wait_until
 
 PUBLIC, REDIS = f"/run/synapse-workers/public/{WORKER}.sock", "/run/synapse-workers/redis/redis.sock"
 # Megabytes that root's command may have, and seconds that it may take: it is well below both without an attacker.
@@ -42,10 +42,10 @@ def run(host, check):
 def answers(host, account, path, way, name):
     with undone(host, f"if [ -e {path}.aside ]; then mv {path}.aside {path}; fi"):
         with attacker(host, account, "socket", "python3", "-c", SERVE, path, way):
-            await_("the attacker's socket", lambda: host.run("test", "-e", f"{path}.aside", expect=(0, 1)).code == 0)
+            wait_until("the attacker's socket", lambda: host.run("test", "-e", f"{path}.aside", expect=(0, 1)).code == 0)
             done = measured(host, SECONDS, MEMORY, "verify")
     figures = f"{done['seconds']:.1f} s, {done['peak']} MiB"
     if done["code"] != 1 or done["peak"] > PEAK:
-        raise Unmet(f"exit code {done['code']}, {figures}\n{done['out'][-2000:]}")
-    contains(done["out"], name)
+        raise CheckFailed(f"exit code {done['code']}, {figures}\n{done['out'][-2000:]}")
+    assert_contains(done["out"], name)
     return figures

@@ -3,9 +3,9 @@
 import re
 import time
 
-from cases.attacks.ground import attacker, bounded, changed, undone
-from cases.deployment import SETTINGS, URL, worker
-from hosts import Unmet, await_, same
+from cases.attacks.common import attacker, bounded, changed, undone
+from harness.deployment import SETTINGS, URL, worker
+from harness.expect import CheckFailed, assert_equal, wait_until
 
 # Its metrics come over its own socket. A process with a port for them has a thread of Synapse's, which spins by itself as long
 # as it has no descriptor.
@@ -55,13 +55,13 @@ def levels(host):
         for level in ("WARNING", "INFO"):
             host.write(SETTINGS, changed("log_level", level))
             bounded(host, 60, "install", "--yes")
-        same(shape(host, "case-after"), before, "what precedes the text of a line")
+        assert_equal(shape(host, "case-after"), before, "what precedes the text of a line")
 
 
 def shape(host, marker):
     """What the journal has before the words of a request that this makes, numbers apart."""
     host.net("curl", "--silent", "--fail", "--user-agent", marker, f"{URL}/_matrix/client/v3/login")
-    found = await_("the request in the journal", lambda: host.run(
+    found = wait_until("the request in the journal", lambda: host.run(
         "journalctl", "--quiet", "--output=cat", "--lines=1", "--unit=synapse-*", f"--grep=Processed request.*{marker}", expect=(0, 1)).out)
     return re.sub(r"\d+", "N", found.partition("Processed request")[0])
 
@@ -71,20 +71,20 @@ def descriptors(host):
         limit(host, f"LimitNOFILE={FEW}")
         host.run("systemctl", "restart", UNIT)
         with attacker(host, "synapse-nginx", "silent", "python3", "-c", SILENT, SOCKET, str(MANY), NOTE):
-            await_("connections without a descriptor to be closed", lambda: closed(host) >= MANY - FEW, seconds=15)
+            wait_until("connections without a descriptor to be closed", lambda: closed(host) >= MANY - FEW, seconds=15)
             begun, before = time.monotonic(), host.cpu_seconds(UNIT)
             time.sleep(3)  # the time that is measured
             spent = (host.cpu_seconds(UNIT) - before) * 3 / (time.monotonic() - begun)
         serves(host)
     if spent > 1.0:
-        raise Unmet(f"{spent:.2f} s of CPU in 3 s")
+        raise CheckFailed(f"{spent:.2f} s of CPU in 3 s")
     return spent
 
 
 def serves(host):
     """The worker answers, and asks for a token."""
     words = ("--silent", "--max-time", "10", "--output", "/dev/null", "--write-out", "%{http_code}")
-    same(host.net("curl", *words, f"{URL}/_matrix/client/v3/sync").out, "401", "the answer to a sync without a token")
+    assert_equal(host.net("curl", *words, f"{URL}/_matrix/client/v3/sync").out, "401", "the answer to a sync without a token")
 
 
 def closed(host):
@@ -101,8 +101,8 @@ def silent(host):
         with attacker(host, "synapse-nginx", "silent", "python3", "-c", SILENT, SOCKET, str(WAITING), NOTE):
             begun = time.monotonic()
             host.run("systemctl", "start", "--no-block", UNIT)
-            await_("the connections", lambda: host.run("test", "-e", NOTE, expect=(0, 1)).code == 0)
-            await_("the worker to be ready", lambda: host.units(UNIT)[UNIT]["ActiveState"] == "active", seconds=30)
+            wait_until("the connections", lambda: host.run("test", "-e", NOTE, expect=(0, 1)).code == 0)
+            wait_until("the worker to be ready", lambda: host.units(UNIT)[UNIT]["ActiveState"] == "active", seconds=30)
             ready = time.monotonic() - begun
             serves(host)
     return ready

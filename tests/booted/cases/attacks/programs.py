@@ -2,10 +2,9 @@
 
 import json
 
-from cases.deployment import CURRENT, PROGRAM, SETTINGS
-from hosts import Unmet, contains, same
-
-from cases.attacks.ground import DATA, HOME, LOCAL, PLAIN, Victim, as_account, bounded, changed, helpful, undone
+from cases.attacks.common import DATA, HOME, LOCAL, PLAIN, Victim, as_account, bounded, changed, helpful, undone
+from harness.deployment import CURRENT, PROGRAM, SETTINGS
+from harness.expect import CheckFailed, assert_contains, assert_equal
 
 PACKAGE, RAN, TYPED = f"{DATA}/synapse", f"{DATA}/ran", "/root/typed"
 # Says that any configuration is right, and types a line into the terminal of who called it.
@@ -104,10 +103,10 @@ def types(host):
         host.write(SETTINGS, changed("log_level", "WARNING"))
         done = json.loads(host.run("python3", "-c", TERMINAL, f"CASE={SECRET} synapse-workers install --yes", SECRET).out)
         victim.unchanged()
-        same(host.shell(f"ls {RAN} 2>/dev/null || true").out, "", "left by the attacker's modules")
-        same(done["code"], 0, f"exit code\n{done['out']}\n")
+        assert_equal(host.shell(f"ls {RAN} 2>/dev/null || true").out, "", "left by the attacker's modules")
+        assert_equal(done["code"], 0, f"exit code\n{done['out']}\n")
         assert done["helpers"], f"no helper was seen\n{done['out']}"
-        same([one for one in done["helpers"] if one != CONFINED], [], "helpers that are not confined")
+        assert_equal([one for one in done["helpers"] if one != CONFINED], [], "helpers that are not confined")
         return len(done["helpers"])
 
 
@@ -119,8 +118,8 @@ def stands(host, options):
         host.shell('cat >"$1"', OTHER, stdin=PLAIN + options)
         for command in ("plan", "doctor"):
             here, there = (bounded(host, 60, command, "--settings", OTHER, expect=None, place=place) for place in (HOME, "/"))
-            same(host.shell(f"cat {HOME}/ran 2>/dev/null || true").out, "", f"modules that ran by {command}")
-            same((here.code, here.out, here.err), (there.code, there.out, there.err), f"what {command} says there")
+            assert_equal(host.shell(f"cat {HOME}/ran 2>/dev/null || true").out, "", f"modules that ran by {command}")
+            assert_equal((here.code, here.out, here.err), (there.code, there.out, there.err), f"what {command} says there")
             assert here.code in (0, 1, 64, 65), here
 
 
@@ -148,11 +147,11 @@ def copied(host):
         # A trial has a unit that runs the program.
         tried = host.shell('exec timeout 120 "$@"', copy, "install", "--try", "1h", "--yes", expect=None)
         named = host.run("grep", "-rl", HOME, "/etc/systemd/system", f"{CURRENT}/", expect=(0, 1)).out
-        same(named, "", f"units that name it, exit code {tried.code},")
+        assert_equal(named, "", f"units that name it, exit code {tried.code},")
         if tried.code == 0:
-            contains(host.read("/etc/systemd/system/synapse-trial.service"), PROGRAM)
+            assert_contains(host.read("/etc/systemd/system/synapse-trial.service"), PROGRAM)
             host.product("rollback", "--yes")
         elif tried.code not in (64, 65):
-            raise Unmet(f"neither done nor refused\n{tried}")
+            raise CheckFailed(f"neither done nor refused\n{tried}")
         else:
             helpful(tried, copy)

@@ -1,8 +1,8 @@
 """State files of the product that are damaged: named with the cure, and repaired by install where that is safe."""
 
-from cases.attacks.ground import bounded, changed, helpful, settled, undone
-from cases.deployment import CURRENT, SETTINGS, generation
-from hosts import Unmet, contains, same
+from cases.attacks.common import bounded, changed, helpful, settled, undone
+from harness.deployment import CURRENT, SETTINGS, generation
+from harness.expect import CheckFailed, assert_contains, assert_equal
 
 PLACE = "/var/lib/synapse-workers"
 GENERATIONS = f"{PLACE}/generations"
@@ -36,9 +36,9 @@ def damaged(host, path, contents, commands, codes):
         for command in commands:
             result = bounded(host, 60, command, expect=None)
             assert result.code in (0, 1, 64, 65), result
-            contains(result.out + result.err, path)
+            assert_contains(result.out + result.err, path)
             if not any(cure in result.out + result.err for cure in ("help: ", "synapse-workers install")):
-                raise Unmet(f"no cure is named\n{result}")
+                raise CheckFailed(f"no cure is named\n{result}")
         result = bounded(host, 120, "install", "--yes", expect=codes)
         if result.code == 0:
             settled(host)
@@ -52,8 +52,8 @@ def foreign(host):
         before = int(generation(host)[0].split("/")[1])
         listed = [one["number"] for one in host.json("generations")]
         host.shell('cd "$1"; shift; mkdir "$@"', GENERATIONS, *NAMES)
-        same([one["number"] for one in host.json("generations")], listed, "generations that are listed")
-        contains(host.product("plan").out, "0 to change")
+        assert_equal([one["number"] for one in host.json("generations")], listed, "generations that are listed")
+        assert_contains(host.product("plan").out, "0 to change")
         host.write(SETTINGS, changed("client_keepalive_timeout", "62s"))
         bounded(host, 120, "install", "--yes")
-        same(generation(host)[0], f"generations/{max(*listed, before) + 1}", "current")
+        assert_equal(generation(host)[0], f"generations/{max(*listed, before) + 1}", "current")

@@ -2,8 +2,10 @@
 
 import json
 
-from cases.deployment import URL, all_active, talk, worker
-from hosts import await_, same
+import pytest
+
+from harness.deployment import URL, all_active, talk, worker
+from harness.expect import assert_equal, wait_until
 
 KILLED = ("synapse-main.service", worker("client_reader1"), worker("event_persister1"), "synapse-redis.service", "synapse-nginx.service")
 # A worker, the answer while it is away, and what is asked of it. Nobody can stand in for the one with the media.
@@ -14,7 +16,9 @@ ASKED = (
 )
 
 
-def run(host, check):
+@pytest.mark.installed
+def test_crashes(host, check):
+    """Processes that are killed come back by themselves."""
     with check("users talk before", vital=True):
         talk(host)
     away(host, check)
@@ -23,19 +27,19 @@ def run(host, check):
         for unit in KILLED:
             host.run("systemctl", "kill", "--signal=KILL", "--kill-whom=main", unit)
         # A unit that starts anew has another invocation.
-        await_("all started anew and active", lambda: all(
+        wait_until("all started anew and active", lambda: all(
             unit["ActiveState"] == "active" and unit["InvocationID"] != before[name]
             for name, unit in host.units(*KILLED).items()), seconds=90)
         note(", ".join(KILLED))
     with check("and nothing else had to start again"):
         all_active(host)
         after = host.invocations()
-        same({name for name in before if before[name] != after[name]}, set(KILLED), "units that started")
+        assert_equal({name for name in before if before[name] != after[name]}, set(KILLED), "units that started")
     with check("tokens, messages and media from before are there"):
         talk(host)
     with check("verify has no complaint, install nothing to do"):
         host.product("verify")
-        same(host.json("plan")["steps"], [], "plan")
+        assert_equal(host.json("plan")["steps"], [], "plan")
 
 
 def away(host, check):
@@ -45,12 +49,12 @@ def away(host, check):
     with check(f"without {' and '.join(workers)} main answers what it can, requests with a body too"):
         host.run("systemctl", "stop", *units)
         try:
-            same([asked(host, path, body) for _, _, path, body in ASKED], [code for _, code, *_ in ASKED], "answers")
+            assert_equal([asked(host, path, body) for _, _, path, body in ASKED], [code for _, code, *_ in ASKED], "answers")
         finally:
             host.run("systemctl", "start", *units)
         all_active(host)
     with check("and with them it is theirs again"):
-        same([asked(host, path, body) for _, _, path, body in ASKED], [403, 401, 401], "answers")
+        assert_equal([asked(host, path, body) for _, _, path, body in ASKED], [403, 401, 401], "answers")
 
 
 def asked(host, path, body):

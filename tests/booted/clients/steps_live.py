@@ -1,7 +1,7 @@
 """Steps about what passes between users without being part of a room's history: receipts, typing, presence,
 to-device messages, device keys, sliding sync, the user directory."""
 
-from matrix import of_room, same
+from matrix import assert_equal, of_room
 from steps_room import arrives, send, text
 
 
@@ -12,11 +12,11 @@ def receipts(w):
             w.bob.user in one["content"].get(event, {}).get("m.read", {}) for one in of_room(sync, w.room, "ephemeral")
             if one["type"] == "m.receipt")
 
-    same(w.bob.post("/rooms/{}/receipt/m.read/{}", w.room, w.message, body={}), {})
+    assert_equal(w.bob.post("/rooms/{}/receipt/m.read/{}", w.room, w.message, body={}), {})
     w.alice.sync_until(seen(w.message))
     newer = send(w.alice, w.room, text("read this"))
     arrives(w.bob, w.room, newer)
-    same(w.bob.post("/rooms/{}/read_markers", w.room, body={"m.fully_read": newer, "m.read": newer}), {})
+    assert_equal(w.bob.post("/rooms/{}/read_markers", w.room, body={"m.fully_read": newer, "m.read": newer}), {})
     w.bob.sync_until(lambda sync: {"type": "m.fully_read", "content": {"event_id": newer}} in of_room(sync, w.room, "account_data"))
     w.alice.sync_until(seen(newer))
 
@@ -27,23 +27,23 @@ def typing(w):
         return lambda sync: any(one["type"] == "m.typing" and one["content"]["user_ids"] == list(users)
                                 for one in of_room(sync, w.room, "ephemeral"))
 
-    same(w.bob.put("/rooms/{}/typing/{}", w.room, w.bob.user, body={"typing": True, "timeout": 30000}), {})
+    assert_equal(w.bob.put("/rooms/{}/typing/{}", w.room, w.bob.user, body={"typing": True, "timeout": 30000}), {})
     w.alice.sync_until(typists(w.bob.user))
-    same(w.bob.put("/rooms/{}/typing/{}", w.room, w.bob.user, body={"typing": False}), {})
+    assert_equal(w.bob.put("/rooms/{}/typing/{}", w.room, w.bob.user, body={"typing": False}), {})
     w.alice.sync_until(typists())
     refused = w.alice.put("/rooms/{}/typing/{}", w.room, w.bob.user, body={"typing": True, "timeout": 1000}, expect=(400,))
-    same(refused["errcode"], "M_FORBIDDEN")
+    assert_equal(refused["errcode"], "M_FORBIDDEN")
 
 
 def presence(w):
     """Alice's status message comes to Bob by sync, and he can ask for it."""
     message = f"busy with {w.record.run}"
-    same(w.alice.put("/presence/{}/status", w.alice.user, body={"presence": "online", "status_msg": message}), {})
+    assert_equal(w.alice.put("/presence/{}/status", w.alice.user, body={"presence": "online", "status_msg": message}), {})
     w.bob.sync_until(lambda sync: any(
         one["sender"] == w.alice.user and one["content"].get("status_msg") == message
         for one in sync.get("presence", {}).get("events", [])))
     w.bob.await_get("/presence/{}/status", w.alice.user, found=lambda body: body.get("status_msg") == message)
-    same(w.bob.put("/presence/{}/status", w.alice.user, body={"presence": "offline"}, expect=(403,))["errcode"], "M_FORBIDDEN")
+    assert_equal(w.bob.put("/presence/{}/status", w.alice.user, body={"presence": "offline"}, expect=(403,))["errcode"], "M_FORBIDDEN")
 
 
 def to_device(w):
@@ -51,12 +51,12 @@ def to_device(w):
     content = {"secret": w.record.run}
     body = {"messages": {w.bob.user: {w.bob.device: content}}}
     for _ in range(2):
-        same(w.alice.put("/sendToDevice/{}/{}", "test.to_device", "d1", body=body), {})
+        assert_equal(w.alice.put("/sendToDevice/{}/{}", "test.to_device", "d1", body=body), {})
     event = {"type": "test.to_device", "sender": w.alice.user, "content": content}
     delivered = w.bob.sync_until(lambda sync: [
         one for one in sync.get("to_device", {}).get("events", []) if one["type"] == event["type"]])
-    same([{key: one[key] for key in event} for one in delivered], [event])
-    same(w.bob.sync().get("to_device", {}).get("events", []), [])
+    assert_equal([{key: one[key] for key in event} for one in delivered], [event])
+    assert_equal(w.bob.sync().get("to_device", {}).get("events", []), [])
 
 
 def device_keys(w):
@@ -67,7 +67,7 @@ def device_keys(w):
     before = w.alice.since
     uploaded = w.bob.post("/keys/upload", body={
         "device_keys": keys, "one_time_keys": {"signed_curve25519:AAAA": once}, "fallback_keys": {"signed_curve25519:ZZZZ": fallback}})
-    same(uploaded["one_time_key_counts"]["signed_curve25519"], 1)
+    assert_equal(uploaded["one_time_key_counts"]["signed_curve25519"], 1)
     w.alice.sync_until(lambda sync: w.bob.user in sync.get("device_lists", {}).get("changed", []))
 
     def known(body):
@@ -81,10 +81,10 @@ def device_keys(w):
     claim = {"one_time_keys": {w.bob.user: {w.bob.device: "signed_curve25519"}}}
     for name, key in (("AAAA", once), ("ZZZZ", fallback)):
         claimed = w.alice.post("/keys/claim", body=claim)["one_time_keys"]
-        same(claimed, {w.bob.user: {w.bob.device: {f"signed_curve25519:{name}": key}}})
+        assert_equal(claimed, {w.bob.user: {w.bob.device: {f"signed_curve25519:{name}": key}}})
 
     master = {"user_id": w.bob.user, "usage": ["master"], "keys": {"ed25519:" + "D" * 43: "D" * 43}}
-    same(w.bob.post("/keys/device_signing/upload", body={"master_key": master}), {})
+    assert_equal(w.bob.post("/keys/device_signing/upload", body={"master_key": master}), {})
     w.alice.await_post("/keys/query", body=query, found=lambda body: body["master_keys"].get(w.bob.user, {}).get("keys") == master["keys"])
 
 
@@ -94,10 +94,10 @@ def key_backup(w):
     version = w.bob.post("/room_keys/version", body=data)["version"]
     key = {"first_message_index": 1, "forwarded_count": 0, "is_verified": False, "session_data": {"ciphertext": "x"}}
     stored = w.bob.put("/room_keys/keys/{}/{}", w.room, "session", body=key, query={"version": version})
-    same(stored["count"], 1)
+    assert_equal(stored["count"], 1)
     w.bob.await_get("/room_keys/keys/{}/{}", w.room, "session", query={"version": version}, found=lambda body: body == key)
     w.bob.await_get("/room_keys/version", found=lambda body: (body["version"], body["count"]) == (version, 1))
-    same(w.bob.delete("/room_keys/version/{}", version), {})
+    assert_equal(w.bob.delete("/room_keys/version/{}", version), {})
     w.bob.await_refused("/room_keys/version/{}", version, status=404)
 
 

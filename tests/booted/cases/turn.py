@@ -2,9 +2,9 @@
 
 import json
 
-from cases import listing
-from cases.deployment import SERVER, SETTINGS, URL, client, jobs, own_options, purge, worker
-from hosts import await_, contains, same
+from harness import listing
+from harness.deployment import SERVER, SETTINGS, URL, client, jobs, own_options, purge, worker
+from harness.expect import assert_contains, assert_equal, wait_until
 
 COTURN = "synapse-coturn.service"
 SECRET = "/etc/synapse-workers/secrets/turn_shared_secret"
@@ -49,80 +49,80 @@ rm /run/shown
 """
 
 
-def run(host, check):
+def test_turn(host, check):
+    """People who log in call through the TURN server, nobody reaches the own network."""
     own_options(host)
     host.shell(ADDRESSES)
     certificate(host, "first.test")
     with check("a server with a TURN server of its own", vital=True) as note:
         host.write(SETTINGS, TEXT)
         result = host.product("install", "--yes")
-        host.installed = True
         note(f"{result.seconds:.1f} s")
-        contains(host.product("install", "--yes").out, "0 changed")
+        assert_contains(host.product("install", "--yes").out, "0 changed")
     with check("Synapse gives a user its addresses and credentials", vital=True):
         given = credentials(host)
-        same(given["uris"], [
+        assert_equal(given["uris"], [
             "turn:matrix.example.test:3478?transport=udp", "turn:matrix.example.test:3478?transport=tcp",
             "turns:matrix.example.test:5349?transport=tcp",
         ], "addresses")
-        same(given["ttl"], 86400, "seconds")
+        assert_equal(given["ttl"], 86400, "seconds")
     with check("with these it relays over UDP, TCP and TLS"):
         out = relay(host, given, FAR)
-        contains(out, "failed:\n")
-        same(out.count("Total lost packets 0 "), 3, "ways without loss")
+        assert_contains(out, "failed:\n")
+        assert_equal(out.count("Total lost packets 0 "), 3, "ways without loss")
     with check("also to somebody whose calls go through it as well"):
-        contains(relay(host, given, OWN), "failed:\n")
+        assert_contains(relay(host, given, OWN), "failed:\n")
     with check("the relays in use are counted"):
         counted = host.run("curl", "--silent", "--fail", "http://127.0.0.1:20006/metrics").out
-        contains(counted, "\nturn_relay_ports 21\n")
+        assert_contains(counted, "\nturn_relay_ports 21\n")
         used = int(counted.partition('\nturn_total_allocations{type="UDP"} ')[2].split()[0])
         # Those of a moment ago are given up after some time.
         assert 0 < used <= 21, counted
     with check("with a wrong password it does not"):
         out = relay(host, given | {"password": "AAAA" + given["password"][4:]}, OWN)
-        contains(out, "failed: udp tcp tls", "Cannot complete Allocation")
+        assert_contains(out, "failed: udp tcp tls", "Cannot complete Allocation")
     with check("nor to neighbours of this host, nor to itself"):
         for peer in (NEIGHBOUR, "127.0.0.1"):
             out = relay(host, given, peer)
-            contains(out, "failed: udp tcp tls")
-            same(out.count("error 403 (Forbidden IP)") >= 3, True, f"refusals of {peer}")
+            assert_contains(out, "failed: udp tcp tls")
+            assert_equal(out.count("error 403 (Forbidden IP)") >= 3, True, f"refusals of {peer}")
     with check("nor is there a relay for TCP, which would speak HTTP from this host"):
         refused = host.run("turnutils_uclient", "-T", "-n", "1", "-u", given["username"], "-w", given["password"], OWN, expect=(255,))
-        contains(refused.out + refused.err, "TCP Transport is not allowed")
+        assert_contains(refused.out + refused.err, "TCP Transport is not allowed")
     with check("it has no console, and its secret is where only root and Synapse look"):
         sockets = host.run("ss", "-lntup").out
         places = {line.split()[4] for line in sockets.splitlines() if '"turnserver"' in line}
         # Relays of a moment ago may still be there.
         others = {place for place in places if not 49153 <= int(place.rpartition(":")[2]) <= 49173}
-        same(others, {f"{OWN}:3478", f"{OWN}:5349"}, "where it listens")
+        assert_equal(others, {f"{OWN}:3478", f"{OWN}:5349"}, "where it listens")
         secret = host.read(SECRET).strip()
-        same(host.shell(SHOWN, stdin=secret).out, "0\n", "places that show the secret")
-        same(host.run("stat", "--format", "%U:%G %a", SECRET, SECRET.replace("turn_shared_secret", "turnserver.conf")).out.split("\n")[:2],
+        assert_equal(host.shell(SHOWN, stdin=secret).out, "0\n", "places that show the secret")
+        assert_equal(host.run("stat", "--format", "%U:%G %a", SECRET, SECRET.replace("turn_shared_secret", "turnserver.conf")).out.split("\n")[:2],
              ["root:synapse 640", "root:root 600"], "owners and modes")
     with check("a new certificate is taken without a restart"):
         invocation = host.invocations(COTURN)
         certificate(host, "second.test")
-        await_("the new certificate", lambda: "second.test" in host.shell(
+        wait_until("the new certificate", lambda: "second.test" in host.shell(
             "openssl s_client -connect \"$1\" </dev/null 2>&1 || true", f"{OWN}:5349").out)
-        same(host.invocations(COTURN), invocation, "coturn")
+        assert_equal(host.invocations(COTURN), invocation, "coturn")
     with check("an install again keeps the secret; one that is given restarts whoever has it", vital=True) as note:
-        contains(host.product("install", "--yes").out, "0 changed")
-        same(host.read(SECRET).strip(), secret, "the secret")
+        assert_contains(host.product("install", "--yes").out, "0 changed")
+        assert_equal(host.read(SECRET).strip(), secret, "the secret")
         result = host.run("env", "SYNAPSE_TURN_SECRET=of the \"administrator\";", "synapse-workers", "install", "--yes")
         wanted = {COTURN, "synapse-main.service", worker("client_reader1")}
         acted = {unit for verb, *units in jobs(result.out) for unit in units if verb in ("restart", "stop", "start")}
-        same(acted, wanted, "restarted")
+        assert_equal(acted, wanted, "restarted")
         note(f"{result.seconds:.1f} s")
         assert "administrator" not in result.out, "the secret is printed"
     with check("and relays go on with it"):
         out = relay(host, credentials(host), FAR)
-        contains(out, "failed:\n")
+        assert_contains(out, "failed:\n")
     with check("it goes with everything else"):
         purge(host)
         host.shell(f"systemctl stop 'peer-*'; rm {CERTIFICATE} {KEY}")
         for address in (OWN, NEIGHBOUR, FAR):
             host.run("ip", "address", "del", f"{address}/32", "dev", "lo")
-        listing.equal(host.before, listing.everything(host), "after --purge")
+        listing.assert_equal(host.before, listing.everything(host), "after --purge")
 
 
 def certificate(host, name):

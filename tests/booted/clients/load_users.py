@@ -1,6 +1,6 @@
 """Users with their clients: each long-polls on one connection and does the rest on another.
 
-They speak HTTP as `wire` does and ask nothing twice. Every answer is looked at; one that is not right is a failure.
+They speak HTTP as `http_connection` does and ask nothing twice. Every answer is looked at; one that is not right is a failure.
 """
 
 import itertools
@@ -9,9 +9,9 @@ import random
 import time
 from urllib.parse import quote
 
-from ledger import Message
+from http_connection import HttpConnection
 from matrix import API, of_room
-from wire import Wire
+from request_log import Message
 
 # Of 100 requests of an active user beside the long polls, this many of each kind.
 MIX = {
@@ -36,7 +36,7 @@ class User:
         self.user, self.room, self.token, self.since = state["user"], state["room"], state["token"], state["long_poll"]
         self.neighbours, self.ledger, self.run = neighbours, ledger, run
         self.host = f"{address[0]}:{address[1]}"
-        self.plain, self.poll = Wire(*address, timeout=PATIENCE), Wire(*address, timeout=POLL_SECONDS + PATIENCE)
+        self.plain, self.poll = HttpConnection(*address, timeout=PATIENCE), HttpConnection(*address, timeout=POLL_SECONDS + PATIENCE)
         # What is drawn is the same in each run. What is sent goes by labels that no other run has.
         self.random, self.numbers = random.Random(self.user.partition("n")[2]), itertools.count(1)
         self.event = self.media = self.position = None

@@ -1,6 +1,6 @@
 """Steps about ways out of a room and back: kick, ban, knock, leave, forget; and the end of a room: report, upgrade."""
 
-from matrix import of_room, same
+from matrix import assert_equal, of_room
 from steps_room import arrives, membership, send, text
 
 
@@ -10,12 +10,12 @@ def invited(room):
 
 def kick_and_rejoin(w):
     """Bob is kicked, may not write, is invited again and comes back."""
-    same(w.alice.post("/rooms/{}/kick", w.room, body={"user_id": w.bob.user, "reason": "test"}), {})
+    assert_equal(w.alice.post("/rooms/{}/kick", w.room, body={"user_id": w.bob.user, "reason": "test"}), {})
     w.bob.sync_until(membership(w.room, w.bob.user, "leave", "leave"))
-    same(w.bob.put("/rooms/{}/send/m.room.message/kicked", w.room, body=text("let me in"), expect=(403,))["errcode"], "M_FORBIDDEN")
-    same(w.alice.post("/rooms/{}/invite", w.room, body={"user_id": w.bob.user}), {})
+    assert_equal(w.bob.put("/rooms/{}/send/m.room.message/kicked", w.room, body=text("let me in"), expect=(403,))["errcode"], "M_FORBIDDEN")
+    assert_equal(w.alice.post("/rooms/{}/invite", w.room, body={"user_id": w.bob.user}), {})
     w.bob.sync_until(invited(w.room))
-    same(w.bob.post("/rooms/{}/join", w.room, body={})["room_id"], w.room)
+    assert_equal(w.bob.post("/rooms/{}/join", w.room, body={})["room_id"], w.room)
     w.bob.sync_until(lambda sync: w.room in sync.get("rooms", {}).get("join", {}))
     w.alice.sync_until(membership(w.room, w.bob.user, "join"))
     arrives(w.alice, w.room, send(w.bob, w.room, text("back again")))
@@ -23,12 +23,12 @@ def kick_and_rejoin(w):
 
 def ban(w):
     """Bob is banned from the public room, refused, and welcome again after the ban is lifted."""
-    same(w.alice.post("/rooms/{}/ban", w.public, body={"user_id": w.bob.user}), {})
+    assert_equal(w.alice.post("/rooms/{}/ban", w.public, body={"user_id": w.bob.user}), {})
     w.bob.sync_until(membership(w.public, w.bob.user, "ban", "leave"))
     w.bob.post("/join/{}", w.public, body={}, expect=(403,))
-    same(w.alice.post("/rooms/{}/unban", w.public, body={"user_id": w.bob.user}), {})
+    assert_equal(w.alice.post("/rooms/{}/unban", w.public, body={"user_id": w.bob.user}), {})
     w.alice.sync_until(membership(w.public, w.bob.user, "leave"))
-    same(w.bob.put("/join/{}/{}", w.public, "j1", body={})["room_id"], w.public)
+    assert_equal(w.bob.put("/join/{}/{}", w.public, "j1", body={})["room_id"], w.public)
     w.bob.sync_until(membership(w.public, w.bob.user, "join"))
 
 
@@ -36,20 +36,20 @@ def knock(w):
     """Bob knocks, Alice hears it and lets him in."""
     rule = {"type": "m.room.join_rules", "content": {"join_rule": "knock"}}
     room = w.alice.post("/createRoom", body={"preset": "private_chat", "initial_state": [rule]})["room_id"]
-    same(w.bob.post("/knock/{}", room, body={"reason": "test"})["room_id"], room)
+    assert_equal(w.bob.post("/knock/{}", room, body={"reason": "test"})["room_id"], room)
     w.alice.sync_until(membership(room, w.bob.user, "knock"))
-    same(w.alice.post("/rooms/{}/invite", room, body={"user_id": w.bob.user}), {})
+    assert_equal(w.alice.post("/rooms/{}/invite", room, body={"user_id": w.bob.user}), {})
     w.bob.sync_until(invited(room))
-    same(w.bob.post("/rooms/{}/join", room, body={})["room_id"], room)
+    assert_equal(w.bob.post("/rooms/{}/join", room, body={})["room_id"], room)
     w.alice.sync_until(membership(room, w.bob.user, "join"))
 
 
 def report(w):
     """An event, a room and a user are reported; only the main process takes reports."""
     reason = {"reason": "test"}
-    same(w.bob.post("/rooms/{}/report/{}", w.room, w.message, body=reason), {})
-    same(w.bob.post("/rooms/{}/report", w.room, body=reason), {})
-    same(w.bob.post("/users/{}/report", w.alice.user, body=reason), {})
+    assert_equal(w.bob.post("/rooms/{}/report/{}", w.room, w.message, body=reason), {})
+    assert_equal(w.bob.post("/rooms/{}/report", w.room, body=reason), {})
+    assert_equal(w.bob.post("/users/{}/report", w.alice.user, body=reason), {})
 
 
 def upgrade(w):
@@ -58,17 +58,17 @@ def upgrade(w):
     assert ":" in w.public and ":" not in new, (w.public, new)
     tombstone = w.bob.sync_until(lambda sync: next((
         one for one in of_room(sync, w.public) if one["type"] == "m.room.tombstone"), None))
-    same(tombstone["content"]["replacement_room"], new)
-    same(w.bob.post("/rooms/{}/join", new, body={})["room_id"], new)
+    assert_equal(tombstone["content"]["replacement_room"], new)
+    assert_equal(w.bob.post("/rooms/{}/join", new, body={})["room_id"], new)
     w.alice.sync_until(membership(new, w.bob.user, "join"))
     arrives(w.alice, new, send(w.bob, new, text("moved")))
 
 
 def leave_and_forget(w):
     """Bob leaves and forgets: the room is gone from his lists, and its messages from his sight."""
-    same(w.bob.post("/rooms/{}/leave", w.room, body={}), {})
+    assert_equal(w.bob.post("/rooms/{}/leave", w.room, body={}), {})
     w.bob.sync_until(membership(w.room, w.bob.user, "leave", "leave"))
     w.alice.sync_until(membership(w.room, w.bob.user, "leave"))
     w.bob.await_get("/joined_rooms", found=lambda body: w.room not in body["joined_rooms"])
     w.bob.await_post("/rooms/{}/forget", w.room, body={}, found=lambda body: body == {}, not_yet=(200, 400))
-    same(w.bob.await_refused("/rooms/{}/messages", w.room, status=403)["errcode"], "M_FORBIDDEN")
+    assert_equal(w.bob.await_refused("/rooms/{}/messages", w.room, status=403)["errcode"], "M_FORBIDDEN")

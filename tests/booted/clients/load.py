@@ -24,8 +24,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import quote, urlsplit
 
+from http_connection import HttpConnection
 from matrix import API, Client, Record
-from wire import Wire
 
 # Of 100 requests, this many of each kind.
 MIX = {
@@ -51,7 +51,7 @@ def prepare_room(base_url, record, names):
     """One room and its members; the first makes it, all write into it."""
     clients = [Client(base_url, record) for _ in names]
     room = None
-    for client, name in zip(clients, names):
+    for client, name in zip(clients, names, strict=True):
         client.register(name, f"secret {name}")
         keys = {"user_id": client.user, "device_id": client.device, "algorithms": ["m.megolm.v1.aes-sha2"],
                 "keys": {f"ed25519:{client.device}": "A" * 43}, "signatures": {}}
@@ -63,7 +63,7 @@ def prepare_room(base_url, record, names):
         for number in range(2):
             client.put("/rooms/{}/send/m.room.message/{}", room, f"prepare{number}", body={"msgtype": "m.text", "body": "hello"})
     prepared = []
-    for client, neighbour in zip(clients, clients[1:] + clients[:1]):
+    for client, neighbour in zip(clients, clients[1:] + clients[:1], strict=True):
         since = client.sync()["next_batch"]
         prepared.append({"user": client.user, "token": client.token, "room": room, "neighbour": neighbour.user,
                          "sync": since, "long_poll": since})
@@ -107,7 +107,7 @@ def request_of(kind, user, label):
 class Lane:
     """One connection of one user and the requests it is to send, each with the second it is due."""
 
-    wire: Wire
+    wire: HttpConnection
     user: dict
     jobs: list = field(default_factory=list)
     seconds: dict = field(default_factory=dict)
@@ -143,8 +143,8 @@ class Lane:
 
 def lanes_of(address, users, count, rate):
     """Deals `count` requests to the users in turn, long polls on a connection of their own."""
-    plain = [Lane(Wire(*address), user) for user in users]
-    polls = [Lane(Wire(*address), user) for user in users]
+    plain = [Lane(HttpConnection(*address), user) for user in users]
+    polls = [Lane(HttpConnection(*address), user) for user in users]
     for number, kind in enumerate(itertools.islice(kinds(), count)):
         lane = (polls if kind == "long_poll" else plain)[number % len(users)]
         lane.jobs.append((number, kind, number / rate if rate else 0.0))

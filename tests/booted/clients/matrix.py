@@ -78,7 +78,7 @@ class Record:
             json.dump({"run": self.run, "requests": self.entries}, out, indent=1)
 
 
-def same(got, wanted):
+def assert_equal(got, wanted):
     """Like `assert got == wanted`, with both named in the failure."""
     if got != wanted:
         raise AssertionError(f"got {got!r}, wanted {wanted!r}")

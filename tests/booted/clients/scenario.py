@@ -15,8 +15,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import steps_account as account
+import steps_leaving as leaving
 import steps_live as live
-import steps_parting as parting
 import steps_room as room
 import steps_server as server
 from matrix import Client, Record, Unexpected
@@ -29,8 +29,8 @@ STEPS = (
     room.notifications, account.account_data, account.room_account_data, account.filters, account.push_rules,
     account.devices, account.pushers, account.openid, account.third_party,
     room.public_room, room.space, room.mutual_rooms, live.user_directory, server.federation,
-    parting.kick_and_rejoin, parting.ban, parting.knock, parting.report, parting.upgrade, server.admin,
-    parting.leave_and_forget, account.change_password, account.logout,
+    leaving.kick_and_rejoin, leaving.ban, leaving.knock, leaving.report, leaving.upgrade, server.admin,
+    leaving.leave_and_forget, account.change_password, account.logout,
 )
 
 

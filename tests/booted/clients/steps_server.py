@@ -6,7 +6,7 @@ import os
 import struct
 import zlib
 
-from matrix import Client, of_room, same
+from matrix import Client, assert_equal, of_room
 
 MEDIA = "/_matrix/client/v1/media"
 
@@ -17,12 +17,12 @@ def offers(w):
     assert "v1.11" in versions["versions"], versions
     capabilities = w.alice.get("/capabilities")["capabilities"]
     assert "12" in capabilities["m.room_versions"]["available"], capabilities
-    same(w.anonymous.get("/capabilities", expect=(401,))["errcode"], "M_MISSING_TOKEN")
+    assert_equal(w.anonymous.get("/capabilities", expect=(401,))["errcode"], "M_MISSING_TOKEN")
     assert w.anonymous.get("/password_policy") is not None
     turn = w.alice.get("/voip/turnServer")
     assert turn == {} or all(turn[name] for name in ("username", "password", "ttl", "uris")), turn
-    same(w.anonymous.get("/unknown", expect=(404,))["errcode"], "M_UNRECOGNIZED")
-    same(w.alice.request("PATCH", "/_matrix/client/v3/joined_rooms", expect=(405,)).json()["errcode"], "M_UNRECOGNIZED")
+    assert_equal(w.anonymous.get("/unknown", expect=(404,))["errcode"], "M_UNRECOGNIZED")
+    assert_equal(w.alice.request("PATCH", "/_matrix/client/v3/joined_rooms", expect=(405,)).json()["errcode"], "M_UNRECOGNIZED")
 
 
 def png(width, height):
@@ -43,23 +43,23 @@ def media(w):
     w.avatar = w.alice.request("POST", upload, picture, "image/png").json()["content_uri"]
     server, name = w.avatar.removeprefix("mxc://").split("/")
     answer = w.bob.fetch(f"{MEDIA}/download/{{}}/{{}}", server, name)
-    same((answer.body, answer.headers["Content-Type"]), (picture, "image/png"))
+    assert_equal((answer.body, answer.headers["Content-Type"]), (picture, "image/png"))
     small = w.bob.fetch(f"{MEDIA}/thumbnail/{{}}/{{}}", server, name, query={"width": 32, "height": 32, "method": "crop"})
-    same((small.body[:8], struct.unpack(">II", small.body[16:24])), (picture[:8], (32, 32)))
-    same(w.anonymous.get(f"{MEDIA}/download/{{}}/{{}}", server, name, expect=(401,))["errcode"], "M_MISSING_TOKEN")
-    same(w.anonymous.get("/_matrix/media/v3/download/{}/{}", server, name, expect=(404,))["errcode"], "M_NOT_FOUND")
+    assert_equal((small.body[:8], struct.unpack(">II", small.body[16:24])), (picture[:8], (32, 32)))
+    assert_equal(w.anonymous.get(f"{MEDIA}/download/{{}}/{{}}", server, name, expect=(401,))["errcode"], "M_MISSING_TOKEN")
+    assert_equal(w.anonymous.get("/_matrix/media/v3/download/{}/{}", server, name, expect=(404,))["errcode"], "M_NOT_FOUND")
 
     later = w.alice.post("/_matrix/media/v1/create", body={})["content_uri"].removeprefix("mxc://").split("/")
     data = os.urandom(300_000)
     w.alice.request("PUT", w.alice.path("/_matrix/media/v3/upload/{}/{}", *later), data, "application/octet-stream")
-    same(w.bob.fetch(f"{MEDIA}/download/{{}}/{{}}/{{}}", *later, "data.bin").body, data)
+    assert_equal(w.bob.fetch(f"{MEDIA}/download/{{}}/{{}}/{{}}", *later, "data.bin").body, data)
 
 
 def federation(w):
     """The key and the version of the server; whatever needs a signature is refused without one."""
     keys = w.anonymous.get("/_matrix/key/v2/server")
-    same((keys["server_name"], list(keys["signatures"])), (w.server, [w.server]))
-    same(w.anonymous.get("/_matrix/federation/v1/version")["server"]["name"], "Synapse")
+    assert_equal((keys["server_name"], list(keys["signatures"])), (w.server, [w.server]))
+    assert_equal(w.anonymous.get("/_matrix/federation/v1/version")["server"]["name"], "Synapse")
     refused = (
         w.anonymous.put("/_matrix/federation/v1/send/{}", "1", body={"pdus": [], "edus": []}, expect=(401,)),
         w.anonymous.get("/_matrix/federation/v1/query/profile", query={"user_id": w.alice.user}, expect=(401,)),
@@ -69,7 +69,7 @@ def federation(w):
         w.anonymous.get("/_matrix/federation/v1/state_ids/{}", w.room, query={"event_id": w.message}, expect=(401,)),
         w.anonymous.get("/_matrix/federation/v1/publicRooms", expect=(401,)),
     )
-    same({one["errcode"] for one in refused}, {"M_UNAUTHORIZED"})
+    assert_equal({one["errcode"] for one in refused}, {"M_UNAUTHORIZED"})
 
 
 def admin(w):
@@ -78,7 +78,7 @@ def admin(w):
     body = {"nonce": w.anonymous.get(path)["nonce"], "username": f"admin{w.record.run}", "password": w.password, "admin": True}
     signed = "\0".join((body["nonce"], body["username"], body["password"], "admin"))
     body["mac"] = hmac.new(w.shared_secret.encode(), signed.encode(), hashlib.sha1).hexdigest()
-    same(w.anonymous.post(path, body=body)["user_id"], f"@{body['username']}:{w.server}")
+    assert_equal(w.anonymous.post(path, body=body)["user_id"], f"@{body['username']}:{w.server}")
     root = Client(w.base_url, w.record)
     root.login(body["username"], w.password)
     assert root.get("/_synapse/admin/v1/server_version")["server_version"]
@@ -92,5 +92,5 @@ def admin(w):
         event.get("state_key") == w.bob.user and event["content"].get("displayname") == "Robert"
         for event in of_room(sync, w.room)))
     root.await_get("/_synapse/admin/v1/rooms/{}", w.room, found=lambda body: body["room_id"] == w.room)
-    same(w.bob.get(user, w.alice.user, expect=(403,))["errcode"], "M_FORBIDDEN")
+    assert_equal(w.bob.get(user, w.alice.user, expect=(403,))["errcode"], "M_FORBIDDEN")
     root.close()

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Two users who outlive changes of their server: `talk.py BASE_URL STATE_FILE`.
+"""Two users who outlive changes of their server: `two_users.py BASE_URL STATE_FILE`.
 
 The first time they register, share a room, a message and a file. Each time they use the access tokens of the first,
 read all messages since, and one more arrives.
@@ -9,7 +9,7 @@ import json
 import sys
 from pathlib import Path
 
-from matrix import Client, Record, Unexpected, of_room, same
+from matrix import Client, Record, Unexpected, assert_equal, of_room
 
 MEDIA = "/_matrix/client/v1/media/download/{}/{}"
 CONTENT = bytes(range(256)) * 16
@@ -37,7 +37,7 @@ def go_on(base_url, state):
     bob.since = state["since"]
     for event in state["events"]:
         bob.await_get("/rooms/{}/event/{}", state["room"], event, found=lambda body: body["content"]["body"] == "hello")
-    same(bob.fetch(MEDIA, *state["media"]).body, CONTENT)
+    assert_equal(bob.fetch(MEDIA, *state["media"]).body, CONTENT)
     event = alice.put("/rooms/{}/send/m.room.message/{}", state["room"], record.run, body={
         "msgtype": "m.text", "body": "hello"})["event_id"]
     bob.sync_until(lambda sync: any(one["event_id"] == event for one in of_room(sync, state["room"])))

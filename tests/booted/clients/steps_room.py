@@ -3,7 +3,7 @@
 Room IDs are taken as they come: the default room version has none with a server name in it, version 11 has.
 """
 
-from matrix import of_room, same
+from matrix import assert_equal, of_room
 
 TEXT = "m.room.message"
 
@@ -16,9 +16,9 @@ def create_and_join(w):
     """Alice creates a room and invites Bob, whose sync brings the invitation; he joins, and her sync says so."""
     w.room = w.alice.post("/createRoom", body={"name": w.room_name, "preset": "private_chat", "topic": "tests"})["room_id"]
     w.alice.sync_until(lambda sync: of_room(sync, w.room) or of_room(sync, w.room, "state"))
-    same(w.alice.post("/rooms/{}/invite", w.room, body={"user_id": w.bob.user}), {})
+    assert_equal(w.alice.post("/rooms/{}/invite", w.room, body={"user_id": w.bob.user}), {})
     w.bob.sync_until(lambda sync: of_room(sync, w.room, "invite_state", "invite"))
-    same(w.bob.post("/join/{}", w.room, body={})["room_id"], w.room)
+    assert_equal(w.bob.post("/join/{}", w.room, body={})["room_id"], w.room)
     w.bob.sync_until(lambda sync: w.room in sync.get("rooms", {}).get("join", {}))
     w.alice.sync_until(membership(w.room, w.bob.user, "join"))
     for client in (w.alice, w.bob):
@@ -47,12 +47,12 @@ def messages(w):
     sent = []
     for number, (sender, reader) in enumerate(((w.alice, w.bob), (w.bob, w.alice)) * 3):
         event = send(sender, w.room, text(f"{w.needle} {number}"))
-        same(arrives(reader, w.room, event)["content"]["body"], f"{w.needle} {number}")
+        assert_equal(arrives(reader, w.room, event)["content"]["body"], f"{w.needle} {number}")
         sent.append(event)
     w.message = sent[-2]
 
     again = [w.alice.put("/rooms/{}/send/{}/{}", w.room, TEXT, "repeated", body=text("once"))["event_id"] for _ in range(2)]
-    same(again[0], again[1])
+    assert_equal(again[0], again[1])
     sent.append(again[0])
     sent.append(w.bob.post("/rooms/{}/send/{}", w.room, TEXT, body=text("by POST"))["event_id"])
     arrives(w.alice, w.room, sent[-1])
@@ -61,19 +61,19 @@ def messages(w):
             one["event_id"] for one in page["chunk"]] == sent[::-1])
     page = w.alice.get("/rooms/{}/messages", w.room, query={"dir": "b", "limit": 3})
     older = w.bob.get("/rooms/{}/messages", w.room, query={"dir": "b", "limit": 3, "from": page["end"]})
-    same([one["event_id"] for one in page["chunk"] + older["chunk"]], sent[:1:-1])
+    assert_equal([one["event_id"] for one in page["chunk"] + older["chunk"]], sent[:1:-1])
 
 
 def read_events(w):
     """One event by itself, in its context, by time; unknown events are refused."""
     w.bob.await_get("/rooms/{}/event/{}", w.room, w.message, found=lambda event: event["event_id"] == w.message)
     around = w.alice.get("/rooms/{}/context/{}", w.room, w.message, query={"limit": 2})
-    same((around["event"]["event_id"], len(around["events_before"]), len(around["events_after"])), (w.message, 1, 1))
+    assert_equal((around["event"]["event_id"], len(around["events_before"]), len(around["events_after"])), (w.message, 1, 1))
     stamp = around["event"]["origin_server_ts"]
     nearest = w.bob.get("/_matrix/client/v1/rooms/{}/timestamp_to_event", w.room, query={"ts": stamp, "dir": "f"})
     assert nearest["origin_server_ts"] >= stamp, nearest
-    same(w.alice.get("/rooms/{}/event/{}", w.room, "$unknown", expect=(404,))["errcode"], "M_NOT_FOUND")
-    same(w.bob.get("/rooms/{}/initialSync", w.room, query={"limit": 1})["room_id"], w.room)
+    assert_equal(w.alice.get("/rooms/{}/event/{}", w.room, "$unknown", expect=(404,))["errcode"], "M_NOT_FOUND")
+    assert_equal(w.bob.get("/rooms/{}/initialSync", w.room, query={"limit": 1})["room_id"], w.room)
 
 
 def state(w):
@@ -86,7 +86,7 @@ def state(w):
     w.bob.await_get("/rooms/{}/state/{}/{}", w.room, "test.state", "a key/with:signs", found=lambda body: body == {"value": 1})
     w.bob.await_get("/rooms/{}/state", w.room, found=lambda events: {event, keyed} <= {one["event_id"] for one in events})
     refused = w.bob.put("/rooms/{}/state/m.room.name", w.room, body=content, expect=(403,))
-    same(refused["errcode"], "M_FORBIDDEN")
+    assert_equal(refused["errcode"], "M_FORBIDDEN")
 
 
 def members(w):
@@ -96,8 +96,8 @@ def members(w):
         client.await_get("/rooms/{}/members", w.room, query={"membership": "join"}, found=lambda body: {
             one["state_key"] for one in body["chunk"]} == both)
     joined = w.bob.await_get("/rooms/{}/joined_members", w.room, found=lambda body: set(body["joined"]) == both and body["joined"])
-    same(joined[w.bob.user]["display_name"], w.bob_name)
-    same(w.anonymous.get("/rooms/{}/members", w.room, expect=(401,))["errcode"], "M_MISSING_TOKEN")
+    assert_equal(joined[w.bob.user]["display_name"], w.bob_name)
+    assert_equal(w.anonymous.get("/rooms/{}/members", w.room, expect=(401,))["errcode"], "M_MISSING_TOKEN")
 
 
 def relations(w):
@@ -129,7 +129,7 @@ def search(w):
     """Words of the messages are found, by a member and nobody else."""
     body = {"search_categories": {"room_events": {"search_term": w.needle}}}
     w.bob.await_post("/search", body=body, found=lambda found: found["search_categories"]["room_events"]["count"] == 6)
-    same(w.anonymous.post("/search", body=body, expect=(401,))["errcode"], "M_MISSING_TOKEN")
+    assert_equal(w.anonymous.post("/search", body=body, expect=(401,))["errcode"], "M_MISSING_TOKEN")
 
 
 def notifications(w):
@@ -145,11 +145,11 @@ def public_room(w):
     """A room with an alias is published, found in the directory and by its alias, summarised, and joined by alias."""
     alias = f"#{w.needle}:{w.server}"
     w.public = w.alice.post("/createRoom", body={"preset": "public_chat", "name": w.needle, "room_version": "11"})["room_id"]
-    same(w.alice.put("/directory/room/{}", alias, body={"room_id": w.public}), {})
+    assert_equal(w.alice.put("/directory/room/{}", alias, body={"room_id": w.public}), {})
     w.bob.await_get("/directory/room/{}", alias, found=lambda body: body["room_id"] == w.public)
     w.alice.await_get("/rooms/{}/aliases", w.public, found=lambda body: body["aliases"] == [alias])
-    same(w.alice.put("/directory/list/room/{}", w.public, body={"visibility": "public"}), {})
-    same(w.anonymous.get("/directory/list/room/{}", w.public), {"visibility": "public"})
+    assert_equal(w.alice.put("/directory/list/room/{}", w.public, body={"visibility": "public"}), {})
+    assert_equal(w.anonymous.get("/directory/list/room/{}", w.public), {"visibility": "public"})
 
     def published(body):
         return any(one["room_id"] == w.public for one in body["chunk"])
@@ -157,11 +157,11 @@ def public_room(w):
     w.bob.await_post("/publicRooms", body={"filter": {"generic_search_term": w.needle}}, found=published)
     w.bob.await_get("/publicRooms", query={"limit": 500}, found=published)
     summary = w.bob.await_get("/_matrix/client/v1/room_summary/{}", w.public, found=lambda body: body)
-    same((summary["room_id"], summary["name"], summary["join_rule"]), (w.public, w.needle, "public"))
-    same(w.bob.post("/join/{}", alias, body={})["room_id"], w.public)
+    assert_equal((summary["room_id"], summary["name"], summary["join_rule"]), (w.public, w.needle, "public"))
+    assert_equal(w.bob.post("/join/{}", alias, body={})["room_id"], w.public)
     w.bob.sync_until(membership(w.public, w.bob.user, "join"))
     w.alice.sync_until(membership(w.public, w.bob.user, "join"))
-    same(w.alice.delete("/directory/room/{}", alias), {})
+    assert_equal(w.alice.delete("/directory/room/{}", alias), {})
     w.bob.await_refused("/directory/room/{}", alias, status=404)
 
 

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""A crowd that uses a homeserver while somebody else disturbs it: `traffic.py BASE_URL`.
+"""A crowd that uses a homeserver while somebody else disturbs it: `load_driver.py BASE_URL`.
 
 Says `{"phase": "ready"}` once its users are there and at work. Then it takes commands, a line each: `mark NAME` begins a
 phase and prints the figures of the one before, once all that was on its way when the command came is there; `end` stops,
@@ -19,8 +19,8 @@ import time
 from urllib.parse import urlsplit
 
 import load
-from crowd import User
-from ledger import Ledger
+from load_users import User
+from request_log import RequestLog
 
 # Seconds that messages have to arrive before they count as late, and at the end as lost.
 ARRIVAL = 30
@@ -33,7 +33,7 @@ def busy_seconds():
     return (sum(ticks) - ticks[3] - ticks[4]) / os.sysconf("SC_CLK_TCK")
 
 
-class Traffic:
+class LoadDriver:
     """The crowd at work."""
 
     def __init__(self, base_url, active, quiet, room_size, rate):
@@ -44,7 +44,7 @@ class Traffic:
         for group in groups:
             for user in group["users"]:
                 rooms.setdefault(user["room"], []).append(user["user"])
-        self.ledger = Ledger()
+        self.ledger = RequestLog()
         self.stopped, self.ending, self.complete = threading.Event(), threading.Event(), threading.Event()
         self.users = [User(address, user, rooms[user["room"]], self.ledger, group["run"])
                       for group in groups for user in group["users"]]
@@ -122,7 +122,7 @@ def main():
     parser.add_argument("--rate", type=float, default=60.0, help="requests a second of all active users, beside long polls")
     options = parser.parse_args()
     threading.excepthook = broken
-    traffic = Traffic(options.base_url, options.active, options.quiet, options.room_size, options.rate)
+    traffic = LoadDriver(options.base_url, options.active, options.quiet, options.room_size, options.rate)
     say({"phase": "ready"})
     for line in sys.stdin:
         command, _, name = line.strip().partition(" ")

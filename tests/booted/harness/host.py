@@ -1,6 +1,6 @@
 """A booted host of `tests/host/host`: commands in it, files of it, what its systemd and its journal say.
 
-Every command that does not end as expected raises `Unmet` with the command and all it printed.
+Every command that does not end as expected raises `CheckFailed` with the command and all it printed.
 """
 
 import json
@@ -10,45 +10,20 @@ import subprocess
 import time
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
-SCRIPT = Path(__file__).resolve().parent.parent / "host" / "host"
+from harness.expect import CheckFailed
+
+SCRIPT = Path(__file__).resolve().parent.parent.parent / "host" / "host"
 # systemd's bool of a unit and its times, in one question; times are microseconds of the monotonic clock, 0 for never.
 PROPERTIES = (
     "Id", "LoadState", "ActiveState", "InvocationID", "MainPID", "CPUUsageNSec", "NeedDaemonReload",
     "TriggeredBy", "InactiveExitTimestampMonotonic", "ActiveEnterTimestampMonotonic",
     "ActiveExitTimestampMonotonic", "InactiveEnterTimestampMonotonic",
 )
-PAUSE = 0.1
 # Where the debug build of the program is put by cases that want its fail points.
 FAULTY = "/root/synapse-workers-debug"
 KILLED = (-9, 137)
-
-
-class Unmet(AssertionError):
-    """Something is not as a check calls for; the text has the evidence."""
-
-
-def same(got, wanted, what="got"):
-    """Like `assert got == wanted`, with both named."""
-    if got != wanted:
-        raise Unmet(f"{what}: {got!r}, wanted {wanted!r}")
-
-
-def contains(text, *parts):
-    """Like `assert part in text` for every part, with both named."""
-    missing = [part for part in parts if part not in text]
-    if missing:
-        raise Unmet(f"{missing} not in:\n{text}")
-
-
-def await_(what, condition, seconds=30.0):
-    """Repeats `condition` until it gives a true value, and returns that value."""
-    deadline = time.monotonic() + seconds
-    while not (value := condition()):
-        if time.monotonic() > deadline:
-            raise Unmet(f"not within {seconds:.0f} s: {what}")
-        time.sleep(PAUSE)
-    return value
 
 
 @dataclass
@@ -74,12 +49,12 @@ def execute(command, expect=(0,), stdin=None, timeout=900, shown=None, **options
     shown = shown or " ".join(map(str, command))
     result = Result(shown, done.returncode, done.stdout, done.stderr, time.monotonic() - begun)
     if expect is not None and result.code not in expect:
-        raise Unmet(f"exit code not {' or '.join(map(str, expect))}\n{result}")
+        raise CheckFailed(f"exit code not {' or '.join(map(str, expect))}\n{result}")
     return result
 
 
 class Host:
-    """One booted host. `installed` is whether the homeserver of the cases is in it."""
+    """One booted host, with notes of its states for later comparison: see `deployment.remember` and `deployment.install`."""
 
     def __init__(self, name, *options):
         self.name = name
@@ -88,7 +63,12 @@ class Host:
             self.stop()
         execute([SCRIPT, "boot", name, *options])
         self.root = Path(execute([SCRIPT, "root", name]).out.strip())
-        self.installed = False
+        # Files, units, accounts and databases before anything was installed, and after one worker of each role was.
+        self.before: dict[str, Any] = {}
+        self.with_full: dict[str, Any] = {}
+        self.settings_of_full = ""
+        # Invocations of the distribution's services by unit.
+        self.distribution_services: dict[str, str] = {}
         # The version that the distribution has.
         self.postgresql = max(os.listdir(self.path("/etc/postgresql")), key=int)
 
@@ -120,7 +100,7 @@ class Host:
         try:
             return json.loads(result.out)
         except ValueError:
-            raise Unmet(f"no JSON\n{result}") from None
+            raise CheckFailed(f"no JSON\n{result}") from None
 
     def net(self, *command, expect=(0,), stdin=None):
         """A command of this machine in the network of the host."""

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""A room with much state, now and earlier: `states.py BASE_URL STATE_FILE`.
+"""A room with much state, now and earlier: `room_state.py BASE_URL STATE_FILE`.
 
 The first time a user makes the room and remembers some events on the way. Each time it prints the state of the room
 and the state at these events, as event IDs.

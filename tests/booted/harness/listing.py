@@ -2,7 +2,7 @@
 
 import json
 
-from hosts import Unmet
+from harness.expect import CheckFailed
 
 # Runs in the host. Prints path, kind, mode, owner, group and, for files, what changes with their contents.
 WALK = r"""
@@ -91,7 +91,7 @@ def differences(before, after):
             yield f"~ {name}: {before[name]} -> {after[name]}"
 
 
-def equal(before, after, what):
+def assert_equal(before, after, what):
     found = list(differences(before, after))
     if found:
-        raise Unmet(f"{what}: {len(found)} differences\n" + "\n".join(found[:40]))
+        raise CheckFailed(f"{what}: {len(found)} differences\n" + "\n".join(found[:40]))

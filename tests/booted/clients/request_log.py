@@ -48,7 +48,7 @@ class Message:
     phase: str
 
 
-class Ledger:
+class RequestLog:
     """All requests and messages of one crowd; for any number of threads."""
 
     def __init__(self):

@@ -2,9 +2,9 @@
 
 import json
 
-from cases import listing
-from cases.deployment import SERVER, SETTINGS, own_options, purge, talk, worker
-from hosts import contains, same
+from harness import listing
+from harness.deployment import SERVER, SETTINGS, own_options, purge, talk, worker
+from harness.expect import assert_contains, assert_equal
 
 # A blank, a systemd specifier, a quote of each kind, an end of an nginx directive, variables of nginx and the shell,
 # a comment, a YAML mapping and an alias, a backslash; of these a value may have what its type allows.
@@ -28,14 +28,14 @@ INJECTIONS = {
 }
 
 
-def run(host, check):
+def test_hostile_values(host, check):
+    """Settings full of characters that mean something elsewhere."""
     refused(host, check)
     taken = rendered(host, check)
     with check("a server with the worst of these paths starts, stores and gives back a file", vital=True) as note:
         own_options(host)
         write_settings(host, {"server_name": SERVER, "workers": ["client_reader", "media_repository"], "media_store_path": taken[-1]})
         result = host.product("install", "--yes")
-        host.installed = True
         note(f"{taken[-1]!r}, {result.seconds:.1f} s")
     with check("and keeps it where the setting says"):
         talk(host)
@@ -43,12 +43,12 @@ def run(host, check):
         assert found, f"no file below {taken[-1]}"
         shown = host.run("systemctl", "show", "--property=ReadWritePaths", worker("media_repository1")).out
         # systemctl quotes as a shell does.
-        same(host.shell('eval "set -- $1"; printf "%s\\n" "$@"', shown.strip().partition("=")[2]).out.splitlines(),
+        assert_equal(host.shell('eval "set -- $1"; printf "%s\\n" "$@"', shown.strip().partition("=")[2]).out.splitlines(),
              ["/var/lib/synapse", taken[-1], "/run/synapse-workers"], "ReadWritePaths")
-        contains(host.product("install", "--yes").out, "0 changed")
+        assert_contains(host.product("install", "--yes").out, "0 changed")
     with check("--purge takes the directory away as well"):
         purge(host)
-        listing.equal(host.before, listing.everything(host), "after --purge")
+        listing.assert_equal(host.before, listing.everything(host), "after --purge")
 
 
 def refused(host, check):
@@ -57,7 +57,7 @@ def refused(host, check):
             for value in values:
                 write_settings(host, {"server_name": SERVER, "workers": ["client_reader"], **nested(key, value)}, "/tmp/nasty.yaml")
                 result = host.product("plan", "--settings", "/tmp/nasty.yaml", expect=(64,))
-                contains(result.err, "error: ", "/tmp/nasty.yaml", key.split(".")[-1])
+                assert_contains(result.err, "error: ", "/tmp/nasty.yaml", key.split(".")[-1])
 
 
 def rendered(host, check):
@@ -69,13 +69,13 @@ def rendered(host, check):
             result = host.shell("rm -rf /tmp/nasty; synapse-workers render --root /tmp/nasty --settings /tmp/nasty.yaml", expect=(0, 64))
             note("taken" if result.code == 0 else "refused")
             if result.code == 64:
-                contains(result.err, "media_store_path")
+                assert_contains(result.err, "media_store_path")
                 continue
             shape = structure(host)
             plain = plain or shape
-            same(shape, plain, "structure")
+            assert_equal(shape, plain, "structure")
             homeserver = parse(host, "/tmp/nasty/var/lib/synapse-workers/generations/1/synapse")
-            same(homeserver["media_store_path"], path, "media_store_path in YAML")
+            assert_equal(homeserver["media_store_path"], path, "media_store_path in YAML")
             taken.append(path)
     return taken
 

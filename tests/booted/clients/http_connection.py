@@ -4,10 +4,8 @@ The load shares its cores with the server it measures; `http.client` needs sever
 Knows what nginx and Synapse answer: a body with a length or in chunks, no compression, no continuation.
 """
 
-import errno
 import select
 import socket
-
 
 # What nginx reads of a request at once, its `client_header_buffer_size`; of a longer one it may have read a part.
 READ_AT_ONCE = 1024
@@ -17,7 +15,7 @@ class Unread(ConnectionError):
     """The server had closed a kept connection when the request came, and read nothing of it."""
 
 
-class Wire:
+class HttpConnection:
     """Exchanges complete requests for answers, one after the other.
 
     `reopened` counts kept connections that the server had closed before the next request was sent, `unread` those that it

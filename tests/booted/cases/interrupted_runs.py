@@ -2,9 +2,12 @@
 
 import random
 
-from cases import deployment
-from cases.deployment import SERVER, talk
-from hosts import KILLED, Unmet, contains, same
+import pytest
+
+from harness import deployment
+from harness.deployment import SERVER, talk
+from harness.expect import CheckFailed, assert_contains, assert_equal
+from harness.host import KILLED
 
 KILLS = 40
 # The seed is printed with a failure, so that the same moments can be tried again.
@@ -21,22 +24,24 @@ def changes(host):
     return (("install", "--workers", workers, "--yes"), ("scale", f"clients={clients}", "--yes"), ("rollback", "--yes"))
 
 
-def run(host, check):
+@pytest.mark.slow
+def test_interrupted_runs(host, check):
+    """A run that is killed at any moment: the next one repairs the host."""
     moments = random.Random(SEED)
     with check("a server with four processes", vital=True):
+        deployment.own_options(host)
         host.product("install", "--server-name", SERVER, "--preset", "small", "--yes")
         # A generation to return to.
         host.product("scale", "clients=2", "--yes")
-        host.installed = True
         talk(host)
     for number in range(KILLS):
         with check(f"{number + 1} of {KILLS}: killed, and the next install repairs the host") as note:
             change, after = cut(host, moments, number)
             repaired = host.product("install", "--yes")
             note(f"seed {SEED}, {change} after {after:.2f} s, {repaired.seconds:.1f} s")
-            contains(host.product("install", "--yes").out, "0 changed")
+            assert_contains(host.product("install", "--yes").out, "0 changed")
             host.product("verify")
-            same(deployment.services_down(host), "", "failed units of the host")
+            assert_equal(deployment.services_down(host), "", "failed units of the host")
     with check("users go on"):
         talk(host)
     with check("--purge"):
@@ -53,4 +58,4 @@ def cut(host, moments, number):
         if host.run("timeout", "--signal=KILL", f"{after:.3f}", "synapse-workers", *change, expect=(0, *KILLED)).code:
             return change[0], after
         longest = after
-    raise Unmet("no run was slow enough to be killed")
+    raise CheckFailed("no run was slow enough to be killed")

@@ -1,4 +1,4 @@
-"""A client that holds as many connections as it can: `slow.py SOURCE ADDRESS PORT HALF COUNT SECONDS`.
+"""A client that holds as many connections as it can: `slow_client.py SOURCE ADDRESS PORT HALF COUNT SECONDS`.
 
 HALF is `header` or `body`: how far each request gets before nothing more is sent. A connection that the server closes is
 opened again at once. Prints at the end how many connections it held on average, and how they ended.
@@ -19,7 +19,7 @@ HALVES = {
 AT_ONCE = 64
 
 
-class Slow:
+class SlowClient:
     def __init__(self, source, place, half, count):
         self.source, self.place, self.half, self.count = source, place, half, count
         self.open, self.seen, self.selector = 0, Counter(), selectors.DefaultSelector()
@@ -60,7 +60,7 @@ def main():
     source, address, port, half, count, seconds = sys.argv[1:]
     most = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
-    slow = Slow(source, (address, int(port)), HALVES[half], int(count))
+    slow = SlowClient(source, (address, int(port)), HALVES[half], int(count))
     begun, held = time.monotonic(), []
     while time.monotonic() < begun + float(seconds):
         slow.fill()

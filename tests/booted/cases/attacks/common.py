@@ -4,9 +4,9 @@ import json
 import re
 from contextlib import contextmanager
 
-from cases import deployment, listing
-from cases.deployment import SERVER, SETTINGS
-from hosts import await_, contains, same
+from harness import deployment, listing
+from harness.deployment import SERVER, SETTINGS
+from harness.expect import assert_contains, assert_equal, wait_until
 
 # A local user without any right.
 LOCAL = "joe"
@@ -88,15 +88,15 @@ class Victim:
 
     def unchanged(self):
         """The same files with the same contents, owners and modes, and none more in all of /root."""
-        listing.equal(self.before, self._now(), "files of root's")
+        listing.assert_equal(self.before, self._now(), "files of root's")
 
 
 def settled(host):
     """A plain install brings everything back to a state that is verified."""
     host.product("install", "--yes")
-    await_("verify to have no complaint", lambda: host.product("verify", expect=(0, 1)).code == 0)
+    wait_until("verify to have no complaint", lambda: host.product("verify", expect=(0, 1)).code == 0)
     host.product("plan", "--detailed-exitcode")
-    same(deployment.services_down(host), "", "failed units of the host")
+    assert_equal(deployment.services_down(host), "", "failed units of the host")
 
 
 @contextmanager
@@ -118,11 +118,11 @@ def undone(host, script):
 def changed(key, value):
     """The settings with another value."""
     text, count = re.subn(rf"(\b{key}): [^}}\n]+", rf"\g<1>: {value}", PLAIN)
-    same(count, 1, f"places of {key}")
+    assert_equal(count, 1, f"places of {key}")
     return text
 
 
 def helpful(result, *names):
     """A refusal that names these, one message and no panic."""
-    contains(result.err, "error: ", *names)
+    assert_contains(result.err, "error: ", *names)
     assert "panicked" not in result.err, result

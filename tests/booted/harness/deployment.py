@@ -4,11 +4,13 @@ import os
 import re
 from pathlib import Path
 
-from hosts import FAULTY, Unmet, contains, execute, same
-from cases import listing
+from harness import listing
+from harness.expect import CheckFailed, assert_contains, assert_equal
+from harness.host import FAULTY, execute
 
-HERE = Path(__file__).resolve().parent.parent
-TOP = HERE.parent.parent
+BOOTED = Path(__file__).resolve().parent.parent
+CLIENTS = BOOTED / "clients"
+TOP = BOOTED.parent.parent
 SERVER = "example.test"
 URL = "http://127.0.0.1:8008"
 PROGRAM = "/usr/bin/synapse-workers"
@@ -16,6 +18,8 @@ LAUNCHER = "/usr/libexec/synapse-workers/launcher"
 SETTINGS = "/etc/synapse-workers/settings.yaml"
 CURRENT = "/var/lib/synapse-workers/current"
 OWN_OPTIONS = "/etc/synapse-workers/homeserver.d/test.yaml"
+# Data of the server and records of its changes: cases add to these as they use it.
+DATA_OF_FULL = ("/var/lib/synapse", "/var/log/synapse", "/etc/synapse-workers/made.json")
 SHARED_SECRET = "/etc/synapse-workers/secrets/registration_shared_secret"
 
 OTHERS = ("synapse-workers.target", "synapse-main.service", "synapse-nginx.service", "synapse-redis.service")
@@ -59,26 +63,44 @@ def bring_fail_points(host):
 
 def own_options(host):
     """The administrator's own options for Synapse, which a server for tests needs."""
-    host.write(OWN_OPTIONS, (HERE / "test-homeserver.yaml").read_text(encoding="utf-8"))
+    host.write(OWN_OPTIONS, (BOOTED / "test-homeserver.yaml").read_text(encoding="utf-8"))
 
 
-def neighbours(host):
-    """What the distribution runs beside us."""
+def distribution_services(host):
+    """Units of the distribution for the same programs as ours."""
     return "nginx.service", "redis-server.service", f"postgresql@{host.postgresql}-main.service"
 
 
 def remember(host):
-    """Notes what the host is like before anything is installed."""
+    """Notes the state of the host before anything is installed."""
     host.before = listing.everything(host)
-    host.neighbours = host.invocations(*neighbours(host))
-    same(set(host.neighbours), set(neighbours(host)), "units of the distribution that run")
+    remember_distribution_services(host)
+
+
+def remember_distribution_services(host):
+    """Notes which invocations of the distribution's services run, at first and after each reboot."""
+    units = distribution_services(host)
+    host.distribution_services = host.invocations(*units)
+    assert_equal(set(host.distribution_services), set(units), "units of the distribution that run")
 
 
 def install(host):
-    """Installs one worker of each role."""
+    """Installs one worker of each role, and notes the state of the host for `return_to_full`."""
     result = host.product("install", "--server-name", SERVER, "--workers", "full", "--yes")
-    host.installed = True
+    host.settings_of_full, host.with_full = host.read(SETTINGS), listing.everything(host)
     return result
+
+
+def return_to_full(host):
+    """Brings a host back to the state that `install` noted, where its settings and a plain install do that; fails otherwise."""
+    if host.read(SETTINGS) != host.settings_of_full:
+        host.write(SETTINGS, host.settings_of_full)
+    host.product("install", "--yes")
+    all_active(host)
+    host.product("verify")
+    assert_equal(services_down(host), "", "failed units of the host")
+    found = [line for line in listing.differences(host.with_full, listing.everything(host)) if not line[2:].startswith(DATA_OF_FULL)]
+    assert_equal(found, [], "differences to the host after the install")
 
 
 def all_active(host, wanted=frozenset(FULL_UNITS)):
@@ -87,9 +109,9 @@ def all_active(host, wanted=frozenset(FULL_UNITS)):
     states = {name: (unit["ActiveState"], unit["NeedDaemonReload"]) for name, unit in units.items()}
     wrong = {name: state for name, state in states.items() if state != ("active", "no")}
     if wrong or set(units) != set(wanted):
-        raise Unmet(f"not active: {wrong}; missing: {set(wanted) - set(units)}; unwanted: {set(units) - set(wanted)}")
+        raise CheckFailed(f"not active: {wrong}; missing: {set(wanted) - set(units)}; unwanted: {set(units) - set(wanted)}")
     serving = [unit for unit in wanted if unit.startswith(("synapse-main.", "synapse-worker@", "synapse-nginx.service"))]
-    same(host.held(), {unit.replace(".service", ".socket") for unit in serving}, "sockets that systemd holds")
+    assert_equal(host.held(), {unit.replace(".service", ".socket") for unit in serving}, "sockets that systemd holds")
     return units
 
 
@@ -105,21 +127,21 @@ def behind_nginx(stopped, started):
     return [("stop", nginx), ("stop", *stopped), ("stop", main), ("start", main), ("start", *started), ("start", nginx)]
 
 
-def same_but(before, after, *apart):
+def assert_equal_except(before, after, *apart):
     """Two dicts by unit are equal but for the units named."""
     changed = {name for name in before.keys() | after.keys() if before.get(name) != after.get(name)} - set(apart)
     if changed:
-        raise Unmet(f"restarted, gone or new: {sorted(changed)}")
+        raise CheckFailed(f"restarted, gone or new: {sorted(changed)}")
 
 
 def client(host, script, *arguments):
     """Runs one of the Matrix clients of this directory in the network of the host."""
-    return host.net("python3", str(HERE / script), *arguments)
+    return host.net("python3", str(CLIENTS / script), *arguments)
 
 
 def talk(host):
     """Old users with their old tokens read their old messages and media, and a new message arrives."""
-    contains(client(host, "talk.py", URL, str(state(host, "talk"))).out, "ok")
+    assert_contains(client(host, "two_users.py", URL, str(state(host, "talk"))).out, "ok")
 
 
 def state(host, name):
@@ -130,7 +152,6 @@ def state(host, name):
 def purge(host):
     """Takes everything away, and what clients remember of it."""
     result = host.product("uninstall", "--purge", "--confirm", SERVER, "--yes")
-    host.installed = False
     for file in host.root.parent.glob("*.json"):
         file.unlink()
     return result

@@ -1,0 +1,28 @@
+"""What a compromised account or a local user does against root and the server: nothing is gained, and an install repairs the rest.
+
+Each check takes the attacker's steps as that account, then root's ordinary command, and proves that nothing was gained. The
+letters are those of the security review that found the attacks.
+"""
+
+from cases.attacks import files, input, locks, nginx, probes, processes, programs, state_files
+from cases.attacks.common import HOME, LOCAL, PLAIN, settled
+from harness import listing
+from harness.deployment import SETTINGS, own_options, purge
+
+
+def test_attacks(host, check):
+    """A compromised account or a local user gains nothing from root, and cannot stop the server."""
+    own_options(host)
+    host.write(SETTINGS, PLAIN)
+    host.run("useradd", "--no-create-home", "--home-dir", HOME, LOCAL)
+    with check("A2: a generator of synapse's own at the first install: root writes the key, and no file of root's is given away"):
+        files.first_key(host)
+    with check("a server with one worker and metrics", vital=True):
+        settled(host)
+    for theme in (files, programs, locks, nginx, processes, probes, state_files, input):
+        theme.run(host, check)
+    with check("--purge leaves nothing, of the attackers neither"):
+        purge(host)
+        files.forget_account(host)
+        host.shell(f"userdel {LOCAL}; rm -rf {HOME}")
+        listing.assert_equal(host.before, listing.everything(host), "after --purge")

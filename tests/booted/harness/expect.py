@@ -1,0 +1,32 @@
+"""Comparisons that name both sides when they fail, and waiting for a condition."""
+
+import time
+
+PAUSE = 0.1
+
+
+class CheckFailed(AssertionError):
+    """Something is not as a check calls for; the text has the evidence."""
+
+
+def assert_equal(got, wanted, what="got"):
+    """Like `assert got == wanted`, with both named."""
+    if got != wanted:
+        raise CheckFailed(f"{what}: {got!r}, wanted {wanted!r}")
+
+
+def assert_contains(text, *parts):
+    """Like `assert part in text` for every part, with both named."""
+    missing = [part for part in parts if part not in text]
+    if missing:
+        raise CheckFailed(f"{missing} not in:\n{text}")
+
+
+def wait_until(what, condition, seconds=30.0):
+    """Repeats `condition` until it gives a true value, and returns that value."""
+    deadline = time.monotonic() + seconds
+    while not (value := condition()):
+        if time.monotonic() > deadline:
+            raise CheckFailed(f"not within {seconds:.0f} s: {what}")
+        time.sleep(PAUSE)
+    return value
