@@ -3,8 +3,10 @@
 import re
 
 from harness import listing
+from harness.checks import Checks
 from harness.deployment import BOOTED, SERVER, SETTINGS, all_active, jobs, psql, state, talk
 from harness.expect import CheckFailed, assert_contains, assert_equal
+from harness.host import Host, Result
 
 ETC = "/etc/matrix-synapse"
 DATA = "/var/lib/matrix-synapse"
@@ -80,7 +82,7 @@ userdel matrix-synapse
 THEIRS = f"find {ETC} {UNIT} -exec stat --format '%n %U:%G %a' {{}} + | sort; find {ETC} -type f -exec sha256sum {{}} + | sort"
 
 
-def test_adopt(host, check):
+def test_adopt(host: Host, check: Checks) -> None:
     """A server of Debian's package, with its users, is taken over and given back."""
     with check("a server as Debian's package has it serves users", vital=True):
         make(host)
@@ -94,7 +96,7 @@ def test_adopt(host, check):
         listing.assert_equal(host.before, listing.everything(host), "afterwards")
 
 
-def adopted(host, check, theirs):
+def adopted(host: Host, check: Checks, theirs: str) -> None:
     begun = host.invocations(SERVICE)
     with check("plan --adopt says what becomes of the old server, and changes nothing"):
         result = host.product("plan", "--adopt", FILE, "--preset", "small")
@@ -191,7 +193,7 @@ def adopted(host, check, theirs):
         assert_equal(host.shell(THEIRS).out, theirs, "files of the old server")
 
 
-def make(host, homeserver=HOMESERVER):
+def make(host: Host, homeserver: str = HOMESERVER) -> None:
     """A server as the package makes it."""
     host.write(FILE, homeserver)
     host.write(f"{ETC}/log.yaml", LOG)
@@ -205,18 +207,18 @@ def make(host, homeserver=HOMESERVER):
     host.shell(MAKE)
 
 
-def unmake(host):
+def unmake(host: Host) -> None:
     host.shell(UNMAKE)
     psql(host, "drop database if exists matrix with (force)")
     psql(host, "drop role if exists matrix")
     state(host, "talk").unlink(missing_ok=True)
 
 
-def purge_ours(host):
+def purge_ours(host: Host) -> Result:
     """What clients remember stays, for the old server has it."""
     return host.product("uninstall", "--purge", "--confirm", SERVER, "--yes")
 
 
-def without_password(text):
+def without_password(text: str) -> None:
     if PASSWORD in text:
         raise CheckFailed(f"the password is in:\n{text}")

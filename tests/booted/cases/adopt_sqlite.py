@@ -5,16 +5,17 @@ import re
 from cases import adopt
 from cases.adopt import DATA, FILE, SERVICE
 from harness import deployment, listing
+from harness.checks import Checks
 from harness.deployment import SERVER, all_active, psql, talk, worker
 from harness.expect import assert_contains, assert_equal
-from harness.host import FAULTY, KILLED
+from harness.host import FAULTY, KILLED, Host
 
 SQLITE = f"{DATA}/homeserver.db"
 HOMESERVER = re.sub(r"(?m)^  name: psycopg2\n  args: .*", f"  name: sqlite3\n  args: {{database: {SQLITE}}}", adopt.HOMESERVER)
 ALONE = {"synapse-workers.target", "synapse-main.service", "synapse-nginx.service"}
 
 
-def test_adopt_sqlite(host, check):
+def test_adopt_sqlite(host: Host, check: Checks) -> None:
     """A server with SQLite is taken over and moved by a run that is cut."""
     with check("a server with SQLite serves users", vital=True):
         adopt.make(host, HOMESERVER + "background_updates: {sleep_enabled: false}\n")
@@ -27,11 +28,11 @@ def test_adopt_sqlite(host, check):
         listing.assert_equal(host.before, listing.everything(host), "afterwards")
 
 
-def moved(host, check):
+def moved(host: Host, check: Checks) -> None:
     with check("install --adopt with workers names the steps out of SQLite; the old server runs on"):
         before = host.invocations(SERVICE)
         assert_contains(host.product("install", "--adopt", FILE, "--preset", "small", "--yes", expect=(65,)).err, SQLITE,
-                 "synapse_port_db")
+                        "synapse_port_db")
         assert_equal(host.invocations(SERVICE), before, "invocation of the old service")
     with check("it is taken over without workers", vital=True):
         host.product("install", "--adopt", FILE, "--workers", "", "--yes")

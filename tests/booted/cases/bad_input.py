@@ -1,15 +1,19 @@
 """What cannot be right: one message that names the place, the right exit code, and nothing on the host touched."""
 
 from dataclasses import dataclass
+from typing import Any
 
 from harness import listing
+from harness.checks import Checks
 from harness.expect import CheckFailed, assert_contains, assert_equal
+from harness.host import Host
 
 PLACE = "/tmp/bad"
 FILE = f"{PLACE}/settings.yaml"
 NAME = ("--server-name", "example.test")
 BOMB = "a: &a [x,x,x,x,x,x,x,x,x]\n" + "".join(
-    f"{new}: &{new} [{','.join([f'*{old}'] * 9)}]\n" for old, new in zip("abcdefgh", "bcdefghi", strict=True)) + "server_name: example.test\n"
+    f"{new}: &{new} [{','.join([f'*{old}'] * 9)}]\n" for old, new in zip("abcdefgh", "bcdefghi", strict=True)
+) + "server_name: example.test\n"
 
 
 @dataclass(frozen=True)
@@ -28,16 +32,16 @@ class Bad:
     environment: tuple = ()
 
 
-def workers(spec, *names):
+def workers(spec: str, *names: str) -> Bad:
     return Bad(f"workers {spec[:40]!r}", ("workers", *names), (*NAME, "--workers", spec))
 
 
-def settings(what, text, *names, **more):
+def settings(what: str, text: str | None, *names: str, **more: Any) -> Bad:
     """A settings file; the message names the file, and what `names` has."""
     return Bad(what, (FILE, *names), (), text, **more)
 
 
-def together(what, text, *names, **more):
+def together(what: str, text: str, *names: str, **more: Any) -> Bad:
     """Settings that are right each by itself; the message names the settings."""
     return Bad(what, names, (), text, **more)
 
@@ -75,7 +79,8 @@ ROWS = (
     settings("a list for a file", "- server_name\n"),
     settings("two documents", "server_name: a.test\n---\nserver_name: b.test\n"),
     settings("an unknown setting", "server_name: example.test\nhtp_port: 80\n", "line 2: ", "htp_port", "http_port"),
-    settings("an unknown setting below", "server_name: example.test\ncaches:\n  globl_factor: 1\n", "line 3: ", "globl_factor", "global_factor"),
+    settings("an unknown setting below", "server_name: example.test\ncaches:\n  globl_factor: 1\n", "line 3: ",
+             "globl_factor", "global_factor"),
     settings("a word for a port", "server_name: example.test\nhttp_port: eight\n", "line 2: ", "http_port", "eight"),
     settings("a port too large", "server_name: example.test\nhttp_port: 65536\n", "line 2: ", "http_port", "65536"),
     settings("a mapping for workers", "server_name: example.test\nworkers: {full: 1}\n", "line 2: ", "workers"),
@@ -128,7 +133,7 @@ ROWS = (
 )
 
 
-def test_bad_input(host, check):
+def test_bad_input(host: Host, check: Checks) -> None:
     """What cannot be right is refused, and not a byte changes."""
     before, whole = listing.untouched(host), listing.everything(host)
     for row in ROWS:
@@ -148,19 +153,19 @@ def test_bad_input(host, check):
         assert_equal(host.units(), {}, "our units")
 
 
-def prepare(host, row):
+def prepare(host: Host, row: Bad) -> None:
     script = f"rm -rf {PLACE}; mkdir {PLACE}; cd {PLACE}; "
     if row.text is not None:
         script += f"cat >{FILE}; "
     host.shell(script + row.make, stdin=row.text or "")
 
 
-def settings_of(row):
+def settings_of(row: Bad) -> tuple[str, ...]:
     """The option for the settings file; none is there, or the row's own."""
     return () if row.command == "instal" else ("--settings", FILE)
 
 
-def message(text):
+def message(text: str) -> str:
     """The first line of a message, without what is the same for all."""
     line = text.removeprefix("error: ").splitlines()[0]
     return line if len(line) < 160 else line[:157] + "…"

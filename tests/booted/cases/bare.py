@@ -3,14 +3,16 @@
 import pytest
 
 from harness import deployment, listing
+from harness.checks import Checks
 from harness.deployment import URL, client, generation, jobs, purge, services_down, talk
 from harness.expect import assert_contains, assert_equal
+from harness.host import Host
 
 VENV = "/opt/synapse-workers/venv"
 
 
 @pytest.mark.bare
-def test_bare(host, check):
+def test_bare(host: Host, check: Checks) -> None:
     """A small host without Synapse, which is installed into a venv."""
     with check("install --preset small exits 0", vital=True) as note:
         result = host.product("install", "--server-name", deployment.SERVER, "--preset", "small", "--yes")

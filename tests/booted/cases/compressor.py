@@ -1,11 +1,13 @@
 """The state compressor: less in the database, the same in the rooms, on Sundays."""
 
 import json
+from typing import Any
 
 from harness import listing
+from harness.checks import Checks
 from harness.deployment import SERVER, SETTINGS, URL, client, jobs, own_options, purge, state
 from harness.expect import assert_contains, assert_equal
-from harness.host import unit_of
+from harness.host import Host, unit_of
 
 TIMER, SERVICE = "synapse-compressor.timer", "synapse-compressor.service"
 # With what means something in a connection string, in a URL and in libpq's own password file.
@@ -15,9 +17,11 @@ WITH_PASSWORD = """
 umask 077
 password=$(cat)
 printf '%s' "$password" | sed 's/[\\\\:]/\\\\&/g; s/^/*:*:synapse:synapse:/' >/run/pgpass
-printf '{"database": {"name": "psycopg2", "args": {"host": "127.0.0.1", "user": "synapse", "dbname": "synapse", "passfile": "/run/pgpass"}}}' >/run/other.yaml
+arguments='{"host": "127.0.0.1", "user": "synapse", "dbname": "synapse", "passfile": "/run/pgpass"}'
+printf '{"database": {"name": "psycopg2", "args": %s}}' "$arguments" >/run/other.yaml
 chown synapse /run/pgpass /run/other.yaml
-runuser -u synapse -- /opt/synapse-workers/compressor/bin/python -I /var/lib/synapse-workers/current/compressor/run.py /run/other.yaml 2>&1 &
+program=/var/lib/synapse-workers/current/compressor/run.py
+runuser -u synapse -- /opt/synapse-workers/compressor/bin/python -I $program /run/other.yaml 2>&1 &
 while kill -0 $! 2>/dev/null; do
     cat /proc/[0-9]*/cmdline /proc/[0-9]*/environ 2>/dev/null | tr '\\0' '\\n' >>/run/seen || true
 done
@@ -27,7 +31,7 @@ rm -f /run/pgpass /run/other.yaml /run/seen
 """
 
 
-def test_compressor(host, check):
+def test_compressor(host: Host, check: Checks) -> None:
     """The state compressor: less in the database, the same in the rooms."""
     own_options(host)
     with check("a small server", vital=True) as note:
@@ -74,13 +78,13 @@ def test_compressor(host, check):
         listing.assert_equal(host.before, listing.everything(host), "after --purge")
 
 
-def states(host):
+def states(host: Host) -> Any:
     return json.loads(client(host, "room_state.py", URL, str(state(host, "states"))).out)
 
 
-def sql(host, query):
+def sql(host: Host, query: str) -> str:
     return host.run("runuser", "-u", "postgres", "--", "psql", "-XAt", "-d", "synapse", "-f", "-", stdin=query).out.strip()
 
 
-def count(host, table):
+def count(host: Host, table: str) -> int:
     return int(sql(host, f"select count(*) from {table}"))

@@ -4,8 +4,10 @@ import json
 
 import pytest
 
+from harness.checks import Checks
 from harness.deployment import URL, all_active, talk, worker
 from harness.expect import assert_equal, wait_until
+from harness.host import Host
 
 KILLED = ("synapse-main.service", worker("client_reader1"), worker("event_persister1"), "synapse-redis.service", "synapse-nginx.service")
 # A worker, the answer while it is away, and what is asked of it. Nobody can stand in for the one with the media.
@@ -17,7 +19,7 @@ ASKED = (
 
 
 @pytest.mark.installed
-def test_crashes(host, check):
+def test_crashes(host: Host, check: Checks) -> None:
     """Processes that are killed come back by themselves."""
     with check("users talk before", vital=True):
         talk(host)
@@ -42,7 +44,7 @@ def test_crashes(host, check):
         assert_equal(host.json("plan")["steps"], [], "plan")
 
 
-def away(host, check):
+def away(host: Host, check: Checks) -> None:
     """Workers that somebody stopped: nobody holds their sockets any more."""
     workers = sorted({name for name, *_ in ASKED})
     units = [worker(name) for name in workers]
@@ -57,7 +59,7 @@ def away(host, check):
         assert_equal([asked(host, path, body) for _, _, path, body in ASKED], [403, 401, 401], "answers")
 
 
-def asked(host, path, body):
+def asked(host: Host, path: str, body: dict[str, str] | None) -> int:
     """The status of an answer."""
     words = ("--data", json.dumps(body)) if body else ()
     return int(host.net("curl", "-sS", "-o", "/dev/null", "-w", "%{http_code}", *words, URL + path).out)

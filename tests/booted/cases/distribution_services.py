@@ -2,12 +2,14 @@
 
 import pytest
 
+from harness.checks import Checks
 from harness.deployment import distribution_services
 from harness.expect import assert_contains, assert_equal
+from harness.host import Host
 
 
 @pytest.mark.installed
-def test_distribution_services(host, check):
+def test_distribution_services(host: Host, check: Checks) -> None:
     """The distribution's own nginx, Redis and PostgreSQL run on untouched."""
     with check("nginx, Redis and PostgreSQL of the distribution were never restarted"):
         assert_equal(host.invocations(*distribution_services(host)), host.distribution_services, "their InvocationIDs")

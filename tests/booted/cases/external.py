@@ -1,11 +1,17 @@
 """PostgreSQL over TCP and Redis over TLS of the administrator's own, with passwords from files that nobody else gets to see."""
 
+from typing import Any
+
 from cases import metrics
 from cases.hostile_values import write_settings
 from harness import listing
+from harness.checks import Checks
 from harness.deployment import OTHERS, SERVER, all_active, jobs, purge, worker
 from harness.expect import CheckFailed, assert_contains, assert_equal, wait_until
+from harness.host import Host, Result
 
+# By the program that they are for.
+Passwords = dict[str, str]
 PLACE = "/srv/elsewhere"
 # Characters that each language on the way has a meaning for.
 FIRST = {"database": "first:pg\\pass \"word\" #1", "redis": "first 'redis' pass$word"}
@@ -16,7 +22,7 @@ EXPORTERS = ("synapse-postgres-exporter.service", "synapse-redis-exporter.servic
 METRICS = {*EXPORTERS, "synapse-prometheus.service", "synapse-nginx-exporter.service", "synapse-nginx-log-exporter.service",
            "synapse-host-metrics.timer", "synapse-logrotate.timer"}
 UNITS = {*(unit for unit in OTHERS if unit != "synapse-redis.service"), *map(worker, WORKERS), *METRICS}
-SETTINGS = {
+SETTINGS: dict[str, Any] = {
     "server_name": SERVER,
     "workers": ["small"],
     "database": {"host": "127.0.0.1", "port": 5433, "name": "chat", "user": "matrix", "password_file": FILES["database"]},
@@ -31,7 +37,7 @@ OPENSSL = """
     openssl x509 -req -in redis.csr -CA ca.pem -CAkey ca.key -CAcreateserial -days 2 -extfile names -out redis.pem"""
 
 
-def test_external(host, check):
+def test_external(host: Host, check: Checks) -> None:
     """PostgreSQL over TCP and Redis over TLS, with passwords from files."""
     with check("PostgreSQL and Redis run elsewhere, as far as the product can tell", vital=True):
         serve(host)
@@ -47,7 +53,7 @@ def test_external(host, check):
         probes = {probe["probe"]: probe["seen"] for probe in host.json("verify")["probes"]}
         assert_equal((probes["database"], probes["redis"]), ("chat answers", "4 processes listen"), "seen by verify")
         assert_equal(sql(host, "chat", "select count(*) > 100 from information_schema.tables where table_schema = 'public'"), "t",
-             "whether Synapse made its tables there")
+                     "whether Synapse made its tables there")
         assert_contains(host.product("install", "--yes").out, "0 changed")
     with check("their exporters reach both"):
         wait_until("metrics of both", lambda: metrics.value(host, "pg_up + on () redis_up") == 2.0)
@@ -59,7 +65,8 @@ def test_external(host, check):
         assert_contains(plan, "secret postgres_password", "secret redis_password")
         result, seen = watched(host, SECOND)
         assert_equal(seen, "", "processes whose command line has a password")
-        assert_equal(jobs(result.out), [("restart", "synapse-main.service"), ("restart", *map(worker, WORKERS)), ("restart", *EXPORTERS)], "jobs")
+        restarts = [("restart", "synapse-main.service"), ("restart", *map(worker, WORKERS)), ("restart", *EXPORTERS)]
+        assert_equal(jobs(result.out), restarts, "jobs")
         all_active(host, UNITS)
         host.product("verify")
         wait_until("metrics of both", lambda: metrics.value(host, "pg_up + on () redis_up") == 2.0)
@@ -73,13 +80,13 @@ def test_external(host, check):
     with check("--purge leaves what is elsewhere, and nothing else"):
         purge(host)
         assert_equal(sql(host, "chat", "select count(*) > 100 from information_schema.tables where table_schema = 'public'"), "t",
-             "whether the tables are still there")
+                     "whether the tables are still there")
         drop_cluster(host)
         host.shell('systemctl stop outside-redis; rm -rf "$1"', PLACE)
         listing.assert_equal(host.before, listing.everything(host), "after --purge")
 
 
-def refused(host, check):
+def refused(host: Host, check: Checks) -> None:
     """Each is told before anything is changed, with what cures it."""
     for what, wrong, names in (
         ("a wrong password for PostgreSQL", {"database": "wrong"}, ("127.0.0.1 port 5433", "password", "createuser --pwprompt matrix")),
@@ -101,7 +108,7 @@ def refused(host, check):
             refusal(host, {**SETTINGS, section: {**SETTINGS[section], **more}}, *names)
 
 
-def refusal(host, settings, *names):
+def refusal(host: Host, settings: dict[str, Any], *names: str) -> None:
     write_settings(host, settings)
     result = host.product("install", "--yes", expect=(65,))
     assert_contains(result.err, "help: ", *names)
@@ -110,7 +117,7 @@ def refusal(host, settings, *names):
     host.shell('rm "$1"', "/etc/synapse-workers/settings.yaml")
 
 
-def serve(host):
+def serve(host: Host) -> None:
     host.shell(f"""
         mkdir -m 755 "$1"; cd "$1"; {OPENSSL}
         chown redis: redis.key """, PLACE)
@@ -120,7 +127,7 @@ def serve(host):
     start_redis(host)
 
 
-def cluster(host, password):
+def cluster(host: Host, password: str) -> None:
     """Another PostgreSQL, on port 5433, with the database `chat` of the role `matrix`."""
     host.shell("""
         version=$(pg_lsclusters --no-header | awk '$2 == "main" { print $1 }')
@@ -129,13 +136,13 @@ def cluster(host, password):
     superuser(host, "create database chat owner matrix encoding 'UTF8' lc_collate 'C' lc_ctype 'C' template template0")
 
 
-def drop_cluster(host):
+def drop_cluster(host: Host) -> None:
     host.shell("""
         version=$(pg_lsclusters --no-header | awk '$2 == "main" { print $1 }')
         pg_dropcluster --stop "$version" elsewhere; systemctl daemon-reload""")
 
 
-def start_redis(host):
+def start_redis(host: Host) -> None:
     host.shell("""
         printf '%s\\n' "port 0" "tls-port 6390" "bind 127.0.0.1" "tls-cert-file $1/redis.pem" "tls-key-file $1/redis.key" \
             "tls-ca-cert-file $1/ca.pem" "tls-auth-clients no" 'save ""' "aclfile $1/acl" >"$1/redis.conf"
@@ -143,14 +150,14 @@ def start_redis(host):
             redis-server "$1/redis.conf" --supervised systemd""", PLACE)
 
 
-def acl(host, words):
+def acl(host: Host, words: Passwords) -> None:
     """A user with all rights, and no other. Redis takes a digest, so that any character may be in the password."""
     host.shell("""
         digest=$(printf %s "$2" | sha256sum | cut -d" " -f1)
         printf 'user default off\\nuser synapse on ~* &* +@all #%s\\n' "$digest" >"$1/acl" """, PLACE, words["redis"])
 
 
-def change(host):
+def change(host: Host) -> None:
     superuser(host, f"alter role matrix password {literal(SECOND['database'])}")
     acl(host, SECOND)
     host.run("systemctl", "stop", "outside-redis")
@@ -158,12 +165,12 @@ def change(host):
     passwords(host, SECOND)
 
 
-def passwords(host, words):
+def passwords(host: Host, words: Passwords) -> None:
     for name, file in FILES.items():
         host.shell('umask 077; cat >"$1"', file, stdin=f"{words[name]}\n")
 
 
-def watched(host, words):
+def watched(host: Host, words: Passwords) -> tuple[Result, str]:
     """Installs, and looks at the command lines of all processes all the while."""
     host.shell('umask 077; printf "%s\\n" "$@" >/tmp/words', *words.values())
     result = host.shell("""
@@ -179,7 +186,7 @@ def watched(host, words):
     return result, host.shell("cat /tmp/seen 2>/dev/null || true; rm -f /tmp/seen /tmp/words").out
 
 
-def hidden(host, words):
+def hidden(host: Host, words: Passwords) -> None:
     for command in ("plan", "status", "doctor"):
         absent(str(host.product(command)), words, command)
     # The journal is searched in the host, and outside of its own directory in files.
@@ -198,21 +205,21 @@ def hidden(host, words):
             raise CheckFailed(f"{file} has a password and is {mode}")
 
 
-def absent(text, words, where):
+def absent(text: str, words: Passwords, where: str) -> None:
     for word in words.values():
         if word in text:
             raise CheckFailed(f"{where} has a password")
 
 
-def sql(host, database, query):
+def sql(host: Host, database: str, query: str) -> str:
     return host.run("runuser", "-u", "postgres", "--", "psql", "-p", "5433", "-XAtq", "-d", database, "-c", query).out.strip()
 
 
-def superuser(host, statement):
+def superuser(host: Host, statement: str) -> None:
     host.run("runuser", "-u", "postgres", "--", "psql", "-p", "5433", "-Xq", "-v", "ON_ERROR_STOP=1", stdin=statement)
 
 
-def literal(text):
+def literal(text: str) -> str:
     """A string of SQL (standard_conforming_strings)."""
     quoted = text.replace("'", "''")
     return f"'{quoted}'"

@@ -8,14 +8,16 @@ needs goes down at every stage, before and after.
 import os
 import signal
 import subprocess
+from collections.abc import Sequence, Set
 
 import pytest
 
 from cases.rollback import Before
 from harness import deployment
+from harness.checks import Checks
 from harness.deployment import SERVER, all_active, generation, psql, talk, worker
 from harness.expect import CheckFailed, assert_contains, assert_equal, wait_until
-from harness.host import FAULTY, KILLED, SCRIPT
+from harness.host import FAULTY, KILLED, SCRIPT, Host
 
 BASE = {"synapse-workers.target", "synapse-main.service", "synapse-nginx.service", "synapse-redis.service",
         *map(worker, ("background1", "clients1", "streams1"))}
@@ -29,18 +31,18 @@ STAGES = ("check   generation", "enable  ", "start   synapse-main", "start   syn
 
 
 @pytest.mark.lane(1)
-def test_faults(host, check):
+def test_faults(host: Host, check: Checks) -> None:
     """Whatever goes wrong in a change: done, as before, or a message that helps."""
     faults(host, check, thorough=False)
 
 
 @pytest.mark.slow
-def test_faults_all(host, check):
+def test_faults_all(host: Host, check: Checks) -> None:
     """The same at every step, and whatever is needed goes down at every stage."""
     faults(host, check, thorough=True)
 
 
-def faults(host, check, thorough):
+def faults(host: Host, check: Checks, thorough: bool) -> None:
     with check("a server with four processes", vital=True):
         deployment.own_options(host)
         host.product("install", "--server-name", SERVER, "--preset", "small", "--yes")
@@ -61,12 +63,12 @@ def faults(host, check, thorough):
         deployment.purge(host)
 
 
-def boundaries(host):
+def boundaries(host: Host) -> list[str]:
     """Numbers of all steps, and of the one after."""
     return [str(number) for number in range(len(host.json("plan", *CHANGE[1:3])["steps"]) + 1)]
 
 
-def settled(host, units=frozenset(BASE)):
+def settled(host: Host, units: Set[str] = frozenset(BASE)) -> None:
     """The server is as it shall be, and serves."""
     assert_contains(host.product(*(BACK if units == BASE else CHANGE)).out, "changed")
     assert_contains(host.product("install", "--yes").out, "0 changed")
@@ -76,13 +78,13 @@ def settled(host, units=frozenset(BASE)):
     assert_equal(deployment.services_down(host), "", "failed units of the host")
 
 
-def settled_either_way(host):
+def settled_either_way(host: Host) -> None:
     """With the change or without it; then without."""
     settled(host, MORE if host.path(f"{deployment.CURRENT}/synapse/workers/event_persister1.yaml").exists() else BASE)
     settled(host)
 
 
-def killed(host, check, rows):
+def killed(host: Host, check: Checks, rows: Sequence[str]) -> None:
     for stage in rows:
         with check(f"killed before `{stage.strip()}`: the next install brings the change to its end") as note:
             host.faulty(f"kill@{stage}", *CHANGE, expect=KILLED)
@@ -90,7 +92,7 @@ def killed(host, check, rows):
             settled_either_way(host)
 
 
-def failed(host, check, rows, thorough):
+def failed(host: Host, check: Checks, rows: Sequence[str], thorough: bool) -> None:
     for number, stage in enumerate(rows):
         with check(f"fails, or is interrupted, before `{stage.strip()}`: the host is as before") as note:
             before = Before(host)
@@ -99,7 +101,8 @@ def failed(host, check, rows, thorough):
                 # The cause stands last, behind all that was done to roll back.
                 end = result.err.splitlines()[-2:]
                 assert_equal((cause in end[0], end[1]), (True, "the host is as it was before"), f"the end of\n{result.err}")
-            assert_equal((host.read(deployment.SETTINGS), generation(host)[0]), (before.settings, before.generation[0]), "settings, current")
+            found = host.read(deployment.SETTINGS), generation(host)[0]
+            assert_equal(found, (before.settings, before.generation[0]), "settings, current")
             all_active(host, BASE)
             talk(host)
             note(f"{result.seconds:.1f} s")
@@ -108,20 +111,20 @@ def failed(host, check, rows, thorough):
 class Paused:
     """A run that is stopped at a stage, and goes on when told."""
 
-    def __init__(self, host, stage, *arguments):
+    def __init__(self, host: Host, stage: str, *arguments: str) -> None:
         command = [SCRIPT, "run", host.name, "-i", "--", "env", f"SW_FAULT=pause@{stage}", FAULTY, *arguments]
         self.host = host
         self.process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
                                         start_new_session=True)
         self.pid = wait_until(f"it pauses before {stage}", self._stopped)
 
-    def _stopped(self):
+    def _stopped(self) -> str:
         """proc_pid_status(5): T is for stopped."""
         found = self.host.shell('for file in /proc/[0-9]*/exe; do [ "$(readlink "$file")" = "$1" ] || continue; '
                                 'p=${file%/exe}; grep -q "^State:.T" "$p/status" && echo "${p#/proc/}"; done; true', FAULTY)
         return found.out.strip()
 
-    def go_on(self, *expect):
+    def go_on(self, *expect: int) -> tuple[int, str]:
         """Its exit code and what it printed; without `expect` any code will do."""
         self.host.run("kill", "-CONT", self.pid)
         # nsenter stops with it (nsenter(1), --fork), and is the last to go on.
@@ -132,14 +135,14 @@ class Paused:
         return self.process.returncode, out
 
 
-def two_at_once(host):
+def two_at_once(host: Host) -> None:
     first = Paused(host, "enable  ", *CHANGE)
     assert_contains(host.product(*CHANGE, expect=(1, 65)).err, "another synapse-workers is changing this host")
     first.go_on(0)
     settled(host, MORE)
 
 
-def without_postgresql(host):
+def without_postgresql(host: Host) -> None:
     running = Paused(host, "start   synapse-main", *CHANGE)
     host.run("systemctl", "stop", "postgresql")
     try:
@@ -151,7 +154,7 @@ def without_postgresql(host):
     assert_equal(psql(host, "select count(*) > 0 from pg_database where datname = 'synapse'"), ["t"], "the database")
 
 
-def postgresql_down_before(host):
+def postgresql_down_before(host: Host) -> None:
     host.run("systemctl", "stop", "postgresql")
     try:
         before = Before(host)
@@ -161,14 +164,14 @@ def postgresql_down_before(host):
         postgresql_back(host)
 
 
-def postgresql_back(host):
+def postgresql_back(host: Host) -> None:
     host.run("systemctl", "start", "postgresql")
     served_again(host)
 
 
-def served_again(host):
+def served_again(host: Host) -> None:
     """Each connection to PostgreSQL that Synapse has kept fails once, and is then made anew: requests fail until all of them have."""
-    def served():
+    def served() -> bool:
         try:
             talk(host)
         except CheckFailed:
@@ -177,7 +180,7 @@ def served_again(host):
     wait_until("Synapse's connections to be new ones", lambda: served() and served() and served(), seconds=60)
 
 
-def without_redis(host):
+def without_redis(host: Host) -> None:
     running = Paused(host, "start   synapse-main", *CHANGE)
     host.run("systemctl", "stop", "synapse-redis.service")
     _, out = running.go_on(0, 1, 75)
@@ -186,18 +189,18 @@ def without_redis(host):
     host.product("install", "--yes")
 
 
-def redis_down_before(host):
+def redis_down_before(host: Host) -> None:
     host.run("systemctl", "stop", "synapse-redis.service")
     assert_contains(host.product(*CHANGE).out, "! start   synapse-redis.service")
 
 
-def nginx_killed(host):
+def nginx_killed(host: Host) -> None:
     running = Paused(host, "stop    synapse-worker", *CHANGE)
     host.run("systemctl", "kill", "--signal=KILL", "synapse-nginx.service", expect=None)
     running.go_on(0)
 
 
-def without_dbus(host):
+def without_dbus(host: Host) -> None:
     running = Paused(host, "start   synapse-worker", *CHANGE)
     host.run("systemctl", "stop", "dbus.socket", "dbus.service")
     try:
@@ -208,7 +211,7 @@ def without_dbus(host):
     host.product("install", "--yes")
 
 
-def masked(host):
+def masked(host: Host) -> None:
     unit = worker("event_persister1")
     host.run("systemctl", "mask", unit)
     try:
@@ -218,7 +221,7 @@ def masked(host):
         host.run("systemctl", "unmask", unit)
 
 
-def full_disk(host):
+def full_disk(host: Host) -> None:
     """A small file system takes the place of the directory of generations, and there is no room in it."""
     place = "/var/lib/synapse-workers"
     host.shell(f"cp -a {place} /root/saved && mount -t tmpfs -o size=64m,mode=0755 tmpfs {place} && cp -a /root/saved/. {place} "
@@ -232,7 +235,7 @@ def full_disk(host):
         host.shell(f"umount {place} && rm -r /root/saved")
 
 
-def dated_in_the_future(host):
+def dated_in_the_future(host: Host) -> None:
     """As after a clock that was turned back."""
     host.shell('find "$1" -type f -exec touch --date=tomorrow {} +', "/etc/synapse-workers")
     before = host.invocations()
@@ -240,7 +243,7 @@ def dated_in_the_future(host):
     assert_equal(host.invocations(), before, "invocations")
 
 
-def matrix(host, check):
+def matrix(host: Host, check: Checks) -> None:
     for what, units in NEEDED.items():
         for moment in ("before", *STAGES, "after"):
             with check(f"{what} goes down {moment if moment in ('before', 'after') else f'before `{moment.strip()}`'}") as note:
@@ -253,7 +256,7 @@ def matrix(host, check):
                 settled_either_way(host)
 
 
-def changed_without(host, units, moment):
+def changed_without(host: Host, units: tuple[str, ...], moment: str) -> tuple[int, str]:
     """Makes the change while these go down; exit code and text."""
     if moment in ("before", "after"):
         if moment == "after":
@@ -266,7 +269,7 @@ def changed_without(host, units, moment):
     return running.go_on()
 
 
-def outcome(code, text):
+def outcome(code: int, text: str) -> str:
     """One of those that a fault may have."""
     ends = {
         "done": code == 0 and "changed (" in text,

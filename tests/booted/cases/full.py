@@ -1,19 +1,18 @@
 """From a plain host to `full`, and what users do through it, request by request."""
 
 import json
+from typing import Any
 
 import pytest
 
+from harness.checks import Checks
 from harness.deployment import SHARED_SECRET, URL, all_active, client, install, services_down, state
 from harness.expect import CheckFailed, assert_equal, wait_until
-from harness.host import unit_of
-
-# Requests that no Synapse process sees, by method and path, with the reason.
-ELSEWHERE = {}
+from harness.host import Host, unit_of
 
 
 @pytest.mark.lane(1)
-def test_full(host, check):
+def test_full(host: Host, check: Checks) -> None:
     """Twenty workers serve two users, each request by the process that `routes` names."""
     with check("install exits 0", vital=True) as note:
         note(f"{install(host).seconds:.1f} s")
@@ -34,9 +33,9 @@ def test_full(host, check):
         note(answered_as_routed(host, json.loads(record.read_text(encoding="utf-8"))))
 
 
-def answered_as_routed(host, record):
+def answered_as_routed(host: Host, record: dict[str, Any]) -> str:
     """Compares `routes` for every recorded request with the journals that name it."""
-    requests = [one for one in record["requests"] if (one["method"], one["path"]) not in ELSEWHERE]
+    requests = record["requests"]
     marker = f"probe-{record['run']}-[0-9]+"
     wanted = {one["marker"] for one in requests}
     units = wait_until("every request in a journal", lambda: complete(host.processed(marker), wanted))
@@ -50,11 +49,11 @@ def answered_as_routed(host, record):
     return f"{len(requests)} requests by {len(set().union(*units.values()))} processes"
 
 
-def complete(units, wanted):
+def complete(units: dict[str, set[str]], wanted: set[str]) -> dict[str, set[str]] | None:
     return units if wanted <= units.keys() else None
 
 
-def routes(host, requests):
+def routes(host: Host, requests: list[dict[str, Any]]) -> list[list[str]]:
     """The processes that `routes METHOD PATH` names, for each request: one shell in the host asks for all."""
     script = 'while IFS="$(printf "\\t")" read -r method path; do synapse-workers routes "$method" "$path" --json; done'
     text = host.shell(script, stdin="".join(f"{one['method']}\t{one['path']}\n" for one in requests)).out

@@ -1,10 +1,13 @@
 """Settings full of characters that mean something in YAML, nginx, units and shells: taken as they are, or refused."""
 
 import json
+from typing import Any
 
 from harness import listing
+from harness.checks import Checks
 from harness.deployment import SERVER, SETTINGS, own_options, purge, talk, worker
 from harness.expect import assert_contains, assert_equal
+from harness.host import Host
 
 # A blank, a systemd specifier, a quote of each kind, an end of an nginx directive, variables of nginx and the shell,
 # a comment, a YAML mapping and an alias, a backslash; of these a value may have what its type allows.
@@ -28,7 +31,7 @@ INJECTIONS = {
 }
 
 
-def test_hostile_values(host, check):
+def test_hostile_values(host: Host, check: Checks) -> None:
     """Settings full of characters that mean something elsewhere."""
     refused(host, check)
     taken = rendered(host, check)
@@ -44,14 +47,14 @@ def test_hostile_values(host, check):
         shown = host.run("systemctl", "show", "--property=ReadWritePaths", worker("media_repository1")).out
         # systemctl quotes as a shell does.
         assert_equal(host.shell('eval "set -- $1"; printf "%s\\n" "$@"', shown.strip().partition("=")[2]).out.splitlines(),
-             ["/var/lib/synapse", taken[-1], "/run/synapse-workers"], "ReadWritePaths")
+                     ["/var/lib/synapse", taken[-1], "/run/synapse-workers"], "ReadWritePaths")
         assert_contains(host.product("install", "--yes").out, "0 changed")
     with check("--purge takes the directory away as well"):
         purge(host)
         listing.assert_equal(host.before, listing.everything(host), "after --purge")
 
 
-def refused(host, check):
+def refused(host: Host, check: Checks) -> None:
     for key, values in INJECTIONS.items():
         with check(f"{key}: what would change the structure of a file is refused"):
             for value in values:
@@ -60,7 +63,7 @@ def refused(host, check):
                 assert_contains(result.err, "error: ", "/tmp/nasty.yaml", key.split(".")[-1])
 
 
-def rendered(host, check):
+def rendered(host: Host, check: Checks) -> list[str]:
     """Renders each path; those taken must leave the structure of units, nginx and YAML as with the plain one."""
     taken, plain = [], None
     for path in PATHS:
@@ -80,7 +83,7 @@ def rendered(host, check):
     return taken
 
 
-def structure(host):
+def structure(host: Host) -> str:
     """Keys of units in order, words of nginx that begin a directive, keys of YAML: everything but the values."""
     script = r"""
         cd /tmp/nasty/etc/systemd/system; sed -n 's/=.*//p; /^\[/p' *.service
@@ -89,7 +92,7 @@ def structure(host):
     return host.shell(script).out
 
 
-def parse(host, directory):
+def parse(host: Host, directory: str) -> dict[str, Any]:
     """Every option of main as Synapse's own YAML reader sees it, merged."""
     script = """
 import glob, json, sys, yaml
@@ -100,13 +103,13 @@ json.dump(merged, sys.stdout)"""
     return json.loads(host.run("/opt/venvs/matrix-synapse/bin/python", "-c", script, directory).out)
 
 
-def write_settings(host, values, path=SETTINGS):
+def write_settings(host: Host, values: dict[str, Any], path: str = SETTINGS) -> None:
     """Writes JSON, which is YAML: what is quoted there is the value, character by character."""
     lines = "".join(f"{key}: {json.dumps(value)}\n" for key, value in values.items())
     host.shell('mkdir -p "$(dirname "$1")" && cat >"$1"', path, stdin=lines)
 
 
-def nested(key, value):
+def nested(key: str, value: str) -> dict[str, Any]:
     """The value below its key; `a.b` is b in the section a."""
     section, _, name = key.rpartition(".")
     return {section: {name: value}} if section else {key: value}

@@ -2,12 +2,14 @@
 
 import pytest
 
+from harness.checks import Checks
 from harness.deployment import FULL_UNITS, SERVER, assert_equal_except, generation
 from harness.expect import assert_contains, assert_equal
+from harness.host import Host
 
 
 @pytest.mark.installed
-def test_idempotence(host, check):
+def test_idempotence(host: Host, check: Checks) -> None:
     """The same install again changes nothing."""
     before = host.invocations(), generation(host)
     with check("install with the same flags prints `0 changed`") as note:

@@ -5,9 +5,10 @@ import random
 import pytest
 
 from harness import deployment
+from harness.checks import Checks
 from harness.deployment import SERVER, talk
 from harness.expect import CheckFailed, assert_contains, assert_equal
-from harness.host import KILLED
+from harness.host import KILLED, Host
 
 KILLS = 40
 # The seed is printed with a failure, so that the same moments can be tried again.
@@ -16,7 +17,7 @@ SMALL, MORE = "small", "small,event_persister"
 LONGEST = 7.0
 
 
-def changes(host):
+def changes(host: Host) -> tuple[tuple[str, ...], ...]:
     """Runs that have something to do, whatever the ones before have left."""
     settings = host.read(deployment.SETTINGS)
     workers = MORE if "event_persister" not in settings else SMALL
@@ -25,7 +26,7 @@ def changes(host):
 
 
 @pytest.mark.slow
-def test_interrupted_runs(host, check):
+def test_interrupted_runs(host: Host, check: Checks) -> None:
     """A run that is killed at any moment: the next one repairs the host."""
     moments = random.Random(SEED)
     with check("a server with four processes", vital=True):
@@ -48,7 +49,7 @@ def test_interrupted_runs(host, check):
         deployment.purge(host)
 
 
-def cut(host, moments, number):
+def cut(host: Host, moments: random.Random, number: int) -> tuple[str, float]:
     """Kills a change at a random moment; one that was faster is tried again, with less time."""
     longest = LONGEST
     for _ in range(20):

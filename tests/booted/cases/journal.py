@@ -6,8 +6,10 @@ from dataclasses import dataclass
 
 import pytest
 
+from harness.checks import Checks
 from harness.deployment import FULL_UNITS, SETTINGS, URL, assert_equal_except, jobs, worker
 from harness.expect import CheckFailed, assert_equal, wait_until
+from harness.host import Host
 
 # What a process of each kind is asked, by its unit: it looks for a token in the database.
 READER = worker("client_reader1")
@@ -34,7 +36,7 @@ class Line:
 
 
 @pytest.mark.installed
-def test_journal(host, check):
+def test_journal(host: Host, check: Checks) -> None:
     """The log level changes without a restart, and the journal reads the same afterwards."""
     settings = host.read(SETTINGS)
     with check("a request makes one line in the journal, of Synapse's form", vital=True) as note:
@@ -72,7 +74,7 @@ def test_journal(host, check):
         host.product("install", "--yes")
 
 
-def reloaded(host, settings, **changes):
+def reloaded(host: Host, settings: str, **changes: str) -> str:
     """Installs with these values of `log_` settings: exactly Synapse's processes reload. The end of the journal before that."""
     before, since = host.invocations(), now(host)
     for name, value in changes.items():
@@ -80,18 +82,18 @@ def reloaded(host, settings, **changes):
         assert_equal(count, 1, f"lines with log_{name}")
     host.write(SETTINGS, settings)
     assert_equal({(verb, unit) for verb, *units in jobs(host.product("install", "--yes").out) for unit in units},
-         {("reload", unit) for unit in PROCESSES}, "jobs")
+                 {("reload", unit) for unit in PROCESSES}, "jobs")
     assert_equal_except(before, host.invocations())
     return since
 
 
-def now(host):
+def now(host: Host) -> str:
     """The end of the journal."""
     host.run("journalctl", "--sync")
     return host.run("journalctl", "--quiet", "--lines=0", "--show-cursor").out.split("cursor: ")[1].strip()
 
 
-def written(host, since, *units):
+def written(host: Host, since: str, *units: str) -> list[Line]:
     """What these processes, or all of Synapse, have written to the journal since then."""
     host.run("journalctl", "--sync")
     patterns = [f"--unit={unit}" for unit in units or PROCESSES]
@@ -101,14 +103,14 @@ def written(host, since, *units):
     return [Line(entry["_SYSTEMD_UNIT"], entry["MESSAGE"], entry["PRIORITY"], entry["SYSLOG_IDENTIFIER"]) for entry in entries]
 
 
-def ask(host, marker):
+def ask(host: Host, marker: str) -> None:
     """Has a process of each kind answer a request with this User-Agent and token."""
     for path in ASKED.values():
         words = ("--output", "/dev/null", "--write-out", "%{http_code}", "--user-agent", marker, "--oauth2-bearer", marker)
         assert_equal(host.net("curl", "-sS", *words, URL + path).out, "401", f"the answer to {path}")
 
 
-def log_in(host):
+def log_in(host: Host) -> str:
     """Tries to log in as a user with such a name, which Synapse logs. The end of the journal before that."""
     since = now(host)
     body = {"type": "m.login.password", "identifier": {"type": "m.id.user", "user": USER}, "password": "none"}
@@ -117,7 +119,7 @@ def log_in(host):
     return since
 
 
-def requested(host, marker):
+def requested(host: Host, marker: str) -> tuple[dict[str, Line], list[Line]]:
     """The form of the one line that such a request makes in each process, and all that the processes wrote meanwhile."""
     since = now(host)
     ask(host, marker)

@@ -4,15 +4,17 @@ import json
 
 import pytest
 
+from harness.checks import Checks
 from harness.deployment import URL, client, state
 from harness.expect import CheckFailed
+from harness.host import Host
 
 COUNT = 2000
 # CPU seconds of the main process for 1,000 requests. The goal is 0.4; shared machines need some room.
 LIMIT = 0.6
 
 
-def prepared(host):
+def prepared(host: Host) -> str:
     """The file with users, rooms and tokens for the load; made when it is missing."""
     file = state(host, "load")
     if not file.exists():
@@ -21,7 +23,7 @@ def prepared(host):
 
 
 @pytest.mark.installed
-def test_load(host, check):
+def test_load(host: Host, check: Checks) -> None:
     """A mixed load: nothing fails, and the main process has little to do."""
     with check("users and rooms for the load", vital=True):
         users = prepared(host)

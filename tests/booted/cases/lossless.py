@@ -4,15 +4,20 @@ import json
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from typing import Any, Self
 
 import pytest
 
 from cases.persister import MAIN
 from cases.rollback import FAILS_AT_START, OWN
 from cases.upgrade import NEW, OLD
+from harness.checks import Checks, Note
 from harness.deployment import CLIENTS, SERVER, SETTINGS, URL, own_options, purge
 from harness.expect import CheckFailed, assert_equal, wait_until
+from harness.host import Host, Units
 
+# What the users' client prints of a phase.
+Figures = dict[str, Any]
 TARGET = "synapse-workers.target"
 PEACE = 5.0
 # How long there may be no answer to anybody while everything restarts, in the time that the processes need for it.
@@ -43,19 +48,19 @@ class Disturbance:
     """Something an administrator does; `do(host, form)` returns when it is done."""
 
     what: str
-    do: Callable
+    do: Callable[[Host, Form], object]
 
 
-def restart(unit):
+def restart(unit: str) -> Disturbance:
     return Disturbance(f"{unit} is restarted", lambda host, form: host.run("systemctl", "restart", unit))
 
 
-def restart_all(host, form):
+def restart_all(host: Host, form: Form) -> None:
     host.run("systemctl", "restart", TARGET)
     wait_until("all services active", lambda: not idle(host))
 
 
-def break_start(host, form):
+def break_start(host: Host, form: Form) -> None:
     """Options that Synapse's parser takes and Synapse cannot start with: the run goes back to what was."""
     host.write(OWN, FAILS_AT_START)
     try:
@@ -64,19 +69,19 @@ def break_start(host, form):
         host.path(OWN).unlink()
 
 
-def upgrade(host, form):
+def upgrade(host: Host, form: Form) -> None:
     """As an administrator does it: another version in the settings file, then install."""
     host.write(SETTINGS, host.read(SETTINGS).replace(OLD, NEW))
     host.product("install", "--yes")
     assert_equal(release(host), NEW, "the release that answers")
 
 
-def downgrade(host, form):
+def downgrade(host: Host, form: Form) -> None:
     host.product("rollback", "--yes")
     assert_equal(release(host), OLD, "the release that answers")
 
 
-def release(host):
+def release(host: Host) -> str:
     return json.loads(host.net("curl", "-sS", f"{URL}/_matrix/federation/v1/version").out)["server"]["version"]
 
 
@@ -97,69 +102,69 @@ LAST = (
 )
 
 
-def services(host):
+def services(host: Host) -> Units:
     """The services that serve, thus not what runs for a moment only."""
     return {name: unit for name, unit in host.units("synapse-*.service").items() if name != "synapse-hold.service"}
 
 
-def idle(host):
+def idle(host: Host) -> list[str]:
     return [name for name, unit in services(host).items() if unit["ActiveState"] != "active"]
 
 
 class Crowd:
     """`traffic.py` at work in the network of the host."""
 
-    def __init__(self, host, form):
+    def __init__(self, host: Host, form: Form) -> None:
         self.process = host.talk_to("python3", str(CLIENTS / "load_driver.py"), URL, "--rate", str(form.rate))
         assert_equal(self.heard()["phase"], "ready", "the crowd")
 
-    def __enter__(self):
+    def __enter__(self) -> Self:
         return self
 
-    def heard(self):
+    def heard(self) -> Figures:
         line = self.process.stdout.readline()
         if not line:
             raise CheckFailed(f"the crowd ended with code {self.process.wait()}\n{self.process.stderr.read()}")
         return json.loads(line)
 
-    def ask(self, command):
+    def ask(self, command: str) -> Figures:
         self.process.stdin.write(f"{command}\n")
         self.process.stdin.flush()
         return self.heard()
 
-    def __exit__(self, *_):
+    def __exit__(self, *_: object) -> None:
         self.process.communicate()
 
 
 @pytest.mark.bare
 @pytest.mark.lane(1)
-def test_lossless(host, check):
+def test_lossless(host: Host, check: Checks) -> None:
     """Users go on while the server is changed and restarted."""
     lossless(host, check, SHORT)
 
 
 @pytest.mark.slow
 @pytest.mark.bare
-def test_lossless_off(host, check):
+def test_lossless_off(host: Host, check: Checks) -> None:
     """The same without held sockets, for comparison."""
     lossless(host, check, replace(SHORT, held=False))
 
 
 @pytest.mark.slow
 @pytest.mark.bare
-def test_soak(host, check):
+def test_soak(host: Host, check: Checks) -> None:
     """The same with every worker, at length."""
     lossless(host, check, LONG)
 
 
 @pytest.mark.slow
 @pytest.mark.bare
-def test_soak_off(host, check):
+def test_soak_off(host: Host, check: Checks) -> None:
     """The same with every worker and without held sockets, for comparison."""
     lossless(host, check, replace(LONG, held=False, rounds=1, strict=False))
 
 
-def lossless(host, check, form):
+def lossless(host: Host, check: Checks, form: Form) -> None:
     own_options(host)
     with check(f"a server of `{form.workers}`, sockets {'held' if form.held else 'not held'}", vital=True) as note:
         settings = {"server_name": SERVER, "workers": [form.workers], "sockets": {"held": form.held}, "synapse": {"version": OLD}}
@@ -187,7 +192,7 @@ def lossless(host, check, form):
         purge(host)
 
 
-def disturbed(host, check, form, crowd):
+def disturbed(host: Host, check: Checks, form: Form, crowd: Crowd) -> float:
     """Does everything, round after round; returns the longest that nobody had an answer while everything restarted."""
     pauses = []
     for _ in range(form.rounds):
@@ -207,7 +212,7 @@ def disturbed(host, check, form, crowd):
     return max(pauses)
 
 
-def used(host):
+def used(host: Host) -> float:
     """CPU seconds of all that runs in the host."""
     for line in host.run("cat", "/sys/fs/cgroup/cpu.stat").out.splitlines():
         name, value = line.split()
@@ -216,20 +221,20 @@ def used(host):
     raise CheckFailed("no usage_usec")
 
 
-def told(figures):
+def told(figures: Figures) -> str:
     slowest = [f"{kind} {seconds:.2f} s" for kind, seconds in list(figures["slowest"].items())[:3]]
     errors = [f"{count} {error}" for error, count in list(figures["errors"].items())[:3]]
     return (f"{figures['failed']} of {figures['sent']} failed{': ' if errors else ''}{', '.join(errors)}, "
             f"longest pause {figures['silence']:.2f} s, slowest {', '.join(slowest)}")
 
 
-def judge(form, figures):
+def judge(form: Form, figures: Figures) -> None:
     """A phase in which something failed, or came late, is none that nobody noticed."""
     if form.held and (figures["failed"] or figures["not_arrived"]):
         raise CheckFailed(json.dumps({key: figures[key] for key in ("phase", "not_arrived", "errors", "failures")}, indent=1))
 
 
-def counted(note, whole):
+def counted(note: Note, whole: Figures) -> None:
     """Messages that the server took are safe, whether sockets are held or not."""
     sync, messages = whole["sync"], whole["messages"]
     note(f"taken {whole['taken']}")
@@ -240,7 +245,7 @@ def counted(note, whole):
         raise CheckFailed(json.dumps({"sync": sync, "messages": messages, "unread": whole["rooms_not_read_back"]}, indent=1))
 
 
-def starting(host):
+def starting(host: Host) -> float:
     """Seconds that all workers need to stop, main to restart and all workers to start, when nobody asks for anything."""
     workers = [name for name in services(host) if name.startswith("synapse-worker@")]
     host.run("systemctl", "stop", *workers)

@@ -3,11 +3,15 @@
 import html
 import json
 import re
+from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 from urllib.parse import quote, urlencode
 
+from harness.checks import Checks
 from harness.deployment import CURRENT, SETTINGS, URL, client, own_options, psql, purge, state
 from harness.expect import CheckFailed, assert_contains, assert_equal, wait_until
+from harness.host import Host
 
 PROMETHEUS = "http://127.0.0.1:9095"
 ON = """server_name: example.test
@@ -16,7 +20,8 @@ metrics: {enabled: true, redis: true, postgres: true, scrape_interval: 1s}
 tls: {certificate: /root/test.pem, key: /root/test.key}
 """
 CERTIFICATE = ("openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "30",
-               "-subj", "/CN=example.test", "-addext", "subjectAltName=DNS:example.test", "-keyout", "/root/test.key", "-out", "/root/test.pem")
+               "-subj", "/CN=example.test", "-addext", "subjectAltName=DNS:example.test",
+               "-keyout", "/root/test.key", "-out", "/root/test.pem")
 OFF = "server_name: example.test\nworkers: small\n"
 SYNAPSE = {("synapse", "1", "main"), ("background", "1", "background1"), ("clients", "1", "clients1"), ("streams", "1", "streams1")}
 OTHERS = {"prometheus", "host", "nginx", "nginx_log", "redis", "postgres"}
@@ -31,7 +36,7 @@ PAGES = ("index.html", "worker.html", "worker.html?worker=clients1", "worker.htm
 NAME = re.compile(r"\b(?:(?:synapse|nginx|redis|pg|process|python)_[a-z0-9_]+|(?:worker|servlet|upstream):[a-z0-9_:]+)")
 
 
-def test_metrics(host, check):
+def test_metrics(host: Host, check: Checks) -> None:
     """Every process is a target, pages and rules speak of what there is, and all goes again."""
     own_options(host)
     host.write(SETTINGS, ON)
@@ -101,7 +106,7 @@ def test_metrics(host, check):
     host.run("rm", "-r", "/etc/grafana", "/root/test.pem", "/root/test.key")
 
 
-def api(host, path):
+def api(host: Host, path: str) -> Any:
     """What the API of Prometheus answers."""
     answer = json.loads(host.run("curl", "-s", f"{PROMETHEUS}/api/v1/{path}").out)
     if answer["status"] != "success":
@@ -109,7 +114,7 @@ def api(host, path):
     return answer["data"]
 
 
-def queries(host, expressions):
+def queries(host: Host, expressions: Sequence[str]) -> Iterator[Any]:
     """What Prometheus answers to each of some expressions, asked over one connection."""
     urls = [f"{PROMETHEUS}/api/v1/query?{urlencode({'query': expression})}" for expression in expressions]
     text = host.run("curl", "-s", *urls).out if urls else ""
@@ -121,13 +126,13 @@ def queries(host, expressions):
         text = text[end:].lstrip()
 
 
-def value(host, expression):
+def value(host: Host, expression: str) -> float:
     """The one value of an expression, 0 where it has none."""
     result = next(queries(host, [expression]))["result"]
     return float(result[0]["value"][1]) if result else 0.0
 
 
-def up(host):
+def up(host: Host) -> tuple[set[tuple[str, str, str]], set[str]] | None:
     """Labels of Synapse's processes and jobs of the others, of targets that are up; None while any is not."""
     targets = api(host, "targets?state=active")["activeTargets"]
     if not targets or any(target["health"] != "up" for target in targets):
@@ -140,7 +145,7 @@ def up(host):
     return set(synapse), set(others)
 
 
-def listening(host):
+def listening(host: Host) -> None:
     """No port of metrics has a listener on an address of the outside."""
     ours = set()
     for line in host.run("ss", "-Htln").out.splitlines():
@@ -152,7 +157,7 @@ def listening(host):
     assert_equal(len(ours), 10, f"ports of metrics {sorted(ours)}")
 
 
-def charts(host):
+def charts(host: Host) -> tuple[int, int]:
     """How many charts all pages have, and how many of them show anything."""
     seen = filled = 0
     for page in PAGES:
@@ -167,7 +172,7 @@ def charts(host):
     return seen, filled
 
 
-def names_exist(host):
+def names_exist(host: Host) -> int:
     """Names in rules, pages and dashboards are told by a target, recorded by a rule, or counted by mtail's program."""
     told = set(re.findall(r"^(?:counter|histogram) (\w+)", host.read(f"{CURRENT}/mtail/nginx.mtail"), re.M))
     for target in api(host, "targets?state=active")["activeTargets"]:
@@ -179,7 +184,7 @@ def names_exist(host):
     texts = {path: path.read_text(encoding="utf-8") for path in files}
     assert_equal(sum(path.suffix == ".json" for path in files), 2, "dashboards")
     told |= set(re.findall(r"record: (\S+)", "".join(texts.values())))
-    named = {}
+    named: dict[str, str] = {}
     for path, text in texts.items():
         if path.name != "prometheus.yml":
             # What alerts say to run names tables of PostgreSQL as well.

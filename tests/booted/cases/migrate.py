@@ -4,16 +4,17 @@ import re
 import sqlite3
 
 from harness import deployment, listing
+from harness.checks import Checks
 from harness.deployment import SERVER, URL, all_active, client, psql, purge, talk, worker
 from harness.expect import assert_contains, assert_equal, wait_until
-from harness.host import FAULTY, KILLED
+from harness.host import FAULTY, KILLED, Host
 
 FILE = "/var/lib/synapse/homeserver.db"
 ALONE = {"synapse-workers.target", "synapse-main.service", "synapse-nginx.service"}
 COUNTED = ("users", "access_tokens", "events", "event_json", "local_media_repository", "room_memberships")
 
 
-def test_migrate(host, check):
+def test_migrate(host: Host, check: Checks) -> None:
     """Without workers: SQLite, then PostgreSQL with every row, then workers, and none again."""
     deployment.own_options(host)
     # Those of a new database take a minute else, and the move waits for none.
@@ -27,11 +28,11 @@ def test_migrate(host, check):
         before = host.invocations()
         refused = host.product("install", "--preset", "small", "--yes", expect=(65,)).err
         assert_contains(refused, FILE, "synapse-workers migrate-database",
-                 f"synapse_port_db --sqlite-database {FILE}.snapshot --postgres-config homeserver-postgres.yaml",
-                 "systemctl stop synapse-main.service")
+                        f"synapse_port_db --sqlite-database {FILE}.snapshot --postgres-config homeserver-postgres.yaml",
+                        "systemctl stop synapse-main.service")
         assert_equal(host.invocations(), before, "invocations")
     with check("Synapse's updates of its new database are done"):
-        def updates():
+        def updates() -> int:
             with sqlite3.connect(f"file:{host.path(FILE)}?mode=ro", uri=True) as file:
                 return file.execute("select count(*) from background_updates").fetchone()[0]
         wait_until("no background update is left", lambda: updates() == 0)

@@ -3,15 +3,18 @@
 from cases.trial import CHANGE
 from cases.trial import FILES as TRIAL_FILES
 from harness import deployment, listing
+from harness.checks import Checks
 from harness.deployment import SERVER, SETTINGS, behind_nginx, generation, jobs, own_options, purge, services_down, talk
 from harness.expect import assert_contains, assert_equal
+from harness.host import Host
 
 # Where Element's package has Synapse; the made-up package adds a file there.
 VENV = "/opt/venvs/matrix-synapse"
 METADATA = f"{VENV}/lib/python3*/site-packages/matrix_synapse-*.dist-info/METADATA"
 MAKE_A_PACKAGE = f"""
 mkdir -p /tmp/new/DEBIAN /tmp/new{VENV}
-printf 'Package: new-code\nVersion: 1\nArchitecture: all\nMaintainer: nobody <nobody@localhost>\nDescription: new\n' >/tmp/new/DEBIAN/control
+cd /tmp/new/DEBIAN
+printf 'Package: new-code\nVersion: 1\nArchitecture: all\nMaintainer: nobody <nobody@localhost>\nDescription: new\n' >control
 echo new >/tmp/new{VENV}/new-code
 dpkg-deb --build /tmp/new /root/new-code.deb
 """
@@ -21,7 +24,7 @@ VALUABLES = "cd / && find etc/synapse-workers var/lib/synapse -type f -exec sha2
 OF_PACKAGE = ("/usr/", "/var/lib/dpkg", "/var/lib/apt", "/var/log/dpkg.log", "/var/log/alternatives.log", "/var/log/apt", "/var/cache/")
 
 
-def test_package(host, check):
+def test_package(host: Host, check: Checks) -> None:
     """The package is installed, upgraded and removed; one of Synapse brings new code."""
     install(host, check)
     upgrade(host, check)
@@ -29,7 +32,7 @@ def test_package(host, check):
     remove(host, check)
 
 
-def install(host, check):
+def install(host: Host, check: Checks) -> None:
     with check("installing the package starts, enables and writes nothing beside its own files", vital=True):
         host.push(deployment.package(), "/root/package.deb")
         host.run("dpkg", "--purge", "synapse-workers")
@@ -47,7 +50,7 @@ def install(host, check):
         talk(host)
 
 
-def upgrade(host, check):
+def upgrade(host: Host, check: Checks) -> None:
     with check("upgrading the package restarts and renders nothing"):
         number, before = generation(host), host.invocations()
         assert_equal(host.run("dpkg", "--install", "/root/package.deb").err, "", "stderr")
@@ -56,7 +59,7 @@ def upgrade(host, check):
         assert_equal((generation(host), host.invocations()), (number, before), "generation, InvocationIDs")
 
 
-def new_code(host, check):
+def new_code(host: Host, check: Checks) -> None:
     synapse = {unit for unit in host.units() if unit.startswith(("synapse-main", "synapse-worker@"))}
     workers = sorted(synapse - {"synapse-main.service"})
     with check("a package changes Synapse's code: dpkg's trigger tells, status names who runs older code"):
@@ -79,7 +82,7 @@ def new_code(host, check):
         assert_equal(outdated(host), synapse, "outdated")
 
 
-def remove(host, check):
+def remove(host: Host, check: Checks) -> None:
     with check("a change goes on trial"):
         host.write(SETTINGS, CHANGE.sub(r"\g<1>7", host.read(SETTINGS)))
         assert_contains(host.product("install", "--try", "1h", "--yes").out, "On trial")
@@ -108,12 +111,12 @@ def remove(host, check):
         host.run("dpkg", "--purge", "new-code")
 
 
-def outdated(host):
+def outdated(host: Host) -> set[str]:
     """Units that `status` names as running older code."""
     return {one["unit"] for one in host.json("status")["outdated"]}
 
 
-def down(host):
+def down(host: Host) -> None:
     """None of our units runs, waits or failed, and the target is not wanted at boot."""
     found = {name: unit["ActiveState"] for name, unit in host.units().items() if unit["ActiveState"] != "inactive"}
     assert_equal((found, services_down(host)), ({}, ""), "units that are not inactive, failed units")

@@ -4,8 +4,10 @@ import time
 
 import pytest
 
+from harness.checks import Checks
 from harness.deployment import FULL, FULL_UNITS, URL, all_active, behind_nginx, client, jobs, state, talk, worker
 from harness.expect import CheckFailed, assert_contains, assert_equal
+from harness.host import Host, Units
 
 MAIN = "synapse-main.service"
 OLD = sorted(worker(f"{role}1") for role in FULL)
@@ -13,7 +15,7 @@ NEW = worker("event_persister2")
 
 
 @pytest.mark.installed
-def test_persister(host, check):
+def test_persister(host: Host, check: Checks) -> None:
     """Another event persister, in the order that Synapse needs."""
     talk(host)
     before = host.units()
@@ -45,7 +47,7 @@ def test_persister(host, check):
         talk(host)
 
 
-def rooms_until_both(host):
+def rooms_until_both(host: Host) -> int:
     """Makes rooms, each with a message that arrives, until both persisters had some: a room's ID decides which it is."""
     since = time.time()
     for number in range(1, 21):
@@ -55,15 +57,15 @@ def rooms_until_both(host):
     raise CheckFailed(f"{number} rooms, and only one of the two persisted events")
 
 
-def persisted(host, unit, since):
+def persisted(host: Host, unit: str, since: float) -> str:
     """Whether another process handed events to this one."""
     return host.run("journalctl", "--quiet", "--unit", unit, f"--since=@{int(since)}", "--lines=1",
                     "--grep=Processed request.*/_synapse/replication/(fed_)?send_events", expect=(0, 1)).out
 
 
-def in_order(before, after):
+def in_order(before: Units, after: Units) -> None:
     """Proves the order by systemd's own times: stop of workers, restart of main, start of workers."""
-    def at(unit, name):
+    def at(unit: dict[str, str], name: str) -> int:
         return int(unit[f"{name}TimestampMonotonic"])
 
     main = after[MAIN]

@@ -5,8 +5,10 @@ import json
 
 import pytest
 
+from harness.checks import Checks
 from harness.deployment import CURRENT, SETTINGS, all_active, generation, talk, worker
 from harness.expect import assert_contains, assert_equal, wait_until
+from harness.host import Host
 
 NGINX, TYPING, DEAF = "synapse-nginx.service", worker("typing1"), worker("receipts1")
 CONF = f"{CURRENT}/nginx/nginx.conf"
@@ -21,7 +23,7 @@ OLD = "/etc/systemd/system/synapse-old.service"
 
 
 @pytest.mark.installed
-def test_probes(host, check):
+def test_probes(host: Host, check: Checks) -> None:
     """Whatever verify asks for is missed by name, and status tells what drifted."""
     with check("verify has no complaint", vital=True) as note:
         result = host.product("verify")
@@ -35,19 +37,19 @@ def test_probes(host, check):
         talk(host)
 
 
-def missed(host, codes=(1,)):
+def missed(host: Host, codes: tuple[int, ...] = (1,)) -> dict[str, str]:
     """What verify complains about: its words by probe."""
     found = host.json("verify", expect=codes)
     return {probe["probe"]: probe["seen"] for probe in found["probes"] if not probe["ok"]}
 
 
-def only(host, probe, *words):
+def only(host: Host, probe: str, *words: str) -> None:
     found = missed(host)
     assert_equal(set(found), {probe}, f"probes that fail ({found})")
     assert_contains(found[probe], *words)
 
 
-def stopped(host, check):
+def stopped(host: Host, check: Checks) -> None:
     with check("a unit that is stopped, masked or does not start at boot"):
         units = [TYPING, TYPING.replace(".service", ".socket")]
         host.run("systemctl", "stop", TYPING)
@@ -67,11 +69,11 @@ def stopped(host, check):
         assert_contains(host.product("install", "--yes").out, f"enable  {TYPING}")
 
 
-def states(host, code):
+def states(host: Host, code: int) -> dict[str, str]:
     return {unit["unit"]: unit["state"] for unit in host.json("status", expect=(code,))["units"]}
 
 
-def left_over(host, check):
+def left_over(host: Host, check: Checks) -> None:
     with check("a unit, a link, a socket and a file that nobody wants"):
         earlier = generation(host)[0]
         host.product("scale", "synchrotron=2", "--yes")
@@ -100,7 +102,7 @@ def left_over(host, check):
         host.product("verify")
 
 
-def deaf(host, check):
+def deaf(host: Host, check: Checks) -> None:
     with check("a process that is well and hears nobody"):
         host.run("systemd-run", "--quiet", "--unit=case-redis", "redis-server", "--port", "0", "--save", "", "--dir", "/tmp",
                  "--unixsocket", OTHER, "--unixsocketperm", "777")
@@ -118,12 +120,12 @@ def deaf(host, check):
             assert_contains(found["replication"], "receipts1 (caches), receipts1 (receipts)", f"journalctl -u {DEAF}")
             assert "typing1" not in found["replication"], found
         finally:
-            host.shell('rm -r "$(dirname "$1")" "$2"; systemctl daemon-reload; systemctl restart "$3"; systemctl stop case-redis; rm -f "$4"',
-                       DROP_IN, ELSEWHERE, DEAF, OTHER)
+            host.shell('rm -r "$(dirname "$1")" "$2"; systemctl daemon-reload; systemctl restart "$3"; '
+                       'systemctl stop case-redis; rm -f "$4"', DROP_IN, ELSEWHERE, DEAF, OTHER)
         host.product("verify")
 
 
-def crowded(host, check):
+def crowded(host: Host, check: Checks) -> None:
     with check("a database with fewer connections left than the pools may want") as note:
         seen = {probe["probe"]: probe["seen"] for probe in host.json("verify")["probes"]}
         note(seen["connections"])
@@ -140,13 +142,14 @@ def crowded(host, check):
         host.product("verify")
 
 
-def behind(host, check):
+def behind(host: Host, check: Checks) -> None:
     with check("a configuration of nginx that is edited, or that it does not take"):
         text = host.read(CONF)
         try:
             host.write(CONF, text.replace("server_tokens off;", "server_tokens on;"))
             only(host, "nginx-files", NGINX)
-            assert_contains(host.product("status").out, "changed by somebody else: /var/lib/synapse-workers/generations/", "nginx.conf", "drift: ")
+            assert_contains(host.product("status").out, "changed by somebody else: /var/lib/synapse-workers/generations/", "nginx.conf",
+                            "drift: ")
             host.write(CONF, text.replace("server_tokens off;", "no_such_directive on;"))
             host.run("systemctl", "reload", NGINX)
             only(host, "nginx-files", NGINX)
@@ -166,7 +169,7 @@ def behind(host, check):
         wait_until("nginx as before", lambda: host.product("verify", expect=(0, 1)).code == 0)
 
 
-def drifted(host, check):
+def drifted(host: Host, check: Checks) -> None:
     with check("status tells of settings, options and unit files that changed since"):
         settings, unit = host.read(SETTINGS), host.read(UNIT_FILE)
         host.write(SETTINGS, settings.replace("http_port: 8008", "http_port: 8009"))

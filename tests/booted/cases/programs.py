@@ -1,25 +1,30 @@
 """Missing programs: refused with the command that installs them, or installed as a step of the plan that is shown and confirmed."""
 
 from harness import deployment
+from harness.checks import Checks
 from harness.deployment import SERVER, talk
 from harness.expect import CheckFailed, assert_contains, assert_equal
+from harness.host import Host
 
 # The host has no archive, so that one is made of its own packages before they go.
 REPACK = """
 mkdir -p /srv/archive; cd /srv/archive
 for package in "$@"; do
     rm -rf tree; mkdir -p tree/DEBIAN
-    dpkg-query --status "$package" | awk '/^(Status|Conffiles):/ { skip = /^Conffiles/; next } /^[^ ]/ { skip = 0 } !skip' >tree/DEBIAN/control
+    dpkg-query --status "$package" |
+        awk '/^(Status|Conffiles):/ { skip = /^Conffiles/; next } /^[^ ]/ { skip = 0 } !skip' >tree/DEBIAN/control
     for script in preinst postinst prerm postrm conffiles; do
         [ ! -e "/var/lib/dpkg/info/$package.$script" ] || cp "/var/lib/dpkg/info/$package.$script" "tree/DEBIAN/$script"
     done
-    dpkg --listfiles "$package" | tar --create --no-recursion --ignore-failed-read --file=- --files-from=- 2>/dev/null | tar --extract --directory=tree --file=-
+    dpkg --listfiles "$package" | tar --create --no-recursion --ignore-failed-read --file=- --files-from=- 2>/dev/null |
+        tar --extract --directory=tree --file=-
     dpkg-deb -Zgzip -z1 --build tree . >/dev/null
 done
 rm -rf tree
 for file in *.deb; do
     dpkg-deb --field "$file"
-    printf 'Filename: ./%s\\nSize: %s\\nSHA256: %s\\n\\n' "$file" "$(stat --format=%s "$file")" "$(sha256sum "$file" | cut --delimiter=' ' --fields=1)"
+    digest=$(sha256sum "$file" | cut --delimiter=' ' --fields=1)
+    printf 'Filename: ./%s\\nSize: %s\\nSHA256: %s\\n\\n' "$file" "$(stat --format=%s "$file")" "$digest"
 done >Packages
 rm -f /etc/apt/sources.list /etc/apt/sources.list.d/*
 echo 'deb [trusted=yes] file:/srv/archive ./' >/etc/apt/sources.list
@@ -54,7 +59,7 @@ sys.exit(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
 """
 
 
-def test_programs(host, check):
+def test_programs(host: Host, check: Checks) -> None:
     """Missing programs are a step of the plan, shown and confirmed."""
     with check("a host without nginx, Redis, mtail and an exporter", vital=True):
         host.shell(REPACK, *GONE)
@@ -78,7 +83,8 @@ def test_programs(host, check):
         host.write("/root/synapse.env", ENVIRONMENT)
     with check("at a terminal the packages are a step of the plan; without a yes nothing is installed"):
         shown = host.run("python3", "-c", AT_A_TERMINAL, "n", "synapse-workers", *INSTALL, "--packages", expect=(1,)).out
-        assert_contains(shown, "+ install nginx redis ", "by apt-get install -y nginx redis-server", "+ write   generation 1", "nothing was changed")
+        assert_contains(shown, "+ install nginx redis ", "by apt-get install -y nginx redis-server", "+ write   generation 1",
+                        "nothing was changed")
         assert_equal((installed(host), host.path("/etc/synapse-workers/settings.yaml").exists()), (set(), False), "packages, settings")
     with check("the package manager fails: incomplete, with the command to run"):
         host.run("mv", "/srv/archive", "/srv/away")
@@ -106,13 +112,13 @@ def test_programs(host, check):
         assert_equal(deployment.services_down(host), "", "failed units")
 
 
-def installed(host):
+def installed(host: Host) -> set[str]:
     """Which of the packages are there."""
     text = host.run("dpkg-query", "--show", "--showformat=${Package} ${db:Status-Status}\\n", *GONE, expect=(0, 1)).out
     return {line.split()[0] for line in text.splitlines() if line.endswith(" installed")}
 
 
-def state(host, unit):
+def state(host: Host, unit: str) -> tuple[str, ...]:
     """Whether it starts with the host, and whether it runs."""
     asked = [host.run("systemctl", verb, unit, expect=None).out.strip() for verb in ("is-enabled", "is-active")]
     if not all(asked):

@@ -3,12 +3,14 @@
 import pytest
 
 from cases.trial import over
+from harness.checks import Checks
 from harness.deployment import all_active, generation, remember_distribution_services, services_down, talk
 from harness.expect import assert_equal, wait_until
+from harness.host import Host
 
 
 @pytest.mark.installed
-def test_reboot(host, check):
+def test_reboot(host: Host, check: Checks) -> None:
     """Everything is back by itself after a reboot."""
     with check("users talk before", vital=True):
         talk(host)

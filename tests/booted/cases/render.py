@@ -5,8 +5,10 @@ import shutil
 import tempfile
 from pathlib import Path
 
+from harness.checks import Checks
 from harness.deployment import PROGRAM, outside
 from harness.expect import assert_contains, assert_equal
+from harness.host import Host
 
 # An empty /run: no systemd, no D-Bus. No network either. Then the user that owns nothing.
 BARE = ["unshare", "--net", "--mount", "sh", "-euc",
@@ -15,7 +17,7 @@ BARE = ["unshare", "--net", "--mount", "sh", "-euc",
 CLOSED = ("account_data", "appservice", "presence", "push_rules", "receipts", "sliding_sync", "synchrotron", "to_device", "typing")
 
 
-def test_render(host, check):
+def test_render(host: Host, check: Checks) -> None:
     """The desired state as files, without root, systemd or network."""
     with tempfile.TemporaryDirectory() as place:
         os.chmod(place, 0o755)
@@ -45,6 +47,6 @@ def test_render(host, check):
                 *(f"synapse-worker@{name}1.service.d" for name in CLOSED), "synapse-workers.target"], "unit files")
 
 
-def modes(tree):
+def modes(tree: Path) -> dict[str, tuple[int, str | None]]:
     return {str(path.relative_to(tree)): (path.lstat().st_mode, os.readlink(path) if path.is_symlink() else None)
             for path in sorted(tree.rglob("*"))}

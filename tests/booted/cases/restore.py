@@ -2,11 +2,13 @@
 
 import re
 
+from harness.checks import Checks
 from harness.deployment import SERVER, TOP, own_options, psql, purge, state, talk
 from harness.expect import CheckFailed, assert_contains, assert_equal
+from harness.host import Host, Result
 
 
-def test_restore(host, check):
+def test_restore(host: Host, check: Checks) -> None:
     """Backup, loss and restore by the commands of the documentation."""
     with check("a server with users, messages and media", vital=True) as note:
         own_options(host)
@@ -36,7 +38,7 @@ def test_restore(host, check):
         host.run("rm", "-r", "/srv/backup")
 
 
-def commands(host, heading):
+def commands(host: Host, heading: str) -> Result:
     """Runs what the section has between ```sh and ```, as one script of an administrator."""
     text = (TOP / "docs/operating.md").read_text(encoding="utf-8")
     section = re.search(f"^{heading}.*?(?=^## |\\Z)", text, re.M | re.S)

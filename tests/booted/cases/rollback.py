@@ -2,8 +2,10 @@
 
 import pytest
 
+from harness.checks import Checks
 from harness.deployment import FULL_UNITS, SETTINGS, SHARED_SECRET, all_active, assert_equal_except, generation, talk, worker
 from harness.expect import CheckFailed, assert_contains, assert_equal
+from harness.host import Host
 
 OWN = "/etc/synapse-workers/homeserver.d/zz-case.yaml"
 # Each of these is refused by Synapse's parser: an option of a wrong type, one that is not there, no YAML at all.
@@ -25,12 +27,12 @@ MUTE_FILE = "/etc/systemd/system/synapse-worker@synchrotron2.service.d/case.conf
 class Before:
     """The host before a change, to compare with."""
 
-    def __init__(self, host):
+    def __init__(self, host: Host) -> None:
         self.host = host
         self.settings, self.generation = host.read(SETTINGS), generation(host)
         self.invocations, self.routes = host.invocations(), host.json("routes")
 
-    def compare(self, restarted=False):
+    def compare(self, restarted: bool = False) -> None:
         """The same settings, generation, routes and units; the same processes, too, unless some were restarted."""
         all_active(self.host)
         assert_equal(self.host.read(SETTINGS), self.settings, "settings file")
@@ -42,7 +44,7 @@ class Before:
 
 
 @pytest.mark.installed
-def test_rollback(host, check):
+def test_rollback(host: Host, check: Checks) -> None:
     """The way back, asked for and after failures."""
     talk(host)
     asked_for(host, check)
@@ -50,7 +52,7 @@ def test_rollback(host, check):
     failed(host, check)
 
 
-def asked_for(host, check):
+def asked_for(host: Host, check: Checks) -> None:
     before = Before(host)
     with check("a change, and generations lists both states", vital=True):
         host.product("scale", "synchrotron=2", "--yes")
@@ -81,7 +83,7 @@ def asked_for(host, check):
         assert_contains(host.product("rollback", "9999", "--yes", expect=(64,)).err, "error: ", "9999")
 
 
-def refused(host, check):
+def refused(host: Host, check: Checks) -> None:
     before = Before(host)
     for what, (text, codes) in REFUSED.items():
         with check(f"homeserver.d with {what} is refused before the switch; nothing restarts"):
@@ -96,7 +98,7 @@ def refused(host, check):
             before.compare()
 
 
-def failed(host, check):
+def failed(host: Host, check: Checks) -> None:
     before = Before(host)
     with check("a worker that does not answer: exit 75, the earlier generation runs on") as note:
         host.write(MUTE_FILE, MUTE)

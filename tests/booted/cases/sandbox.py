@@ -5,8 +5,10 @@ import re
 import pytest
 
 from cases import metrics
+from harness.checks import Checks
 from harness.deployment import SERVER, SETTINGS, URL, client, state, worker
 from harness.expect import CheckFailed, assert_contains, assert_equal, wait_until
+from harness.host import Expected, Host, Result
 
 # Of 10, where 10 is a service without any limits. What a process must do weighs: one that sends to other servers has the
 # network (2500 of some 56000), may open internet sockets (1500) and has no list of addresses (1000), which is 0.9.
@@ -46,7 +48,7 @@ except OSError as error:
 
 
 @pytest.mark.installed
-def test_sandbox(host, check):
+def test_sandbox(host: Host, check: Checks) -> None:
     """What systemd says of the units' exposure, and what a process finds that tries to leave."""
     before = host.read(SETTINGS)
     host.run(*metrics.CERTIFICATE)
@@ -85,7 +87,8 @@ def test_sandbox(host, check):
     with check("from the place of a federation sender this host answers"):
         assert_equal(reach(host, worker("federation_sender1"), "127.0.0.1"), "reached", "this host")
     with check("neither reads secrets that are not its own, nor writes where it has nothing to write"):
-        for unit, secret in ((NGINX, "worker_replication_secret"), (REDIS, "worker_replication_secret"), (worker("typing1"), "turnserver.conf")):
+        replication = "worker_replication_secret"
+        for unit, secret in ((NGINX, replication), (REDIS, replication), (worker("typing1"), "turnserver.conf")):
             told = inside(host, unit, "cat", f"/etc/synapse-workers/secrets/{secret}", expect=(1,))
             assert_contains(told.err, "denied")
             for path in ("/etc/file", "/usr/file", "/var/lib/synapse-workers/file"):
@@ -94,7 +97,8 @@ def test_sandbox(host, check):
         read = inside(host, worker("typing1"), "cat", "/etc/synapse-workers/secrets/worker_replication_secret")
         assert read.out.strip(), "a process of Synapse has the secret of replication"
     with check("such a worker serves clients, and its metrics come over its socket"):
-        assert_contains(host.run("curl", "--silent", "--fail", "http://127.0.0.1:20001/process/typing1").out, "synapse_", "process_start_time_seconds")
+        found = host.run("curl", "--silent", "--fail", "http://127.0.0.1:20001/process/typing1").out
+        assert_contains(found, "synapse_", "process_start_time_seconds")
         wait_until("every target up", lambda: down(host) == [])
         assert_contains(host.product("verify").out, "metrics")
         client(host, "load.py", URL, "--state", str(state(host, "sandbox")), "--count", "100")
@@ -113,7 +117,7 @@ def test_sandbox(host, check):
         assert_contains(host.product("verify").out, "metrics")
 
 
-def exposures(host):
+def exposures(host: Host) -> dict[str, float]:
     """What systemd gives each service of ours, by name."""
     files = host.shell("cd /etc/systemd/system; ls synapse-*.service").out.split()
     units = [*(name for name in files if "@" not in name), *(name for name in host.units() if name.startswith("synapse-worker@"))]
@@ -123,7 +127,7 @@ def exposures(host):
     return found
 
 
-def exposure(host, unit, limit):
+def exposure(host: Host, unit: str, limit: float) -> str:
     """What systemd gives a unit, which must not be above the limit."""
     text = host.run("systemd-analyze", "security", "--no-pager", unit).out
     found = re.search(r"Overall exposure level for .*: ([0-9.]+)", text)
@@ -132,26 +136,26 @@ def exposure(host, unit, limit):
     return found[1]
 
 
-def properties(host, unit):
+def properties(host: Host, unit: str) -> dict[str, str]:
     text = host.run("systemctl", "show", "--property=PrivateNetwork,MainPID", unit).out
     return dict(line.split("=", 1) for line in text.splitlines())
 
 
-def pid(host, unit):
+def pid(host: Host, unit: str) -> str:
     return properties(host, unit)["MainPID"]
 
 
-def inside(host, unit, *command, expect=(0,)):
+def inside(host: Host, unit: str, *command: str, expect: Expected = (0,)) -> Result:
     """Runs a command where the process of a unit is, as its user."""
     return host.shell(INSIDE, pid(host, unit), *command, expect=expect)
 
 
-def reach(host, unit, address):
+def reach(host: Host, unit: str, address: str) -> str:
     """What comes of a connection to nginx's port at an address, tried from the place of a unit."""
     return inside(host, unit, "python3", "-c", REACH, address, "8008").out.strip()
 
 
-def down(host):
+def down(host: Host) -> list[str]:
     """Targets that Prometheus cannot ask, by their job; all that there are to come while it has none."""
     targets = metrics.api(host, "targets?state=active")["activeTargets"]
     return [target["labels"]["job"] for target in targets if target["health"] != "up"] if targets else ["none"]

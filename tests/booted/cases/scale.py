@@ -5,8 +5,10 @@ import json
 import pytest
 
 from cases.load import prepared
+from harness.checks import Checks
 from harness.deployment import FULL_UNITS, SETTINGS, URL, all_active, assert_equal_except, client, generation, jobs, talk, worker
 from harness.expect import assert_contains, assert_equal, wait_until
+from harness.host import Host
 
 NEW = ("synchrotron2", "synchrotron3")
 NGINX = "synapse-nginx.service"
@@ -15,7 +17,7 @@ TRACES = "ls -A /etc/systemd/system /etc/systemd/system/*.wants /run/synapse-wor
 
 
 @pytest.mark.installed
-def test_scale(host, check):
+def test_scale(host: Host, check: Checks) -> None:
     """Two more workers of a role, and back."""
     host.write(SETTINGS, "# A remark of the administrator.\n" + host.read(SETTINGS).replace("\nworkers:", "\n# Ours.\nworkers:"))
     remarks = comments(host)
@@ -50,7 +52,8 @@ def test_scale(host, check):
         assert_equal(host.shell(TRACES, expect=None).out, traces, "files")
         all_active(host)
         listed = host.run("systemctl", "list-units", "--all", "--no-legend", "--plain", "synapse-worker@synchrotron*").out
-        assert_equal({line.split()[0] for line in listed.splitlines()}, {worker("synchrotron1"), "synapse-worker@synchrotron1.socket"}, "loaded units")
+        loaded = {line.split()[0] for line in listed.splitlines()}
+        assert_equal(loaded, {worker("synchrotron1"), "synapse-worker@synchrotron1.socket"}, "loaded units")
         assert_equal_except(invocations, host.invocations())
         assert_equal(host.units(NGINX)[NGINX]["MainPID"], before[NGINX]["MainPID"], "nginx' main process")
         assert_equal(host.run("systemctl", "is-system-running").out.strip(), "running", "the host")
@@ -65,5 +68,5 @@ def test_scale(host, check):
         talk(host)
 
 
-def comments(host):
+def comments(host: Host) -> list[str]:
     return [line for line in host.read(SETTINGS).splitlines() if line.lstrip().startswith("#")]

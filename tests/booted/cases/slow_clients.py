@@ -5,9 +5,10 @@ import re
 import subprocess
 
 from cases.tls import fetch
+from harness.checks import Checks, Note
 from harness.deployment import CLIENTS, SERVER, purge
 from harness.expect import CheckFailed, assert_equal
-from harness.host import SCRIPT
+from harness.host import SCRIPT, Host
 
 # The host, two attackers and another client, each with an address that is not the loopback's.
 FRONT, HEADER, BODY, OTHER = (f"198.51.100.{number}" for number in (1, 7, 8, 9))
@@ -24,7 +25,7 @@ MIB = 1 << 20
 BODY_MAX = 200 * 65536
 
 
-def test_slow_clients(host, check):
+def test_slow_clients(host: Host, check: Checks) -> None:
     """Thousands of half requests, and requests that are too large."""
     with check("a server without workers", vital=True):
         host.product("install", "--server-name", SERVER, "--yes")
@@ -41,12 +42,12 @@ def test_slow_clients(host, check):
             host.net("ip", "address", "delete", f"{address}/32", "dev", "lo")
 
 
-def start(host, script, *arguments):
+def start(host: Host, script: str, *arguments: object) -> subprocess.Popen[str]:
     command = [SCRIPT, "net", host.name, "--", "python3", str(CLIENTS / script), *map(str, arguments)]
     return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
 
 
-def besieged(host, note):
+def besieged(host: Host, note: Note) -> None:
     """The other client begins with the attackers, so it also asks while they open their connections."""
     attackers = [start(host, "slow_client.py", source, FRONT, 8008, half, CONNECTIONS, SECONDS)
                  for source, half in ((HEADER, "header"), (BODY, "body"))]
@@ -65,7 +66,7 @@ def besieged(host, note):
             raise CheckFailed(f"the attack was weaker than meant: {attack}")
 
 
-def counted(host):
+def counted(host: Host) -> None:
     for source, address, most in ((BODY, FRONT, PER_CLIENT), ("127.0.0.1", "127.0.0.1", PER_CLIENT + 100)):
         said = start(host, "slow_client.py", source, address, 8008, "body", PER_CLIENT + 100, 5).communicate()[0]
         refused = int(found[1]) if (found := re.search(r", 429 ([0-9]+)", said)) else 0
@@ -73,15 +74,15 @@ def counted(host):
         assert_equal(opened - refused, most, f"requests in progress ({said})")
 
 
-def refusal(host, code, errcode, url, *options):
+def refusal(host: Host, code: int, errcode: str, url: str, *options: str) -> None:
     """Asks for what nginx itself refuses."""
     status, _, headers, body = fetch(host, url, *options)
     assert_equal((status, headers.get("content-type"), headers.get("access-control-allow-origin")),
-         (code, "application/json", "*"), f"answer to {url[:60]} {' '.join(options)[:60]} ({body[:200]!r})")
+                 (code, "application/json", "*"), f"answer to {url[:60]} {' '.join(options)[:60]} ({body[:200]!r})")
     assert_equal(json.loads(body)["errcode"], errcode, "errcode")
 
 
-def errors(host, check):
+def errors(host: Host, check: Checks) -> None:
     with check("a request that is malformed, or that nobody knows"):
         refusal(host, 400, "M_UNKNOWN", f"{URL}/_matrix/client/versions", "--header", "Host:")
         refusal(host, 404, "M_UNRECOGNIZED", f"{URL}/nothing.html")

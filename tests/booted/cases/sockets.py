@@ -3,8 +3,10 @@
 import json
 import re
 
+from harness.checks import Checks
 from harness.deployment import SETTINGS, behind_nginx, jobs, own_options, purge, talk, worker
 from harness.expect import CheckFailed, assert_contains, assert_equal, wait_until
+from harness.host import Host
 
 MAIN = "synapse-main.service"
 WORKERS = tuple(worker(name) for name in ("background1", "clients1", "streams1"))
@@ -15,7 +17,7 @@ STEPS = behind_nginx(WORKERS, WORKERS)
 WAYS = ((False, True), (False, False), (True, False), (True, True))
 
 
-def test_sockets(host, check):
+def test_sockets(host: Host, check: Checks) -> None:
     """Processes on Unix sockets, on TCP ports, and back."""
     own_options(host)
     with check("a server on sockets", vital=True) as note:
@@ -51,7 +53,7 @@ def test_sockets(host, check):
         assert_equal(host.shell(f"ls -d {RUN} 2>/dev/null || true").out, "", "left")
 
 
-def plain(host, check):
+def plain(host: Host, check: Checks) -> None:
     with check("sockets that systemd does not hold: each process has its own, and nothing of the others is left", vital=True) as note:
         configure(host, True, True, held=False)
         result = host.product("install", "--yes")
@@ -68,7 +70,7 @@ def plain(host, check):
         talk(host)
 
 
-def killed(host, check):
+def killed(host: Host, check: Checks) -> None:
     with check("processes that are killed on TCP come back"):
         before = host.invocations(MAIN, *WORKERS)
         host.run("systemctl", "kill", "--signal=KILL", MAIN, *WORKERS)
@@ -78,30 +80,30 @@ def killed(host, check):
         talk(host)
 
 
-def configure(host, public, replication, held=True):
+def configure(host: Host, public: bool, replication: bool, held: bool = True) -> None:
     settings = {"server_name": "example.test", "workers": ["small"],
                 "sockets": {"public": public, "replication": replication, "held": held}}
     host.write(SETTINGS, json.dumps(settings, indent=1))
 
 
-def wanted(public, replication):
+def wanted(public: bool, replication: bool) -> list[str]:
     """Every process has both where systemd holds them."""
     kinds = [kind for kind, there in (("public", public), ("replication", replication)) if there]
     return sorted(f"{kind}/{name}.sock" for kind in kinds for name in PUBLIC)
 
 
-def sockets(host):
+def sockets(host: Host) -> list[str]:
     found = host.shell(f"cd {RUN} && find public replication -name '*.sock*' ! -name '*.lock'").out
     return sorted(found.split())
 
 
-def replicating(host):
+def replicating(host: Host) -> int:
     """How many processes have a replication listener: those of the instance map."""
     text = host.read("/var/lib/synapse-workers/current/synapse/shared.d/instance_map.yaml")
     return len(json.loads(re.search("instance_map: (.*)", text)[1]))
 
 
-def ports(host):
+def ports(host: Host) -> dict[int, str]:
     """Ports with their addresses, of Python, which here is Synapse."""
     lines = host.run("ss", "-Hltnp").out.splitlines()
     found = [line.split()[3].rsplit(":", 1) for line in lines if "python" in line]

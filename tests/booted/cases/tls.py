@@ -3,12 +3,14 @@
 import json
 import subprocess
 import time
+from typing import Any
 
 from cases import sandbox
 from harness import listing
+from harness.checks import Checks
 from harness.deployment import CLIENTS, SETTINGS, own_options, purge, talk
 from harness.expect import CheckFailed, assert_contains, assert_equal, wait_until
-from harness.host import SCRIPT
+from harness.host import SCRIPT, Host
 
 NAME = "matrix.example.test"
 LIVE, ARCHIVE = "/etc/letsencrypt/live/x", "/etc/letsencrypt/archive/x"
@@ -53,7 +55,7 @@ for link, target in (name.split("=") for name in names):
 """
 
 
-def test_tls(host, check):
+def test_tls(host: Host, check: Checks) -> None:
     """HTTPS with a certificate that is renewed, a socket for another proxy, what is open to whom."""
     own_options(host)
     host.shell(MAKE, LIVE, ARCHIVE, NAME)
@@ -85,15 +87,15 @@ def test_tls(host, check):
         listing.assert_equal(host.before, listing.everything(host), "after --purge")
 
 
-def configure(host, **changes):
+def configure(host: Host, **changes: Any) -> None:
     host.write(SETTINGS, json.dumps(SETTINGS_OF_ALL | changes, indent=1))
 
 
-def link(host, **names):
+def link(host: Host, **names: str) -> None:
     host.run("python3", "-c", LINK, LIVE, *(f"{name}={target}" for name, target in names.items()))
 
 
-def refused(host, check):
+def refused(host: Host, check: Checks) -> None:
     with check("a missing certificate and a key of another one are refused before anything changes"):
         for key, told in ((None, "is missing"), ("privkey2", "key values mismatch")):
             link(host, fullchain="fullchain1", **({"privkey": key} if key else {}))
@@ -107,11 +109,12 @@ def refused(host, check):
         listen = "import socket, time; s = socket.create_server(('127.0.0.1', 20001)); print('up', flush=True); time.sleep(60)"
         with subprocess.Popen([SCRIPT, "net", host.name, "--", "python3", "-c", listen], stdout=subprocess.PIPE) as holder:
             holder.stdout.readline()
-            assert_contains(host.product("install", "--yes", expect=(65,)).err, "127.0.0.1 port 20001 (tcp_ports)", "ss -lntup 'sport = :20001'")
+            refused = host.product("install", "--yes", expect=(65,))
+            assert_contains(refused.err, "127.0.0.1 port 20001 (tcp_ports)", "ss -lntup 'sport = :20001'")
             holder.terminate()
 
 
-def fetch(host, url, *options):
+def fetch(host: Host, url: str, *options: str) -> tuple[int, str, dict[str, str], str]:
     """Status, version of HTTP, headers (lower case) and body of an answer, by the host's curl."""
     result = host.run("curl", "--silent", "--show-error", "--include", "--cacert", f"{ARCHIVE}/ca.pem",
                       "--connect-to", f"{NAME}::127.0.0.1:", *options, url)
@@ -124,16 +127,16 @@ def fetch(host, url, *options):
     return int(status.split()[1]), status.split()[0], headers, body
 
 
-def https(host, check):
+def https(host: Host, check: Checks) -> None:
     with check("clients at 443 and servers at 8448 get HTTP/2"):
         for port in (443, 8448):
             assert_equal(fetch(host, f"https://{NAME}:{port}{VERSIONS}")[:2], (200, "HTTP/2"), f"answer at {port}")
         assert_equal(fetch(host, f"https://{NAME}{VERSIONS}", "--http1.1")[:2], (200, "HTTP/1.1"), "answer without HTTP/2")
     with check("TLS 1.2 and 1.3 are spoken, older ones refused by the server"):
         for version, spoken in (("tls1_3", True), ("tls1_2", True), ("tls1_1", False), ("tls1", False)):
-            said = host.run("openssl", "s_client", f"-{version}", "-cipher", "DEFAULT:@SECLEVEL=0", "-connect", "127.0.0.1:443",
-                            expect=None)
-            said = said.out + said.err
+            result = host.run("openssl", "s_client", f"-{version}", "-cipher", "DEFAULT:@SECLEVEL=0", "-connect", "127.0.0.1:443",
+                              expect=None)
+            said = result.out + result.err
             assert_equal("BEGIN CERTIFICATE" in said, spoken, f"{version} spoken")
             if not spoken:
                 assert_contains(said, "alert protocol version")
@@ -147,27 +150,28 @@ def https(host, check):
             assert_equal({key: found.get(key) for key in wanted}, wanted, name)
 
 
-def serial(host, number):
+def serial(host: Host, number: int) -> str:
     return host.run("openssl", "x509", "-noout", "-serial", "-in", f"{ARCHIVE}/fullchain{number}.pem").out.strip().split("=")[1]
 
 
-def shown(host):
+def shown(host: Host) -> str:
     """The serial number of the certificate that nginx shows."""
     said = host.shell("openssl s_client -connect 127.0.0.1:443 </dev/null 2>/dev/null | openssl x509 -noout -serial").out
     return said.strip().split("=")[1]
 
 
-def settled(host):
+def settled(host: Host) -> None:
     """Waits until nothing is being handed over."""
     wait_until("the service is done", lambda: host.units(SERVICE)[SERVICE]["ActiveState"] in ("inactive", "failed"))
 
 
-def renewed(host, check):
+def renewed(host: Host, check: Checks) -> None:
     with check("nginx shows a renewed certificate, without a restart and without a failed request") as note:
         settled(host)
         before = host.invocations(NGINX)
         authority = host.path(f"{ARCHIVE}/ca.pem")
-        command = [SCRIPT, "net", host.name, "--", "python3", str(CLIENTS / "certificate_client.py"), "443", NAME, str(authority), serial(host, 2), "20"]
+        client = [str(CLIENTS / "certificate_client.py"), "443", NAME, str(authority), serial(host, 2), "20"]
+        command = [SCRIPT, "net", host.name, "--", "python3", *client]
         with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as asking:
             asking.stdout.readline()
             begun = time.monotonic()
@@ -200,8 +204,8 @@ def renewed(host, check):
         host.product("verify")
 
 
-def ways_in(host, check):
-    def status(*options):
+def ways_in(host: Host, check: Checks) -> None:
+    def status(*options: str) -> int:
         return fetch(host, *options)[0]
 
     with check("the Unix socket answers, also after nginx was killed"):
@@ -241,7 +245,7 @@ def ways_in(host, check):
         host.product("install", "--yes")
 
 
-def answers(host, check):
+def answers(host: Host, check: Checks) -> None:
     with check("answers are compressed for who asks for it"):
         plain, compressed = (fetch(host, f"https://{NAME}{VERSIONS}", *options)
                              for options in ((), ("--compressed",)))
@@ -255,7 +259,7 @@ def answers(host, check):
         talk(host)
 
 
-def rotated(host, check):
+def rotated(host: Host, check: Checks) -> None:
     with check("the access log is rotated when it is large, and nginx goes on in the new one"):
         host.shell(f"truncate -s 70M {LOG}")
         host.run("systemctl", "start", "synapse-logrotate.service")
@@ -265,7 +269,7 @@ def rotated(host, check):
         assert_equal(host.units("synapse-logrotate.timer")["synapse-logrotate.timer"]["ActiveState"], "active", "timer")
 
 
-def sandboxed(host, check):
+def sandboxed(host: Host, check: Checks) -> None:
     for unit in (NGINX, SERVICE, "synapse-logrotate.service"):
         with check(f"{unit}: systemd-analyze security at most 3.0") as note:
             note(sandbox.exposure(host, unit, 3.0))

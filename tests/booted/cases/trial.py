@@ -7,9 +7,10 @@ import pytest
 
 from cases.rollback import OWN, REFUSED
 from harness import deployment
+from harness.checks import Checks
 from harness.deployment import SETTINGS, SHARED_SECRET, all_active, generation, talk
 from harness.expect import assert_contains, assert_equal, wait_until
-from harness.host import FAULTY, KILLED
+from harness.host import FAULTY, KILLED, Host
 
 # A change for which nothing restarts.
 CHANGE = re.compile(r"(?m)^( *gzip_comp_level: ).*$")
@@ -21,7 +22,7 @@ LOCK = "/run/synapse-workers.lock"
 
 
 @pytest.mark.installed
-def test_trial(host, check):
+def test_trial(host: Host, check: Checks) -> None:
     """A change that is confirmed stays, one that is not goes by itself."""
     settings, before = host.read(SETTINGS), generation(host)[0]
     with check("nothing is on trial: confirm says so, exit code 64"):
@@ -45,11 +46,12 @@ def test_trial(host, check):
         assert_contains(host.product("scale", "synchrotron=2", "--try", "1h", "--yes").out, "On trial", before.split("/")[1], "3600 s")
         trial = host.json("status")["trial"]
         assert_equal((trial["generation"], trial["back"], trial["seconds_left"] in range(3500, 3601)),
-             (int(generation(host)[0].split("/")[1]), int(before.split("/")[1]), True), "trial")
+                     (int(generation(host)[0].split("/")[1]), int(before.split("/")[1]), True), "trial")
         assert_contains(host.product("status").out, "is on trial", "synapse-workers confirm")
     with check("another change is refused with both cures, exit code 65"):
         for words in (("install",), ("scale", "synchrotron=3"), ("rollback", "--try", "5m")):
-            assert_contains(host.product(*words, "--yes", expect=(65,)).err, "is on trial", "synapse-workers confirm", "synapse-workers rollback")
+            refused = host.product(*words, "--yes", expect=(65,))
+            assert_contains(refused.err, "is on trial", "synapse-workers confirm", "synapse-workers rollback")
     with check("rollback by hand ends a trial at once: back to the state before it"):
         host.product("rollback", "--yes")
         over(host)
@@ -66,12 +68,12 @@ def test_trial(host, check):
     not_confirmed(host, check, settings, before)
 
 
-def not_confirmed(host, check, settings, before):
+def not_confirmed(host: Host, check: Checks, settings: str, before: str) -> None:
     """Back to the first generation by `rollback N --try`, so that both ways are on trial."""
     newer, newer_settings = generation(host)[0], host.read(SETTINGS)
     with check("its terminal lost in the middle and then silence: the host returns by itself", vital=True) as note:
-        host.shell('synapse-workers rollback "$1" --try 5s --yes >/tmp/case & child=$!; until grep -q switch /tmp/case; do sleep 0.01; done; '
-                   "kill -HUP $child; wait $child", before.split("/")[1])
+        host.shell('synapse-workers rollback "$1" --try 5s --yes >/tmp/case & child=$!; '
+                   "until grep -q switch /tmp/case; do sleep 0.01; done; kill -HUP $child; wait $child", before.split("/")[1])
         begun = time.monotonic()
         assert_equal((generation(host)[0], host.read(SETTINGS)), (before, settings), "current and settings")
         wait_until("the generation from before", lambda: generation(host)[0] == newer)
@@ -94,7 +96,8 @@ def not_confirmed(host, check, settings, before):
         host.run("rm", f"{SETTINGS}.unconfirmed.1", FAULTY)
         over(host)
     with check("the journal of its service has what it did"):
-        assert_contains(host.run("journalctl", "--unit", "synapse-trial.service", "--output=cat").out, "was not confirmed within 5 s", "verify", "changed (")
+        journal = host.run("journalctl", "--unit", "synapse-trial.service", "--output=cat").out
+        assert_contains(journal, "was not confirmed within 5 s", "verify", "changed (")
     with check("a run that is in progress is waited for"):
         host.product("rollback", before.split("/")[1], "--try", "2s", "--yes")
         host.run("systemd-run", "--quiet", "flock", LOCK, "sleep", "6")
@@ -121,7 +124,7 @@ def not_confirmed(host, check, settings, before):
         talk(host)
 
 
-def over(host):
+def over(host: Host) -> None:
     """No note, no unit, no link, no failure is left of a trial."""
     assert_equal([path for path in FILES if host.path(path).exists()], [], "files")
     assert_equal(host.shell("ls /etc/systemd/system/timers.target.wants | grep trial || true").out, "", "links")

@@ -1,10 +1,13 @@
 """The TURN server: people who log in get credentials that relay, others do not, and nobody reaches the own network."""
 
 import json
+from typing import Any
 
 from harness import listing
+from harness.checks import Checks
 from harness.deployment import SERVER, SETTINGS, URL, client, jobs, own_options, purge, worker
 from harness.expect import assert_contains, assert_equal, wait_until
+from harness.host import Host
 
 COTURN = "synapse-coturn.service"
 SECRET = "/etc/synapse-workers/secrets/turn_shared_secret"
@@ -49,7 +52,7 @@ rm /run/shown
 """
 
 
-def test_turn(host, check):
+def test_turn(host: Host, check: Checks) -> None:
     """People who log in call through the TURN server, nobody reaches the own network."""
     own_options(host)
     host.shell(ADDRESSES)
@@ -97,8 +100,8 @@ def test_turn(host, check):
         assert_equal(others, {f"{OWN}:3478", f"{OWN}:5349"}, "where it listens")
         secret = host.read(SECRET).strip()
         assert_equal(host.shell(SHOWN, stdin=secret).out, "0\n", "places that show the secret")
-        assert_equal(host.run("stat", "--format", "%U:%G %a", SECRET, SECRET.replace("turn_shared_secret", "turnserver.conf")).out.split("\n")[:2],
-             ["root:synapse 640", "root:root 600"], "owners and modes")
+        found = host.run("stat", "--format", "%U:%G %a", SECRET, SECRET.replace("turn_shared_secret", "turnserver.conf")).out
+        assert_equal(found.split("\n")[:2], ["root:synapse 640", "root:root 600"], "owners and modes")
     with check("a new certificate is taken without a restart"):
         invocation = host.invocations(COTURN)
         certificate(host, "second.test")
@@ -125,16 +128,16 @@ def test_turn(host, check):
         listing.assert_equal(host.before, listing.everything(host), "after --purge")
 
 
-def certificate(host, name):
+def certificate(host: Host, name: str) -> None:
     host.shell(f"""umask 077; cd /etc/ssl/private
         openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 2 -subj "/CN=$1" -keyout new.key -out new.pem 2>/dev/null
         mv new.pem {CERTIFICATE}; mv new.key {KEY}""", name)
 
 
-def credentials(host):
+def credentials(host: Host) -> dict[str, Any]:
     return json.loads(client(host, "turn_server.py", URL).out)
 
 
-def relay(host, given, peer):
+def relay(host: Host, given: dict[str, Any], peer: str) -> str:
     """What came of three ways to a peer."""
     return host.shell(RELAY, given["username"], given["password"], peer, OWN).out

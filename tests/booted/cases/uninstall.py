@@ -3,8 +3,10 @@
 import pytest
 
 from harness import listing
+from harness.checks import Checks
 from harness.deployment import SERVER, SETTINGS, all_active, psql, purge, talk
 from harness.expect import CheckFailed, assert_contains, assert_equal
+from harness.host import Host
 
 # What could not be made again, and where the accounts stand that own it.
 KEPT = ("/etc/synapse-workers", "/var/lib/synapse", "/etc/passwd", "/etc/group", "/etc/shadow", "/etc/gshadow")
@@ -14,7 +16,7 @@ VALUABLES = "cd / && find etc/synapse-workers var/lib/synapse -type f ! -name ma
 
 
 @pytest.mark.installed
-def test_uninstall(host, check):
+def test_uninstall(host: Host, check: Checks) -> None:
     """What uninstall leaves, and --purge does not."""
     with check("users talk before", vital=True):
         talk(host)
@@ -55,7 +57,7 @@ def test_uninstall(host, check):
             raise CheckFailed(host.shell("ls -lad /run/synapse*").out)
 
 
-def kept(line):
+def kept(line: str) -> bool:
     """Whether a difference is part of what uninstall keeps."""
     name = line[2:].split(": ")[0]
     return name in ("postgresql role synapse", "postgresql database synapse") or any(

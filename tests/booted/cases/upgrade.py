@@ -1,12 +1,16 @@
 """Synapse goes to another release and back: each in a directory of its own, and no further than the database allows."""
 
+from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import pytest
 
 from harness import listing
+from harness.checks import Checks
 from harness.deployment import SERVER, SETTINGS, behind_nginx, generation, jobs, own_options, psql, purge, talk
 from harness.expect import CheckFailed, assert_contains, assert_equal
+from harness.host import Host
 
 OPT = "/opt/synapse-workers"
 OLD, NEW = "1.162.0", "1.163.2"
@@ -15,7 +19,7 @@ SCHEMA = 94
 
 
 @pytest.mark.bare
-def test_upgrade(host, check):
+def test_upgrade(host: Host, check: Checks) -> None:
     """Another release of Synapse and back, as far as the database allows."""
     begin(host, check)
     forward(host, check)
@@ -27,7 +31,7 @@ def test_upgrade(host, check):
         listing.assert_equal(host.before, listing.everything(host), "after --purge")
 
 
-def begin(host, check):
+def begin(host: Host, check: Checks) -> None:
     with check(f"install with {OLD}, and users talk", vital=True) as note:
         own_options(host)
         host.write(SETTINGS, f"server_name: {SERVER}\nsynapse:\n  version: {OLD}\n")
@@ -42,7 +46,7 @@ def begin(host, check):
         runs(host, OLD)
 
 
-def forward(host, check):
+def forward(host: Host, check: Checks) -> None:
     with check("the plan of an upgrade: schema checked, workers stop, main migrates, workers start", vital=True):
         version(host, OLD, NEW)
         text = host.product("plan").out
@@ -65,7 +69,7 @@ def forward(host, check):
         note(f"{result.seconds:.2f} s")
 
 
-def refused(host, check):
+def refused(host: Host, check: Checks) -> None:
     with check("a database that asks for newer code: rollback, plan and install of the older release are refused") as note:
         with unchanged(host), compat(host, SCHEMA + 1):
             for command in (("rollback", "--yes"), ("plan",), ("install", "--yes")):
@@ -76,7 +80,7 @@ def refused(host, check):
                 note(f"{result.seconds:.2f} s")
 
 
-def back(host, check):
+def back(host: Host, check: Checks) -> None:
     with check("one that allows it: rollback to the older release, which is still there") as note:
         result = host.product("rollback", "--yes")
         assert_equal("+ create" in result.out, False, "something is made again")
@@ -92,7 +96,7 @@ def back(host, check):
         talk(host)
 
 
-def tidy(host, check):
+def tidy(host: Host, check: Checks) -> None:
     with check("the older release goes with the change after; nothing runs from it"):
         host.write(SETTINGS, host.read(SETTINGS) + "log_level: WARNING\n")
         result = host.product("install", "--yes")
@@ -109,7 +113,7 @@ def tidy(host, check):
         assert_equal(host.shell(f"cd {OPT} && echo *").out, f"venv venv-{NEW}\n", OPT)
 
 
-def runs(host, release):
+def runs(host: Host, release: str) -> None:
     """Every process of Synapse runs with this release, by its directory, and so do people."""
     for unit in host.units("synapse-main.service", "synapse-worker@*.service").values():
         assert_contains(host.run("cat", f"/proc/{unit['MainPID']}/cmdline").out, f"{OPT}/venv-{release}/bin/python\0")
@@ -117,13 +121,13 @@ def runs(host, release):
     assert_contains(host.net("curl", "-sS", "http://127.0.0.1:8008/_matrix/federation/v1/version").out, f'"{release}"')
 
 
-def version(host, before, after):
+def version(host: Host, before: str, after: str) -> None:
     """The release in the settings."""
     host.write(SETTINGS, host.read(SETTINGS).replace(before, after))
 
 
 @contextmanager
-def downgraded(host, really=True):
+def downgraded(host: Host, really: bool = True) -> Iterator[None]:
     """The settings name the older release for a while."""
     if really:
         version(host, NEW, OLD)
@@ -135,7 +139,7 @@ def downgraded(host, really=True):
 
 
 @contextmanager
-def compat(host, number):
+def compat(host: Host, number: int) -> Iterator[None]:
     """A newer Synapse would have left this in the database."""
     [before] = psql(host, "select compat_version from schema_compat_version", "synapse")
     psql(host, f"update schema_compat_version set compat_version = {number}", "synapse")
@@ -146,16 +150,16 @@ def compat(host, number):
 
 
 @contextmanager
-def unchanged(host):
+def unchanged(host: Host) -> Iterator[None]:
     """No process, generation, setting or file of Synapse is another one afterwards."""
-    def state():
+    def state() -> tuple[Any, ...]:
         return host.invocations(), generation(host), host.read(SETTINGS), host.shell(f"ls -l {OPT}").out
     before = state()
     yield
     assert_equal(state(), before, "processes, generations, settings, files")
 
 
-def ordered(text, *parts):
+def ordered(text: str, *parts: str) -> None:
     """All of these, one after another."""
     places = [text.find(part) for part in parts]
     if -1 in places or places != sorted(places):

@@ -6,8 +6,10 @@ from pathlib import Path
 from cases import external
 from cases.hostile_values import write_settings
 from harness import listing
+from harness.checks import Checks
 from harness.deployment import OTHERS, OWN_OPTIONS, own_options, worker
 from harness.expect import CheckFailed, assert_contains, assert_equal, wait_until
+from harness.host import Host
 
 DATA = Path(__file__).resolve().parent.parent.parent / "data"
 # The first env-file of the table that says where each value belongs.
@@ -71,7 +73,7 @@ made["services"] = len(config.appservice.app_service_config_files)
 print(json.dumps(made, default=bytes.decode))"""
 
 
-def test_variables(host, check):
+def test_variables(host: Host, check: Checks) -> None:
     """Everything on at once, from one env-file with every variable of the ancestor."""
     with check("a database elsewhere, certificates and bridges, as the env-file names them", vital=True):
         external.cluster(host, VALUES["POSTGRES_PASSWORD"])
@@ -104,7 +106,7 @@ def test_variables(host, check):
     with check("each process writes its log, with queries, for its own group only"):
         for process in ("main", *WORKERS):
             log = f"/var/log/synapse/{process}.log"
-            wait_until(f"queries in {log}", lambda: "synapse.storage.SQL" in host.run("cat", log).out)
+            wait_until(f"queries in {log}", lambda log=log: "synapse.storage.SQL" in host.run("cat", log).out)
             assert_equal(host.run("stat", "-c", "%a", log).out.strip()[-1], "0", f"mode of {log} for others")
     with check("a console on 127.0.0.1, and nothing but nginx and coturn outside of it"):
         assert_contains(host.shell("timeout 5 bash -c 'read -r line </dev/tcp/127.0.0.1/29000; echo $line'").out, "SSH-2.0")
@@ -125,7 +127,7 @@ def test_variables(host, check):
         listing.assert_equal(host.before, listing.everything(host), "after --purge")
 
 
-def prepare(host):
+def prepare(host: Host) -> None:
     host.shell("""
         mkdir -p /srv/tls /srv/bridges /srv/more; cd /srv/tls
         openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 2 -subj "/CN=$1" -keyout key.pem -out chain.pem
@@ -140,14 +142,14 @@ def prepare(host):
     host.run("chmod", "600", ENV_FILE)
 
 
-def active(host, wanted):
+def active(host: Host, wanted: set[str]) -> None:
     """Exactly these run. What a timer or a path starts is there at times, and ends well."""
     states = {name: unit["ActiveState"] for name, unit in host.units().items()}
     assert_equal({name for name, state in states.items() if state == "failed"}, set(), "failed")
     assert_equal({name for name, state in states.items() if state == "active"}, wanted, "active")
 
 
-def ask_synapse(host):
+def ask_synapse(host: Host) -> int:
     """Has Synapse read what its media worker reads, which has all of it, and compares."""
     unit = worker("media_repository1")
     line = host.shell('tr "\\0" "\\n" <"/proc/$(systemctl show --value --property=MainPID "$1")/cmdline"', unit).out.splitlines()
@@ -164,13 +166,13 @@ def ask_synapse(host):
     return len(MADE) + 5
 
 
-def kept(host):
+def kept(host: Host) -> None:
     for name, value in SECRETS.items():
         assert_equal(host.run("cat", f"/etc/synapse-workers/secrets/{name}").out.strip(), value, name)
     external.hidden(host, {name: value for name, value in SECRETS.items() if not value.isdigit()})
 
 
-def outside(host):
+def outside(host: Host) -> None:
     """Every listener on another address than loopback is nginx's or coturn's, or was there before."""
     for line in host.shell("ss -Hltnp; ss -Hlunp").out.splitlines():
         address = line.split()[3]

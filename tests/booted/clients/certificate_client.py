@@ -12,7 +12,7 @@ import sys
 import time
 
 
-def main(port, name, authority, serial, seconds):
+def main(port: str, name: str, authority: str, serial: str, seconds: str) -> int | str:
     context = ssl.create_default_context(cafile=authority)
     deadline, answered, seen = time.monotonic() + float(seconds), 0, set()
     while int(serial, 16) not in seen:

@@ -6,6 +6,7 @@ Knows what nginx and Synapse answer: a body with a length or in chunks, no compr
 
 import select
 import socket
+from collections.abc import Iterator
 
 # What nginx reads of a request at once, its `client_header_buffer_size`; of a longer one it may have read a part.
 READ_AT_ONCE = 1024
@@ -22,12 +23,12 @@ class HttpConnection:
     closed while the request was on its way.
     """
 
-    def __init__(self, host, port, timeout=60):
+    def __init__(self, host: str, port: int, timeout: float = 60) -> None:
         self.address, self.timeout = (host, port), timeout
         self.reopened = self.unread = 0
         self.socket = self.reader = None
 
-    def exchange(self, request):
+    def exchange(self, request: bytes) -> tuple[int, bytes]:
         """Sends `request` (bytes) and returns (status, body). Raises ConnectionError when no whole answer came in time.
 
         A server may close an idle connection at any time, also just when the next request is on its way. That is no
@@ -49,13 +50,13 @@ class HttpConnection:
             self.close()
             raise ConnectionError(repr(error)) from error
 
-    def _open(self):
+    def _open(self) -> None:
         self.close()
         self.socket = socket.create_connection(self.address, self.timeout)
         self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self.reader = self.socket.makefile("rb")
 
-    def _ask(self, request, new=False):
+    def _ask(self, request: bytes, new: bool = False) -> bytes:
         """Sends the request and returns the first line of the answer."""
         try:
             self.socket.sendall(request)
@@ -71,7 +72,7 @@ class HttpConnection:
         raise ConnectionResetError(
             f"cut on a {'new' if new else 'kept'} connection, the request {'not wholly read' if reset else 'read'}")
 
-    def _answer(self, line):
+    def _answer(self, line: bytes) -> tuple[int, bytes]:
         version, _, rest = line.partition(b" ")
         if not version.startswith(b"HTTP/1."):
             raise ValueError(f"not a status line: {line!r}")
@@ -97,20 +98,20 @@ class HttpConnection:
             self.close()
         return status, body
 
-    def _chunks(self):
+    def _chunks(self) -> Iterator[bytes]:
         while size := int(self.reader.readline().partition(b";")[0], 16):
             yield self._read(size)
             self.reader.readline()
         while self.reader.readline() not in (b"\r\n", b""):
             pass
 
-    def _read(self, length):
+    def _read(self, length: int) -> bytes:
         body = self.reader.read(length)
         if len(body) < length:
             raise ConnectionResetError(f"{len(body)} of {length} bytes")
         return body
 
-    def close(self):
+    def close(self) -> None:
         if self.socket:
             self.reader.close()
             self.socket.close()

@@ -19,9 +19,11 @@ import statistics
 import sys
 import threading
 import time
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 from urllib.parse import quote, urlsplit
 
 from http_connection import HttpConnection
@@ -37,7 +39,7 @@ NEXT_BATCH = re.compile(rb'"next_batch":"([^"]+)"')
 EXAMPLES = 10
 
 
-def prepare(base_url, users=20, room_size=10):
+def prepare(base_url: str, users: int = 20, room_size: int = 10) -> dict[str, Any]:
     """Registers users with device keys and puts them into rooms of `room_size` with some messages; returns the state."""
     record = Record()
     names = [f"load{record.run}n{number}" for number in range(users)]
@@ -47,7 +49,7 @@ def prepare(base_url, users=20, room_size=10):
     return {"run": record.run, "users": [user for group in groups for user in group]}
 
 
-def prepare_room(base_url, record, names):
+def prepare_room(base_url: str, record: Record, names: list[str]) -> list[dict[str, Any]]:
     """One room and its members; the first makes it, all write into it."""
     clients = [Client(base_url, record) for _ in names]
     room = None
@@ -71,7 +73,7 @@ def prepare_room(base_url, record, names):
     return prepared
 
 
-def kinds():
+def kinds() -> Iterator[str]:
     """The endless sequence of kinds: every hundred in the mix, each shuffled its own but always the same way."""
     for hundred in itertools.count():
         block = [kind for kind, share in MIX.items() for _ in range(share)]
@@ -79,7 +81,7 @@ def kinds():
         yield from block
 
 
-def request_of(kind, user, label):
+def request_of(kind: str, user: dict[str, Any], label: str) -> tuple[str, str, bytes | None]:
     """Method, path and body of one request; `label` is unique in all runs, for transactions."""
     room, neighbour = quote(user["room"], safe=""), quote(user["neighbour"], safe="")
     match kind:
@@ -114,7 +116,7 @@ class Lane:
     failures: list = field(default_factory=list)
     late: float = 0.0
 
-    def work(self, host, run_label, begun, stop):
+    def work(self, host: str, run_label: str, begun: float, stop: threading.Event) -> None:
         """Sends all jobs in order; a job that is late is sent at once."""
         for number, kind, due in self.jobs:
             if stop.wait(max(0.0, begun + due - time.monotonic())):
@@ -141,7 +143,7 @@ class Lane:
                 "at": round(sent - begun, 3), "body": answer[:300].decode(errors="replace")})
 
 
-def lanes_of(address, users, count, rate):
+def lanes_of(address: tuple[str, int], users: list[dict[str, Any]], count: int, rate: float) -> list[Lane]:
     """Deals `count` requests to the users in turn, long polls on a connection of their own."""
     plain = [Lane(HttpConnection(*address), user) for user in users]
     polls = [Lane(HttpConnection(*address), user) for user in users]
@@ -151,7 +153,7 @@ def lanes_of(address, users, count, rate):
     return [lane for lane in plain + polls if lane.jobs]
 
 
-def run(base_url, state, count, rate=0.0, stop=None):
+def run(base_url: str, state: dict[str, Any], count: int, rate: float = 0.0, stop: threading.Event | None = None) -> dict[str, Any]:
     """Sends `count` requests, at `rate` a second or as fast as they are answered; returns the report.
 
     `stop`, a threading.Event, ends the run early. Changes the sync tokens in `state`.
@@ -159,7 +161,7 @@ def run(base_url, state, count, rate=0.0, stop=None):
     url = urlsplit(base_url)
     stop = stop or threading.Event()
     run_label = f"{state['run']}-{time.time_ns():x}"
-    lanes = lanes_of((url.hostname, url.port or 80), state["users"], count, rate)
+    lanes = lanes_of((url.hostname or "", url.port or 80), state["users"], count, rate)
     cpu, begun = time.process_time(), time.monotonic()
     threads = [threading.Thread(target=lane.work, args=(url.netloc, run_label, begun, stop), daemon=True) for lane in lanes]
     for thread in threads:
@@ -172,7 +174,7 @@ def run(base_url, state, count, rate=0.0, stop=None):
     return report(lanes, elapsed, rate) | {"client_cpu_seconds": round(time.process_time() - cpu, 3)}
 
 
-def report(lanes, elapsed, rate):
+def report(lanes: list[Lane], elapsed: float, rate: float) -> dict[str, Any]:
     """What a run did, in numbers: requests and milliseconds by kind, failures with the first examples in order of time."""
     seconds = {kind: sorted(itertools.chain.from_iterable(lane.seconds.get(kind, ()) for lane in lanes)) for kind in MIX}
     failures = sorted((failure for lane in lanes for failure in lane.failures), key=lambda failure: failure["at"])
@@ -194,7 +196,7 @@ def report(lanes, elapsed, rate):
     }
 
 
-def main():
+def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("base_url", help="where the homeserver's clients reach it, as http://127.0.0.1:8008")
     parser.add_argument("--state", type=Path, help="file with the prepared users; made if it is missing")

@@ -16,6 +16,8 @@ import os
 import sys
 import threading
 import time
+from collections.abc import Callable, Iterable
+from typing import Any
 from urllib.parse import urlsplit
 
 import load
@@ -26,7 +28,7 @@ from request_log import RequestLog
 ARRIVAL = 30
 
 
-def busy_seconds():
+def busy_seconds() -> float:
     """CPU seconds that this machine has spent on anything."""
     with open("/proc/stat", encoding="ascii") as file:
         ticks = list(map(int, file.readline().split()[1:9]))
@@ -36,11 +38,11 @@ def busy_seconds():
 class LoadDriver:
     """The crowd at work."""
 
-    def __init__(self, base_url, active, quiet, room_size, rate):
+    def __init__(self, base_url: str, active: int, quiet: int, room_size: int, rate: float) -> None:
         url = urlsplit(base_url)
-        address = url.hostname, url.port or 80
+        address = url.hostname or "", url.port or 80
         groups = [load.prepare(base_url, count, room_size) for count in (active, quiet) if count]
-        rooms = {}
+        rooms: dict[str, list[str]] = {}
         for group in groups:
             for user in group["users"]:
                 rooms.setdefault(user["room"], []).append(user["user"])
@@ -52,25 +54,25 @@ class LoadDriver:
         self.listening = [self._thread(user.listen, self.ending, self.complete) for user in self.users]
         self._meter()
 
-    def _thread(self, *work):
-        thread = threading.Thread(target=work[0], args=work[1:], daemon=True)
+    def _thread(self, work: Callable[..., None], *arguments: Any) -> threading.Thread:
+        thread = threading.Thread(target=work, args=arguments, daemon=True)
         thread.start()
         return thread
 
-    def _meter(self):
+    def _meter(self) -> None:
         self.metered = time.monotonic(), busy_seconds(), time.process_time()
 
-    def mark(self, name):
+    def mark(self, name: str) -> dict[str, Any]:
         figures = self.ledger.mark(name, ARRIVAL)
         begun, busy, own = self.metered
         self._meter()
         seconds = self.metered[0] - begun
         # Of all cores, what was busy with anything, and what with this client.
-        figures["busy"] = round((self.metered[1] - busy) / seconds / os.cpu_count(), 2)
-        figures["client"] = round((self.metered[2] - own) / seconds / os.cpu_count(), 2)
+        figures["busy"] = round((self.metered[1] - busy) / seconds / (os.cpu_count() or 1), 2)
+        figures["client"] = round((self.metered[2] - own) / seconds / (os.cpu_count() or 1), 2)
         return figures
 
-    def end(self):
+    def end(self) -> dict[str, Any]:
         """Stops the crowd, waits for every message to arrive; returns the figures of the last phase."""
         self.stopped.set()
         for thread in self.at_work:
@@ -85,11 +87,11 @@ class LoadDriver:
             thread.join()
         return figures
 
-    def _speakers(self):
+    def _speakers(self) -> Iterable[User]:
         """One user of each room."""
         return {user.room: user for user in self.users}.values()
 
-    def whole(self):
+    def whole(self) -> dict[str, Any]:
         """Reads all messages back; returns the figures of all phases together."""
         unread = [speaker.room for speaker in self._speakers() if not speaker.read_back()]
         phases = self.ledger.phases
@@ -103,17 +105,17 @@ class LoadDriver:
         }
 
 
-def broken(what):
+def broken(what: threading.ExceptHookArgs) -> None:
     """A user who stopped by a mistake of this program would just be missing from the figures."""
     threading.__excepthook__(what)
     os._exit(70)
 
 
-def say(figures):
+def say(figures: dict[str, Any]) -> None:
     print(json.dumps(figures), flush=True)
 
 
-def main():
+def main() -> int | str:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("base_url", help="where the homeserver's clients reach it, as http://127.0.0.1:8008")
     parser.add_argument("--active", type=int, default=20, help="users who do something")

@@ -6,12 +6,15 @@ They speak HTTP as `http_connection` does and ask nothing twice. Every answer is
 import itertools
 import json
 import random
+import threading
 import time
+from collections.abc import Callable
+from typing import Any
 from urllib.parse import quote
 
 from http_connection import HttpConnection
 from matrix import API, of_room
-from request_log import Message
+from request_log import Message, RequestLog
 
 # Of 100 requests of an active user beside the long polls, this many of each kind.
 MIX = {
@@ -32,7 +35,7 @@ NAME = "test.label"
 class User:
     """One user of a prepared state (see `load.prepare`); `neighbours` are the users of the room, this one among them."""
 
-    def __init__(self, address, state, neighbours, ledger, run):
+    def __init__(self, address: tuple[str, int], state: dict[str, Any], neighbours: list[str], ledger: RequestLog, run: str) -> None:
         self.user, self.room, self.token, self.since = state["user"], state["room"], state["token"], state["long_poll"]
         self.neighbours, self.ledger, self.run = neighbours, ledger, run
         self.host = f"{address[0]}:{address[1]}"
@@ -41,7 +44,8 @@ class User:
         self.random, self.numbers = random.Random(self.user.partition("n")[2]), itertools.count(1)
         self.event = self.media = self.position = None
 
-    def ask(self, wire, kind, method, path, body=None, right=lambda answer: True, binary=False, waits=True):
+    def ask(self, wire: HttpConnection, kind: str, method: str, path: str, body: Any = None,
+            right: Callable[[Any], Any] = lambda answer: True, binary: bool = False, waits: bool = True) -> Any:
         """One request. Returns its answer, or None for one that failed; `right` looks at it."""
         number, begun = self.ledger.sent(waits), time.monotonic()
         head = f"{method} {path} HTTP/1.1\r\nHost: {self.host}\r\nAuthorization: Bearer {self.token}\r\n"
@@ -62,7 +66,7 @@ class User:
         self.ledger.ended(number, (kind, method, path), status, error, time.monotonic() - begun)
         return None if error else answer
 
-    def live(self, interval, stopped):
+    def live(self, interval: float, stopped: threading.Event) -> None:
         """Asks for one thing after the other with some seconds between, `interval` on the average."""
         todo = []
         while not stopped.wait(self.random.uniform(0, 2 * interval)):
@@ -70,7 +74,7 @@ class User:
                 todo = self.random.sample(list(MIX), counts=MIX.values(), k=sum(MIX.values()))
             getattr(self, todo.pop())()
 
-    def listen(self, ending, complete):
+    def listen(self, ending: threading.Event, complete: threading.Event) -> None:
         """Long-polls, more briefly from `ending` on, until all that is to come is known (`complete`) and has come."""
         while not complete.is_set() or self.ledger.misses(self.user):
             wait = 1 if ending.is_set() else POLL_SECONDS
@@ -88,7 +92,7 @@ class User:
             for event in answer.get("to_device", {}).get("events", []):
                 self.ledger.got(self.user, event["content"][NAME])
 
-    def fill(self, begin, end):
+    def fill(self, begin: str | None, end: str) -> None:
         """Reads what a sync left out between its `since` and its timeline, as clients do."""
         while begin:
             answer = self.page(self.poll, "gap", begin, end)
@@ -98,19 +102,19 @@ class User:
             self.hear(answer["chunk"])
             begin = answer.get("end") if answer["chunk"] else None
 
-    def hear(self, events):
+    def hear(self, events: list[dict[str, Any]]) -> None:
         for event in events:
             if NAME in event["content"]:
                 self.event = event["event_id"]
                 self.ledger.got(self.user, event["content"][NAME])
 
-    def page(self, wire, kind, begin=None, end=None, limit=100):
+    def page(self, wire: HttpConnection, kind: str, begin: str | None = None, end: str | None = None, limit: int = 100) -> Any:
         """One page of the room's messages, from the newest to older ones."""
         query = "".join(f"&{name}={quote(token, safe='')}" for name, token in (("from", begin), ("to", end)) if token)
         return self.ask(wire, kind, "GET", f"{self.in_room('messages')}?dir=b&limit={limit}{query}",
                         right=lambda answer: isinstance(answer["chunk"], list))
 
-    def read_back(self):
+    def read_back(self) -> bool:
         """Counts all messages that the room has; False if that failed."""
         begin = None
         while answer := self.page(self.plain, "read back", begin):
@@ -122,70 +126,70 @@ class User:
                 return True
         return False
 
-    def in_room(self, *parts):
+    def in_room(self, *parts: str) -> str:
         return f"{API}/rooms/" + "/".join(quote(part, safe="") for part in (self.room, *parts))
 
-    def deliver(self, kind, path, body, room, readers):
+    def deliver(self, kind: str, path: str, body: Callable[[str], Any], room: str, readers: list[str]) -> None:
         """Sends a message in a transaction of its own, and notes it once the server has it."""
         label, begun = f"{self.run}-{self.user.partition(':')[0][1:]}-{next(self.numbers)}", time.monotonic()
         right = (lambda answer: answer["event_id"]) if room else (lambda answer: answer == {})
         if self.ask(self.plain, kind, "PUT", f"{path}/{label}", body(label), right) is not None:
             self.ledger.taken(label, Message(kind, room, readers, begun, ""))
 
-    def send(self):
+    def send(self) -> None:
         self.deliver("send", self.in_room("send", "m.room.message"), lambda label: {
             "msgtype": "m.text", "body": "load", NAME: label}, self.room, self.neighbours)
 
-    def to_device(self):
+    def to_device(self) -> None:
         reader = self.random.choice(self.neighbours)
         self.deliver("to_device", f"{API}/sendToDevice/test.message", lambda label: {
             "messages": {reader: {"*": {NAME: label}}}}, "", [reader])
 
-    def typing(self):
+    def typing(self) -> None:
         self.ask(self.plain, "typing", "PUT", self.in_room("typing", self.user), {"typing": True, "timeout": 5000})
 
-    def receipt(self):
+    def receipt(self) -> None:
         if self.event:
             self.ask(self.plain, "receipt", "POST", self.in_room("receipt", "m.read", self.event), {})
 
-    def messages(self):
+    def messages(self) -> None:
         self.page(self.plain, "messages", limit=20)
 
-    def context(self):
+    def context(self) -> None:
         if event := self.event:
             self.ask(self.plain, "context", "GET", f"{self.in_room('context', event)}?limit=6",
                      right=lambda answer: answer["event"]["event_id"] == event)
 
-    def keys_query(self):
+    def keys_query(self) -> None:
         self.ask(self.plain, "keys_query", "POST", f"{API}/keys/query", {"device_keys": {user: [] for user in self.neighbours}},
                  right=lambda answer: set(answer["device_keys"]) == set(self.neighbours))
 
-    def upload(self):
+    def upload(self) -> None:
         content = self.random.randbytes(self.random.randint(1_000, 60_000))
         answer = self.ask(self.plain, "upload", "POST", "/_matrix/media/v3/upload", content,
                           right=lambda answer: answer["content_uri"])
         if answer:
             self.media = answer["content_uri"].removeprefix("mxc://"), content
 
-    def download(self):
+    def download(self) -> None:
         if self.media:
             path, content = self.media
             self.ask(self.plain, "download", "GET", f"/_matrix/client/v1/media/download/{path}", binary=True,
                      right=lambda answer: answer == content)
 
-    def sliding_sync(self):
+    def sliding_sync(self) -> None:
         position = f"&pos={quote(self.position, safe='')}" if self.position else ""
         answer = self.ask(self.plain, "sliding_sync", "POST", SLIDING + position, WINDOW, right=lambda answer: answer["pos"])
         if answer:
             self.position = answer["pos"]
 
-    def profile(self):
+    def profile(self) -> None:
         self.ask(self.plain, "profile", "GET", f"{API}/profile/{quote(self.random.choice(self.neighbours), safe='')}")
 
-    def members(self):
+    def members(self) -> None:
         self.ask(self.plain, "members", "GET", self.in_room("members"),
                  right=lambda answer: set(self.neighbours) <= {event["state_key"] for event in answer["chunk"]})
 
-    def joined_rooms(self):
+    def joined_rooms(self) -> None:
         self.ask(self.plain, "joined_rooms", "GET", f"{API}/joined_rooms",
                  right=lambda answer: self.room in answer["joined_rooms"])

@@ -11,7 +11,7 @@ import time
 PAUSE = 0.05
 
 
-def main(source, address, port, seconds):
+def main(source: str, address: str, port: str, seconds: str) -> int:
     begun, times, failed = time.monotonic(), [], []
     while time.monotonic() < begun + float(seconds):
         since = time.monotonic()

@@ -9,6 +9,7 @@ import threading
 import time
 from collections import Counter
 from dataclasses import dataclass, field
+from typing import Any
 
 EXAMPLES = 8
 
@@ -26,7 +27,7 @@ class Phase:
     slowest: dict = field(default_factory=dict)
     silence: float = 0.0
 
-    def figures(self):
+    def figures(self) -> dict[str, Any]:
         seconds = time.monotonic() - self.begun
         slowest = dict(sorted(self.slowest.items(), key=lambda one: -one[1]))
         return {
@@ -51,7 +52,7 @@ class Message:
 class RequestLog:
     """All requests and messages of one crowd; for any number of threads."""
 
-    def __init__(self):
+    def __init__(self) -> None:
         self.begun = self.heard = time.monotonic()
         self.phases, self.flying, self.numbers = [Phase("start")], {}, itertools.count(1)
         self.changed = threading.Condition()
@@ -59,7 +60,7 @@ class RequestLog:
         # How often each user got each message by /sync, and how often /messages has it, by reader (there "") and label.
         self.synced, self.stored = Counter(), Counter()
 
-    def sent(self, waits=True):
+    def sent(self, waits: bool = True) -> int:
         """A number for a request that is sent now; `waits` unless the server may keep it waiting for news."""
         with self.changed:
             number = next(self.numbers)
@@ -67,7 +68,7 @@ class RequestLog:
                 self.flying[number] = True
             return number
 
-    def ended(self, number, request, status, error="", seconds=0.0):
+    def ended(self, number: int, request: tuple[str, str, str], status: int, error: str = "", seconds: float = 0.0) -> None:
         """What became of a request; `request` is its kind, method and path, `error` why it failed if it did."""
         kind, method, path = request
         with self.changed:
@@ -88,7 +89,7 @@ class RequestLog:
                     phase.slowest[kind] = max(phase.slowest.get(kind, 0.0), seconds)
             self.changed.notify_all()
 
-    def mark(self, name, patience):
+    def mark(self, name: str, patience: float) -> dict[str, Any]:
         """Begins a phase once all requests of now have ended and all messages of now have arrived; returns the one that is over.
 
         What has not arrived within `patience` seconds is not waited for again.
@@ -104,10 +105,10 @@ class RequestLog:
             self.phases.append(Phase(name))
             return over
 
-    def _due(self):
+    def _due(self) -> set[tuple[str, str]]:
         return {(reader, label) for reader, labels in self.waiting.items() for label in labels}
 
-    def taken(self, label, message):
+    def taken(self, label: str, message: Message) -> None:
         """The server said that it has this message. Readers may have got it before."""
         with self.changed:
             message.phase = self.phases[-1].name
@@ -116,7 +117,7 @@ class RequestLog:
                 if not self.synced[reader, label]:
                     self.waiting.setdefault(reader, set()).add(label)
 
-    def got(self, reader, label):
+    def got(self, reader: str, label: str) -> None:
         """A reader got a message by /sync. How long that took after it was sent counts as a kind of request."""
         with self.changed:
             self.synced[reader, label] += 1
@@ -127,11 +128,11 @@ class RequestLog:
                 slowest = self.phases[-1].slowest
                 slowest["arrival"] = max(slowest.get("arrival", 0.0), time.monotonic() - message.sent)
 
-    def misses(self, reader):
+    def misses(self, reader: str) -> bool:
         """Whether a reader has yet to get a message."""
         return bool(self.waiting.get(reader))
 
-    def balance(self):
+    def balance(self) -> dict[str, Any]:
         """Every message that was taken against what readers got and what the rooms have; others may be there, but only once."""
         synced = {(reader, label): self.synced[reader, label] for label, one in self.messages.items() for reader in one.readers}
         stored = {("", label): self.stored["", label] for label, one in self.messages.items() if one.room}
@@ -139,19 +140,19 @@ class RequestLog:
                 "sync": self._compared(synced | more_than_once(self.synced)),
                 "messages": self._compared(stored | more_than_once(self.stored))}
 
-    def _compared(self, counts):
+    def _compared(self, counts: dict[tuple[str, str], int]) -> dict[str, Any]:
         wrong = {key: count for key, count in counts.items() if count != 1}
         examples = [self._example(*key, count) for key, count in sorted(wrong.items())[:EXAMPLES]]
         return {"expected": len(counts), "read": sum(count > 0 for count in counts.values()),
                 "lost": sum(count == 0 for count in counts.values()),
                 "duplicated": sum(count > 1 for count in counts.values()), "examples": examples}
 
-    def _example(self, reader, label, count):
+    def _example(self, reader: str, label: str, count: int) -> dict[str, Any]:
         message = self.messages.get(label)
         sent = {"kind": message.kind, "room": message.room, "at": round(message.sent - self.begun, 2),
                 "phase": message.phase} if message else {"kind": "not answered"}
         return {"label": label, "reader": reader, "times": count} | sent
 
 
-def more_than_once(counts):
+def more_than_once(counts: Counter[tuple[str, str]]) -> dict[tuple[str, str], int]:
     return {key: count for key, count in counts.items() if count > 1}

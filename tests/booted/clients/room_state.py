@@ -8,6 +8,7 @@ and the state at these events, as event IDs.
 import json
 import sys
 from pathlib import Path
+from typing import Any
 
 from matrix import Client
 
@@ -15,7 +16,7 @@ CHANGES = 210
 REMEMBERED = 42
 
 
-def make(base_url):
+def make(base_url: str) -> dict[str, Any]:
     """Makes the room; returns what is remembered."""
     alice = Client(base_url)
     alice.register(f"keeper{alice.record.run}", "secret")
@@ -25,7 +26,7 @@ def make(base_url):
     return {"token": alice.token, "room": room, "events": events[::REMEMBERED]}
 
 
-def read(base_url, state):
+def read(base_url: str, state: dict[str, Any]) -> dict[str, list[str]]:
     """The IDs of all events of state: of now, and at each event that is remembered."""
     alice = Client(base_url)
     alice.token = state["token"]
@@ -35,7 +36,7 @@ def read(base_url, state):
     return {place: sorted(one["event_id"] for one in events) for place, events in found.items()}
 
 
-def main():
+def main() -> None:
     base_url, file = sys.argv[1], Path(sys.argv[2])
     state = json.loads(file.read_text(encoding="utf-8")) if file.exists() else make(base_url)
     file.write_text(json.dumps(state), encoding="utf-8")

@@ -11,7 +11,7 @@ a server may be used any number of times, for every run has users and rooms of i
 import argparse
 import sys
 import time
-from dataclasses import dataclass
+from collections.abc import Callable
 from pathlib import Path
 
 import steps_account as account
@@ -19,7 +19,8 @@ import steps_leaving as leaving
 import steps_live as live
 import steps_room as room
 import steps_server as server
-from matrix import Client, Record, Unexpected
+from matrix import Unexpected
+from world import World
 
 # Later steps use what earlier ones made: the users, their room, a message in it, the public room.
 STEPS = (
@@ -34,30 +35,11 @@ STEPS = (
 )
 
 
-@dataclass
-class World:
-    """What the steps share. Alice's paths are encoded as a browser does it, Bob's wholly."""
-
-    base_url: str
-    shared_secret: str | None = None
-    server = room = public = message = avatar = None
-
-    def __post_init__(self):
-        self.record = Record()
-        run = self.record.run
-        self.alice_name, self.bob_name, self.password = f"alice{run}", f"bob{run}", f"secret {run}"
-        self.alice_display, self.needle, self.rule = f"Wonder{run}", f"needle{run}", f"rule{run}"
-        self.room_name = f"Room of {run}"
-        self.alice = Client(self.base_url, self.record)
-        self.bob = Client(self.base_url, self.record, safe="")
-        self.anonymous = Client(self.base_url, self.record)
-
-
-def say(line):
+def say(line: str) -> None:
     print(line, flush=True)
 
 
-def run(world, report=say):
+def run(world: World, report: Callable[[str], None] = say) -> None:
     """Runs all steps in order; raises `Unexpected` naming the step that failed. The record is in `world.record`."""
     for step in STEPS:
         name = f"{step.__module__.removeprefix('steps_')}.{step.__name__}"
@@ -75,7 +57,7 @@ def run(world, report=say):
         report(f"ok {name}: {len(world.record.entries) - before} requests, {time.monotonic() - begun:.2f} s")
 
 
-def main():
+def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("base_url", help="where the homeserver's clients reach it, as http://127.0.0.1:8008")
     parser.add_argument("--shared-secret-file", type=Path, help="registration_shared_secret, for the step of the admin API")

@@ -20,11 +20,11 @@ AT_ONCE = 64
 
 
 class SlowClient:
-    def __init__(self, source, place, half, count):
+    def __init__(self, source: str, place: tuple[str, int], half: bytes, count: int) -> None:
         self.source, self.place, self.half, self.count = source, place, half, count
         self.open, self.seen, self.selector = 0, Counter(), selectors.DefaultSelector()
 
-    def fill(self):
+    def fill(self) -> None:
         """Opens some of the connections that are missing."""
         for _ in range(min(AT_ONCE, self.count - self.open)):
             connection = socket.socket()
@@ -35,7 +35,7 @@ class SlowClient:
             self.open += 1
             self.seen["opened"] += 1
 
-    def turn(self):
+    def turn(self) -> None:
         for key, events in self.selector.select(0.01):
             connection = key.fileobj
             try:
@@ -49,14 +49,14 @@ class SlowClient:
             except OSError as error:
                 self.close(connection, type(error).__name__)
 
-    def close(self, connection, how):
+    def close(self, connection: socket.socket, how: str) -> None:
         self.seen[how] += 1
         self.open -= 1
         self.selector.unregister(connection)
         connection.close()
 
 
-def main():
+def main() -> None:
     source, address, port, half, count, seconds = sys.argv[1:]
     most = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))

@@ -3,10 +3,13 @@
 Each step takes the `World` of scenario.py. The users' first sessions are those that registration opened.
 """
 
-from matrix import Client, assert_equal, of_room
+from typing import Any
+
+from matrix import Client, Found, assert_equal, of_room
+from world import World
 
 
-def register(w):
+def register(w: World) -> None:
     """Two users, by both requests of user-interactive authentication; a taken name is refused."""
     for client, name in ((w.alice, w.alice_name), (w.bob, w.bob_name)):
         assert_equal(client.get("/register/available", query={"username": name}), {"available": True})
@@ -17,7 +20,7 @@ def register(w):
     assert_equal(w.anonymous.get("/account/whoami", expect=(401,))["errcode"], "M_MISSING_TOKEN")
 
 
-def login(w):
+def login(w: World) -> None:
     """A second session each, by password; a wrong password is refused; the old session stays."""
     flows = w.anonymous.get("/login")["flows"]
     assert {"type": "m.login.password"} in flows, flows
@@ -31,7 +34,7 @@ def login(w):
     assert_equal(w.anonymous.post("/login", body=wrong, expect=(403,))["errcode"], "M_FORBIDDEN")
 
 
-def profile(w):
+def profile(w: World) -> None:
     """Display name and avatar, read by the other user, whole and field by field, and through the old `r0` prefix."""
     assert_equal(w.alice.put("/profile/{}/displayname", w.alice.user, body={"displayname": w.alice_display}), {})
     assert_equal(w.alice.put("/profile/{}/avatar_url", w.alice.user, body={"avatar_url": w.avatar}), {})
@@ -43,7 +46,7 @@ def profile(w):
     assert refused["errcode"] in ("M_FORBIDDEN", "M_UNKNOWN"), refused
 
 
-def account_data(w):
+def account_data(w: World) -> None:
     """Global account data: own sync and a read have it, the other user may not read it."""
     kind, content = "test.global", {"run": w.record.run}
     assert_equal(w.alice.put("/user/{}/account_data/{}", w.alice.user, kind, body=content), {})
@@ -52,9 +55,9 @@ def account_data(w):
     assert_equal(w.bob.get("/user/{}/account_data/{}", w.alice.user, kind, expect=(403,))["errcode"], "M_FORBIDDEN")
 
 
-def room_account_data(w):
+def room_account_data(w: World) -> None:
     """Account data and tags of one room, each seen in the owner's own sync and read back."""
-    def in_sync(event):
+    def in_sync(event: dict[str, Any]) -> Found:
         return lambda sync: event in of_room(sync, w.room, "account_data")
 
     at = w.bob.user, w.room
@@ -71,7 +74,7 @@ def room_account_data(w):
     w.bob.await_get("/user/{}/rooms/{}/tags", *at, found=lambda body: body == {"tags": {}})
 
 
-def filters(w):
+def filters(w: World) -> None:
     """A stored filter is read back and obeyed by a sync."""
     wanted = {"room": {"timeline": {"limit": 1}}}
     number = w.bob.post("/user/{}/filter", w.bob.user, body=wanted)["filter_id"]
@@ -80,7 +83,7 @@ def filters(w):
     assert_equal(len(joined[w.room]["timeline"]["events"]), 1)
 
 
-def push_rules(w):
+def push_rules(w: World) -> None:
     """A rule of one's own is added, seen in sync, read, switched off and removed."""
     rule = "/pushrules/global/content/{}"
     assert w.alice.get("/pushrules/")["global"]["override"], "Synapse has override rules of its own"
@@ -96,7 +99,7 @@ def push_rules(w):
     assert_equal(w.alice.await_refused(rule, w.rule, status=404)["errcode"], "M_NOT_FOUND")
 
 
-def devices(w):
+def devices(w: World) -> None:
     """Own sessions are listed and renamed; one is removed after the password was given again, and its token dies."""
     spare = Client(w.base_url, w.record)
     spare.login(w.alice_name, w.password)
@@ -113,13 +116,13 @@ def devices(w):
     spare.close()
 
 
-def password_proof(w, session):
+def password_proof(w: World, session: str) -> dict[str, Any]:
     """Alice's answer to a request for her password by user-interactive authentication."""
     identifier = {"type": "m.id.user", "user": w.alice_name}
     return {"type": "m.login.password", "identifier": identifier, "password": w.password, "session": session}
 
 
-def pushers(w):
+def pushers(w: World) -> None:
     """A pusher is set, listed and removed; only the main process serves these."""
     pusher = {"app_id": "test.app", "pushkey": w.record.run, "kind": "http", "app_display_name": "test", "lang": "en",
               "device_display_name": "test", "data": {"url": "https://push.invalid/_matrix/push/v1/notify"}}
@@ -129,21 +132,21 @@ def pushers(w):
     w.alice.await_get("/pushers", found=lambda body: body["pushers"] == [])
 
 
-def openid(w):
+def openid(w: World) -> None:
     """An OpenID token proves to others who asked for it. Only the main process's store knows these tokens."""
     granted = w.alice.post("/user/{}/openid/request_token", w.alice.user, body={})
     assert_equal(granted["matrix_server_name"], w.server)
     assert_equal(w.anonymous.get("/_matrix/federation/v1/openid/userinfo", query={"access_token": granted["access_token"]}),
-         {"sub": w.alice.user})
+                 {"sub": w.alice.user})
 
 
-def third_party(w):
+def third_party(w: World) -> None:
     """No bridges and no addresses: the empty answers are definite."""
     assert_equal(w.alice.get("/thirdparty/protocols"), {})
     assert_equal(w.alice.get("/account/3pid"), {"threepids": []})
 
 
-def change_password(w):
+def change_password(w: World) -> None:
     """The password changes, the new one opens a session, the other sessions stay as asked."""
     new = {"new_password": w.password + "!", "logout_devices": False}
     session = w.alice.post("/account/password", body=new, expect=(401,))["session"]
@@ -155,7 +158,7 @@ def change_password(w):
     fresh.close()
 
 
-def logout(w):
+def logout(w: World) -> None:
     """After logging out, of one session and of all, the token is refused."""
     w.bob.post("/logout", body={})
     w.bob.await_refused("/account/whoami", status=401)

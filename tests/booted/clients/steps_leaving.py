@@ -1,14 +1,15 @@
 """Steps about ways out of a room and back: kick, ban, knock, leave, forget; and the end of a room: report, upgrade."""
 
-from matrix import assert_equal, of_room
+from matrix import Found, assert_equal, of_room
 from steps_room import arrives, membership, send, text
+from world import World
 
 
-def invited(room):
+def invited(room: str) -> Found:
     return lambda sync: of_room(sync, room, "invite_state", "invite")
 
 
-def kick_and_rejoin(w):
+def kick_and_rejoin(w: World) -> None:
     """Bob is kicked, may not write, is invited again and comes back."""
     assert_equal(w.alice.post("/rooms/{}/kick", w.room, body={"user_id": w.bob.user, "reason": "test"}), {})
     w.bob.sync_until(membership(w.room, w.bob.user, "leave", "leave"))
@@ -21,7 +22,7 @@ def kick_and_rejoin(w):
     arrives(w.alice, w.room, send(w.bob, w.room, text("back again")))
 
 
-def ban(w):
+def ban(w: World) -> None:
     """Bob is banned from the public room, refused, and welcome again after the ban is lifted."""
     assert_equal(w.alice.post("/rooms/{}/ban", w.public, body={"user_id": w.bob.user}), {})
     w.bob.sync_until(membership(w.public, w.bob.user, "ban", "leave"))
@@ -32,7 +33,7 @@ def ban(w):
     w.bob.sync_until(membership(w.public, w.bob.user, "join"))
 
 
-def knock(w):
+def knock(w: World) -> None:
     """Bob knocks, Alice hears it and lets him in."""
     rule = {"type": "m.room.join_rules", "content": {"join_rule": "knock"}}
     room = w.alice.post("/createRoom", body={"preset": "private_chat", "initial_state": [rule]})["room_id"]
@@ -44,7 +45,7 @@ def knock(w):
     w.alice.sync_until(membership(room, w.bob.user, "join"))
 
 
-def report(w):
+def report(w: World) -> None:
     """An event, a room and a user are reported; only the main process takes reports."""
     reason = {"reason": "test"}
     assert_equal(w.bob.post("/rooms/{}/report/{}", w.room, w.message, body=reason), {})
@@ -52,7 +53,7 @@ def report(w):
     assert_equal(w.bob.post("/users/{}/report", w.alice.user, body=reason), {})
 
 
-def upgrade(w):
+def upgrade(w: World) -> None:
     """A room of version 11 is replaced by one of version 12, whose ID is opaque; both find the way."""
     new = w.alice.post("/rooms/{}/upgrade", w.public, body={"new_version": "12"})["replacement_room"]
     assert ":" in w.public and ":" not in new, (w.public, new)
@@ -64,7 +65,7 @@ def upgrade(w):
     arrives(w.alice, new, send(w.bob, new, text("moved")))
 
 
-def leave_and_forget(w):
+def leave_and_forget(w: World) -> None:
     """Bob leaves and forgets: the room is gone from his lists, and its messages from his sight."""
     assert_equal(w.bob.post("/rooms/{}/leave", w.room, body={}), {})
     w.bob.sync_until(membership(w.room, w.bob.user, "leave", "leave"))

@@ -1,13 +1,16 @@
 """Steps about what passes between users without being part of a room's history: receipts, typing, presence,
 to-device messages, device keys, sliding sync, the user directory."""
 
-from matrix import assert_equal, of_room
+from typing import Any
+
+from matrix import Client, Found, assert_equal, of_room
 from steps_room import arrives, send, text
+from world import World
 
 
-def receipts(w):
+def receipts(w: World) -> None:
     """Bob's receipt and read marker: Alice sees the receipts, he his own marker."""
-    def seen(event):
+    def seen(event: str) -> Found:
         return lambda sync: any(
             w.bob.user in one["content"].get(event, {}).get("m.read", {}) for one in of_room(sync, w.room, "ephemeral")
             if one["type"] == "m.receipt")
@@ -21,9 +24,9 @@ def receipts(w):
     w.alice.sync_until(seen(newer))
 
 
-def typing(w):
+def typing(w: World) -> None:
     """Bob types and stops; Alice sees both."""
-    def typists(*users):
+    def typists(*users: str) -> Found:
         return lambda sync: any(one["type"] == "m.typing" and one["content"]["user_ids"] == list(users)
                                 for one in of_room(sync, w.room, "ephemeral"))
 
@@ -35,7 +38,7 @@ def typing(w):
     assert_equal(refused["errcode"], "M_FORBIDDEN")
 
 
-def presence(w):
+def presence(w: World) -> None:
     """Alice's status message comes to Bob by sync, and he can ask for it."""
     message = f"busy with {w.record.run}"
     assert_equal(w.alice.put("/presence/{}/status", w.alice.user, body={"presence": "online", "status_msg": message}), {})
@@ -46,7 +49,7 @@ def presence(w):
     assert_equal(w.bob.put("/presence/{}/status", w.alice.user, body={"presence": "offline"}, expect=(403,))["errcode"], "M_FORBIDDEN")
 
 
-def to_device(w):
+def to_device(w: World) -> None:
     """A message to one device arrives there once, and not again after it was acknowledged by the next sync."""
     content = {"secret": w.record.run}
     body = {"messages": {w.bob.user: {w.bob.device: content}}}
@@ -59,7 +62,7 @@ def to_device(w):
     assert_equal(w.bob.sync().get("to_device", {}).get("events", []), [])
 
 
-def device_keys(w):
+def device_keys(w: World) -> None:
     """Bob's device keys reach Alice: announced by sync, answered by query, one-time key claimed once, then the fallback."""
     keys = {"user_id": w.bob.user, "device_id": w.bob.device, "algorithms": ["m.megolm.v1.aes-sha2"],
             "keys": {f"ed25519:{w.bob.device}": "A" * 43}, "signatures": {w.bob.user: {}}}
@@ -70,7 +73,7 @@ def device_keys(w):
     assert_equal(uploaded["one_time_key_counts"]["signed_curve25519"], 1)
     w.alice.sync_until(lambda sync: w.bob.user in sync.get("device_lists", {}).get("changed", []))
 
-    def known(body):
+    def known(body: dict[str, Any]) -> bool:
         device = body["device_keys"][w.bob.user].get(w.bob.device, {})
         return {name: value for name, value in device.items() if name != "unsigned"} == keys
 
@@ -88,7 +91,7 @@ def device_keys(w):
     w.alice.await_post("/keys/query", body=query, found=lambda body: body["master_keys"].get(w.bob.user, {}).get("keys") == master["keys"])
 
 
-def key_backup(w):
+def key_backup(w: World) -> None:
     """A backup of room keys: a version, a key in it, read back, removed."""
     data = {"algorithm": "m.megolm_backup.v1.curve25519-aes-sha2", "auth_data": {"public_key": "E" * 43}}
     version = w.bob.post("/room_keys/version", body=data)["version"]
@@ -101,7 +104,7 @@ def key_backup(w):
     w.bob.await_refused("/room_keys/version/{}", version, status=404)
 
 
-def sliding_sync(w):
+def sliding_sync(w: World) -> None:
     """The room is in the first answer, a new message in a later one that continues from its position."""
     path = "/_matrix/client/unstable/org.matrix.simplified_msc3575/sync"
     window = {"ranges": [[0, 9]], "required_state": [["m.room.name", ""]], "timeline_limit": 2}
@@ -111,7 +114,7 @@ def sliding_sync(w):
     event = send(w.alice, w.room, text("slide"))
     position = first["pos"]
 
-    def news(answer):
+    def news(answer: dict[str, Any]) -> bool:
         nonlocal position
         position = answer["pos"]
         return event in {one["event_id"] for one in answer["rooms"].get(w.room, {}).get("timeline", [])}
@@ -122,9 +125,9 @@ def sliding_sync(w):
     raise AssertionError(f"{event} did not come by sliding sync")
 
 
-def user_directory(w):
+def user_directory(w: World) -> None:
     """Each finds the other, by name and by display name; a background process fills the directory."""
-    def finds(searcher, term, user, name):
+    def finds(searcher: Client, term: str, user: str, name: str) -> None:
         wanted = (user, name)
         searcher.await_post("/user_directory/search", body={"search_term": term, "limit": 10}, found=lambda body: wanted in [
             (one["user_id"], one["display_name"]) for one in body["results"]])

@@ -3,16 +3,19 @@
 Room IDs are taken as they come: the default room version has none with a server name in it, version 11 has.
 """
 
-from matrix import assert_equal, of_room
+from typing import Any
+
+from matrix import Client, Found, assert_equal, of_room
+from world import World
 
 TEXT = "m.room.message"
 
 
-def text(body, **more):
+def text(body: str, **more: Any) -> dict[str, Any]:
     return {"msgtype": "m.text", "body": body, **more}
 
 
-def create_and_join(w):
+def create_and_join(w: World) -> None:
     """Alice creates a room and invites Bob, whose sync brings the invitation; he joins, and her sync says so."""
     w.room = w.alice.post("/createRoom", body={"name": w.room_name, "preset": "private_chat", "topic": "tests"})["room_id"]
     w.alice.sync_until(lambda sync: of_room(sync, w.room) or of_room(sync, w.room, "state"))
@@ -25,24 +28,24 @@ def create_and_join(w):
         client.await_get("/joined_rooms", found=lambda body: body["joined_rooms"] == [w.room])
 
 
-def membership(room, user, wanted, section="join"):
+def membership(room: str, user: str, wanted: str, section: str = "join") -> Found:
     """What `sync_until` looks for: the member event of a user in a room."""
     return lambda sync: any(
         event["type"] == "m.room.member" and event.get("state_key") == user and event["content"]["membership"] == wanted
         for part in ("timeline", "state") for event in of_room(sync, room, part, section))
 
 
-def send(client, room, content, kind=TEXT):
+def send(client: Client, room: str, content: dict[str, Any], kind: str = TEXT) -> str:
     """Sends one event, by PUT with a transaction of its own; returns its ID."""
     return client.put("/rooms/{}/send/{}/{}", room, kind, f"t{client.record.issued}", body=content)["event_id"]
 
 
-def arrives(client, room, event_id):
+def arrives(client: Client, room: str, event_id: str) -> dict[str, Any]:
     """Waits until a sync brings the event; returns it."""
     return client.sync_until(lambda sync: next((one for one in of_room(sync, room) if one["event_id"] == event_id), None))
 
 
-def messages(w):
+def messages(w: World) -> None:
     """Messages both ways arrive by sync and stand in order in /messages; a repeated transaction makes no second event."""
     sent = []
     for number, (sender, reader) in enumerate(((w.alice, w.bob), (w.bob, w.alice)) * 3):
@@ -64,7 +67,7 @@ def messages(w):
     assert_equal([one["event_id"] for one in page["chunk"] + older["chunk"]], sent[:1:-1])
 
 
-def read_events(w):
+def read_events(w: World) -> None:
     """One event by itself, in its context, by time; unknown events are refused."""
     w.bob.await_get("/rooms/{}/event/{}", w.room, w.message, found=lambda event: event["event_id"] == w.message)
     around = w.alice.get("/rooms/{}/context/{}", w.room, w.message, query={"limit": 2})
@@ -76,7 +79,7 @@ def read_events(w):
     assert_equal(w.bob.get("/rooms/{}/initialSync", w.room, query={"limit": 1})["room_id"], w.room)
 
 
-def state(w):
+def state(w: World) -> None:
     """State put by Alice is read by Bob singly, whole and in sync; what he may not set is refused."""
     content = {"name": w.room_name + " renamed"}
     event = w.alice.put("/rooms/{}/state/m.room.name", w.room, body=content)["event_id"]
@@ -89,7 +92,7 @@ def state(w):
     assert_equal(refused["errcode"], "M_FORBIDDEN")
 
 
-def members(w):
+def members(w: World) -> None:
     """Both members, in the long and in the short list, with their names."""
     both = {w.alice.user, w.bob.user}
     for client in (w.alice, w.bob):
@@ -100,13 +103,13 @@ def members(w):
     assert_equal(w.anonymous.get("/rooms/{}/members", w.room, expect=(401,))["errcode"], "M_MISSING_TOKEN")
 
 
-def relations(w):
+def relations(w: World) -> None:
     """A reaction and a reply in a thread are found from the event they relate to."""
     reaction = send(w.bob, w.room, {"m.relates_to": {"rel_type": "m.annotation", "event_id": w.message, "key": "yes"}}, "m.reaction")
     reply = send(w.bob, w.room, text("in a thread", **{"m.relates_to": {"rel_type": "m.thread", "event_id": w.message}}))
     arrives(w.alice, w.room, reply)
 
-    def related(*wanted):
+    def related(*wanted: str) -> Found:
         return lambda body: {one["event_id"] for one in body["chunk"]} == set(wanted)
 
     at = "/_matrix/client/v1/rooms/{}/relations/{}"
@@ -116,7 +119,7 @@ def relations(w):
     w.alice.await_get("/_matrix/client/v1/rooms/{}/threads", w.room, found=related(w.message))
 
 
-def redact(w):
+def redact(w: World) -> None:
     """A redacted message reaches the other without its content, and is read without it."""
     event = send(w.bob, w.room, text("regretted"))
     arrives(w.alice, w.room, event)
@@ -125,14 +128,14 @@ def redact(w):
     w.alice.await_get("/rooms/{}/event/{}", w.room, event, found=lambda body: body["content"] == {})
 
 
-def search(w):
+def search(w: World) -> None:
     """Words of the messages are found, by a member and nobody else."""
     body = {"search_categories": {"room_events": {"search_term": w.needle}}}
     w.bob.await_post("/search", body=body, found=lambda found: found["search_categories"]["room_events"]["count"] == 6)
     assert_equal(w.anonymous.post("/search", body=body, expect=(401,))["errcode"], "M_MISSING_TOKEN")
 
 
-def notifications(w):
+def notifications(w: World) -> None:
     """A message to Bob is among his notifications and counted as unread in his sync until he reads it."""
     event = send(w.alice, w.room, text(f"{w.bob_name}: look"))
     w.bob.sync_until(lambda sync: sync.get("rooms", {}).get("join", {}).get(w.room, {}).get(
@@ -141,7 +144,7 @@ def notifications(w):
         one["event"]["event_id"] for one in body["notifications"]})
 
 
-def public_room(w):
+def public_room(w: World) -> None:
     """A room with an alias is published, found in the directory and by its alias, summarised, and joined by alias."""
     alias = f"#{w.needle}:{w.server}"
     w.public = w.alice.post("/createRoom", body={"preset": "public_chat", "name": w.needle, "room_version": "11"})["room_id"]
@@ -151,7 +154,7 @@ def public_room(w):
     assert_equal(w.alice.put("/directory/list/room/{}", w.public, body={"visibility": "public"}), {})
     assert_equal(w.anonymous.get("/directory/list/room/{}", w.public), {"visibility": "public"})
 
-    def published(body):
+    def published(body: dict[str, Any]) -> bool:
         return any(one["room_id"] == w.public for one in body["chunk"])
 
     w.bob.await_post("/publicRooms", body={"filter": {"generic_search_term": w.needle}}, found=published)
@@ -165,7 +168,7 @@ def public_room(w):
     w.bob.await_refused("/directory/room/{}", alias, status=404)
 
 
-def space(w):
+def space(w: World) -> None:
     """A space shows its child to both users."""
     top = w.alice.post("/createRoom", body={"preset": "public_chat", "creation_content": {"type": "m.space"}})["room_id"]
     w.alice.put("/rooms/{}/state/m.space.child/{}", top, w.public, body={"via": [w.server]})
@@ -174,7 +177,7 @@ def space(w):
             one["room_id"] for one in body["rooms"]} == {top, w.public})
 
 
-def mutual_rooms(w):
+def mutual_rooms(w: World) -> None:
     """The rooms both are in; only the main process answers."""
     w.alice.await_get("/_matrix/client/v1/mutual_rooms", query={"user_id": w.bob.user}, found=lambda body: {
         w.room, w.public} <= set(body["joined"]))

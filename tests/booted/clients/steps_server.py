@@ -7,11 +7,12 @@ import struct
 import zlib
 
 from matrix import Client, assert_equal, of_room
+from world import World
 
 MEDIA = "/_matrix/client/v1/media"
 
 
-def offers(w):
+def offers(w: World) -> None:
     """What clients ask first, with and without a token."""
     versions = w.anonymous.get("/_matrix/client/versions")
     assert "v1.11" in versions["versions"], versions
@@ -25,9 +26,9 @@ def offers(w):
     assert_equal(w.alice.request("PATCH", "/_matrix/client/v3/joined_rooms", expect=(405,)).json()["errcode"], "M_UNRECOGNIZED")
 
 
-def png(width, height):
+def png(width: int, height: int) -> bytes:
     """A picture of one colour, as small as the format allows."""
-    def chunk(kind, data):
+    def chunk(kind: bytes, data: bytes) -> bytes:
         return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
 
     rows = (b"\0" + b"\x20\x60\xa0" * width) * height
@@ -35,7 +36,7 @@ def png(width, height):
     return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(rows)) + chunk(b"IEND", b"")
 
 
-def media(w):
+def media(w: World) -> None:
     """A picture is uploaded, downloaded unchanged by the other user, made smaller, and not given without a token."""
     picture = png(640, 480)
     assert w.alice.get(f"{MEDIA}/config")["m.upload.size"] > len(picture)
@@ -55,7 +56,7 @@ def media(w):
     assert_equal(w.bob.fetch(f"{MEDIA}/download/{{}}/{{}}/{{}}", *later, "data.bin").body, data)
 
 
-def federation(w):
+def federation(w: World) -> None:
     """The key and the version of the server; whatever needs a signature is refused without one."""
     keys = w.anonymous.get("/_matrix/key/v2/server")
     assert_equal((keys["server_name"], list(keys["signatures"])), (w.server, [w.server]))
@@ -72,7 +73,7 @@ def federation(w):
     assert_equal({one["errcode"] for one in refused}, {"M_UNAUTHORIZED"})
 
 
-def admin(w):
+def admin(w: World) -> None:
     """With the server's shared secret: an administrator registers, looks at the users and rooms, and changes one."""
     path = "/_synapse/admin/v1/register"
     body = {"nonce": w.anonymous.get(path)["nonce"], "username": f"admin{w.record.run}", "password": w.password, "admin": True}

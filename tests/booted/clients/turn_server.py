@@ -7,7 +7,7 @@ import sys
 from matrix import Client
 
 
-def main():
+def main() -> None:
     alice = Client(sys.argv[1])
     alice.register(f"caller{alice.record.run}", "secret")
     print(json.dumps(alice.get("/voip/turnServer")))

@@ -8,6 +8,7 @@ read all messages since, and one more arrives.
 import json
 import sys
 from pathlib import Path
+from typing import Any
 
 from matrix import Client, Record, Unexpected, assert_equal, of_room
 
@@ -15,7 +16,7 @@ MEDIA = "/_matrix/client/v1/media/download/{}/{}"
 CONTENT = bytes(range(256)) * 16
 
 
-def meet(base_url):
+def meet(base_url: str) -> dict[str, Any]:
     """Registers the two; returns what they remember."""
     record = Record()
     alice, bob = Client(base_url, record), Client(base_url, record)
@@ -29,7 +30,7 @@ def meet(base_url):
     return {"tokens": tokens, "room": room, "media": media.removeprefix("mxc://").split("/"), "events": [], "since": None}
 
 
-def go_on(base_url, state):
+def go_on(base_url: str, state: dict[str, Any]) -> dict[str, Any]:
     """Uses the old tokens: reads everything old, says something new, waits until it arrives."""
     record = Record()
     alice, bob = Client(base_url, record), Client(base_url, record)
@@ -44,7 +45,7 @@ def go_on(base_url, state):
     return state | {"events": [*state["events"], event], "since": bob.since}
 
 
-def main():
+def main() -> int:
     base_url, file = sys.argv[1], Path(sys.argv[2])
     try:
         state = json.loads(file.read_text(encoding="utf-8")) if file.exists() else meet(base_url)

@@ -2,11 +2,13 @@
 
 import os
 import re
+from collections.abc import Iterable, Mapping, Set
 from pathlib import Path
+from typing import Any
 
 from harness import listing
 from harness.expect import CheckFailed, assert_contains, assert_equal
-from harness.host import FAULTY, execute
+from harness.host import FAULTY, Host, Result, Units, execute
 
 BOOTED = Path(__file__).resolve().parent.parent
 CLIENTS = BOOTED / "clients"
@@ -31,19 +33,19 @@ FULL = (
 )
 
 
-def worker(name):
+def worker(name: str) -> str:
     return f"synapse-worker@{name}.service"
 
 
 FULL_UNITS = {*OTHERS, *(worker(f"{role}1") for role in FULL)}
 
 
-def package():
+def package() -> Path:
     """The package under test."""
     return Path(os.environ.get("SYNAPSE_WORKERS_DEB", TOP / "build/synapse-workers.deb"))
 
 
-def unpack(host):
+def unpack(host: Host) -> None:
     """Unpacks the package, which starts nothing."""
     binary = os.environ.get("SYNAPSE_WORKERS_BINARY")
     if binary:
@@ -55,43 +57,43 @@ def unpack(host):
         host.run("dpkg", "--install", "/root/package.deb")
 
 
-def bring_fail_points(host):
+def bring_fail_points(host: Host) -> None:
     """The program as `cargo test` builds it, with fail points."""
     built = os.environ.get("SYNAPSE_WORKERS_BINARY", TOP / "target/debug/synapse-workers")
     host.push(built, FAULTY)
 
 
-def own_options(host):
+def own_options(host: Host) -> None:
     """The administrator's own options for Synapse, which a server for tests needs."""
     host.write(OWN_OPTIONS, (BOOTED / "test-homeserver.yaml").read_text(encoding="utf-8"))
 
 
-def distribution_services(host):
+def distribution_services(host: Host) -> tuple[str, ...]:
     """Units of the distribution for the same programs as ours."""
     return "nginx.service", "redis-server.service", f"postgresql@{host.postgresql}-main.service"
 
 
-def remember(host):
+def remember(host: Host) -> None:
     """Notes the state of the host before anything is installed."""
     host.before = listing.everything(host)
     remember_distribution_services(host)
 
 
-def remember_distribution_services(host):
+def remember_distribution_services(host: Host) -> None:
     """Notes which invocations of the distribution's services run, at first and after each reboot."""
     units = distribution_services(host)
     host.distribution_services = host.invocations(*units)
     assert_equal(set(host.distribution_services), set(units), "units of the distribution that run")
 
 
-def install(host):
+def install(host: Host) -> Result:
     """Installs one worker of each role, and notes the state of the host for `return_to_full`."""
     result = host.product("install", "--server-name", SERVER, "--workers", "full", "--yes")
     host.settings_of_full, host.with_full = host.read(SETTINGS), listing.everything(host)
     return result
 
 
-def return_to_full(host):
+def return_to_full(host: Host) -> None:
     """Brings a host back to the state that `install` noted, where its settings and a plain install do that; fails otherwise."""
     if host.read(SETTINGS) != host.settings_of_full:
         host.write(SETTINGS, host.settings_of_full)
@@ -103,7 +105,7 @@ def return_to_full(host):
     assert_equal(found, [], "differences to the host after the install")
 
 
-def all_active(host, wanted=frozenset(FULL_UNITS)):
+def all_active(host: Host, wanted: Set[str] = frozenset(FULL_UNITS)) -> Units:
     """Exactly the wanted units are loaded, each active and known to systemd as it is on disk; systemd holds their sockets."""
     units = host.units()
     states = {name: (unit["ActiveState"], unit["NeedDaemonReload"]) for name, unit in units.items()}
@@ -115,41 +117,41 @@ def all_active(host, wanted=frozenset(FULL_UNITS)):
     return units
 
 
-def jobs(text):
+def jobs(text: str) -> list[tuple[str, ...]]:
     """Verb and services of each step that is a job, from what a plan or a run prints. Sockets go with their services."""
     found = re.findall(r"^! (\w+) +((?:synapse-\S+(?:\s+|$))+)", text, re.M)
     return [(verb, *(unit for unit in units.split() if not unit.endswith(".socket"))) for verb, units in found]
 
 
-def behind_nginx(stopped, started):
+def behind_nginx(stopped: Iterable[str], started: Iterable[str]) -> list[tuple[str, ...]]:
     """The jobs that exchange main and these workers while requests wait at nginx's ports."""
     nginx, main = "synapse-nginx.service", "synapse-main.service"
     return [("stop", nginx), ("stop", *stopped), ("stop", main), ("start", main), ("start", *started), ("start", nginx)]
 
 
-def assert_equal_except(before, after, *apart):
+def assert_equal_except(before: Mapping[str, Any], after: Mapping[str, Any], *apart: str) -> None:
     """Two dicts by unit are equal but for the units named."""
     changed = {name for name in before.keys() | after.keys() if before.get(name) != after.get(name)} - set(apart)
     if changed:
         raise CheckFailed(f"restarted, gone or new: {sorted(changed)}")
 
 
-def client(host, script, *arguments):
+def client(host: Host, script: str, *arguments: str) -> Result:
     """Runs one of the Matrix clients of this directory in the network of the host."""
     return host.net("python3", str(CLIENTS / script), *arguments)
 
 
-def talk(host):
+def talk(host: Host) -> None:
     """Old users with their old tokens read their old messages and media, and a new message arrives."""
     assert_contains(client(host, "two_users.py", URL, str(state(host, "talk"))).out, "ok")
 
 
-def state(host, name):
+def state(host: Host, name: str) -> Path:
     """A file of this machine for what a client remembers of a host; it goes with the host's own files."""
     return host.root.parent / f"{name}.json"
 
 
-def purge(host):
+def purge(host: Host) -> Result:
     """Takes everything away, and what clients remember of it."""
     result = host.product("uninstall", "--purge", "--confirm", SERVER, "--yes")
     for file in host.root.parent.glob("*.json"):
@@ -157,20 +159,20 @@ def purge(host):
     return result
 
 
-def generation(host):
+def generation(host: Host) -> tuple[str, list[str]]:
     """The generation that `current` names, and all there are."""
     return os.readlink(host.path(CURRENT)), sorted(os.listdir(host.path("/var/lib/synapse-workers/generations")))
 
 
-def services_down(host):
+def services_down(host: Host) -> str:
     """Units of the whole host that failed."""
     return host.run("systemctl", "list-units", "--failed", "--no-legend", "--plain").out
 
 
-def psql(host, query, database="postgres"):
+def psql(host: Host, query: str, database: str = "postgres") -> list[str]:
     return host.run("runuser", "-u", "postgres", "--", "psql", "-XAtc", query, database).out.split()
 
 
-def outside(*command, **options):
+def outside(*command: str | Path, **options: Any) -> Result:
     """A command of this machine, not in any host."""
     return execute(command, **options)

@@ -1,8 +1,11 @@
 """What is on a host: every file with what tells it apart, the units, the accounts."""
 
 import json
+from collections.abc import Iterator, Sequence
+from typing import Any
 
 from harness.expect import CheckFailed
+from harness.host import Host
 
 # Runs in the host. Prints path, kind, mode, owner, group and, for files, what changes with their contents.
 WALK = r"""
@@ -35,6 +38,8 @@ for root in roots:
 json.dump(found, sys.stdout)
 """
 
+# An entry for each path, unit and account, to compare with.
+Listing = dict[str, Any]
 # What changes on a host by itself, or by being looked at.
 BY_ITSELF = (
     "/var/log/journal", "/var/log/postgresql", "/var/log/nginx", "/var/log/redis",  # of the distribution's services
@@ -47,16 +52,16 @@ BY_ITSELF = (
 )
 
 
-def walk(host, roots, apart, by):
+def walk(host: Host, roots: Sequence[str], apart: Sequence[str], by: str) -> Listing:
     return json.loads(host.run("python3", "-c", WALK, stdin=json.dumps([roots, apart, by])).out)
 
 
-def cluster(host):
+def cluster(host: Host) -> str:
     """PostgreSQL writes there by itself whether or not anybody uses it; databases and roles are asked from it."""
     return f"/var/lib/postgresql/{host.postgresql}/main"
 
 
-def everything(host):
+def everything(host: Host) -> Listing:
     """Files by contents, units and unit files as systemd lists them, roles and databases of PostgreSQL."""
     unit_files = host.run("systemctl", "list-unit-files", "--no-legend", "--plain").out.splitlines()
     units = host.run("systemctl", "list-units", "--all", "--no-legend", "--plain").out.splitlines()
@@ -70,17 +75,17 @@ def everything(host):
     }
 
 
-def volatile(unit):
+def volatile(unit: str) -> bool:
     """Whether a unit counts: devices, mounts, scopes and automatic slices come and go with what is looked at."""
     return not unit.endswith((".device", ".mount", ".scope", ".swap", ".slice"))
 
 
-def untouched(host):
+def untouched(host: Host) -> Listing:
     """The parts of a host that a refused command might have touched, with times: any write shows."""
     return walk(host, ["/etc", "/opt", "/usr/local", "/var/lib", "/srv"], (cluster(host), "/var/lib/systemd", "/var/lib/redis"), "times")
 
 
-def differences(before, after):
+def differences(before: Listing, after: Listing) -> Iterator[str]:
     """Paths and units that differ, with a sign in front as in a plan."""
     for name in sorted(before.keys() | after.keys()):
         if name not in after:
@@ -91,7 +96,7 @@ def differences(before, after):
             yield f"~ {name}: {before[name]} -> {after[name]}"
 
 
-def assert_equal(before, after, what):
+def assert_equal(before: Listing, after: Listing, what: str) -> None:
     found = list(differences(before, after))
     if found:
         raise CheckFailed(f"{what}: {len(found)} differences\n" + "\n".join(found[:40]))

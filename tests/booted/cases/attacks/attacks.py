@@ -7,10 +7,12 @@ letters are those of the security review that found the attacks.
 from cases.attacks import files, input, locks, nginx, probes, processes, programs, state_files
 from cases.attacks.common import HOME, LOCAL, PLAIN, settled
 from harness import listing
+from harness.checks import Checks
 from harness.deployment import SETTINGS, own_options, purge
+from harness.host import Host
 
 
-def test_attacks(host, check):
+def test_attacks(host: Host, check: Checks) -> None:
     """A compromised account or a local user gains nothing from root, and cannot stop the server."""
     own_options(host)
     host.write(SETTINGS, PLAIN)

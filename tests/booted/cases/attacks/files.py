@@ -1,8 +1,10 @@
 """Files: an account whose directory root works in has root delete, open or read what is not its own."""
 
 from cases.attacks.common import DATA, KEY, OWN, REFUSED, Victim, as_account, bounded, helpful, undone
+from harness.checks import Checks
 from harness.deployment import generation
 from harness.expect import CheckFailed, assert_contains, assert_equal
+from harness.host import Host
 
 MIGRATION = f"{DATA}/migration"
 SAVED = "/root/signing.key.saved"
@@ -16,7 +18,7 @@ echo "import os; os.symlink('$2', '$1/signing.key')" >synapse/_scripts/generate_
 OWNERS = 'stat --format="%U %a" "$@"'
 
 
-def run(host, check):
+def run(host: Host, check: Checks) -> None:
     with check("A1: a link at /var/lib/synapse/migration and a change that fails: no file of root's goes"):
         deletes(host)
     with check("A1: what synapse leaves in its directory does not make root believe that a migration was cut"):
@@ -25,7 +27,7 @@ def run(host, check):
         opens(host)
 
 
-def deletes(host):
+def deletes(host: Host) -> None:
     victim, before = Victim(host), generation(host)
     with undone(host, f"rm -rf {MIGRATION}"):
         as_account(host, "synapse", 'ln -s "$1" "$2"', victim.place, MIGRATION)
@@ -39,13 +41,13 @@ def deletes(host):
         assert_contains(refused.err, "Permission denied")
 
 
-def pretends(host):
+def pretends(host: Host) -> None:
     with undone(host, f"rm -rf {MIGRATION} {DATA}/homeserver.db"):
         as_account(host, "synapse", f"mkdir {MIGRATION}; touch {MIGRATION}/begun {DATA}/homeserver.db")
         assert_contains(bounded(host, 60, "install", "--yes").out, "0 changed")
 
 
-def opens(host):
+def opens(host: Host) -> None:
     host.run("cp", "--archive", KEY, SAVED)
     victim, before = Victim(host), generation(host)
     with undone(host, f"rm -rf {PACKAGE} {KEY}; mv {SAVED} {KEY}"):
@@ -59,7 +61,7 @@ def opens(host):
         assert_equal(generation(host), before, "generations")
 
 
-def first_key(host):
+def first_key(host: Host) -> None:
     """Before the first install: the account is there, as Synapse's own guide makes it, and so is its generator."""
     host.run("useradd", "--system", "--user-group", "--no-create-home", "--home-dir", DATA, "--shell", "/usr/sbin/nologin", "synapse")
     host.run("install", "--directory", "--owner=synapse", "--group=synapse", "--mode=0750", DATA)
@@ -78,6 +80,6 @@ def first_key(host):
                    f"rm -rf {victim.place}")
 
 
-def forget_account(host):
+def forget_account(host: Host) -> None:
     """What `first_key` made, which --purge leaves, since it was there before."""
     host.shell(f"userdel synapse; rm -rf {DATA}")

@@ -1,7 +1,9 @@
 """Input: accounts that would give the host away, and files of the administrator's that never end."""
 
 from cases.attacks.common import HOME, PLAIN, bounded, helpful, undone
+from harness.checks import Checks
 from harness.expect import CheckFailed, assert_equal
+from harness.host import Host
 
 OTHER, UID_0 = f"{HOME}/settings.yaml", "toor"
 ACCOUNTS = ("root", "postgres", "synapse-nginx", "synapse-redis", "synapse-prometheus", UID_0)
@@ -22,7 +24,7 @@ FIFOS = (
 DEEP = """python3 -c "print('a: ' + '[' * 100000)" >"$1\""""
 
 
-def run(host, check):
+def run(host: Host, check: Checks) -> None:
     with check("B5: Synapse as an account that has more than Synapse needs: refused, and the setting is named"):
         accounts(host)
     with check("C7: a FIFO wherever a file of the administrator's is read: refused at once") as note:
@@ -35,7 +37,7 @@ def run(host, check):
         note(f"{slowest:.2f} s at most")
 
 
-def accounts(host):
+def accounts(host: Host) -> None:
     with undone(host, f"rm -rf {HOME}; userdel --force {UID_0} 2>/dev/null || true"):
         host.run("useradd", "--non-unique", "--uid=0", "--gid=0", "--no-create-home", "--no-user-group", UID_0)
         host.run("mkdir", HOME)
@@ -52,7 +54,7 @@ def accounts(host):
             raise CheckFailed("\n".join(wrong))
 
 
-def refused(host, make, path, settings, words, name):
+def refused(host: Host, make: str, path: str, settings: str, words: tuple[str, ...], name: str) -> float:
     """Seconds until `plan` refuses it."""
     host.shell(f"rm -rf {HOME} {DROPPED}; mkdir {HOME}; {make}", path)
     if settings:

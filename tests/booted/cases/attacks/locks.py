@@ -1,8 +1,10 @@
 """Locks: a local user takes the locks that root's commands and nginx's start wait for."""
 
 from cases.attacks.common import LOCAL, PLAIN, as_account, attacker, bounded, undone
+from harness.checks import Checks
 from harness.deployment import SETTINGS, URL
 from harness.expect import CheckFailed, assert_contains, assert_equal, wait_until
+from harness.host import Host
 
 LOCK, HOLD = "/run/synapse-workers.lock", "/run/synapse-workers.hold"
 NGINX, HOLDER = "synapse-nginx.service", "synapse-hold.service"
@@ -13,7 +15,7 @@ DROP_IN = f"/run/systemd/system/{HOLDER}.d/case.conf"
 MODE = 'stat --format=%a "$1"'
 
 
-def run(host, check):
+def run(host: Host, check: Checks) -> None:
     with check(f"A6: {LOCAL} has the lock of changes: install does its work, and the lock is closed"):
         changes(host)
     with check(f"A6: {LOCAL} waits for the lock of requests that wait: a change comes to its end, and nginx serves") as note:
@@ -22,7 +24,7 @@ def run(host, check):
         limited(host)
 
 
-def changes(host):
+def changes(host: Host) -> None:
     with undone(host, "true"):
         # As an earlier release has left it; the first command closes it.
         host.run("chmod", "0644", LOCK)
@@ -36,7 +38,7 @@ def changes(host):
         assert_equal(host.shell(MODE, LOCK).out.strip(), "600", "mode of the lock")
 
 
-def holds(host):
+def holds(host: Host) -> float:
     """Where the lock is open to others, both the exchange and nginx wait until the attacker is gone."""
     with undone(host, f"rm -f {HOLD}"):
         host.write(SETTINGS, MORE)
@@ -48,7 +50,7 @@ def holds(host):
     return done.seconds
 
 
-def limited(host):
+def limited(host: Host) -> None:
     """The limit is shortened here, and has to be there without that."""
     shown = host.run("systemctl", "show", "--property=TimeoutStartUSec", "--property=ExecStart", HOLDER).out
     with undone(host, f"rm -rf {DROP_IN.rpartition('/')[0]}; systemctl daemon-reload; systemctl reset-failed {HOLDER} || true"):

@@ -1,7 +1,9 @@
 """Answers: an account that owns a socket's directory puts a server of its own there, which feeds or holds root's commands."""
 
 from cases.attacks.common import WORKER, attacker, measured, undone
+from harness.checks import Checks
 from harness.expect import CheckFailed, assert_contains, wait_until
+from harness.host import Host
 
 PUBLIC, REDIS = f"/run/synapse-workers/public/{WORKER}.sock", "/run/synapse-workers/redis/redis.sock"
 # Megabytes that root's command may have, and seconds that it may take: it is well below both without an attacker.
@@ -33,13 +35,13 @@ ROWS = (
 )
 
 
-def run(host, check):
+def run(host: Host, check: Checks) -> None:
     for account, path, way, what, name in ROWS:
         with check(f"B6: a socket of {account}'s that {what}: verify ends, with bounded memory, and names it") as note:
             note(answers(host, account, path, way, name))
 
 
-def answers(host, account, path, way, name):
+def answers(host: Host, account: str, path: str, way: str, name: str) -> str:
     with undone(host, f"if [ -e {path}.aside ]; then mv {path}.aside {path}; fi"):
         with attacker(host, account, "socket", "python3", "-c", SERVE, path, way):
             wait_until("the attacker's socket", lambda: host.run("test", "-e", f"{path}.aside", expect=(0, 1)).code == 0)

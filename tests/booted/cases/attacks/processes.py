@@ -4,8 +4,10 @@ import re
 import time
 
 from cases.attacks.common import attacker, bounded, changed, undone
+from harness.checks import Checks
 from harness.deployment import SETTINGS, URL, worker
 from harness.expect import CheckFailed, assert_equal, wait_until
+from harness.host import Host
 
 # Its metrics come over its own socket. A process with a port for them has a thread of Synapse's, which spins by itself as long
 # as it has no descriptor.
@@ -40,7 +42,7 @@ FEW, MANY = 96, 200
 WAITING = 600
 
 
-def run(host, check):
+def run(host: Host, check: Checks) -> None:
     with check("B3: the journal reads the same before and after a change of the log level"):
         levels(host)
     with check("C1: more connections than a worker has descriptors for: it does not spin, and serves when they are gone") as note:
@@ -49,7 +51,7 @@ def run(host, check):
         note(f"{silent(host):.1f} s")
 
 
-def levels(host):
+def levels(host: Host) -> None:
     with undone(host, "true"):
         before = shape(host, "case-before")
         for level in ("WARNING", "INFO"):
@@ -58,7 +60,7 @@ def levels(host):
         assert_equal(shape(host, "case-after"), before, "what precedes the text of a line")
 
 
-def shape(host, marker):
+def shape(host: Host, marker: str) -> str:
     """What the journal has before the words of a request that this makes, numbers apart."""
     host.net("curl", "--silent", "--fail", "--user-agent", marker, f"{URL}/_matrix/client/v3/login")
     found = wait_until("the request in the journal", lambda: host.run(
@@ -66,7 +68,7 @@ def shape(host, marker):
     return re.sub(r"\d+", "N", found.partition("Processed request")[0])
 
 
-def descriptors(host):
+def descriptors(host: Host) -> float:
     with undone(host, CLEAN):
         limit(host, f"LimitNOFILE={FEW}")
         host.run("systemctl", "restart", UNIT)
@@ -81,21 +83,22 @@ def descriptors(host):
     return spent
 
 
-def serves(host):
+def serves(host: Host) -> None:
     """The worker answers, and asks for a token."""
     words = ("--silent", "--max-time", "10", "--output", "/dev/null", "--write-out", "%{http_code}")
     assert_equal(host.net("curl", *words, f"{URL}/_matrix/client/v3/sync").out, "401", "the answer to a sync without a token")
 
 
-def closed(host):
+def closed(host: Host) -> int:
     """How many connections of the attacker's the worker has closed."""
     return int(host.shell(f"cat {NOTE} 2>/dev/null || echo 0").out)
 
 
-def silent(host):
+def silent(host: Host) -> float:
     """The connections are made as soon as systemd listens, before the worker can have been imported."""
     with undone(host, CLEAN):
-        start = next(line for line in host.read("/etc/systemd/system/synapse-worker@.service").splitlines() if line.startswith("ExecStart="))
+        unit = host.read("/etc/systemd/system/synapse-worker@.service")
+        start = next(line for line in unit.splitlines() if line.startswith("ExecStart="))
         limit(host, "ExecStart=", start.replace(" --drain ", " --patience 0.1 --drain "))
         host.run("systemctl", "stop", UNIT)
         with attacker(host, "synapse-nginx", "silent", "python3", "-c", SILENT, SOCKET, str(WAITING), NOTE):
@@ -108,6 +111,6 @@ def silent(host):
     return ready
 
 
-def limit(host, *lines):
+def limit(host: Host, *lines: str) -> None:
     """A drop-in of the administrator's."""
     host.shell('mkdir -p "$(dirname "$1")"; cat >"$1"; systemctl daemon-reload', DROP_IN, stdin="\n".join(("[Service]", *lines, "")))

@@ -3,8 +3,10 @@
 import json
 
 from cases.attacks.common import DATA, HOME, LOCAL, PLAIN, Victim, as_account, bounded, changed, helpful, undone
+from harness.checks import Checks
 from harness.deployment import CURRENT, PROGRAM, SETTINGS
 from harness.expect import CheckFailed, assert_contains, assert_equal
+from harness.host import Host
 
 PACKAGE, RAN, TYPED = f"{DATA}/synapse", f"{DATA}/ran", "/root/typed"
 # Says that any configuration is right, and types a line into the terminal of who called it.
@@ -83,7 +85,7 @@ chown -R synapse:synapse "$1"
 """
 
 
-def run(host, check):
+def run(host: Host, check: Checks) -> None:
     with check("A3: modules below /var/lib/synapse, and root at a terminal: nothing of it runs, and no helper could type") as note:
         note(f"{types(host)} helpers seen")
     for what, options in ASKED.items():
@@ -95,7 +97,7 @@ def run(host, check):
         copied(host)
 
 
-def types(host):
+def types(host: Host) -> int:
     victim = Victim(host)
     with undone(host, f"rm -rf {PACKAGE} {RAN} {TYPED}"):
         as_account(host, "synapse", 'mkdir -p "$1/config"; touch "$1/__init__.py" "$1/config/__init__.py"; '
@@ -110,7 +112,7 @@ def types(host):
         return len(done["helpers"])
 
 
-def stands(host, options):
+def stands(host: Host, options: str) -> None:
     with undone(host, f"rm -rf {HOME}"):
         host.run("install", "--directory", f"--owner={LOCAL}", "--mode=0755", HOME)
         for module in MODULES:
@@ -123,7 +125,7 @@ def stands(host, options):
             assert here.code in (0, 1, 64, 65), here
 
 
-def owns_python(host):
+def owns_python(host: Host) -> None:
     with undone(host, f"rm -rf {ENVIRONMENT} {HOME}"):
         host.shell(THEIRS, ENVIRONMENT)
         host.run("mkdir", HOME)
@@ -138,7 +140,7 @@ def owns_python(host):
                     helpful(result, "synapse.python")
 
 
-def copied(host):
+def copied(host: Host) -> None:
     copy = f"{HOME}/synapse-workers"
     with undone(host, f"rm -rf {HOME}"):
         host.run("install", "--directory", f"--owner={LOCAL}", HOME)

@@ -1,8 +1,10 @@
 """State files of the product that are damaged: named with the cure, and repaired by install where that is safe."""
 
 from cases.attacks.common import bounded, changed, helpful, settled, undone
+from harness.checks import Checks
 from harness.deployment import CURRENT, SETTINGS, generation
 from harness.expect import CheckFailed, assert_contains, assert_equal
+from harness.host import Host
 
 PLACE = "/var/lib/synapse-workers"
 GENERATIONS = f"{PLACE}/generations"
@@ -20,7 +22,7 @@ NAMES = ("007", "4294967295")
 SAVED = "/root/saved"
 
 
-def run(host, check):
+def run(host: Host, check: Checks) -> None:
     for what, row in DAMAGED.items():
         with check(f"B7: {what} is damaged: named with the cure, and install repairs it or says what does") as note:
             note(damaged(host, *row))
@@ -28,7 +30,7 @@ def run(host, check):
         foreign(host)
 
 
-def damaged(host, path, contents, commands, codes):
+def damaged(host: Host, path: str, contents: str, commands: tuple[str, ...], codes: tuple[int, ...]) -> str:
     # The name that lasts: `current` may be another generation afterwards.
     path = host.run("readlink", "--canonicalize-missing", path).out.strip()
     with undone(host, f"if [ -e {SAVED} ]; then mv {SAVED} {path}; else rm -f {path}; fi"):
@@ -47,7 +49,7 @@ def damaged(host, path, contents, commands, codes):
         return f"refused, exit code {result.code}"
 
 
-def foreign(host):
+def foreign(host: Host) -> None:
     with undone(host, f"cd {GENERATIONS}; rm -rf {' '.join(NAMES)}"):
         before = int(generation(host)[0].split("/")[1])
         listed = [one["number"] for one in host.json("generations")]
