@@ -1,4 +1,4 @@
-"""What pytest needs to know of the booted cases: a host for each, lines and counts of checks, lanes, the list of cases."""
+"""The plugin of the booted cases for pytest: a host for each, lines and counts of checks, lanes, the list of cases."""
 
 import os
 import signal
@@ -26,7 +26,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_configure() -> None:
-    """Whatever ends this run ends its host with it; what comes after the first signal does not disturb that."""
+    """A signal that ends this run ends its host as well; later signals do not disturb that."""
     def interrupt(*_: object) -> None:
         for ending in ENDINGS:
             signal.signal(ending, signal.SIG_IGN)
@@ -150,7 +150,7 @@ def pytest_report_teststatus(report: pytest.TestReport) -> tuple[str, str, str]:
 
 @pytest.hookimpl(trylast=True)
 def pytest_terminal_summary() -> None:
-    """The last lines: what failed, and how many checks passed."""
+    """The last lines: the checks that failed, and how many passed."""
     if not OUTCOMES:
         return
     failed = [outcome for outcome in OUTCOMES if outcome.evidence]

@@ -78,7 +78,7 @@ rm -rf {ETC} {DATA} {UNIT}
 systemctl daemon-reload
 userdel matrix-synapse
 """
-# Contents, owners and modes of what is the old server's.
+# Contents, owners and modes of the old server's files.
 THEIRS = f"find {ETC} {UNIT} -exec stat --format '%n %U:%G %a' {{}} + | sort; find {ETC} -type f -exec sha256sum {{}} + | sort"
 
 
@@ -98,13 +98,13 @@ def test_adopt(host: Host, check: Checks) -> None:
 
 def adopted(host: Host, check: Checks, theirs: str) -> None:
     begun = host.invocations(SERVICE)
-    with check("plan --adopt says what becomes of the old server, and changes nothing"):
+    with check("plan --adopt names the steps for the old server, and changes nothing"):
         result = host.product("plan", "--adopt", FILE, "--preset", "small")
         assert_contains(result.out, f"! stop    {SERVICE}", f"- disable {SERVICE}", "synapse/adopted/00-homeserver.yaml")
         without_password(result.out + result.err)
         assert_equal(host.invocations(SERVICE), begun, "invocation of the old service")
         assert_equal(host.path(SETTINGS).exists(), False, "settings file")
-    with check("a Python without what workers need: refused with the line that installs it, and nothing is written"):
+    with check("a Python without the packages of workers: refused with the line that installs it, and nothing is written"):
         site = host.shell('dirname "$1"/lib/python3*/site-packages/txredisapi-*.dist-info', VENV).out.strip()
         host.shell('mkdir /root/aside; mv "$1"/txredisapi-*.dist-info /root/aside', site)
         try:
@@ -119,7 +119,7 @@ def adopted(host: Host, check: Checks, theirs: str) -> None:
             host.shell('mv /root/aside/* "$1"; rmdir /root/aside', site)
         assert_equal(host.invocations(SERVICE), begun, "invocation of the old service")
         assert_equal(host.path(SETTINGS).exists(), False, "settings file")
-    with check("a server that runs as root, or whose user has the host by a group, is refused with the way out"):
+    with check("a server that runs as root, or whose user has the host by a group, is refused with the remedy"):
         host.write(UNIT, SERVICE_FILE.replace("User=matrix-synapse\n", ""))
         host.run("systemctl", "daemon-reload")
         result = host.product("install", "--adopt", FILE, "--preset", "small", "--yes", expect=(65,))
@@ -159,7 +159,7 @@ def adopted(host: Host, check: Checks, theirs: str) -> None:
         assert_equal(host.run("systemctl", "is-active", SERVICE, expect=(3,)).out.strip(), "inactive", SERVICE)
         assert_equal(host.shell(THEIRS).out, theirs, "files of the old server")
         assert_equal(psql(host, "select datname from pg_database where datname = 'synapse'"), [], "a database of ours")
-    with check("settings have what was taken over, and no password"):
+    with check("settings have the imported values, and no password"):
         text = host.read(SETTINGS)
         for line in (f"server_name: {SERVER}", "http_port: 8008", "max_upload_size: 7M", "kind: external", "user: matrix-synapse",
                      f"service: {SERVICE}", f"media_store_path: {DATA}/media"):
@@ -215,7 +215,7 @@ def unmake(host: Host) -> None:
 
 
 def purge_ours(host: Host) -> Result:
-    """What clients remember stays, for the old server has it."""
+    """The clients' state stays, for the old server has it."""
     return host.product("uninstall", "--purge", "--confirm", SERVER, "--yes")
 
 

@@ -1,9 +1,9 @@
-"""What cannot be right: one message that names the place, the right exit code, and nothing on the host touched."""
+"""Invalid input: one message that names the place, the right exit code, and nothing on the host touched."""
 
 from dataclasses import dataclass
 from typing import Any
 
-from harness import listing
+from harness import deployment, listing
 from harness.checks import Checks
 from harness.expect import CheckFailed, assert_contains, assert_equal
 from harness.host import Host
@@ -18,7 +18,7 @@ BOMB = "a: &a [x,x,x,x,x,x,x,x,x]\n" + "".join(
 
 @dataclass(frozen=True)
 class Bad:
-    """A command that must be refused: its words, the settings file it reads, the exit code, what the message names."""
+    """A command that must be refused: its words, the settings file it reads, the exit code, the names in the message."""
 
     what: str
     names: tuple
@@ -37,12 +37,12 @@ def workers(spec: str, *names: str) -> Bad:
 
 
 def settings(what: str, text: str | None, *names: str, **more: Any) -> Bad:
-    """A settings file; the message names the file, and what `names` has."""
+    """A settings file; the message has its path, and `names`."""
     return Bad(what, (FILE, *names), (), text, **more)
 
 
 def together(what: str, text: str, *names: str, **more: Any) -> Bad:
-    """Settings that are right each by itself; the message names the settings."""
+    """Settings that contradict each other; the message names the settings."""
     return Bad(what, names, (), text, **more)
 
 
@@ -134,7 +134,8 @@ ROWS = (
 
 
 def test_bad_input(host: Host, check: Checks) -> None:
-    """What cannot be right is refused, and not a byte changes."""
+    """Invalid input is refused, and not a byte changes."""
+    deployment.own_options(host)
     before, whole = listing.untouched(host), listing.everything(host)
     for row in ROWS:
         with check(row.what) as note:
@@ -151,6 +152,7 @@ def test_bad_input(host: Host, check: Checks) -> None:
     with check("the host as a whole is as before"):
         listing.assert_equal(whole, listing.everything(host), "the host was touched")
         assert_equal(host.units(), {}, "our units")
+    host.run("rm", "-r", "/etc/synapse-workers")
 
 
 def prepare(host: Host, row: Bad) -> None:
@@ -166,6 +168,6 @@ def settings_of(row: Bad) -> tuple[str, ...]:
 
 
 def message(text: str) -> str:
-    """The first line of a message, without what is the same for all."""
+    """The first line of a message, without the beginning that all have."""
     line = text.removeprefix("error: ").splitlines()[0]
     return line if len(line) < 160 else line[:157] + "…"

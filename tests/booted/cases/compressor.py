@@ -10,9 +10,9 @@ from harness.expect import assert_contains, assert_equal
 from harness.host import Host, unit_of
 
 TIMER, SERVICE = "synapse-compressor.timer", "synapse-compressor.service"
-# With what means something in a connection string, in a URL and in libpq's own password file.
+# Has characters that mean something in a connection string, in a URL and in libpq's own password file.
 PASSWORD = "p@s's:w/o\\r%d="
-# The program with another way to the database, as Synapse's user; whoever has the password on its command line is told.
+# Runs the program as Synapse's user against the database over TCP, and counts processes that show the password meanwhile.
 WITH_PASSWORD = """
 umask 077
 password=$(cat)
@@ -58,7 +58,7 @@ def test_compressor(host: Host, check: Checks) -> None:
         note(f"{after} rows, {result.seconds:.1f} s")
         assert after < rows, f"{after} rows, and {rows} before"
         assert count(host, "state_compressor_progress") > 0 and count(host, "state_compressor_state") > 0, "no progress is noted"
-    with check("every state of the room is as before, read anew from the database"):
+    with check("every state of the room is as before, read from the database again"):
         process = host.json("routes", "GET", "/_matrix/client/v3/rooms/!a/state")["processes"][0]
         host.run("systemctl", "restart", unit_of(process))
         assert_equal(states(host), before, "states")

@@ -1,4 +1,4 @@
-"""Processes that are killed, as when memory runs out, or that are not there: whoever they served is served."""
+"""Processes that are killed, as when memory runs out, or stopped: their clients are served."""
 
 import json
 
@@ -10,7 +10,7 @@ from harness.expect import assert_equal, wait_until
 from harness.host import Host
 
 KILLED = ("synapse-main.service", worker("client_reader1"), worker("event_persister1"), "synapse-redis.service", "synapse-nginx.service")
-# A worker, the answer while it is away, and what is asked of it. Nobody can stand in for the one with the media.
+# A worker, the answer while it is stopped, and the request to it. No process can stand in for the one with the media.
 ASKED = (
     ("client_reader1", 403, "/_matrix/client/v3/login", {"type": "m.login.password", "user": "nobody", "password": "none"}),
     ("client_reader1", 401, "/_matrix/client/v3/joined_rooms", None),
@@ -20,16 +20,16 @@ ASKED = (
 
 @pytest.mark.installed
 def test_crashes(host: Host, check: Checks) -> None:
-    """Processes that are killed come back by themselves."""
+    """Processes that are killed are restarted."""
     with check("users talk before", vital=True):
         talk(host)
     away(host, check)
     before = host.invocations()
-    with check("each of them comes back by itself", vital=True) as note:
+    with check("systemd restarts each of them", vital=True) as note:
         for unit in KILLED:
             host.run("systemctl", "kill", "--signal=KILL", "--kill-whom=main", unit)
-        # A unit that starts anew has another invocation.
-        wait_until("all started anew and active", lambda: all(
+        # A unit that has restarted has another invocation.
+        wait_until("all restarted and active", lambda: all(
             unit["ActiveState"] == "active" and unit["InvocationID"] != before[name]
             for name, unit in host.units(*KILLED).items()), seconds=90)
         note(", ".join(KILLED))
@@ -45,10 +45,10 @@ def test_crashes(host: Host, check: Checks) -> None:
 
 
 def away(host: Host, check: Checks) -> None:
-    """Workers that somebody stopped: nobody holds their sockets any more."""
+    """Workers that an administrator stopped: systemd does not hold their sockets any more."""
     workers = sorted({name for name, *_ in ASKED})
     units = [worker(name) for name in workers]
-    with check(f"without {' and '.join(workers)} main answers what it can, requests with a body too"):
+    with check(f"without {' and '.join(workers)} main answers the requests that it can, also those with a body"):
         host.run("systemctl", "stop", *units)
         try:
             assert_equal([asked(host, path, body) for _, _, path, body in ASKED], [code for _, code, *_ in ASKED], "answers")

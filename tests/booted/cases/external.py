@@ -1,4 +1,4 @@
-"""PostgreSQL over TCP and Redis over TLS of the administrator's own, with passwords from files that nobody else gets to see."""
+"""PostgreSQL over TCP and Redis over TLS of the administrator's own, with passwords from files that stay secret."""
 
 from typing import Any
 
@@ -12,7 +12,7 @@ from harness.host import Host, Result
 
 # By the program that they are for.
 Passwords = dict[str, str]
-PLACE = "/srv/elsewhere"
+PLACE = "/srv/external"
 # Characters that each language on the way has a meaning for.
 FIRST = {"database": "first:pg\\pass \"word\" #1", "redis": "first 'redis' pass$word"}
 SECOND = {"database": "second-pg-pass", "redis": "second-redis-pass"}
@@ -39,7 +39,7 @@ OPENSSL = """
 
 def test_external(host: Host, check: Checks) -> None:
     """PostgreSQL over TCP and Redis over TLS, with passwords from files."""
-    with check("PostgreSQL and Redis run elsewhere, as far as the product can tell", vital=True):
+    with check("PostgreSQL and Redis run outside of our units", vital=True):
         serve(host)
     refused(host, check)
     with check("three workers start with them; our own Redis is not there", vital=True) as note:
@@ -57,9 +57,9 @@ def test_external(host: Host, check: Checks) -> None:
         assert_contains(host.product("install", "--yes").out, "0 changed")
     with check("their exporters reach both"):
         wait_until("metrics of both", lambda: metrics.value(host, "pg_up + on () redis_up") == 2.0)
-    with check("no password is in the journal, in a file for everybody, or in what is printed"):
+    with check("no password is in the journal, in a world-readable file, or in the output"):
         hidden(host, FIRST)
-    with check("new passwords are taken up, by a restart of what reads them") as note:
+    with check("new passwords are used after a restart of the units that read them") as note:
         change(host)
         plan = host.product("plan").out
         assert_contains(plan, "secret postgres_password", "secret redis_password")
@@ -72,12 +72,12 @@ def test_external(host: Host, check: Checks) -> None:
         wait_until("metrics of both", lambda: metrics.value(host, "pg_up + on () redis_up") == 2.0)
         hidden(host, SECOND)
         note(f"{result.seconds:.1f} s")
-    with check("a database that went away is what verify names"):
+    with check("verify names a server that went away"):
         host.run("systemctl", "stop", "outside-redis")
         failed = host.json("verify", expect=(1,))
         assert_contains(str([probe for probe in failed["probes"] if not probe["ok"]]), "redis", "localhost port 6390")
         start_redis(host)
-    with check("--purge leaves what is elsewhere, and nothing else"):
+    with check("--purge leaves the external servers, and nothing else"):
         purge(host)
         assert_equal(sql(host, "chat", "select count(*) > 100 from information_schema.tables where table_schema = 'public'"), "t",
                      "whether the tables are still there")
@@ -87,7 +87,7 @@ def test_external(host: Host, check: Checks) -> None:
 
 
 def refused(host: Host, check: Checks) -> None:
-    """Each is told before anything is changed, with what cures it."""
+    """Each is refused before anything is changed, with its remedy."""
     for what, wrong, names in (
         ("a wrong password for PostgreSQL", {"database": "wrong"}, ("127.0.0.1 port 5433", "password", "createuser --pwprompt matrix")),
         ("a wrong password for Redis", {"redis": "wrong"}, ("localhost port 6390", "WRONGPASS", "redis.password_file")),
@@ -101,8 +101,8 @@ def refused(host: Host, check: Checks) -> None:
         ("a database that is not there", "database", {"name": "other"}, (
             "createdb --encoding=UTF8 --locale=C --template=template0 --owner=matrix other",)),
         ("a database of another locale", "database", {"name": "abroad"}, ("collation", "C.UTF-8")),
-        ("a port where nobody listens", "database", {"port": 5999}, ("127.0.0.1 port 5999", "database.port")),
-        ("a Redis whose certificate nobody vouches for", "redis", {"ca_file": f"{PLACE}/redis.key"}, ("localhost port 6390",)),
+        ("a port without a listener", "database", {"port": 5999}, ("127.0.0.1 port 5999", "database.port")),
+        ("a Redis whose certificate no authority has signed", "redis", {"ca_file": f"{PLACE}/redis.key"}, ("localhost port 6390",)),
     ):
         with check(f"{what} is refused with its cure"):
             refusal(host, {**SETTINGS, section: {**SETTINGS[section], **more}}, *names)
@@ -131,7 +131,7 @@ def cluster(host: Host, password: str) -> None:
     """Another PostgreSQL, on port 5433, with the database `chat` of the role `matrix`."""
     host.shell("""
         version=$(pg_lsclusters --no-header | awk '$2 == "main" { print $1 }')
-        pg_createcluster --port 5433 --locale C.UTF-8 --start "$version" elsewhere -- --auth-host=scram-sha-256 2>&1 """)
+        pg_createcluster --port 5433 --locale C.UTF-8 --start "$version" external -- --auth-host=scram-sha-256 2>&1 """)
     superuser(host, f"create role matrix login password {literal(password)}")
     superuser(host, "create database chat owner matrix encoding 'UTF8' lc_collate 'C' lc_ctype 'C' template template0")
 
@@ -139,7 +139,7 @@ def cluster(host: Host, password: str) -> None:
 def drop_cluster(host: Host) -> None:
     host.shell("""
         version=$(pg_lsclusters --no-header | awk '$2 == "main" { print $1 }')
-        pg_dropcluster --stop "$version" elsewhere; systemctl daemon-reload""")
+        pg_dropcluster --stop "$version" external; systemctl daemon-reload""")
 
 
 def start_redis(host: Host) -> None:
@@ -175,7 +175,7 @@ def watched(host: Host, words: Passwords) -> tuple[Result, str]:
     host.shell('umask 077; printf "%s\\n" "$@" >/tmp/words', *words.values())
     result = host.shell("""
         synapse-workers install --yes & job=$!
-        # No `ps`: its own command line, and that of grep, would be among what it shows.
+        # No `ps`: its own command line, and that of grep, would be in its output.
         while kill -0 "$job" 2>/dev/null; do
             for process in /proc/[0-9]*; do
                 line=$(tr '\\0' ' ' <"$process/cmdline") 2>/dev/null || continue

@@ -1,8 +1,8 @@
-"""What goes wrong in the middle of a change: each fault at each stage ends done, as before, or with what to run.
+"""Faults in the middle of a change: each one at each stage ends done, as before, or with a command to run.
 
-The change adds an event persister, which has nearly every kind of step. Stages are boundaries of its steps, told by what the
-next step's line has in it. The thorough form kills the program and has it fail at every boundary, and everything that it
-needs goes down at every stage, before and after.
+The change adds an event persister, which has nearly every kind of step. A stage is a boundary of its steps, named
+by a part of the next step's line. The thorough form kills the program and has it fail at every boundary, and stops each
+service that it needs at every stage, before and after.
 """
 
 import os
@@ -24,21 +24,21 @@ BASE = {"synapse-workers.target", "synapse-main.service", "synapse-nginx.service
 MORE = BASE | {worker("event_persister1")}
 CHANGE = ("install", "--workers", "small,event_persister", "--yes")
 BACK = ("install", "--workers", "small", "--yes")
-# Before the switch, after it, with everything stopped, with main back, with all back but not looked at.
-# Ways in which a run ends early, with what the message says.
+# Ways in which a run ends early, with a part of the message.
 ENDINGS = (("fail", "asks for a failure here"), ("int", "interrupted by SIGINT"), ("term", "interrupted by SIGTERM"))
+# Before the switch, after it, with everything stopped, with main back, with all back but not verified.
 STAGES = ("check   generation", "enable  ", "start   synapse-main", "start   synapse-worker", "verify")
 
 
 @pytest.mark.lane(1)
 def test_faults(host: Host, check: Checks) -> None:
-    """Whatever goes wrong in a change: done, as before, or a message that helps."""
+    """Faults during a change: done, as before, or a message that helps."""
     faults(host, check, thorough=False)
 
 
 @pytest.mark.slow
 def test_faults_all(host: Host, check: Checks) -> None:
-    """The same at every step, and whatever is needed goes down at every stage."""
+    """Faults during a change at every step, and each service that it needs goes down at every stage."""
     faults(host, check, thorough=True)
 
 
@@ -69,7 +69,7 @@ def boundaries(host: Host) -> list[str]:
 
 
 def settled(host: Host, units: Set[str] = frozenset(BASE)) -> None:
-    """The server is as it shall be, and serves."""
+    """The server is in the expected state, and serves."""
     assert_contains(host.product(*(BACK if units == BASE else CHANGE)).out, "changed")
     assert_contains(host.product("install", "--yes").out, "0 changed")
     all_active(host, units)
@@ -109,7 +109,7 @@ def failed(host: Host, check: Checks, rows: Sequence[str], thorough: bool) -> No
 
 
 class Paused:
-    """A run that is stopped at a stage, and goes on when told."""
+    """A run that is stopped at a stage, and continues on `go_on`."""
 
     def __init__(self, host: Host, stage: str, *arguments: str) -> None:
         command = [SCRIPT, "run", host.name, "-i", "--", "env", f"SW_FAULT=pause@{stage}", FAULTY, *arguments]
@@ -125,7 +125,7 @@ class Paused:
         return found.out.strip()
 
     def go_on(self, *expect: int) -> tuple[int, str]:
-        """Its exit code and what it printed; without `expect` any code will do."""
+        """Its exit code and output; without `expect` any code will do."""
         self.host.run("kill", "-CONT", self.pid)
         # nsenter stops with it (nsenter(1), --fork), and is the last to go on.
         os.killpg(self.process.pid, signal.SIGCONT)
@@ -170,7 +170,7 @@ def postgresql_back(host: Host) -> None:
 
 
 def served_again(host: Host) -> None:
-    """Each connection to PostgreSQL that Synapse has kept fails once, and is then made anew: requests fail until all of them have."""
+    """Each connection to PostgreSQL that Synapse has kept fails once, and is then replaced: requests fail until all have been."""
     def served() -> bool:
         try:
             talk(host)
@@ -275,7 +275,7 @@ def outcome(code: int, text: str) -> str:
         "done": code == 0 and "changed (" in text,
         "as before": code in (1, 75) and "the host is as it was before" in text,
         "refused with the cure": code == 65 and "help: " in text,
-        "a message with what to run": code == 70 and "run: synapse-workers install" in text,
+        "a message with the command to run": code == 70 and "run: synapse-workers install" in text,
     }
     for end, here in ends.items():
         if here:
@@ -283,7 +283,7 @@ def outcome(code: int, text: str) -> str:
     raise CheckFailed(f"exit code {code}\n{text}")
 
 
-# What a change needs of the host.
+# Services that a change needs, by name.
 NEEDED = {
     "PostgreSQL": ("postgresql",),
     "Redis": ("synapse-redis.service",),
@@ -293,11 +293,11 @@ NEEDED = {
 FAULTS = {
     "two installs at once: the second one says so, the first is done": two_at_once,
     "PostgreSQL is down before: refused with the cure, nothing changed": postgresql_down_before,
-    "PostgreSQL goes down with everything stopped: the error says what to run, and that helps": without_postgresql,
+    "PostgreSQL goes down with everything stopped: the error names the command to run, and that helps": without_postgresql,
     "Redis is down before: it is started": redis_down_before,
     "Redis is stopped in the middle: done, or as before": without_redis,
     "nginx is killed while requests wait at its ports: done": nginx_killed,
-    "D-Bus goes away in the middle: the error says what to run, and that helps": without_dbus,
+    "D-Bus goes away in the middle: the error names the command to run, and that helps": without_dbus,
     "files have a time to come, as after a clock that was turned back: nothing happens": dated_in_the_future,
     "a unit that is masked: refused with the cure": masked,
     "the disk is full: as before": full_disk,

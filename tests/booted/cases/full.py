@@ -1,4 +1,4 @@
-"""From a plain host to `full`, and what users do through it, request by request."""
+"""From a plain host to `full`, and the work of users through it, request by request."""
 
 import json
 from typing import Any

@@ -10,7 +10,7 @@ from harness.expect import assert_contains, assert_equal
 from harness.host import Host
 
 # A blank, a systemd specifier, a quote of each kind, an end of an nginx directive, variables of nginx and the shell,
-# a comment, a YAML mapping and an alias, a backslash; of these a value may have what its type allows.
+# a comment, a YAML mapping and an alias, a backslash; a value may have those that its type allows.
 PATHS = (
     "/srv/plain", "/srv/a b", "/srv/100%n", '/srv/say "x"', "/srv/it's", "/srv/a;b", "/srv/$HOME/${x}", "/srv/a#b # c",
     "/srv/a: b", "/srv/*x&y", "/srv/{a}", "/srv/back\\slash", "/srv/\u00fc\u00f1\u6f22",
@@ -32,7 +32,7 @@ INJECTIONS = {
 
 
 def test_hostile_values(host: Host, check: Checks) -> None:
-    """Settings full of characters that mean something elsewhere."""
+    """Settings full of characters that have a meaning in other files."""
     refused(host, check)
     taken = rendered(host, check)
     with check("a server with the worst of these paths starts, stores and gives back a file", vital=True) as note:
@@ -56,7 +56,7 @@ def test_hostile_values(host: Host, check: Checks) -> None:
 
 def refused(host: Host, check: Checks) -> None:
     for key, values in INJECTIONS.items():
-        with check(f"{key}: what would change the structure of a file is refused"):
+        with check(f"{key}: values that would change the structure of a file are refused"):
             for value in values:
                 write_settings(host, {"server_name": SERVER, "workers": ["client_reader"], **nested(key, value)}, "/tmp/nasty.yaml")
                 result = host.product("plan", "--settings", "/tmp/nasty.yaml", expect=(64,))
@@ -104,7 +104,7 @@ json.dump(merged, sys.stdout)"""
 
 
 def write_settings(host: Host, values: dict[str, Any], path: str = SETTINGS) -> None:
-    """Writes JSON, which is YAML: what is quoted there is the value, character by character."""
+    """Writes JSON, which is YAML: a quoted string there is the value, character by character."""
     lines = "".join(f"{key}: {json.dumps(value)}\n" for key, value in values.items())
     host.shell('mkdir -p "$(dirname "$1")" && cat >"$1"', path, stdin=lines)
 

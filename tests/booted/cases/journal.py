@@ -11,7 +11,7 @@ from harness.deployment import FULL_UNITS, SETTINGS, URL, assert_equal_except, j
 from harness.expect import CheckFailed, assert_equal, wait_until
 from harness.host import Host
 
-# What a process of each kind is asked, by its unit: it looks for a token in the database.
+# A request to a process of each kind, by its unit: it looks for a token in the database.
 READER = worker("client_reader1")
 ASKED = {"synapse-main.service": "/_synapse/admin/v1/rooms", READER: "/_matrix/client/v3/joined_rooms"}
 # The priority of an emergency, which systemd shows on every terminal, and a line.
@@ -20,7 +20,7 @@ USER = f"nobody\n<0>{SHOUT}"
 PROCESSES = sorted(unit for unit in FULL_UNITS if unit == "synapse-main.service" or unit.startswith("synapse-worker@"))
 # A line of Synapse: logger, line of the code, level, request, message. The journal adds time and process.
 FORM = re.compile(r"[A-Za-z_][\w.]* - \d+ - (?:DEBUG|INFO|WARNING|ERROR|CRITICAL) - \S+ - ")
-# The line that Synapse writes for each request, without what differs between two of them.
+# The line that Synapse writes for each request, without the parts that differ between two of them.
 REQUEST = re.compile(r"(synapse\.access\.http\.\S+ - )\d+( - \w+ - GET-)\d+( - .*? - )\{.*\}( Processed request: ).*")
 QUERY = re.compile(r"synapse\.storage\.SQL - \d+ - DEBUG - ")
 
@@ -94,7 +94,7 @@ def now(host: Host) -> str:
 
 
 def written(host: Host, since: str, *units: str) -> list[Line]:
-    """What these processes, or all of Synapse, have written to the journal since then."""
+    """The lines that these processes, or all of Synapse, have written to the journal since then."""
     host.run("journalctl", "--sync")
     patterns = [f"--unit={unit}" for unit in units or PROCESSES]
     text = host.run("journalctl", "--quiet", "--output=json", f"--after-cursor={since}", "_TRANSPORT=stdout", *patterns,

@@ -1,4 +1,4 @@
-"""A mixed load, and what it costs the one process that cannot be multiplied."""
+"""A mixed load, and its cost for the one process that cannot be multiplied."""
 
 import json
 

@@ -1,4 +1,4 @@
-"""Nobody notices: users go on while the server under them is changed and restarted, and not a request of theirs fails."""
+"""Users go on while their server is changed and restarted, and not a request of theirs fails."""
 
 import json
 import time
@@ -16,7 +16,7 @@ from harness.deployment import CLIENTS, SERVER, SETTINGS, URL, own_options, purg
 from harness.expect import CheckFailed, assert_equal, wait_until
 from harness.host import Host, Units
 
-# What the users' client prints of a phase.
+# The figures that the load driver prints of a phase.
 Figures = dict[str, Any]
 TARGET = "synapse-workers.target"
 PEACE = 5.0
@@ -26,14 +26,14 @@ GOAL = 1.15
 
 @dataclass(frozen=True)
 class Form:
-    """How thoroughly: the deployment, and what the users ask for. `spare` is a worker whose number is free."""
+    """How thoroughly: the deployment, and the load. `spare` is a worker whose number is free."""
 
     workers: str
     spare: str
     persister: str
     rate: int
     rounds: int = 1
-    # Whether systemd holds the sockets. Where it does not, failures are what is to be seen, and no failed check.
+    # Whether systemd holds the sockets. Where it does not, failed requests are shown, and no check fails.
     held: bool = True
     # Whether the pause must reach the goal: on a machine that does other things as well it may not.
     strict: bool = False
@@ -61,7 +61,7 @@ def restart_all(host: Host, form: Form) -> None:
 
 
 def break_start(host: Host, form: Form) -> None:
-    """Options that Synapse's parser takes and Synapse cannot start with: the run goes back to what was."""
+    """Options that Synapse's parser takes and Synapse cannot start with: the run rolls back."""
     host.write(OWN, FAILS_AT_START)
     try:
         host.product("install", "--yes", expect=(1, 75))
@@ -85,7 +85,7 @@ def release(host: Host) -> str:
     return json.loads(host.net("curl", "-sS", f"{URL}/_matrix/federation/v1/version").out)["server"]["version"]
 
 
-# In this order; the restart of each service by itself comes after the first three.
+# In this order; the restart of each single service comes after the first three.
 FIRST = (
     Disturbance("nothing is done", lambda host, form: time.sleep(PEACE)),
     Disturbance("a worker is added", lambda host, form: host.product("scale", f"{form.spare}=2", "--yes")),
@@ -103,7 +103,7 @@ LAST = (
 
 
 def services(host: Host) -> Units:
-    """The services that serve, thus not what runs for a moment only."""
+    """The services that serve, without those that run for a moment only."""
     return {name: unit for name, unit in host.units("synapse-*.service").items() if name != "synapse-hold.service"}
 
 
@@ -112,7 +112,7 @@ def idle(host: Host) -> list[str]:
 
 
 class Crowd:
-    """`traffic.py` at work in the network of the host."""
+    """`load_driver.py` at work in the network of the host."""
 
     def __init__(self, host: Host, form: Form) -> None:
         self.process = host.talk_to("python3", str(CLIENTS / "load_driver.py"), URL, "--rate", str(form.rate))
@@ -146,21 +146,21 @@ def test_lossless(host: Host, check: Checks) -> None:
 @pytest.mark.slow
 @pytest.mark.bare
 def test_lossless_off(host: Host, check: Checks) -> None:
-    """The same without held sockets, for comparison."""
+    """Users go on while the server is changed, without held sockets, for comparison."""
     lossless(host, check, replace(SHORT, held=False))
 
 
 @pytest.mark.slow
 @pytest.mark.bare
 def test_soak(host: Host, check: Checks) -> None:
-    """The same with every worker, at length."""
+    """Users go on while a server with every worker is changed, at length."""
     lossless(host, check, LONG)
 
 
 @pytest.mark.slow
 @pytest.mark.bare
 def test_soak_off(host: Host, check: Checks) -> None:
-    """The same with every worker and without held sockets, for comparison."""
+    """Users go on while a server with every worker is changed, without held sockets, for comparison."""
     lossless(host, check, replace(LONG, held=False, rounds=1, strict=False))
 
 
@@ -193,7 +193,7 @@ def lossless(host: Host, check: Checks, form: Form) -> None:
 
 
 def disturbed(host: Host, check: Checks, form: Form, crowd: Crowd) -> float:
-    """Does everything, round after round; returns the longest that nobody had an answer while everything restarted."""
+    """Makes every disturbance, round after round; returns the longest pause of all answers while everything restarted."""
     pauses = []
     for _ in range(form.rounds):
         singly = tuple(restart(unit) for unit in sorted(services(host)))
@@ -203,7 +203,7 @@ def disturbed(host: Host, check: Checks, form: Form, crowd: Crowd) -> float:
                 spent = used(host)
                 disturbance.do(host, form)
                 figures = crowd.ask(f"mark after that: {disturbance.what}")
-                note(told(figures))
+                note(summary(figures))
                 note(f"{(used(host) - spent) / figures['seconds']:.1f} cores busy")
                 judge(form, since)
                 judge(form, figures)
@@ -221,7 +221,7 @@ def used(host: Host) -> float:
     raise CheckFailed("no usage_usec")
 
 
-def told(figures: Figures) -> str:
+def summary(figures: Figures) -> str:
     slowest = [f"{kind} {seconds:.2f} s" for kind, seconds in list(figures["slowest"].items())[:3]]
     errors = [f"{count} {error}" for error, count in list(figures["errors"].items())[:3]]
     return (f"{figures['failed']} of {figures['sent']} failed{': ' if errors else ''}{', '.join(errors)}, "
@@ -229,7 +229,7 @@ def told(figures: Figures) -> str:
 
 
 def judge(form: Form, figures: Figures) -> None:
-    """A phase in which something failed, or came late, is none that nobody noticed."""
+    """Fails for a phase in which a request failed or a message came late."""
     if form.held and (figures["failed"] or figures["not_arrived"]):
         raise CheckFailed(json.dumps({key: figures[key] for key in ("phase", "not_arrived", "errors", "failures")}, indent=1))
 
@@ -246,7 +246,7 @@ def counted(note: Note, whole: Figures) -> None:
 
 
 def starting(host: Host) -> float:
-    """Seconds that all workers need to stop, main to restart and all workers to start, when nobody asks for anything."""
+    """Seconds that all workers need to stop, main to restart and all workers to start, without any load."""
     workers = [name for name in services(host) if name.startswith("synapse-worker@")]
     host.run("systemctl", "stop", *workers)
     host.run("systemctl", "restart", MAIN)

@@ -1,4 +1,4 @@
-"""Metrics: every process is a target and nothing else, pages and rules speak of what there is, and all goes again."""
+"""Metrics: every process is a target and nothing else, pages and rules name existing metrics, and all of it can be removed."""
 
 import html
 import json
@@ -37,7 +37,7 @@ NAME = re.compile(r"\b(?:(?:synapse|nginx|redis|pg|process|python)_[a-z0-9_]+|(?
 
 
 def test_metrics(host: Host, check: Checks) -> None:
-    """Every process is a target, pages and rules speak of what there is, and all goes again."""
+    """Every process is a target, pages and rules name existing metrics, and all of it can be removed."""
     own_options(host)
     host.write(SETTINGS, ON)
     host.run(*CERTIFICATE)
@@ -57,8 +57,8 @@ def test_metrics(host: Host, check: Checks) -> None:
         groups = psql(host, "select g.rolname from pg_auth_members m join pg_roles g on g.oid = roleid "
                             f"join pg_roles r on r.oid = member where r.rolname = '{ROLE}'")
         assert_equal((role, groups), (["f"], ["pg_monitor"]), "role")
-        wait_until("exporters that reach what they ask", lambda: value(host, 'pg_up + on () redis_up + on () nginx_up') == 3.0)
-    with check("free space and the end of the certificate are told") as note:
+        wait_until("exporters that reach their servers", lambda: value(host, 'pg_up + on () redis_up + on () nginx_up') == 3.0)
+    with check("free space and the end of the certificate are exported") as note:
         left = value(host, "synapse_host_certificate_end_seconds - time()") / 86400
         assert 29.9 < left < 30.1, f"the certificate ends in {left} days"
         free = value(host, 'synapse_host_disk_free_bytes{directory="media"} / 2^30')
@@ -78,14 +78,14 @@ def test_metrics(host: Host, check: Checks) -> None:
         seen, filled = charts(host)
         assert seen > 50 and filled > seen * 0.6, f"{filled} of {seen} charts show anything"
         note(f"{len(PAGES)} pages, {filled} of {seen} charts with data")
-    with check("every metric that rules and pages name is one that somebody tells") as note:
+    with check("every metric that rules and pages name is exported") as note:
         note(f"{names_exist(host)} names")
     with check("a worker that is added is a target, one that is removed is none", vital=True):
         host.product("add", "synchrotron", "--yes")
         wait_until("the new target", lambda: up(host) == (SYNAPSE | {("synchrotron", "1", "synchrotron1")}, OTHERS))
         host.product("remove", "synchrotron1", "--yes")
         wait_until("the target gone", lambda: up(host) == (SYNAPSE, OTHERS))
-    with check("verify asks for metrics, and names what does not answer"):
+    with check("verify asks for metrics, and names the exporter that does not answer"):
         assert_contains(host.product("verify").out, "metrics")
         host.run("systemctl", "stop", "synapse-redis-exporter.service")
         failed = host.product("verify", expect=(1,))
@@ -107,7 +107,7 @@ def test_metrics(host: Host, check: Checks) -> None:
 
 
 def api(host: Host, path: str) -> Any:
-    """What the API of Prometheus answers."""
+    """The answer of the API of Prometheus."""
     answer = json.loads(host.run("curl", "-s", f"{PROMETHEUS}/api/v1/{path}").out)
     if answer["status"] != "success":
         raise CheckFailed(f"{path}: {answer}")
@@ -115,7 +115,7 @@ def api(host: Host, path: str) -> Any:
 
 
 def queries(host: Host, expressions: Sequence[str]) -> Iterator[Any]:
-    """What Prometheus answers to each of some expressions, asked over one connection."""
+    """The answers of Prometheus to some expressions, asked over one connection."""
     urls = [f"{PROMETHEUS}/api/v1/query?{urlencode({'query': expression})}" for expression in expressions]
     text = host.run("curl", "-s", *urls).out if urls else ""
     for expression in expressions:
@@ -173,22 +173,22 @@ def charts(host: Host) -> tuple[int, int]:
 
 
 def names_exist(host: Host) -> int:
-    """Names in rules, pages and dashboards are told by a target, recorded by a rule, or counted by mtail's program."""
-    told = set(re.findall(r"^(?:counter|histogram) (\w+)", host.read(f"{CURRENT}/mtail/nginx.mtail"), re.M))
+    """Names in rules, pages and dashboards are exported by a target, recorded by a rule, or counted by mtail's program."""
+    exported = set(re.findall(r"^(?:counter|histogram) (\w+)", host.read(f"{CURRENT}/mtail/nginx.mtail"), re.M))
     for target in api(host, "targets?state=active")["activeTargets"]:
         text = host.run("curl", "-s", target["scrapeUrl"]).out
-        told |= set(re.findall(r"^# TYPE (\S+)", text, re.M)) | set(re.findall(r"^([a-z_0-9]+)[{ ]", text, re.M))
-    told |= {name + part for name in list(told) for part in ("_bucket", "_sum", "_count")}
+        exported |= set(re.findall(r"^# TYPE (\S+)", text, re.M)) | set(re.findall(r"^([a-z_0-9]+)[{ ]", text, re.M))
+    exported |= {name + part for name in list(exported) for part in ("_bucket", "_sum", "_count")}
     current = Path(host.path(CURRENT).parent / host.path(CURRENT).readlink())
     files = [path for part in ("prometheus", "grafana") for path in sorted((current / part).rglob("*")) if path.is_file()]
     texts = {path: path.read_text(encoding="utf-8") for path in files}
     assert_equal(sum(path.suffix == ".json" for path in files), 2, "dashboards")
-    told |= set(re.findall(r"record: (\S+)", "".join(texts.values())))
+    exported |= set(re.findall(r"record: (\S+)", "".join(texts.values())))
     named: dict[str, str] = {}
     for path, text in texts.items():
         if path.name != "prometheus.yml":
-            # What alerts say to run names tables of PostgreSQL as well.
+            # The commands of alerts name tables of PostgreSQL as well.
             named |= {name: path.name for name in NAME.findall(re.sub(r"^ +run: .*", "", text, flags=re.M))}
-    missing = {name: place for name, place in named.items() if name not in told}
-    assert_equal(missing, {}, "names that nobody tells")
+    missing = {name: place for name, place in named.items() if name not in exported}
+    assert_equal(missing, {}, "names that are not exported")
     return len(named)

@@ -36,7 +36,7 @@ def test_migrate(host: Host, check: Checks) -> None:
             with sqlite3.connect(f"file:{host.path(FILE)}?mode=ro", uri=True) as file:
                 return file.execute("select count(*) from background_updates").fetchone()[0]
         wait_until("no background update is left", lambda: updates() == 0)
-    with check("a database that is somebody's is not touched, and the server runs on") as note:
+    with check("a database with tables of others is not touched, and the server runs on") as note:
         psql(host, "create role synapse login")
         psql(host, "create database synapse owner synapse encoding 'UTF8' lc_collate 'C' lc_ctype 'C' template template0")
         theirs = ("runuser", "-u", "postgres", "--", "psql", "-XAtd", "synapse", "-c")
@@ -58,7 +58,7 @@ def test_migrate(host: Host, check: Checks) -> None:
     with check("migrate-database moves everything", vital=True) as note:
         result = host.product("migrate-database", "--yes")
         found = re.search(r"(\d+) tables, (\d+) rows, the same in both", result.out)
-        assert found, result
+        assert found, str(result)
         assert_contains(result.out, f"+ copy    {FILE} into PostgreSQL", f"Kept: {FILE}")
         note(f"{found[0]}, {result.seconds:.1f} s")
     with check("rows counted by others are the same"):
@@ -71,7 +71,7 @@ def test_migrate(host: Host, check: Checks) -> None:
     with check("old tokens, messages and media are there; users are found again"):
         all_active(host, ALONE)
         talk(host)
-        wait_until("the directory of users to be built anew", lambda: host.run(
+        wait_until("the directory of users to be rebuilt", lambda: host.run(
             "runuser", "-u", "postgres", "--", "psql", "-XAtd", "synapse", "-c",
             "select count(*) from user_directory").out.strip() != "0")
         assert_equal(host.shell("ls -d /var/lib/synapse-workers/migration 2>/dev/null || true").out, "", "copies")

@@ -1,4 +1,4 @@
-"""What installing, upgrading and removing the package does to a host, and a package of Synapse that changes its code."""
+"""The effects of installing, upgrading and removing the package, and of a package of Synapse that changes its code."""
 
 from cases.trial import CHANGE
 from cases.trial import FILES as TRIAL_FILES
@@ -18,9 +18,9 @@ printf 'Package: new-code\nVersion: 1\nArchitecture: all\nMaintainer: nobody <no
 echo new >/tmp/new{VENV}/new-code
 dpkg-deb --build /tmp/new /root/new-code.deb
 """
-# Signing key, media, settings and secrets; the database is asked by users who go on talking.
+# Signing key, media, settings and secrets; users who go on talking prove the database.
 VALUABLES = "cd / && find etc/synapse-workers var/lib/synapse -type f -exec sha256sum {} + | sort -k 2"
-# What the package itself brings, and the notes of dpkg and apt.
+# Files of the package itself, and the records of dpkg and apt.
 OF_PACKAGE = ("/usr/", "/var/lib/dpkg", "/var/lib/apt", "/var/log/dpkg.log", "/var/log/alternatives.log", "/var/log/apt", "/var/cache/")
 
 
@@ -62,7 +62,7 @@ def upgrade(host: Host, check: Checks) -> None:
 def new_code(host: Host, check: Checks) -> None:
     synapse = {unit for unit in host.units() if unit.startswith(("synapse-main", "synapse-worker@"))}
     workers = sorted(synapse - {"synapse-main.service"})
-    with check("a package changes Synapse's code: dpkg's trigger tells, status names who runs older code"):
+    with check("a package changes Synapse's code: dpkg's trigger reports it, status names the units that run older code"):
         assert_equal(outdated(host), set(), "outdated before")
         host.shell(MAKE_A_PACKAGE)
         assert_contains(host.run("dpkg", "--install", "/root/new-code.deb").out, "Processing triggers for synapse-workers")
@@ -77,7 +77,7 @@ def new_code(host: Host, check: Checks) -> None:
         assert_equal(outdated(host), set(), "outdated after")
         assert_contains(host.product("install", "--yes").out, "0 changed")
         note(f"{result.seconds:.1f} s")
-    with check("files put in place anew without dpkg are noticed as well"):
+    with check("files that are replaced without dpkg are noticed as well"):
         host.shell(f'for file in {METADATA}; do cp -a "$file" "$file.new"; mv "$file.new" "$file"; done')
         assert_equal(outdated(host), synapse, "outdated")
 
@@ -91,8 +91,8 @@ def remove(host: Host, check: Checks) -> None:
         result = host.run("dpkg", "--purge", "synapse-workers")
         assert_contains(result.out, "data and settings are kept", "synapse-workers install")
         down(host)
-        assert_equal(host.shell(VALUABLES).out, valuables, "what is kept")
-        assert_equal([path for path in TRIAL_FILES if host.path(path).exists()], [], "what would return from the trial")
+        assert_equal(host.shell(VALUABLES).out, valuables, "kept files")
+        assert_equal([path for path in TRIAL_FILES if host.path(path).exists()], [], "files of the trial")
         note(f"{result.seconds:.1f} s")
     with check("and nothing starts at the next boot"):
         host.reboot()

@@ -28,7 +28,7 @@ def test_persister(host: Host, check: Checks) -> None:
             if step.startswith("! ") and "nginx" not in step:
                 assert_contains(step, "because synapse/shared.d/stream_writers.yaml changed: ")
         assert_equal(host.invocations(), {name: unit["InvocationID"] for name, unit in before.items()}, "invocations after plan")
-    with check("scale event_persister=2 does what the plan said", vital=True) as note:
+    with check("scale event_persister=2 does the jobs of the plan", vital=True) as note:
         result = host.product("scale", "event_persister=2", "--yes")
         assert_equal(jobs(result.out), jobs("\n".join(planned)), "jobs")
         note(f"{result.seconds:.1f} s")
@@ -37,7 +37,7 @@ def test_persister(host: Host, check: Checks) -> None:
     with check("messages in old and new rooms arrive, and both persist events") as note:
         talk(host)
         note(f"{rooms_until_both(host)} new rooms")
-    with check("rollback takes the same way back", vital=True) as note:
+    with check("rollback takes the same steps in return", vital=True) as note:
         before = host.units()
         result = host.product("rollback", "--yes")
         assert_equal(jobs(result.out), behind_nginx(sorted([*OLD, NEW]), OLD), "jobs")

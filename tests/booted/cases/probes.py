@@ -1,4 +1,4 @@
-"""Whatever `verify` asks for is missed when it is gone, by its name; `status` tells what is another way than it was left."""
+"""`verify` names each thing that is missing or does not answer; `status` reports drift."""
 
 import hashlib
 import json
@@ -14,9 +14,9 @@ NGINX, TYPING, DEAF = "synapse-nginx.service", worker("typing1"), worker("receip
 CONF = f"{CURRENT}/nginx/nginx.conf"
 UNIT_FILE = f"/etc/systemd/system/{NGINX}"
 DROP_IN = f"/etc/systemd/system/{DEAF}.d/case.conf"
-# Another Redis, and a process that goes by it.
+# Another Redis, and options that lead a process to it.
 OTHER = "/run/synapse-workers/redis/case.sock"
-ELSEWHERE = "/etc/synapse-workers/case.yaml"
+OTHER_OPTIONS = "/etc/synapse-workers/case.yaml"
 SOCKET = "/run/synapse-workers/public/nobody1.sock"
 LINK = f"/etc/systemd/system/synapse-workers.target.wants/{worker('nobody1')}"
 OLD = "/etc/systemd/system/synapse-old.service"
@@ -24,7 +24,7 @@ OLD = "/etc/systemd/system/synapse-old.service"
 
 @pytest.mark.installed
 def test_probes(host: Host, check: Checks) -> None:
-    """Whatever verify asks for is missed by name, and status tells what drifted."""
+    """`verify` names each thing that is missing, and `status` reports drift."""
     with check("verify has no complaint", vital=True) as note:
         result = host.product("verify")
         note(f"{result.seconds:.2f} s with the way into the host")
@@ -38,7 +38,7 @@ def test_probes(host: Host, check: Checks) -> None:
 
 
 def missed(host: Host, codes: tuple[int, ...] = (1,)) -> dict[str, str]:
-    """What verify complains about: its words by probe."""
+    """The probes that fail, with the words of verify."""
     found = host.json("verify", expect=codes)
     return {probe["probe"]: probe["seen"] for probe in found["probes"] if not probe["ok"]}
 
@@ -74,7 +74,7 @@ def states(host: Host, code: int) -> dict[str, str]:
 
 
 def left_over(host: Host, check: Checks) -> None:
-    with check("a unit, a link, a socket and a file that nobody wants"):
+    with check("a unit, a link, a socket and a file that do not belong to the server"):
         earlier = generation(host)[0]
         host.product("scale", "synchrotron=2", "--yes")
         host.product("scale", "synchrotron=1", "--yes")
@@ -103,13 +103,13 @@ def left_over(host: Host, check: Checks) -> None:
 
 
 def deaf(host: Host, check: Checks) -> None:
-    with check("a process that is well and hears nobody"):
+    with check("a healthy process that receives no replication"):
         host.run("systemd-run", "--quiet", "--unit=case-redis", "redis-server", "--port", "0", "--save", "", "--dir", "/tmp",
                  "--unixsocket", OTHER, "--unixsocketperm", "777")
-        host.write(ELSEWHERE, f"redis: {{enabled: true, path: {OTHER}}}\n")
+        host.write(OTHER_OPTIONS, f"redis: {{enabled: true, path: {OTHER}}}\n")
         unit = host.read("/etc/systemd/system/synapse-worker@.service")
         start = next(line for line in unit.splitlines() if line.startswith("ExecStart="))
-        host.write(DROP_IN, f"[Service]\nExecStart=\n{start} -c {ELSEWHERE}\n")
+        host.write(DROP_IN, f"[Service]\nExecStart=\n{start} -c {OTHER_OPTIONS}\n")
         host.run("systemctl", "daemon-reload")
         try:
             host.run("systemctl", "restart", DEAF)
@@ -121,7 +121,7 @@ def deaf(host: Host, check: Checks) -> None:
             assert "typing1" not in found["replication"], found
         finally:
             host.shell('rm -r "$(dirname "$1")" "$2"; systemctl daemon-reload; systemctl restart "$3"; '
-                       'systemctl stop case-redis; rm -f "$4"', DROP_IN, ELSEWHERE, DEAF, OTHER)
+                       'systemctl stop case-redis; rm -f "$4"', DROP_IN, OTHER_OPTIONS, DEAF, OTHER)
         host.product("verify")
 
 
@@ -170,7 +170,7 @@ def behind(host: Host, check: Checks) -> None:
 
 
 def drifted(host: Host, check: Checks) -> None:
-    with check("status tells of settings, options and unit files that changed since"):
+    with check("status reports settings, options and unit files that changed since"):
         settings, unit = host.read(SETTINGS), host.read(UNIT_FILE)
         host.write(SETTINGS, settings.replace("http_port: 8008", "http_port: 8009"))
         assert_contains(host.product("status").out, "drift: ", "see: synapse-workers plan")

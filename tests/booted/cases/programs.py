@@ -30,7 +30,7 @@ rm -f /etc/apt/sources.list /etc/apt/sources.list.d/*
 echo 'deb [trusted=yes] file:/srv/archive ./' >/etc/apt/sources.list
 apt-get --quiet=2 update
 """
-# The server's programs and those of metrics. What they depend on stays.
+# The server's programs and those of metrics. Their dependencies stay.
 GONE = ("nginx", "redis-server", "mtail", "prometheus-nginx-exporter")
 BROUGHT = "prometheus-nginx-exporter.service"
 # Here before, and in use by its administrator.

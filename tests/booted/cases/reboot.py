@@ -1,4 +1,4 @@
-"""A reboot of the host, with a change on trial that nobody has confirmed."""
+"""A reboot of the host, with a change on trial that is not confirmed."""
 
 import pytest
 
@@ -11,7 +11,7 @@ from harness.host import Host
 
 @pytest.mark.installed
 def test_reboot(host: Host, check: Checks) -> None:
-    """Everything is back by itself after a reboot."""
+    """Everything runs again after a reboot."""
     with check("users talk before", vital=True):
         talk(host)
         before, number = host.invocations(), generation(host)[0]
@@ -19,7 +19,7 @@ def test_reboot(host: Host, check: Checks) -> None:
         host.product("scale", "synchrotron=2", "--try", "40s", "--yes")
         note(host.reboot().err.strip())
         remember_distribution_services(host)
-    with check("the time of the trial begins anew, and at its end the host returns by itself") as note:
+    with check("the time of the trial starts again, and at its end the host is rolled back") as note:
         note(f"{host.json('status', expect=(0, 1))['trial']['seconds_left']} s were left")
         wait_until("the generation from before", lambda: generation(host)[0] == number, seconds=180)
         wait_until("the end of the trial", lambda: host.json("status", expect=(0, 1))["trial"] is None, seconds=60)

@@ -39,7 +39,7 @@ def test_render(host: Host, check: Checks) -> None:
             outside(*BARE, program, "render", "--root", trees[0])
             assert_equal(modes(trees[0]), before, "modes and links")
             outside("diff", "--recursive", "--no-dereference", *trees)
-        with check("the host installs from what was rendered for it"):
+        with check("the rendered tree has the settings and unit files of the host"):
             assert_contains((trees[0] / "etc/synapse-workers/settings.yaml").read_text(encoding="utf-8"), "server_name: example.test")
             assert_equal(sorted(path.name for path in (trees[0] / "etc/systemd/system").iterdir()), [
                 "synapse-hold.service", "synapse-main.service", "synapse-main.socket", "synapse-nginx.service",

@@ -39,7 +39,7 @@ def test_restore(host: Host, check: Checks) -> None:
 
 
 def commands(host: Host, heading: str) -> Result:
-    """Runs what the section has between ```sh and ```, as one script of an administrator."""
+    """Runs the text between ```sh and ``` of the section as one script of an administrator."""
     text = (TOP / "docs/operating.md").read_text(encoding="utf-8")
     section = re.search(f"^{heading}.*?(?=^## |\\Z)", text, re.M | re.S)
     blocks = re.findall(r"^```sh\n(.*?)^```$", section[0] if section else "", re.M | re.S)

@@ -45,7 +45,7 @@ class Before:
 
 @pytest.mark.installed
 def test_rollback(host: Host, check: Checks) -> None:
-    """The way back, asked for and after failures."""
+    """Rollback, by command and after failures."""
     talk(host)
     asked_for(host, check)
     refused(host, check)

@@ -1,4 +1,4 @@
-"""How far the units are closed in: what systemd says of each, and what a process finds that tries to leave."""
+"""The sandbox of the units: systemd's exposure of each, and attempts to leave it."""
 
 import re
 
@@ -10,7 +10,7 @@ from harness.deployment import SERVER, SETTINGS, URL, client, state, worker
 from harness.expect import CheckFailed, assert_contains, assert_equal, wait_until
 from harness.host import Expected, Host, Result
 
-# Of 10, where 10 is a service without any limits. What a process must do weighs: one that sends to other servers has the
+# Of 10, where 10 is a service without any limits. A process that must do more is more exposed: one that sends to other servers has the
 # network (2500 of some 56000), may open internet sockets (1500) and has no list of addresses (1000), which is 0.9.
 WORST = 1.2
 # Twelve of the processes must reach other servers, and Prometheus and its exporters listen on TCP ports.
@@ -31,7 +31,7 @@ tls: {{certificate: /etc/ssl/test.pem, key: /etc/ssl/test.key}}
 SILENT = {worker(f"{role}1") for role in (
     "account_data", "appservice", "presence", "push_rules", "receipts", "sliding_sync", "synchrotron", "to_device", "typing")}
 NGINX, REDIS = "synapse-nginx.service", "synapse-redis.service"
-# In the place of a process: its network, its mounts and its user; what it may call is not tried here.
+# In the place of a process: its network, its mounts and its user; its filter of system calls is not tried here.
 INSIDE = """
 process=$1; shift
 uid=$(awk '$1 == "Uid:" { print $2 }' /proc/$process/status) gid=$(awk '$1 == "Gid:" { print $2 }' /proc/$process/status)
@@ -49,7 +49,7 @@ except OSError as error:
 
 @pytest.mark.installed
 def test_sandbox(host: Host, check: Checks) -> None:
-    """What systemd says of the units' exposure, and what a process finds that tries to leave."""
+    """The exposure of the units by systemd, and attempts to leave their sandbox."""
     before = host.read(SETTINGS)
     host.run(*metrics.CERTIFICATE)
     # Not in a home directory, which its unit would have to see.
@@ -71,7 +71,7 @@ def test_sandbox(host: Host, check: Checks) -> None:
         workers = {unit for unit in figures if unit.startswith("synapse-worker@")}
         assert_equal(closed & workers, SILENT, "workers without network")
         assert {NGINX, REDIS} <= closed, closed
-        # Two of these are root's, with the rights to read what others may not.
+        # Two of these are root's, with the right to read files that others may not.
         assert_equal({unit: figures[unit] for unit in closed & (workers | {NGINX, REDIS}) if figures[unit] > CLOSED}, {}, "too open")
     with check("every process has no new privileges, no capabilities and a filter of system calls"):
         for unit in sorted(SILENT | {"synapse-main.service", worker("federation_sender1"), NGINX, REDIS, "synapse-coturn.service"}):
@@ -89,11 +89,11 @@ def test_sandbox(host: Host, check: Checks) -> None:
     with check("neither reads secrets that are not its own, nor writes where it has nothing to write"):
         replication = "worker_replication_secret"
         for unit, secret in ((NGINX, replication), (REDIS, replication), (worker("typing1"), "turnserver.conf")):
-            told = inside(host, unit, "cat", f"/etc/synapse-workers/secrets/{secret}", expect=(1,))
-            assert_contains(told.err, "denied")
+            result = inside(host, unit, "cat", f"/etc/synapse-workers/secrets/{secret}", expect=(1,))
+            assert_contains(result.err, "denied")
             for path in ("/etc/file", "/usr/file", "/var/lib/synapse-workers/file"):
-                told = inside(host, unit, "touch", path, expect=(1,))
-                assert "Read-only" in told.err or "denied" in told.err, told
+                result = inside(host, unit, "touch", path, expect=(1,))
+                assert "Read-only" in result.err or "denied" in result.err, str(result)
         read = inside(host, worker("typing1"), "cat", "/etc/synapse-workers/secrets/worker_replication_secret")
         assert read.out.strip(), "a process of Synapse has the secret of replication"
     with check("such a worker serves clients, and its metrics come over its socket"):
@@ -109,7 +109,7 @@ def test_sandbox(host: Host, check: Checks) -> None:
             assert_equal(properties(host, unit)["PrivateNetwork"], "no", unit)
         assert_equal(host.shell("ls -d /etc/systemd/system/synapse-worker@*.d 2>/dev/null || true").out, "", "drop-ins")
         wait_until("every target up", lambda: down(host) == [])
-    with check("back to what there was", vital=True):
+    with check("back to the settings before", vital=True):
         host.write(SETTINGS, before)
         host.product("install", "--yes")
         host.run("rm", "/etc/ssl/test.pem", "/etc/ssl/test.key")
@@ -118,7 +118,7 @@ def test_sandbox(host: Host, check: Checks) -> None:
 
 
 def exposures(host: Host) -> dict[str, float]:
-    """What systemd gives each service of ours, by name."""
+    """The exposure of each service of ours by systemd, by name."""
     files = host.shell("cd /etc/systemd/system; ls synapse-*.service").out.split()
     units = [*(name for name in files if "@" not in name), *(name for name in host.units() if name.startswith("synapse-worker@"))]
     text = host.run("systemd-analyze", "security", "--no-pager", *units).out
@@ -128,7 +128,7 @@ def exposures(host: Host) -> dict[str, float]:
 
 
 def exposure(host: Host, unit: str, limit: float) -> str:
-    """What systemd gives a unit, which must not be above the limit."""
+    """The exposure of a unit by systemd, which must not be above the limit."""
     text = host.run("systemd-analyze", "security", "--no-pager", unit).out
     found = re.search(r"Overall exposure level for .*: ([0-9.]+)", text)
     if not found or float(found[1]) > limit:
@@ -151,7 +151,7 @@ def inside(host: Host, unit: str, *command: str, expect: Expected = (0,)) -> Res
 
 
 def reach(host: Host, unit: str, address: str) -> str:
-    """What comes of a connection to nginx's port at an address, tried from the place of a unit."""
+    """The result of a connection to nginx's port at an address, from the sandbox of a unit."""
     return inside(host, unit, "python3", "-c", REACH, address, "8008").out.strip()
 
 

@@ -1,4 +1,4 @@
-"""More workers of a role, and back: what starts, what reloads, what is left alone, what is left over."""
+"""More workers of a role, and back: only these start or stop, nginx reloads, and nothing is left over."""
 
 import json
 

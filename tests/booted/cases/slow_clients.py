@@ -1,4 +1,4 @@
-"""Clients that are slow or send too much: they harm nobody else, and get an error that a web client can read."""
+"""Clients that are slow or send too much: they harm no other client, and get an error that a web client can read."""
 
 import json
 import re
@@ -75,7 +75,7 @@ def counted(host: Host) -> None:
 
 
 def refusal(host: Host, code: int, errcode: str, url: str, *options: str) -> None:
-    """Asks for what nginx itself refuses."""
+    """Sends a request that nginx itself refuses."""
     status, _, headers, body = fetch(host, url, *options)
     assert_equal((status, headers.get("content-type"), headers.get("access-control-allow-origin")),
                  (code, "application/json", "*"), f"answer to {url[:60]} {' '.join(options)[:60]} ({body[:200]!r})")
@@ -83,7 +83,7 @@ def refusal(host: Host, code: int, errcode: str, url: str, *options: str) -> Non
 
 
 def errors(host: Host, check: Checks) -> None:
-    with check("a request that is malformed, or that nobody knows"):
+    with check("a request that is malformed, or for an unknown path"):
         refusal(host, 400, "M_UNKNOWN", f"{URL}/_matrix/client/versions", "--header", "Host:")
         refusal(host, 404, "M_UNRECOGNIZED", f"{URL}/nothing.html")
         refusal(host, 403, "M_FORBIDDEN", f"{URL}/_synapse/admin/v1/server_version")
@@ -111,7 +111,7 @@ def errors(host: Host, check: Checks) -> None:
             host.shell(fill, str(size))
             for how in ((), ("--header", "Transfer-Encoding: chunked")):
                 refusal(host, 413, "M_TOO_LARGE", send, "--upload-file", "/tmp/body", *how)
-        # What looks like an upload to nginx only has no higher limit.
+        # A path that only nginx takes for an upload has no higher limit.
         refusal(host, 404, "M_UNRECOGNIZED", f"{URL}/_matrix/media/v3%2Fupload", "--request", "POST", "--data-binary", "@/tmp/body")
         host.run("rm", "/tmp/body")
     with check("a process that cannot be reached"):

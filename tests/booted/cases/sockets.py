@@ -1,4 +1,4 @@
-"""Processes on Unix sockets and on TCP ports: from each way to the others and back, with users who stay."""
+"""Processes on Unix sockets and on TCP ports: from each kind to the others and back, with users who stay."""
 
 import json
 import re
@@ -29,7 +29,7 @@ def test_sockets(host: Host, check: Checks) -> None:
         assert_equal(sockets(host), wanted(True, True), "sockets")
     for public, replication in WAYS:
         way = f"public {'socket' if public else 'TCP'}, replication {'socket' if replication else 'TCP'}"
-        with check(f"{way}: what has to restart does, in order", vital=True) as note:
+        with check(f"{way}: the affected units restart, in order", vital=True) as note:
             configure(host, public, replication)
             result = host.product("install", "--yes")
             assert_equal(jobs(result.out), STEPS, "jobs")
@@ -37,8 +37,8 @@ def test_sockets(host: Host, check: Checks) -> None:
         with check(f"{way}: only sockets that are used, only ports of 127.0.0.1"):
             assert_equal(sockets(host), wanted(public, replication), "sockets")
             found = ports(host)
-            elsewhere = {port: address for port, address in found.items() if address != "127.0.0.1"}
-            assert_equal((len(found), elsewhere), (4 * (not public) + replicating(host) * (not replication), {}), "ports, elsewhere")
+            outside = {port: address for port, address in found.items() if address != "127.0.0.1"}
+            assert_equal((len(found), outside), (4 * (not public) + replicating(host) * (not replication), {}), "ports, outside 127.0.0.1")
         with check(f"{way}: users talk, verify has no complaint, routes and status know the way"):
             talk(host)
             host.product("verify")
@@ -74,7 +74,7 @@ def killed(host: Host, check: Checks) -> None:
     with check("processes that are killed on TCP come back"):
         before = host.invocations(MAIN, *WORKERS)
         host.run("systemctl", "kill", "--signal=KILL", MAIN, *WORKERS)
-        wait_until("all started anew and active", lambda: all(
+        wait_until("all restarted and active", lambda: all(
             unit["ActiveState"] == "active" and unit["InvocationID"] != before[name]
             for name, unit in host.units(MAIN, *WORKERS).items()), seconds=60)
         talk(host)

@@ -1,4 +1,4 @@
-"""nginx as the way in from outside: HTTPS with a certificate that is renewed, a Unix socket, what is open and what is not."""
+"""nginx as the reverse proxy: HTTPS with a certificate that is renewed, a Unix socket, and the paths that are closed."""
 
 import json
 import subprocess
@@ -32,7 +32,7 @@ SETTINGS_OF_ALL = {
     "metrics": {"enabled": True},
     "nginx": {"listen_unix_socket": SOCKET},
 }
-# An authority with two pairs, laid out as certbot does: links in one directory, what they name in another.
+# An authority with two pairs, laid out as certbot does: links in one directory, their targets in another.
 MAKE = r"""
 mkdir -p "$1" "$2"; cd "$2"
 key() { openssl genpkey -algorithm EC -pkeyopt ec_paramgen_curve:prime256v1 -out "$1"; }
@@ -56,7 +56,7 @@ for link, target in (name.split("=") for name in names):
 
 
 def test_tls(host: Host, check: Checks) -> None:
-    """HTTPS with a certificate that is renewed, a socket for another proxy, what is open to whom."""
+    """HTTPS with a certificate that is renewed, a socket for another proxy, and which clients may use which paths."""
     own_options(host)
     host.shell(MAKE, LIVE, ARCHIVE, NAME)
     refused(host, check)
@@ -97,13 +97,13 @@ def link(host: Host, **names: str) -> None:
 
 def refused(host: Host, check: Checks) -> None:
     with check("a missing certificate and a key of another one are refused before anything changes"):
-        for key, told in ((None, "is missing"), ("privkey2", "key values mismatch")):
+        for key, message in ((None, "is missing"), ("privkey2", "key values mismatch")):
             link(host, fullchain="fullchain1", **({"privkey": key} if key else {}))
             configure(host)
             before = listing.untouched(host)
-            assert_contains(host.product("install", "--yes", expect=(65,)).err, "tls.key", told, "help:")
-            listing.assert_equal(before, listing.untouched(host), told)
-    with check("a port that somebody has is named with the setting that moves it"):
+            assert_contains(host.product("install", "--yes", expect=(65,)).err, "tls.key", message, "help:")
+            listing.assert_equal(before, listing.untouched(host), message)
+    with check("a port in use is named with the setting that moves it"):
         link(host, fullchain="fullchain1", privkey="privkey1")
         configure(host)
         listen = "import socket, time; s = socket.create_server(('127.0.0.1', 20001)); print('up', flush=True); time.sleep(60)"
@@ -140,7 +140,7 @@ def https(host: Host, check: Checks) -> None:
             assert_equal("BEGIN CERTIFICATE" in said, spoken, f"{version} spoken")
             if not spoken:
                 assert_contains(said, "alert protocol version")
-    with check("well-known files tell servers and clients where this one is, web clients as well"):
+    with check("well-known files lead servers and clients here, web clients as well"):
         for name, wanted in (("server", {"m.server": f"{NAME}:443"}),
                              ("client", {"m.homeserver": {"base_url": f"https://{NAME}/"},
                                          "m.identity_server": {"base_url": "https://id.example.test"}})):
@@ -161,7 +161,7 @@ def shown(host: Host) -> str:
 
 
 def settled(host: Host) -> None:
-    """Waits until nothing is being handed over."""
+    """Waits until no certificate is being installed."""
     wait_until("the service is done", lambda: host.units(SERVICE)[SERVICE]["ActiveState"] in ("inactive", "failed"))
 
 
@@ -193,7 +193,7 @@ def renewed(host: Host, check: Checks) -> None:
         assert_equal(shown(host), serial(host, 2), "certificate")
         assert_contains(host.product("install", "--yes", expect=(65,)).err, "key values mismatch", "help:")
         assert_equal(host.units(PATH)[PATH]["ActiveState"], "active", "watch")
-    with check("nginx that starts anew serves the pair before as well"):
+    with check("nginx that restarts serves the earlier pair as well"):
         host.run("systemctl", "restart", NGINX)
         assert_equal(shown(host), serial(host, 2), "certificate")
     with check("once it fits, it is taken"):
@@ -217,8 +217,8 @@ def ways_in(host: Host, check: Checks) -> None:
         assert_equal(status(f"http://x{VERSIONS}", *socket), 200, "status after the kill")
     with check("the plain ports are there for a proxy"):
         assert_equal([status(f"http://127.0.0.1:{port}{VERSIONS}") for port in (8008, 8018)], [200, 200], "statuses")
-    # Synapse answers 401 to who has no token; nginx 403 to who may not even ask.
-    with check("the admin API is open to this host, and closed to what came through a proxy"):
+    # Synapse answers 401 to a request without a token; nginx answers 403 to a client that may not ask.
+    with check("the admin API is open to this host, and closed to requests through a proxy"):
         assert_equal(status(PLAIN + ADMIN), 401, "from the host")
         assert_equal(status(f"https://{NAME}{ADMIN}"), 401, "from the host over HTTPS")
         assert_equal(status(PLAIN + ADMIN, "--header", "X-Forwarded-For: 203.0.113.7"), 403, "through a proxy")
@@ -246,7 +246,7 @@ def ways_in(host: Host, check: Checks) -> None:
 
 
 def answers(host: Host, check: Checks) -> None:
-    with check("answers are compressed for who asks for it"):
+    with check("answers are compressed for clients that ask for it"):
         plain, compressed = (fetch(host, f"https://{NAME}{VERSIONS}", *options)
                              for options in ((), ("--compressed",)))
         assert_equal((plain[2].get("content-encoding"), compressed[2].get("content-encoding")), (None, "gzip"), "encodings")

@@ -1,4 +1,4 @@
-"""A change on trial: kept when it is confirmed, and gone by itself when it is not, whoever has lost the way to the host."""
+"""A change on trial: kept when it is confirmed, and rolled back when it is not, also by an administrator without access."""
 
 import re
 import time
@@ -23,14 +23,14 @@ LOCK = "/run/synapse-workers.lock"
 
 @pytest.mark.installed
 def test_trial(host: Host, check: Checks) -> None:
-    """A change that is confirmed stays, one that is not goes by itself."""
+    """A change that is confirmed stays, and one that is not is rolled back."""
     settings, before = host.read(SETTINGS), generation(host)[0]
     with check("nothing is on trial: confirm says so, exit code 64"):
         assert_contains(host.product("confirm", expect=(64,)).err, "nothing is on trial")
     with check("a change that changes nothing is not tried"):
         assert_contains(host.product("install", "--try", "5m", "--yes").out, "Nothing is on trial", "0 changed")
         over(host)
-    with check("a secret that is made anew is not tried: nothing would keep the one before"):
+    with check("a new secret cannot be tried: nothing would keep the one before"):
         host.run("mv", SHARED_SECRET, f"{SHARED_SECRET}.aside")
         try:
             assert_contains(host.product("install", "--try", "5m", "--yes", expect=(64,)).err, SHARED_SECRET, "help: ")
@@ -42,7 +42,7 @@ def test_trial(host: Host, check: Checks) -> None:
         assert_contains(host.product("install", "--try", "1h", "--yes", expect=(1,)).err, "the host is as it was before")
         host.path(OWN).unlink()
         over(host)
-    with check("a change on trial is told with the time that is left", vital=True):
+    with check("a change on trial is shown with the time that is left", vital=True):
         assert_contains(host.product("scale", "synchrotron=2", "--try", "1h", "--yes").out, "On trial", before.split("/")[1], "3600 s")
         trial = host.json("status")["trial"]
         assert_equal((trial["generation"], trial["back"], trial["seconds_left"] in range(3500, 3601)),
@@ -52,7 +52,7 @@ def test_trial(host: Host, check: Checks) -> None:
         for words in (("install",), ("scale", "synchrotron=3"), ("rollback", "--try", "5m")):
             refused = host.product(*words, "--yes", expect=(65,))
             assert_contains(refused.err, "is on trial", "synapse-workers confirm", "synapse-workers rollback")
-    with check("rollback by hand ends a trial at once: back to the state before it"):
+    with check("rollback by the administrator ends a trial at once: back to the state before it"):
         host.product("rollback", "--yes")
         over(host)
         assert_equal((generation(host)[0], host.read(SETTINGS)), (before, settings), "current and settings")
@@ -71,7 +71,7 @@ def test_trial(host: Host, check: Checks) -> None:
 def not_confirmed(host: Host, check: Checks, settings: str, before: str) -> None:
     """Back to the first generation by `rollback N --try`, so that both ways are on trial."""
     newer, newer_settings = generation(host)[0], host.read(SETTINGS)
-    with check("its terminal lost in the middle and then silence: the host returns by itself", vital=True) as note:
+    with check("its terminal lost in the middle and no confirmation: the timer rolls the host back", vital=True) as note:
         host.shell('synapse-workers rollback "$1" --try 5s --yes >/tmp/case & child=$!; '
                    "until grep -q switch /tmp/case; do sleep 0.01; done; kill -HUP $child; wait $child", before.split("/")[1])
         begun = time.monotonic()
@@ -82,7 +82,7 @@ def not_confirmed(host: Host, check: Checks, settings: str, before: str) -> None
         assert_equal(host.read(SETTINGS), newer_settings, "settings")
         all_active(host)
         over(host)
-    with check("the program killed in the middle: the host returns by itself, and what was written meanwhile is kept", vital=True) as note:
+    with check("the program killed in the middle: the timer rolls the host back, and keeps settings written meanwhile", vital=True) as note:
         deployment.bring_fail_points(host)
         host.faulty("kill@verify", "rollback", before.split("/")[1], "--try", "10s", "--yes", expect=KILLED)
         assert_contains(host.product("confirm", expect=(65,)).err, "was not made to its end", "synapse-workers rollback")
@@ -95,7 +95,7 @@ def not_confirmed(host: Host, check: Checks, settings: str, before: str) -> None
         assert_equal((host.read(SETTINGS), host.read(f"{SETTINGS}.unconfirmed.1")), (newer_settings, edited), "settings")
         host.run("rm", f"{SETTINGS}.unconfirmed.1", FAULTY)
         over(host)
-    with check("the journal of its service has what it did"):
+    with check("the journal of its service has the steps"):
         journal = host.run("journalctl", "--unit", "synapse-trial.service", "--output=cat").out
         assert_contains(journal, "was not confirmed within 5 s", "verify", "changed (")
     with check("a run that is in progress is waited for"):
@@ -107,7 +107,7 @@ def not_confirmed(host: Host, check: Checks, settings: str, before: str) -> None
         wait_until("the generation from before", lambda: generation(host)[0] == newer)
         wait_until("the end of the trial", lambda: not host.path(NOTE).exists())
         over(host)
-    with check("and what is confirmed while it waits stays"):
+    with check("and a change that is confirmed while it waits stays"):
         host.product("rollback", before.split("/")[1], "--try", "2s", "--yes")
         # As if confirmed by the run that has the lock: the note of the trial goes last.
         host.run("systemd-run", "--quiet", "flock", LOCK, "sh", "-c", f"sleep 4; rm {NOTE}")

@@ -1,4 +1,4 @@
-"""The TURN server: people who log in get credentials that relay, others do not, and nobody reaches the own network."""
+"""The TURN server: users who log in get credentials that relay, others do not, and no relay reaches the internal network."""
 
 import json
 from typing import Any
@@ -11,7 +11,7 @@ from harness.host import Host
 
 COTURN = "synapse-coturn.service"
 SECRET = "/etc/synapse-workers/secrets/turn_shared_secret"
-# Of this host; another one that it reaches stands for its neighbours, and one that is nobody's for the internet.
+# An address of this host, one that stands for its neighbours, and one that stands for the internet.
 OWN, NEIGHBOUR, FAR = "10.77.0.1", "10.77.0.2", "192.0.1.1"
 CERTIFICATE, KEY = "/etc/ssl/private/calls.pem", "/etc/ssl/private/calls.key"
 TEXT = f"""\
@@ -27,7 +27,7 @@ for address in {OWN} {NEIGHBOUR} {FAR}; do
     systemd-run --quiet --unit=peer-$address turnutils_peer -p 3480 -L $address
 done
 """
-# Three messages to a peer who sends them back, over each way to the server at once; what is printed is told on failure.
+# Three messages to a peer that sends them back, over each transport at once; the output is shown on failure.
 RELAY = """
 name=$1 password=$2
 for way in udp tcp tls; do
@@ -42,7 +42,7 @@ wait $tls || failed="$failed tls"
 for way in udp tcp tls; do echo "-- $way"; tail -n 6 /tmp/$way; done
 echo "failed:$failed"
 """
-# How often what everybody can read has the text that comes by standard input.
+# How often the text on standard input occurs in places that every account can read.
 SHOWN = """
 secret=$(cat)
 { ps -eww -o args; cat /proc/[0-9]*/environ; systemctl show 'synapse-*'
@@ -53,7 +53,7 @@ rm /run/shown
 
 
 def test_turn(host: Host, check: Checks) -> None:
-    """People who log in call through the TURN server, nobody reaches the own network."""
+    """Users who log in call through the TURN server, and no relay reaches the internal network."""
     own_options(host)
     host.shell(ADDRESSES)
     certificate(host, "first.test")
@@ -73,7 +73,7 @@ def test_turn(host: Host, check: Checks) -> None:
         out = relay(host, given, FAR)
         assert_contains(out, "failed:\n")
         assert_equal(out.count("Total lost packets 0 "), 3, "ways without loss")
-    with check("also to somebody whose calls go through it as well"):
+    with check("also to a peer that relays through the same server"):
         assert_contains(relay(host, given, OWN), "failed:\n")
     with check("the relays in use are counted"):
         counted = host.run("curl", "--silent", "--fail", "http://127.0.0.1:20006/metrics").out
@@ -108,7 +108,7 @@ def test_turn(host: Host, check: Checks) -> None:
         wait_until("the new certificate", lambda: "second.test" in host.shell(
             "openssl s_client -connect \"$1\" </dev/null 2>&1 || true", f"{OWN}:5349").out)
         assert_equal(host.invocations(COTURN), invocation, "coturn")
-    with check("an install again keeps the secret; one that is given restarts whoever has it", vital=True) as note:
+    with check("another install keeps the secret; a provided one restarts the units that read it", vital=True) as note:
         assert_contains(host.product("install", "--yes").out, "0 changed")
         assert_equal(host.read(SECRET).strip(), secret, "the secret")
         result = host.run("env", "SYNAPSE_TURN_SECRET=of the \"administrator\";", "synapse-workers", "install", "--yes")
@@ -139,5 +139,5 @@ def credentials(host: Host) -> dict[str, Any]:
 
 
 def relay(host: Host, given: dict[str, Any], peer: str) -> str:
-    """What came of three ways to a peer."""
+    """The output of the relays over three transports to a peer."""
     return host.shell(RELAY, given["username"], given["password"], peer, OWN).out

@@ -1,4 +1,4 @@
-"""What uninstall leaves, that this is enough to come back, and that --purge leaves nothing."""
+"""`uninstall` keeps the data, a later install serves it again, and `--purge` leaves nothing."""
 
 import pytest
 
@@ -8,7 +8,7 @@ from harness.deployment import SERVER, SETTINGS, all_active, psql, purge, talk
 from harness.expect import CheckFailed, assert_contains, assert_equal
 from harness.host import Host
 
-# What could not be made again, and where the accounts stand that own it.
+# Data that could not be made again, and the files with the accounts that own it.
 KEPT = ("/etc/synapse-workers", "/var/lib/synapse", "/etc/passwd", "/etc/group", "/etc/shadow", "/etc/gshadow")
 GONE = ("/var/lib/synapse-workers", "/run/synapse-workers", "/opt/synapse-workers", "/etc/sysusers.d/synapse-workers.conf",
         "/etc/tmpfiles.d/synapse-workers.conf")
@@ -17,12 +17,12 @@ VALUABLES = "cd / && find etc/synapse-workers var/lib/synapse -type f ! -name ma
 
 @pytest.mark.installed
 def test_uninstall(host: Host, check: Checks) -> None:
-    """What uninstall leaves, and --purge does not."""
+    """Uninstall keeps the data of the server, and --purge removes it."""
     with check("users talk before", vital=True):
         talk(host)
         valuables = host.shell(VALUABLES).out
         assert_contains(valuables, "settings.yaml", "signing.key", "secrets/form_secret", "media_store/local_content")
-    with check("uninstall says what it keeps", vital=True) as note:
+    with check("uninstall names the data that it keeps", vital=True) as note:
         result = host.product("uninstall", "--yes")
         assert_contains(result.out, "Kept", "database synapse", "signing key", "secret", "media_store")
         note(f"{result.seconds:.1f} s")
@@ -32,7 +32,7 @@ def test_uninstall(host: Host, check: Checks) -> None:
         assert_equal(host.run("systemctl", "is-system-running").out.strip(), "running", "the host")
         assert_equal(host.shell('for path; do [ ! -e "$path" ] || echo "$path"; done', *GONE).out, "", "left")
     with check("database, media, key, secrets and settings are as they were; nothing else is different"):
-        assert_equal(host.shell(VALUABLES).out, valuables, "what is kept")
+        assert_equal(host.shell(VALUABLES).out, valuables, "kept data")
         assert_equal(psql(host, "select datname from pg_database where datname = 'synapse'"), ["synapse"], "database")
         found = [line for line in listing.differences(host.before, listing.everything(host)) if not kept(line)]
         assert_equal(found, [], "differences to the host before the first install")
@@ -58,7 +58,7 @@ def test_uninstall(host: Host, check: Checks) -> None:
 
 
 def kept(line: str) -> bool:
-    """Whether a difference is part of what uninstall keeps."""
+    """Whether a difference is data that uninstall keeps."""
     name = line[2:].split(": ")[0]
     return name in ("postgresql role synapse", "postgresql database synapse") or any(
         name == path or name.startswith(f"{path}/") for path in KEPT)

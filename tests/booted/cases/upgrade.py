@@ -54,7 +54,7 @@ def forward(host: Host, check: Checks) -> None:
         workers = sorted(unit for unit in host.units() if unit.startswith("synapse-worker@"))
         assert_equal(jobs(text), behind_nginx(workers, workers), "jobs")
         assert_contains(text, "because synapse/version changed: Synapse is another release")
-    with check("an upgrade is not tried: the database may forbid the way back"):
+    with check("an upgrade cannot be tried: the database may forbid the rollback"):
         with unchanged(host):
             assert_contains(host.product("install", "--try", "5m", "--yes", expect=(64,)).err, "another version of Synapse", "help: ")
     with check("the upgrade, and old tokens, messages and media", vital=True) as note:

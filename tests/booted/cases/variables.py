@@ -1,4 +1,4 @@
-"""Everything on at once, from one Docker env-file with every variable of the ancestor that means something."""
+"""Everything on at once, from one Docker env-file with every variable of the Docker image that is supported."""
 
 import json
 from pathlib import Path
@@ -28,7 +28,7 @@ BESIDE = (
 )
 UNITS = {*OTHERS, *map(worker, WORKERS), *(f"synapse-{name}" for name in BESIDE)}
 PLAIN = {*OTHERS, *map(worker, external.WORKERS)}
-# What Synapse 1.163.2 makes of its options: an attribute of its configuration, and the value that the variable has there.
+# Attributes of the configuration of Synapse 1.163.2, and the values that the variables have there.
 MADE = {
     "server.server_name": SERVER,
     "metrics.report_stats": True,
@@ -74,11 +74,11 @@ print(json.dumps(made, default=bytes.decode))"""
 
 
 def test_variables(host: Host, check: Checks) -> None:
-    """Everything on at once, from one env-file with every variable of the ancestor."""
-    with check("a database elsewhere, certificates and bridges, as the env-file names them", vital=True):
+    """Everything on at once, from one env-file with every variable of the Docker image."""
+    with check("an external database, certificates and bridges, as the env-file names them", vital=True):
         external.cluster(host, VALUES["POSTGRES_PASSWORD"])
         prepare(host)
-    with check("own options that say what a variable says as well are refused with the setting"):
+    with check("own options that repeat a variable are refused with the setting"):
         own_options(host)
         refused = host.product("install", "--env-file", ENV_FILE, "--yes", expect=(64,))
         assert_contains(refused.err, OWN_OPTIONS, "enable_registration", "registration:")
@@ -95,7 +95,7 @@ def test_variables(host: Host, check: Checks) -> None:
         note(f"{ask_synapse(host)} values")
     with check("secrets are kept as given, and in no other file for everybody"):
         kept(host)
-    with check("what came by env-file is in the settings file, and nothing is left to do without it"):
+    with check("the values of the env-file are in the settings file, and without it nothing is left to do"):
         assert_contains(host.product("install", "--yes").out, "0 changed")
     with check("the state compressor reaches that database, with the password from its file"):
         host.run("systemctl", "start", "synapse-compressor.service")
@@ -143,14 +143,14 @@ def prepare(host: Host) -> None:
 
 
 def active(host: Host, wanted: set[str]) -> None:
-    """Exactly these run. What a timer or a path starts is there at times, and ends well."""
+    """Exactly these run. Units that a timer or a path starts are there at times, and end well."""
     states = {name: unit["ActiveState"] for name, unit in host.units().items()}
     assert_equal({name for name, state in states.items() if state == "failed"}, set(), "failed")
     assert_equal({name for name, state in states.items() if state == "active"}, wanted, "active")
 
 
 def ask_synapse(host: Host) -> int:
-    """Has Synapse read what its media worker reads, which has all of it, and compares."""
+    """Has Synapse read the files of its media worker, which reads all of them, and compares."""
     unit = worker("media_repository1")
     line = host.shell('tr "\\0" "\\n" <"/proc/$(systemctl show --value --property=MainPID "$1")/cmdline"', unit).out.splitlines()
     options = line[line.index("-c"):]

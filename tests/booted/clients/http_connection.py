@@ -1,14 +1,14 @@
 """One kept-open HTTP/1.1 connection that costs its client next to nothing.
 
 The load shares its cores with the server it measures; `http.client` needs several times the CPU for the same exchange.
-Knows what nginx and Synapse answer: a body with a length or in chunks, no compression, no continuation.
+Reads the answers of nginx and Synapse: a body with a length or in chunks, no compression, no continuation.
 """
 
 import select
 import socket
 from collections.abc import Iterator
 
-# What nginx reads of a request at once, its `client_header_buffer_size`; of a longer one it may have read a part.
+# The bytes of a request that nginx reads at once, its `client_header_buffer_size`; of a longer one it may have read a part.
 READ_AT_ONCE = 1024
 
 
@@ -62,11 +62,11 @@ class HttpConnection:
             self.socket.sendall(request)
             if line := self.reader.readline():
                 return line
-            # An end of what the server says; if a reset came after it, Linux has kept that as an error.
+            # The end of the connection; if a reset came after it, Linux has kept that as an error.
             reset = self.socket.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
         except (ConnectionResetError, BrokenPipeError) as error:
             reset = error.errno
-        # Its kernel resets a connection for what came too late or was never read, and only then.
+        # Its kernel resets a connection for bytes that came too late or were never read, and only then.
         if reset and not new and len(request) <= READ_AT_ONCE:
             raise Unread
         raise ConnectionResetError(

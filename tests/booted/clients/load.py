@@ -175,7 +175,7 @@ def run(base_url: str, state: dict[str, Any], count: int, rate: float = 0.0, sto
 
 
 def report(lanes: list[Lane], elapsed: float, rate: float) -> dict[str, Any]:
-    """What a run did, in numbers: requests and milliseconds by kind, failures with the first examples in order of time."""
+    """A run in numbers: requests and milliseconds by kind, failures with the first examples in order of time."""
     seconds = {kind: sorted(itertools.chain.from_iterable(lane.seconds.get(kind, ()) for lane in lanes)) for kind in MIX}
     failures = sorted((failure for lane in lanes for failure in lane.failures), key=lambda failure: failure["at"])
     total = sum(map(len, seconds.values()))

@@ -1,13 +1,13 @@
 #!/usr/bin/env python3
-"""A crowd that uses a homeserver while somebody else disturbs it: `load_driver.py BASE_URL`.
+"""A crowd that uses a homeserver while another program disturbs it: `load_driver.py BASE_URL`.
 
 Says `{"phase": "ready"}` once its users are there and at work. Then it takes commands, a line each: `mark NAME` begins a
 phase and prints the figures of the one before, once all that was on its way when the command came is there; `end` stops,
 lets every message arrive, reads all of them back, and prints the figures of the last phase and of the whole. Its exit code
 is 1 if anything failed.
 
-Active users do what people at a computer do. Quiet ones only long-poll in rooms where nobody says a word, so that
-their polls hang for as long as they may.
+Active users do the work of people at a computer. Quiet ones only long-poll in rooms without messages, so that their polls
+hang for as long as they may.
 """
 
 import argparse
@@ -67,7 +67,7 @@ class LoadDriver:
         begun, busy, own = self.metered
         self._meter()
         seconds = self.metered[0] - begun
-        # Of all cores, what was busy with anything, and what with this client.
+        # The share of all cores that was busy, and the share of this client.
         figures["busy"] = round((self.metered[1] - busy) / seconds / (os.cpu_count() or 1), 2)
         figures["client"] = round((self.metered[2] - own) / seconds / (os.cpu_count() or 1), 2)
         return figures
@@ -77,7 +77,7 @@ class LoadDriver:
         self.stopped.set()
         for thread in self.at_work:
             thread.join()
-        # One more message in every room: where nobody spoke it ends the polls that hang.
+        # One more message in every room: in quiet rooms it ends the polls that hang.
         self.ending.set()
         for speaker in self._speakers():
             speaker.send()

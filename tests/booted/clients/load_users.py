@@ -22,7 +22,7 @@ MIX = {
     "download": 6, "sliding_sync": 6, "profile": 6, "members": 4, "joined_rooms": 4,
 }
 POLL_SECONDS = 30
-# What clients allow: Element gives up a long poll 80 s after it should have been answered.
+# The patience of clients: Element gives up a long poll 80 s after it should have been answered.
 PATIENCE = 80
 # Between a failed long poll and the next.
 BREATH = 1.0
@@ -40,7 +40,7 @@ class User:
         self.neighbours, self.ledger, self.run = neighbours, ledger, run
         self.host = f"{address[0]}:{address[1]}"
         self.plain, self.poll = HttpConnection(*address, timeout=PATIENCE), HttpConnection(*address, timeout=POLL_SECONDS + PATIENCE)
-        # What is drawn is the same in each run. What is sent goes by labels that no other run has.
+        # Random choices are the same in each run. Messages have labels that no other run has.
         self.random, self.numbers = random.Random(self.user.partition("n")[2]), itertools.count(1)
         self.event = self.media = self.position = None
 
@@ -93,7 +93,7 @@ class User:
                 self.ledger.got(self.user, event["content"][NAME])
 
     def fill(self, begin: str | None, end: str) -> None:
-        """Reads what a sync left out between its `since` and its timeline, as clients do."""
+        """Reads the events that a sync left out between its `since` and its timeline, as clients do."""
         while begin:
             answer = self.page(self.poll, "gap", begin, end)
             if answer is None:

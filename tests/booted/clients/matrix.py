@@ -2,7 +2,7 @@
 
 Every request is one HTTP exchange whose path is sent byte for byte as given here, because routing by workers works on
 the raw path. Every request has its own User-Agent (`probe-RUN-NUMBER`), which ends Synapse's "Processed request" line:
-the journal in which a marker appears tells which process answered. Reads after writes may meet a worker that
+the journal with the marker is that of the process that answered. Reads after writes may meet a worker that
 replication has not reached yet; they wait with `eventually` or `sync_until`.
 """
 
@@ -19,7 +19,7 @@ from typing import Any
 from urllib.parse import quote, urlencode, urlsplit
 
 API = "/_matrix/client/v3"
-# What encodeURIComponent, thus a client in a browser, leaves as it is in a path segment.
+# The characters that encodeURIComponent, thus a client in a browser, does not encode in a path segment.
 BROWSER_SAFE = "!~*'()"
 # Answers that a read may give while the process asked has not heard of the write: not known, not allowed to know.
 NOT_YET = (200, 403, 404)
@@ -31,7 +31,7 @@ DEADLINE = 30.0
 
 
 class Unexpected(AssertionError):
-    """An answer that is not what the step calls for; names method, path, status and body."""
+    """An answer that the step does not expect; names method, path, status and body."""
 
 
 @dataclass
@@ -109,7 +109,7 @@ def eventually(read: Callable[[], Answer], found: Callable[[Answer], Any], secon
 
 
 class Client:
-    """One user's connection, kept open; used by one thread at a time. `safe` is what its paths leave unencoded."""
+    """One user's connection, kept open; used by one thread at a time. `safe` has the characters that its paths leave unencoded."""
 
     def __init__(self, base_url: str, record: Record | None = None, safe: str = BROWSER_SAFE, timeout: float = 60) -> None:
         url = urlsplit(base_url)

@@ -1,6 +1,6 @@
-"""What a crowd of users asked, what became of it, and whether every message came exactly once.
+"""The requests of a crowd of users, their results, and whether every message came exactly once.
 
-Time is cut into phases by `mark`. What happens counts for the phase in which it ends: a long poll that is cut by a restart
+Time is cut into phases by `mark`. A request counts for the phase in which it ends: a long poll that is cut by a restart
 began long before it.
 """
 
@@ -40,7 +40,7 @@ class Phase:
 
 @dataclass
 class Message:
-    """One that the server has taken, and who are to get it."""
+    """A message that the server has accepted, and its readers."""
 
     kind: str
     room: str
@@ -69,7 +69,7 @@ class RequestLog:
             return number
 
     def ended(self, number: int, request: tuple[str, str, str], status: int, error: str = "", seconds: float = 0.0) -> None:
-        """What became of a request; `request` is its kind, method and path, `error` why it failed if it did."""
+        """Notes the result of a request; `request` is its kind, method and path, `error` why it failed if it did."""
         kind, method, path = request
         with self.changed:
             now, phase = time.monotonic(), self.phases[-1]
@@ -92,7 +92,7 @@ class RequestLog:
     def mark(self, name: str, patience: float) -> dict[str, Any]:
         """Begins a phase once all requests of now have ended and all messages of now have arrived; returns the one that is over.
 
-        What has not arrived within `patience` seconds is not waited for again.
+        Messages that have not arrived within `patience` seconds are not waited for again.
         """
         with self.changed:
             last, due = next(self.numbers), self._due()

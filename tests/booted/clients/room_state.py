@@ -17,7 +17,7 @@ REMEMBERED = 42
 
 
 def make(base_url: str) -> dict[str, Any]:
-    """Makes the room; returns what is remembered."""
+    """Makes the room; returns the state for later runs."""
     alice = Client(base_url)
     alice.register(f"keeper{alice.record.run}", "secret")
     room = alice.post("/createRoom", body={"preset": "private_chat"})["room_id"]

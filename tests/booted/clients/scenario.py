@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Two users do what users do, through one base URL, and every answer is checked for its content.
+"""Two users do the work of users, through one base URL, and every answer is checked for its content.
 
     scenario.py BASE_URL [--shared-secret-file FILE] [--record OUT.json]
 
@@ -22,7 +22,7 @@ import steps_server as server
 from matrix import Unexpected
 from world import World
 
-# Later steps use what earlier ones made: the users, their room, a message in it, the public room.
+# Later steps use the results of earlier ones: the users, their room, a message in it, the public room.
 STEPS = (
     account.register, account.login, server.offers, server.media, account.profile,
     room.create_and_join, room.messages, room.read_events, room.state, room.members, room.relations, room.redact, room.search,

@@ -133,7 +133,7 @@ def pushers(w: World) -> None:
 
 
 def openid(w: World) -> None:
-    """An OpenID token proves to others who asked for it. Only the main process's store knows these tokens."""
+    """An OpenID token proves the identity of its user to others. Only the main process's store knows these tokens."""
     granted = w.alice.post("/user/{}/openid/request_token", w.alice.user, body={})
     assert_equal(granted["matrix_server_name"], w.server)
     assert_equal(w.anonymous.get("/_matrix/federation/v1/openid/userinfo", query={"access_token": granted["access_token"]}),

@@ -1,4 +1,4 @@
-"""Steps about what passes between users without being part of a room's history: receipts, typing, presence,
+"""Steps about data that passes between users without being part of a room's history: receipts, typing, presence,
 to-device messages, device keys, sliding sync, the user directory."""
 
 from typing import Any

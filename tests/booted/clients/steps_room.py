@@ -29,7 +29,7 @@ def create_and_join(w: World) -> None:
 
 
 def membership(room: str, user: str, wanted: str, section: str = "join") -> Found:
-    """What `sync_until` looks for: the member event of a user in a room."""
+    """A question for `sync_until`: whether a sync has the member event of a user in a room."""
     return lambda sync: any(
         event["type"] == "m.room.member" and event.get("state_key") == user and event["content"]["membership"] == wanted
         for part in ("timeline", "state") for event in of_room(sync, room, part, section))
@@ -68,7 +68,7 @@ def messages(w: World) -> None:
 
 
 def read_events(w: World) -> None:
-    """One event by itself, in its context, by time; unknown events are refused."""
+    """A single event, in its context, by time; unknown events are refused."""
     w.bob.await_get("/rooms/{}/event/{}", w.room, w.message, found=lambda event: event["event_id"] == w.message)
     around = w.alice.get("/rooms/{}/context/{}", w.room, w.message, query={"limit": 2})
     assert_equal((around["event"]["event_id"], len(around["events_before"]), len(around["events_after"])), (w.message, 1, 1))
@@ -80,7 +80,7 @@ def read_events(w: World) -> None:
 
 
 def state(w: World) -> None:
-    """State put by Alice is read by Bob singly, whole and in sync; what he may not set is refused."""
+    """State put by Alice is read by Bob singly, whole and in sync; a change that he may not make is refused."""
     content = {"name": w.room_name + " renamed"}
     event = w.alice.put("/rooms/{}/state/m.room.name", w.room, body=content)["event_id"]
     arrives(w.bob, w.room, event)
@@ -129,7 +129,7 @@ def redact(w: World) -> None:
 
 
 def search(w: World) -> None:
-    """Words of the messages are found, by a member and nobody else."""
+    """Words of the messages are found by members only."""
     body = {"search_categories": {"room_events": {"search_term": w.needle}}}
     w.bob.await_post("/search", body=body, found=lambda found: found["search_categories"]["room_events"]["count"] == 6)
     assert_equal(w.anonymous.post("/search", body=body, expect=(401,))["errcode"], "M_MISSING_TOKEN")

@@ -1,4 +1,4 @@
-"""Steps about the server itself: what it offers, media, the federation side without signatures, the admin API."""
+"""Steps about the server itself: its features, media, the federation side without signatures, the admin API."""
 
 import hashlib
 import hmac
@@ -13,7 +13,7 @@ MEDIA = "/_matrix/client/v1/media"
 
 
 def offers(w: World) -> None:
-    """What clients ask first, with and without a token."""
+    """The first requests of clients, with and without a token."""
     versions = w.anonymous.get("/_matrix/client/versions")
     assert "v1.11" in versions["versions"], versions
     capabilities = w.alice.get("/capabilities")["capabilities"]
@@ -87,7 +87,7 @@ def admin(w: World) -> None:
     root.await_get(user, w.bob.user, found=lambda body: body["name"] == w.bob.user)
     root.put(user, w.bob.user, body={"displayname": "Robert"})
     w.alice.await_get("/profile/{}", w.bob.user, found=lambda body: body["displayname"] == "Robert")
-    # Main tells his rooms in its own time, and an event creator that lets him leave meanwhile would build on a membership
+    # Main updates his rooms in its own time, and an event creator that lets him leave meanwhile would build on a membership
     # that is another one by then.
     w.alice.sync_until(lambda sync: any(
         event.get("state_key") == w.bob.user and event["content"].get("displayname") == "Robert"

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Registers a user and prints what the server gives it for calls: `turn_server.py BASE_URL`."""
+"""Registers a user and prints the TURN credentials that it gets: `turn_server.py BASE_URL`."""
 
 import json
 import sys

@@ -17,7 +17,7 @@ CONTENT = bytes(range(256)) * 16
 
 
 def meet(base_url: str) -> dict[str, Any]:
-    """Registers the two; returns what they remember."""
+    """Registers the two; returns their state."""
     record = Record()
     alice, bob = Client(base_url, record), Client(base_url, record)
     alice.register(f"old{record.run}", "secret")

@@ -7,7 +7,7 @@ from matrix import Client, Record
 
 @dataclass
 class World:
-    """What the steps share. Alice's paths are encoded as a browser does it, Bob's wholly."""
+    """The users and rooms of a run. Alice's paths are encoded as a browser does it, Bob's wholly."""
 
     base_url: str
     shared_secret: str | None = None

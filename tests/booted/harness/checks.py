@@ -1,4 +1,4 @@
-"""Checks of a case: what each one compares, how it is reported, and what a failed one means for the rest of its case."""
+"""The checks of a case: each prints a line and is reported; a failed one has evidence, and may end its case."""
 
 import time
 import traceback

@@ -1,4 +1,4 @@
-"""What the cases have in common: the package in a host, the homeserver of `full` in it, and whether it does its work."""
+"""Common parts of the cases: the package in a host, the homeserver of `full` in it, and whether it does its work."""
 
 import os
 import re
@@ -118,7 +118,7 @@ def all_active(host: Host, wanted: Set[str] = frozenset(FULL_UNITS)) -> Units:
 
 
 def jobs(text: str) -> list[tuple[str, ...]]:
-    """Verb and services of each step that is a job, from what a plan or a run prints. Sockets go with their services."""
+    """Verb and services of each step that is a job, from the output of a plan or a run. Sockets go with their services."""
     found = re.findall(r"^! (\w+) +((?:synapse-\S+(?:\s+|$))+)", text, re.M)
     return [(verb, *(unit for unit in units.split() if not unit.endswith(".socket"))) for verb, units in found]
 
@@ -147,12 +147,12 @@ def talk(host: Host) -> None:
 
 
 def state(host: Host, name: str) -> Path:
-    """A file of this machine for what a client remembers of a host; it goes with the host's own files."""
+    """A file of this machine for the state that a client keeps of a host; it is removed with the host's own files."""
     return host.root.parent / f"{name}.json"
 
 
 def purge(host: Host) -> Result:
-    """Takes everything away, and what clients remember of it."""
+    """Removes everything, and the clients' state as well."""
     result = host.product("uninstall", "--purge", "--confirm", SERVER, "--yes")
     for file in host.root.parent.glob("*.json"):
         file.unlink()

@@ -1,4 +1,4 @@
-"""A booted host of `tests/host/host`: commands in it, files of it, what its systemd and its journal say.
+"""A booted host of `tests/host/host`: commands in it, its files, the answers of its systemd and its journal.
 
 Every command that does not end as expected raises `CheckFailed` with the command and all it printed.
 """
@@ -101,7 +101,7 @@ class Host:
         return self.run("env", f"SW_FAULT={fault}", FAULTY, *arguments, expect=expect)
 
     def json(self, *arguments: str, expect: Expected = (0,)) -> Any:
-        """What the program under test prints with --json."""
+        """The output of the program under test with --json."""
         result = self.product(*arguments, "--json", expect=expect)
         try:
             return json.loads(result.out)
@@ -134,8 +134,8 @@ class Host:
     def units(self, *patterns: str) -> Units:
         """Properties of our units that systemd has loaded (or of those that match), by name.
 
-        Without patterns what comes and goes with others is left out: what a timer or path starts, sockets (see `held`),
-        the unit that nginx waits for.
+        Without patterns those that come and go with others are left out: services that a timer or path starts, sockets (see
+        `held`), the unit that nginx waits for.
         """
         text = self.run("systemctl", "show", "--all", f"--property={','.join(PROPERTIES)}", *(patterns or ("synapse-*",))).out
         found = {}
@@ -153,7 +153,7 @@ class Host:
         return {line.split()[0] for line in listed.splitlines()}
 
     def invocations(self, *patterns: str) -> dict[str, str]:
-        """What changes with every start of a unit, by unit."""
+        """The invocation of each unit, which changes with every start."""
         return {name: unit["InvocationID"] for name, unit in self.units(*patterns).items()}
 
     def cpu_seconds(self, unit: str) -> float:
@@ -175,7 +175,7 @@ class Host:
         return units
 
     def journal(self, since: float, lines: int = 25) -> str:
-        """The end of what the journal has of our units, and what else complains, since a time in seconds since 1970."""
+        """The last lines of our units in the journal, and warnings of others, since a time in seconds since 1970."""
         read = ("journalctl", "--quiet", "--no-pager", f"--since=@{int(since)}", f"--lines={lines}")
         ours = self.run(*read, "--unit=synapse-*", expect=None).out
         loud = self.run(*read, "--priority=warning", expect=None).out

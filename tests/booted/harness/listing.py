@@ -1,4 +1,4 @@
-"""What is on a host: every file with what tells it apart, the units, the accounts."""
+"""The contents of a host: every file with its identity, the units, the accounts."""
 
 import json
 from collections.abc import Iterator, Sequence
@@ -7,7 +7,7 @@ from typing import Any
 from harness.expect import CheckFailed
 from harness.host import Host
 
-# Runs in the host. Prints path, kind, mode, owner, group and, for files, what changes with their contents.
+# Runs in the host. Prints path, kind, mode, owner, group and, for files, a value that changes with their contents.
 WALK = r"""
 import hashlib, json, os, stat, sys
 roots, apart, by = json.load(sys.stdin)
@@ -40,11 +40,11 @@ json.dump(found, sys.stdout)
 
 # An entry for each path, unit and account, to compare with.
 Listing = dict[str, Any]
-# What changes on a host by itself, or by being looked at.
+# Paths that change on a host without us, or by being read.
 BY_ITSELF = (
     "/var/log/journal", "/var/log/postgresql", "/var/log/nginx", "/var/log/redis",  # of the distribution's services
     "/var/log/wtmp",  # systemd of Debian 12 notes each boot there
-    "/var/tmp",  # private directories of the distribution's services, named anew at each boot
+    "/var/tmp",  # private directories of the distribution's services, renamed at each boot
     "/var/lib/systemd",  # random seed, stamps of timers
     "/var/lib/redis",  # the distribution's Redis saves when it likes
     # The files as they were before the last change of an account, kept by systemd-sysusers and userdel alike.
@@ -57,7 +57,7 @@ def walk(host: Host, roots: Sequence[str], apart: Sequence[str], by: str) -> Lis
 
 
 def cluster(host: Host) -> str:
-    """PostgreSQL writes there by itself whether or not anybody uses it; databases and roles are asked from it."""
+    """PostgreSQL writes there whether or not it is used; its databases and roles are queried instead."""
     return f"/var/lib/postgresql/{host.postgresql}/main"
 
 
@@ -76,7 +76,7 @@ def everything(host: Host) -> Listing:
 
 
 def volatile(unit: str) -> bool:
-    """Whether a unit counts: devices, mounts, scopes and automatic slices come and go with what is looked at."""
+    """Whether a unit counts: devices, mounts, scopes and automatic slices come and go without us."""
     return not unit.endswith((".device", ".mount", ".scope", ".swap", ".slice"))
 
 

@@ -1,4 +1,4 @@
-"""What a compromised account or a local user does against root and the server: nothing is gained, and an install repairs the rest.
+"""Attacks of a compromised account or a local user on root and the server: they gain nothing, and an install repairs the rest.
 
 Each check takes the attacker's steps as that account, then root's ordinary command, and proves that nothing was gained. The
 letters are those of the security review that found the attacks.
@@ -23,7 +23,7 @@ def test_attacks(host: Host, check: Checks) -> None:
         settled(host)
     for theme in (files, programs, locks, nginx, processes, probes, state_files, input):
         theme.run(host, check)
-    with check("--purge leaves nothing, of the attackers neither"):
+    with check("--purge leaves nothing, and nothing of the attackers is left"):
         purge(host)
         files.forget_account(host)
         host.shell(f"userdel {LOCAL}; rm -rf {HOME}")

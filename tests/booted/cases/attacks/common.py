@@ -1,4 +1,4 @@
-"""What the attacks of this group have in common: the server under attack, accounts, victims, bounds, and the state afterwards."""
+"""Common parts of the attacks: the server under attack, accounts, victims, bounds, and the state afterwards."""
 
 import json
 import re
@@ -50,7 +50,7 @@ def as_account(host: Host, account: str, script: str, *arguments: str, expect: E
 
 
 def bounded(host: Host, seconds: float, *arguments: str, expect: Expected = (0,), place: str = "/") -> Result:
-    """Root's command, which ends within this time: exit code 124 tells that it did not."""
+    """Root's command, which ends within this time: exit code 124 means that it did not."""
     script = 'cd "$1"; shift; exec timeout --kill-after=20 "$@"'
     return host.shell(script, place, str(seconds), "synapse-workers", *arguments, expect=expect)
 
@@ -84,7 +84,7 @@ class Victim:
         self.before = self._now()
 
     def filled(self, script: str) -> None:
-        """The file with what a script prints; that is what must not change."""
+        """Fills the file with the output of a script, which must not change."""
         self.host.shell(f'{script} >"$1"', self.file)
         self.before = self._now()
 
@@ -130,4 +130,4 @@ def changed(key: str, value: str) -> str:
 def helpful(result: Result, *names: str) -> None:
     """A refusal that names these, one message and no panic."""
     assert_contains(result.err, "error: ", *names)
-    assert "panicked" not in result.err, result
+    assert "panicked" not in result.err, str(result)

@@ -1,4 +1,4 @@
-"""Files: an account whose directory root works in has root delete, open or read what is not its own."""
+"""Files: an account whose directory root works in has root delete, open or read files of others."""
 
 from cases.attacks.common import DATA, KEY, OWN, REFUSED, Victim, as_account, bounded, helpful, undone
 from harness.checks import Checks
@@ -21,7 +21,7 @@ OWNERS = 'stat --format="%U %a" "$@"'
 def run(host: Host, check: Checks) -> None:
     with check("A1: a link at /var/lib/synapse/migration and a change that fails: no file of root's goes"):
         deletes(host)
-    with check("A1: what synapse leaves in its directory does not make root believe that a migration was cut"):
+    with check("A1: files of synapse in its directory do not make root believe that a migration was interrupted"):
         pretends(host)
     with check("A2: a signing key that is lost, and a generator of synapse's own: no file of root's is opened to its group"):
         opens(host)
@@ -81,5 +81,5 @@ def first_key(host: Host) -> None:
 
 
 def forget_account(host: Host) -> None:
-    """What `first_key` made, which --purge leaves, since it was there before."""
+    """Removes the account and directory of `first_key`, which --purge leaves, since they were there before."""
     host.shell(f"userdel synapse; rm -rf {DATA}")

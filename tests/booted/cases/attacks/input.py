@@ -10,10 +10,10 @@ ACCOUNTS = ("root", "postgres", "synapse-nginx", "synapse-redis", "synapse-prome
 DROPPED = "/etc/synapse-workers/homeserver.d/zz-attack.yaml"
 FIFO = f"{HOME}/fifo"
 PLAN, RENDER = ("plan",), ("render", "--root", f"{HOME}/rendered")
-# Seconds that a command may take to refuse what it is given.
+# Seconds that a command may take to refuse its input.
 AT_ONCE = 10
-# Each place that the administrator's files are read from: what makes the file, more of the settings, more words of the
-# command, what the message names.
+# Each place that the administrator's files are read from: the file, more settings, more words of the command, the name in
+# the message.
 FIFOS = (
     (DROPPED, "", (), DROPPED),
     (FIFO, f"app_services: {{files: [{FIFO}]}}\n", (), FIFO),

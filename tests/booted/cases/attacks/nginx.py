@@ -34,7 +34,7 @@ print(json.dumps([answer.status, dict(answer.getheaders()), body[:2000]]))
 """
 VERSIONS, SEND = "/_matrix/client/versions", "/_matrix/federation/v1/send/1"
 MEBIBYTE = 1 << 20
-# What is asked, with the codes that are right: Synapse reads lines of up to 16 KiB, and bodies of up to 12.5 MiB where a
+# Requests, with the codes that are right: Synapse reads lines of up to 16 KiB, and bodies of up to 12.5 MiB where a
 # process has no media.
 SIZES = (
     ("a URI of 20,000 bytes", ("GET", f"{VERSIONS}?{'a' * 20_000}", "", 0), (414,)),
@@ -64,7 +64,7 @@ def makes(host: Host) -> None:
         result = bounded(host, 120, "install", "--yes", expect=None)
         victim.unchanged()
         if result.code != 0:
-            assert result.code in (1, 65, 75), result
+            assert result.code in (1, 65, 75), str(result)
             helpful(result, "nginx", "the host is as it was before")
         assert_equal(answered(host, ("GET", VERSIONS, "", 0))[0], 200, "nginx's answer")
 

@@ -36,7 +36,7 @@ while True:
         poll.unregister(descriptor)
         closed += 1
 """
-# Descriptors of the worker, some more than it needs by itself.
+# Descriptors of the worker, some more than it needs without connections.
 FEW, MANY = 96, 200
 # At 0.1 s for each, a start that waits for them takes a minute.
 WAITING = 600
@@ -57,11 +57,11 @@ def levels(host: Host) -> None:
         for level in ("WARNING", "INFO"):
             host.write(SETTINGS, changed("log_level", level))
             bounded(host, 60, "install", "--yes")
-        assert_equal(shape(host, "case-after"), before, "what precedes the text of a line")
+        assert_equal(shape(host, "case-after"), before, "the beginning of a line")
 
 
 def shape(host: Host, marker: str) -> str:
-    """What the journal has before the words of a request that this makes, numbers apart."""
+    """The beginning of the journal's line for a request that this makes, without numbers."""
     host.net("curl", "--silent", "--fail", "--user-agent", marker, f"{URL}/_matrix/client/v3/login")
     found = wait_until("the request in the journal", lambda: host.run(
         "journalctl", "--quiet", "--output=cat", "--lines=1", "--unit=synapse-*", f"--grep=Processed request.*{marker}", expect=(0, 1)).out)

@@ -1,4 +1,4 @@
-"""Programs: an account has root, or a helper of root's outside of any sandbox, run what it wrote."""
+"""Programs: an account has root, or a helper of root's outside of any sandbox, run its files."""
 
 import json
 
@@ -9,7 +9,7 @@ from harness.expect import CheckFailed, assert_contains, assert_equal
 from harness.host import Host
 
 PACKAGE, RAN, TYPED = f"{DATA}/synapse", f"{DATA}/ran", "/root/typed"
-# Says that any configuration is right, and types a line into the terminal of who called it.
+# Says that any configuration is right, and types a line into the terminal of its caller.
 PARSER = f"""
 import fcntl, os, termios
 open("{RAN}", "w").close()
@@ -23,7 +23,7 @@ except OSError:
     pass
 """
 SECRET = "of-roots-environment"
-# A shell at a terminal, in which root runs a command, and what could be seen meanwhile of helpers with Synapse's account.
+# A shell at a terminal, in which root runs a command, and the helpers with Synapse's account that were seen meanwhile.
 TERMINAL = r"""
 import json, os, pty, pwd, re, select, sys, time
 user = str(pwd.getpwnam("synapse").pw_uid)
@@ -68,7 +68,7 @@ CONFINED = {"isolated": True, "directory": "/", "no_new_privs": "1", "terminal":
 MARK = f"import os\nopen('{HOME}/ran', 'a').write(__name__ + ' with user ' + str(os.getuid()) + '\\n')\nraise ImportError(__name__)\n"
 MODULES = ("psycopg2", "ensurepip", "venv", "pip", "json", "socket", "ssl", "synapse/__init__")
 OTHER = f"{HOME}/settings.yaml"
-# What makes root's commands ask a Python something, with the words of the settings.
+# Settings for which root's commands run a Python, by their purpose.
 ASKED = {
     "no Synapse on the host": "synapse: {python: /opt/synapse-workers/venv/bin/python}\n",
     "previews of pages": "url_previews: {enabled: true}\n",
@@ -121,8 +121,8 @@ def stands(host: Host, options: str) -> None:
         for command in ("plan", "doctor"):
             here, there = (bounded(host, 60, command, "--settings", OTHER, expect=None, place=place) for place in (HOME, "/"))
             assert_equal(host.shell(f"cat {HOME}/ran 2>/dev/null || true").out, "", f"modules that ran by {command}")
-            assert_equal((here.code, here.out, here.err), (there.code, there.out, there.err), f"what {command} says there")
-            assert here.code in (0, 1, 64, 65), here
+            assert_equal((here.code, here.out, here.err), (there.code, there.out, there.err), f"output of {command} there")
+            assert here.code in (0, 1, 64, 65), str(here)
 
 
 def owns_python(host: Host) -> None:
@@ -135,7 +135,7 @@ def owns_python(host: Host) -> None:
                 result = bounded(host, 60, command, "--settings", OTHER, expect=None)
                 users = set(host.shell(f"cat {ENVIRONMENT}/ran 2>/dev/null || true").out.split())
                 assert "0" not in users, f"it ran with user 0\n{result}"
-                assert result.code in (0, 1, 64, 65), result
+                assert result.code in (0, 1, 64, 65), str(result)
                 if command == "plan" and result.code != 0:
                     helpful(result, "synapse.python")
 

@@ -9,12 +9,12 @@ from harness.host import Host
 PLACE = "/var/lib/synapse-workers"
 GENERATIONS = f"{PLACE}/generations"
 MADE, TRIAL, SWITCHED = "/etc/synapse-workers/made.json", f"{PLACE}/trial.json", f"{PLACE}/switched"
-# Each with what is in it then, the commands that read it, and the codes of an install: a record of what was made is not
-# replaced by a guess.
+# Each with its damaged contents, the commands that read it, and the codes of an install: the record of created resources is
+# not replaced by a guess.
 DAMAGED = {
     "the manifest of the current generation": (f"{CURRENT}/manifest.json", "x", ("plan", "status"), (0,)),
     "the note of a trial": (TRIAL, "x", ("status", "confirm"), (0, 64, 65)),
-    "the record of what was made": (MADE, "x", ("plan",), (0, 64, 65)),
+    "the record of created resources": (MADE, "x", ("plan",), (0, 64, 65)),
     "the list of generations that were switched to": (SWITCHED, r"\377", ("plan",), (0, 64, 65)),
 }
 # No number of a generation, or none that another could follow.
@@ -37,7 +37,7 @@ def damaged(host: Host, path: str, contents: str, commands: tuple[str, ...], cod
         host.shell('if [ -e "$1" ]; then cp -a "$1" "$2"; fi; printf "$3" >"$1"', path, SAVED, contents)
         for command in commands:
             result = bounded(host, 60, command, expect=None)
-            assert result.code in (0, 1, 64, 65), result
+            assert result.code in (0, 1, 64, 65), str(result)
             assert_contains(result.out + result.err, path)
             if not any(cure in result.out + result.err for cure in ("help: ", "synapse-workers install")):
                 raise CheckFailed(f"no cure is named\n{result}")
