@@ -69,7 +69,7 @@ soak: needs deb
 # What can go wrong in a change, at every step of it.
 faults: needs deb
 	cargo build --locked
-	$(SUDO) tests/booted/run faults-all cut
+	$(SUDO) tests/booted/run faults-all interrupted-runs
 
 bench: needs deb
 	$(SUDO) tests/booted/bench
