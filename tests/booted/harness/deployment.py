@@ -87,7 +87,8 @@ def remember_distribution_services(host: Host) -> None:
 
 
 def install(host: Host) -> Result:
-    """Installs one worker of each role, and notes the state of the host for `return_to_full`."""
+    """Installs one worker of each role with the options for tests, and notes the state of the host for `return_to_full`."""
+    own_options(host)
     result = host.product("install", "--server-name", SERVER, "--workers", "full", "--yes")
     host.settings_of_full, host.with_full = host.read(SETTINGS), listing.everything(host)
     return result

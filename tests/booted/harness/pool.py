@@ -34,7 +34,6 @@ class HostPool:
                 print(f"      another host takes the place of {self.host.name}, which is not as it was installed: {error}", flush=True)
         host = self._boot(bare=False)
         try:
-            deployment.own_options(host)
             deployment.install(host)
         except BaseException:
             self.stop()
