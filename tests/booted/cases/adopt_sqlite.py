@@ -2,28 +2,27 @@
 
 import re
 
-from cases import adopt
-from cases.adopt import DATA, FILE, SERVICE
-from harness import deployment, listing
+from harness import adopted, deployment, listing
+from harness.adopted import DATA, FILE, SERVICE
 from harness.checks import Checks
 from harness.deployment import SERVER, all_active, psql, talk, worker
 from harness.expect import assert_contains, assert_equal
 from harness.host import FAULTY, KILLED, Host
 
 SQLITE = f"{DATA}/homeserver.db"
-HOMESERVER = re.sub(r"(?m)^  name: psycopg2\n  args: .*", f"  name: sqlite3\n  args: {{database: {SQLITE}}}", adopt.HOMESERVER)
+HOMESERVER = re.sub(r"(?m)^  name: psycopg2\n  args: .*", f"  name: sqlite3\n  args: {{database: {SQLITE}}}", adopted.HOMESERVER)
 ALONE = {"synapse-workers.target", "synapse-main.service", "synapse-nginx.service"}
 
 
 def test_adopt_sqlite(host: Host, check: Checks) -> None:
     """A server with SQLite is taken over and moved by a run that is cut."""
     with check("a server with SQLite serves users", vital=True):
-        adopt.make(host, HOMESERVER + "background_updates: {sleep_enabled: false}\n")
+        adopted.make(host, HOMESERVER + "background_updates: {sleep_enabled: false}\n")
         talk(host)
     try:
         moved(host, check)
     finally:
-        adopt.unmake(host)
+        adopted.unmake(host)
     with check("once the old server is gone too, the host is as before"):
         listing.assert_equal(host.before, listing.everything(host), "afterwards")
 

@@ -3,15 +3,13 @@
 from typing import Any
 
 from cases import metrics
-from cases.hostile_values import write_settings
 from harness import listing
 from harness.checks import Checks
-from harness.deployment import OTHERS, SERVER, all_active, jobs, purge, worker
-from harness.expect import CheckFailed, assert_contains, assert_equal, wait_until
+from harness.deployment import OTHERS, SERVER, all_active, jobs, purge, worker, write_settings
+from harness.expect import assert_contains, assert_equal, wait_until
+from harness.external import Passwords, absent, cluster, drop_cluster, hidden, literal, superuser
 from harness.host import Host, Result
 
-# By the program that they are for.
-Passwords = dict[str, str]
 PLACE = "/srv/external"
 # Characters that each language on the way has a meaning for.
 FIRST = {"database": "first:pg\\pass \"word\" #1", "redis": "first 'redis' pass$word"}
@@ -127,21 +125,6 @@ def serve(host: Host) -> None:
     start_redis(host)
 
 
-def cluster(host: Host, password: str) -> None:
-    """Another PostgreSQL, on port 5433, with the database `chat` of the role `matrix`."""
-    host.shell("""
-        version=$(pg_lsclusters --no-header | awk '$2 == "main" { print $1 }')
-        pg_createcluster --port 5433 --locale C.UTF-8 --start "$version" external -- --auth-host=scram-sha-256 2>&1 """)
-    superuser(host, f"create role matrix login password {literal(password)}")
-    superuser(host, "create database chat owner matrix encoding 'UTF8' lc_collate 'C' lc_ctype 'C' template template0")
-
-
-def drop_cluster(host: Host) -> None:
-    host.shell("""
-        version=$(pg_lsclusters --no-header | awk '$2 == "main" { print $1 }')
-        pg_dropcluster --stop "$version" external; systemctl daemon-reload""")
-
-
 def start_redis(host: Host) -> None:
     host.shell("""
         printf '%s\\n' "port 0" "tls-port 6390" "bind 127.0.0.1" "tls-cert-file $1/redis.pem" "tls-key-file $1/redis.key" \
@@ -186,40 +169,5 @@ def watched(host: Host, words: Passwords) -> tuple[Result, str]:
     return result, host.shell("cat /tmp/seen 2>/dev/null || true; rm -f /tmp/seen /tmp/words").out
 
 
-def hidden(host: Host, words: Passwords) -> None:
-    for command in ("plan", "status", "doctor"):
-        absent(str(host.product(command)), words, command)
-    # The journal is searched in the host, and outside of its own directory in files.
-    found = host.shell("""
-        cat >/tmp/words
-        if journalctl --quiet --no-pager --output=cat | grep -qF -f /tmp/words; then echo "the journal"; fi
-        grep -rlsF -f /tmp/words --exclude-dir=journal /etc /run /srv /var/lib/synapse /var/lib/synapse-workers /var/log || true
-        rm /tmp/words""", stdin="".join(f"{word}\n" for word in words.values())).out.splitlines()
-    # They are kept for the processes that read them; were none found, this search would be blind.
-    assert len(found) >= len(words), f"not even where they have to be: {found}"
-    for file in found:
-        if file == "the journal":
-            raise CheckFailed("the journal has a password")
-        mode = host.run("stat", "-c", "%a %U:%G", file).out.strip()
-        if not mode.split()[0].endswith("0"):
-            raise CheckFailed(f"{file} has a password and is {mode}")
-
-
-def absent(text: str, words: Passwords, where: str) -> None:
-    for word in words.values():
-        if word in text:
-            raise CheckFailed(f"{where} has a password")
-
-
 def sql(host: Host, database: str, query: str) -> str:
     return host.run("runuser", "-u", "postgres", "--", "psql", "-p", "5433", "-XAtq", "-d", database, "-c", query).out.strip()
-
-
-def superuser(host: Host, statement: str) -> None:
-    host.run("runuser", "-u", "postgres", "--", "psql", "-p", "5433", "-Xq", "-v", "ON_ERROR_STOP=1", stdin=statement)
-
-
-def literal(text: str) -> str:
-    """A string of SQL (standard_conforming_strings)."""
-    quoted = text.replace("'", "''")
-    return f"'{quoted}'"

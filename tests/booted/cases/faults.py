@@ -5,19 +5,17 @@ by a part of the next step's line. The thorough form kills the program and has i
 service that it needs at every stage, before and after.
 """
 
-import os
-import signal
-import subprocess
 from collections.abc import Sequence, Set
 
 import pytest
 
-from cases.rollback import Before
 from harness import deployment
 from harness.checks import Checks
 from harness.deployment import SERVER, all_active, generation, psql, talk, worker
 from harness.expect import CheckFailed, assert_contains, assert_equal, wait_until
-from harness.host import FAULTY, KILLED, SCRIPT, Host
+from harness.failures import Before
+from harness.host import FAULTY, KILLED, Host
+from harness.paused import Paused
 
 BASE = {"synapse-workers.target", "synapse-main.service", "synapse-nginx.service", "synapse-redis.service",
         *map(worker, ("background1", "clients1", "streams1"))}
@@ -106,33 +104,6 @@ def failed(host: Host, check: Checks, rows: Sequence[str], thorough: bool) -> No
             all_active(host, BASE)
             talk(host)
             note(f"{result.seconds:.1f} s")
-
-
-class Paused:
-    """A run that is stopped at a stage, and continues on `go_on`."""
-
-    def __init__(self, host: Host, stage: str, *arguments: str) -> None:
-        command = [SCRIPT, "run", host.name, "-i", "--", "env", f"SW_FAULT=pause@{stage}", FAULTY, *arguments]
-        self.host = host
-        self.process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
-                                        start_new_session=True)
-        self.pid = wait_until(f"it pauses before {stage}", self._stopped)
-
-    def _stopped(self) -> str:
-        """proc_pid_status(5): T is for stopped."""
-        found = self.host.shell('for file in /proc/[0-9]*/exe; do [ "$(readlink "$file")" = "$1" ] || continue; '
-                                'p=${file%/exe}; grep -q "^State:.T" "$p/status" && echo "${p#/proc/}"; done; true', FAULTY)
-        return found.out.strip()
-
-    def go_on(self, *expect: int) -> tuple[int, str]:
-        """Its exit code and output; without `expect` any code will do."""
-        self.host.run("kill", "-CONT", self.pid)
-        # nsenter stops with it (nsenter(1), --fork), and is the last to go on.
-        os.killpg(self.process.pid, signal.SIGCONT)
-        out = self.process.communicate(timeout=300)[0]
-        if expect and self.process.returncode not in expect:
-            raise CheckFailed(f"exit code {self.process.returncode}, not {expect}\n{out}")
-        return self.process.returncode, out
 
 
 def two_at_once(host: Host) -> None:

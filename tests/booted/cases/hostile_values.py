@@ -5,7 +5,7 @@ from typing import Any
 
 from harness import listing
 from harness.checks import Checks
-from harness.deployment import SERVER, SETTINGS, own_options, purge, talk, worker
+from harness.deployment import SERVER, own_options, purge, talk, worker, write_settings
 from harness.expect import assert_contains, assert_equal
 from harness.host import Host
 
@@ -101,12 +101,6 @@ for name in sorted(glob.glob(sys.argv[1] + "/*.yaml") + glob.glob(sys.argv[1] + 
     merged.update(yaml.safe_load(open(name)) or {})
 json.dump(merged, sys.stdout)"""
     return json.loads(host.run("/opt/venvs/matrix-synapse/bin/python", "-c", script, directory).out)
-
-
-def write_settings(host: Host, values: dict[str, Any], path: str = SETTINGS) -> None:
-    """Writes JSON, which is YAML: a quoted string there is the value, character by character."""
-    lines = "".join(f"{key}: {json.dumps(value)}\n" for key, value in values.items())
-    host.shell('mkdir -p "$(dirname "$1")" && cat >"$1"', path, stdin=lines)
 
 
 def nested(key: str, value: str) -> dict[str, Any]:

@@ -5,7 +5,7 @@ import json
 import pytest
 
 from harness.checks import Checks
-from harness.deployment import URL, client, state
+from harness.deployment import URL, client, prepared_load
 from harness.expect import CheckFailed
 from harness.host import Host
 
@@ -14,19 +14,11 @@ COUNT = 2000
 LIMIT = 0.6
 
 
-def prepared(host: Host) -> str:
-    """The file with users, rooms and tokens for the load; made when it is missing."""
-    file = state(host, "load")
-    if not file.exists():
-        client(host, "load.py", URL, "--state", str(file), "--prepare")
-    return str(file)
-
-
 @pytest.mark.installed
 def test_load(host: Host, check: Checks) -> None:
     """A mixed load: nothing fails, and the main process has little to do."""
     with check("users and rooms for the load", vital=True):
-        users = prepared(host)
+        users = prepared_load(host)
     with check(f"{COUNT} requests, none fails", vital=True) as note:
         # The first requests fill caches; how little they cost afterwards is the question.
         client(host, "load.py", URL, "--state", users, "--count", str(COUNT // 5))

@@ -8,17 +8,15 @@ from typing import Any, Self
 
 import pytest
 
-from cases.persister import MAIN
-from cases.rollback import FAILS_AT_START, OWN
-from cases.upgrade import NEW, OLD
 from harness.checks import Checks, Note
-from harness.deployment import CLIENTS, SERVER, SETTINGS, URL, own_options, purge
+from harness.deployment import CLIENTS, NEW_RELEASE, OLD_RELEASE, SERVER, SETTINGS, URL, own_options, purge
 from harness.expect import CheckFailed, assert_equal, wait_until
+from harness.failures import FAILS_AT_START, OWN
 from harness.host import Host, Units
 
 # The figures that the load driver prints of a phase.
 Figures = dict[str, Any]
-TARGET = "synapse-workers.target"
+TARGET, MAIN = "synapse-workers.target", "synapse-main.service"
 PEACE = 5.0
 # How long there may be no answer to anybody while everything restarts, in the time that the processes need for it.
 GOAL = 1.15
@@ -71,14 +69,14 @@ def break_start(host: Host, form: Form) -> None:
 
 def upgrade(host: Host, form: Form) -> None:
     """As an administrator does it: another version in the settings file, then install."""
-    host.write(SETTINGS, host.read(SETTINGS).replace(OLD, NEW))
+    host.write(SETTINGS, host.read(SETTINGS).replace(OLD_RELEASE, NEW_RELEASE))
     host.product("install", "--yes")
-    assert_equal(release(host), NEW, "the release that answers")
+    assert_equal(release(host), NEW_RELEASE, "the release that answers")
 
 
 def downgrade(host: Host, form: Form) -> None:
     host.product("rollback", "--yes")
-    assert_equal(release(host), OLD, "the release that answers")
+    assert_equal(release(host), OLD_RELEASE, "the release that answers")
 
 
 def release(host: Host) -> str:
@@ -96,7 +94,7 @@ LAST = (
     Disturbance("the target is restarted", restart_all),
     Disturbance(PERSISTER, lambda host, form: host.product("add", "event_persister", "--yes")),
     Disturbance("an event persister is removed", lambda host, form: host.product("remove", form.persister, "--yes")),
-    Disturbance(f"Synapse is upgraded from {OLD} to {NEW}", upgrade),
+    Disturbance(f"Synapse is upgraded from {OLD_RELEASE} to {NEW_RELEASE}", upgrade),
     Disturbance("the upgrade is taken back", downgrade),
     Disturbance("a bad configuration is applied and undone", break_start),
 )
@@ -167,7 +165,7 @@ def test_soak_off(host: Host, check: Checks) -> None:
 def lossless(host: Host, check: Checks, form: Form) -> None:
     own_options(host)
     with check(f"a server of `{form.workers}`, sockets {'held' if form.held else 'not held'}", vital=True) as note:
-        settings = {"server_name": SERVER, "workers": [form.workers], "sockets": {"held": form.held}, "synapse": {"version": OLD}}
+        settings = {"server_name": SERVER, "workers": [form.workers], "sockets": {"held": form.held}, "synapse": {"version": OLD_RELEASE}}
         host.write(SETTINGS, json.dumps(settings, indent=1))
         note(f"{host.product('install', '--yes').seconds:.1f} s")
     with check("users come", vital=True):

@@ -1,12 +1,12 @@
 """The effects of installing, upgrading and removing the package, and of a package of Synapse that changes its code."""
 
-from cases.trial import CHANGE
-from cases.trial import FILES as TRIAL_FILES
 from harness import deployment, listing
 from harness.checks import Checks
 from harness.deployment import SERVER, SETTINGS, behind_nginx, generation, jobs, own_options, purge, services_down, talk
 from harness.expect import assert_contains, assert_equal
 from harness.host import Host
+from harness.trial import CHANGE
+from harness.trial import FILES as TRIAL_FILES
 
 # Where Element's package has Synapse; the made-up package adds a file there.
 VENV = "/opt/venvs/matrix-synapse"

@@ -2,11 +2,11 @@
 
 import pytest
 
-from cases.trial import over
 from harness.checks import Checks
 from harness.deployment import all_active, generation, remember_distribution_services, services_down, talk
 from harness.expect import assert_equal, wait_until
 from harness.host import Host
+from harness.trial import over
 
 
 @pytest.mark.installed

@@ -1,46 +1,18 @@
-"""Going back: asked for, refused by a judge before the switch, and after a failure on the running host."""
+"""Rollback: by command, after a refusal before the switch, and after a failure on the running host."""
 
 import pytest
 
 from harness.checks import Checks
 from harness.deployment import FULL_UNITS, SETTINGS, SHARED_SECRET, all_active, assert_equal_except, generation, talk, worker
 from harness.expect import CheckFailed, assert_contains, assert_equal
+from harness.failures import FAILS_AT_START, OWN, REFUSED, Before
 from harness.host import Host
 
-OWN = "/etc/synapse-workers/homeserver.d/zz-case.yaml"
-# Each of these is refused by Synapse's parser: an option of a wrong type, one that is not there, no YAML at all.
-REFUSED = {
-    "a wrong type": ("retention: [1]\n", (1,)),
-    "a module that does not exist": ("modules:\n  - module: no.such.Module\n    config: {}\n", (1,)),
-    "not YAML": ("a: [\n", (64,)),
-    "a key that the settings own": ("listeners: []\n", (64,)),
-}
-# Synapse's parser accepts the class; Synapse calls it with arguments it does not have when it starts.
-FAILS_AT_START = "modules:\n  - module: json.JSONDecoder\n    config: {}\n"
 # A secret that a run is given.
 GIVEN, GIVEN_FILE = "SYNAPSE_REGISTRATION_SHARED_SECRET=of-a-run-that-fails\n", "/root/given.env"
 # A worker that says it is up and never answers.
 MUTE = "[Service]\nType=exec\nExecStart=\nExecStart=/bin/sleep infinity\n"
 MUTE_FILE = "/etc/systemd/system/synapse-worker@synchrotron2.service.d/case.conf"
-
-
-class Before:
-    """The host before a change, to compare with."""
-
-    def __init__(self, host: Host) -> None:
-        self.host = host
-        self.settings, self.generation = host.read(SETTINGS), generation(host)
-        self.invocations, self.routes = host.invocations(), host.json("routes")
-
-    def compare(self, restarted: bool = False) -> None:
-        """The same settings, generation, routes and units; the same processes, too, unless some were restarted."""
-        all_active(self.host)
-        assert_equal(self.host.read(SETTINGS), self.settings, "settings file")
-        assert_equal(generation(self.host), self.generation, "generations")
-        assert_equal(self.host.json("routes"), self.routes, "routes")
-        if not restarted:
-            assert_equal_except(self.invocations, self.host.invocations())
-        assert_equal(self.host.run("systemctl", "is-system-running").out.strip(), "running", "the host")
 
 
 @pytest.mark.installed
@@ -94,7 +66,7 @@ def refused(host: Host, check: Checks) -> None:
                 host.path(OWN).unlink()
             assert_contains(result.err, "error: ")
             if "! " in result.out or "~ switch  to" in result.out:
-                raise CheckFailed(f"it went on after the judge:\n{result}")
+                raise CheckFailed(f"it went on after the check:\n{result}")
             before.compare()
 
 

@@ -4,9 +4,20 @@ import json
 
 import pytest
 
-from cases.load import prepared
 from harness.checks import Checks
-from harness.deployment import FULL_UNITS, SETTINGS, URL, all_active, assert_equal_except, client, generation, jobs, talk, worker
+from harness.deployment import (
+    FULL_UNITS,
+    SETTINGS,
+    URL,
+    all_active,
+    assert_equal_except,
+    client,
+    generation,
+    jobs,
+    prepared_load,
+    talk,
+    worker,
+)
 from harness.expect import assert_contains, assert_equal, wait_until
 from harness.host import Host
 
@@ -37,7 +48,7 @@ def test_scale(host: Host, check: Checks) -> None:
         found = host.json("routes", "GET", "/_matrix/client/v3/sync")["processes"]
         assert_equal(found, ["synchrotron1", *NEW], "processes")
     with check("syncs of twenty users reach all three") as note:
-        users = prepared(host)
+        users = prepared_load(host)
         result = json.loads(client(host, "load.py", URL, "--state", users, "--count", "400").out)
         run_label = json.loads(open(users, encoding="utf-8").read())["run"]
         wanted = {worker(name) for name in ("synchrotron1", *NEW)}

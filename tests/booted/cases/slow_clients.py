@@ -4,7 +4,7 @@ import json
 import re
 import subprocess
 
-from cases.tls import fetch
+from harness.answers import fetch
 from harness.checks import Checks, Note
 from harness.deployment import CLIENTS, SERVER, purge
 from harness.expect import CheckFailed, assert_equal

@@ -6,7 +6,8 @@ import time
 from typing import Any
 
 from cases import sandbox
-from harness import listing
+from harness import answers, listing
+from harness.answers import Answer
 from harness.checks import Checks
 from harness.deployment import CLIENTS, SETTINGS, own_options, purge, talk
 from harness.expect import CheckFailed, assert_contains, assert_equal, wait_until
@@ -69,7 +70,7 @@ def test_tls(host: Host, check: Checks) -> None:
     https(host, check)
     renewed(host, check)
     ways_in(host, check)
-    answers(host, check)
+    content(host, check)
     rotated(host, check)
     sandboxed(host, check)
     with check("without a certificate there is no HTTPS and no copy of the key; a port moves to another address"):
@@ -114,17 +115,9 @@ def refused(host: Host, check: Checks) -> None:
             holder.terminate()
 
 
-def fetch(host: Host, url: str, *options: str) -> tuple[int, str, dict[str, str], str]:
-    """Status, version of HTTP, headers (lower case) and body of an answer, by the host's curl."""
-    result = host.run("curl", "--silent", "--show-error", "--include", "--cacert", f"{ARCHIVE}/ca.pem",
-                      "--connect-to", f"{NAME}::127.0.0.1:", *options, url)
-    text = result.out.replace("\r\n", "\n")
-    while text.startswith("HTTP/1.1 100"):
-        text = text.partition("\n\n")[2]
-    head, _, body = text.partition("\n\n")
-    status, *lines = head.split("\n")
-    headers = dict(line.lower().split(": ", 1) for line in lines if ": " in line)
-    return int(status.split()[1]), status.split()[0], headers, body
+def fetch(host: Host, url: str, *options: str) -> Answer:
+    """An answer of nginx to a client that trusts the authority."""
+    return answers.fetch(host, url, "--cacert", f"{ARCHIVE}/ca.pem", "--connect-to", f"{NAME}::127.0.0.1:", *options)
 
 
 def https(host: Host, check: Checks) -> None:
@@ -245,7 +238,7 @@ def ways_in(host: Host, check: Checks) -> None:
         host.product("install", "--yes")
 
 
-def answers(host: Host, check: Checks) -> None:
+def content(host: Host, check: Checks) -> None:
     with check("answers are compressed for clients that ask for it"):
         plain, compressed = (fetch(host, f"https://{NAME}{VERSIONS}", *options)
                              for options in ((), ("--compressed",)))

@@ -1,23 +1,17 @@
 """A change on trial: kept when it is confirmed, and rolled back when it is not, also by an administrator without access."""
 
-import re
 import time
 
 import pytest
 
-from cases.rollback import OWN, REFUSED
 from harness import deployment
 from harness.checks import Checks
 from harness.deployment import SETTINGS, SHARED_SECRET, all_active, generation, talk
 from harness.expect import assert_contains, assert_equal, wait_until
+from harness.failures import OWN, REFUSED
 from harness.host import FAULTY, KILLED, Host
+from harness.trial import CHANGE, NOTE, UNIT_FILES, UNITS, over
 
-# A change for which nothing restarts.
-CHANGE = re.compile(r"(?m)^( *gzip_comp_level: ).*$")
-UNITS = ("synapse-trial.timer", "synapse-trial.service")
-NOTE = "/var/lib/synapse-workers/trial.json"
-UNIT_FILES = tuple(f"/etc/systemd/system/{unit}" for unit in UNITS)
-FILES = (NOTE, *UNIT_FILES)
 LOCK = "/run/synapse-workers.lock"
 
 
@@ -122,11 +116,3 @@ def not_confirmed(host: Host, check: Checks, settings: str, before: str) -> None
         assert_equal(host.run("systemctl", "is-system-running").out.strip(), "running", "the host")
         assert_contains(host.product("install", "--yes").out, "0 changed")
         talk(host)
-
-
-def over(host: Host) -> None:
-    """No note, no unit, no link, no failure is left of a trial."""
-    assert_equal([path for path in FILES if host.path(path).exists()], [], "files")
-    assert_equal(host.shell("ls /etc/systemd/system/timers.target.wants | grep trial || true").out, "", "links")
-    wait_until("no unit of it", lambda: not host.units(*UNITS))
-    assert_equal(host.json("status")["trial"], None, "trial")

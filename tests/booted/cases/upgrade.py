@@ -8,12 +8,11 @@ import pytest
 
 from harness import listing
 from harness.checks import Checks
-from harness.deployment import SERVER, SETTINGS, behind_nginx, generation, jobs, own_options, psql, purge, talk
+from harness.deployment import NEW_RELEASE, OLD_RELEASE, SERVER, SETTINGS, behind_nginx, generation, jobs, own_options, psql, purge, talk
 from harness.expect import CheckFailed, assert_contains, assert_equal
 from harness.host import Host
 
 OPT = "/opt/synapse-workers"
-OLD, NEW = "1.162.0", "1.163.2"
 # Both releases are code for this schema.
 SCHEMA = 94
 
@@ -32,25 +31,25 @@ def test_upgrade(host: Host, check: Checks) -> None:
 
 
 def begin(host: Host, check: Checks) -> None:
-    with check(f"install with {OLD}, and users talk", vital=True) as note:
+    with check(f"install with {OLD_RELEASE}, and users talk", vital=True) as note:
         own_options(host)
-        host.write(SETTINGS, f"server_name: {SERVER}\nsynapse:\n  version: {OLD}\n")
+        host.write(SETTINGS, f"server_name: {SERVER}\nsynapse:\n  version: {OLD_RELEASE}\n")
         result = host.product("install", "--preset", "small", "--yes")
         note(f"{result.seconds:.1f} s")
-        runs(host, OLD)
+        runs(host, OLD_RELEASE)
         talk(host)
     with check("a directory in place of the link, as earlier releases of this program made it, gets its name from the version"):
-        host.shell(f"cd {OPT} && rm venv && mv venv-{OLD} venv")
+        host.shell(f"cd {OPT} && rm venv && mv venv-{OLD_RELEASE} venv")
         result = host.product("install", "--yes")
-        assert_contains(result.out, f"+ create  Synapse {OLD} in {OPT}/venv-{OLD}", "1 changed")
-        runs(host, OLD)
+        assert_contains(result.out, f"+ create  Synapse {OLD_RELEASE} in {OPT}/venv-{OLD_RELEASE}", "1 changed")
+        runs(host, OLD_RELEASE)
 
 
 def forward(host: Host, check: Checks) -> None:
     with check("the plan of an upgrade: schema checked, workers stop, main migrates, workers start", vital=True):
-        version(host, OLD, NEW)
+        version(host, OLD_RELEASE, NEW_RELEASE)
         text = host.product("plan").out
-        ordered(text, f"+ create  Synapse {NEW}", "with the schema of the database", "~ switch", "! stop", "! start")
+        ordered(text, f"+ create  Synapse {NEW_RELEASE}", "with the schema of the database", "~ switch", "! stop", "! start")
         workers = sorted(unit for unit in host.units() if unit.startswith("synapse-worker@"))
         assert_equal(jobs(text), behind_nginx(workers, workers), "jobs")
         assert_contains(text, "because synapse/version changed: Synapse is another release")
@@ -60,9 +59,9 @@ def forward(host: Host, check: Checks) -> None:
     with check("the upgrade, and old tokens, messages and media", vital=True) as note:
         result = host.product("install", "--yes")
         note(f"{result.seconds:.1f} s")
-        runs(host, NEW)
+        runs(host, NEW_RELEASE)
         talk(host)
-        host.run("test", "-x", f"{OPT}/venv-{OLD}/bin/python")
+        host.run("test", "-x", f"{OPT}/venv-{OLD_RELEASE}/bin/python")
     with check("the same again: 0 changed") as note:
         result = host.product("install", "--yes")
         assert_contains(result.out, "0 changed")
@@ -75,7 +74,7 @@ def refused(host: Host, check: Checks) -> None:
             for command in (("rollback", "--yes"), ("plan",), ("install", "--yes")):
                 with downgraded(host, command[0] != "rollback"):
                     result = host.product(*command, expect=(65,))
-                assert_contains(result.err, OLD, f"schema {SCHEMA + 1} or later", f"for schema {SCHEMA}", "help: ")
+                assert_contains(result.err, OLD_RELEASE, f"schema {SCHEMA + 1} or later", f"for schema {SCHEMA}", "help: ")
                 assert_equal(result.out, "", "stdout")
                 note(f"{result.seconds:.2f} s")
 
@@ -85,14 +84,14 @@ def back(host: Host, check: Checks) -> None:
         result = host.product("rollback", "--yes")
         assert_equal("+ create" in result.out, False, "something is made again")
         note(f"{result.seconds:.1f} s")
-        runs(host, OLD)
-        assert_contains(host.read(SETTINGS), OLD)
+        runs(host, OLD_RELEASE)
+        assert_contains(host.read(SETTINGS), OLD_RELEASE)
         assert_contains(host.product("install", "--yes").out, "0 changed")
         talk(host)
     with check("and forward again") as note:
         result = host.product("rollback", "2", "--yes")
         note(f"{result.seconds:.1f} s")
-        runs(host, NEW)
+        runs(host, NEW_RELEASE)
         talk(host)
 
 
@@ -100,17 +99,18 @@ def tidy(host: Host, check: Checks) -> None:
     with check("the older release goes with the change after; nothing runs from it"):
         host.write(SETTINGS, host.read(SETTINGS) + "log_level: WARNING\n")
         result = host.product("install", "--yes")
-        assert_contains(result.out, f"- remove  Synapse {OLD} in {OPT}/venv-{OLD}")
-        assert_equal(host.shell(f"cd {OPT} && echo *").out, f"venv venv-{NEW}\n", OPT)
-        runs(host, NEW)
+        assert_contains(result.out, f"- remove  Synapse {OLD_RELEASE} in {OPT}/venv-{OLD_RELEASE}")
+        assert_equal(host.shell(f"cd {OPT} && echo *").out, f"venv venv-{NEW_RELEASE}\n", OPT)
+        runs(host, NEW_RELEASE)
     with check("without its code the database is asked as soon as that is there, and nothing has stopped") as note:
         with unchanged(host), compat(host, SCHEMA + 1), downgraded(host):
             result = host.product("install", "--yes", expect=(65,))
-        ordered(result.out, f"+ create  Synapse {OLD}", "with the schema of the database", "FAILED", f"- remove  Synapse {OLD}")
+        ordered(result.out, f"+ create  Synapse {OLD_RELEASE}", "with the schema of the database", "FAILED",
+                f"- remove  Synapse {OLD_RELEASE}")
         assert_contains(result.err, f"schema {SCHEMA + 1} or later", "as it was before")
         assert_equal("! " in result.out, False, "jobs")
         note(f"{result.seconds:.1f} s")
-        assert_equal(host.shell(f"cd {OPT} && echo *").out, f"venv venv-{NEW}\n", OPT)
+        assert_equal(host.shell(f"cd {OPT} && echo *").out, f"venv venv-{NEW_RELEASE}\n", OPT)
 
 
 def runs(host: Host, release: str) -> None:
@@ -130,12 +130,12 @@ def version(host: Host, before: str, after: str) -> None:
 def downgraded(host: Host, really: bool = True) -> Iterator[None]:
     """The settings name the older release for a while."""
     if really:
-        version(host, NEW, OLD)
+        version(host, NEW_RELEASE, OLD_RELEASE)
     try:
         yield
     finally:
         if really:
-            version(host, OLD, NEW)
+            version(host, OLD_RELEASE, NEW_RELEASE)
 
 
 @contextmanager

@@ -3,11 +3,9 @@
 import json
 from pathlib import Path
 
-from cases import external
-from cases.hostile_values import write_settings
-from harness import listing
+from harness import external, listing
 from harness.checks import Checks
-from harness.deployment import OTHERS, OWN_OPTIONS, own_options, worker
+from harness.deployment import OTHERS, OWN_OPTIONS, own_options, worker, write_settings
 from harness.expect import CheckFailed, assert_contains, assert_equal, wait_until
 from harness.host import Host
 
@@ -27,7 +25,7 @@ BESIDE = (
     "prometheus.service", "redis-exporter.service",
 )
 UNITS = {*OTHERS, *map(worker, WORKERS), *(f"synapse-{name}" for name in BESIDE)}
-PLAIN = {*OTHERS, *map(worker, external.WORKERS)}
+PLAIN = {*OTHERS, *map(worker, ("background1", "clients1", "streams1"))}
 # Attributes of the configuration of Synapse 1.163.2, and the values that the variables have there.
 MADE = {
     "server.server_name": SERVER,

@@ -1,5 +1,6 @@
 """Common parts of the cases: the package in a host, the homeserver of `full` in it, and whether it does its work."""
 
+import json
 import os
 import re
 from collections.abc import Iterable, Mapping, Set
@@ -24,6 +25,8 @@ OWN_OPTIONS = "/etc/synapse-workers/homeserver.d/test.yaml"
 DATA_OF_FULL = ("/var/lib/synapse", "/var/log/synapse", "/etc/synapse-workers/made.json")
 SHARED_SECRET = "/etc/synapse-workers/secrets/registration_shared_secret"
 
+# The releases of Synapse in the wheelhouse of a bare host.
+OLD_RELEASE, NEW_RELEASE = "1.162.0", "1.163.2"
 OTHERS = ("synapse-workers.target", "synapse-main.service", "synapse-nginx.service", "synapse-redis.service")
 # `full` is one worker of each of these.
 FULL = (
@@ -147,6 +150,14 @@ def talk(host: Host) -> None:
     assert_contains(client(host, "two_users.py", URL, str(state(host, "talk"))).out, "ok")
 
 
+def prepared_load(host: Host) -> str:
+    """The file with users, rooms and tokens for the load; made when it is missing."""
+    file = state(host, "load")
+    if not file.exists():
+        client(host, "load.py", URL, "--state", str(file), "--prepare")
+    return str(file)
+
+
 def state(host: Host, name: str) -> Path:
     """A file of this machine for the state that a client keeps of a host; it is removed with the host's own files."""
     return host.root.parent / f"{name}.json"
@@ -177,3 +188,9 @@ def psql(host: Host, query: str, database: str = "postgres") -> list[str]:
 def outside(*command: str | Path, **options: Any) -> Result:
     """A command of this machine, not in any host."""
     return execute(command, **options)
+
+
+def write_settings(host: Host, values: dict[str, Any], path: str = SETTINGS) -> None:
+    """Writes JSON, which is YAML: a quoted string there is the value, character by character."""
+    lines = "".join(f"{key}: {json.dumps(value)}\n" for key, value in values.items())
+    host.shell('mkdir -p "$(dirname "$1")" && cat >"$1"', path, stdin=lines)
