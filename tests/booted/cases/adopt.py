@@ -1,4 +1,4 @@
-"""A server that Debian's package of Synapse runs, with users in PostgreSQL, is taken over and given back."""
+"""A server that Debian's package of Synapse runs, with users in PostgreSQL, is adopted and restored."""
 
 import re
 
@@ -14,7 +14,7 @@ THEIRS = f"find {ETC} {UNIT} -exec stat --format '%n %U:%G %a' {{}} + | sort; fi
 
 
 def test_adopt(host: Host, check: Checks) -> None:
-    """A server of Debian's package, with its users, is taken over and given back."""
+    """A server of Debian's package, with its users, is adopted and restored."""
     with check("a server as Debian's package has it serves users", vital=True):
         make(host)
         talk(host)
@@ -108,7 +108,7 @@ def adopted(host: Host, check: Checks, theirs: str) -> None:
         assert_contains(plan, "~ synapse/adopted/00-homeserver.yaml")
         assert {verb for verb, *_ in jobs(plan)} == {"restart"}, plan
         host.write(FILE, HOMESERVER)
-    with check("uninstall gives it back running", vital=True) as note:
+    with check("uninstall restores it, running", vital=True) as note:
         result = host.product("uninstall", "--yes")
         assert_contains(result.out, f"! start   {SERVICE}", f"+ enable  {SERVICE}")
         note(f"{result.seconds:.1f} s")

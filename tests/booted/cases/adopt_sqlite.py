@@ -1,4 +1,4 @@
-"""A server with SQLite is taken over and moved to PostgreSQL by a run that is cut; then its old service must not serve again."""
+"""A server with SQLite is adopted and moved to PostgreSQL by a run that is interrupted; then its old service must not serve again."""
 
 import re
 
@@ -15,7 +15,7 @@ ALONE = {"synapse-workers.target", "synapse-main.service", "synapse-nginx.servic
 
 
 def test_adopt_sqlite(host: Host, check: Checks) -> None:
-    """A server with SQLite is taken over and moved by a run that is cut."""
+    """A server with SQLite is adopted, and moved by a run that is interrupted."""
     with check("a server with SQLite serves users", vital=True):
         adopted.make(host, HOMESERVER + "background_updates: {sleep_enabled: false}\n")
         talk(host)
@@ -33,11 +33,11 @@ def moved(host: Host, check: Checks) -> None:
         assert_contains(host.product("install", "--adopt", FILE, "--preset", "small", "--yes", expect=(65,)).err, SQLITE,
                         "synapse_port_db")
         assert_equal(host.invocations(SERVICE), before, "invocation of the old service")
-    with check("it is taken over without workers", vital=True):
+    with check("it is adopted without workers", vital=True):
         host.product("install", "--adopt", FILE, "--workers", "", "--yes")
         all_active(host, ALONE)
         talk(host)
-    with check("a move that is cut once every row has arrived: install brings it to its end", vital=True) as note:
+    with check("a move that is interrupted once every row has arrived: install completes it", vital=True) as note:
         deployment.bring_fail_points(host)
         cut = host.faulty("kill@start   synapse-main", "migrate-database", "--yes", expect=KILLED)
         assert_contains(cut.out, "! stop    synapse-main.service", "the same in both")

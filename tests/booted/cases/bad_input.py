@@ -135,7 +135,7 @@ ROWS = (
 
 def test_bad_input(host: Host, check: Checks) -> None:
     """Invalid input is refused, and not a byte changes."""
-    deployment.own_options(host)
+    deployment.add_test_options(host)
     before, whole = listing.untouched(host), listing.everything(host)
     for row in ROWS:
         with check(row.what) as note:

@@ -30,7 +30,7 @@ def test_bare(host: Host, check: Checks) -> None:
         findings = host.json("doctor")
         assert_equal([one for one in findings if one["result"] != "ok"], [], "findings")
     with check("options of the administrator's own: install restarts main and workers, nothing else") as note:
-        deployment.own_options(host)
+        deployment.add_test_options(host)
         result = host.product("install", "--yes")
         assert_equal({verb for verb, *_ in jobs(result.out)}, {"restart"}, "verbs of jobs")
         assert_equal({unit for _, *units in jobs(result.out) for unit in units}, {

@@ -5,7 +5,7 @@ from typing import Any
 
 from harness import listing
 from harness.checks import Checks
-from harness.deployment import SERVER, SETTINGS, URL, client, jobs, own_options, purge, state
+from harness.deployment import SERVER, SETTINGS, URL, add_test_options, client, jobs, purge, state
 from harness.expect import assert_contains, assert_equal
 from harness.host import Host, unit_of
 
@@ -33,7 +33,7 @@ rm -f /run/pgpass /run/other.yaml /run/seen
 
 def test_compressor(host: Host, check: Checks) -> None:
     """The state compressor: less in the database, the same in the rooms."""
-    own_options(host)
+    add_test_options(host)
     with check("a small server", vital=True) as note:
         host.write(SETTINGS, f"server_name: {SERVER}\nworkers: [client_reader]\n")
         result = host.product("install", "--yes")

@@ -11,7 +11,7 @@ from harness.external import Passwords, absent, cluster, drop_cluster, hidden, l
 from harness.host import Host, Result
 
 PLACE = "/srv/external"
-# Characters that each language on the way has a meaning for.
+# Characters that have a meaning in one of the languages between here and the server.
 FIRST = {"database": "first:pg\\pass \"word\" #1", "redis": "first 'redis' pass$word"}
 SECOND = {"database": "second-pg-pass", "redis": "second-redis-pass"}
 FILES = {"database": f"{PLACE}/pg-password", "redis": f"{PLACE}/redis-password"}
@@ -91,7 +91,7 @@ def refused(host: Host, check: Checks) -> None:
         ("a wrong password for Redis", {"redis": "wrong"}, ("localhost port 6390", "WRONGPASS", "redis.password_file")),
         ("a password file of two lines", {"redis": "a\nb"}, (FILES["redis"], "one line")),
     ):
-        with check(f"{what} is refused with its cure"):
+        with check(f"{what} is refused with its remedy"):
             passwords(host, {**FIRST, **wrong})
             refusal(host, SETTINGS, *names)
     passwords(host, FIRST)
@@ -102,7 +102,7 @@ def refused(host: Host, check: Checks) -> None:
         ("a port without a listener", "database", {"port": 5999}, ("127.0.0.1 port 5999", "database.port")),
         ("a Redis whose certificate no authority has signed", "redis", {"ca_file": f"{PLACE}/redis.key"}, ("localhost port 6390",)),
     ):
-        with check(f"{what} is refused with its cure"):
+        with check(f"{what} is refused with its remedy"):
             refusal(host, {**SETTINGS, section: {**SETTINGS[section], **more}}, *names)
 
 

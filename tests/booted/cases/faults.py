@@ -42,7 +42,7 @@ def test_faults_all(host: Host, check: Checks) -> None:
 
 def faults(host: Host, check: Checks, thorough: bool) -> None:
     with check("a server with four processes", vital=True):
-        deployment.own_options(host)
+        deployment.add_test_options(host)
         host.product("install", "--server-name", SERVER, "--preset", "small", "--yes")
         deployment.bring_fail_points(host)
         all_active(host, BASE)
@@ -84,7 +84,7 @@ def settled_either_way(host: Host) -> None:
 
 def killed(host: Host, check: Checks, rows: Sequence[str]) -> None:
     for stage in rows:
-        with check(f"killed before `{stage.strip()}`: the next install brings the change to its end") as note:
+        with check(f"killed before `{stage.strip()}`: the next install completes the change") as note:
             host.faulty(f"kill@{stage}", *CHANGE, expect=KILLED)
             note(f"{host.product('install', '--yes').seconds:.1f} s")
             settled_either_way(host)
@@ -245,7 +245,7 @@ def outcome(code: int, text: str) -> str:
     ends = {
         "done": code == 0 and "changed (" in text,
         "as before": code in (1, 75) and "the host is as it was before" in text,
-        "refused with the cure": code == 65 and "help: " in text,
+        "refused with the remedy": code == 65 and "help: " in text,
         "a message with the command to run": code == 70 and "run: synapse-workers install" in text,
     }
     for end, here in ends.items():
@@ -263,13 +263,13 @@ NEEDED = {
 }
 FAULTS = {
     "two installs at once: the second one says so, the first is done": two_at_once,
-    "PostgreSQL is down before: refused with the cure, nothing changed": postgresql_down_before,
+    "PostgreSQL is down before: refused with the remedy, nothing changed": postgresql_down_before,
     "PostgreSQL goes down with everything stopped: the error names the command to run, and that helps": without_postgresql,
     "Redis is down before: it is started": redis_down_before,
     "Redis is stopped in the middle: done, or as before": without_redis,
     "nginx is killed while requests wait at its ports: done": nginx_killed,
     "D-Bus goes away in the middle: the error names the command to run, and that helps": without_dbus,
     "files have a time to come, as after a clock that was turned back: nothing happens": dated_in_the_future,
-    "a unit that is masked: refused with the cure": masked,
+    "a unit that is masked: refused with the remedy": masked,
     "the disk is full: as before": full_disk,
 }

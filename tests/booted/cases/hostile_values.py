@@ -5,7 +5,7 @@ from typing import Any
 
 from harness import listing
 from harness.checks import Checks
-from harness.deployment import SERVER, own_options, purge, talk, worker, write_settings
+from harness.deployment import SERVER, add_test_options, purge, talk, worker, write_settings
 from harness.expect import assert_contains, assert_equal
 from harness.host import Host
 
@@ -36,7 +36,7 @@ def test_hostile_values(host: Host, check: Checks) -> None:
     refused(host, check)
     taken = rendered(host, check)
     with check("a server with the worst of these paths starts, stores and gives back a file", vital=True) as note:
-        own_options(host)
+        add_test_options(host)
         write_settings(host, {"server_name": SERVER, "workers": ["client_reader", "media_repository"], "media_store_path": taken[-1]})
         result = host.product("install", "--yes")
         note(f"{taken[-1]!r}, {result.seconds:.1f} s")

@@ -30,7 +30,7 @@ def test_interrupted_runs(host: Host, check: Checks) -> None:
     """A run that is killed at any moment: the next one repairs the host."""
     moments = random.Random(SEED)
     with check("a server with four processes", vital=True):
-        deployment.own_options(host)
+        deployment.add_test_options(host)
         host.product("install", "--server-name", SERVER, "--preset", "small", "--yes")
         # A generation to return to.
         host.product("scale", "clients=2", "--yes")

@@ -9,7 +9,7 @@ from typing import Any, Self
 import pytest
 
 from harness.checks import Checks, Note
-from harness.deployment import CLIENTS, NEW_RELEASE, OLD_RELEASE, SERVER, SETTINGS, URL, own_options, purge
+from harness.deployment import CLIENTS, NEW_RELEASE, OLD_RELEASE, SERVER, SETTINGS, URL, add_test_options, purge
 from harness.expect import CheckFailed, assert_equal, wait_until
 from harness.failures import FAILS_AT_START, OWN
 from harness.host import Host, Units
@@ -144,7 +144,7 @@ def test_lossless(host: Host, check: Checks) -> None:
 @pytest.mark.slow
 @pytest.mark.bare
 def test_lossless_off(host: Host, check: Checks) -> None:
-    """Users go on while the server is changed, without held sockets, for comparison."""
+    """Users go on while the server is changed, without socket activation, for comparison."""
     lossless(host, check, replace(SHORT, held=False))
 
 
@@ -158,13 +158,13 @@ def test_soak(host: Host, check: Checks) -> None:
 @pytest.mark.slow
 @pytest.mark.bare
 def test_soak_off(host: Host, check: Checks) -> None:
-    """Users go on while a server with every worker is changed, without held sockets, for comparison."""
+    """Users go on while a server with every worker is changed, without socket activation, for comparison."""
     lossless(host, check, replace(LONG, held=False, rounds=1, strict=False))
 
 
 def lossless(host: Host, check: Checks, form: Form) -> None:
-    own_options(host)
-    with check(f"a server of `{form.workers}`, sockets {'held' if form.held else 'not held'}", vital=True) as note:
+    add_test_options(host)
+    with check(f"a server of `{form.workers}`, {'with' if form.held else 'without'} socket activation", vital=True) as note:
         settings = {"server_name": SERVER, "workers": [form.workers], "sockets": {"held": form.held}, "synapse": {"version": OLD_RELEASE}}
         host.write(SETTINGS, json.dumps(settings, indent=1))
         note(f"{host.product('install', '--yes').seconds:.1f} s")
@@ -178,7 +178,7 @@ def lossless(host: Host, check: Checks, form: Form) -> None:
         with check("of all requests none failed" if form.held else "of all requests some failed, so failures are seen") as note:
             note(f"{whole['failed']} of {whole['sent']} failed, longest pause {whole['silence']:.2f} s")
             note(f"kept connections closed while idle {whole['reopened']}, with a request on its way {whole['unread']}")
-            judge(form, last)
+            assert_undisturbed(form, last)
             assert_equal(whole["failed"] == 0, form.held, "none failed")
     with check("the pause while everything restarts, in the time that the processes need") as note:
         host.product("add", "event_persister", "--yes")
@@ -203,8 +203,8 @@ def disturbed(host: Host, check: Checks, form: Form, crowd: Crowd) -> float:
                 figures = crowd.ask(f"mark after that: {disturbance.what}")
                 note(summary(figures))
                 note(f"{(used(host) - spent) / figures['seconds']:.1f} cores busy")
-                judge(form, since)
-                judge(form, figures)
+                assert_undisturbed(form, since)
+                assert_undisturbed(form, figures)
             if disturbance.what == PERSISTER:
                 pauses.append(figures["silence"])
     return max(pauses)
@@ -226,14 +226,14 @@ def summary(figures: Figures) -> str:
             f"longest pause {figures['silence']:.2f} s, slowest {', '.join(slowest)}")
 
 
-def judge(form: Form, figures: Figures) -> None:
+def assert_undisturbed(form: Form, figures: Figures) -> None:
     """Fails for a phase in which a request failed or a message came late."""
     if form.held and (figures["failed"] or figures["not_arrived"]):
         raise CheckFailed(json.dumps({key: figures[key] for key in ("phase", "not_arrived", "errors", "failures")}, indent=1))
 
 
 def counted(note: Note, whole: Figures) -> None:
-    """Messages that the server took are safe, whether sockets are held or not."""
+    """Messages that the server accepted are safe, with and without socket activation."""
     sync, messages = whole["sync"], whole["messages"]
     note(f"taken {whole['taken']}")
     for name, part in (("sync", sync), ("messages", messages)):

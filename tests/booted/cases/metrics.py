@@ -9,7 +9,7 @@ from typing import Any
 from urllib.parse import quote, urlencode
 
 from harness.checks import Checks
-from harness.deployment import CURRENT, SETTINGS, URL, client, own_options, psql, purge, state
+from harness.deployment import CURRENT, SETTINGS, URL, add_test_options, client, psql, purge, state
 from harness.expect import CheckFailed, assert_contains, assert_equal, wait_until
 from harness.host import Host
 
@@ -38,7 +38,7 @@ NAME = re.compile(r"\b(?:(?:synapse|nginx|redis|pg|process|python)_[a-z0-9_]+|(?
 
 def test_metrics(host: Host, check: Checks) -> None:
     """Every process is a target, pages and rules name existing metrics, and all of it can be removed."""
-    own_options(host)
+    add_test_options(host)
     host.write(SETTINGS, ON)
     host.run(*CERTIFICATE)
     # A Grafana, as far as its package shows.

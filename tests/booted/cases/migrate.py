@@ -16,7 +16,7 @@ COUNTED = ("users", "access_tokens", "events", "event_json", "local_media_reposi
 
 def test_migrate(host: Host, check: Checks) -> None:
     """Without workers: SQLite, then PostgreSQL with every row, then workers, and none again."""
-    deployment.own_options(host)
+    deployment.add_test_options(host)
     # Those of a new database take a minute else, and the move waits for none.
     host.write("/etc/synapse-workers/homeserver.d/updates.yaml", "background_updates: {sleep_enabled: false}\n")
     with check("install --workers '' runs main and nginx, on SQLite", vital=True) as note:
@@ -52,7 +52,7 @@ def test_migrate(host: Host, check: Checks) -> None:
         note(f"{failed.seconds:.1f} s")
     deployment.bring_fail_points(host)
     for what, fault in (("after the first copy", "kill@switch  to"), ("with the server stopped", "kill@check   that every table")):
-        with check(f"a move that is cut {what}: install touches nothing and says how to go on"):
+        with check(f"a move that is interrupted {what}: install touches nothing and names the command that continues it"):
             host.faulty(fault, "migrate-database", "--yes", expect=KILLED)
             assert_contains(host.product("install", "--yes", expect=(65,)).err, "was cut", "help: synapse-workers migrate-database goes on")
     with check("migrate-database moves everything", vital=True) as note:

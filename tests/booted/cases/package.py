@@ -2,7 +2,7 @@
 
 from harness import deployment, listing
 from harness.checks import Checks
-from harness.deployment import SERVER, SETTINGS, behind_nginx, generation, jobs, own_options, purge, services_down, talk
+from harness.deployment import SERVER, SETTINGS, add_test_options, behind_nginx, generation, jobs, purge, services_down, talk
 from harness.expect import assert_contains, assert_equal
 from harness.host import Host
 from harness.trial import CHANGE
@@ -41,7 +41,7 @@ def install(host: Host, check: Checks) -> None:
         found = [line for line in listing.differences(before, listing.everything(host)) if not line[2:].startswith(OF_PACKAGE)]
         assert_equal(found, [], "differences")
     with check("install --preset small, with timers and services beside Synapse", vital=True) as note:
-        own_options(host)
+        add_test_options(host)
         host.write("/root/synapse.env", "SYNAPSE_METRICS=yes\n")
         result = host.product("install", "--server-name", SERVER, "--preset", "small", "--env-file", "/root/synapse.env", "--yes")
         note(f"{result.seconds:.1f} s")

@@ -68,7 +68,7 @@ def test_programs(host: Host, check: Checks) -> None:
         host.run("apt-get", "purge", "--quiet=2", "--yes", GONE[-1])
         host.run("systemctl", "enable", "--now", KEPT)
         host.write("/root/synapse.env", ENVIRONMENT)
-        deployment.own_options(host)
+        deployment.add_test_options(host)
     with check("install refuses and names the command"):
         refused = host.product(*INSTALL, "--yes", expect=(65,)).err
         assert_contains(refused, "missing: nginx, redis, ", "apt-get install -y", "synapse-workers install --packages")

@@ -3,7 +3,7 @@
 import re
 
 from harness.checks import Checks
-from harness.deployment import SERVER, TOP, own_options, psql, purge, state, talk
+from harness.deployment import SERVER, TOP, add_test_options, psql, purge, state, talk
 from harness.expect import CheckFailed, assert_contains, assert_equal
 from harness.host import Host, Result
 
@@ -11,7 +11,7 @@ from harness.host import Host, Result
 def test_restore(host: Host, check: Checks) -> None:
     """Backup, loss and restore by the commands of the documentation."""
     with check("a server with users, messages and media", vital=True) as note:
-        own_options(host)
+        add_test_options(host)
         result = host.product("install", "--server-name", SERVER, "--preset", "small", "--yes")
         talk(host)
         note(f"{result.seconds:.1f} s")

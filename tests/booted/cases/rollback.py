@@ -8,7 +8,7 @@ from harness.expect import CheckFailed, assert_contains, assert_equal
 from harness.failures import FAILS_AT_START, OWN, REFUSED, Before
 from harness.host import Host
 
-# A secret that a run is given.
+# A secret that is provided to a run.
 GIVEN, GIVEN_FILE = "SYNAPSE_REGISTRATION_SHARED_SECRET=of-a-run-that-fails\n", "/root/given.env"
 # A worker that says it is up and never answers.
 MUTE = "[Service]\nType=exec\nExecStart=\nExecStart=/bin/sleep infinity\n"
@@ -101,7 +101,7 @@ def failed(host: Host, check: Checks) -> None:
         assert_contains(result.err, "as it was before")
         before.compare(restarted=True)
         note(f"exit code {result.code}, {result.seconds:.1f} s")
-    with check("a secret given to a run that fails does not stay, before the switch or after it"):
+    with check("a secret provided to a run that fails does not stay, before the switch or after it"):
         secret = host.read(SHARED_SECRET)
         host.write(GIVEN_FILE, GIVEN)
         for options, restarted in ((REFUSED["a wrong type"][0], False), (FAILS_AT_START, True)):

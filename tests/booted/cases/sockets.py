@@ -4,7 +4,7 @@ import json
 import re
 
 from harness.checks import Checks
-from harness.deployment import SETTINGS, behind_nginx, jobs, own_options, purge, talk, worker
+from harness.deployment import SETTINGS, add_test_options, behind_nginx, jobs, purge, talk, worker
 from harness.expect import CheckFailed, assert_contains, assert_equal, wait_until
 from harness.host import Host
 
@@ -19,7 +19,7 @@ WAYS = ((False, True), (False, False), (True, False), (True, True))
 
 def test_sockets(host: Host, check: Checks) -> None:
     """Processes on Unix sockets, on TCP ports, and back."""
-    own_options(host)
+    add_test_options(host)
     with check("a server on sockets", vital=True) as note:
         configure(host, True, True)
         note(f"{host.product('install', '--yes').seconds:.1f} s")

@@ -9,7 +9,7 @@ from cases import sandbox
 from harness import answers, listing
 from harness.answers import Answer
 from harness.checks import Checks
-from harness.deployment import CLIENTS, SETTINGS, own_options, purge, talk
+from harness.deployment import CLIENTS, SETTINGS, add_test_options, purge, talk
 from harness.expect import CheckFailed, assert_contains, assert_equal, wait_until
 from harness.host import SCRIPT, Host
 
@@ -58,7 +58,7 @@ for link, target in (name.split("=") for name in names):
 
 def test_tls(host: Host, check: Checks) -> None:
     """HTTPS with a certificate that is renewed, a socket for another proxy, and which clients may use which paths."""
-    own_options(host)
+    add_test_options(host)
     host.shell(MAKE, LIVE, ARCHIVE, NAME)
     refused(host, check)
     with check("a server with HTTPS, a socket for another proxy and metrics", vital=True) as note:

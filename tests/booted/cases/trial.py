@@ -42,7 +42,7 @@ def test_trial(host: Host, check: Checks) -> None:
         assert_equal((trial["generation"], trial["back"], trial["seconds_left"] in range(3500, 3601)),
                      (int(generation(host)[0].split("/")[1]), int(before.split("/")[1]), True), "trial")
         assert_contains(host.product("status").out, "is on trial", "synapse-workers confirm")
-    with check("another change is refused with both cures, exit code 65"):
+    with check("another change is refused with both remedies, exit code 65"):
         for words in (("install",), ("scale", "synchrotron=3"), ("rollback", "--try", "5m")):
             refused = host.product(*words, "--yes", expect=(65,))
             assert_contains(refused.err, "is on trial", "synapse-workers confirm", "synapse-workers rollback")
@@ -63,7 +63,7 @@ def test_trial(host: Host, check: Checks) -> None:
 
 
 def not_confirmed(host: Host, check: Checks, settings: str, before: str) -> None:
-    """Back to the first generation by `rollback N --try`, so that both ways are on trial."""
+    """Back to the first generation by `rollback N --try`, so that a rollback is on trial as well."""
     newer, newer_settings = generation(host)[0], host.read(SETTINGS)
     with check("its terminal lost in the middle and no confirmation: the timer rolls the host back", vital=True) as note:
         host.shell('synapse-workers rollback "$1" --try 5s --yes >/tmp/case & child=$!; '

@@ -5,7 +5,7 @@ from typing import Any
 
 from harness import listing
 from harness.checks import Checks
-from harness.deployment import SERVER, SETTINGS, URL, client, jobs, own_options, purge, worker
+from harness.deployment import SERVER, SETTINGS, URL, add_test_options, client, jobs, purge, worker
 from harness.expect import assert_contains, assert_equal, wait_until
 from harness.host import Host
 
@@ -54,7 +54,7 @@ rm /run/shown
 
 def test_turn(host: Host, check: Checks) -> None:
     """Users who log in call through the TURN server, and no relay reaches the internal network."""
-    own_options(host)
+    add_test_options(host)
     host.shell(ADDRESSES)
     certificate(host, "first.test")
     with check("a server with a TURN server of its own", vital=True) as note:
@@ -79,7 +79,7 @@ def test_turn(host: Host, check: Checks) -> None:
         counted = host.run("curl", "--silent", "--fail", "http://127.0.0.1:20006/metrics").out
         assert_contains(counted, "\nturn_relay_ports 21\n")
         used = int(counted.partition('\nturn_total_allocations{type="UDP"} ')[2].split()[0])
-        # Those of a moment ago are given up after some time.
+        # Earlier relays are released after some time.
         assert 0 < used <= 21, counted
     with check("with a wrong password it does not"):
         out = relay(host, given | {"password": "AAAA" + given["password"][4:]}, OWN)
@@ -117,7 +117,7 @@ def test_turn(host: Host, check: Checks) -> None:
         assert_equal(acted, wanted, "restarted")
         note(f"{result.seconds:.1f} s")
         assert "administrator" not in result.out, "the secret is printed"
-    with check("and relays go on with it"):
+    with check("and relays work with it"):
         out = relay(host, credentials(host), FAR)
         assert_contains(out, "failed:\n")
     with check("it goes with everything else"):

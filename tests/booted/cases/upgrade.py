@@ -8,7 +8,19 @@ import pytest
 
 from harness import listing
 from harness.checks import Checks
-from harness.deployment import NEW_RELEASE, OLD_RELEASE, SERVER, SETTINGS, behind_nginx, generation, jobs, own_options, psql, purge, talk
+from harness.deployment import (
+    NEW_RELEASE,
+    OLD_RELEASE,
+    SERVER,
+    SETTINGS,
+    add_test_options,
+    behind_nginx,
+    generation,
+    jobs,
+    psql,
+    purge,
+    talk,
+)
 from harness.expect import CheckFailed, assert_contains, assert_equal
 from harness.host import Host
 
@@ -32,7 +44,7 @@ def test_upgrade(host: Host, check: Checks) -> None:
 
 def begin(host: Host, check: Checks) -> None:
     with check(f"install with {OLD_RELEASE}, and users talk", vital=True) as note:
-        own_options(host)
+        add_test_options(host)
         host.write(SETTINGS, f"server_name: {SERVER}\nsynapse:\n  version: {OLD_RELEASE}\n")
         result = host.product("install", "--preset", "small", "--yes")
         note(f"{result.seconds:.1f} s")

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from harness import external, listing
 from harness.checks import Checks
-from harness.deployment import OTHERS, OWN_OPTIONS, own_options, worker, write_settings
+from harness.deployment import OTHERS, TEST_OPTIONS, add_test_options, worker, write_settings
 from harness.expect import CheckFailed, assert_contains, assert_equal, wait_until
 from harness.host import Host
 
@@ -77,10 +77,10 @@ def test_variables(host: Host, check: Checks) -> None:
         external.cluster(host, VALUES["POSTGRES_PASSWORD"])
         prepare(host)
     with check("own options that repeat a variable are refused with the setting"):
-        own_options(host)
+        add_test_options(host)
         refused = host.product("install", "--env-file", ENV_FILE, "--yes", expect=(64,))
-        assert_contains(refused.err, OWN_OPTIONS, "enable_registration", "registration:")
-        host.path(OWN_OPTIONS).unlink()
+        assert_contains(refused.err, TEST_OPTIONS, "enable_registration", "registration:")
+        host.path(TEST_OPTIONS).unlink()
     with check("one command brings it all", vital=True) as note:
         result = host.product("install", "--env-file", ENV_FILE, "--yes")
         for name in RETIRED:
@@ -91,7 +91,7 @@ def test_variables(host: Host, check: Checks) -> None:
         host.product("verify")
     with check("Synapse itself has each value") as note:
         note(f"{ask_synapse(host)} values")
-    with check("secrets are kept as given, and in no other file for everybody"):
+    with check("secrets are stored as provided, and in no other file that is world-readable"):
         kept(host)
     with check("the values of the env-file are in the settings file, and without it nothing is left to do"):
         assert_contains(host.product("install", "--yes").out, "0 changed")

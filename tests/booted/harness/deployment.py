@@ -20,7 +20,7 @@ PROGRAM = "/usr/bin/synapse-workers"
 LAUNCHER = "/usr/libexec/synapse-workers/launcher"
 SETTINGS = "/etc/synapse-workers/settings.yaml"
 CURRENT = "/var/lib/synapse-workers/current"
-OWN_OPTIONS = "/etc/synapse-workers/homeserver.d/test.yaml"
+TEST_OPTIONS = "/etc/synapse-workers/homeserver.d/test.yaml"
 # Data of the server and records of its changes: cases add to these as they use it.
 DATA_OF_FULL = ("/var/lib/synapse", "/var/log/synapse", "/etc/synapse-workers/made.json")
 SHARED_SECRET = "/etc/synapse-workers/secrets/registration_shared_secret"
@@ -66,9 +66,9 @@ def bring_fail_points(host: Host) -> None:
     host.push(built, FAULTY)
 
 
-def own_options(host: Host) -> None:
+def add_test_options(host: Host) -> None:
     """The administrator's own options for Synapse, which a server for tests needs."""
-    host.write(OWN_OPTIONS, (BOOTED / "test-homeserver.yaml").read_text(encoding="utf-8"))
+    host.write(TEST_OPTIONS, (BOOTED / "test-homeserver.yaml").read_text(encoding="utf-8"))
 
 
 def distribution_services(host: Host) -> tuple[str, ...]:
@@ -91,7 +91,7 @@ def remember_distribution_services(host: Host) -> None:
 
 def install(host: Host) -> Result:
     """Installs one worker of each role with the options for tests, and notes the state of the host for `return_to_full`."""
-    own_options(host)
+    add_test_options(host)
     result = host.product("install", "--server-name", SERVER, "--workers", "full", "--yes")
     host.settings_of_full, host.with_full = host.read(SETTINGS), listing.everything(host)
     return result
@@ -141,7 +141,7 @@ def assert_equal_except(before: Mapping[str, Any], after: Mapping[str, Any], *ap
 
 
 def client(host: Host, script: str, *arguments: str) -> Result:
-    """Runs one of the Matrix clients of this directory in the network of the host."""
+    """Runs one of the Matrix clients in the network of the host."""
     return host.net("python3", str(CLIENTS / script), *arguments)
 
 
@@ -166,9 +166,14 @@ def state(host: Host, name: str) -> Path:
 def purge(host: Host) -> Result:
     """Removes everything, and the clients' state as well."""
     result = host.product("uninstall", "--purge", "--confirm", SERVER, "--yes")
+    forget_clients(host)
+    return result
+
+
+def forget_clients(host: Host) -> None:
+    """Removes the state that clients keep of a server that is gone."""
     for file in host.root.parent.glob("*.json"):
         file.unlink()
-    return result
 
 
 def generation(host: Host) -> tuple[str, list[str]]:

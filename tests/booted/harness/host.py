@@ -113,7 +113,7 @@ class Host:
         return execute([SCRIPT, "net", self.name, "-i", "--", *command], expect, stdin)
 
     def talk_to(self, *command: str) -> subprocess.Popen[str]:
-        """A command of this machine in the network of the host, to be given lines and asked for lines while it runs."""
+        """A command of this machine in the network of the host, to exchange lines with while it runs."""
         return subprocess.Popen([SCRIPT, "net", self.name, "-i", "--", *command], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
                                 stderr=subprocess.PIPE, text=True)
 

@@ -21,6 +21,7 @@ class HostPool:
     def fresh(self, bare: bool = False) -> Host:
         """A host on which the package is unpacked and nothing is installed."""
         if self.host and self.bare == bare and listing.everything(self.host) == self.host.before:
+            deployment.forget_clients(self.host)
             return self.host
         return self._boot(bare)
 

@@ -8,16 +8,16 @@ from cases.attacks import files, input, locks, nginx, probes, processes, program
 from cases.attacks.common import HOME, LOCAL, PLAIN, settled
 from harness import listing
 from harness.checks import Checks
-from harness.deployment import SETTINGS, own_options, purge
+from harness.deployment import SETTINGS, add_test_options, purge
 from harness.host import Host
 
 
 def test_attacks(host: Host, check: Checks) -> None:
     """A compromised account or a local user gains nothing from root, and cannot stop the server."""
-    own_options(host)
+    add_test_options(host)
     host.write(SETTINGS, PLAIN)
     host.run("useradd", "--no-create-home", "--home-dir", HOME, LOCAL)
-    with check("A2: a generator of synapse's own at the first install: root writes the key, and no file of root's is given away"):
+    with check("A2: a generator of synapse's own at the first install: root writes the key, and no file of root's changes its owner"):
         files.first_key(host)
     with check("a server with one worker and metrics", vital=True):
         settled(host)

@@ -1,4 +1,4 @@
-"""State files of the product that are damaged: named with the cure, and repaired by install where that is safe."""
+"""State files of the product that are damaged: named with the remedy, and repaired by install where that is safe."""
 
 from cases.attacks.common import bounded, changed, helpful, settled, undone
 from harness.checks import Checks
@@ -24,7 +24,7 @@ SAVED = "/root/saved"
 
 def run(host: Host, check: Checks) -> None:
     for what, row in DAMAGED.items():
-        with check(f"B7: {what} is damaged: named with the cure, and install repairs it or says what does") as note:
+        with check(f"B7: {what} is damaged: named with the remedy, and install repairs it or names the command that does") as note:
             note(damaged(host, *row))
     with check("B7: names in generations/ that are no generation's: generations lists the others, and the next one follows them"):
         foreign(host)
@@ -39,8 +39,8 @@ def damaged(host: Host, path: str, contents: str, commands: tuple[str, ...], cod
             result = bounded(host, 60, command, expect=None)
             assert result.code in (0, 1, 64, 65), str(result)
             assert_contains(result.out + result.err, path)
-            if not any(cure in result.out + result.err for cure in ("help: ", "synapse-workers install")):
-                raise CheckFailed(f"no cure is named\n{result}")
+            if not any(remedy in result.out + result.err for remedy in ("help: ", "synapse-workers install")):
+                raise CheckFailed(f"no remedy is named\n{result}")
         result = bounded(host, 120, "install", "--yes", expect=codes)
         if result.code == 0:
             settled(host)
