@@ -60,7 +60,8 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     def is_selected(item: pytest.Item) -> bool:
         if names:
             return name_of(item) in names
-        return (lane is None or lane == lane_of(item)) and (config.option.list_cases or not item.get_closest_marker("slow"))
+        named = config.option.list_cases or config.option.markexpr or not item.get_closest_marker("slow")
+        return named and (lane is None or lane == lane_of(item))
 
     def order(item: pytest.Item) -> tuple[bool, bool, str]:
         return item.get_closest_marker("bare") is not None, item.get_closest_marker("installed") is not None, name_of(item)
@@ -79,6 +80,8 @@ def pytest_runtestloop(session: pytest.Session) -> bool | None:
         for item in session.items:
             print(f"{name_of(item):<22} {summary_of(item)}")
         return True
+    if not session.items and not session.testsfailed:
+        raise pytest.UsageError("no case matches; --list names them")
     if os.geteuid():
         raise pytest.UsageError("needs root, to boot hosts")
     return None

@@ -33,7 +33,7 @@ class HostPool:
                 return self.host
             except (CheckFailed, OSError) as error:
                 print(f"      another host takes the place of {self.host.name}, which is not as it was installed: {error}", flush=True)
-        host = self._boot(bare=False)
+        host = self.fresh()
         try:
             deployment.install(host)
         except BaseException:
