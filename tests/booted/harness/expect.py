@@ -12,10 +12,10 @@ class CheckFailed(AssertionError):
     """Something is not as a check calls for; the text has the evidence."""
 
 
-def assert_equal(got: Any, wanted: Any, what: str = "got") -> None:
+def assert_equal(got: Any, wanted: Any, subject: str = "got") -> None:
     """Like `assert got == wanted`, with both named."""
     if got != wanted:
-        raise CheckFailed(f"{what}: {got!r}, wanted {wanted!r}")
+        raise CheckFailed(f"{subject}: {got!r}, wanted {wanted!r}")
 
 
 def assert_contains(text: Container[str], *parts: str) -> None:
@@ -25,11 +25,11 @@ def assert_contains(text: Container[str], *parts: str) -> None:
         raise CheckFailed(f"{missing} not in:\n{text}")
 
 
-def wait_until(what: str, condition: Callable[[], T | None | Literal[False]], seconds: float = 30.0) -> T:
+def wait_until(subject: str, condition: Callable[[], T | None | Literal[False]], seconds: float = 30.0) -> T:
     """Repeats `condition` until it gives a true value, and returns that value."""
     deadline = time.monotonic() + seconds
     while not (value := condition()):
         if time.monotonic() > deadline:
-            raise CheckFailed(f"not within {seconds:.0f} s: {what}")
+            raise CheckFailed(f"not within {seconds:.0f} s: {subject}")
         time.sleep(PAUSE)
     return value
