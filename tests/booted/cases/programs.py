@@ -2,7 +2,7 @@
 
 from harness import deployment
 from harness.checks import Checks
-from harness.deployment import SERVER, talk
+from harness.deployment import LAUNCHER, PROGRAM, SERVER, talk
 from harness.expect import CheckFailed, assert_contains, assert_equal
 from harness.host import Host
 
@@ -63,7 +63,11 @@ def test_programs(host: Host, check: Checks) -> None:
     """Missing programs are a step of the plan, shown and confirmed."""
     with check("a host without nginx, Redis, mtail and an exporter", vital=True):
         host.shell(REPACK, *GONE)
+        # The package depends on some of them and is removed with them: the program alone comes back.
+        host.shell('mkdir /root/program; cp -aT "$1" /root/program/binary; cp -aT "$2" /root/program/launcher', PROGRAM, LAUNCHER)
         host.run("apt-get", "remove", "--quiet=2", "--yes", *GONE)
+        host.shell('mkdir -p "$(dirname "$2")"; cp -aT /root/program/binary "$1"; cp -aT /root/program/launcher "$2"; rm -r /root/program',
+                   PROGRAM, LAUNCHER)
         # So that its service is enabled again when it comes back.
         host.run("apt-get", "purge", "--quiet=2", "--yes", GONE[-1])
         host.run("systemctl", "enable", "--now", KEPT)
