@@ -100,7 +100,7 @@ soak: needs deb
 # Fails, kills and disturbs a change at every step.
 faults: needs deb
 	cargo build --locked
-	$(SUDO) tests/booted/run faults-all cut
+	$(SUDO) tests/booted/run faults-all interrupted-runs
 
 bench: needs deb
 	$(SUDO) tests/booted/bench

@@ -1,4 +1,6 @@
-"""Starts a Twisted program on Unix sockets that systemd passes to it (socket activation): python launcher [--drain S] [--patience S] MODULE ARGUMENT…
+"""Starts a Twisted program on Unix sockets that systemd passes to it (socket activation).
+
+    python launcher [--drain S] [--patience S] MODULE ARGUMENT…
 
 The program is Synapse, unmodified: it asks Twisted to listen at a path and gets the socket that systemd opened there. So
 connections wait in the kernel while the program restarts, and none is refused. Without inherited sockets it runs as

@@ -19,7 +19,6 @@ from urllib.parse import quote
 
 import psycopg2
 import yaml
-
 from synapse._scripts.synapse_port_db import APPEND_ONLY_TABLES, IGNORED_TABLES
 from synapse.config._base import find_config_files, read_config_files
 

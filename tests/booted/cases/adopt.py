@@ -1,86 +1,20 @@
-"""A server that Debian's package of Synapse runs, with users in PostgreSQL, is taken over and given back."""
+"""A server that Debian's package of Synapse runs, with users in PostgreSQL, is adopted and restored."""
 
 import re
 
-from cases import listing
-from cases.deployment import HERE, SERVER, SETTINGS, all_active, jobs, psql, state, talk
-from hosts import Unmet, await_, contains, same
+from harness import listing
+from harness.adopted import DATA, ETC, FILE, HOMESERVER, PASSWORD, PYTHON, SERVICE, SERVICE_FILE, UNIT, VENV, make, unmake
+from harness.checks import Checks
+from harness.deployment import SERVER, SETTINGS, all_active, jobs, psql, talk
+from harness.expect import CheckFailed, assert_contains, assert_equal
+from harness.host import Host, Result
 
-ETC = "/etc/matrix-synapse"
-DATA = "/var/lib/matrix-synapse"
-FILE = f"{ETC}/homeserver.yaml"
-SERVICE = "matrix-synapse.service"
-UNIT = f"/etc/systemd/system/{SERVICE}"
-VENV = "/opt/venvs/matrix-synapse"
-PYTHON = f"{VENV}/bin/python"
-PASSWORD = "a-password_of:postgres"
-MAIN = f"{PYTHON} -m synapse.app.homeserver --config-path={FILE} --config-path={ETC}/conf.d/"
-
-# As the package has it, but for the database.
-HOMESERVER = f"""\
-pid_file: "/var/run/matrix-synapse.pid"
-listeners:
-  - port: 8008
-    tls: false
-    type: http
-    x_forwarded: true
-    bind_addresses: ['::1', '127.0.0.1']
-    resources:
-      - names: [client, federation]
-        compress: false
-  - port: 9008
-    type: metrics
-    bind_addresses: ['127.0.0.1']
-database:
-  name: psycopg2
-  args: {{user: matrix, password: "{PASSWORD}", dbname: matrix, host: localhost, cp_min: 1, cp_max: 4}}
-log_config: "{ETC}/log.yaml"
-media_store_path: {DATA}/media
-signing_key_path: "{ETC}/homeserver.signing.key"
-trusted_key_servers: []
-suppress_key_server_warning: true
-registration_shared_secret: "of the old server"
-max_upload_size: 7M
-"""
-SERVICE_FILE = f"""\
-[Unit]
-Description=Synapse Matrix homeserver
-After=postgresql.service
-[Service]
-Type=notify
-User=matrix-synapse
-WorkingDirectory={DATA}
-ExecStart={MAIN}
-Restart=always
-RestartSec=3
-[Install]
-WantedBy=multi-user.target
-"""
-LOG = "version: 1\nroot: {level: INFO}\n"
-
-MAKE = f"""
-useradd --system --no-create-home --home-dir {DATA} --gid nogroup matrix-synapse
-install --directory --owner=matrix-synapse --group=nogroup {DATA} {DATA}/media
-cd {DATA}
-setpriv --reuid=matrix-synapse --regid=nogroup --clear-groups sh -c '{PYTHON} -m synapse._scripts.generate_signing_key' > key
-install --owner=matrix-synapse --group=nogroup --mode=0640 key {ETC}/homeserver.signing.key
-rm key
-chown matrix-synapse:nogroup {FILE}
-chmod 0640 {FILE}
-systemctl daemon-reload
-systemctl enable --quiet --now {SERVICE}
-"""
-UNMAKE = f"""
-systemctl disable --quiet --now {SERVICE} 2>&1 || true
-rm -rf {ETC} {DATA} {UNIT}
-systemctl daemon-reload
-userdel matrix-synapse
-"""
-# Contents, owners and modes of what is the old server's.
+# Contents, owners and modes of the old server's files.
 THEIRS = f"find {ETC} {UNIT} -exec stat --format '%n %U:%G %a' {{}} + | sort; find {ETC} -type f -exec sha256sum {{}} + | sort"
 
 
-def run(host, check):
+def test_adopt(host: Host, check: Checks) -> None:
+    """A server of Debian's package, with its users, is adopted and restored."""
     with check("a server as Debian's package has it serves users", vital=True):
         make(host)
         talk(host)
@@ -90,62 +24,61 @@ def run(host, check):
     finally:
         unmake(host)
     with check("once the old server is gone too, the host is as before"):
-        listing.equal(host.before, listing.everything(host), "afterwards")
+        listing.assert_equal(host.before, listing.everything(host), "afterwards")
 
 
-def adopted(host, check, theirs):
+def adopted(host: Host, check: Checks, theirs: str) -> None:
     begun = host.invocations(SERVICE)
-    with check("plan --adopt says what becomes of the old server, and changes nothing"):
+    with check("plan --adopt names the steps for the old server, and changes nothing"):
         result = host.product("plan", "--adopt", FILE, "--preset", "small")
-        contains(result.out, f"! stop    {SERVICE}", f"- disable {SERVICE}", "synapse/adopted/00-homeserver.yaml")
+        assert_contains(result.out, f"! stop    {SERVICE}", f"- disable {SERVICE}", "synapse/adopted/00-homeserver.yaml")
         without_password(result.out + result.err)
-        same(host.invocations(SERVICE), begun, "invocation of the old service")
-        same(host.path(SETTINGS).exists(), False, "settings file")
-    with check("a Python without what workers need: refused with the line that installs it, and nothing is written"):
+        assert_equal(host.invocations(SERVICE), begun, "invocation of the old service")
+        assert_equal(host.path(SETTINGS).exists(), False, "settings file")
+    with check("a Python without the packages of workers: refused with the line that installs it, and nothing is written"):
         site = host.shell('dirname "$1"/lib/python3*/site-packages/txredisapi-*.dist-info', VENV).out.strip()
         host.shell('mkdir /root/aside; mv "$1"/txredisapi-*.dist-info /root/aside', site)
         try:
             before = listing.untouched(host)
             for command in (("plan",), ("install", "--yes")):
                 result = host.product(command[0], "--adopt", FILE, "--preset", "small", *command[1:], expect=(65,))
-                contains(result.err, f"{PYTHON} -m pip install 'txredisapi>=1.4.12,<1.6.0'")
+                assert_contains(result.err, f"{PYTHON} -m pip install 'txredisapi>=1.4.12,<1.6.0'")
             # Without workers it does not matter.
             host.product("plan", "--adopt", FILE, "--workers", "")
-            listing.equal(before, listing.untouched(host), "after the refusals")
+            listing.assert_equal(before, listing.untouched(host), "after the refusals")
         finally:
             host.shell('mv /root/aside/* "$1"; rmdir /root/aside', site)
-        same(host.invocations(SERVICE), begun, "invocation of the old service")
-        same(host.path(SETTINGS).exists(), False, "settings file")
-    with check("a server that runs as root, or whose user has the host by a group, is refused with the way out"):
+        assert_equal(host.invocations(SERVICE), begun, "invocation of the old service")
+        assert_equal(host.path(SETTINGS).exists(), False, "settings file")
+    with check("a server that runs as root, or whose user has the host by a group, is refused with the remedy"):
         host.write(UNIT, SERVICE_FILE.replace("User=matrix-synapse\n", ""))
         host.run("systemctl", "daemon-reload")
         result = host.product("install", "--adopt", FILE, "--preset", "small", "--yes", expect=(65,))
-        contains(result.err, f"{SERVICE} runs Synapse as root", "User=matrix-synapse")
+        assert_contains(result.err, f"{SERVICE} runs Synapse as root", "User=matrix-synapse")
         host.write(UNIT, SERVICE_FILE)
         host.run("systemctl", "daemon-reload")
         for group in ("shadow", "disk"):
             host.run("gpasswd", "--add", "matrix-synapse", group)
             result = host.product("install", "--adopt", FILE, "--preset", "small", "--yes", expect=(65,))
-            contains(result.err, f"matrix-synapse is in the group {group}", f"gpasswd --delete matrix-synapse {group}")
+            assert_contains(result.err, f"matrix-synapse is in the group {group}", f"gpasswd --delete matrix-synapse {group}")
             host.run("gpasswd", "--delete", "matrix-synapse", group)
         host.shell("echo toor:x:0:0::/:/usr/sbin/nologin >>/etc/passwd")
         host.write(UNIT, SERVICE_FILE.replace("User=matrix-synapse", "User=toor"))
         host.run("systemctl", "daemon-reload")
         result = host.product("install", "--adopt", FILE, "--preset", "small", "--yes", expect=(65,))
-        contains(result.err, "toor is the administrator of this host by another name")
+        assert_contains(result.err, "toor is the administrator of this host by another name")
         host.write(UNIT, SERVICE_FILE)
         host.shell("sed -i /^toor:/d /etc/passwd; systemctl daemon-reload")
-        same(host.path(SETTINGS).exists(), False, "settings file")
+        assert_equal(host.path(SETTINGS).exists(), False, "settings file")
     with check("options that Synapse's parser refuses: the old server is not touched"):
         host.write(f"{ETC}/conf.d/zz.yaml", "turn_user_lifetime: never\n")
         result = host.product("install", "--adopt", FILE, "--preset", "small", "--yes", expect=(1,))
-        contains(result.err, "Synapse refuses the configuration", "the host is as it was before")
-        same(host.invocations(SERVICE), begun, "invocation of the old service")
+        assert_contains(result.err, "Synapse refuses the configuration", "the host is as it was before")
+        assert_equal(host.invocations(SERVICE), begun, "invocation of the old service")
         host.run("rm", f"{ETC}/conf.d/zz.yaml")
     with check("install --adopt with workers", vital=True) as note:
         result = host.product("install", "--adopt", FILE, "--preset", "small", "--yes")
-        host.installed = True
-        contains(result.out, f"! stop    {SERVICE}", "note: listener metrics on port 9008 is not taken over", "note: log_config")
+        assert_contains(result.out, f"! stop    {SERVICE}", "note: listener metrics on port 9008 is not taken over", "note: log_config")
         without_password(result.out + result.err)
         note(f"{result.seconds:.1f} s")
     with check("old tokens, messages and media are there, behind nginx and workers"):
@@ -153,11 +86,11 @@ def adopted(host, check, theirs):
         units = host.units()
         assert len([name for name in units if name.startswith("synapse-worker@")]) > 2, units
         all_active(host, set(units))
-        same(host.run("systemctl", "is-enabled", SERVICE, expect=(1,)).out.strip(), "disabled", SERVICE)
-        same(host.run("systemctl", "is-active", SERVICE, expect=(3,)).out.strip(), "inactive", SERVICE)
-        same(host.shell(THEIRS).out, theirs, "files of the old server")
-        same(psql(host, "select datname from pg_database where datname = 'synapse'"), [], "a database of ours")
-    with check("settings have what was taken over, and no password"):
+        assert_equal(host.run("systemctl", "is-enabled", SERVICE, expect=(1,)).out.strip(), "disabled", SERVICE)
+        assert_equal(host.run("systemctl", "is-active", SERVICE, expect=(3,)).out.strip(), "inactive", SERVICE)
+        assert_equal(host.shell(THEIRS).out, theirs, "files of the old server")
+        assert_equal(psql(host, "select datname from pg_database where datname = 'synapse'"), [], "a database of ours")
+    with check("settings have the imported values, and no password"):
         text = host.read(SETTINGS)
         for line in (f"server_name: {SERVER}", "http_port: 8008", "max_upload_size: 7M", "kind: external", "user: matrix-synapse",
                      f"service: {SERVICE}", f"media_store_path: {DATA}/media"):
@@ -165,59 +98,37 @@ def adopted(host, check, theirs):
         without_password(text)
         found = host.shell('grep -rlF -- "$1" /etc/synapse-workers /var/lib/synapse-workers | xargs stat --format "%A %n"', PASSWORD).out
         open_ones = [line for line in found.splitlines() if line[7:10] != "---"]
-        same(open_ones, [], "world-readable files with the password")
-        contains(found, "adopted/00-homeserver.yaml")
+        assert_equal(open_ones, [], "world-readable files with the password")
+        assert_contains(found, "adopted/00-homeserver.yaml")
     with check("the same install again: 0 changed"):
-        contains(host.product("install", "--adopt", FILE, "--yes").out, "0 changed")
+        assert_contains(host.product("install", "--adopt", FILE, "--yes").out, "0 changed")
     with check("an edit of the old file is seen, with the restart it takes"):
         host.write(FILE, HOMESERVER + "allow_public_rooms_without_auth: true\n")
         plan = host.product("plan").out
-        contains(plan, "~ synapse/adopted/00-homeserver.yaml")
+        assert_contains(plan, "~ synapse/adopted/00-homeserver.yaml")
         assert {verb for verb, *_ in jobs(plan)} == {"restart"}, plan
         host.write(FILE, HOMESERVER)
-    with check("uninstall gives it back running", vital=True) as note:
+    with check("uninstall restores it, running", vital=True) as note:
         result = host.product("uninstall", "--yes")
-        host.installed = False
-        contains(result.out, f"! start   {SERVICE}", f"+ enable  {SERVICE}")
+        assert_contains(result.out, f"! start   {SERVICE}", f"+ enable  {SERVICE}")
         note(f"{result.seconds:.1f} s")
     with check("the old server serves its users again, and nothing of ours runs"):
-        same(host.run("systemctl", "is-enabled", SERVICE).out.strip(), "enabled", SERVICE)
-        same(host.run("systemctl", "is-active", SERVICE).out.strip(), "active", SERVICE)
+        assert_equal(host.run("systemctl", "is-enabled", SERVICE).out.strip(), "enabled", SERVICE)
+        assert_equal(host.run("systemctl", "is-active", SERVICE).out.strip(), "active", SERVICE)
         talk(host)
-        same(host.units(), {}, "units")
-        same(host.shell(THEIRS).out, theirs, "files of the old server")
+        assert_equal(host.units(), {}, "units")
+        assert_equal(host.shell(THEIRS).out, theirs, "files of the old server")
     with check("uninstall --purge leaves it alone") as note:
         note(f"{purge_ours(host).seconds:.1f} s")
         talk(host)
-        same(host.shell(THEIRS).out, theirs, "files of the old server")
+        assert_equal(host.shell(THEIRS).out, theirs, "files of the old server")
 
 
-def make(host, homeserver=HOMESERVER):
-    """A server as the package makes it."""
-    host.write(FILE, homeserver)
-    host.write(f"{ETC}/log.yaml", LOG)
-    host.write(f"{ETC}/conf.d/server_name.yaml", f"server_name: {SERVER}\n")
-    host.write(f"{ETC}/conf.d/report_stats.yaml", "report_stats: false\n")
-    host.write(f"{ETC}/conf.d/test.yaml", (HERE / "test-homeserver.yaml").read_text(encoding="utf-8"))
-    host.write(UNIT, SERVICE_FILE)
-    if homeserver == HOMESERVER:
-        psql(host, f"create role matrix login password '{PASSWORD}'")
-        psql(host, "create database matrix owner matrix encoding 'UTF8' lc_collate 'C' lc_ctype 'C' template template0")
-    host.shell(MAKE)
-
-
-def unmake(host):
-    host.shell(UNMAKE)
-    psql(host, "drop database if exists matrix with (force)")
-    psql(host, "drop role if exists matrix")
-    state(host, "talk").unlink(missing_ok=True)
-
-
-def purge_ours(host):
-    """What clients remember stays, for the old server has it."""
+def purge_ours(host: Host) -> Result:
+    """The clients' state stays, for the old server has it."""
     return host.product("uninstall", "--purge", "--confirm", SERVER, "--yes")
 
 
-def without_password(text):
+def without_password(text: str) -> None:
     if PASSWORD in text:
-        raise Unmet(f"the password is in:\n{text}")
+        raise CheckFailed(f"the password is in:\n{text}")

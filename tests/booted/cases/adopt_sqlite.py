@@ -1,47 +1,49 @@
-"""A server with SQLite is taken over and moved to PostgreSQL by a run that is cut; then its old service must not serve again."""
+"""A server with SQLite is adopted and moved to PostgreSQL by a run that is interrupted; then its old service must not serve again."""
 
 import re
 
-from cases import adopt, deployment, listing
-from cases.adopt import DATA, FILE, SERVICE
-from cases.deployment import SERVER, all_active, psql, talk, worker
-from hosts import FAULTY, KILLED, contains, same
+from harness import adopted, deployment, listing
+from harness.adopted import DATA, FILE, SERVICE
+from harness.checks import Checks
+from harness.deployment import SERVER, all_active, psql, talk, worker
+from harness.expect import assert_contains, assert_equal
+from harness.host import FAULTY, KILLED, Host
 
 SQLITE = f"{DATA}/homeserver.db"
-HOMESERVER = re.sub(r"(?m)^  name: psycopg2\n  args: .*", f"  name: sqlite3\n  args: {{database: {SQLITE}}}", adopt.HOMESERVER)
+HOMESERVER = re.sub(r"(?m)^  name: psycopg2\n  args: .*", f"  name: sqlite3\n  args: {{database: {SQLITE}}}", adopted.HOMESERVER)
 ALONE = {"synapse-workers.target", "synapse-main.service", "synapse-nginx.service"}
 
 
-def run(host, check):
+def test_adopt_sqlite(host: Host, check: Checks) -> None:
+    """A server with SQLite is adopted, and moved by a run that is interrupted."""
     with check("a server with SQLite serves users", vital=True):
-        adopt.make(host, HOMESERVER + "background_updates: {sleep_enabled: false}\n")
+        adopted.make(host, HOMESERVER + "background_updates: {sleep_enabled: false}\n")
         talk(host)
     try:
         moved(host, check)
     finally:
-        adopt.unmake(host)
+        adopted.unmake(host)
     with check("once the old server is gone too, the host is as before"):
-        listing.equal(host.before, listing.everything(host), "afterwards")
+        listing.assert_equal(host.before, listing.everything(host), "afterwards")
 
 
-def moved(host, check):
+def moved(host: Host, check: Checks) -> None:
     with check("install --adopt with workers names the steps out of SQLite; the old server runs on"):
         before = host.invocations(SERVICE)
-        contains(host.product("install", "--adopt", FILE, "--preset", "small", "--yes", expect=(65,)).err, SQLITE,
-                 "synapse_port_db")
-        same(host.invocations(SERVICE), before, "invocation of the old service")
-    with check("it is taken over without workers", vital=True):
+        assert_contains(host.product("install", "--adopt", FILE, "--preset", "small", "--yes", expect=(65,)).err, SQLITE,
+                        "synapse_port_db")
+        assert_equal(host.invocations(SERVICE), before, "invocation of the old service")
+    with check("it is adopted without workers", vital=True):
         host.product("install", "--adopt", FILE, "--workers", "", "--yes")
-        host.installed = True
         all_active(host, ALONE)
         talk(host)
-    with check("a move that is cut once every row has arrived: install brings it to its end", vital=True) as note:
+    with check("a move that is interrupted once every row has arrived: install completes it", vital=True) as note:
         deployment.bring_fail_points(host)
         cut = host.faulty("kill@start   synapse-main", "migrate-database", "--yes", expect=KILLED)
-        contains(cut.out, "! stop    synapse-main.service", "the same in both")
+        assert_contains(cut.out, "! stop    synapse-main.service", "the same in both")
         result = host.product("install", "--yes")
         host.run("rm", FAULTY)
-        contains(result.out, "! start   synapse-main.service")
+        assert_contains(result.out, "! start   synapse-main.service")
         all_active(host, ALONE)
         talk(host)
         note(f"{result.seconds:.1f} s")
@@ -50,17 +52,16 @@ def moved(host, check):
         all_active(host, ALONE | {"synapse-redis.service", worker("synchrotron1")})
         talk(host)
     with check("uninstall says that the old service is not started, and why"):
-        contains(host.product("uninstall", "--yes").out, "service is not started", "moved from its SQLite file")
-        same(host.run("systemctl", "is-active", SERVICE, expect=(3,)).out.strip(), "inactive", SERVICE)
-        same(host.units(), {}, "units")
+        assert_contains(host.product("uninstall", "--yes").out, "service is not started", "moved from its SQLite file")
+        assert_equal(host.run("systemctl", "is-active", SERVICE, expect=(3,)).out.strip(), "inactive", SERVICE)
+        assert_equal(host.units(), {}, "units")
     with check("install brings it back, as it was left"):
         host.product("install", "--yes")
         talk(host)
     with check("uninstall --purge takes the database, and the adopted file stays"):
         refused = host.product("uninstall", "--purge", "--yes", expect=(64,)).err
-        contains(refused, f"--confirm {SERVER}")
+        assert_contains(refused, f"--confirm {SERVER}")
         host.product("uninstall", "--purge", "--confirm", SERVER, "--yes")
-        host.installed = False
-        same(psql(host, "select datname from pg_database where datname = 'synapse'"), [], "our database")
-        same(host.path(SQLITE).exists(), True, SQLITE)
-        same(host.run("systemctl", "is-active", SERVICE, expect=(3,)).out.strip(), "inactive", SERVICE)
+        assert_equal(psql(host, "select datname from pg_database where datname = 'synapse'"), [], "our database")
+        assert_equal(host.path(SQLITE).exists(), True, SQLITE)
+        assert_equal(host.run("systemctl", "is-active", SERVICE, expect=(3,)).out.strip(), "inactive", SERVICE)

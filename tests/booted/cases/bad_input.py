@@ -1,20 +1,24 @@
-"""What cannot be right: one message that names the place, the right exit code, and nothing on the host touched."""
+"""Invalid input: one message that names the place, the right exit code, and nothing on the host touched."""
 
 from dataclasses import dataclass
+from typing import Any
 
-from cases import listing
-from hosts import Unmet, contains, same
+from harness import deployment, listing
+from harness.checks import Checks
+from harness.expect import CheckFailed, assert_contains, assert_equal
+from harness.host import Host
 
 PLACE = "/tmp/bad"
 FILE = f"{PLACE}/settings.yaml"
 NAME = ("--server-name", "example.test")
 BOMB = "a: &a [x,x,x,x,x,x,x,x,x]\n" + "".join(
-    f"{new}: &{new} [{','.join([f'*{old}'] * 9)}]\n" for old, new in zip("abcdefgh", "bcdefghi")) + "server_name: example.test\n"
+    f"{new}: &{new} [{','.join([f'*{old}'] * 9)}]\n" for old, new in zip("abcdefgh", "bcdefghi", strict=True)
+) + "server_name: example.test\n"
 
 
 @dataclass(frozen=True)
 class Bad:
-    """A command that must be refused: its words, the settings file it reads, the exit code, what the message names."""
+    """A command that must be refused: its words, the settings file it reads, the exit code, the names in the message."""
 
     what: str
     names: tuple
@@ -28,17 +32,17 @@ class Bad:
     environment: tuple = ()
 
 
-def workers(spec, *names):
+def workers(spec: str, *names: str) -> Bad:
     return Bad(f"workers {spec[:40]!r}", ("workers", *names), (*NAME, "--workers", spec))
 
 
-def settings(what, text, *names, **more):
-    """A settings file; the message names the file, and what `names` has."""
+def settings(what: str, text: str | None, *names: str, **more: Any) -> Bad:
+    """A settings file; the message has its path, and `names`."""
     return Bad(what, (FILE, *names), (), text, **more)
 
 
-def together(what, text, *names, **more):
-    """Settings that are right each by itself; the message names the settings."""
+def together(what: str, text: str, *names: str, **more: Any) -> Bad:
+    """Settings that contradict each other; the message names the settings."""
     return Bad(what, names, (), text, **more)
 
 
@@ -75,7 +79,8 @@ ROWS = (
     settings("a list for a file", "- server_name\n"),
     settings("two documents", "server_name: a.test\n---\nserver_name: b.test\n"),
     settings("an unknown setting", "server_name: example.test\nhtp_port: 80\n", "line 2: ", "htp_port", "http_port"),
-    settings("an unknown setting below", "server_name: example.test\ncaches:\n  globl_factor: 1\n", "line 3: ", "globl_factor", "global_factor"),
+    settings("an unknown setting below", "server_name: example.test\ncaches:\n  globl_factor: 1\n", "line 3: ",
+             "globl_factor", "global_factor"),
     settings("a word for a port", "server_name: example.test\nhttp_port: eight\n", "line 2: ", "http_port", "eight"),
     settings("a port too large", "server_name: example.test\nhttp_port: 65536\n", "line 2: ", "http_port", "65536"),
     settings("a mapping for workers", "server_name: example.test\nworkers: {full: 1}\n", "line 2: ", "workers"),
@@ -128,38 +133,41 @@ ROWS = (
 )
 
 
-def run(host, check):
+def test_bad_input(host: Host, check: Checks) -> None:
+    """Invalid input is refused, and not a byte changes."""
+    deployment.add_test_options(host)
     before, whole = listing.untouched(host), listing.everything(host)
     for row in ROWS:
         with check(row.what) as note:
             prepare(host, row)
             refused = host.run("runuser", "-u", row.user, "--", "env", *row.environment, "timeout", "30", "synapse-workers",
                                row.command, *row.arguments, *settings_of(row), expect=(row.code,))
-            contains(refused.err, *row.names)
+            assert_contains(refused.err, *row.names)
             if refused.err.count("error: ") != 1 or "panicked" in refused.err or refused.out:
-                raise Unmet(f"not one message:\n{refused}")
-            listing.equal(before, listing.untouched(host), "the host was touched")
+                raise CheckFailed(f"not one message:\n{refused}")
+            listing.assert_equal(before, listing.untouched(host), "the host was touched")
             note(message(refused.err))
         if check.failed and host.units():
-            raise Unmet(f"{row.what} was installed, the rest would meet another host")
+            raise CheckFailed(f"{row.what} was installed, the rest would meet another host")
     with check("the host as a whole is as before"):
-        listing.equal(whole, listing.everything(host), "the host was touched")
-        same(host.units(), {}, "our units")
+        listing.assert_equal(whole, listing.everything(host), "the host was touched")
+        assert_equal(host.units(), {}, "our units")
+    host.run("rm", "-r", "/etc/synapse-workers")
 
 
-def prepare(host, row):
+def prepare(host: Host, row: Bad) -> None:
     script = f"rm -rf {PLACE}; mkdir {PLACE}; cd {PLACE}; "
     if row.text is not None:
         script += f"cat >{FILE}; "
     host.shell(script + row.make, stdin=row.text or "")
 
 
-def settings_of(row):
+def settings_of(row: Bad) -> tuple[str, ...]:
     """The option for the settings file; none is there, or the row's own."""
     return () if row.command == "instal" else ("--settings", FILE)
 
 
-def message(text):
-    """The first line of a message, without what is the same for all."""
+def message(text: str) -> str:
+    """The first line of a message, without the beginning that all have."""
     line = text.removeprefix("error: ").splitlines()[0]
     return line if len(line) < 160 else line[:157] + "…"

@@ -1,22 +1,27 @@
 """The state compressor: less in the database, the same in the rooms, on Sundays."""
 
 import json
+from typing import Any
 
-from cases import listing
-from cases.deployment import SERVER, SETTINGS, URL, client, jobs, own_options, purge, state
-from hosts import contains, same, unit_of
+from harness import listing
+from harness.checks import Checks
+from harness.deployment import SERVER, SETTINGS, URL, add_test_options, client, jobs, purge, state
+from harness.expect import assert_contains, assert_equal
+from harness.host import Host, unit_of
 
 TIMER, SERVICE = "synapse-compressor.timer", "synapse-compressor.service"
-# With what means something in a connection string, in a URL and in libpq's own password file.
+# Has characters that mean something in a connection string, in a URL and in libpq's own password file.
 PASSWORD = "p@s's:w/o\\r%d="
-# The program with another way to the database, as Synapse's user; whoever has the password on its command line is told.
+# Runs the program as Synapse's user against the database over TCP, and counts processes that show the password meanwhile.
 WITH_PASSWORD = """
 umask 077
 password=$(cat)
 printf '%s' "$password" | sed 's/[\\\\:]/\\\\&/g; s/^/*:*:synapse:synapse:/' >/run/pgpass
-printf '{"database": {"name": "psycopg2", "args": {"host": "127.0.0.1", "user": "synapse", "dbname": "synapse", "passfile": "/run/pgpass"}}}' >/run/other.yaml
+arguments='{"host": "127.0.0.1", "user": "synapse", "dbname": "synapse", "passfile": "/run/pgpass"}'
+printf '{"database": {"name": "psycopg2", "args": %s}}' "$arguments" >/run/other.yaml
 chown synapse /run/pgpass /run/other.yaml
-runuser -u synapse -- /opt/synapse-workers/compressor/bin/python -I /var/lib/synapse-workers/current/compressor/run.py /run/other.yaml 2>&1 &
+program=/var/lib/synapse-workers/current/compressor/run.py
+runuser -u synapse -- /opt/synapse-workers/compressor/bin/python -I $program /run/other.yaml 2>&1 &
 while kill -0 $! 2>/dev/null; do
     cat /proc/[0-9]*/cmdline /proc/[0-9]*/environ 2>/dev/null | tr '\\0' '\\n' >>/run/seen || true
 done
@@ -26,23 +31,23 @@ rm -f /run/pgpass /run/other.yaml /run/seen
 """
 
 
-def run(host, check):
-    own_options(host)
+def test_compressor(host: Host, check: Checks) -> None:
+    """The state compressor: less in the database, the same in the rooms."""
+    add_test_options(host)
     with check("a small server", vital=True) as note:
         host.write(SETTINGS, f"server_name: {SERVER}\nworkers: [client_reader]\n")
         result = host.product("install", "--yes")
-        host.installed = True
         note(f"{result.seconds:.1f} s")
     invocations = host.invocations()
     with check("the compressor comes without a restart of anything", vital=True) as note:
         host.write(SETTINGS, host.read(SETTINGS) + "compressor: {enabled: true}\n")
         result = host.product("install", "--yes")
-        same(jobs(result.out), [("start", TIMER)], "jobs")
-        same({unit: one for unit, one in host.invocations().items() if unit not in (TIMER, SERVICE)}, invocations, "units")
+        assert_equal(jobs(result.out), [("start", TIMER)], "jobs")
+        assert_equal({unit: one for unit, one in host.invocations().items() if unit not in (TIMER, SERVICE)}, invocations, "units")
         note(f"{result.seconds:.1f} s")
     with check("it is to run on Sunday at one"):
         next_time = host.run("systemctl", "show", "--property=NextElapseUSecRealtime", "--value", TIMER).out
-        contains(next_time, "Sun ", " 01:00:00")
+        assert_contains(next_time, "Sun ", " 01:00:00")
     with check("a room with much state is made", vital=True) as note:
         before = states(host)
         rows = count(host, "state_groups_state")
@@ -53,33 +58,33 @@ def run(host, check):
         note(f"{after} rows, {result.seconds:.1f} s")
         assert after < rows, f"{after} rows, and {rows} before"
         assert count(host, "state_compressor_progress") > 0 and count(host, "state_compressor_state") > 0, "no progress is noted"
-    with check("every state of the room is as before, read anew from the database"):
+    with check("every state of the room is as before, read from the database again"):
         process = host.json("routes", "GET", "/_matrix/client/v3/rooms/!a/state")["processes"][0]
         host.run("systemctl", "restart", unit_of(process))
-        same(states(host), before, "states")
+        assert_equal(states(host), before, "states")
     with check("it runs again and finds nothing to do"):
         host.run("systemctl", "start", SERVICE)
-        same(count(host, "state_groups_state"), after, "rows")
+        assert_equal(count(host, "state_groups_state"), after, "rows")
     with check("a password reaches the database through a file, and shows nowhere"):
         sql(host, "alter role synapse password '" + PASSWORD.replace("'", "''") + "'")
         out = host.shell(WITH_PASSWORD, stdin=PASSWORD).out
-        contains(out, "ended well", "seen 0 times")
+        assert_contains(out, "ended well", "seen 0 times")
         out = host.shell(WITH_PASSWORD, stdin="wrong" + PASSWORD).out
-        contains(out, "ended badly", "seen 0 times", "(left out)")
+        assert_contains(out, "ended badly", "seen 0 times", "(left out)")
         assert PASSWORD not in out, out
         sql(host, "alter role synapse password null")
     with check("it goes with everything else"):
         purge(host)
-        listing.equal(host.before, listing.everything(host), "after --purge")
+        listing.assert_equal(host.before, listing.everything(host), "after --purge")
 
 
-def states(host):
-    return json.loads(client(host, "states.py", URL, str(state(host, "states"))).out)
+def states(host: Host) -> Any:
+    return json.loads(client(host, "room_state.py", URL, str(state(host, "states"))).out)
 
 
-def sql(host, query):
+def sql(host: Host, query: str) -> str:
     return host.run("runuser", "-u", "postgres", "--", "psql", "-XAt", "-d", "synapse", "-f", "-", stdin=query).out.strip()
 
 
-def count(host, table):
+def count(host: Host, table: str) -> int:
     return int(sql(host, f"select count(*) from {table}"))

@@ -1,12 +1,17 @@
-"""PostgreSQL over TCP and Redis over TLS of the administrator's own, with passwords from files that nobody else gets to see."""
+"""PostgreSQL over TCP and Redis over TLS of the administrator's own, with passwords from files that stay secret."""
 
-from cases import listing, metrics
-from cases.deployment import OTHERS, SERVER, all_active, jobs, purge, worker
-from cases.nasty import write_settings
-from hosts import Unmet, await_, contains, same
+from typing import Any
 
-PLACE = "/srv/elsewhere"
-# Characters that each language on the way has a meaning for.
+from cases import metrics
+from harness import listing
+from harness.checks import Checks
+from harness.deployment import OTHERS, SERVER, all_active, jobs, purge, worker, write_settings
+from harness.expect import assert_contains, assert_equal, wait_until
+from harness.external import Passwords, absent, cluster, drop_cluster, hidden, literal, superuser
+from harness.host import Host, Result
+
+PLACE = "/srv/external"
+# Characters that have a meaning in one of the languages between here and the server.
 FIRST = {"database": "first:pg\\pass \"word\" #1", "redis": "first 'redis' pass$word"}
 SECOND = {"database": "second-pg-pass", "redis": "second-redis-pass"}
 FILES = {"database": f"{PLACE}/pg-password", "redis": f"{PLACE}/redis-password"}
@@ -15,7 +20,7 @@ EXPORTERS = ("synapse-postgres-exporter.service", "synapse-redis-exporter.servic
 METRICS = {*EXPORTERS, "synapse-prometheus.service", "synapse-nginx-exporter.service", "synapse-nginx-log-exporter.service",
            "synapse-host-metrics.timer", "synapse-logrotate.timer"}
 UNITS = {*(unit for unit in OTHERS if unit != "synapse-redis.service"), *map(worker, WORKERS), *METRICS}
-SETTINGS = {
+SETTINGS: dict[str, Any] = {
     "server_name": SERVER,
     "workers": ["small"],
     "database": {"host": "127.0.0.1", "port": 5433, "name": "chat", "user": "matrix", "password_file": FILES["database"]},
@@ -30,62 +35,63 @@ OPENSSL = """
     openssl x509 -req -in redis.csr -CA ca.pem -CAkey ca.key -CAcreateserial -days 2 -extfile names -out redis.pem"""
 
 
-def run(host, check):
-    with check("PostgreSQL and Redis run elsewhere, as far as the product can tell", vital=True):
+def test_external(host: Host, check: Checks) -> None:
+    """PostgreSQL over TCP and Redis over TLS, with passwords from files."""
+    with check("PostgreSQL and Redis run outside of our units", vital=True):
         serve(host)
     refused(host, check)
     with check("three workers start with them; our own Redis is not there", vital=True) as note:
         write_settings(host, SETTINGS)
         passwords(host, FIRST)
         result, seen = watched(host, FIRST)
-        host.installed = True
-        same(seen, "", "processes whose command line has a password")
+        assert_equal(seen, "", "processes whose command line has a password")
         all_active(host, UNITS)
         note(f"{result.seconds:.1f} s")
     with check("verify asks both"):
         probes = {probe["probe"]: probe["seen"] for probe in host.json("verify")["probes"]}
-        same((probes["database"], probes["redis"]), ("chat answers", "4 processes listen"), "seen by verify")
-        same(sql(host, "chat", "select count(*) > 100 from information_schema.tables where table_schema = 'public'"), "t",
-             "whether Synapse made its tables there")
-        contains(host.product("install", "--yes").out, "0 changed")
+        assert_equal((probes["database"], probes["redis"]), ("chat answers", "4 processes listen"), "seen by verify")
+        assert_equal(sql(host, "chat", "select count(*) > 100 from information_schema.tables where table_schema = 'public'"), "t",
+                     "whether Synapse made its tables there")
+        assert_contains(host.product("install", "--yes").out, "0 changed")
     with check("their exporters reach both"):
-        await_("metrics of both", lambda: metrics.value(host, "pg_up + on () redis_up") == 2.0)
-    with check("no password is in the journal, in a file for everybody, or in what is printed"):
+        wait_until("metrics of both", lambda: metrics.value(host, "pg_up + on () redis_up") == 2.0)
+    with check("no password is in the journal, in a world-readable file, or in the output"):
         hidden(host, FIRST)
-    with check("new passwords are taken up, by a restart of what reads them") as note:
+    with check("new passwords are used after a restart of the units that read them") as note:
         change(host)
         plan = host.product("plan").out
-        contains(plan, "secret postgres_password", "secret redis_password")
+        assert_contains(plan, "secret postgres_password", "secret redis_password")
         result, seen = watched(host, SECOND)
-        same(seen, "", "processes whose command line has a password")
-        same(jobs(result.out), [("restart", "synapse-main.service"), ("restart", *map(worker, WORKERS)), ("restart", *EXPORTERS)], "jobs")
+        assert_equal(seen, "", "processes whose command line has a password")
+        restarts = [("restart", "synapse-main.service"), ("restart", *map(worker, WORKERS)), ("restart", *EXPORTERS)]
+        assert_equal(jobs(result.out), restarts, "jobs")
         all_active(host, UNITS)
         host.product("verify")
-        await_("metrics of both", lambda: metrics.value(host, "pg_up + on () redis_up") == 2.0)
+        wait_until("metrics of both", lambda: metrics.value(host, "pg_up + on () redis_up") == 2.0)
         hidden(host, SECOND)
         note(f"{result.seconds:.1f} s")
-    with check("a database that went away is what verify names"):
+    with check("verify names a server that went away"):
         host.run("systemctl", "stop", "outside-redis")
         failed = host.json("verify", expect=(1,))
-        contains(str([probe for probe in failed["probes"] if not probe["ok"]]), "redis", "localhost port 6390")
+        assert_contains(str([probe for probe in failed["probes"] if not probe["ok"]]), "redis", "localhost port 6390")
         start_redis(host)
-    with check("--purge leaves what is elsewhere, and nothing else"):
+    with check("--purge leaves the external servers, and nothing else"):
         purge(host)
-        same(sql(host, "chat", "select count(*) > 100 from information_schema.tables where table_schema = 'public'"), "t",
-             "whether the tables are still there")
+        assert_equal(sql(host, "chat", "select count(*) > 100 from information_schema.tables where table_schema = 'public'"), "t",
+                     "whether the tables are still there")
         drop_cluster(host)
         host.shell('systemctl stop outside-redis; rm -rf "$1"', PLACE)
-        listing.equal(host.before, listing.everything(host), "after --purge")
+        listing.assert_equal(host.before, listing.everything(host), "after --purge")
 
 
-def refused(host, check):
-    """Each is told before anything is changed, with what cures it."""
+def refused(host: Host, check: Checks) -> None:
+    """Each is refused before anything is changed, with its remedy."""
     for what, wrong, names in (
         ("a wrong password for PostgreSQL", {"database": "wrong"}, ("127.0.0.1 port 5433", "password", "createuser --pwprompt matrix")),
         ("a wrong password for Redis", {"redis": "wrong"}, ("localhost port 6390", "WRONGPASS", "redis.password_file")),
         ("a password file of two lines", {"redis": "a\nb"}, (FILES["redis"], "one line")),
     ):
-        with check(f"{what} is refused with its cure"):
+        with check(f"{what} is refused with its remedy"):
             passwords(host, {**FIRST, **wrong})
             refusal(host, SETTINGS, *names)
     passwords(host, FIRST)
@@ -93,23 +99,23 @@ def refused(host, check):
         ("a database that is not there", "database", {"name": "other"}, (
             "createdb --encoding=UTF8 --locale=C --template=template0 --owner=matrix other",)),
         ("a database of another locale", "database", {"name": "abroad"}, ("collation", "C.UTF-8")),
-        ("a port where nobody listens", "database", {"port": 5999}, ("127.0.0.1 port 5999", "database.port")),
-        ("a Redis whose certificate nobody vouches for", "redis", {"ca_file": f"{PLACE}/redis.key"}, ("localhost port 6390",)),
+        ("a port without a listener", "database", {"port": 5999}, ("127.0.0.1 port 5999", "database.port")),
+        ("a Redis whose certificate no authority has signed", "redis", {"ca_file": f"{PLACE}/redis.key"}, ("localhost port 6390",)),
     ):
-        with check(f"{what} is refused with its cure"):
+        with check(f"{what} is refused with its remedy"):
             refusal(host, {**SETTINGS, section: {**SETTINGS[section], **more}}, *names)
 
 
-def refusal(host, settings, *names):
+def refusal(host: Host, settings: dict[str, Any], *names: str) -> None:
     write_settings(host, settings)
     result = host.product("install", "--yes", expect=(65,))
-    contains(result.err, "help: ", *names)
-    same(host.units(), {}, "our units")
+    assert_contains(result.err, "help: ", *names)
+    assert_equal(host.units(), {}, "our units")
     absent(result.err, FIRST, "a refusal")
     host.shell('rm "$1"', "/etc/synapse-workers/settings.yaml")
 
 
-def serve(host):
+def serve(host: Host) -> None:
     host.shell(f"""
         mkdir -m 755 "$1"; cd "$1"; {OPENSSL}
         chown redis: redis.key """, PLACE)
@@ -119,22 +125,7 @@ def serve(host):
     start_redis(host)
 
 
-def cluster(host, password):
-    """Another PostgreSQL, on port 5433, with the database `chat` of the role `matrix`."""
-    host.shell("""
-        version=$(pg_lsclusters --no-header | awk '$2 == "main" { print $1 }')
-        pg_createcluster --port 5433 --locale C.UTF-8 --start "$version" elsewhere -- --auth-host=scram-sha-256 2>&1 """)
-    superuser(host, f"create role matrix login password {literal(password)}")
-    superuser(host, "create database chat owner matrix encoding 'UTF8' lc_collate 'C' lc_ctype 'C' template template0")
-
-
-def drop_cluster(host):
-    host.shell("""
-        version=$(pg_lsclusters --no-header | awk '$2 == "main" { print $1 }')
-        pg_dropcluster --stop "$version" elsewhere; systemctl daemon-reload""")
-
-
-def start_redis(host):
+def start_redis(host: Host) -> None:
     host.shell("""
         printf '%s\\n' "port 0" "tls-port 6390" "bind 127.0.0.1" "tls-cert-file $1/redis.pem" "tls-key-file $1/redis.key" \
             "tls-ca-cert-file $1/ca.pem" "tls-auth-clients no" 'save ""' "aclfile $1/acl" >"$1/redis.conf"
@@ -142,14 +133,14 @@ def start_redis(host):
             redis-server "$1/redis.conf" --supervised systemd""", PLACE)
 
 
-def acl(host, words):
+def acl(host: Host, words: Passwords) -> None:
     """A user with all rights, and no other. Redis takes a digest, so that any character may be in the password."""
     host.shell("""
         digest=$(printf %s "$2" | sha256sum | cut -d" " -f1)
         printf 'user default off\\nuser synapse on ~* &* +@all #%s\\n' "$digest" >"$1/acl" """, PLACE, words["redis"])
 
 
-def change(host):
+def change(host: Host) -> None:
     superuser(host, f"alter role matrix password {literal(SECOND['database'])}")
     acl(host, SECOND)
     host.run("systemctl", "stop", "outside-redis")
@@ -157,17 +148,17 @@ def change(host):
     passwords(host, SECOND)
 
 
-def passwords(host, words):
+def passwords(host: Host, words: Passwords) -> None:
     for name, file in FILES.items():
         host.shell('umask 077; cat >"$1"', file, stdin=f"{words[name]}\n")
 
 
-def watched(host, words):
+def watched(host: Host, words: Passwords) -> tuple[Result, str]:
     """Installs, and looks at the command lines of all processes all the while."""
     host.shell('umask 077; printf "%s\\n" "$@" >/tmp/words', *words.values())
     result = host.shell("""
         synapse-workers install --yes & job=$!
-        # No `ps`: its own command line, and that of grep, would be among what it shows.
+        # No `ps`: its own command line, and that of grep, would be in its output.
         while kill -0 "$job" 2>/dev/null; do
             for process in /proc/[0-9]*; do
                 line=$(tr '\\0' ' ' <"$process/cmdline") 2>/dev/null || continue
@@ -178,40 +169,5 @@ def watched(host, words):
     return result, host.shell("cat /tmp/seen 2>/dev/null || true; rm -f /tmp/seen /tmp/words").out
 
 
-def hidden(host, words):
-    for command in ("plan", "status", "doctor"):
-        absent(str(host.product(command)), words, command)
-    # The journal is searched in the host, and outside of its own directory in files.
-    found = host.shell("""
-        cat >/tmp/words
-        if journalctl --quiet --no-pager --output=cat | grep -qF -f /tmp/words; then echo "the journal"; fi
-        grep -rlsF -f /tmp/words --exclude-dir=journal /etc /run /srv /var/lib/synapse /var/lib/synapse-workers /var/log || true
-        rm /tmp/words""", stdin="".join(f"{word}\n" for word in words.values())).out.splitlines()
-    # They are kept for the processes that read them; were none found, this search would be blind.
-    assert len(found) >= len(words), f"not even where they have to be: {found}"
-    for file in found:
-        if file == "the journal":
-            raise Unmet("the journal has a password")
-        mode = host.run("stat", "-c", "%a %U:%G", file).out.strip()
-        if not mode.split()[0].endswith("0"):
-            raise Unmet(f"{file} has a password and is {mode}")
-
-
-def absent(text, words, where):
-    for word in words.values():
-        if word in text:
-            raise Unmet(f"{where} has a password")
-
-
-def sql(host, database, query):
+def sql(host: Host, database: str, query: str) -> str:
     return host.run("runuser", "-u", "postgres", "--", "psql", "-p", "5433", "-XAtq", "-d", database, "-c", query).out.strip()
-
-
-def superuser(host, statement):
-    host.run("runuser", "-u", "postgres", "--", "psql", "-p", "5433", "-Xq", "-v", "ON_ERROR_STOP=1", stdin=statement)
-
-
-def literal(text):
-    """A string of SQL (standard_conforming_strings)."""
-    quoted = text.replace("'", "''")
-    return f"'{quoted}'"

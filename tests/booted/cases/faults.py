@@ -1,35 +1,49 @@
-"""What goes wrong in the middle of a change: each fault at each stage ends done, as before, or with what to run.
+"""Faults in the middle of a change: each one at each stage ends done, as before, or with a command to run.
 
-The change adds an event persister, which has nearly every kind of step. Stages are boundaries of its steps, told by what the
-next step's line has in it. The thorough form kills the program and has it fail at every boundary, and everything that it
-needs goes down at every stage, before and after.
+The change adds an event persister, which has nearly every kind of step. A stage is a boundary of its steps, named
+by a part of the next step's line. The thorough form kills the program and has it fail at every boundary, and stops each
+service that it needs at every stage, before and after.
 """
 
-import os
-import signal
-import subprocess
+from collections.abc import Sequence, Set
 
-from cases import deployment
-from cases.deployment import SERVER, all_active, generation, psql, talk, worker
-from cases.rollback import Before
-from hosts import FAULTY, KILLED, SCRIPT, Unmet, await_, contains, same
+import pytest
+
+from harness import deployment
+from harness.checks import Checks
+from harness.deployment import SERVER, all_active, generation, psql, talk, worker
+from harness.expect import CheckFailed, assert_contains, assert_equal, wait_until
+from harness.failures import Before
+from harness.host import FAULTY, KILLED, Host
+from harness.paused import Paused
 
 BASE = {"synapse-workers.target", "synapse-main.service", "synapse-nginx.service", "synapse-redis.service",
         *map(worker, ("background1", "clients1", "streams1"))}
 MORE = BASE | {worker("event_persister1")}
 CHANGE = ("install", "--workers", "small,event_persister", "--yes")
 BACK = ("install", "--workers", "small", "--yes")
-# Before the switch, after it, with everything stopped, with main back, with all back but not looked at.
-# Ways in which a run ends early, with what the message says.
+# Ways in which a run ends early, with a part of the message.
 ENDINGS = (("fail", "asks for a failure here"), ("int", "interrupted by SIGINT"), ("term", "interrupted by SIGTERM"))
+# Before the switch, after it, with everything stopped, with main back, with all back but not verified.
 STAGES = ("check   generation", "enable  ", "start   synapse-main", "start   synapse-worker", "verify")
 
 
-def run(host, check, thorough=False):
+@pytest.mark.lane(1)
+def test_faults(host: Host, check: Checks) -> None:
+    """Faults during a change: done, as before, or a message that helps."""
+    faults(host, check, thorough=False)
+
+
+@pytest.mark.slow
+def test_faults_all(host: Host, check: Checks) -> None:
+    """Faults during a change at every step, and each service that it needs goes down at every stage."""
+    faults(host, check, thorough=True)
+
+
+def faults(host: Host, check: Checks, thorough: bool) -> None:
     with check("a server with four processes", vital=True):
-        deployment.own_options(host)
+        deployment.add_test_options(host)
         host.product("install", "--server-name", SERVER, "--preset", "small", "--yes")
-        host.installed = True
         deployment.bring_fail_points(host)
         all_active(host, BASE)
         talk(host)
@@ -47,36 +61,36 @@ def run(host, check, thorough=False):
         deployment.purge(host)
 
 
-def boundaries(host):
+def boundaries(host: Host) -> list[str]:
     """Numbers of all steps, and of the one after."""
     return [str(number) for number in range(len(host.json("plan", *CHANGE[1:3])["steps"]) + 1)]
 
 
-def settled(host, units=frozenset(BASE)):
-    """The server is as it shall be, and serves."""
-    contains(host.product(*(BACK if units == BASE else CHANGE)).out, "changed")
-    contains(host.product("install", "--yes").out, "0 changed")
+def settled(host: Host, units: Set[str] = frozenset(BASE)) -> None:
+    """The server is in the expected state, and serves."""
+    assert_contains(host.product(*(BACK if units == BASE else CHANGE)).out, "changed")
+    assert_contains(host.product("install", "--yes").out, "0 changed")
     all_active(host, units)
     host.product("verify")
     talk(host)
-    same(deployment.services_down(host), "", "failed units of the host")
+    assert_equal(deployment.services_down(host), "", "failed units of the host")
 
 
-def settled_either_way(host):
+def settled_either_way(host: Host) -> None:
     """With the change or without it; then without."""
     settled(host, MORE if host.path(f"{deployment.CURRENT}/synapse/workers/event_persister1.yaml").exists() else BASE)
     settled(host)
 
 
-def killed(host, check, rows):
+def killed(host: Host, check: Checks, rows: Sequence[str]) -> None:
     for stage in rows:
-        with check(f"killed before `{stage.strip()}`: the next install brings the change to its end") as note:
+        with check(f"killed before `{stage.strip()}`: the next install completes the change") as note:
             host.faulty(f"kill@{stage}", *CHANGE, expect=KILLED)
             note(f"{host.product('install', '--yes').seconds:.1f} s")
             settled_either_way(host)
 
 
-def failed(host, check, rows, thorough):
+def failed(host: Host, check: Checks, rows: Sequence[str], thorough: bool) -> None:
     for number, stage in enumerate(rows):
         with check(f"fails, or is interrupted, before `{stage.strip()}`: the host is as before") as note:
             before = Before(host)
@@ -84,127 +98,101 @@ def failed(host, check, rows, thorough):
                 result = host.faulty(f"{fault}@{stage}", *CHANGE, expect=(1,))
                 # The cause stands last, behind all that was done to roll back.
                 end = result.err.splitlines()[-2:]
-                same((cause in end[0], end[1]), (True, "the host is as it was before"), f"the end of\n{result.err}")
-            same((host.read(deployment.SETTINGS), generation(host)[0]), (before.settings, before.generation[0]), "settings, current")
+                assert_equal((cause in end[0], end[1]), (True, "the host is as it was before"), f"the end of\n{result.err}")
+            found = host.read(deployment.SETTINGS), generation(host)[0]
+            assert_equal(found, (before.settings, before.generation[0]), "settings, current")
             all_active(host, BASE)
             talk(host)
             note(f"{result.seconds:.1f} s")
 
 
-class Paused:
-    """A run that is stopped at a stage, and goes on when told."""
-
-    def __init__(self, host, stage, *arguments):
-        command = [SCRIPT, "run", host.name, "-i", "--", "env", f"SW_FAULT=pause@{stage}", FAULTY, *arguments]
-        self.host = host
-        self.process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
-                                        start_new_session=True)
-        self.pid = await_(f"it pauses before {stage}", self._stopped)
-
-    def _stopped(self):
-        """proc_pid_status(5): T is for stopped."""
-        found = self.host.shell('for file in /proc/[0-9]*/exe; do [ "$(readlink "$file")" = "$1" ] || continue; '
-                                'p=${file%/exe}; grep -q "^State:.T" "$p/status" && echo "${p#/proc/}"; done; true', FAULTY)
-        return found.out.strip()
-
-    def go_on(self, *expect):
-        """Its exit code and what it printed; without `expect` any code will do."""
-        self.host.run("kill", "-CONT", self.pid)
-        # nsenter stops with it (nsenter(1), --fork), and is the last to go on.
-        os.killpg(self.process.pid, signal.SIGCONT)
-        out = self.process.communicate(timeout=300)[0]
-        if expect and self.process.returncode not in expect:
-            raise Unmet(f"exit code {self.process.returncode}, not {expect}\n{out}")
-        return self.process.returncode, out
-
-
-def two_at_once(host):
+def two_at_once(host: Host) -> None:
     first = Paused(host, "enable  ", *CHANGE)
-    contains(host.product(*CHANGE, expect=(1, 65)).err, "another synapse-workers is changing this host")
+    assert_contains(host.product(*CHANGE, expect=(1, 65)).err, "another synapse-workers is changing this host")
     first.go_on(0)
     settled(host, MORE)
 
 
-def without_postgresql(host):
+def without_postgresql(host: Host) -> None:
     running = Paused(host, "start   synapse-main", *CHANGE)
     host.run("systemctl", "stop", "postgresql")
     try:
         _, out = running.go_on(70)
     finally:
         host.run("systemctl", "start", "postgresql")
-    contains(out, "run: synapse-workers install")
+    assert_contains(out, "run: synapse-workers install")
     host.product("install", "--yes")
-    same(psql(host, "select count(*) > 0 from pg_database where datname = 'synapse'"), ["t"], "the database")
+    assert_equal(psql(host, "select count(*) > 0 from pg_database where datname = 'synapse'"), ["t"], "the database")
 
 
-def postgresql_down_before(host):
+def postgresql_down_before(host: Host) -> None:
     host.run("systemctl", "stop", "postgresql")
     try:
         before = Before(host)
-        contains(host.product(*CHANGE, expect=(65,)).err, "PostgreSQL", "systemctl start postgresql")
-        same((host.read(deployment.SETTINGS), generation(host)), (before.settings, before.generation), "settings, generations")
+        assert_contains(host.product(*CHANGE, expect=(65,)).err, "PostgreSQL", "systemctl start postgresql")
+        assert_equal((host.read(deployment.SETTINGS), generation(host)), (before.settings, before.generation), "settings, generations")
     finally:
         postgresql_back(host)
 
 
-def postgresql_back(host):
+def postgresql_back(host: Host) -> None:
     host.run("systemctl", "start", "postgresql")
     served_again(host)
 
 
-def served_again(host):
-    """Each connection to PostgreSQL that Synapse has kept fails once, and is then made anew: requests fail until all of them have."""
-    def served():
+def served_again(host: Host) -> None:
+    """Each connection to PostgreSQL that Synapse has kept fails once, and is then replaced: requests fail until all have been."""
+    def served() -> bool:
         try:
             talk(host)
-        except Unmet:
+        except CheckFailed:
             return False
         return host.product("verify", expect=None).code == 0
-    await_("Synapse's connections to be new ones", lambda: served() and served() and served(), seconds=60)
+    wait_until("Synapse's connections to be new ones", lambda: served() and served() and served(), seconds=60)
 
 
-def without_redis(host):
+def without_redis(host: Host) -> None:
     running = Paused(host, "start   synapse-main", *CHANGE)
     host.run("systemctl", "stop", "synapse-redis.service")
     _, out = running.go_on(0, 1, 75)
     if "changed" not in out:
-        contains(out, "the host is as it was before")
+        assert_contains(out, "the host is as it was before")
     host.product("install", "--yes")
 
 
-def redis_down_before(host):
+def redis_down_before(host: Host) -> None:
     host.run("systemctl", "stop", "synapse-redis.service")
-    contains(host.product(*CHANGE).out, "! start   synapse-redis.service")
+    assert_contains(host.product(*CHANGE).out, "! start   synapse-redis.service")
 
 
-def nginx_killed(host):
+def nginx_killed(host: Host) -> None:
     running = Paused(host, "stop    synapse-worker", *CHANGE)
     host.run("systemctl", "kill", "--signal=KILL", "synapse-nginx.service", expect=None)
     running.go_on(0)
 
 
-def without_dbus(host):
+def without_dbus(host: Host) -> None:
     running = Paused(host, "start   synapse-worker", *CHANGE)
     host.run("systemctl", "stop", "dbus.socket", "dbus.service")
     try:
         _, out = running.go_on(70)
     finally:
         host.run("systemctl", "start", "dbus.socket", "dbus.service")
-    contains(out, "error: ", "run: synapse-workers install")
+    assert_contains(out, "error: ", "run: synapse-workers install")
     host.product("install", "--yes")
 
 
-def masked(host):
+def masked(host: Host) -> None:
     unit = worker("event_persister1")
     host.run("systemctl", "mask", unit)
     try:
         failed = host.product(*CHANGE, expect=(1, 65))
-        contains(failed.err, unit, "unmask")
+        assert_contains(failed.err, unit, "unmask")
     finally:
         host.run("systemctl", "unmask", unit)
 
 
-def full_disk(host):
+def full_disk(host: Host) -> None:
     """A small file system takes the place of the directory of generations, and there is no room in it."""
     place = "/var/lib/synapse-workers"
     host.shell(f"cp -a {place} /root/saved && mount -t tmpfs -o size=64m,mode=0755 tmpfs {place} && cp -a /root/saved/. {place} "
@@ -212,21 +200,21 @@ def full_disk(host):
     try:
         before = Before(host)
         failed = host.product(*CHANGE, expect=(1,))
-        contains(failed.err, "No space left on device", "the host is as it was before")
-        same(host.read(deployment.SETTINGS), before.settings, "settings")
+        assert_contains(failed.err, "No space left on device", "the host is as it was before")
+        assert_equal(host.read(deployment.SETTINGS), before.settings, "settings")
     finally:
         host.shell(f"umount {place} && rm -r /root/saved")
 
 
-def dated_in_the_future(host):
+def dated_in_the_future(host: Host) -> None:
     """As after a clock that was turned back."""
     host.shell('find "$1" -type f -exec touch --date=tomorrow {} +', "/etc/synapse-workers")
     before = host.invocations()
-    contains(host.product("install", "--yes").out, "0 changed")
-    same(host.invocations(), before, "invocations")
+    assert_contains(host.product("install", "--yes").out, "0 changed")
+    assert_equal(host.invocations(), before, "invocations")
 
 
-def matrix(host, check):
+def matrix(host: Host, check: Checks) -> None:
     for what, units in NEEDED.items():
         for moment in ("before", *STAGES, "after"):
             with check(f"{what} goes down {moment if moment in ('before', 'after') else f'before `{moment.strip()}`'}") as note:
@@ -239,7 +227,7 @@ def matrix(host, check):
                 settled_either_way(host)
 
 
-def changed_without(host, units, moment):
+def changed_without(host: Host, units: tuple[str, ...], moment: str) -> tuple[int, str]:
     """Makes the change while these go down; exit code and text."""
     if moment in ("before", "after"):
         if moment == "after":
@@ -252,21 +240,21 @@ def changed_without(host, units, moment):
     return running.go_on()
 
 
-def outcome(code, text):
+def outcome(code: int, text: str) -> str:
     """One of those that a fault may have."""
     ends = {
         "done": code == 0 and "changed (" in text,
         "as before": code in (1, 75) and "the host is as it was before" in text,
-        "refused with the cure": code == 65 and "help: " in text,
-        "a message with what to run": code == 70 and "run: synapse-workers install" in text,
+        "refused with the remedy": code == 65 and "help: " in text,
+        "a message with the command to run": code == 70 and "run: synapse-workers install" in text,
     }
     for end, here in ends.items():
         if here:
             return end
-    raise Unmet(f"exit code {code}\n{text}")
+    raise CheckFailed(f"exit code {code}\n{text}")
 
 
-# What a change needs of the host.
+# Services that a change needs, by name.
 NEEDED = {
     "PostgreSQL": ("postgresql",),
     "Redis": ("synapse-redis.service",),
@@ -275,13 +263,13 @@ NEEDED = {
 }
 FAULTS = {
     "two installs at once: the second one says so, the first is done": two_at_once,
-    "PostgreSQL is down before: refused with the cure, nothing changed": postgresql_down_before,
-    "PostgreSQL goes down with everything stopped: the error says what to run, and that helps": without_postgresql,
+    "PostgreSQL is down before: refused with the remedy, nothing changed": postgresql_down_before,
+    "PostgreSQL goes down with everything stopped: the error names the command to run, and that helps": without_postgresql,
     "Redis is down before: it is started": redis_down_before,
     "Redis is stopped in the middle: done, or as before": without_redis,
     "nginx is killed while requests wait at its ports: done": nginx_killed,
-    "D-Bus goes away in the middle: the error says what to run, and that helps": without_dbus,
+    "D-Bus goes away in the middle: the error names the command to run, and that helps": without_dbus,
     "files have a time to come, as after a clock that was turned back: nothing happens": dated_in_the_future,
-    "a unit that is masked: refused with the cure": masked,
+    "a unit that is masked: refused with the remedy": masked,
     "the disk is full: as before": full_disk,
 }

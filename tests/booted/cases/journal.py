@@ -4,10 +4,14 @@ import json
 import re
 from dataclasses import dataclass
 
-from cases.deployment import FULL_UNITS, SETTINGS, URL, jobs, same_but, worker
-from hosts import Unmet, await_, same
+import pytest
 
-# What a process of each kind is asked, by its unit: it looks for a token in the database.
+from harness.checks import Checks
+from harness.deployment import FULL_UNITS, SETTINGS, URL, assert_equal_except, jobs, worker
+from harness.expect import CheckFailed, assert_equal, wait_until
+from harness.host import Host
+
+# A request to a process of each kind, by its unit: it looks for a token in the database.
 READER = worker("client_reader1")
 ASKED = {"synapse-main.service": "/_synapse/admin/v1/rooms", READER: "/_matrix/client/v3/joined_rooms"}
 # The priority of an emergency, which systemd shows on every terminal, and a line.
@@ -16,7 +20,7 @@ USER = f"nobody\n<0>{SHOUT}"
 PROCESSES = sorted(unit for unit in FULL_UNITS if unit == "synapse-main.service" or unit.startswith("synapse-worker@"))
 # A line of Synapse: logger, line of the code, level, request, message. The journal adds time and process.
 FORM = re.compile(r"[A-Za-z_][\w.]* - \d+ - (?:DEBUG|INFO|WARNING|ERROR|CRITICAL) - \S+ - ")
-# The line that Synapse writes for each request, without what differs between two of them.
+# The line that Synapse writes for each request, without the parts that differ between two of them.
 REQUEST = re.compile(r"(synapse\.access\.http\.\S+ - )\d+( - \w+ - GET-)\d+( - .*? - )\{.*\}( Processed request: ).*")
 QUERY = re.compile(r"synapse\.storage\.SQL - \d+ - DEBUG - ")
 
@@ -31,14 +35,16 @@ class Line:
     name: str
 
 
-def run(host, check):
+@pytest.mark.installed
+def test_journal(host: Host, check: Checks) -> None:
+    """The log level changes without a restart, and the journal reads the same afterwards."""
     settings = host.read(SETTINGS)
     with check("a request makes one line in the journal, of Synapse's form", vital=True) as note:
         before, _ = requested(host, "journal-before")
         (priority,) = {line.priority for line in before.values()}
         note(f"priority {priority}")
     with check("a client that tries to log in with a line of its own does not choose the line's priority"):
-        same({line.priority for line in written(host, log_in(host), READER) if SHOUT in line.text}, {priority}, "priorities")
+        assert_equal({line.priority for line in written(host, log_in(host), READER) if SHOUT in line.text}, {priority}, "priorities")
     try:
         with check("log_level: WARNING is taken without a restart, and requests make no line any more"):
             reloaded(host, settings, level="WARNING")
@@ -46,49 +52,49 @@ def run(host, check):
         with check("log_level: INFO is taken without a restart: a request makes the same line as before"):
             since = reloaded(host, settings, level="INFO")
             after, _ = requested(host, "journal-after")
-            same(after, before, "lines of requests")
+            assert_equal(after, before, "lines of requests")
         with check("and every line of every process since then has Synapse's form, and the priority of before") as note:
-            lines = await_("a line of every process that it has reloaded", lambda: (found := written(host, since)) and (
+            lines = wait_until("a line of every process that it has reloaded", lambda: (found := written(host, since)) and (
                 {line.unit for line in found if "Reloaded log config" in line.text} == set(PROCESSES)) and found)
             note(f"{len(lines)} lines")
             wrong = [line for line in lines if not FORM.match(line.text) or line.priority != priority or "-quiet" in line.text]
             if wrong:
-                raise Unmet("\n".join([f"{len(wrong)} lines:", *map(str, wrong[:5])]))
+                raise CheckFailed("\n".join([f"{len(wrong)} lines:", *map(str, wrong[:5])]))
         with check("log_sensitive is taken without a restart as well: queries are in the journal, and then no more") as note:
             reloaded(host, settings, level="DEBUG", sensitive="true")
             _, lines = requested(host, "journal-queries")
             queries = [line for line in lines if QUERY.match(line.text)]
-            same({line.unit for line in queries}, set(ASKED), "processes that wrote queries")
+            assert_equal({line.unit for line in queries}, set(ASKED), "processes that wrote queries")
             note(f"{len(queries)} lines")
             reloaded(host, settings, level="DEBUG", sensitive="false")
             _, lines = requested(host, "journal-no-queries")
-            same([line for line in lines if QUERY.match(line.text)], [], "queries")
+            assert_equal([line for line in lines if QUERY.match(line.text)], [], "queries")
     finally:
         host.write(SETTINGS, settings)
         host.product("install", "--yes")
 
 
-def reloaded(host, settings, **changes):
+def reloaded(host: Host, settings: str, **changes: str) -> str:
     """Installs with these values of `log_` settings: exactly Synapse's processes reload. The end of the journal before that."""
     before, since = host.invocations(), now(host)
     for name, value in changes.items():
         settings, count = re.subn(rf"(?m)^log_{name}: .*$", f"log_{name}: {value}", settings)
-        same(count, 1, f"lines with log_{name}")
+        assert_equal(count, 1, f"lines with log_{name}")
     host.write(SETTINGS, settings)
-    same({(verb, unit) for verb, *units in jobs(host.product("install", "--yes").out) for unit in units},
-         {("reload", unit) for unit in PROCESSES}, "jobs")
-    same_but(before, host.invocations())
+    assert_equal({(verb, unit) for verb, *units in jobs(host.product("install", "--yes").out) for unit in units},
+                 {("reload", unit) for unit in PROCESSES}, "jobs")
+    assert_equal_except(before, host.invocations())
     return since
 
 
-def now(host):
+def now(host: Host) -> str:
     """The end of the journal."""
     host.run("journalctl", "--sync")
     return host.run("journalctl", "--quiet", "--lines=0", "--show-cursor").out.split("cursor: ")[1].strip()
 
 
-def written(host, since, *units):
-    """What these processes, or all of Synapse, have written to the journal since then."""
+def written(host: Host, since: str, *units: str) -> list[Line]:
+    """The lines that these processes, or all of Synapse, have written to the journal since then."""
     host.run("journalctl", "--sync")
     patterns = [f"--unit={unit}" for unit in units or PROCESSES]
     text = host.run("journalctl", "--quiet", "--output=json", f"--after-cursor={since}", "_TRANSPORT=stdout", *patterns,
@@ -97,33 +103,33 @@ def written(host, since, *units):
     return [Line(entry["_SYSTEMD_UNIT"], entry["MESSAGE"], entry["PRIORITY"], entry["SYSLOG_IDENTIFIER"]) for entry in entries]
 
 
-def ask(host, marker):
+def ask(host: Host, marker: str) -> None:
     """Has a process of each kind answer a request with this User-Agent and token."""
     for path in ASKED.values():
         words = ("--output", "/dev/null", "--write-out", "%{http_code}", "--user-agent", marker, "--oauth2-bearer", marker)
-        same(host.net("curl", "-sS", *words, URL + path).out, "401", f"the answer to {path}")
+        assert_equal(host.net("curl", "-sS", *words, URL + path).out, "401", f"the answer to {path}")
 
 
-def log_in(host):
+def log_in(host: Host) -> str:
     """Tries to log in as a user with such a name, which Synapse logs. The end of the journal before that."""
     since = now(host)
     body = {"type": "m.login.password", "identifier": {"type": "m.id.user", "user": USER}, "password": "none"}
     host.net("curl", "-sS", "--output", "/dev/null", "--data", json.dumps(body), f"{URL}/_matrix/client/v3/login")
-    await_("the line of that", lambda: any(SHOUT in line.text for line in written(host, since, READER)))
+    wait_until("the line of that", lambda: any(SHOUT in line.text for line in written(host, since, READER)))
     return since
 
 
-def requested(host, marker):
+def requested(host: Host, marker: str) -> tuple[dict[str, Line], list[Line]]:
     """The form of the one line that such a request makes in each process, and all that the processes wrote meanwhile."""
     since = now(host)
     ask(host, marker)
-    lines = await_("the lines of the requests", lambda: (found := written(host, since, *ASKED)) and (
+    lines = wait_until("the lines of the requests", lambda: (found := written(host, since, *ASKED)) and (
         {line.unit for line in found if f'"{marker}"' in line.text} == set(ASKED)) and found)
     forms = {}
     for line in lines:
         if f'"{marker}"' in line.text:
             found = REQUEST.fullmatch(line.text)
             if not found or line.unit in forms:
-                raise Unmet(f"not one line of Synapse's form for a request: {line}")
+                raise CheckFailed(f"not one line of Synapse's form for a request: {line}")
             forms[line.unit] = Line(line.unit, "".join(found.groups()), line.priority, line.name)
     return forms, lines

@@ -1,26 +1,24 @@
-"""A mixed load, and what it costs the one process that cannot be multiplied."""
+"""A mixed load, and its cost for the one process that cannot be multiplied."""
 
 import json
 
-from cases.deployment import URL, client, state
-from hosts import Unmet
+import pytest
+
+from harness.checks import Checks
+from harness.deployment import URL, client, prepared_load
+from harness.expect import CheckFailed
+from harness.host import Host
 
 COUNT = 2000
 # CPU seconds of the main process for 1,000 requests. The goal is 0.4; shared machines need some room.
 LIMIT = 0.6
 
 
-def prepared(host):
-    """The file with users, rooms and tokens for the load; made when it is missing."""
-    file = state(host, "load")
-    if not file.exists():
-        client(host, "load.py", URL, "--state", str(file), "--prepare")
-    return str(file)
-
-
-def run(host, check):
+@pytest.mark.installed
+def test_load(host: Host, check: Checks) -> None:
+    """A mixed load: nothing fails, and the main process has little to do."""
     with check("users and rooms for the load", vital=True):
-        users = prepared(host)
+        users = prepared_load(host)
     with check(f"{COUNT} requests, none fails", vital=True) as note:
         # The first requests fill caches; how little they cost afterwards is the question.
         client(host, "load.py", URL, "--state", users, "--count", str(COUNT // 5))
@@ -31,4 +29,4 @@ def run(host, check):
     with check(f"the main process spends at most {LIMIT} CPU seconds for 1,000 requests") as note:
         note(f"{spent:.2f}")
         if spent > LIMIT:
-            raise Unmet(f"{spent:.2f} CPU seconds for 1,000 requests")
+            raise CheckFailed(f"{spent:.2f} CPU seconds for 1,000 requests")

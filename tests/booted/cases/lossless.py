@@ -1,17 +1,22 @@
-"""Nobody notices: users go on while the server under them is changed and restarted, and not a request of theirs fails."""
+"""Users go on while their server is changed and restarted, and not a request of theirs fails."""
 
 import json
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Any, Self
 
-from cases.deployment import HERE, SERVER, SETTINGS, URL, own_options, purge, worker
-from cases.persister import MAIN
-from cases.rollback import FAILS_AT_START, OWN
-from cases.upgrade import NEW, OLD
-from hosts import Unmet, await_, same
+import pytest
 
-TARGET = "synapse-workers.target"
+from harness.checks import Checks, Note
+from harness.deployment import CLIENTS, NEW_RELEASE, OLD_RELEASE, SERVER, SETTINGS, URL, add_test_options, purge
+from harness.expect import CheckFailed, assert_equal, wait_until
+from harness.failures import FAILS_AT_START, OWN
+from harness.host import Host, Units
+
+# The figures that the load driver prints of a phase.
+Figures = dict[str, Any]
+TARGET, MAIN = "synapse-workers.target", "synapse-main.service"
 PEACE = 5.0
 # How long there may be no answer to anybody while everything restarts, in the time that the processes need for it.
 GOAL = 1.15
@@ -19,14 +24,14 @@ GOAL = 1.15
 
 @dataclass(frozen=True)
 class Form:
-    """How thoroughly: the deployment, and what the users ask for. `spare` is a worker whose number is free."""
+    """How thoroughly: the deployment, and the load. `spare` is a worker whose number is free."""
 
     workers: str
     spare: str
     persister: str
     rate: int
     rounds: int = 1
-    # Whether systemd holds the sockets. Where it does not, failures are what is to be seen, and no failed check.
+    # Whether systemd holds the sockets. Where it does not, failed requests are shown, and no check fails.
     held: bool = True
     # Whether the pause must reach the goal: on a machine that does other things as well it may not.
     strict: bool = False
@@ -41,20 +46,20 @@ class Disturbance:
     """Something an administrator does; `do(host, form)` returns when it is done."""
 
     what: str
-    do: Callable
+    do: Callable[[Host, Form], object]
 
 
-def restart(unit):
+def restart(unit: str) -> Disturbance:
     return Disturbance(f"{unit} is restarted", lambda host, form: host.run("systemctl", "restart", unit))
 
 
-def restart_all(host, form):
+def restart_all(host: Host, form: Form) -> None:
     host.run("systemctl", "restart", TARGET)
-    await_("all services active", lambda: not idle(host))
+    wait_until("all services active", lambda: not idle(host))
 
 
-def break_start(host, form):
-    """Options that Synapse's parser takes and Synapse cannot start with: the run goes back to what was."""
+def break_start(host: Host, form: Form) -> None:
+    """Options that Synapse's parser takes and Synapse cannot start with: the run rolls back."""
     host.write(OWN, FAILS_AT_START)
     try:
         host.product("install", "--yes", expect=(1, 75))
@@ -62,23 +67,23 @@ def break_start(host, form):
         host.path(OWN).unlink()
 
 
-def upgrade(host, form):
+def upgrade(host: Host, form: Form) -> None:
     """As an administrator does it: another version in the settings file, then install."""
-    host.write(SETTINGS, host.read(SETTINGS).replace(OLD, NEW))
+    host.write(SETTINGS, host.read(SETTINGS).replace(OLD_RELEASE, NEW_RELEASE))
     host.product("install", "--yes")
-    same(release(host), NEW, "the release that answers")
+    assert_equal(release(host), NEW_RELEASE, "the release that answers")
 
 
-def downgrade(host, form):
+def downgrade(host: Host, form: Form) -> None:
     host.product("rollback", "--yes")
-    same(release(host), OLD, "the release that answers")
+    assert_equal(release(host), OLD_RELEASE, "the release that answers")
 
 
-def release(host):
+def release(host: Host) -> str:
     return json.loads(host.net("curl", "-sS", f"{URL}/_matrix/federation/v1/version").out)["server"]["version"]
 
 
-# In this order; the restart of each service by itself comes after the first three.
+# In this order; the restart of each single service comes after the first three.
 FIRST = (
     Disturbance("nothing is done", lambda host, form: time.sleep(PEACE)),
     Disturbance("a worker is added", lambda host, form: host.product("scale", f"{form.spare}=2", "--yes")),
@@ -89,53 +94,80 @@ LAST = (
     Disturbance("the target is restarted", restart_all),
     Disturbance(PERSISTER, lambda host, form: host.product("add", "event_persister", "--yes")),
     Disturbance("an event persister is removed", lambda host, form: host.product("remove", form.persister, "--yes")),
-    Disturbance(f"Synapse is upgraded from {OLD} to {NEW}", upgrade),
+    Disturbance(f"Synapse is upgraded from {OLD_RELEASE} to {NEW_RELEASE}", upgrade),
     Disturbance("the upgrade is taken back", downgrade),
     Disturbance("a bad configuration is applied and undone", break_start),
 )
 
 
-def services(host):
-    """The services that serve, thus not what runs for a moment only."""
+def services(host: Host) -> Units:
+    """The services that serve, without those that run for a moment only."""
     return {name: unit for name, unit in host.units("synapse-*.service").items() if name != "synapse-hold.service"}
 
 
-def idle(host):
+def idle(host: Host) -> list[str]:
     return [name for name, unit in services(host).items() if unit["ActiveState"] != "active"]
 
 
 class Crowd:
-    """`traffic.py` at work in the network of the host."""
+    """`load_driver.py` at work in the network of the host."""
 
-    def __init__(self, host, form):
-        self.process = host.talk_to("python3", str(HERE / "traffic.py"), URL, "--rate", str(form.rate))
-        same(self.heard()["phase"], "ready", "the crowd")
+    def __init__(self, host: Host, form: Form) -> None:
+        self.process = host.talk_to("python3", str(CLIENTS / "load_driver.py"), URL, "--rate", str(form.rate))
+        assert_equal(self.heard()["phase"], "ready", "the crowd")
 
-    def __enter__(self):
+    def __enter__(self) -> Self:
         return self
 
-    def heard(self):
+    def heard(self) -> Figures:
         line = self.process.stdout.readline()
         if not line:
-            raise Unmet(f"the crowd ended with code {self.process.wait()}\n{self.process.stderr.read()}")
+            raise CheckFailed(f"the crowd ended with code {self.process.wait()}\n{self.process.stderr.read()}")
         return json.loads(line)
 
-    def ask(self, command):
+    def ask(self, command: str) -> Figures:
         self.process.stdin.write(f"{command}\n")
         self.process.stdin.flush()
         return self.heard()
 
-    def __exit__(self, *_):
+    def __exit__(self, *_: object) -> None:
         self.process.communicate()
 
 
-def run(host, check, form=SHORT):
-    own_options(host)
-    with check(f"a server of `{form.workers}`, sockets {'held' if form.held else 'not held'}", vital=True) as note:
-        settings = {"server_name": SERVER, "workers": [form.workers], "sockets": {"held": form.held}, "synapse": {"version": OLD}}
+@pytest.mark.bare
+@pytest.mark.lane(1)
+def test_lossless(host: Host, check: Checks) -> None:
+    """Users go on while the server is changed and restarted."""
+    lossless(host, check, SHORT)
+
+
+@pytest.mark.slow
+@pytest.mark.bare
+def test_lossless_off(host: Host, check: Checks) -> None:
+    """Users go on while the server is changed, without socket activation, for comparison."""
+    lossless(host, check, replace(SHORT, held=False))
+
+
+@pytest.mark.slow
+@pytest.mark.bare
+def test_soak(host: Host, check: Checks) -> None:
+    """Users go on while a server with every worker is changed, at length."""
+    lossless(host, check, LONG)
+
+
+@pytest.mark.slow
+@pytest.mark.bare
+def test_soak_off(host: Host, check: Checks) -> None:
+    """Users go on while a server with every worker is changed, without socket activation, for comparison."""
+    lossless(host, check, replace(LONG, held=False, rounds=1, strict=False))
+
+
+def lossless(host: Host, check: Checks, form: Form) -> None:
+    add_test_options(host)
+    with check(f"a server of `{form.workers}`, {'with' if form.held else 'without'} socket activation", vital=True) as note:
+        settings = {"server_name": SERVER, "workers": [form.workers], "sockets": {"held": form.held}, "synapse": {"version": OLD_RELEASE}}
         host.write(SETTINGS, json.dumps(settings, indent=1))
         note(f"{host.product('install', '--yes').seconds:.1f} s")
-        host.installed = True
     with check("users come", vital=True):
         crowd = Crowd(host, form)
     with crowd:
@@ -146,20 +178,20 @@ def run(host, check, form=SHORT):
         with check("of all requests none failed" if form.held else "of all requests some failed, so failures are seen") as note:
             note(f"{whole['failed']} of {whole['sent']} failed, longest pause {whole['silence']:.2f} s")
             note(f"kept connections closed while idle {whole['reopened']}, with a request on its way {whole['unread']}")
-            judge(form, last)
-            same(whole["failed"] == 0, form.held, "none failed")
+            assert_undisturbed(form, last)
+            assert_equal(whole["failed"] == 0, form.held, "none failed")
     with check("the pause while everything restarts, in the time that the processes need") as note:
         host.product("add", "event_persister", "--yes")
         needed = starting(host)
         note(f"{longest:.2f} s of {needed:.2f} s, ratio {longest / needed:.2f}, goal {GOAL}")
         if form.strict and longest > GOAL * needed:
-            raise Unmet("longer than the goal")
+            raise CheckFailed("longer than the goal")
     with check("--purge"):
         purge(host)
 
 
-def disturbed(host, check, form, crowd):
-    """Does everything, round after round; returns the longest that nobody had an answer while everything restarted."""
+def disturbed(host: Host, check: Checks, form: Form, crowd: Crowd) -> float:
+    """Makes every disturbance, round after round; returns the longest pause of all answers while everything restarted."""
     pauses = []
     for _ in range(form.rounds):
         singly = tuple(restart(unit) for unit in sorted(services(host)))
@@ -169,50 +201,50 @@ def disturbed(host, check, form, crowd):
                 spent = used(host)
                 disturbance.do(host, form)
                 figures = crowd.ask(f"mark after that: {disturbance.what}")
-                note(told(figures))
+                note(summary(figures))
                 note(f"{(used(host) - spent) / figures['seconds']:.1f} cores busy")
-                judge(form, since)
-                judge(form, figures)
+                assert_undisturbed(form, since)
+                assert_undisturbed(form, figures)
             if disturbance.what == PERSISTER:
                 pauses.append(figures["silence"])
     return max(pauses)
 
 
-def used(host):
+def used(host: Host) -> float:
     """CPU seconds of all that runs in the host."""
     for line in host.run("cat", "/sys/fs/cgroup/cpu.stat").out.splitlines():
         name, value = line.split()
         if name == "usage_usec":
             return int(value) / 1e6
-    raise Unmet("no usage_usec")
+    raise CheckFailed("no usage_usec")
 
 
-def told(figures):
+def summary(figures: Figures) -> str:
     slowest = [f"{kind} {seconds:.2f} s" for kind, seconds in list(figures["slowest"].items())[:3]]
     errors = [f"{count} {error}" for error, count in list(figures["errors"].items())[:3]]
     return (f"{figures['failed']} of {figures['sent']} failed{': ' if errors else ''}{', '.join(errors)}, "
             f"longest pause {figures['silence']:.2f} s, slowest {', '.join(slowest)}")
 
 
-def judge(form, figures):
-    """A phase in which something failed, or came late, is none that nobody noticed."""
+def assert_undisturbed(form: Form, figures: Figures) -> None:
+    """Fails for a phase in which a request failed or a message came late."""
     if form.held and (figures["failed"] or figures["not_arrived"]):
-        raise Unmet(json.dumps({key: figures[key] for key in ("phase", "not_arrived", "errors", "failures")}, indent=1))
+        raise CheckFailed(json.dumps({key: figures[key] for key in ("phase", "not_arrived", "errors", "failures")}, indent=1))
 
 
-def counted(note, whole):
-    """Messages that the server took are safe, whether sockets are held or not."""
+def counted(note: Note, whole: Figures) -> None:
+    """Messages that the server accepted are safe, with and without socket activation."""
     sync, messages = whole["sync"], whole["messages"]
     note(f"taken {whole['taken']}")
     for name, part in (("sync", sync), ("messages", messages)):
         note(f"{name}: {part['read']} of {part['expected']}, lost {part['lost']}, duplicated {part['duplicated']}")
     wrong = [part[what] for part in (sync, messages) for what in ("lost", "duplicated")]
     if any(wrong) or whole["rooms_not_read_back"]:
-        raise Unmet(json.dumps({"sync": sync, "messages": messages, "unread": whole["rooms_not_read_back"]}, indent=1))
+        raise CheckFailed(json.dumps({"sync": sync, "messages": messages, "unread": whole["rooms_not_read_back"]}, indent=1))
 
 
-def starting(host):
-    """Seconds that all workers need to stop, main to restart and all workers to start, when nobody asks for anything."""
+def starting(host: Host) -> float:
+    """Seconds that all workers need to stop, main to restart and all workers to start, without any load."""
     workers = [name for name in services(host) if name.startswith("synapse-worker@")]
     host.run("systemctl", "stop", *workers)
     host.run("systemctl", "restart", MAIN)

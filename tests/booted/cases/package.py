@@ -1,94 +1,98 @@
-"""What installing, upgrading and removing the package does to a host, and a package of Synapse that changes its code."""
+"""The effects of installing, upgrading and removing the package, and of a package of Synapse that changes its code."""
 
-from cases import deployment, listing
-from cases.deployment import SERVER, SETTINGS, generation, behind_nginx, jobs, own_options, purge, services_down, talk
-from cases.trial import CHANGE, FILES as TRIAL_FILES
-from hosts import contains, same
+from harness import deployment, listing
+from harness.checks import Checks
+from harness.deployment import SERVER, SETTINGS, add_test_options, behind_nginx, generation, jobs, purge, services_down, talk
+from harness.expect import assert_contains, assert_equal
+from harness.host import Host
+from harness.trial import CHANGE
+from harness.trial import FILES as TRIAL_FILES
 
 # Where Element's package has Synapse; the made-up package adds a file there.
 VENV = "/opt/venvs/matrix-synapse"
 METADATA = f"{VENV}/lib/python3*/site-packages/matrix_synapse-*.dist-info/METADATA"
 MAKE_A_PACKAGE = f"""
 mkdir -p /tmp/new/DEBIAN /tmp/new{VENV}
-printf 'Package: new-code\nVersion: 1\nArchitecture: all\nMaintainer: nobody <nobody@localhost>\nDescription: new\n' >/tmp/new/DEBIAN/control
+cd /tmp/new/DEBIAN
+printf 'Package: new-code\nVersion: 1\nArchitecture: all\nMaintainer: nobody <nobody@localhost>\nDescription: new\n' >control
 echo new >/tmp/new{VENV}/new-code
 dpkg-deb --build /tmp/new /root/new-code.deb
 """
-# Signing key, media, settings and secrets; the database is asked by users who go on talking.
+# Signing key, media, settings and secrets; users who go on talking prove the database.
 VALUABLES = "cd / && find etc/synapse-workers var/lib/synapse -type f -exec sha256sum {} + | sort -k 2"
-# What the package itself brings, and the notes of dpkg and apt.
+# Files of the package itself, and the records of dpkg and apt.
 OF_PACKAGE = ("/usr/", "/var/lib/dpkg", "/var/lib/apt", "/var/log/dpkg.log", "/var/log/alternatives.log", "/var/log/apt", "/var/cache/")
 
 
-def run(host, check):
+def test_package(host: Host, check: Checks) -> None:
+    """The package is installed, upgraded and removed; one of Synapse brings new code."""
     install(host, check)
     upgrade(host, check)
     new_code(host, check)
     remove(host, check)
 
 
-def install(host, check):
+def install(host: Host, check: Checks) -> None:
     with check("installing the package starts, enables and writes nothing beside its own files", vital=True):
         host.push(deployment.package(), "/root/package.deb")
         host.run("dpkg", "--purge", "synapse-workers")
         before = listing.everything(host)
         host.run("apt-get", "install", "--quiet=2", "--yes", "--no-install-recommends", "/root/package.deb")
         found = [line for line in listing.differences(before, listing.everything(host)) if not line[2:].startswith(OF_PACKAGE)]
-        same(found, [], "differences")
+        assert_equal(found, [], "differences")
     with check("install --preset small, with timers and services beside Synapse", vital=True) as note:
-        own_options(host)
+        add_test_options(host)
         host.write("/root/synapse.env", "SYNAPSE_METRICS=yes\n")
         result = host.product("install", "--server-name", SERVER, "--preset", "small", "--env-file", "/root/synapse.env", "--yes")
-        host.installed = True
         note(f"{result.seconds:.1f} s")
-        contains(" ".join(host.units()), "synapse-prometheus.service", "synapse-logrotate.timer")
+        assert_contains(" ".join(host.units()), "synapse-prometheus.service", "synapse-logrotate.timer")
         host.product("verify")
         talk(host)
 
 
-def upgrade(host, check):
+def upgrade(host: Host, check: Checks) -> None:
     with check("upgrading the package restarts and renders nothing"):
         number, before = generation(host), host.invocations()
-        same(host.run("dpkg", "--install", "/root/package.deb").err, "", "stderr")
-        same(host.invocations(), before, "InvocationIDs")
-        contains(host.product("install", "--yes").out, "0 changed")
-        same((generation(host), host.invocations()), (number, before), "generation, InvocationIDs")
+        assert_equal(host.run("dpkg", "--install", "/root/package.deb").err, "", "stderr")
+        assert_equal(host.invocations(), before, "InvocationIDs")
+        assert_contains(host.product("install", "--yes").out, "0 changed")
+        assert_equal((generation(host), host.invocations()), (number, before), "generation, InvocationIDs")
 
 
-def new_code(host, check):
+def new_code(host: Host, check: Checks) -> None:
     synapse = {unit for unit in host.units() if unit.startswith(("synapse-main", "synapse-worker@"))}
     workers = sorted(synapse - {"synapse-main.service"})
-    with check("a package changes Synapse's code: dpkg's trigger tells, status names who runs older code"):
-        same(outdated(host), set(), "outdated before")
+    with check("a package changes Synapse's code: dpkg's trigger reports it, status names the units that run older code"):
+        assert_equal(outdated(host), set(), "outdated before")
         host.shell(MAKE_A_PACKAGE)
-        contains(host.run("dpkg", "--install", "/root/new-code.deb").out, "Processing triggers for synapse-workers")
-        same(outdated(host), synapse, "outdated")
-        contains(host.product("status").out, "outdated: synapse-main.service", "older code than what is installed")
+        assert_contains(host.run("dpkg", "--install", "/root/new-code.deb").out, "Processing triggers for synapse-workers")
+        assert_equal(outdated(host), synapse, "outdated")
+        assert_contains(host.product("status").out, "outdated: synapse-main.service", "older code than what is installed")
     with check("install restarts them in order, and nothing else") as note:
         before = host.invocations()
         result = host.product("install", "--yes")
-        same(jobs(result.out), behind_nginx(workers, workers), "jobs")
+        assert_equal(jobs(result.out), behind_nginx(workers, workers), "jobs")
         after = host.invocations()
-        same({unit for unit in after if after[unit] != before[unit]}, synapse | {"synapse-nginx.service"}, "restarted")
-        same(outdated(host), set(), "outdated after")
-        contains(host.product("install", "--yes").out, "0 changed")
+        assert_equal({unit for unit in after if after[unit] != before[unit]}, synapse | {"synapse-nginx.service"}, "restarted")
+        assert_equal(outdated(host), set(), "outdated after")
+        assert_contains(host.product("install", "--yes").out, "0 changed")
         note(f"{result.seconds:.1f} s")
-    with check("files put in place anew without dpkg are noticed as well"):
+    with check("files that are replaced without dpkg are noticed as well"):
         host.shell(f'for file in {METADATA}; do cp -a "$file" "$file.new"; mv "$file.new" "$file"; done')
-        same(outdated(host), synapse, "outdated")
+        assert_equal(outdated(host), synapse, "outdated")
 
 
-def remove(host, check):
+def remove(host: Host, check: Checks) -> None:
     with check("a change goes on trial"):
         host.write(SETTINGS, CHANGE.sub(r"\g<1>7", host.read(SETTINGS)))
-        contains(host.product("install", "--try", "1h", "--yes").out, "On trial")
+        assert_contains(host.product("install", "--try", "1h", "--yes").out, "On trial")
     valuables = host.shell(VALUABLES).out
     with check("removing the package stops everything and keeps the data", vital=True) as note:
         result = host.run("dpkg", "--purge", "synapse-workers")
-        contains(result.out, "data and settings are kept", "synapse-workers install")
+        assert_contains(result.out, "data and settings are kept", "synapse-workers install")
         down(host)
-        same(host.shell(VALUABLES).out, valuables, "what is kept")
-        same([path for path in TRIAL_FILES if host.path(path).exists()], [], "what would return from the trial")
+        assert_equal(host.shell(VALUABLES).out, valuables, "kept files")
+        assert_equal([path for path in TRIAL_FILES if host.path(path).exists()], [], "files of the trial")
         note(f"{result.seconds:.1f} s")
     with check("and nothing starts at the next boot"):
         host.reboot()
@@ -99,21 +103,21 @@ def remove(host, check):
         result = host.product("install", "--yes")
         note(f"{result.seconds:.1f} s")
         host.product("verify")
-        same(outdated(host), set(), "outdated")
+        assert_equal(outdated(host), set(), "outdated")
         talk(host)
     with check("uninstall --purge while the package stays"):
         purge(host)
-        same(host.units(), {}, "units")
+        assert_equal(host.units(), {}, "units")
         host.run("dpkg", "--purge", "new-code")
 
 
-def outdated(host):
+def outdated(host: Host) -> set[str]:
     """Units that `status` names as running older code."""
     return {one["unit"] for one in host.json("status")["outdated"]}
 
 
-def down(host):
+def down(host: Host) -> None:
     """None of our units runs, waits or failed, and the target is not wanted at boot."""
     found = {name: unit["ActiveState"] for name, unit in host.units().items() if unit["ActiveState"] != "inactive"}
-    same((found, services_down(host)), ({}, ""), "units that are not inactive, failed units")
-    same(host.run("systemctl", "is-enabled", "synapse-workers.target", expect=(1,)).out.strip(), "disabled", "the target")
+    assert_equal((found, services_down(host)), ({}, ""), "units that are not inactive, failed units")
+    assert_equal(host.run("systemctl", "is-enabled", "synapse-workers.target", expect=(1,)).out.strip(), "disabled", "the target")

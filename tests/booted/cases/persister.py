@@ -2,64 +2,70 @@
 
 import time
 
-from cases.deployment import FULL, FULL_UNITS, URL, all_active, behind_nginx, client, jobs, state, talk, worker
-from hosts import Unmet, contains, same
+import pytest
+
+from harness.checks import Checks
+from harness.deployment import FULL, FULL_UNITS, URL, all_active, behind_nginx, client, jobs, state, talk, worker
+from harness.expect import CheckFailed, assert_contains, assert_equal
+from harness.host import Host, Units
 
 MAIN = "synapse-main.service"
 OLD = sorted(worker(f"{role}1") for role in FULL)
 NEW = worker("event_persister2")
 
 
-def run(host, check):
+@pytest.mark.installed
+def test_persister(host: Host, check: Checks) -> None:
+    """Another event persister, in the order that Synapse needs."""
     talk(host)
     before = host.units()
     with check("plan names stop of all workers, restart of main, start of workers, with reasons", vital=True):
         planned = host.json("plan", "--workers", "full,event_persister")["steps"]
         planned = [step["line"] for step in planned]
-        same(jobs("\n".join(planned)), behind_nginx(OLD, sorted([*OLD, NEW])), "jobs")
-        contains("\n".join(planned), "! hold    requests at nginx's ports")
+        assert_equal(jobs("\n".join(planned)), behind_nginx(OLD, sorted([*OLD, NEW])), "jobs")
+        assert_contains("\n".join(planned), "! hold    requests at nginx's ports")
         for step in planned:
             if step.startswith("! ") and "nginx" not in step:
-                contains(step, "because synapse/shared.d/stream_writers.yaml changed: ")
-        same(host.invocations(), {name: unit["InvocationID"] for name, unit in before.items()}, "invocations after plan")
-    with check("scale event_persister=2 does what the plan said", vital=True) as note:
+                assert_contains(step, "because synapse/shared.d/stream_writers.yaml changed: ")
+        assert_equal(host.invocations(), {name: unit["InvocationID"] for name, unit in before.items()}, "invocations after plan")
+    with check("scale event_persister=2 does the jobs of the plan", vital=True) as note:
         result = host.product("scale", "event_persister=2", "--yes")
-        same(jobs(result.out), jobs("\n".join(planned)), "jobs")
+        assert_equal(jobs(result.out), jobs("\n".join(planned)), "jobs")
         note(f"{result.seconds:.1f} s")
     with check("every worker had stopped before main, and main was ready before any worker started"):
         in_order(before, all_active(host, FULL_UNITS | {NEW}))
     with check("messages in old and new rooms arrive, and both persist events") as note:
         talk(host)
         note(f"{rooms_until_both(host)} new rooms")
-    with check("rollback takes the same way back", vital=True) as note:
+    with check("rollback takes the same steps in return", vital=True) as note:
         before = host.units()
         result = host.product("rollback", "--yes")
-        same(jobs(result.out), behind_nginx(sorted([*OLD, NEW]), OLD), "jobs")
+        assert_equal(jobs(result.out), behind_nginx(sorted([*OLD, NEW]), OLD), "jobs")
         note(f"{result.seconds:.1f} s")
     with check("in the same order"):
         in_order(before, all_active(host))
         talk(host)
 
 
-def rooms_until_both(host):
+def rooms_until_both(host: Host) -> int:
     """Makes rooms, each with a message that arrives, until both persisters had some: a room's ID decides which it is."""
     since = time.time()
     for number in range(1, 21):
-        client(host, "talk.py", URL, str(state(host, f"room{number}")))
+        client(host, "two_users.py", URL, str(state(host, f"room{number}")))
         if all(persisted(host, worker(name), since) for name in ("event_persister1", "event_persister2")):
             return number
-    raise Unmet(f"{number} rooms, and only one of the two persisted events")
+    raise CheckFailed(f"{number} rooms, and only one of the two persisted events")
 
 
-def persisted(host, unit, since):
+def persisted(host: Host, unit: str, since: float) -> str:
     """Whether another process handed events to this one."""
     return host.run("journalctl", "--quiet", "--unit", unit, f"--since=@{int(since)}", "--lines=1",
                     "--grep=Processed request.*/_synapse/replication/(fed_)?send_events", expect=(0, 1)).out
 
 
-def in_order(before, after):
+def in_order(before: Units, after: Units) -> None:
     """Proves the order by systemd's own times: stop of workers, restart of main, start of workers."""
-    def at(unit, name):
+    def at(unit: dict[str, str], name: str) -> int:
         return int(unit[f"{name}TimestampMonotonic"])
 
     main = after[MAIN]
@@ -70,9 +76,9 @@ def in_order(before, after):
         if name in before:
             assert unit["InvocationID"] != before[name]["InvocationID"], f"{name} was not restarted"
             if not at(unit, "InactiveEnter") <= at(main, "ActiveExit"):
-                raise Unmet(f"{name} had not stopped when main began to stop: {unit} {main}")
+                raise CheckFailed(f"{name} had not stopped when main began to stop: {unit} {main}")
         if not at(main, "ActiveEnter") <= at(unit, "InactiveExit"):
-            raise Unmet(f"{name} began to start before main was ready: {unit} {main}")
+            raise CheckFailed(f"{name} began to start before main was ready: {unit} {main}")
     nginx, redis = "synapse-nginx.service", "synapse-redis.service"
     assert at(after[nginx], "InactiveEnter") <= at(main, "ActiveExit") <= at(main, "ActiveEnter") <= at(after[nginx], "InactiveExit")
-    same(after[redis]["InvocationID"], before[redis]["InvocationID"], f"{redis}, which this does not concern")
+    assert_equal(after[redis]["InvocationID"], before[redis]["InvocationID"], f"{redis}, which this does not concern")

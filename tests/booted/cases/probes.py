@@ -1,24 +1,30 @@
-"""Whatever `verify` asks for is missed when it is gone, by its name; `status` tells what is another way than it was left."""
+"""`verify` names each thing that is missing or does not answer; `status` reports drift."""
 
 import hashlib
 import json
 
-from cases.deployment import CURRENT, SETTINGS, all_active, generation, talk, worker
-from hosts import await_, contains, same
+import pytest
+
+from harness.checks import Checks
+from harness.deployment import CURRENT, SETTINGS, all_active, generation, talk, worker
+from harness.expect import assert_contains, assert_equal, wait_until
+from harness.host import Host
 
 NGINX, TYPING, DEAF = "synapse-nginx.service", worker("typing1"), worker("receipts1")
 CONF = f"{CURRENT}/nginx/nginx.conf"
 UNIT_FILE = f"/etc/systemd/system/{NGINX}"
 DROP_IN = f"/etc/systemd/system/{DEAF}.d/case.conf"
-# Another Redis, and a process that goes by it.
+# Another Redis, and options that lead a process to it.
 OTHER = "/run/synapse-workers/redis/case.sock"
-ELSEWHERE = "/etc/synapse-workers/case.yaml"
+OTHER_OPTIONS = "/etc/synapse-workers/case.yaml"
 SOCKET = "/run/synapse-workers/public/nobody1.sock"
 LINK = f"/etc/systemd/system/synapse-workers.target.wants/{worker('nobody1')}"
 OLD = "/etc/systemd/system/synapse-old.service"
 
 
-def run(host, check):
+@pytest.mark.installed
+def test_probes(host: Host, check: Checks) -> None:
+    """`verify` names each thing that is missing, and `status` reports drift."""
     with check("verify has no complaint", vital=True) as note:
         result = host.product("verify")
         note(f"{result.seconds:.2f} s with the way into the host")
@@ -27,53 +33,52 @@ def run(host, check):
     with check("all is as before"):
         host.product("verify")
         all_active(host)
-        same(host.json("status")["changes"], 0, "changes")
+        assert_equal(host.json("status")["changes"], 0, "changes")
         talk(host)
 
 
-def missed(host, codes=(1,)):
-    """What verify complains about: its words by probe."""
+def missed(host: Host, codes: tuple[int, ...] = (1,)) -> dict[str, str]:
+    """The probes that fail, with the words of verify."""
     found = host.json("verify", expect=codes)
     return {probe["probe"]: probe["seen"] for probe in found["probes"] if not probe["ok"]}
 
 
-def only(host, probe, *words):
+def only(host: Host, probe: str, *words: str) -> None:
     found = missed(host)
-    same(set(found), {probe}, f"probes that fail ({found})")
-    contains(found[probe], *words)
+    assert_equal(set(found), {probe}, f"probes that fail ({found})")
+    assert_contains(found[probe], *words)
 
 
-def stopped(host, check):
+def stopped(host: Host, check: Checks) -> None:
     with check("a unit that is stopped, masked or does not start at boot"):
         units = [TYPING, TYPING.replace(".service", ".socket")]
         host.run("systemctl", "stop", TYPING)
         host.run("systemctl", "mask", "--runtime", TYPING)
         try:
             found = missed(host)
-            contains(found["units"], *units)
-            contains(found["replication"], "typing1 (caches)", "typing1 (typing)")
-            same(states(host, 1), dict(zip(units, ("masked", "stopped"))), "units in status")
-            contains(host.product("status", expect=(1,)).out, f"masked: {TYPING} (systemctl unmask")
+            assert_contains(found["units"], *units)
+            assert_contains(found["replication"], "typing1 (caches)", "typing1 (typing)")
+            assert_equal(states(host, 1), dict(zip(units, ("masked", "stopped"), strict=True)), "units in status")
+            assert_contains(host.product("status", expect=(1,)).out, f"masked: {TYPING} (systemctl unmask")
         finally:
             host.run("systemctl", "unmask", "--runtime", TYPING)
-        same(states(host, 1), dict(zip(units, ("stopped", "stopped"))), "units in status")
+        assert_equal(states(host, 1), dict(zip(units, ("stopped", "stopped"), strict=True)), "units in status")
         host.run("systemctl", "disable", TYPING)
         host.run("systemctl", "start", TYPING)
-        same(states(host, 0), {TYPING: "disabled"}, "units in status")
-        contains(host.product("install", "--yes").out, f"enable  {TYPING}")
+        assert_equal(states(host, 0), {TYPING: "disabled"}, "units in status")
+        assert_contains(host.product("install", "--yes").out, f"enable  {TYPING}")
 
 
-def states(host, code):
+def states(host: Host, code: int) -> dict[str, str]:
     return {unit["unit"]: unit["state"] for unit in host.json("status", expect=(code,))["units"]}
 
 
-def left_over(host, check):
-    with check("a unit, a link, a socket and a file that nobody wants"):
-        generations = host.path("/var/lib/synapse-workers/generations")
-        current, numbers = generation(host)
-        earlier = [number for number in numbers if f"generations/{number}" != current]
-        assert earlier, "the case needs an earlier generation"
-        manifest = generations / earlier[0] / "manifest.json"
+def left_over(host: Host, check: Checks) -> None:
+    with check("a unit, a link, a socket and a file that do not belong to the server"):
+        earlier = generation(host)[0]
+        host.product("scale", "synchrotron=2", "--yes")
+        host.product("scale", "synchrotron=1", "--yes")
+        manifest = host.path("/var/lib/synapse-workers") / earlier / "manifest.json"
         text = manifest.read_text(encoding="utf-8")
         known = json.loads(text)
         known["state"]["files"][f"host{OLD}"] = {"digest": hashlib.sha256(b"[Unit]\n").hexdigest(), "affects": []}
@@ -92,35 +97,35 @@ def left_over(host, check):
             only(host, "leftovers", "synapse-coturn.service", worker("nobody1"), SOCKET)
         finally:
             host.run("systemctl", "stop", "synapse-coturn.service")
-        contains(host.product("install", "--yes").out, "nobody1")
-        same(host.shell('ls "$1" "$2" 2>/dev/null || true', SOCKET, LINK).out, "", "left by install")
+        assert_contains(host.product("install", "--yes").out, "nobody1")
+        assert_equal(host.shell('ls "$1" "$2" 2>/dev/null || true', SOCKET, LINK).out, "", "left by install")
         host.product("verify")
 
 
-def deaf(host, check):
-    with check("a process that is well and hears nobody"):
+def deaf(host: Host, check: Checks) -> None:
+    with check("a healthy process that receives no replication"):
         host.run("systemd-run", "--quiet", "--unit=case-redis", "redis-server", "--port", "0", "--save", "", "--dir", "/tmp",
                  "--unixsocket", OTHER, "--unixsocketperm", "777")
-        host.write(ELSEWHERE, f"redis: {{enabled: true, path: {OTHER}}}\n")
+        host.write(OTHER_OPTIONS, f"redis: {{enabled: true, path: {OTHER}}}\n")
         unit = host.read("/etc/systemd/system/synapse-worker@.service")
         start = next(line for line in unit.splitlines() if line.startswith("ExecStart="))
-        host.write(DROP_IN, f"[Service]\nExecStart=\n{start} -c {ELSEWHERE}\n")
+        host.write(DROP_IN, f"[Service]\nExecStart=\n{start} -c {OTHER_OPTIONS}\n")
         host.run("systemctl", "daemon-reload")
         try:
             host.run("systemctl", "restart", DEAF)
             found = missed(host)
-            same(set(found), {"leftovers", "redis", "replication"}, f"probes that fail ({found})")
-            contains(found["leftovers"], OTHER)
-            contains(found["redis"], "20 of 21")
-            contains(found["replication"], "receipts1 (caches), receipts1 (receipts)", f"journalctl -u {DEAF}")
+            assert_equal(set(found), {"leftovers", "redis", "replication"}, f"probes that fail ({found})")
+            assert_contains(found["leftovers"], OTHER)
+            assert_contains(found["redis"], "20 of 21")
+            assert_contains(found["replication"], "receipts1 (caches), receipts1 (receipts)", f"journalctl -u {DEAF}")
             assert "typing1" not in found["replication"], found
         finally:
-            host.shell('rm -r "$(dirname "$1")" "$2"; systemctl daemon-reload; systemctl restart "$3"; systemctl stop case-redis; rm -f "$4"',
-                       DROP_IN, ELSEWHERE, DEAF, OTHER)
+            host.shell('rm -r "$(dirname "$1")" "$2"; systemctl daemon-reload; systemctl restart "$3"; '
+                       'systemctl stop case-redis; rm -f "$4"', DROP_IN, OTHER_OPTIONS, DEAF, OTHER)
         host.product("verify")
 
 
-def crowded(host, check):
+def crowded(host: Host, check: Checks) -> None:
     with check("a database with fewer connections left than the pools may want") as note:
         seen = {probe["probe"]: probe["seen"] for probe in host.json("verify")["probes"]}
         note(seen["connections"])
@@ -128,7 +133,7 @@ def crowded(host, check):
         host.run("systemd-run", "--quiet", "--unit=case-crowd", "--uid=postgres", "sh", "-c",
                  f"for one in $(seq {count - 2}); do psql -Xqc 'select pg_sleep(60)' & done; wait")
         try:
-            await_("their connections", lambda: "connections" in missed(host, (0, 1)))
+            wait_until("their connections", lambda: "connections" in missed(host, (0, 1)))
             only(host, "connections", "21 processes", "in use", "help:")
         finally:
             host.run("systemctl", "stop", "case-crowd")
@@ -137,13 +142,14 @@ def crowded(host, check):
         host.product("verify")
 
 
-def behind(host, check):
+def behind(host: Host, check: Checks) -> None:
     with check("a configuration of nginx that is edited, or that it does not take"):
         text = host.read(CONF)
         try:
             host.write(CONF, text.replace("server_tokens off;", "server_tokens on;"))
             only(host, "nginx-files", NGINX)
-            contains(host.product("status").out, "changed by somebody else: /var/lib/synapse-workers/generations/", "nginx.conf", "drift: ")
+            assert_contains(host.product("status").out, "changed by somebody else: /var/lib/synapse-workers/generations/", "nginx.conf",
+                            "drift: ")
             host.write(CONF, text.replace("server_tokens off;", "no_such_directive on;"))
             host.run("systemctl", "reload", NGINX)
             only(host, "nginx-files", NGINX)
@@ -157,25 +163,25 @@ def behind(host, check):
             result = host.product("scale", "synchrotron=2", "--yes", expect=(75,))
         finally:
             host.run("systemctl", "kill", "--signal=CONT", "--kill-whom=main", NGINX)
-        contains(result.err, "nginx-files: nginx runs another configuration than", "as it was before")
-        same(generation(host), before, "generations")
+        assert_contains(result.err, "nginx-files: nginx runs another configuration than", "as it was before")
+        assert_equal(generation(host), before, "generations")
         note(f"{result.seconds:.1f} s")
-        await_("nginx as before", lambda: host.product("verify", expect=(0, 1)).code == 0)
+        wait_until("nginx as before", lambda: host.product("verify", expect=(0, 1)).code == 0)
 
 
-def drifted(host, check):
-    with check("status tells of settings, options and unit files that changed since"):
+def drifted(host: Host, check: Checks) -> None:
+    with check("status reports settings, options and unit files that changed since"):
         settings, unit = host.read(SETTINGS), host.read(UNIT_FILE)
         host.write(SETTINGS, settings.replace("http_port: 8008", "http_port: 8009"))
-        contains(host.product("status").out, "drift: ", "see: synapse-workers plan")
-        same(host.json("status")["changes"], host.json("plan")["changes"], "changes")
+        assert_contains(host.product("status").out, "drift: ", "see: synapse-workers plan")
+        assert_equal(host.json("status")["changes"], host.json("plan")["changes"], "changes")
         host.product("verify")
         host.write(SETTINGS, settings + "no_such_key: 1\n")
-        contains(host.product("status").out, "an install would be refused", "no_such_key")
+        assert_contains(host.product("status").out, "an install would be refused", "no_such_key")
         host.write(SETTINGS, settings)
         host.write(UNIT_FILE, unit + "# edited\n")
         status = host.json("status")
-        same((status["drift"], status["changes"] > 0), ([UNIT_FILE], True), "drift, changes")
+        assert_equal((status["drift"], status["changes"] > 0), ([UNIT_FILE], True), "drift, changes")
         host.write(UNIT_FILE, unit)
         host.run("systemctl", "daemon-reload")
-        same((host.json("status")["drift"], host.json("status")["changes"]), ([], 0), "drift, changes")
+        assert_equal((host.json("status")["drift"], host.json("status")["changes"]), ([], 0), "drift, changes")

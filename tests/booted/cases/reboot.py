@@ -1,31 +1,38 @@
-"""A reboot of the host, with a change on trial that nobody has confirmed."""
+"""A reboot of the host, with a change on trial that is not confirmed."""
 
-from cases.deployment import all_active, generation, services_down, talk
-from cases.trial import over
-from hosts import await_, same
+import pytest
+
+from harness.checks import Checks
+from harness.deployment import all_active, generation, remember_distribution_services, services_down, talk
+from harness.expect import assert_equal, wait_until
+from harness.host import Host
+from harness.trial import over
 
 
-def run(host, check):
+@pytest.mark.installed
+def test_reboot(host: Host, check: Checks) -> None:
+    """Everything runs again after a reboot."""
     with check("users talk before", vital=True):
         talk(host)
         before, number = host.invocations(), generation(host)[0]
     with check("the host reboots", vital=True) as note:
         host.product("scale", "synchrotron=2", "--try", "40s", "--yes")
         note(host.reboot().err.strip())
-    with check("the time of the trial begins anew, and at its end the host returns by itself") as note:
+        remember_distribution_services(host)
+    with check("the time of the trial starts again, and at its end the host is rolled back") as note:
         note(f"{host.json('status', expect=(0, 1))['trial']['seconds_left']} s were left")
-        await_("the generation from before", lambda: generation(host)[0] == number, seconds=180)
-        await_("the end of the trial", lambda: host.json("status", expect=(0, 1))["trial"] is None, seconds=60)
+        wait_until("the generation from before", lambda: generation(host)[0] == number, seconds=180)
+        wait_until("the end of the trial", lambda: host.json("status", expect=(0, 1))["trial"] is None, seconds=60)
         over(host)
     with check("all units are active again, and none is the one from before"):
-        await_("all units active", lambda: all(
+        wait_until("all units active", lambda: all(
             unit["ActiveState"] == "active" for unit in host.units().values()), seconds=120)
         all_active(host)
         after = host.invocations()
-        same({name for name in before if before[name] == after[name]}, set(), "units of before")
-        same(services_down(host), "", "failed units of the host")
+        assert_equal({name for name in before if before[name] == after[name]}, set(), "units of before")
+        assert_equal(services_down(host), "", "failed units of the host")
     with check("tokens, messages and media from before are there"):
         talk(host)
     with check("verify has no complaint, install nothing to do"):
         host.product("verify")
-        same(host.json("plan"), {"changes": 0, "steps": []}, "plan")
+        assert_equal(host.json("plan"), {"changes": 0, "steps": []}, "plan")

@@ -1,13 +1,14 @@
 """Rendering on a machine that has nothing: an unprivileged user, no systemd, no network."""
 
-import filecmp
 import os
 import shutil
 import tempfile
 from pathlib import Path
 
-from cases.deployment import PROGRAM, outside
-from hosts import contains, execute, same
+from harness.checks import Checks
+from harness.deployment import PROGRAM, outside
+from harness.expect import assert_contains, assert_equal
+from harness.host import Host
 
 # An empty /run: no systemd, no D-Bus. No network either. Then the user that owns nothing.
 BARE = ["unshare", "--net", "--mount", "sh", "-euc",
@@ -16,7 +17,8 @@ BARE = ["unshare", "--net", "--mount", "sh", "-euc",
 CLOSED = ("account_data", "appservice", "presence", "push_rules", "receipts", "sliding_sync", "synchrotron", "to_device", "typing")
 
 
-def run(host, check):
+def test_render(host: Host, check: Checks) -> None:
+    """The desired state as files, without root, systemd or network."""
     with tempfile.TemporaryDirectory() as place:
         os.chmod(place, 0o755)
         program = Path(place) / "synapse-workers"
@@ -31,20 +33,20 @@ def run(host, check):
             note(f"{result.out.strip().split(' below')[0]}, {result.seconds:.2f} s")
         with check("twice the same bytes"):
             outside("diff", "--recursive", "--no-dereference", *trees)
-            same(modes(trees[0]), modes(trees[1]), "modes and links")
+            assert_equal(modes(trees[0]), modes(trees[1]), "modes and links")
         with check("rendering over it again changes no byte"):
             before = modes(trees[0])
             outside(*BARE, program, "render", "--root", trees[0])
-            same(modes(trees[0]), before, "modes and links")
+            assert_equal(modes(trees[0]), before, "modes and links")
             outside("diff", "--recursive", "--no-dereference", *trees)
-        with check("the host installs from what was rendered for it"):
-            contains((trees[0] / "etc/synapse-workers/settings.yaml").read_text(encoding="utf-8"), "server_name: example.test")
-            same(sorted(path.name for path in (trees[0] / "etc/systemd/system").iterdir()), [
+        with check("the rendered tree has the settings and unit files of the host"):
+            assert_contains((trees[0] / "etc/synapse-workers/settings.yaml").read_text(encoding="utf-8"), "server_name: example.test")
+            assert_equal(sorted(path.name for path in (trees[0] / "etc/systemd/system").iterdir()), [
                 "synapse-hold.service", "synapse-main.service", "synapse-main.socket", "synapse-nginx.service",
                 "synapse-nginx.socket", "synapse-redis.service", "synapse-worker@.service", "synapse-worker@.socket",
                 *(f"synapse-worker@{name}1.service.d" for name in CLOSED), "synapse-workers.target"], "unit files")
 
 
-def modes(tree):
+def modes(tree: Path) -> dict[str, tuple[int, str | None]]:
     return {str(path.relative_to(tree)): (path.lstat().st_mode, os.readlink(path) if path.is_symlink() else None)
             for path in sorted(tree.rglob("*"))}

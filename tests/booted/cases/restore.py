@@ -2,15 +2,17 @@
 
 import re
 
-from cases.deployment import SERVER, TOP, own_options, psql, purge, state, talk
-from hosts import Unmet, contains, same
+from harness.checks import Checks
+from harness.deployment import SERVER, TOP, add_test_options, psql, purge, state, talk
+from harness.expect import CheckFailed, assert_contains, assert_equal
+from harness.host import Host, Result
 
 
-def run(host, check):
+def test_restore(host: Host, check: Checks) -> None:
+    """Backup, loss and restore by the commands of the documentation."""
     with check("a server with users, messages and media", vital=True) as note:
-        own_options(host)
+        add_test_options(host)
         result = host.product("install", "--server-name", SERVER, "--preset", "small", "--yes")
-        host.installed = True
         talk(host)
         note(f"{result.seconds:.1f} s")
     with check("the commands under `Backup`, while it runs", vital=True) as note:
@@ -20,28 +22,27 @@ def run(host, check):
         key = host.read("/var/lib/synapse/signing.key")
     with check("everything is lost"):
         purge(host)
-        same(psql(host, "select datname from pg_database where datname = 'synapse'"), [], "database")
-        same(host.shell("ls -d /etc/synapse-workers /var/lib/synapse 2>/dev/null || true").out, "", "directories")
+        assert_equal(psql(host, "select datname from pg_database where datname = 'synapse'"), [], "database")
+        assert_equal(host.shell("ls -d /etc/synapse-workers /var/lib/synapse 2>/dev/null || true").out, "", "directories")
     with check("the commands under `Restore`", vital=True) as note:
         result = commands(host, "## Restore")
-        host.installed = True
-        contains(result.out, "ok")
+        assert_contains(result.out, "ok")
         note(f"{result.seconds:.1f} s")
     with check("old tokens, messages and media are there, and the key"):
         state(host, "talk").write_text(remembered, encoding="utf-8")
         talk(host)
-        same(host.read("/var/lib/synapse/signing.key"), key, "signing key")
-        contains(host.product("install", "--yes").out, "0 changed")
+        assert_equal(host.read("/var/lib/synapse/signing.key"), key, "signing key")
+        assert_contains(host.product("install", "--yes").out, "0 changed")
     with check("--purge"):
         purge(host)
         host.run("rm", "-r", "/srv/backup")
 
 
-def commands(host, heading):
-    """Runs what the section has between ```sh and ```, as one script of an administrator."""
+def commands(host: Host, heading: str) -> Result:
+    """Runs the text between ```sh and ``` of the section as one script of an administrator."""
     text = (TOP / "docs/backup.md").read_text(encoding="utf-8")
     section = re.search(f"^{heading}.*?(?=^## |\\Z)", text, re.M | re.S)
     blocks = re.findall(r"^```sh\n(.*?)^```$", section[0] if section else "", re.M | re.S)
     if not blocks:
-        raise Unmet(f"no commands under {heading}")
+        raise CheckFailed(f"no commands under {heading}")
     return host.run("bash", "-euo", "pipefail", "-c", "\n".join(blocks))

@@ -1,83 +1,61 @@
-"""Going back: asked for, refused by a judge before the switch, and after a failure on the running host."""
+"""Rollback: by command, after a refusal before the switch, and after a failure on the running host."""
 
-from cases.deployment import FULL_UNITS, SETTINGS, SHARED_SECRET, all_active, generation, same_but, talk, worker
-from hosts import Unmet, contains, same
+import pytest
 
-OWN = "/etc/synapse-workers/homeserver.d/zz-case.yaml"
-# Each of these is refused by Synapse's parser: an option of a wrong type, one that is not there, no YAML at all.
-REFUSED = {
-    "a wrong type": ("retention: [1]\n", (1,)),
-    "a module that does not exist": ("modules:\n  - module: no.such.Module\n    config: {}\n", (1,)),
-    "not YAML": ("a: [\n", (64,)),
-    "a key that the settings own": ("listeners: []\n", (64,)),
-}
-# Synapse's parser accepts the class; Synapse calls it with arguments it does not have when it starts.
-FAILS_AT_START = "modules:\n  - module: json.JSONDecoder\n    config: {}\n"
-# A secret that a run is given.
+from harness.checks import Checks
+from harness.deployment import FULL_UNITS, SETTINGS, SHARED_SECRET, all_active, assert_equal_except, generation, talk, worker
+from harness.expect import CheckFailed, assert_contains, assert_equal
+from harness.failures import FAILS_AT_START, OWN, REFUSED, Before
+from harness.host import Host
+
+# A secret that is provided to a run.
 GIVEN, GIVEN_FILE = "SYNAPSE_REGISTRATION_SHARED_SECRET=of-a-run-that-fails\n", "/root/given.env"
 # A worker that says it is up and never answers.
 MUTE = "[Service]\nType=exec\nExecStart=\nExecStart=/bin/sleep infinity\n"
 MUTE_FILE = "/etc/systemd/system/synapse-worker@synchrotron2.service.d/case.conf"
 
 
-class Before:
-    """The host before a change, to compare with."""
-
-    def __init__(self, host):
-        self.host = host
-        self.settings, self.generation = host.read(SETTINGS), generation(host)
-        self.invocations, self.routes = host.invocations(), host.json("routes")
-
-    def compare(self, restarted=False):
-        """The same settings, generation, routes and units; the same processes, too, unless some were restarted."""
-        all_active(self.host)
-        same(self.host.read(SETTINGS), self.settings, "settings file")
-        same(generation(self.host), self.generation, "generations")
-        same(self.host.json("routes"), self.routes, "routes")
-        if not restarted:
-            same_but(self.invocations, self.host.invocations())
-        same(self.host.run("systemctl", "is-system-running").out.strip(), "running", "the host")
-
-
-def run(host, check):
+@pytest.mark.installed
+def test_rollback(host: Host, check: Checks) -> None:
+    """Rollback, by command and after failures."""
     talk(host)
     asked_for(host, check)
     refused(host, check)
     failed(host, check)
 
 
-def asked_for(host, check):
+def asked_for(host: Host, check: Checks) -> None:
     before = Before(host)
     with check("a change, and generations lists both states", vital=True):
         host.product("scale", "synchrotron=2", "--yes")
         newer_settings = host.read(SETTINGS)
         numbers = [one["number"] for one in host.json("generations") if one["current"]]
-        same([f"generations/{number}" for number in numbers], [generation(host)[0]], "current")
-        contains(host.product("generations").out, "scale synchrotron=2")
+        assert_equal([f"generations/{number}" for number in numbers], [generation(host)[0]], "current")
+        assert_contains(host.product("generations").out, "scale synchrotron=2")
     newer = generation(host)[0].split("/")[1]
     with check("rollback returns to the one before: settings, units, routes") as note:
         note(f"{host.product('rollback', '--yes').seconds:.1f} s")
         all_active(host)
-        same(host.read(SETTINGS), before.settings, "settings file")
-        same(generation(host)[0], before.generation[0], "current")
-        same(host.json("routes"), before.routes, "routes")
-        same_but(before.invocations, host.invocations())
+        assert_equal(host.read(SETTINGS), before.settings, "settings file")
+        assert_equal(generation(host)[0], before.generation[0], "current")
+        assert_equal(host.json("routes"), before.routes, "routes")
+        assert_equal_except(before.invocations, host.invocations())
         host.product("verify")
         talk(host)
     with check("an install afterwards has nothing to do"):
-        contains(host.product("install", "--yes").out, "0 changed")
+        assert_contains(host.product("install", "--yes").out, "0 changed")
     with check("rollback N returns to the newer one, and back again"):
         host.product("rollback", newer, "--yes")
         all_active(host, FULL_UNITS | {worker("synchrotron2")})
-        same(host.read(SETTINGS), newer_settings, "settings file")
+        assert_equal(host.read(SETTINGS), newer_settings, "settings file")
         host.product("rollback", before.generation[0].split("/")[1], "--yes")
         all_active(host)
-        same(host.read(SETTINGS), before.settings, "settings file")
+        assert_equal(host.read(SETTINGS), before.settings, "settings file")
     with check("a generation that is not there is refused"):
-        contains(host.product("rollback", "9999", "--yes", expect=(64,)).err, "error: ", "9999")
+        assert_contains(host.product("rollback", "9999", "--yes", expect=(64,)).err, "error: ", "9999")
 
 
-def refused(host, check):
+def refused(host: Host, check: Checks) -> None:
     before = Before(host)
     for what, (text, codes) in REFUSED.items():
         with check(f"homeserver.d with {what} is refused before the switch; nothing restarts"):
@@ -86,13 +64,13 @@ def refused(host, check):
                 result = host.product("install", "--yes", expect=codes)
             finally:
                 host.path(OWN).unlink()
-            contains(result.err, "error: ")
+            assert_contains(result.err, "error: ")
             if "! " in result.out or "~ switch  to" in result.out:
-                raise Unmet(f"it went on after the judge:\n{result}")
+                raise CheckFailed(f"it went on after the check:\n{result}")
             before.compare()
 
 
-def failed(host, check):
+def failed(host: Host, check: Checks) -> None:
     before = Before(host)
     with check("a worker that does not answer: exit 75, the earlier generation runs on") as note:
         host.write(MUTE_FILE, MUTE)
@@ -101,7 +79,7 @@ def failed(host, check):
             result = host.product("scale", "synchrotron=2", "--yes", expect=(75,))
         finally:
             host.shell("rm -r \"$(dirname \"$1\")\" && systemctl daemon-reload", MUTE_FILE)
-        contains(result.err, "synchrotron2", "as it was before")
+        assert_contains(result.err, "synchrotron2", "as it was before")
         before.compare()
         note(f"{result.seconds:.1f} s")
     with check("a port that another program holds: exit 65 or 75, nothing restarted") as note:
@@ -109,7 +87,7 @@ def failed(host, check):
         host.write(SETTINGS, text.replace("http_port: 8008", "http_port: 80"))
         try:
             result = host.product("install", "--yes", expect=(65, 75))
-            contains(result.err, "error: ", "80")
+            assert_contains(result.err, "error: ", "80")
         finally:
             host.write(SETTINGS, text)
         before.compare()
@@ -120,10 +98,10 @@ def failed(host, check):
             result = host.product("install", "--yes", expect=(1, 75))
         finally:
             host.path(OWN).unlink()
-        contains(result.err, "as it was before")
+        assert_contains(result.err, "as it was before")
         before.compare(restarted=True)
         note(f"exit code {result.code}, {result.seconds:.1f} s")
-    with check("a secret given to a run that fails does not stay, before the switch or after it"):
+    with check("a secret provided to a run that fails does not stay, before the switch or after it"):
         secret = host.read(SHARED_SECRET)
         host.write(GIVEN_FILE, GIVEN)
         for options, restarted in ((REFUSED["a wrong type"][0], False), (FAILS_AT_START, True)):
@@ -133,13 +111,13 @@ def failed(host, check):
                 result = host.product("install", "--env-file", GIVEN_FILE, "--yes", expect=(1, 75))
             finally:
                 host.path(OWN).unlink()
-            contains(result.out, "+ create  secret registration_shared_secret")
-            contains(result.err, "as it was before")
-            same(host.read(SHARED_SECRET), secret, "the secret")
+            assert_contains(result.out, "+ create  secret registration_shared_secret")
+            assert_contains(result.err, "as it was before")
+            assert_equal(host.read(SHARED_SECRET), secret, "the secret")
             found.compare(restarted)
-            contains(host.product("install", "--yes").out, "0 changed")
+            assert_contains(host.product("install", "--yes").out, "0 changed")
         host.run("rm", GIVEN_FILE)
     with check("everything answers, and install has nothing to do"):
         host.product("verify")
         talk(host)
-        contains(host.product("install", "--yes").out, "0 changed")
+        assert_contains(host.product("install", "--yes").out, "0 changed")

@@ -3,8 +3,9 @@
 import json
 from urllib.parse import quote
 
-from cases.deployment import HERE, SETTINGS, URL, worker
-from hosts import Unmet, await_, contains, same
+from harness.deployment import CLIENTS, SETTINGS, URL, worker
+from harness.expect import CheckFailed, assert_contains, assert_equal, wait_until
+from harness.host import Host
 
 ADDRESS, PORT = "127.0.0.1", 18448
 # A name with a port is looked up as it is: no DNS server, which the hosts of tests do not have, is asked for more.
@@ -20,30 +21,30 @@ ASKING = {worker(f"{role}1") for role in (
     "background_worker", "client_reader", "device_lists", "event_persister", "federation_inbound", "federation_reader", "user_dir")}
 
 
-def begin(host):
+def begin(host: Host) -> None:
     """Another homeserver, and options that let ours ask it."""
-    host.push(HERE / "other_homeserver.py", PROGRAM)
+    host.push(CLIENTS / "other_homeserver.py", PROGRAM)
     host.shell(f"echo {ADDRESS} other.test >>/etc/hosts")
     host.run("openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "30",
              "-subj", "/CN=other.test", "-addext", "subjectAltName=DNS:other.test", "-keyout", KEY, "-out", CERTIFICATE)
     host.run("systemd-run", "--quiet", f"--unit={UNIT}", "python3", PROGRAM, ADDRESS, str(PORT), CERTIFICATE, KEY, LOG)
-    await_("the other homeserver", lambda: host.run("ss", "-Htln", f"sport = :{PORT}").out.strip())
+    wait_until("the other homeserver", lambda: host.run("ss", "-Htln", f"sport = :{PORT}").out.strip())
     host.write(OPTIONS, ALLOWED)
 
 
-def end(host):
+def end(host: Host) -> None:
     host.run("systemctl", "stop", UNIT)
     host.shell("sed -i /other.test/d /etc/hosts")
     host.run("rm", "--force", PROGRAM, LOG, CERTIFICATE, KEY, OPTIONS)
 
 
-def asked(host, *command):
+def asked(host: Host, *command: str) -> tuple[str, set[tuple[str, str]]]:
     """The paths for which the other homeserver was asked by a request to ours, and the units of the processes that asked."""
     host.run("rm", "--force", LOG)
     answer = host.run("curl", "--silent", "--show-error", "--max-time", "60", *command).out
     lines = host.run("cat", LOG, expect=(0, 1)).out.splitlines()
     if not lines:
-        raise Unmet(f"{OTHER} was not asked\n{answer}")
+        raise CheckFailed(f"{OTHER} was not asked\n{answer}")
     found = set()
     for line in lines:
         path, process = line.split()
@@ -52,22 +53,22 @@ def asked(host, *command):
     return answer, found
 
 
-def sent_by(host, reader, keeper):
+def sent_by(host: Host, reader: str, keeper: str) -> None:
     """Checks by which units an alias of the other homeserver is looked up, and its keys."""
     # Another alias each time: a failure or an answer may be remembered.
     alias = quote(f"#{reader.partition('@')[2]}:{OTHER}")
     answer, found = asked(host, f"{URL}/_matrix/client/v3/directory/room/{alias}")
-    contains(answer, f"!room:{OTHER}")
-    same(found, {("/_matrix/federation/v1/query/directory", reader)}, "who looked up the alias")
+    assert_contains(answer, f"!room:{OTHER}")
+    assert_equal(found, {("/_matrix/federation/v1/query/directory", reader)}, "who looked up the alias")
     keys = json.dumps({"server_keys": {OTHER: {"ed25519:1": {"minimum_valid_until_ts": 1}}}})
     _, found = asked(host, "--json", keys, f"{URL}/_matrix/key/v2/query")
-    same(found, {("/_matrix/key/v2/server", keeper)}, "who fetched the keys")
+    assert_equal(found, {("/_matrix/key/v2/server", keeper)}, "who fetched the keys")
 
 
-def refused(host, settings):
+def refused(host: Host, settings: str) -> None:
     """Without a federation sender nothing would be sent, and nothing is changed."""
     before = host.read(SETTINGS)
     host.write(SETTINGS, settings.replace("workers: full", "workers: [client_reader]"))
     told = host.product("install", "--yes", expect=(64,))
-    contains(told.err, "`sandbox.network` is senders", "federation_sender", "auto")
+    assert_contains(told.err, "`sandbox.network` is senders", "federation_sender", "auto")
     host.write(SETTINGS, before)

@@ -1,12 +1,14 @@
-"""Clients that are slow or send too much: they harm nobody else, and get an error that a web client can read."""
+"""Clients that are slow or send too much: they harm no other client, and get an error that a web client can read."""
 
 import json
 import re
 import subprocess
 
-from cases.deployment import HERE, SERVER, purge
-from cases.tls import fetch
-from hosts import SCRIPT, Unmet, same
+from harness.answers import fetch
+from harness.checks import Checks, Note
+from harness.deployment import CLIENTS, SERVER, purge
+from harness.expect import CheckFailed, assert_equal
+from harness.host import SCRIPT, Host
 
 # The host, two attackers and another client, each with an address that is not the loopback's.
 FRONT, HEADER, BODY, OTHER = (f"198.51.100.{number}" for number in (1, 7, 8, 9))
@@ -23,10 +25,10 @@ MIB = 1 << 20
 BODY_MAX = 200 * 65536
 
 
-def run(host, check):
+def test_slow_clients(host: Host, check: Checks) -> None:
+    """Thousands of half requests, and requests that are too large."""
     with check("a server without workers", vital=True):
         host.product("install", "--server-name", SERVER, "--yes")
-        host.installed = True
         for address in (FRONT, HEADER, BODY, OTHER):
             host.net("ip", "address", "add", f"{address}/32", "dev", "lo")
     with check(f"{CONNECTIONS} connections with half a header and as many with half a body: others are served throughout") as note:
@@ -40,56 +42,56 @@ def run(host, check):
             host.net("ip", "address", "delete", f"{address}/32", "dev", "lo")
 
 
-def start(host, script, *arguments):
-    command = [SCRIPT, "net", host.name, "--", "python3", str(HERE / script), *map(str, arguments)]
+def start(host: Host, script: str, *arguments: object) -> subprocess.Popen[str]:
+    command = [SCRIPT, "net", host.name, "--", "python3", str(CLIENTS / script), *map(str, arguments)]
     return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
 
 
-def besieged(host, note):
+def besieged(host: Host, note: Note) -> None:
     """The other client begins with the attackers, so it also asks while they open their connections."""
-    attackers = [start(host, "slow.py", source, FRONT, 8008, half, CONNECTIONS, SECONDS)
+    attackers = [start(host, "slow_client.py", source, FRONT, 8008, half, CONNECTIONS, SECONDS)
                  for source, half in ((HEADER, "header"), (BODY, "body"))]
-    other = start(host, "asking.py", OTHER, FRONT, 8008, SECONDS)
+    other = start(host, "polling_client.py", OTHER, FRONT, 8008, SECONDS)
     said, *attacks = (process.communicate()[0].strip() for process in (other, *attackers))
     for line in (said, *attacks):
         note(line)
     if other.returncode:
-        raise Unmet(said)
+        raise CheckFailed(said)
     slowest = float(said.rpartition(" ")[2])
     if slowest > SLOWEST:
-        raise Unmet(f"an answer took {slowest} s")
+        raise CheckFailed(f"an answer took {slowest} s")
     for attack in attacks:
         held = int(re.search(r": ([0-9]+) held", attack)[1])
         if held < HELD * CONNECTIONS:
-            raise Unmet(f"the attack was weaker than meant: {attack}")
+            raise CheckFailed(f"the attack was weaker than meant: {attack}")
 
 
-def counted(host):
+def counted(host: Host) -> None:
     for source, address, most in ((BODY, FRONT, PER_CLIENT), ("127.0.0.1", "127.0.0.1", PER_CLIENT + 100)):
-        said = start(host, "slow.py", source, address, 8008, "body", PER_CLIENT + 100, 5).communicate()[0]
+        said = start(host, "slow_client.py", source, address, 8008, "body", PER_CLIENT + 100, 5).communicate()[0]
         refused = int(found[1]) if (found := re.search(r", 429 ([0-9]+)", said)) else 0
         opened = int(re.search(r"opened ([0-9]+)", said)[1])
-        same(opened - refused, most, f"requests in progress ({said})")
+        assert_equal(opened - refused, most, f"requests in progress ({said})")
 
 
-def refusal(host, code, errcode, url, *options):
-    """Asks for what nginx itself refuses."""
+def refusal(host: Host, code: int, errcode: str, url: str, *options: str) -> None:
+    """Sends a request that nginx itself refuses."""
     status, _, headers, body = fetch(host, url, *options)
-    same((status, headers.get("content-type"), headers.get("access-control-allow-origin")),
-         (code, "application/json", "*"), f"answer to {url[:60]} {' '.join(options)[:60]} ({body[:200]!r})")
-    same(json.loads(body)["errcode"], errcode, "errcode")
+    assert_equal((status, headers.get("content-type"), headers.get("access-control-allow-origin")),
+                 (code, "application/json", "*"), f"answer to {url[:60]} {' '.join(options)[:60]} ({body[:200]!r})")
+    assert_equal(json.loads(body)["errcode"], errcode, "errcode")
 
 
-def errors(host, check):
-    with check("a request that is malformed, or that nobody knows"):
+def errors(host: Host, check: Checks) -> None:
+    with check("a request that is malformed, or for an unknown path"):
         refusal(host, 400, "M_UNKNOWN", f"{URL}/_matrix/client/versions", "--header", "Host:")
         refusal(host, 404, "M_UNRECOGNIZED", f"{URL}/nothing.html")
         refusal(host, 403, "M_FORBIDDEN", f"{URL}/_synapse/admin/v1/server_version")
     versions = f"{URL}/_matrix/client/versions"
     with check("a URI or header is refused by nginx, or Synapse answers"):
         for size in (1000, 8000, 13000):
-            same(fetch(host, f"{versions}?{'a' * size}")[0], 200, f"URI of {size}")
-            same(fetch(host, versions, "--header", f"X-Long: {'a' * size}")[0], 200, f"header of {size}")
+            assert_equal(fetch(host, f"{versions}?{'a' * size}")[0], 200, f"URI of {size}")
+            assert_equal(fetch(host, versions, "--header", f"X-Long: {'a' * size}")[0], 200, f"header of {size}")
         for size in (13500, 15000, 16000, 16384, 20000, 32000, 40000, 100000):
             refusal(host, 414, "M_TOO_LARGE", f"{versions}?{'a' * size}")
             refusal(host, 431, "M_TOO_LARGE", versions, "--header", f"X-Long: {'a' * size}")
@@ -97,19 +99,19 @@ def errors(host, check):
         for count in range(20, 40, 2):
             headers = [part for number in range(count) for part in ("--header", f"X-{number}: {'a' * 500}")]
             status = fetch(host, versions, *headers)[0]
-            same(status in (200, 431), True, f"{count} headers of 500 ({status})")
+            assert_equal(status in (200, 431), True, f"{count} headers of 500 ({status})")
         refusal(host, 431, "M_TOO_LARGE", versions, *headers)
     with check("a body is refused by nginx, or Synapse answers"):
         send = f"{URL}/_matrix/federation/v1/send/1"
         fill = 'printf "{}" >/tmp/body; head --bytes=$(($1 - 2)) /dev/zero | tr "\\0" " " >>/tmp/body'
         for size in (int(12.4 * MIB), BODY_MAX):
             host.shell(fill, str(size))
-            same(fetch(host, send, "--upload-file", "/tmp/body")[0], 401, f"body of {size}")
+            assert_equal(fetch(host, send, "--upload-file", "/tmp/body")[0], 401, f"body of {size}")
         for size in (BODY_MAX + 1, 13 * MIB, 15 * MIB, 16 * MIB, 17 * MIB):
             host.shell(fill, str(size))
             for how in ((), ("--header", "Transfer-Encoding: chunked")):
                 refusal(host, 413, "M_TOO_LARGE", send, "--upload-file", "/tmp/body", *how)
-        # What looks like an upload to nginx only has no higher limit.
+        # A path that only nginx takes for an upload has no higher limit.
         refusal(host, 404, "M_UNRECOGNIZED", f"{URL}/_matrix/media/v3%2Fupload", "--request", "POST", "--data-binary", "@/tmp/body")
         host.run("rm", "/tmp/body")
     with check("a process that cannot be reached"):

@@ -1,59 +1,60 @@
-"""A change on trial: kept when it is confirmed, and gone by itself when it is not, whoever has lost the way to the host."""
+"""A change on trial: kept when it is confirmed, and rolled back when it is not, also by an administrator without access."""
 
-import re
 import time
 
-from cases import deployment
-from cases.deployment import SETTINGS, SHARED_SECRET, all_active, generation, talk
-from cases.rollback import OWN, REFUSED
-from hosts import FAULTY, KILLED, await_, contains, same
+import pytest
 
-# A change for which nothing restarts.
-CHANGE = re.compile(r"(?m)^( *gzip_comp_level: ).*$")
-UNITS = ("synapse-trial.timer", "synapse-trial.service")
-NOTE = "/var/lib/synapse-workers/trial.json"
-UNIT_FILES = tuple(f"/etc/systemd/system/{unit}" for unit in UNITS)
-FILES = (NOTE, *UNIT_FILES)
+from harness import deployment
+from harness.checks import Checks
+from harness.deployment import SETTINGS, SHARED_SECRET, all_active, generation, talk
+from harness.expect import assert_contains, assert_equal, wait_until
+from harness.failures import OWN, REFUSED
+from harness.host import FAULTY, KILLED, Host
+from harness.trial import CHANGE, NOTE, UNIT_FILES, UNITS, over
+
 LOCK = "/run/synapse-workers.lock"
 
 
-def run(host, check):
+@pytest.mark.installed
+def test_trial(host: Host, check: Checks) -> None:
+    """A change that is confirmed stays, and one that is not is rolled back."""
     settings, before = host.read(SETTINGS), generation(host)[0]
     with check("nothing is on trial: confirm says so, exit code 64"):
-        contains(host.product("confirm", expect=(64,)).err, "nothing is on trial")
+        assert_contains(host.product("confirm", expect=(64,)).err, "nothing is on trial")
     with check("a change that changes nothing is not tried"):
-        contains(host.product("install", "--try", "5m", "--yes").out, "Nothing is on trial", "0 changed")
+        assert_contains(host.product("install", "--try", "5m", "--yes").out, "Nothing is on trial", "0 changed")
         over(host)
-    with check("a secret that is made anew is not tried: nothing would keep the one before"):
+    with check("a new secret cannot be tried: nothing would keep the one before"):
         host.run("mv", SHARED_SECRET, f"{SHARED_SECRET}.aside")
         try:
-            contains(host.product("install", "--try", "5m", "--yes", expect=(64,)).err, SHARED_SECRET, "help: ")
+            assert_contains(host.product("install", "--try", "5m", "--yes", expect=(64,)).err, SHARED_SECRET, "help: ")
         finally:
             host.run("mv", f"{SHARED_SECRET}.aside", SHARED_SECRET)
         over(host)
     with check("a change that fails is undone, and nothing is on trial"):
         host.write(OWN, REFUSED["a wrong type"][0])
-        contains(host.product("install", "--try", "1h", "--yes", expect=(1,)).err, "the host is as it was before")
+        assert_contains(host.product("install", "--try", "1h", "--yes", expect=(1,)).err, "the host is as it was before")
         host.path(OWN).unlink()
         over(host)
-    with check("a change on trial is told with the time that is left", vital=True):
-        contains(host.product("scale", "synchrotron=2", "--try", "1h", "--yes").out, "On trial", before.split("/")[1], "3600 s")
+    with check("a change on trial is shown with the time that is left", vital=True):
+        assert_contains(host.product("scale", "synchrotron=2", "--try", "1h", "--yes").out, "On trial", before.split("/")[1], "3600 s")
         trial = host.json("status")["trial"]
-        same((trial["generation"], trial["back"], trial["seconds_left"] in range(3500, 3601)),
-             (int(generation(host)[0].split("/")[1]), int(before.split("/")[1]), True), "trial")
-        contains(host.product("status").out, "is on trial", "synapse-workers confirm")
-    with check("another change is refused with both cures, exit code 65"):
+        assert_equal((trial["generation"], trial["back"], trial["seconds_left"] in range(3500, 3601)),
+                     (int(generation(host)[0].split("/")[1]), int(before.split("/")[1]), True), "trial")
+        assert_contains(host.product("status").out, "is on trial", "synapse-workers confirm")
+    with check("another change is refused with both remedies, exit code 65"):
         for words in (("install",), ("scale", "synchrotron=3"), ("rollback", "--try", "5m")):
-            contains(host.product(*words, "--yes", expect=(65,)).err, "is on trial", "synapse-workers confirm", "synapse-workers rollback")
-    with check("rollback by hand ends a trial at once: back to the state before it"):
+            refused = host.product(*words, "--yes", expect=(65,))
+            assert_contains(refused.err, "is on trial", "synapse-workers confirm", "synapse-workers rollback")
+    with check("rollback by the administrator ends a trial at once: back to the state before it"):
         host.product("rollback", "--yes")
         over(host)
-        same((generation(host)[0], host.read(SETTINGS)), (before, settings), "current and settings")
+        assert_equal((generation(host)[0], host.read(SETTINGS)), (before, settings), "current and settings")
         all_active(host)
     with check("confirmed, a change stays, and nothing of the trial is left"):
         host.write(SETTINGS, CHANGE.sub(r"\g<1>7", settings))
-        contains(host.product("install", "--try", "1h", "--yes").out, "On trial", "reload  synapse-nginx.service")
-        contains(host.product("confirm").out, "stays")
+        assert_contains(host.product("install", "--try", "1h", "--yes").out, "On trial", "reload  synapse-nginx.service")
+        assert_contains(host.product("confirm").out, "stays")
         over(host)
         assert generation(host)[0] != before, "the generation from before is in use"
         host.product("verify")
@@ -61,64 +62,57 @@ def run(host, check):
     not_confirmed(host, check, settings, before)
 
 
-def not_confirmed(host, check, settings, before):
-    """Back to the first generation by `rollback N --try`, so that both ways are on trial."""
+def not_confirmed(host: Host, check: Checks, settings: str, before: str) -> None:
+    """Back to the first generation by `rollback N --try`, so that a rollback is on trial as well."""
     newer, newer_settings = generation(host)[0], host.read(SETTINGS)
-    with check("its terminal lost in the middle and then silence: the host returns by itself", vital=True) as note:
-        host.shell('synapse-workers rollback "$1" --try 5s --yes >/tmp/case & child=$!; until grep -q switch /tmp/case; do sleep 0.01; done; '
-                   "kill -HUP $child; wait $child", before.split("/")[1])
+    with check("its terminal lost in the middle and no confirmation: the timer rolls the host back", vital=True) as note:
+        host.shell('synapse-workers rollback "$1" --try 5s --yes >/tmp/case & child=$!; '
+                   "until grep -q switch /tmp/case; do sleep 0.01; done; kill -HUP $child; wait $child", before.split("/")[1])
         begun = time.monotonic()
-        same((generation(host)[0], host.read(SETTINGS)), (before, settings), "current and settings")
-        await_("the generation from before", lambda: generation(host)[0] == newer)
-        await_("the end of the trial", lambda: not host.path(NOTE).exists())
+        assert_equal((generation(host)[0], host.read(SETTINGS)), (before, settings), "current and settings")
+        wait_until("the generation from before", lambda: generation(host)[0] == newer)
+        wait_until("the end of the trial", lambda: not host.path(NOTE).exists())
         note(f"{time.monotonic() - begun:.1f} s after a time of 5 s")
-        same(host.read(SETTINGS), newer_settings, "settings")
+        assert_equal(host.read(SETTINGS), newer_settings, "settings")
         all_active(host)
         over(host)
-    with check("the program killed in the middle: the host returns by itself, and what was written meanwhile is kept", vital=True) as note:
+    with check("the program killed in the middle: the timer rolls the host back, and keeps settings written meanwhile", vital=True) as note:
         deployment.bring_fail_points(host)
         host.faulty("kill@verify", "rollback", before.split("/")[1], "--try", "10s", "--yes", expect=KILLED)
-        contains(host.product("confirm", expect=(65,)).err, "was not made to its end", "synapse-workers rollback")
+        assert_contains(host.product("confirm", expect=(65,)).err, "was not made to its end", "synapse-workers rollback")
         edited = host.read(SETTINGS) + "# for the time after\n"
         host.write(SETTINGS, edited)
         begun = time.monotonic()
-        await_("the generation from before", lambda: generation(host)[0] == newer)
-        await_("the end of the trial", lambda: not host.path(NOTE).exists())
+        wait_until("the generation from before", lambda: generation(host)[0] == newer)
+        wait_until("the end of the trial", lambda: not host.path(NOTE).exists())
         note(f"{time.monotonic() - begun:.1f} s after the kill")
-        same((host.read(SETTINGS), host.read(f"{SETTINGS}.unconfirmed.1")), (newer_settings, edited), "settings")
+        assert_equal((host.read(SETTINGS), host.read(f"{SETTINGS}.unconfirmed.1")), (newer_settings, edited), "settings")
         host.run("rm", f"{SETTINGS}.unconfirmed.1", FAULTY)
         over(host)
-    with check("the journal of its service has what it did"):
-        contains(host.run("journalctl", "--unit", "synapse-trial.service", "--output=cat").out, "was not confirmed within 5 s", "verify", "changed (")
+    with check("the journal of its service has the steps"):
+        journal = host.run("journalctl", "--unit", "synapse-trial.service", "--output=cat").out
+        assert_contains(journal, "was not confirmed within 5 s", "verify", "changed (")
     with check("a run that is in progress is waited for"):
         host.product("rollback", before.split("/")[1], "--try", "2s", "--yes")
         host.run("systemd-run", "--quiet", "flock", LOCK, "sleep", "6")
-        await_("the time is over", lambda: host.json("status", expect=(0, 1))["trial"]["seconds_left"] is None)
-        contains(host.product("status", expect=(1,)).out, "its time is over")
-        same(generation(host)[0], before, "current while another run has the lock")
-        await_("the generation from before", lambda: generation(host)[0] == newer)
-        await_("the end of the trial", lambda: not host.path(NOTE).exists())
+        wait_until("the time is over", lambda: host.json("status", expect=(0, 1))["trial"]["seconds_left"] is None)
+        assert_contains(host.product("status", expect=(1,)).out, "its time is over")
+        assert_equal(generation(host)[0], before, "current while another run has the lock")
+        wait_until("the generation from before", lambda: generation(host)[0] == newer)
+        wait_until("the end of the trial", lambda: not host.path(NOTE).exists())
         over(host)
-    with check("and what is confirmed while it waits stays"):
+    with check("and a change that is confirmed while it waits stays"):
         host.product("rollback", before.split("/")[1], "--try", "2s", "--yes")
         # As if confirmed by the run that has the lock: the note of the trial goes last.
         host.run("systemd-run", "--quiet", "flock", LOCK, "sh", "-c", f"sleep 4; rm {NOTE}")
-        await_("the service's end", lambda: "Nothing is on trial any more" in host.run(
+        wait_until("the service's end", lambda: "Nothing is on trial any more" in host.run(
             "journalctl", "--unit", "synapse-trial.service", "--output=cat", "--lines=4").out)
-        same(generation(host)[0], before, "current")
+        assert_equal(generation(host)[0], before, "current")
         host.shell('systemctl disable --now --quiet "$1" && rm "$2" "$3" && systemctl daemon-reload', UNITS[0], *UNIT_FILES)
         over(host)
     with check("the host is as it was, users talk"):
-        same(host.read(SETTINGS), settings, "settings")
+        assert_equal(host.read(SETTINGS), settings, "settings")
         all_active(host)
-        same(host.run("systemctl", "is-system-running").out.strip(), "running", "the host")
-        contains(host.product("install", "--yes").out, "0 changed")
+        assert_equal(host.run("systemctl", "is-system-running").out.strip(), "running", "the host")
+        assert_contains(host.product("install", "--yes").out, "0 changed")
         talk(host)
-
-
-def over(host):
-    """No note, no unit, no link, no failure is left of a trial."""
-    same([path for path in FILES if host.path(path).exists()], [], "files")
-    same(host.shell("ls /etc/systemd/system/timers.target.wants | grep trial || true").out, "", "links")
-    await_("no unit of it", lambda: not host.units(*UNITS))
-    same(host.json("status")["trial"], None, "trial")

@@ -1,60 +1,64 @@
-"""What uninstall leaves, that this is enough to come back, and that --purge leaves nothing."""
+"""`uninstall` keeps the data, a later install serves it again, and `--purge` leaves nothing."""
 
-from cases import listing
-from cases.deployment import SERVER, SETTINGS, all_active, psql, purge, talk
-from hosts import Unmet, contains, same
+import pytest
 
-# What could not be made again, and where the accounts stand that own it.
+from harness import listing
+from harness.checks import Checks
+from harness.deployment import SERVER, SETTINGS, all_active, psql, purge, talk
+from harness.expect import CheckFailed, assert_contains, assert_equal
+from harness.host import Host
+
+# Data that could not be made again, and the files with the accounts that own it.
 KEPT = ("/etc/synapse-workers", "/var/lib/synapse", "/etc/passwd", "/etc/group", "/etc/shadow", "/etc/gshadow")
 GONE = ("/var/lib/synapse-workers", "/run/synapse-workers", "/opt/synapse-workers", "/etc/sysusers.d/synapse-workers.conf",
         "/etc/tmpfiles.d/synapse-workers.conf")
 VALUABLES = "cd / && find etc/synapse-workers var/lib/synapse -type f ! -name made.json -exec sha256sum {} + | sort -k 2"
 
 
-def run(host, check):
+@pytest.mark.installed
+def test_uninstall(host: Host, check: Checks) -> None:
+    """Uninstall keeps the data of the server, and --purge removes it."""
     with check("users talk before", vital=True):
         talk(host)
         valuables = host.shell(VALUABLES).out
-        contains(valuables, "settings.yaml", "signing.key", "secrets/form_secret", "media_store/local_content")
-    with check("uninstall says what it keeps", vital=True) as note:
+        assert_contains(valuables, "settings.yaml", "signing.key", "secrets/form_secret", "media_store/local_content")
+    with check("uninstall names the data that it keeps", vital=True) as note:
         result = host.product("uninstall", "--yes")
-        contains(result.out, "Kept", "database synapse", "signing key", "secret", "media_store")
+        assert_contains(result.out, "Kept", "database synapse", "signing key", "secret", "media_store")
         note(f"{result.seconds:.1f} s")
-        host.installed = False
     with check("no unit, no unit file, no directory is left"):
-        same(host.units(), {}, "units")
-        same(host.run("systemctl", "list-unit-files", "--no-legend", "synapse*", expect=(0, 1)).out, "", "unit files")
-        same(host.run("systemctl", "is-system-running").out.strip(), "running", "the host")
-        same(host.shell('for path; do [ ! -e "$path" ] || echo "$path"; done', *GONE).out, "", "left")
+        assert_equal(host.units(), {}, "units")
+        assert_equal(host.run("systemctl", "list-unit-files", "--no-legend", "synapse*", expect=(0, 1)).out, "", "unit files")
+        assert_equal(host.run("systemctl", "is-system-running").out.strip(), "running", "the host")
+        assert_equal(host.shell('for path; do [ ! -e "$path" ] || echo "$path"; done', *GONE).out, "", "left")
     with check("database, media, key, secrets and settings are as they were; nothing else is different"):
-        same(host.shell(VALUABLES).out, valuables, "what is kept")
-        same(psql(host, "select datname from pg_database where datname = 'synapse'"), ["synapse"], "database")
+        assert_equal(host.shell(VALUABLES).out, valuables, "kept data")
+        assert_equal(psql(host, "select datname from pg_database where datname = 'synapse'"), ["synapse"], "database")
         found = [line for line in listing.differences(host.before, listing.everything(host)) if not kept(line)]
-        same(found, [], "differences to the host before the first install")
+        assert_equal(found, [], "differences to the host before the first install")
     with check("a second uninstall has nothing to do"):
-        contains(host.product("uninstall", "--yes").out, "0 changed")
+        assert_contains(host.product("uninstall", "--yes").out, "0 changed")
     with check("a plain install brings the same server back", vital=True) as note:
         note(f"{host.product('install', '--yes').seconds:.1f} s")
-        host.installed = True
         all_active(host)
-        same(host.read(SETTINGS).count(SERVER), 1, "server names in the settings")
+        assert_equal(host.read(SETTINGS).count(SERVER), 1, "server names in the settings")
     with check("old tokens, messages and media are there"):
         talk(host)
     with check("--purge without the right name changes nothing"):
         for arguments in ((), ("--confirm", "other.test")):
-            contains(host.product("uninstall", "--purge", "--yes", *arguments, expect=(64,)).err, SERVER)
+            assert_contains(host.product("uninstall", "--purge", "--yes", *arguments, expect=(64,)).err, SERVER)
         all_active(host)
     with check("uninstall --purge", vital=True) as note:
         note(f"{purge(host).seconds:.1f} s")
     with check("files, units, accounts, roles and databases equal those before the first install"):
-        listing.equal(host.before, listing.everything(host), "after --purge")
-        same(host.units(), {}, "units")
+        listing.assert_equal(host.before, listing.everything(host), "after --purge")
+        assert_equal(host.units(), {}, "units")
         if host.shell("ls -d /run/synapse* 2>&1 || true").out.count("synapse") > 1:
-            raise Unmet(host.shell("ls -lad /run/synapse*").out)
+            raise CheckFailed(host.shell("ls -lad /run/synapse*").out)
 
 
-def kept(line):
-    """Whether a difference is part of what uninstall keeps."""
+def kept(line: str) -> bool:
+    """Whether a difference is data that uninstall keeps."""
     name = line[2:].split(": ")[0]
     return name in ("postgresql role synapse", "postgresql database synapse") or any(
         name == path or name.startswith(f"{path}/") for path in KEPT)

@@ -1,18 +1,37 @@
 """Synapse goes to another release and back: each in a directory of its own, and no further than the database allows."""
 
+from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
-from cases import deployment, listing
-from cases.deployment import SERVER, SETTINGS, behind_nginx, generation, jobs, own_options, psql, purge, talk
-from hosts import Unmet, contains, same
+import pytest
+
+from harness import listing
+from harness.checks import Checks
+from harness.deployment import (
+    NEW_RELEASE,
+    OLD_RELEASE,
+    SERVER,
+    SETTINGS,
+    add_test_options,
+    behind_nginx,
+    generation,
+    jobs,
+    psql,
+    purge,
+    talk,
+)
+from harness.expect import CheckFailed, assert_contains, assert_equal
+from harness.host import Host
 
 OPT = "/opt/synapse-workers"
-OLD, NEW = "1.162.0", "1.163.2"
 # Both releases are code for this schema.
 SCHEMA = 94
 
 
-def run(host, check):
+@pytest.mark.bare
+def test_upgrade(host: Host, check: Checks) -> None:
+    """Another release of Synapse and back, as far as the database allows."""
     begin(host, check)
     forward(host, check)
     refused(host, check)
@@ -20,119 +39,119 @@ def run(host, check):
     tidy(host, check)
     with check("uninstall --purge leaves nothing") as note:
         note(f"{purge(host).seconds:.1f} s")
-        listing.equal(host.before, listing.everything(host), "after --purge")
+        listing.assert_equal(host.before, listing.everything(host), "after --purge")
 
 
-def begin(host, check):
-    with check(f"install with {OLD}, and users talk", vital=True) as note:
-        own_options(host)
-        host.write(SETTINGS, f"server_name: {SERVER}\nsynapse:\n  version: {OLD}\n")
+def begin(host: Host, check: Checks) -> None:
+    with check(f"install with {OLD_RELEASE}, and users talk", vital=True) as note:
+        add_test_options(host)
+        host.write(SETTINGS, f"server_name: {SERVER}\nsynapse:\n  version: {OLD_RELEASE}\n")
         result = host.product("install", "--preset", "small", "--yes")
-        host.installed = True
         note(f"{result.seconds:.1f} s")
-        runs(host, OLD)
+        runs(host, OLD_RELEASE)
         talk(host)
     with check("a directory in place of the link, as earlier releases of this program made it, gets its name from the version"):
-        host.shell(f"cd {OPT} && rm venv && mv venv-{OLD} venv")
+        host.shell(f"cd {OPT} && rm venv && mv venv-{OLD_RELEASE} venv")
         result = host.product("install", "--yes")
-        contains(result.out, f"+ create  Synapse {OLD} in {OPT}/venv-{OLD}", "1 changed")
-        runs(host, OLD)
+        assert_contains(result.out, f"+ create  Synapse {OLD_RELEASE} in {OPT}/venv-{OLD_RELEASE}", "1 changed")
+        runs(host, OLD_RELEASE)
 
 
-def forward(host, check):
+def forward(host: Host, check: Checks) -> None:
     with check("the plan of an upgrade: schema checked, workers stop, main migrates, workers start", vital=True):
-        version(host, OLD, NEW)
+        version(host, OLD_RELEASE, NEW_RELEASE)
         text = host.product("plan").out
-        ordered(text, f"+ create  Synapse {NEW}", "with the schema of the database", "~ switch", "! stop", "! start")
+        ordered(text, f"+ create  Synapse {NEW_RELEASE}", "with the schema of the database", "~ switch", "! stop", "! start")
         workers = sorted(unit for unit in host.units() if unit.startswith("synapse-worker@"))
-        same(jobs(text), behind_nginx(workers, workers), "jobs")
-        contains(text, "because synapse/version changed: Synapse is another release")
-    with check("an upgrade is not tried: the database may forbid the way back"):
+        assert_equal(jobs(text), behind_nginx(workers, workers), "jobs")
+        assert_contains(text, "because synapse/version changed: Synapse is another release")
+    with check("an upgrade cannot be tried: the database may forbid the rollback"):
         with unchanged(host):
-            contains(host.product("install", "--try", "5m", "--yes", expect=(64,)).err, "another version of Synapse", "help: ")
+            assert_contains(host.product("install", "--try", "5m", "--yes", expect=(64,)).err, "another version of Synapse", "help: ")
     with check("the upgrade, and old tokens, messages and media", vital=True) as note:
         result = host.product("install", "--yes")
         note(f"{result.seconds:.1f} s")
-        runs(host, NEW)
+        runs(host, NEW_RELEASE)
         talk(host)
-        host.run("test", "-x", f"{OPT}/venv-{OLD}/bin/python")
+        host.run("test", "-x", f"{OPT}/venv-{OLD_RELEASE}/bin/python")
     with check("the same again: 0 changed") as note:
         result = host.product("install", "--yes")
-        contains(result.out, "0 changed")
+        assert_contains(result.out, "0 changed")
         note(f"{result.seconds:.2f} s")
 
 
-def refused(host, check):
+def refused(host: Host, check: Checks) -> None:
     with check("a database that asks for newer code: rollback, plan and install of the older release are refused") as note:
         with unchanged(host), compat(host, SCHEMA + 1):
             for command in (("rollback", "--yes"), ("plan",), ("install", "--yes")):
                 with downgraded(host, command[0] != "rollback"):
                     result = host.product(*command, expect=(65,))
-                contains(result.err, OLD, f"schema {SCHEMA + 1} or later", f"for schema {SCHEMA}", "help: ")
-                same(result.out, "", "stdout")
+                assert_contains(result.err, OLD_RELEASE, f"schema {SCHEMA + 1} or later", f"for schema {SCHEMA}", "help: ")
+                assert_equal(result.out, "", "stdout")
                 note(f"{result.seconds:.2f} s")
 
 
-def back(host, check):
+def back(host: Host, check: Checks) -> None:
     with check("one that allows it: rollback to the older release, which is still there") as note:
         result = host.product("rollback", "--yes")
-        same("+ create" in result.out, False, "something is made again")
+        assert_equal("+ create" in result.out, False, "something is made again")
         note(f"{result.seconds:.1f} s")
-        runs(host, OLD)
-        contains(host.read(SETTINGS), OLD)
-        contains(host.product("install", "--yes").out, "0 changed")
+        runs(host, OLD_RELEASE)
+        assert_contains(host.read(SETTINGS), OLD_RELEASE)
+        assert_contains(host.product("install", "--yes").out, "0 changed")
         talk(host)
     with check("and forward again") as note:
         result = host.product("rollback", "2", "--yes")
         note(f"{result.seconds:.1f} s")
-        runs(host, NEW)
+        runs(host, NEW_RELEASE)
         talk(host)
 
 
-def tidy(host, check):
+def tidy(host: Host, check: Checks) -> None:
     with check("the older release goes with the change after; nothing runs from it"):
         host.write(SETTINGS, host.read(SETTINGS) + "log_level: WARNING\n")
         result = host.product("install", "--yes")
-        contains(result.out, f"- remove  Synapse {OLD} in {OPT}/venv-{OLD}")
-        same(host.shell(f"cd {OPT} && echo *").out, f"venv venv-{NEW}\n", OPT)
-        runs(host, NEW)
+        assert_contains(result.out, f"- remove  Synapse {OLD_RELEASE} in {OPT}/venv-{OLD_RELEASE}")
+        assert_equal(host.shell(f"cd {OPT} && echo *").out, f"venv venv-{NEW_RELEASE}\n", OPT)
+        runs(host, NEW_RELEASE)
     with check("without its code the database is asked as soon as that is there, and nothing has stopped") as note:
         with unchanged(host), compat(host, SCHEMA + 1), downgraded(host):
             result = host.product("install", "--yes", expect=(65,))
-        ordered(result.out, f"+ create  Synapse {OLD}", "with the schema of the database", "FAILED", f"- remove  Synapse {OLD}")
-        contains(result.err, f"schema {SCHEMA + 1} or later", "as it was before")
-        same("! " in result.out, False, "jobs")
+        ordered(result.out, f"+ create  Synapse {OLD_RELEASE}", "with the schema of the database", "FAILED",
+                f"- remove  Synapse {OLD_RELEASE}")
+        assert_contains(result.err, f"schema {SCHEMA + 1} or later", "as it was before")
+        assert_equal("! " in result.out, False, "jobs")
         note(f"{result.seconds:.1f} s")
-        same(host.shell(f"cd {OPT} && echo *").out, f"venv venv-{NEW}\n", OPT)
+        assert_equal(host.shell(f"cd {OPT} && echo *").out, f"venv venv-{NEW_RELEASE}\n", OPT)
 
 
-def runs(host, release):
+def runs(host: Host, release: str) -> None:
     """Every process of Synapse runs with this release, by its directory, and so do people."""
     for unit in host.units("synapse-main.service", "synapse-worker@*.service").values():
-        contains(host.run("cat", f"/proc/{unit['MainPID']}/cmdline").out, f"{OPT}/venv-{release}/bin/python\0")
-    same(host.run("readlink", "-f", f"{OPT}/venv").out.strip(), f"{OPT}/venv-{release}", "the link")
-    contains(host.net("curl", "-sS", "http://127.0.0.1:8008/_matrix/federation/v1/version").out, f'"{release}"')
+        assert_contains(host.run("cat", f"/proc/{unit['MainPID']}/cmdline").out, f"{OPT}/venv-{release}/bin/python\0")
+    assert_equal(host.run("readlink", "-f", f"{OPT}/venv").out.strip(), f"{OPT}/venv-{release}", "the link")
+    assert_contains(host.net("curl", "-sS", "http://127.0.0.1:8008/_matrix/federation/v1/version").out, f'"{release}"')
 
 
-def version(host, before, after):
+def version(host: Host, before: str, after: str) -> None:
     """The release in the settings."""
     host.write(SETTINGS, host.read(SETTINGS).replace(before, after))
 
 
 @contextmanager
-def downgraded(host, really=True):
+def downgraded(host: Host, really: bool = True) -> Iterator[None]:
     """The settings name the older release for a while."""
     if really:
-        version(host, NEW, OLD)
+        version(host, NEW_RELEASE, OLD_RELEASE)
     try:
         yield
     finally:
         if really:
-            version(host, OLD, NEW)
+            version(host, OLD_RELEASE, NEW_RELEASE)
 
 
 @contextmanager
-def compat(host, number):
+def compat(host: Host, number: int) -> Iterator[None]:
     """A newer Synapse would have left this in the database."""
     [before] = psql(host, "select compat_version from schema_compat_version", "synapse")
     psql(host, f"update schema_compat_version set compat_version = {number}", "synapse")
@@ -143,17 +162,17 @@ def compat(host, number):
 
 
 @contextmanager
-def unchanged(host):
+def unchanged(host: Host) -> Iterator[None]:
     """No process, generation, setting or file of Synapse is another one afterwards."""
-    def state():
+    def state() -> tuple[Any, ...]:
         return host.invocations(), generation(host), host.read(SETTINGS), host.shell(f"ls -l {OPT}").out
     before = state()
     yield
-    same(state(), before, "processes, generations, settings, files")
+    assert_equal(state(), before, "processes, generations, settings, files")
 
 
-def ordered(text, *parts):
+def ordered(text: str, *parts: str) -> None:
     """All of these, one after another."""
     places = [text.find(part) for part in parts]
     if -1 in places or places != sorted(places):
-        raise Unmet(f"{parts} at {places} of:\n{text}")
+        raise CheckFailed(f"{parts} at {places} of:\n{text}")

@@ -1,12 +1,13 @@
-"""Everything on at once, from one Docker env-file with every variable of the ancestor that means something."""
+"""Everything on at once, from one Docker env-file with every variable of the Docker image that is supported."""
 
 import json
 from pathlib import Path
 
-from cases import external, listing
-from cases.deployment import OTHERS, OWN_OPTIONS, own_options, worker
-from cases.nasty import write_settings
-from hosts import Unmet, await_, contains, same
+from harness import external, listing
+from harness.checks import Checks
+from harness.deployment import OTHERS, TEST_OPTIONS, add_test_options, worker, write_settings
+from harness.expect import CheckFailed, assert_contains, assert_equal, wait_until
+from harness.host import Host
 
 DATA = Path(__file__).resolve().parent.parent.parent / "data"
 # The first env-file of the table that says where each value belongs.
@@ -24,8 +25,8 @@ BESIDE = (
     "prometheus.service", "redis-exporter.service",
 )
 UNITS = {*OTHERS, *map(worker, WORKERS), *(f"synapse-{name}" for name in BESIDE)}
-PLAIN = {*OTHERS, *map(worker, external.WORKERS)}
-# What Synapse 1.163.2 makes of its options: an attribute of its configuration, and the value that the variable has there.
+PLAIN = {*OTHERS, *map(worker, ("background1", "clients1", "streams1"))}
+# Attributes of the configuration of Synapse 1.163.2, and the values that the variables have there.
 MADE = {
     "server.server_name": SERVER,
     "metrics.report_stats": True,
@@ -70,43 +71,43 @@ made["services"] = len(config.appservice.app_service_config_files)
 print(json.dumps(made, default=bytes.decode))"""
 
 
-def run(host, check):
-    with check("a database elsewhere, certificates and bridges, as the env-file names them", vital=True):
+def test_variables(host: Host, check: Checks) -> None:
+    """Everything on at once, from one env-file with every variable of the Docker image."""
+    with check("an external database, certificates and bridges, as the env-file names them", vital=True):
         external.cluster(host, VALUES["POSTGRES_PASSWORD"])
         prepare(host)
-    with check("own options that say what a variable says as well are refused with the setting"):
-        own_options(host)
+    with check("own options that repeat a variable are refused with the setting"):
+        add_test_options(host)
         refused = host.product("install", "--env-file", ENV_FILE, "--yes", expect=(64,))
-        contains(refused.err, OWN_OPTIONS, "enable_registration", "registration:")
-        host.path(OWN_OPTIONS).unlink()
+        assert_contains(refused.err, TEST_OPTIONS, "enable_registration", "registration:")
+        host.path(TEST_OPTIONS).unlink()
     with check("one command brings it all", vital=True) as note:
         result = host.product("install", "--env-file", ENV_FILE, "--yes")
-        host.installed = True
         for name in RETIRED:
-            contains(result.out + result.err, f"{name} is not used: ")
+            assert_contains(result.out + result.err, f"{name} is not used: ")
         active(host, UNITS)
         note(f"{len(UNITS)} units, {result.seconds:.1f} s")
     with check("verify finds everything well"):
         host.product("verify")
     with check("Synapse itself has each value") as note:
         note(f"{ask_synapse(host)} values")
-    with check("secrets are kept as given, and in no other file for everybody"):
+    with check("secrets are stored as provided, and in no other file that is world-readable"):
         kept(host)
-    with check("what came by env-file is in the settings file, and nothing is left to do without it"):
-        contains(host.product("install", "--yes").out, "0 changed")
+    with check("the values of the env-file are in the settings file, and without it nothing is left to do"):
+        assert_contains(host.product("install", "--yes").out, "0 changed")
     with check("the state compressor reaches that database, with the password from its file"):
         host.run("systemctl", "start", "synapse-compressor.service")
     with check("Redis keeps nothing and is bound in memory"):
         for name, value in (("maxmemory", str(256 * 1024 * 1024)), ("save", ""), ("appendonly", "no")):
             answer = host.run("redis-cli", "-s", "/run/synapse-workers/redis/redis.sock", "config", "get", name).out
-            same(answer.splitlines(), [name, value], name)
+            assert_equal(answer.splitlines(), [name, value], name)
     with check("each process writes its log, with queries, for its own group only"):
         for process in ("main", *WORKERS):
             log = f"/var/log/synapse/{process}.log"
-            await_(f"queries in {log}", lambda: "synapse.storage.SQL" in host.run("cat", log).out)
-            same(host.run("stat", "-c", "%a", log).out.strip()[-1], "0", f"mode of {log} for others")
+            wait_until(f"queries in {log}", lambda log=log: "synapse.storage.SQL" in host.run("cat", log).out)
+            assert_equal(host.run("stat", "-c", "%a", log).out.strip()[-1], "0", f"mode of {log} for others")
     with check("a console on 127.0.0.1, and nothing but nginx and coturn outside of it"):
-        contains(host.shell("timeout 5 bash -c 'read -r line </dev/tcp/127.0.0.1/29000; echo $line'").out, "SSH-2.0")
+        assert_contains(host.shell("timeout 5 bash -c 'read -r line </dev/tcp/127.0.0.1/29000; echo $line'").out, "SSH-2.0")
         outside(host)
     with check("all of it goes when the settings say no more of it") as note:
         plain = {"server_name": SERVER, "workers": ["small"], "media_store_path": VALUES["SYNAPSE_MEDIA_STORE_PATH"],
@@ -115,17 +116,16 @@ def run(host, check):
         result = host.product("install", "--yes")
         active(host, PLAIN)
         host.product("verify")
-        same(host.shell("ls /etc/synapse-workers/secrets/synapse.d").out, "", "options with secrets")
+        assert_equal(host.shell("ls /etc/synapse-workers/secrets/synapse.d").out, "", "options with secrets")
         note(f"{result.seconds:.1f} s")
     with check("--purge leaves nothing of it"):
         host.product("uninstall", "--purge", "--confirm", SERVER, "--yes")
-        host.installed = False
         external.drop_cluster(host)
         host.shell("rm -rf /srv/tls /srv/bridges /srv/more /srv/docker.env")
-        listing.equal(host.before, listing.everything(host), "after --purge")
+        listing.assert_equal(host.before, listing.everything(host), "after --purge")
 
 
-def prepare(host):
+def prepare(host: Host) -> None:
     host.shell("""
         mkdir -p /srv/tls /srv/bridges /srv/more; cd /srv/tls
         openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 2 -subj "/CN=$1" -keyout key.pem -out chain.pem
@@ -140,39 +140,39 @@ def prepare(host):
     host.run("chmod", "600", ENV_FILE)
 
 
-def active(host, wanted):
-    """Exactly these run. What a timer or a path starts is there at times, and ends well."""
+def active(host: Host, wanted: set[str]) -> None:
+    """Exactly these run. Units that a timer or a path starts are there at times, and end well."""
     states = {name: unit["ActiveState"] for name, unit in host.units().items()}
-    same({name for name, state in states.items() if state == "failed"}, set(), "failed")
-    same({name for name, state in states.items() if state == "active"}, wanted, "active")
+    assert_equal({name for name, state in states.items() if state == "failed"}, set(), "failed")
+    assert_equal({name for name, state in states.items() if state == "active"}, wanted, "active")
 
 
-def ask_synapse(host):
-    """Has Synapse read what its media worker reads, which has all of it, and compares."""
+def ask_synapse(host: Host) -> int:
+    """Has Synapse read the files of its media worker, which reads all of them, and compares."""
     unit = worker("media_repository1")
     line = host.shell('tr "\\0" "\\n" <"/proc/$(systemctl show --value --property=MainPID "$1")/cmdline"', unit).out.splitlines()
     options = line[line.index("-c"):]
     made = json.loads(host.run("/opt/venvs/matrix-synapse/bin/python", "-c", ASK, json.dumps(list(MADE)), *options).out)
     for name, value in MADE.items():
-        same(made[name], value, name)
-    same(made["denied"], [True, True, True, True, False], "addresses that previews are denied")
-    same({key: made["database"]["args"][key] for key in DATABASE}, DATABASE, "database")
-    same(made["database"]["synchronous_commit"], False, "synchronous_commit")
-    same(made["services"], 2, "application services")
+        assert_equal(made[name], value, name)
+    assert_equal(made["denied"], [True, True, True, True, False], "addresses that previews are denied")
+    assert_equal({key: made["database"]["args"][key] for key in DATABASE}, DATABASE, "database")
+    assert_equal(made["database"]["synchronous_commit"], False, "synchronous_commit")
+    assert_equal(made["services"], 2, "application services")
     if made["password"] == "rabbithole":
-        raise Unmet("the console has the password that everybody knows")
+        raise CheckFailed("the console has the password that everybody knows")
     return len(MADE) + 5
 
 
-def kept(host):
+def kept(host: Host) -> None:
     for name, value in SECRETS.items():
-        same(host.run("cat", f"/etc/synapse-workers/secrets/{name}").out.strip(), value, name)
+        assert_equal(host.run("cat", f"/etc/synapse-workers/secrets/{name}").out.strip(), value, name)
     external.hidden(host, {name: value for name, value in SECRETS.items() if not value.isdigit()})
 
 
-def outside(host):
+def outside(host: Host) -> None:
     """Every listener on another address than loopback is nginx's or coturn's, or was there before."""
     for line in host.shell("ss -Hltnp; ss -Hlunp").out.splitlines():
         address = line.split()[3]
         if not address.startswith(("127.", "[::1]")) and not any(name in line for name in ("nginx", "turnserver")):
-            raise Unmet(line)
+            raise CheckFailed(line)

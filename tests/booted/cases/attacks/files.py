@@ -1,9 +1,10 @@
-"""Files: an account whose directory root works in has root delete, open or read what is not its own."""
+"""Files: an account whose directory root works in has root delete, open or read files of others."""
 
-from cases.deployment import generation
-from hosts import Unmet, contains, same
-
-from cases.attacks.ground import DATA, KEY, OWN, REFUSED, Victim, as_account, bounded, helpful, undone
+from cases.attacks.common import DATA, KEY, OWN, REFUSED, Victim, as_account, bounded, helpful, undone
+from harness.checks import Checks
+from harness.deployment import generation
+from harness.expect import CheckFailed, assert_contains, assert_equal
+from harness.host import Host
 
 MIGRATION = f"{DATA}/migration"
 SAVED = "/root/signing.key.saved"
@@ -17,36 +18,36 @@ echo "import os; os.symlink('$2', '$1/signing.key')" >synapse/_scripts/generate_
 OWNERS = 'stat --format="%U %a" "$@"'
 
 
-def run(host, check):
+def run(host: Host, check: Checks) -> None:
     with check("A1: a link at /var/lib/synapse/migration and a change that fails: no file of root's goes"):
         deletes(host)
-    with check("A1: what synapse leaves in its directory does not make root believe that a migration was cut"):
+    with check("A1: files of synapse in its directory do not make root believe that a migration was interrupted"):
         pretends(host)
     with check("A2: a signing key that is lost, and a generator of synapse's own: no file of root's is opened to its group"):
         opens(host)
 
 
-def deletes(host):
+def deletes(host: Host) -> None:
     victim, before = Victim(host), generation(host)
     with undone(host, f"rm -rf {MIGRATION}"):
         as_account(host, "synapse", 'ln -s "$1" "$2"', victim.place, MIGRATION)
         host.write(OWN, REFUSED)
         failed = bounded(host, 120, "install", "--yes", expect=None)
         victim.unchanged()
-        same(failed.code, 1, f"{failed}\nexit code")
+        assert_equal(failed.code, 1, f"{failed}\nexit code")
         helpful(failed, "the host is as it was before")
-        same(generation(host), before, "generations")
+        assert_equal(generation(host), before, "generations")
         refused = as_account(host, "synapse", "mkdir -p /var/lib/synapse-workers/migration", expect=(1,))
-        contains(refused.err, "Permission denied")
+        assert_contains(refused.err, "Permission denied")
 
 
-def pretends(host):
+def pretends(host: Host) -> None:
     with undone(host, f"rm -rf {MIGRATION} {DATA}/homeserver.db"):
         as_account(host, "synapse", f"mkdir {MIGRATION}; touch {MIGRATION}/begun {DATA}/homeserver.db")
-        contains(bounded(host, 60, "install", "--yes").out, "0 changed")
+        assert_contains(bounded(host, 60, "install", "--yes").out, "0 changed")
 
 
-def opens(host):
+def opens(host: Host) -> None:
     host.run("cp", "--archive", KEY, SAVED)
     victim, before = Victim(host), generation(host)
     with undone(host, f"rm -rf {PACKAGE} {KEY}; mv {SAVED} {KEY}"):
@@ -54,13 +55,13 @@ def opens(host):
         refused = bounded(host, 120, "install", "--yes", expect=None)
         victim.unchanged()
         if refused.code not in (64, 65):
-            raise Unmet(f"a lost key is no error\n{refused}")
+            raise CheckFailed(f"a lost key is no error\n{refused}")
         helpful(refused, KEY, "backup")
-        same(host.shell(f"ls -d {KEY} 2>/dev/null || true").out, "", "a new key")
-        same(generation(host), before, "generations")
+        assert_equal(host.shell(f"ls -d {KEY} 2>/dev/null || true").out, "", "a new key")
+        assert_equal(generation(host), before, "generations")
 
 
-def first_key(host):
+def first_key(host: Host) -> None:
     """Before the first install: the account is there, as Synapse's own guide makes it, and so is its generator."""
     host.run("useradd", "--system", "--user-group", "--no-create-home", "--home-dir", DATA, "--shell", "/usr/sbin/nologin", "synapse")
     host.run("install", "--directory", "--owner=synapse", "--group=synapse", "--mode=0750", DATA)
@@ -70,16 +71,15 @@ def first_key(host):
     as_account(host, "synapse", GENERATOR, DATA, victim.file)
     try:
         done = bounded(host, 180, "install", "--yes", expect=None)
-        host.installed = True
         victim.unchanged()
-        same(done.code, 0, f"{done}\nexit code")
-        same(host.shell(OWNERS, KEY).out.split(), ["root", "640"], "owner and mode of the key")
+        assert_equal(done.code, 0, f"{done}\nexit code")
+        assert_equal(host.shell(OWNERS, KEY).out.split(), ["root", "640"], "owner and mode of the key")
         assert host.read(KEY) != host.read(victim.file), "the key is the victim's"
     finally:
         host.shell(f"rm -rf {PACKAGE}; if [ -L {KEY} ]; then cp --remove-destination {victim.file} {KEY}; chown root:synapse {KEY}; fi; "
                    f"rm -rf {victim.place}")
 
 
-def forget_account(host):
-    """What `first_key` made, which --purge leaves, since it was there before."""
+def forget_account(host: Host) -> None:
+    """Removes the account and directory of `first_key`, which --purge leaves, since they were there before."""
     host.shell(f"userdel synapse; rm -rf {DATA}")

@@ -1,17 +1,19 @@
 """Input: accounts that would give the host away, and files of the administrator's that never end."""
 
-from cases.attacks.ground import HOME, PLAIN, bounded, helpful, undone
-from hosts import Unmet, same
+from cases.attacks.common import HOME, PLAIN, bounded, helpful, undone
+from harness.checks import Checks
+from harness.expect import CheckFailed, assert_equal
+from harness.host import Host
 
 OTHER, UID_0 = f"{HOME}/settings.yaml", "toor"
 ACCOUNTS = ("root", "postgres", "synapse-nginx", "synapse-redis", "synapse-prometheus", UID_0)
 DROPPED = "/etc/synapse-workers/homeserver.d/zz-attack.yaml"
 FIFO = f"{HOME}/fifo"
 PLAN, RENDER = ("plan",), ("render", "--root", f"{HOME}/rendered")
-# Seconds that a command may take to refuse what it is given.
+# Seconds that a command may take to refuse its input.
 AT_ONCE = 10
-# Each place that the administrator's files are read from: what makes the file, more of the settings, more words of the
-# command, what the message names.
+# Each place that the administrator's files are read from: the file, more settings, more words of the command, the name in
+# the message.
 FIFOS = (
     (DROPPED, "", (), DROPPED),
     (FIFO, f"app_services: {{files: [{FIFO}]}}\n", (), FIFO),
@@ -22,7 +24,7 @@ FIFOS = (
 DEEP = """python3 -c "print('a: ' + '[' * 100000)" >"$1\""""
 
 
-def run(host, check):
+def run(host: Host, check: Checks) -> None:
     with check("B5: Synapse as an account that has more than Synapse needs: refused, and the setting is named"):
         accounts(host)
     with check("C7: a FIFO wherever a file of the administrator's is read: refused at once") as note:
@@ -35,7 +37,7 @@ def run(host, check):
         note(f"{slowest:.2f} s at most")
 
 
-def accounts(host):
+def accounts(host: Host) -> None:
     with undone(host, f"rm -rf {HOME}; userdel --force {UID_0} 2>/dev/null || true"):
         host.run("useradd", "--non-unique", "--uid=0", "--gid=0", "--no-create-home", "--no-user-group", UID_0)
         host.run("mkdir", HOME)
@@ -49,16 +51,16 @@ def accounts(host):
                 if result.code not in codes or "synapse.user" not in result.err or account not in result.err:
                     wrong.append(f"{account}: {result}")
         if wrong:
-            raise Unmet("\n".join(wrong))
+            raise CheckFailed("\n".join(wrong))
 
 
-def refused(host, make, path, settings, words, name):
+def refused(host: Host, make: str, path: str, settings: str, words: tuple[str, ...], name: str) -> float:
     """Seconds until `plan` refuses it."""
     host.shell(f"rm -rf {HOME} {DROPPED}; mkdir {HOME}; {make}", path)
     if settings:
         host.shell('cat >"$1"', OTHER, stdin=PLAIN + settings)
         words = ("--settings", OTHER)
     result = bounded(host, AT_ONCE, "plan", *words, expect=None)
-    same(result.code, 64, f"{result}\nexit code")
+    assert_equal(result.code, 64, f"{result}\nexit code")
     helpful(result, name)
     return result.seconds

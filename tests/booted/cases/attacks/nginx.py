@@ -2,10 +2,14 @@
 
 import json
 
-from cases.attacks.ground import Victim, as_account, bounded, changed, helpful, undone
-from cases.deployment import SETTINGS
-from hosts import contains, same
+from cases.attacks.common import Victim, as_account, bounded, changed, helpful, undone
+from harness.checks import Checks
+from harness.deployment import SETTINGS
+from harness.expect import assert_contains, assert_equal
+from harness.host import Host
 
+# Method, path, a long header, size of the body.
+Request = tuple[str, str, str, int]
 LOGS = "/var/log/synapse-workers/nginx"
 CLIENT = """
 import http.client, json, sys
@@ -30,7 +34,7 @@ print(json.dumps([answer.status, dict(answer.getheaders()), body[:2000]]))
 """
 VERSIONS, SEND = "/_matrix/client/versions", "/_matrix/federation/v1/send/1"
 MEBIBYTE = 1 << 20
-# What is asked, with the codes that are right: Synapse reads lines of up to 16 KiB, and bodies of up to 12.5 MiB where a
+# Requests, with the codes that are right: Synapse reads lines of up to 16 KiB, and bodies of up to 12.5 MiB where a
 # process has no media.
 SIZES = (
     ("a URI of 20,000 bytes", ("GET", f"{VERSIONS}?{'a' * 20_000}", "", 0), (414,)),
@@ -43,7 +47,7 @@ SIZES = (
 )
 
 
-def run(host, check):
+def run(host: Host, check: Checks) -> None:
     with check("B1: the access log is a link into a directory of root's: root makes no file there"):
         makes(host)
     for what, request, codes in SIZES:
@@ -51,7 +55,7 @@ def run(host, check):
             note(too_large(host, request, codes))
 
 
-def makes(host):
+def makes(host: Host) -> None:
     victim = Victim(host)
     target = f"{victim.place}/made"
     with undone(host, f"cd {LOGS}; rm -f access.log; mv access.log.aside access.log; systemctl reload synapse-nginx.service"):
@@ -60,21 +64,21 @@ def makes(host):
         result = bounded(host, 120, "install", "--yes", expect=None)
         victim.unchanged()
         if result.code != 0:
-            assert result.code in (1, 65, 75), result
+            assert result.code in (1, 65, 75), str(result)
             helpful(result, "nginx", "the host is as it was before")
-        same(answered(host, ("GET", VERSIONS, "", 0))[0], 200, "nginx's answer")
+        assert_equal(answered(host, ("GET", VERSIONS, "", 0))[0], 200, "nginx's answer")
 
 
-def answered(host, request):
+def answered(host: Host, request: Request) -> tuple[int, dict[str, str], str]:
     """Status, headers by their names in small letters, and the beginning of the body."""
     status, headers, body = json.loads(host.net("python3", "-c", CLIENT, stdin=json.dumps(request)).out)
     return status, {name.lower(): value for name, value in headers.items()}, body
 
 
-def too_large(host, request, codes):
+def too_large(host: Host, request: Request, codes: tuple[int, ...]) -> str:
     status, headers, body = answered(host, request)
     assert status in codes, f"{status}\n{headers}\n{body}"
-    same(headers.get("access-control-allow-origin"), "*", "Access-Control-Allow-Origin")
-    contains(headers.get("content-type", ""), "application/json")
-    contains(json.loads(body)["errcode"], "M_")
+    assert_equal(headers.get("access-control-allow-origin"), "*", "Access-Control-Allow-Origin")
+    assert_contains(headers.get("content-type", ""), "application/json")
+    assert_contains(json.loads(body)["errcode"], "M_")
     return str(status)

@@ -1,14 +1,15 @@
-"""Programs: an account has root, or a helper of root's outside of any sandbox, run what it wrote."""
+"""Programs: an account has root, or a helper of root's outside of any sandbox, run its files."""
 
 import json
 
-from cases.deployment import CURRENT, PROGRAM, SETTINGS, generation
-from hosts import Unmet, contains, same
-
-from cases.attacks.ground import DATA, HOME, LOCAL, PLAIN, Victim, as_account, bounded, changed, helpful, undone
+from cases.attacks.common import DATA, HOME, LOCAL, PLAIN, Victim, as_account, bounded, changed, helpful, undone
+from harness.checks import Checks
+from harness.deployment import CURRENT, PROGRAM, SETTINGS, generation
+from harness.expect import CheckFailed, assert_contains, assert_equal
+from harness.host import Host
 
 PACKAGE, RAN, TYPED = f"{DATA}/synapse", f"{DATA}/ran", "/root/typed"
-# Says that any configuration is right, and types a line into the terminal of who called it.
+# Says that any configuration is right, and types a line into the terminal of its caller.
 PARSER = f"""
 import fcntl, os, termios
 open("{RAN}", "w").close()
@@ -22,7 +23,7 @@ except OSError:
     pass
 """
 SECRET = "of-roots-environment"
-# A shell at a terminal, in which root runs a command, and what could be seen meanwhile of helpers with Synapse's account.
+# A shell at a terminal, in which root runs a command, and the helpers with Synapse's account that were seen meanwhile.
 TERMINAL = r"""
 import json, os, pty, pwd, re, select, sys, time
 user = str(pwd.getpwnam("synapse").pw_uid)
@@ -67,7 +68,7 @@ CONFINED = {"isolated": True, "directory": "/", "no_new_privs": "1", "terminal":
 MARK = f"import os\nopen('{HOME}/ran', 'a').write(__name__ + ' with user ' + str(os.getuid()) + '\\n')\nraise ImportError(__name__)\n"
 MODULES = ("psycopg2", "ensurepip", "venv", "pip", "json", "socket", "ssl", "synapse/__init__")
 OTHER = f"{HOME}/settings.yaml"
-# What makes root's commands ask a Python something, with the words of the settings.
+# Settings for which root's commands run a Python, by their purpose.
 ASKED = {
     "no Synapse on the host": "synapse: {python: /opt/synapse-workers/venv/bin/python}\n",
     "previews of pages": "url_previews: {enabled: true}\n",
@@ -84,7 +85,7 @@ chown -R synapse:synapse "$1"
 """
 
 
-def run(host, check):
+def run(host: Host, check: Checks) -> None:
     with check("A3: modules below /var/lib/synapse, and root at a terminal: nothing of it runs, and no helper could type") as note:
         note(f"{types(host)} helpers seen")
     for what, options in ASKED.items():
@@ -98,7 +99,7 @@ def run(host, check):
         alone(host)
 
 
-def types(host):
+def types(host: Host) -> int:
     victim = Victim(host)
     with undone(host, f"rm -rf {PACKAGE} {RAN} {TYPED}"):
         as_account(host, "synapse", 'mkdir -p "$1/config"; touch "$1/__init__.py" "$1/config/__init__.py"; '
@@ -106,14 +107,14 @@ def types(host):
         host.write(SETTINGS, changed("log_level", "WARNING"))
         done = json.loads(host.run("python3", "-c", TERMINAL, f"CASE={SECRET} synapse-workers install --yes", SECRET).out)
         victim.unchanged()
-        same(host.shell(f"ls {RAN} 2>/dev/null || true").out, "", "left by the attacker's modules")
-        same(done["code"], 0, f"exit code\n{done['out']}\n")
+        assert_equal(host.shell(f"ls {RAN} 2>/dev/null || true").out, "", "left by the attacker's modules")
+        assert_equal(done["code"], 0, f"exit code\n{done['out']}\n")
         assert done["helpers"], f"no helper was seen\n{done['out']}"
-        same([one for one in done["helpers"] if one != CONFINED], [], "helpers that are not confined")
+        assert_equal([one for one in done["helpers"] if one != CONFINED], [], "helpers that are not confined")
         return len(done["helpers"])
 
 
-def stands(host, options):
+def stands(host: Host, options: str) -> None:
     with undone(host, f"rm -rf {HOME}"):
         host.run("install", "--directory", f"--owner={LOCAL}", "--mode=0755", HOME)
         for module in MODULES:
@@ -121,12 +122,12 @@ def stands(host, options):
         host.shell('cat >"$1"', OTHER, stdin=PLAIN + options)
         for command in ("plan", "doctor"):
             here, there = (bounded(host, 60, command, "--settings", OTHER, expect=None, place=place) for place in (HOME, "/"))
-            same(host.shell(f"cat {HOME}/ran 2>/dev/null || true").out, "", f"modules that ran by {command}")
-            same((here.code, here.out, here.err), (there.code, there.out, there.err), f"what {command} says there")
-            assert here.code in (0, 1, 64, 65), here
+            assert_equal(host.shell(f"cat {HOME}/ran 2>/dev/null || true").out, "", f"modules that ran by {command}")
+            assert_equal((here.code, here.out, here.err), (there.code, there.out, there.err), f"output of {command} there")
+            assert here.code in (0, 1, 64, 65), str(here)
 
 
-def owns_python(host):
+def owns_python(host: Host) -> None:
     with undone(host, f"rm -rf {ENVIRONMENT} {HOME}"):
         host.shell(THEIRS, ENVIRONMENT)
         host.run("mkdir", HOME)
@@ -136,12 +137,12 @@ def owns_python(host):
                 result = bounded(host, 60, command, "--settings", OTHER, expect=None)
                 users = set(host.shell(f"cat {ENVIRONMENT}/ran 2>/dev/null || true").out.split())
                 assert "0" not in users, f"it ran with user 0\n{result}"
-                assert result.code in (0, 1, 64, 65), result
+                assert result.code in (0, 1, 64, 65), str(result)
                 if command == "plan" and result.code != 0:
                     helpful(result, "synapse.python")
 
 
-def copied(host):
+def copied(host: Host) -> None:
     copy = f"{HOME}/synapse-workers"
     with undone(host, f"rm -rf {HOME}"):
         host.run("install", "--directory", f"--owner={LOCAL}", HOME)
@@ -150,17 +151,17 @@ def copied(host):
         # A trial has a unit that runs the program.
         tried = host.shell('exec timeout 120 "$@"', copy, "install", "--try", "1h", "--yes", expect=None)
         named = host.run("grep", "-rl", HOME, "/etc/systemd/system", f"{CURRENT}/", expect=(0, 1)).out
-        same(named, "", f"units that name it, exit code {tried.code},")
+        assert_equal(named, "", f"units that name it, exit code {tried.code},")
         if tried.code == 0:
-            contains(host.read("/etc/systemd/system/synapse-trial.service"), PROGRAM)
+            assert_contains(host.read("/etc/systemd/system/synapse-trial.service"), PROGRAM)
             host.product("rollback", "--yes")
         elif tried.code not in (64, 65):
-            raise Unmet(f"neither done nor refused\n{tried}")
+            raise CheckFailed(f"neither done nor refused\n{tried}")
         else:
             helpful(tried, copy)
 
 
-def alone(host):
+def alone(host: Host) -> None:
     copy, away, before = f"{HOME}/synapse-workers", f"{PROGRAM}.away", generation(host)
     with undone(host, f"rm -rf {HOME}; mv {away} {PROGRAM}"):
         host.run("install", "--directory", f"--owner={LOCAL}", HOME)
@@ -168,5 +169,6 @@ def alone(host):
         host.run("mv", PROGRAM, away)
         host.write(SETTINGS, changed("client_keepalive_timeout", "62s"))
         refused = host.run(copy, "install", "--yes", expect=(65,))
-        contains(refused.err, f"{copy} can be replaced by an account other than root", f"there is no {PROGRAM}", "help: install the package again")
-        same(generation(host), before, "generations")
+        assert_contains(refused.err, f"{copy} can be replaced by an account other than root", f"there is no {PROGRAM}",
+                        "help: install the package again")
+        assert_equal(generation(host), before, "generations")

@@ -1,0 +1,201 @@
+"""Common parts of the cases: the package in a host, the homeserver of `full` in it, and whether it does its work."""
+
+import json
+import os
+import re
+from collections.abc import Iterable, Mapping, Set
+from pathlib import Path
+from typing import Any
+
+from harness import listing
+from harness.expect import CheckFailed, assert_contains, assert_equal
+from harness.host import FAULTY, Host, Result, Units, execute
+
+BOOTED = Path(__file__).resolve().parent.parent
+CLIENTS = BOOTED / "clients"
+TOP = BOOTED.parent.parent
+SERVER = "example.test"
+URL = "http://127.0.0.1:8008"
+PROGRAM = "/usr/bin/synapse-workers"
+LAUNCHER = "/usr/libexec/synapse-workers/launcher"
+SETTINGS = "/etc/synapse-workers/settings.yaml"
+CURRENT = "/var/lib/synapse-workers/current"
+TEST_OPTIONS = "/etc/synapse-workers/homeserver.d/test.yaml"
+# Data of the server and records of its changes: cases add to these as they use it.
+DATA_OF_FULL = ("/var/lib/synapse", "/var/log/synapse", "/etc/synapse-workers/made.json")
+SHARED_SECRET = "/etc/synapse-workers/secrets/registration_shared_secret"
+
+# The releases of Synapse in the wheelhouse of a bare host.
+OLD_RELEASE, NEW_RELEASE = "1.162.0", "1.163.2"
+OTHERS = ("synapse-workers.target", "synapse-main.service", "synapse-nginx.service", "synapse-redis.service")
+# `full` is one worker of each of these.
+FULL = (
+    "account_data", "appservice", "background_worker", "client_reader", "device_lists", "event_creator", "event_persister",
+    "federation_inbound", "federation_reader", "federation_sender", "media_repository", "presence", "push_rules", "pusher",
+    "receipts", "sliding_sync", "synchrotron", "to_device", "typing", "user_dir",
+)
+
+
+def worker(name: str) -> str:
+    return f"synapse-worker@{name}.service"
+
+
+FULL_UNITS = {*OTHERS, *(worker(f"{role}1") for role in FULL)}
+
+
+def package() -> Path:
+    """The package under test."""
+    return Path(os.environ.get("SYNAPSE_WORKERS_DEB", TOP / "build/synapse-workers.deb"))
+
+
+def unpack(host: Host) -> None:
+    """Unpacks the package, which starts nothing."""
+    binary = os.environ.get("SYNAPSE_WORKERS_BINARY")
+    if binary:
+        host.push(binary, PROGRAM)
+        host.run("mkdir", "--parents", os.path.dirname(LAUNCHER))
+        host.push(TOP / "packaging/launcher", LAUNCHER)
+    else:
+        host.push(package(), "/root/package.deb")
+        host.run("dpkg", "--install", "/root/package.deb")
+
+
+def bring_fail_points(host: Host) -> None:
+    """The program as `cargo test` builds it, with fail points."""
+    built = os.environ.get("SYNAPSE_WORKERS_BINARY", TOP / "target/debug/synapse-workers")
+    host.push(built, FAULTY)
+
+
+def add_test_options(host: Host) -> None:
+    """The administrator's own options for Synapse, which a server for tests needs."""
+    host.write(TEST_OPTIONS, (BOOTED / "test-homeserver.yaml").read_text(encoding="utf-8"))
+
+
+def distribution_services(host: Host) -> tuple[str, ...]:
+    """Units of the distribution for the same programs as ours."""
+    return "nginx.service", "redis-server.service", f"postgresql@{host.postgresql}-main.service"
+
+
+def remember(host: Host) -> None:
+    """Notes the state of the host before anything is installed."""
+    host.before = listing.everything(host)
+    remember_distribution_services(host)
+
+
+def remember_distribution_services(host: Host) -> None:
+    """Notes which invocations of the distribution's services run, at first and after each reboot."""
+    units = distribution_services(host)
+    host.distribution_services = host.invocations(*units)
+    assert_equal(set(host.distribution_services), set(units), "units of the distribution that run")
+
+
+def install(host: Host) -> Result:
+    """Installs one worker of each role with the options for tests, and notes the state of the host for `return_to_full`."""
+    add_test_options(host)
+    result = host.product("install", "--server-name", SERVER, "--workers", "full", "--yes")
+    host.settings_of_full, host.with_full = host.read(SETTINGS), listing.everything(host)
+    return result
+
+
+def return_to_full(host: Host) -> None:
+    """Brings a host back to the state that `install` noted, where its settings and a plain install do that; fails otherwise."""
+    if host.read(SETTINGS) != host.settings_of_full:
+        host.write(SETTINGS, host.settings_of_full)
+    host.product("install", "--yes")
+    all_active(host)
+    host.product("verify")
+    assert_equal(services_down(host), "", "failed units of the host")
+    found = [line for line in listing.differences(host.with_full, listing.everything(host)) if not line[2:].startswith(DATA_OF_FULL)]
+    assert_equal(found, [], "differences to the host after the install")
+
+
+def all_active(host: Host, wanted: Set[str] = frozenset(FULL_UNITS)) -> Units:
+    """Exactly the wanted units are loaded, each active and known to systemd as it is on disk; systemd holds their sockets."""
+    units = host.units()
+    states = {name: (unit["ActiveState"], unit["NeedDaemonReload"]) for name, unit in units.items()}
+    wrong = {name: state for name, state in states.items() if state != ("active", "no")}
+    if wrong or set(units) != set(wanted):
+        raise CheckFailed(f"not active: {wrong}; missing: {set(wanted) - set(units)}; unwanted: {set(units) - set(wanted)}")
+    serving = [unit for unit in wanted if unit.startswith(("synapse-main.", "synapse-worker@", "synapse-nginx.service"))]
+    assert_equal(host.held(), {unit.replace(".service", ".socket") for unit in serving}, "sockets that systemd holds")
+    return units
+
+
+def jobs(text: str) -> list[tuple[str, ...]]:
+    """Verb and services of each step that is a job, from the output of a plan or a run. Sockets go with their services."""
+    found = re.findall(r"^! (\w+) +((?:synapse-\S+(?:\s+|$))+)", text, re.M)
+    return [(verb, *(unit for unit in units.split() if not unit.endswith(".socket"))) for verb, units in found]
+
+
+def behind_nginx(stopped: Iterable[str], started: Iterable[str]) -> list[tuple[str, ...]]:
+    """The jobs that exchange main and these workers while requests wait at nginx's ports."""
+    nginx, main = "synapse-nginx.service", "synapse-main.service"
+    return [("stop", nginx), ("stop", *stopped), ("stop", main), ("start", main), ("start", *started), ("start", nginx)]
+
+
+def assert_equal_except(before: Mapping[str, Any], after: Mapping[str, Any], *apart: str) -> None:
+    """Two dicts by unit are equal but for the units named."""
+    changed = {name for name in before.keys() | after.keys() if before.get(name) != after.get(name)} - set(apart)
+    if changed:
+        raise CheckFailed(f"restarted, gone or new: {sorted(changed)}")
+
+
+def client(host: Host, script: str, *arguments: str) -> Result:
+    """Runs one of the Matrix clients in the network of the host."""
+    return host.net("python3", str(CLIENTS / script), *arguments)
+
+
+def talk(host: Host) -> None:
+    """Old users with their old tokens read their old messages and media, and a new message arrives."""
+    assert_contains(client(host, "two_users.py", URL, str(state(host, "talk"))).out, "ok")
+
+
+def prepared_load(host: Host) -> str:
+    """The file with users, rooms and tokens for the load; made when it is missing."""
+    file = state(host, "load")
+    if not file.exists():
+        client(host, "load.py", URL, "--state", str(file), "--prepare")
+    return str(file)
+
+
+def state(host: Host, name: str) -> Path:
+    """A file of this machine for the state that a client keeps of a host; it is removed with the host's own files."""
+    return host.root.parent / f"{name}.json"
+
+
+def purge(host: Host) -> Result:
+    """Removes everything, and the clients' state as well."""
+    result = host.product("uninstall", "--purge", "--confirm", SERVER, "--yes")
+    forget_clients(host)
+    return result
+
+
+def forget_clients(host: Host) -> None:
+    """Removes the state that clients keep of a server that is gone."""
+    for file in host.root.parent.glob("*.json"):
+        file.unlink()
+
+
+def generation(host: Host) -> tuple[str, list[str]]:
+    """The generation that `current` names, and all there are."""
+    return os.readlink(host.path(CURRENT)), sorted(os.listdir(host.path("/var/lib/synapse-workers/generations")))
+
+
+def services_down(host: Host) -> str:
+    """Units of the whole host that failed."""
+    return host.run("systemctl", "list-units", "--failed", "--no-legend", "--plain").out
+
+
+def psql(host: Host, query: str, database: str = "postgres") -> list[str]:
+    return host.run("runuser", "-u", "postgres", "--", "psql", "-XAtc", query, database).out.split()
+
+
+def outside(*command: str | Path, **options: Any) -> Result:
+    """A command of this machine, not in any host."""
+    return execute(command, **options)
+
+
+def write_settings(host: Host, values: dict[str, Any], path: str = SETTINGS) -> None:
+    """Writes JSON, which is YAML: a quoted string there is the value, character by character."""
+    lines = "".join(f"{key}: {json.dumps(value)}\n" for key, value in values.items())
+    host.shell('mkdir -p "$(dirname "$1")" && cat >"$1"', path, stdin=lines)
