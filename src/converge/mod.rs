@@ -1,6 +1,7 @@
 //! Converging: observe, plan, apply, verify, or return to where the host was.
 
 mod apply;
+mod errors;
 mod fault;
 mod undo;
 pub mod verify;

@@ -1,6 +1,7 @@
 //! The rollback: a plan like any other, towards the generation that was there before, or towards nothing.
 
 use super::Aim;
+use super::errors::Errors;
 use super::verify::Expected;
 use super::work::Work;
 use super::world::World;
@@ -9,36 +10,6 @@ use crate::report::Report;
 use crate::state::{Observed, Resource, State};
 use anyhow::Result;
 use std::collections::BTreeSet;
-use std::fmt;
-
-/// Why a rollback is incomplete: each part is tried, whatever became of the others.
-#[derive(Debug, Default)]
-pub(super) struct Errors(Vec<anyhow::Error>);
-
-impl Errors {
-    /// Notes an error and goes on.
-    pub fn note<T>(&mut self, result: Result<T>) -> Option<T> {
-        result.map_err(|error| self.0.push(error)).ok()
-    }
-
-    pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
-    }
-
-    fn end(self) -> Result<(), Self> {
-        match self.is_empty() {
-            true => Ok(()),
-            false => Err(self),
-        }
-    }
-}
-
-impl fmt::Display for Errors {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let texts: Vec<String> = self.0.iter().map(|error| format!("{error:#}")).collect();
-        write!(f, "{}", texts.join("\nand: "))
-    }
-}
 
 /// Rolls back a run that was to lead from what was found to an aim.
 ///

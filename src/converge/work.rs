@@ -1,7 +1,7 @@
 //! A plan in progress: its steps one after another, and the record of what they made.
 
 use super::Aim;
-use super::undo::Errors;
+use super::errors::Errors;
 use super::world::World;
 use crate::plan::Plan;
 use crate::plan::step::{Step, Verb};

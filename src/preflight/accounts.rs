@@ -1,6 +1,6 @@
 //! Synapse's user and group.
 
-use super::checks::{Examined, Finding, finding};
+use super::check::{Examined, Finding, finding};
 use crate::state::{accounts, paths};
 
 /// An attacker who takes over Synapse has all that its account has, so that this must be no more than Synapse needs. Names

@@ -1,54 +1,13 @@
 //! Checks of a host before anything is changed on it: a table; each failure comes with what cures it.
 
+use super::check::{Check, Examined, Finding, finding};
 use super::{accounts, coturn, database, given};
-use crate::deployment::secrets::Conditions;
-use crate::host::facts::{Facts, PackageManager, Scope};
+use crate::host::facts::PackageManager;
 use crate::host::programs::install_command;
 use crate::host::synapse::is_ours;
 use crate::state::host_facts::Installed;
 use crate::state::paths;
 use crate::state::units;
-
-/// What was found out, and what is asked of it.
-pub struct Examined<'a> {
-    pub facts: &'a Facts,
-    pub scope: &'a Scope<'a>,
-    /// Main and workers.
-    pub processes: usize,
-}
-
-impl Examined<'_> {
-    pub(super) fn conditions(&self) -> Conditions<'_> {
-        Conditions {
-            settings: self.scope.settings,
-            workers: self.scope.workers,
-            database: self.scope.database,
-        }
-    }
-}
-
-/// What is wrong, and the command or setting that cures it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Finding {
-    pub problem: String,
-    pub cure: String,
-}
-
-pub(super) fn finding(problem: impl Into<String>, cure: impl Into<String>) -> Option<Finding> {
-    Some(Finding {
-        problem: problem.into(),
-        cure: cure.into(),
-    })
-}
-
-/// One check.
-pub struct Check {
-    /// What is all right when nothing is found.
-    pub name: &'static str,
-    /// Whether an installation is refused.
-    pub fatal: bool,
-    check: fn(&Examined) -> Option<Finding>,
-}
 
 /// The check that `install --packages` cures.
 pub const PROGRAMS: &str = "programs are installed";

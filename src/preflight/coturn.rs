@@ -1,6 +1,6 @@
 //! What our TURN server asks of the host.
 
-use super::checks::{Examined, Finding, finding};
+use super::check::{Examined, Finding, finding};
 
 /// What people are told of has to be of the same kind as what is behind it.
 pub(super) fn relay_address(at: &Examined) -> Option<Finding> {

@@ -1,6 +1,6 @@
 //! What is asked of PostgreSQL: the host's own, or one of the administrator's.
 
-use super::checks::{Examined, Finding, finding};
+use super::check::{Examined, Finding, finding};
 use crate::deployment::secrets;
 use crate::host::postgres::Postgres;
 use crate::settings::types::DatabaseKind;

@@ -1,6 +1,6 @@
 //! What only the administrator can give: secrets, a Redis, what a Synapse of the host's own has to bring.
 
-use super::checks::{Examined, Finding, finding};
+use super::check::{Examined, Finding, finding};
 use crate::deployment::secrets;
 use crate::host::facts::{Facts, PackageManager};
 use crate::host::python::{Lacking, installable};

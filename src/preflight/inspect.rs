@@ -1,6 +1,7 @@
 //! The host as a command finds it: looked at, and refused when a check fails that must not.
 
-use super::checks::{self, Examined};
+use super::check::Examined;
+use super::checks;
 use crate::failure::{Code, Failure};
 use crate::host::facts::{self, Facts, Scope};
 use crate::host::{self, Host, Systemd};

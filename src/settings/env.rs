@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use super::load::Fragment;
+use super::fragment::Fragment;
 use super::origin::{Origin, SettingsError};
 use super::retired::{RETIRED, retired};
 use super::row::Row;

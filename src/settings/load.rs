@@ -4,12 +4,12 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use super::env::{env_file_fragments, environment_fragments};
-use super::file::{Place, read};
+use super::file::read;
+use super::fragment::{Fragment, Values};
 use super::origin::{Origin, SettingsError};
 use super::row::Row;
 use super::table::{ROWS, Settings};
 use super::together;
-use super::value::{Raw, Value};
 
 /// Everything that settings can come from, already read.
 #[derive(Clone, Copy, Debug)]
@@ -33,69 +33,6 @@ pub struct Loaded {
     pub to_write: Vec<(&'static str, String)>,
     /// One line each, for the user to read.
     pub notes: Vec<String>,
-}
-
-/// A raw value and where it was written.
-#[derive(Clone, Debug)]
-pub(super) struct Fragment {
-    row: &'static Row,
-    pub(super) raw: Raw,
-    origin: Origin,
-    /// Where the items of a list stand in the file.
-    items: Vec<Place>,
-}
-
-impl Fragment {
-    pub(super) fn new(row: &'static Row, text: &str, origin: Origin) -> Self {
-        Self {
-            row,
-            raw: Raw::Text(text.to_owned()),
-            origin,
-            items: Vec::new(),
-        }
-    }
-
-    /// The value in its usual form, or an error that names the exact line.
-    fn normal(&self) -> Result<Option<Raw>, SettingsError> {
-        self.row.normal(&self.raw).map_err(|refused| {
-            let mut origin = self.origin.clone();
-            let place = refused.item.and_then(|item| self.items.get(item));
-            if let (Origin::File { line, .. }, Some(place)) = (&mut origin, place) {
-                *line = place.line;
-            }
-            self.row.refusal(&self.raw, &refused, &origin)
-        })
-    }
-}
-
-/// The value that counts for each key.
-pub(super) struct Values {
-    fragments: BTreeMap<&'static str, Fragment>,
-    /// Where to write what is missing.
-    file: String,
-}
-
-impl Values {
-    /// The typed value of `key`.
-    pub(super) fn typed<T: Value>(&self, key: &'static str) -> Result<T, SettingsError> {
-        let Some(fragment) = self.fragments.get(key) else {
-            return T::unset().ok_or_else(|| self.missing(key));
-        };
-        T::parse(&fragment.raw).map_err(|refused| {
-            fragment
-                .row
-                .refusal(&fragment.raw, &refused, &fragment.origin)
-        })
-    }
-
-    fn missing(&self, key: &str) -> SettingsError {
-        let flag = key.replace(['_', '.'], "-");
-        let word = key.rsplit('_').next().unwrap_or(key).to_uppercase();
-        let file = &self.file;
-        SettingsError::new(format!(
-            "{key} is not set; give --{flag} {word}, or set it in {file}"
-        ))
-    }
 }
 
 /// Reads all sources, lets the strongest of each key count, and validates every one, also those

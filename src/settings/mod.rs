@@ -12,6 +12,7 @@ pub mod buffers;
 pub mod edit;
 pub mod env;
 pub mod file;
+mod fragment;
 pub mod load;
 pub mod origin;
 mod reference;

@@ -3,7 +3,7 @@
 // `[:COUNT]` is no link: users read these texts as they are.
 #![allow(rustdoc::broken_intra_doc_links)]
 
-use super::load::Values;
+use super::fragment::Values;
 use super::origin::SettingsError;
 use super::row::{Row, settings};
 use super::types::{

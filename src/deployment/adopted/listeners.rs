@@ -1,7 +1,7 @@
 //! Listeners of the adopted server: those of clients and other servers become nginx's, each other one is told.
 
 use super::Adopted;
-use super::taken::{Taken, scalar};
+use super::imported::{Taken, scalar};
 use serde_yaml::{Mapping, Value};
 
 /// One entry of `listeners` (config_documentation.md).

@@ -3,10 +3,12 @@
 //! Synapse reads copies of them before everything of ours, and of two files with one top-level key the later counts. So
 //! what they say stays by leaving it out of our files; the few keys that have to be ours come last. Pure.
 
+mod imported;
 mod listeners;
 mod taken;
 
-pub use taken::{Taken, taken};
+pub use imported::Taken;
+pub use taken::taken;
 
 use super::files::OwnOptions;
 use crate::settings::types::DatabaseKind;
@@ -187,7 +189,7 @@ impl Adopted {
     /// The password for PostgreSQL.
     pub fn database_password(&self) -> Option<String> {
         match self.store()? {
-            Store::Postgres(arguments) => taken::scalar(arguments.get("password")?),
+            Store::Postgres(arguments) => imported::scalar(arguments.get("password")?),
             Store::Sqlite(_) => None,
         }
     }

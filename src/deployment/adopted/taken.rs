@@ -1,27 +1,10 @@
 //! What the settings take over from adopted files, and what is told of the rest.
 
+use super::imported::{Taken, scalar};
 use super::listeners;
 use super::{Adopted, Store};
 use crate::state::paths;
-use serde_yaml::{Mapping, Value};
-
-/// Settings, and notes for the administrator.
-#[derive(Debug, Default, PartialEq, Eq)]
-pub struct Taken {
-    /// Key and value, as one would write them.
-    pub settings: Vec<(&'static str, String)>,
-    pub notes: Vec<String>,
-}
-
-impl Taken {
-    pub(super) fn set(&mut self, key: &'static str, value: impl Into<String>) {
-        self.settings.push((key, value.into()));
-    }
-
-    pub(super) fn note(&mut self, note: impl Into<String>) {
-        self.notes.push(note.into());
-    }
-}
+use serde_yaml::Mapping;
 
 /// Keys that settings take over as they are, with the setting.
 static TAKEN: &[(&str, &str)] = &[
@@ -98,14 +81,4 @@ pub(super) fn pool(arguments: &Mapping) -> String {
         .get("cp_max")
         .and_then(scalar)
         .unwrap_or("5".to_owned())
-}
-
-/// A word, number or boolean as text; none for what is empty or has parts.
-pub(super) fn scalar(value: &Value) -> Option<String> {
-    match value {
-        Value::String(text) => Some(text.clone()),
-        Value::Number(number) => Some(number.to_string()),
-        Value::Bool(truth) => Some(truth.to_string()),
-        _ => None,
-    }
 }

@@ -6,86 +6,17 @@
 //! Every value is read as the type its key asks for, never as a tree of anything. That is also
 //! what makes aliases harmless: where a tree could multiply, a text or a list of texts is expected.
 
-use std::cell::RefCell;
-use std::collections::BTreeSet;
 use std::fmt;
 
 use serde::de::{DeserializeSeed, Deserializer, Error, MapAccess, Visitor};
 
+use super::reader::Reader;
 use super::value::{ValueOf, Word};
-use super::{Document, Entry, Place};
-use crate::nearest::nearest;
+use super::{Entry, Place};
 use crate::settings::row::Row;
-use crate::settings::table::{ROWS, SECTIONS};
-
-/// What has been read so far.
-#[derive(Default)]
-pub(super) struct Reader {
-    document: RefCell<Document>,
-    seen: RefCell<BTreeSet<String>>,
-    problem: RefCell<Option<(usize, String)>>,
-}
+use crate::settings::table::SECTIONS;
 
 impl Reader {
-    /// What was read, or the line and the words of the problem.
-    pub fn finish(self) -> Result<Document, (usize, String)> {
-        match self.problem.into_inner() {
-            Some(problem) => Err(problem),
-            None => Ok(self.document.into_inner()),
-        }
-    }
-
-    /// Ends the reading with this problem.
-    pub fn fail<T, E: Error>(&self, line: usize, message: String) -> Result<T, E> {
-        *self.problem.borrow_mut() = Some((line, message));
-        Err(E::custom(""))
-    }
-
-    /// Whether the library found another type than asked for; the words are serde's own.
-    pub fn is_wrong_type(&self, error: &impl fmt::Display) -> bool {
-        self.problem.borrow().is_none() && error.to_string().contains("invalid type")
-    }
-
-    /// Refuses a key that stands twice, and takes note of it.
-    fn only_once<E: Error>(&self, key: &str, place: Place) -> Result<(), E> {
-        if self.seen.borrow_mut().insert(key.to_owned()) {
-            return Ok(());
-        }
-        self.fail(
-            place.line,
-            format!("`{key}` is set a second time, remove one"),
-        )
-    }
-
-    fn unknown<T, E: Error>(&self, key: &str, place: Place) -> Result<T, E> {
-        let sections = SECTIONS.iter().map(|(section, _)| *section);
-        let known = ROWS.iter().filter(|row| !row.secret).map(|row| row.key);
-        let cure = match (
-            Row::of(key).map(Row::path),
-            nearest(key, known.chain(sections)),
-        ) {
-            (Some((Some(section), name)), _) => {
-                format!("write it as `{name}:` in the section `{section}:`")
-            }
-            (_, Some(near)) => format!("did you mean `{near}`?"),
-            (_, None) => "options of Synapse itself belong into homeserver.d".to_owned(),
-        };
-        self.fail(place.line, format!("unknown setting `{key}`, {cure}"))
-    }
-
-    /// The row of a key of the file.
-    fn row<E: Error>(&self, key: &str, place: Place) -> Result<&'static Row, E> {
-        match Row::of(key) {
-            Some(row) if row.secret => {
-                let message =
-                    format!("`{key}` does not belong into this file, see `database.password_file`");
-                self.fail(place.line, message)
-            }
-            Some(row) => Ok(row),
-            None => self.unknown(key, place),
-        }
-    }
-
     /// Reads the value of `row` out of `map` and keeps the entry.
     fn value<'de, A: MapAccess<'de>>(
         &self,

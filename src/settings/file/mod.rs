@@ -1,6 +1,7 @@
 //! The settings file: YAML read into raw values, each with its place.
 
 mod mapping;
+mod reader;
 mod value;
 
 use std::fmt;
@@ -11,7 +12,8 @@ use serde::Deserializer;
 use super::origin::SettingsError;
 use super::row::Row;
 use super::value::Raw;
-use mapping::{Reader, Top};
+use mapping::Top;
+use reader::Reader;
 
 /// A settings file of this size is a mistake.
 const MAX_BYTES: usize = 1 << 20;

@@ -9,7 +9,7 @@ use std::fmt;
 use serde::de::{DeserializeSeed, Deserializer, Error, SeqAccess, Visitor};
 
 use super::Place;
-use super::mapping::Reader;
+use super::reader::Reader;
 use crate::settings::row::Row;
 use crate::settings::value::Raw;
 

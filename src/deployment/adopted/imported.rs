@@ -1,0 +1,31 @@
+//! Settings that come from adopted files.
+
+use serde_yaml::Value;
+
+/// Settings, and notes for the administrator.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct Taken {
+    /// Key and value, as one would write them.
+    pub settings: Vec<(&'static str, String)>,
+    pub notes: Vec<String>,
+}
+
+impl Taken {
+    pub(super) fn set(&mut self, key: &'static str, value: impl Into<String>) {
+        self.settings.push((key, value.into()));
+    }
+
+    pub(super) fn note(&mut self, note: impl Into<String>) {
+        self.notes.push(note.into());
+    }
+}
+
+/// A word, number or boolean as text; none for what is empty or has parts.
+pub(super) fn scalar(value: &Value) -> Option<String> {
+    match value {
+        Value::String(text) => Some(text.clone()),
+        Value::Number(number) => Some(number.to_string()),
+        Value::Bool(truth) => Some(truth.to_string()),
+        _ => None,
+    }
+}

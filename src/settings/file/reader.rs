@@ -1,0 +1,79 @@
+//! The reader of a settings file: keys so far, and the first problem.
+
+use super::{Document, Place};
+use crate::nearest::nearest;
+use crate::settings::row::Row;
+use crate::settings::table::{ROWS, SECTIONS};
+use serde::de::Error;
+use std::cell::RefCell;
+use std::collections::BTreeSet;
+use std::fmt;
+
+/// What has been read so far.
+#[derive(Default)]
+pub(super) struct Reader {
+    pub(super) document: RefCell<Document>,
+    seen: RefCell<BTreeSet<String>>,
+    problem: RefCell<Option<(usize, String)>>,
+}
+
+impl Reader {
+    /// What was read, or the line and the words of the problem.
+    pub fn finish(self) -> Result<Document, (usize, String)> {
+        match self.problem.into_inner() {
+            Some(problem) => Err(problem),
+            None => Ok(self.document.into_inner()),
+        }
+    }
+
+    /// Ends the reading with this problem.
+    pub fn fail<T, E: Error>(&self, line: usize, message: String) -> Result<T, E> {
+        *self.problem.borrow_mut() = Some((line, message));
+        Err(E::custom(""))
+    }
+
+    /// Whether the library found another type than asked for; the words are serde's own.
+    pub fn is_wrong_type(&self, error: &impl fmt::Display) -> bool {
+        self.problem.borrow().is_none() && error.to_string().contains("invalid type")
+    }
+
+    /// Refuses a key that stands twice, and takes note of it.
+    pub(super) fn only_once<E: Error>(&self, key: &str, place: Place) -> Result<(), E> {
+        if self.seen.borrow_mut().insert(key.to_owned()) {
+            return Ok(());
+        }
+        self.fail(
+            place.line,
+            format!("`{key}` is set a second time, remove one"),
+        )
+    }
+
+    pub(super) fn unknown<T, E: Error>(&self, key: &str, place: Place) -> Result<T, E> {
+        let sections = SECTIONS.iter().map(|(section, _)| *section);
+        let known = ROWS.iter().filter(|row| !row.secret).map(|row| row.key);
+        let cure = match (
+            Row::of(key).map(Row::path),
+            nearest(key, known.chain(sections)),
+        ) {
+            (Some((Some(section), name)), _) => {
+                format!("write it as `{name}:` in the section `{section}:`")
+            }
+            (_, Some(near)) => format!("did you mean `{near}`?"),
+            (_, None) => "options of Synapse itself belong into homeserver.d".to_owned(),
+        };
+        self.fail(place.line, format!("unknown setting `{key}`, {cure}"))
+    }
+
+    /// The row of a key of the file.
+    pub(super) fn row<E: Error>(&self, key: &str, place: Place) -> Result<&'static Row, E> {
+        match Row::of(key) {
+            Some(row) if row.secret => {
+                let message =
+                    format!("`{key}` does not belong into this file, see `database.password_file`");
+                self.fail(place.line, message)
+            }
+            Some(row) => Ok(row),
+            None => self.unknown(key, place),
+        }
+    }
+}
