@@ -3,21 +3,16 @@
 use super::accounts::Accounts;
 use super::certificate::Pair;
 use super::python::Lacking;
-use super::tools::{self, Tool};
-use super::{binding, elsewhere, files, postgres, programs, synapse};
-use crate::deployment::secrets::{SECRETS, Secret};
+use super::{postgres, synapse};
 use crate::failure::Failure;
 use crate::settings::Settings;
 use crate::settings::types::{DatabaseKind, Secret as Value};
 use crate::state::host_facts::CoturnBuild;
 use crate::state::host_facts::{Exporters, HostFacts, Installed};
-use crate::state::paths;
 use crate::state::ports::Bound;
-use crate::state::units;
 use std::collections::{BTreeMap, BTreeSet};
-use std::net::{IpAddr, UdpSocket};
-use std::os::unix::fs::MetadataExt;
-use std::path::{Path, PathBuf};
+use std::net::IpAddr;
+use std::path::PathBuf;
 
 /// The host as the checks before an installation see it.
 #[derive(Clone, Debug, Default)]
@@ -130,92 +125,6 @@ impl Scope<'_> {
 }
 
 impl Facts {
-    /// Looks at the host; nothing is changed.
-    pub fn gather(scope: &Scope) -> Self {
-        let settings = scope.settings;
-        let set = settings.synapse.python.as_ref().map(|path| path.as_path());
-        let version = settings.synapse.version.to_string();
-        let ours = || synapse::ours(&version).filter(|_| set.is_none_or(synapse::is_ours));
-        let synapse = synapse::find(set).or_else(ours);
-        let redis = ["redis-server", "valkey-server"]
-            .into_iter()
-            .find(|program| tools::find(program).is_ok());
-        let running = std::env::current_exe().ok();
-        let (program, replaceable) = match running {
-            Some(path) if files::only_root_can_replace(&path) => (Some(path), None),
-            // Also where it was replaced while it runs.
-            _ if files::only_root_can_replace(Path::new(paths::PROGRAM)) => (None, None),
-            running => (None, running),
-        };
-        let mut facts = Self {
-            program,
-            replaceable,
-            root: nix::unistd::geteuid().is_root(),
-            systemd: booted_with_systemd(),
-            python: synapse.as_ref().map_or_else(
-                || paths::python(&paths::venv(&version)),
-                |found| found.python.clone(),
-            ),
-            redis,
-            exporters: programs::exporters(),
-            grafana: files::is_directory(paths::GRAFANA),
-            nginx: nginx_version(),
-            coturn: scope.runs(units::COTURN).then(coturn).flatten(),
-            lacks_launcher: !files::exists(format!("{}/__main__.py", paths::LAUNCHER)),
-            jemalloc: jemalloc(),
-            packages: package_manager(),
-            taken: taken(scope),
-            certificate: certificate(settings),
-            processor: std::env::consts::ARCH,
-            ipv6: files::exists("/proc/net/if_inet6"),
-            socket_owner: settings
-                .nginx
-                .listen_unix_socket
-                .as_ref()
-                .and_then(|path| owner(path.as_path().parent()?)),
-            media_owner: owner(Path::new(settings.media_store_path.as_str())),
-            postgres: None,
-            postgres_port: settings.database.port.number(),
-            redis_elsewhere: None,
-            lacking: synapse
-                .as_ref()
-                .map_or_else(Vec::new, |found| synapse::lacking(&found.python, scope)),
-            python_owner: synapse
-                .as_ref()
-                .and_then(|found| owner(found.python.parent()?))
-                .filter(|owner| owner != crate::state::accounts::ROOT),
-            unusable: Vec::new(),
-            user: settings.synapse.user.to_string(),
-            accounts: Accounts::gather(settings),
-            given: given(settings),
-            kept: files::names(paths::SECRETS).into_iter().collect(),
-            address: default_address(),
-            missing: Vec::new(),
-            database_used: false,
-            synapse,
-        };
-        facts.unusable = elsewhere::unusable(&facts);
-        facts.redis_elsewhere = elsewhere::redis(&facts, scope);
-        let superuser = postgres::Access::superuser(facts.postgres_port);
-        facts.postgres = match scope.local_database {
-            true => Some(postgres::ask(&superuser).map_err(|error| format!("{error:#}"))),
-            false => elsewhere::postgres(&facts, scope),
-        };
-        let name = settings.database.name.as_str();
-        // Asked only where it is not known from the record.
-        facts.database_used = scope.local_database
-            && !scope.database_is_ours
-            && facts.answering_postgres().is_some_and(|postgres| {
-                postgres
-                    .databases
-                    .iter()
-                    .any(|database| database.name == name)
-            })
-            && postgres::is_used(&superuser, name).unwrap_or(true);
-        facts.missing = programs::missing_programs(&facts, scope);
-        facts
-    }
-
     /// PostgreSQL, where it answers.
     pub fn answering_postgres(&self) -> Option<&postgres::Postgres> {
         self.postgres.as_ref()?.as_ref().ok()
@@ -250,111 +159,4 @@ impl Facts {
             .filter_map(|path| path.canonicalize().ok())
             .collect()
     }
-}
-
-/// As sd_booted(3) tells.
-pub fn booted_with_systemd() -> bool {
-    files::is_directory("/run/systemd/system")
-}
-
-/// What the environment or a file of the administrator's has.
-fn given(settings: &Settings) -> BTreeMap<&'static str, Source> {
-    let source = |secret: &Secret| match ((secret.given)(settings), (secret.file)(settings)) {
-        (Some(value), _) => Some(Source::Given(value.clone())),
-        (None, Some(path)) => Some(Source::File(PathBuf::from(path.as_str()))),
-        (None, None) => None,
-    };
-    let given = SECRETS
-        .iter()
-        .filter_map(|secret| Some((secret.name, source(secret)?)));
-    given.collect()
-}
-
-/// The address that this host has towards the internet: what the kernel would send from. Nothing is sent.
-fn default_address() -> Option<IpAddr> {
-    // TEST-NET-1 and the documentation prefix (RFC 5737, RFC 3849): routed by default and nobody's.
-    [("0.0.0.0:0", "192.0.2.1:9"), ("[::]:0", "[2001:db8::1]:9")]
-        .iter()
-        .find_map(|(own, far)| {
-            let socket = UdpSocket::bind(own).ok()?;
-            socket.connect(far).ok()?;
-            Some(socket.local_addr().ok()?.ip())
-        })
-}
-
-/// What this host's coturn was built with, by the words in its program: it has no other way to tell all of this without
-/// being started.
-fn coturn() -> Option<CoturnBuild> {
-    let program = files::read(tools::find("turnserver").ok()?).ok()??;
-    let has = |word: &str| {
-        program
-            .windows(word.len())
-            .any(|part| part == word.as_bytes())
-    };
-    Some(CoturnBuild {
-        notifies: has("libsystemd.so"),
-        metrics: has("prometheus-address"),
-        old_tls: has("no-tlsv1_1"),
-    })
-}
-
-/// Whether the dynamic linker would find jemalloc by name, in the places of Debian and Fedora.
-fn jemalloc() -> bool {
-    ["/usr/lib", "/usr/lib64", "/lib64"]
-        .iter()
-        .flat_map(|lib| {
-            let below = files::names(lib)
-                .into_iter()
-                .filter(|name| name.ends_with("-linux-gnu"));
-            below
-                .map(move |name| format!("{lib}/{name}"))
-                .chain([(*lib).to_owned()])
-        })
-        .any(|directory| files::exists(format!("{directory}/libjemalloc.so.2")))
-}
-
-/// What `nginx -v` says, as in `nginx version: nginx/1.26.3 (Ubuntu)`.
-fn nginx_version() -> Option<(u32, u32)> {
-    let output = Tool::new("nginx").args(["-v"]).output().ok()?;
-    let text = String::from_utf8_lossy(&output.stderr).into_owned();
-    let (_, version) = text.split_once("nginx/")?;
-    let mut numbers = version.split(|c: char| !c.is_ascii_digit());
-    Some((numbers.next()?.parse().ok()?, numbers.next()?.parse().ok()?))
-}
-
-fn package_manager() -> Option<PackageManager> {
-    if tools::find("apt-get").is_ok() {
-        Some(PackageManager::Apt)
-    } else if tools::find("dnf").is_ok() {
-        Some(PackageManager::Dnf)
-    } else {
-        None
-    }
-}
-
-/// What nginx says of certificate and key, where there is an nginx.
-fn certificate(settings: &Settings) -> Option<(Pair, Option<Failure>)> {
-    let pair = Pair::of(settings)?;
-    tools::find("nginx").ok()?;
-    let problem = pair.fitting().err().map(Failure::from);
-    Some((pair, problem))
-}
-
-/// Ports that somebody else has. An address that this host does not have is refused by nginx's own check, with a better
-/// text.
-fn taken(scope: &Scope) -> Vec<Bound> {
-    let in_use = |port: &Bound| binding::in_use(port.transport, port.address);
-    let ours = |port: &Bound| scope.held.iter().any(|held| held.meets(port));
-    let ports = scope.ports.iter();
-    ports
-        .filter(|port| !ours(port) && in_use(port))
-        .cloned()
-        .collect()
-}
-
-/// The name of a directory's owner, or the number where it has no name.
-fn owner(path: &Path) -> Option<String> {
-    let uid = files::metadata(path)?.uid();
-    let name = users::get_user_by_uid(uid).map(|user| user.name().to_string_lossy().into_owned());
-    Some(name.unwrap_or_else(|| uid.to_string()))
 }

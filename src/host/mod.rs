@@ -10,6 +10,7 @@ mod confined;
 mod elsewhere;
 pub mod facts;
 mod files;
+mod gather;
 mod generations;
 pub mod interruption;
 mod judges;
@@ -37,6 +38,7 @@ pub use files::{
     Kept, Lock, directory, exists, is_directory, keep, names, point, read, read_text, remove,
     remove_with_drop_ins, replace, rewrite,
 };
+pub use gather::booted_with_systemd;
 pub use generations::{Generation, edited_files, left_files};
 pub use observe::{
     enabled, made_database, move_was_cut, outdated, own_options_differ, settled_database, sockets,

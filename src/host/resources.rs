@@ -56,7 +56,7 @@ impl Host {
     pub fn create(&self, resource: &Resource, desired: &State) -> Result<()> {
         match resource {
             Resource::Group(_) | Resource::Account(_) => {
-                let text = contents(desired, SYSUSERS)?;
+                let text = desired.contents(SYSUSERS)?;
                 Tool::new("systemd-sysusers")
                     .args(["-"])
                     .input(text)
@@ -130,7 +130,7 @@ impl Host {
 
     /// Owners and modes of directories.
     pub fn directories(&self, desired: &State) -> Result<()> {
-        let text = contents(desired, TMPFILES)?;
+        let text = desired.contents(TMPFILES)?;
         Tool::new("systemd-tmpfiles")
             .args(["--create", "-"])
             .input(text)
@@ -177,12 +177,4 @@ fn remove_group(name: &str) -> Result<()> {
         Some(_) => Tool::new("groupdel").args([name]).run().map(drop),
         None => Ok(()),
     }
-}
-
-pub(super) fn contents(desired: &State, path: &str) -> Result<Vec<u8>> {
-    let file = desired
-        .files
-        .get(path)
-        .with_context(|| format!("{path} was not rendered"))?;
-    Ok(file.contents.clone())
 }

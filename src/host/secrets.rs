@@ -2,7 +2,6 @@
 
 use super::facts::Source;
 use super::files::Access;
-use super::resources::contents;
 use super::{Host, files};
 use crate::deployment::secrets::{self, Reader};
 use crate::state::State;
@@ -56,7 +55,7 @@ impl Host {
     }
 
     fn composed(&self, name: &str, desired: &State) -> Result<String> {
-        let template = String::from_utf8(contents(desired, &secrets::template(name))?)?;
+        let template = String::from_utf8(desired.contents(&secrets::template(name))?)?;
         secrets::compose(composed(name)?, &template, |secret| self.value(secret))
     }
 

@@ -3,7 +3,7 @@
 use super::check::Examined;
 use super::checks;
 use crate::failure::{Code, Failure};
-use crate::host::facts::{self, Facts, Scope};
+use crate::host::facts::{Facts, Scope};
 use crate::host::{self, Host, Systemd};
 use crate::render::{self, ports};
 use crate::request::{self, Request};
@@ -74,7 +74,7 @@ impl Found<'_> {
 
 /// Looks at the host. Changes nothing and refuses nothing.
 pub fn look(asked: &Request, purpose: Purpose) -> Result<Found<'_>, Failure> {
-    let systemd = facts::booted_with_systemd()
+    let systemd = host::booted_with_systemd()
         .then(Systemd::connect)
         .transpose()
         .map_err(|error| Failure::from(error).ending(Code::Preflight))?;

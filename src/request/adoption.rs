@@ -4,7 +4,7 @@ use super::files::rooted;
 use crate::cli::Common;
 use crate::deployment::adopted::{Adopted, taken};
 use crate::failure::{Code, Failure};
-use crate::host::{self, Host, Systemd, adopted, facts};
+use crate::host::{self, Host, Systemd, adopted};
 use crate::settings::Settings;
 use crate::settings::types::Secret;
 use crate::settings::value::{Raw, Scalar, Value};
@@ -41,7 +41,7 @@ pub fn begin(
         .help("synapse-workers uninstall --purge, if it is of no use"));
     }
     let file = file(common, path)?;
-    let systemd = match common.root.is_none() && facts::booted_with_systemd() {
+    let systemd = match common.root.is_none() && host::booted_with_systemd() {
         true => Some(Systemd::connect()?),
         false => None,
     };

@@ -25,6 +25,18 @@ pub struct State {
     pub resources: BTreeSet<Resource>,
 }
 
+impl State {
+    /// The contents of a rendered file.
+    ///
+    /// # Errors
+    /// When the state has no such file.
+    pub fn contents(&self, path: &str) -> Result<Vec<u8>> {
+        let file = self.files.get(path);
+        let file = file.with_context(|| format!("{path} was not rendered"))?;
+        Ok(file.contents.clone())
+    }
+}
+
 /// One rendered file.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct File {
