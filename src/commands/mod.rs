@@ -1,15 +1,23 @@
-//! One file for each command, or for a few that are alike.
+//! The commands, a file for each; `apply` is common to those that change the host.
 
-mod change;
+mod apply;
+mod doctor;
 mod generate;
-mod hand_over;
-mod inspect;
-mod look;
+mod generations;
+mod install;
+mod install_certificate;
+mod installed;
 mod packages;
+mod plan;
+mod presets;
 mod render;
+mod rollback;
+mod routes;
 mod status;
+mod time;
 mod trial;
-mod undo;
+mod uninstall;
+mod verify;
 
 use crate::cli::{Cli, Command};
 use crate::failure::Failure;
@@ -42,7 +50,7 @@ pub fn run(cli: Cli) -> Result<ExitCode, Failure> {
             packages,
             trying,
         } if common.root.is_none() => {
-            change::install(common, &flags, &Change::None, packages, trying.time)
+            install::install(common, &flags, &Change::None, packages, trying.time)
         }
         Command::Install { trying, .. } if trying.time.is_some() => Err(Failure::usage(
             "--try: below another root nothing runs, so there is nothing to be tried",
@@ -53,37 +61,37 @@ pub fn run(cli: Cli) -> Result<ExitCode, Failure> {
         Command::Plan {
             flags,
             detailed_exitcode,
-        } => change::plan(common, &flags, detailed_exitcode),
+        } => plan::plan(common, &flags, detailed_exitcode),
         Command::Scale { counts, trying } => {
-            change::edit(common, Change::Scale(counts), trying.time)
+            install::edit(common, Change::Scale(counts), trying.time)
         }
-        Command::Add { specs, trying } => change::edit(common, Change::Add(specs), trying.time),
+        Command::Add { specs, trying } => install::edit(common, Change::Add(specs), trying.time),
         Command::Remove { names, trying } => {
-            change::edit(common, Change::Remove(names), trying.time)
+            install::edit(common, Change::Remove(names), trying.time)
         }
-        Command::MigrateDatabase => change::edit(common, Change::MigrateDatabase, None),
+        Command::MigrateDatabase => install::edit(common, Change::MigrateDatabase, None),
         Command::Confirm => trial::confirm(common),
         Command::Status => status::status(common),
         Command::Routes {
             flags,
             method,
             path,
-        } => look::routes(common, &flags, method.zip(path)),
-        Command::Verify => inspect::verify(common),
-        Command::Doctor { flags } => inspect::doctor(common, &flags),
-        Command::Generations => look::generations(common),
+        } => routes::routes(common, &flags, method.zip(path)),
+        Command::Verify => verify::verify(common),
+        Command::Doctor { flags } => doctor::doctor(common, &flags),
+        Command::Generations => generations::generations(common),
         Command::Rollback {
             number,
             trying,
             unconfirmed,
-        } => undo::rollback(common, number, trying.time, unconfirmed),
-        Command::Uninstall { purge, confirm } => undo::uninstall(common, purge, confirm),
-        Command::Presets => look::presets(common),
+        } => rollback::rollback(common, number, trying.time, unconfirmed),
+        Command::Uninstall { purge, confirm } => uninstall::uninstall(common, purge, confirm),
+        Command::Presets => presets::presets(common),
         Command::HandOver {
             certificate,
             key,
             units,
-        } => hand_over::hand_over(Pair { certificate, key }, &units),
+        } => install_certificate::install(Pair { certificate, key }, &units),
         Command::Generate { what, directory } => generate::generate(what, &directory),
     }
 }

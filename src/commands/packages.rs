@@ -3,7 +3,7 @@
 //! Files are rendered for the programs of the host (their versions, names and modules), so the plan that is carried out is
 //! made after the programs are there. It is shown again only where it differs from the one that was confirmed.
 
-use super::change::{Prepared, agree, prepare, refuse};
+use super::apply::{Prepared, agree, prepare, refuse};
 use super::trial::Course;
 use crate::cli::{Common, Flags};
 use crate::converge::{self, OnHost};

@@ -1,6 +1,6 @@
 //! Drift: what is another way than the last run left it, or than the next one would.
 
-use super::super::change;
+use super::super::apply;
 use crate::cli::Common;
 use crate::failure::Failure;
 use crate::host::{self, Systemd};
@@ -41,7 +41,7 @@ impl Drift {
             files,
             units: units(systemd, state)?,
             outdated: outdated(systemd, state, known)?,
-            changes: change::pending(common).map_err(|failure| failure.to_string()),
+            changes: apply::pending(common).map_err(|failure| failure.to_string()),
         })
     }
 

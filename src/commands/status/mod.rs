@@ -2,8 +2,8 @@
 
 mod drift;
 
-use super::inspect::installed;
-use super::look::utc;
+use super::installed::installed;
+use super::time::utc;
 use crate::cli::Common;
 use crate::deployment::endpoints::Endpoints;
 use crate::failure::{Code, Failure};

@@ -6,7 +6,7 @@ use crate::report::outln;
 use std::process::ExitCode;
 
 /// Gives these units a copy of the certificate and its key.
-pub fn hand_over(pair: Pair, units: &[String]) -> Result<ExitCode, Failure> {
+pub fn install(pair: Pair, units: &[String]) -> Result<ExitCode, Failure> {
     match &pair.hand_over(units)?[..] {
         [] => outln!("the certificate is with {} already", units.join(", ")),
         new => outln!("gave the certificate to {}", new.join(", ")),

@@ -1,30 +1,26 @@
-//! `install`, `plan`, `scale`, `add`, `remove`: converging the host to the settings.
+//! Applying: from the request to a plan, its confirmation, and the run.
 
-use super::packages::{self, Installed};
 use super::trial::{self, Course};
 use crate::cli::{Common, Flags};
 use crate::converge::verify::Expected;
 use crate::converge::{self, Aim, OnHost};
 use crate::failure::{Code, Failure};
 use crate::host::{self, Host};
-use crate::plan::step::Step;
 use crate::plan::{Plan, Removal, Target, foreign};
 use crate::preflight::{self, Purpose};
 use crate::report::{self, Report};
 use crate::report::{out, outln};
 use crate::request::SettingsEdit as Change;
 use crate::request::{self, Request};
-use crate::settings::types::Duration;
 use crate::state::paths;
 use crate::state::{Observed, State};
-use serde::Serialize;
 use serde_json::json;
 use std::io::{IsTerminal, Write};
 use std::process::ExitCode;
 
 /// Everything up to the plan.
 pub struct Prepared {
-    asked: Request,
+    pub asked: Request,
     pub host: Host,
     pub desired: State,
     pub observed: Observed,
@@ -82,53 +78,6 @@ impl Prepared {
             expected: self.expected(),
         }
     }
-}
-
-/// `synapse-workers install`, and what ends with it.
-pub fn install(
-    common: &Common,
-    flags: &Flags,
-    change: &Change,
-    packages: bool,
-    time: Option<Duration>,
-) -> Result<ExitCode, Failure> {
-    let report = Report::new(common.json);
-    // Bad settings are told before anything else, a lock that another run holds included.
-    request::load(common, flags, change)?;
-    let _lock = host::lock_if_root()?;
-    trial::refuse()?;
-    let course = Course::from(time);
-    let Installed {
-        prepared,
-        confirmed,
-    } = match packages {
-        true => packages::install(common, flags, change, course, &report)?,
-        false => Installed {
-            prepared: prepare(common, flags, change, Purpose::Run)?,
-            confirmed: None,
-        },
-    };
-    for note in &prepared.asked.notes {
-        report.say(format!("note: {note}"));
-    }
-    let aim = prepared.aim(change.summary());
-    let plan = aim.plan(&prepared.observed);
-    let common = &Common {
-        yes: common.yes || confirmed.as_ref() == Some(&plan),
-        ..common.clone()
-    };
-    let (host, observed) = (&prepared.host, &prepared.observed);
-    let code = finish(common, host, &aim, &plan, observed, &report, course);
-    let code = code.map_err(|failure| match confirmed {
-        Some(_) => packages::after(failure),
-        None => failure,
-    })?;
-    if let Some(file) = &aim.moving {
-        report.say(format!(
-            "Kept: {file}, as it was when the server stopped; nothing uses it any more"
-        ));
-    }
-    Ok(code)
 }
 
 /// Shows and asks where there is somebody to ask, converges, and says how many changes it took.
@@ -220,47 +169,4 @@ pub fn pending(common: &Common) -> Result<usize, Failure> {
     let prepared = prepare(common, &Flags::default(), &Change::None, Purpose::Look)?;
     let plan = prepared.aim("status".to_owned()).plan(&prepared.observed);
     Ok(plan.changes())
-}
-
-/// A step in the JSON of `plan`: what it is, with its fields, and as it is printed.
-#[derive(Serialize)]
-struct Line<'a> {
-    #[serde(flatten)]
-    step: &'a Step,
-    changes: bool,
-    line: String,
-}
-
-impl<'a> Line<'a> {
-    fn of(step: &'a Step) -> Self {
-        Self {
-            step,
-            changes: step.changes(),
-            line: step.to_string(),
-        }
-    }
-}
-
-/// `synapse-workers plan`.
-pub fn plan(common: &Common, flags: &Flags, detailed: bool) -> Result<ExitCode, Failure> {
-    let prepared = prepare(common, flags, &Change::None, Purpose::Run)?;
-    let plan = prepared.aim("plan".to_owned()).plan(&prepared.observed);
-    refuse(&prepared.host, &prepared.desired, &plan, &prepared.observed)?;
-    if common.json {
-        let steps: Vec<Line> = plan.steps.iter().map(Line::of).collect();
-        outln!("{}", json!({"changes": plan.changes(), "steps": steps}));
-    } else {
-        out!("{plan}");
-        outln!("{} to change", plan.changes());
-    }
-    Ok(if detailed && !plan.is_empty() {
-        Code::Pending.into()
-    } else {
-        ExitCode::SUCCESS
-    })
-}
-
-/// `scale`, `add`, `remove`: the settings file, then `install`.
-pub fn edit(common: &Common, change: Change, time: Option<Duration>) -> Result<ExitCode, Failure> {
-    install(common, &Flags::default(), &change, false, time)
 }

@@ -1,0 +1,66 @@
+//! `install`, and `scale`, `add`, `remove` and `migrate-database`, which change the settings first.
+
+use super::apply::{finish, prepare};
+use super::packages::{self, Installed};
+use super::trial::{self, Course};
+use crate::cli::{Common, Flags};
+use crate::failure::Failure;
+use crate::host::{self};
+use crate::preflight::Purpose;
+use crate::report::Report;
+use crate::request::SettingsEdit as Change;
+use crate::request::{self};
+use crate::settings::types::Duration;
+use std::process::ExitCode;
+
+/// `synapse-workers install`, and what ends with it.
+pub fn install(
+    common: &Common,
+    flags: &Flags,
+    change: &Change,
+    packages: bool,
+    time: Option<Duration>,
+) -> Result<ExitCode, Failure> {
+    let report = Report::new(common.json);
+    // Bad settings are told before anything else, a lock that another run holds included.
+    request::load(common, flags, change)?;
+    let _lock = host::lock_if_root()?;
+    trial::refuse()?;
+    let course = Course::from(time);
+    let Installed {
+        prepared,
+        confirmed,
+    } = match packages {
+        true => packages::install(common, flags, change, course, &report)?,
+        false => Installed {
+            prepared: prepare(common, flags, change, Purpose::Run)?,
+            confirmed: None,
+        },
+    };
+    for note in &prepared.asked.notes {
+        report.say(format!("note: {note}"));
+    }
+    let aim = prepared.aim(change.summary());
+    let plan = aim.plan(&prepared.observed);
+    let common = &Common {
+        yes: common.yes || confirmed.as_ref() == Some(&plan),
+        ..common.clone()
+    };
+    let (host, observed) = (&prepared.host, &prepared.observed);
+    let code = finish(common, host, &aim, &plan, observed, &report, course);
+    let code = code.map_err(|failure| match confirmed {
+        Some(_) => packages::after(failure),
+        None => failure,
+    })?;
+    if let Some(file) = &aim.moving {
+        report.say(format!(
+            "Kept: {file}, as it was when the server stopped; nothing uses it any more"
+        ));
+    }
+    Ok(code)
+}
+
+/// `scale`, `add`, `remove`: the settings file, then `install`.
+pub fn edit(common: &Common, change: Change, time: Option<Duration>) -> Result<ExitCode, Failure> {
+    install(common, &Flags::default(), &change, false, time)
+}

@@ -1,0 +1,50 @@
+//! `plan`: the steps of an install, without doing them.
+
+use super::apply::{prepare, refuse};
+use crate::cli::{Common, Flags};
+use crate::failure::{Code, Failure};
+use crate::plan::step::Step;
+use crate::preflight::Purpose;
+use crate::report::{out, outln};
+use crate::request::SettingsEdit as Change;
+use serde::Serialize;
+use serde_json::json;
+use std::process::ExitCode;
+
+/// A step in the JSON of `plan`: what it is, with its fields, and as it is printed.
+#[derive(Serialize)]
+struct Line<'a> {
+    #[serde(flatten)]
+    step: &'a Step,
+    changes: bool,
+    line: String,
+}
+
+impl<'a> Line<'a> {
+    fn of(step: &'a Step) -> Self {
+        Self {
+            step,
+            changes: step.changes(),
+            line: step.to_string(),
+        }
+    }
+}
+
+/// `synapse-workers plan`.
+pub fn plan(common: &Common, flags: &Flags, detailed: bool) -> Result<ExitCode, Failure> {
+    let prepared = prepare(common, flags, &Change::None, Purpose::Run)?;
+    let plan = prepared.aim("plan".to_owned()).plan(&prepared.observed);
+    refuse(&prepared.host, &prepared.desired, &plan, &prepared.observed)?;
+    if common.json {
+        let steps: Vec<Line> = plan.steps.iter().map(Line::of).collect();
+        outln!("{}", json!({"changes": plan.changes(), "steps": steps}));
+    } else {
+        out!("{plan}");
+        outln!("{} to change", plan.changes());
+    }
+    Ok(if detailed && !plan.is_empty() {
+        Code::Pending.into()
+    } else {
+        ExitCode::SUCCESS
+    })
+}
