@@ -33,8 +33,8 @@ pub mod cli;
 pub mod commands;
 
 pub mod failure;
-pub mod nearest;
 pub mod parallel;
-pub mod ranges;
 pub mod report;
+pub mod special_ranges;
+pub mod suggest;
 pub mod yaml;

@@ -1,9 +1,9 @@
 //! Applying: from the request to a plan, its confirmation, and the run.
 
-use super::trial::{self, Course};
+use super::trial::{self, TrialAction};
 use crate::cli::{Common, Flags};
 use crate::converge::verify::Expected;
-use crate::converge::{self, Aim, OnHost};
+use crate::converge::{self, Goal, OnHost};
 use crate::failure::{Code, Failure};
 use crate::host::{self, Host};
 use crate::plan::{Plan, Removal, Target, foreign};
@@ -66,8 +66,8 @@ impl Prepared {
     }
 
     /// The state that the settings describe.
-    pub fn aim(&self, summary: String) -> Aim<'_> {
-        Aim {
+    pub fn goal(&self, summary: String) -> Goal<'_> {
+        Goal {
             desired: &self.desired,
             target: Target::Rendered,
             removal: Removal::Keep,
@@ -84,23 +84,23 @@ impl Prepared {
 pub fn finish(
     common: &Common,
     host: &Host,
-    aim: &Aim,
+    goal: &Goal,
     plan: &Plan,
     observed: &Observed,
     report: &Report,
-    course: Course,
+    course: TrialAction,
 ) -> Result<ExitCode, Failure> {
     course.check(plan, observed)?;
     let mut trial = None;
     if !plan.is_empty() {
-        refuse(host, aim.desired, plan, observed)?;
+        refuse(host, goal.desired, plan, observed)?;
         // The return from a trial was agreed to when that began, and a question might keep it waiting.
-        if !matches!(course, Course::Returns(_)) {
+        if !matches!(course, TrialAction::Returns(_)) {
             agree(common, plan)?;
         }
         host::interruption::watch();
         trial = course.enter(common, host, plan, observed)?;
-        let ended = converge::converge(&mut OnHost::new(host), aim, plan, observed, report);
+        let ended = converge::converge(&mut OnHost::new(host), goal, plan, observed, report);
         if let Err(missed) = ended {
             trial::missed(host, trial.as_ref(), missed.undone);
             return Err(missed.failure);
@@ -167,6 +167,6 @@ pub fn agree(common: &Common, plan: &Plan) -> Result<(), Failure> {
 /// With what would be refused.
 pub fn pending(common: &Common) -> Result<usize, Failure> {
     let prepared = prepare(common, &Flags::default(), &Change::None, Purpose::Look)?;
-    let plan = prepared.aim("status".to_owned()).plan(&prepared.observed);
+    let plan = prepared.goal("status".to_owned()).plan(&prepared.observed);
     Ok(plan.changes())
 }

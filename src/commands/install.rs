@@ -2,7 +2,7 @@
 
 use super::apply::{finish, prepare};
 use super::packages::{self, Installed};
-use super::trial::{self, Course};
+use super::trial::{self, TrialAction};
 use crate::cli::{Common, Flags};
 use crate::failure::Failure;
 use crate::host::{self};
@@ -26,7 +26,7 @@ pub fn install(
     request::load(common, flags, change)?;
     let _lock = host::lock_if_root()?;
     trial::refuse()?;
-    let course = Course::from(time);
+    let course = TrialAction::from(time);
     let Installed {
         prepared,
         confirmed,
@@ -40,19 +40,19 @@ pub fn install(
     for note in &prepared.asked.notes {
         report.say(format!("note: {note}"));
     }
-    let aim = prepared.aim(change.summary());
-    let plan = aim.plan(&prepared.observed);
+    let goal = prepared.goal(change.summary());
+    let plan = goal.plan(&prepared.observed);
     let common = &Common {
         yes: common.yes || confirmed.as_ref() == Some(&plan),
         ..common.clone()
     };
     let (host, observed) = (&prepared.host, &prepared.observed);
-    let code = finish(common, host, &aim, &plan, observed, &report, course);
+    let code = finish(common, host, &goal, &plan, observed, &report, course);
     let code = code.map_err(|failure| match confirmed {
         Some(_) => packages::after(failure),
         None => failure,
     })?;
-    if let Some(file) = &aim.moving {
+    if let Some(file) = &goal.moving {
         report.say(format!(
             "Kept: {file}, as it was when the server stopped; nothing uses it any more"
         ));

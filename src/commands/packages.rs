@@ -4,7 +4,7 @@
 //! made after the programs are there. It is shown again only where it differs from the one that was confirmed.
 
 use super::apply::{Prepared, agree, prepare, refuse};
-use super::trial::Course;
+use super::trial::TrialAction;
 use crate::cli::{Common, Flags};
 use crate::converge::{self, OnHost};
 use crate::failure::{Code, Failure};
@@ -30,7 +30,7 @@ pub fn install(
     common: &Common,
     flags: &Flags,
     change: &Change,
-    course: Course,
+    course: TrialAction,
     report: &Report,
 ) -> Result<Installed, Failure> {
     let prepared = prepare(common, flags, change, Purpose::InstallPrograms)?;
@@ -46,8 +46,8 @@ pub fn install(
         programs: facts.missing.iter().map(ToString::to_string).collect(),
         command: command.iter().map(ToString::to_string).collect(),
     };
-    let aim = prepared.aim(change.summary());
-    let rest = aim.plan(&prepared.observed);
+    let goal = prepared.goal(change.summary());
+    let rest = goal.plan(&prepared.observed);
     course.check(&rest, &prepared.observed)?;
     refuse(&prepared.host, &prepared.desired, &rest, &prepared.observed)?;
     let steps = [std::slice::from_ref(&step), &rest.steps[..]].concat();
@@ -59,7 +59,7 @@ pub fn install(
         },
     )?;
     let world = &mut OnHost::new(&prepared.host);
-    converge::install_programs(world, &aim, &prepared.observed, step, report)?;
+    converge::install_programs(world, &goal, &prepared.observed, step, report)?;
     let prepared = prepare(common, flags, change, Purpose::Run).map_err(after)?;
     Ok(Installed {
         prepared,

@@ -33,7 +33,7 @@ impl<'a> Line<'a> {
 /// `synapse-workers plan`.
 pub fn plan(common: &Common, flags: &Flags, detailed: bool) -> Result<ExitCode, Failure> {
     let prepared = prepare(common, flags, &Change::None, Purpose::Run)?;
-    let plan = prepared.aim("plan".to_owned()).plan(&prepared.observed);
+    let plan = prepared.goal("plan".to_owned()).plan(&prepared.observed);
     refuse(&prepared.host, &prepared.desired, &plan, &prepared.observed)?;
     if common.json {
         let steps: Vec<Line> = plan.steps.iter().map(Line::of).collect();

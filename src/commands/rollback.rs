@@ -1,9 +1,9 @@
 //! `rollback`: a plan towards an earlier generation.
 
 use super::apply::finish;
-use super::trial::{self, Course};
+use super::trial::{self, TrialAction};
 use crate::cli::Common;
-use crate::converge::Aim;
+use crate::converge::Goal;
 use crate::converge::verify::Expected;
 use crate::failure::{Code, Failure};
 use crate::host::{self, Ending, Host};
@@ -96,7 +96,7 @@ pub fn rollback(
             paths::HOMESERVER_D
         ));
     }
-    let aim = Aim {
+    let goal = Goal {
         target: Target::Generation(number),
         removal: Removal::Keep,
         moving: None,
@@ -106,13 +106,13 @@ pub fn rollback(
         expected: Expected::of(&asked.input(&host.facts.for_rendering()), &desired),
         desired: &desired,
     };
-    let plan = aim.plan(&observed);
+    let plan = goal.plan(&observed);
     let course = match (trial, unconfirmed) {
         (None, _) => time.into(),
-        (Some(_), true) => Course::Returns(Ending::ByTimer),
-        (Some(_), false) => Course::Returns(Ending::ByHand),
+        (Some(_), true) => TrialAction::Returns(Ending::ByTimer),
+        (Some(_), false) => TrialAction::Returns(Ending::ByHand),
     };
-    finish(common, &host, &aim, &plan, &observed, &report, course)
+    finish(common, &host, &goal, &plan, &observed, &report, course)
 }
 
 /// A return asks nothing: what was written into the settings file for the time after the trial is kept.

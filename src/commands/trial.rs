@@ -29,7 +29,7 @@ pub fn refuse() -> Result<(), Failure> {
 
 /// What a run has to do with a trial.
 #[derive(Clone, Copy, Debug)]
-pub enum Course {
+pub enum TrialAction {
     /// Nothing.
     Apart,
     /// Its change is on trial for so long.
@@ -40,13 +40,13 @@ pub enum Course {
     Drops,
 }
 
-impl From<Option<Duration>> for Course {
+impl From<Option<Duration>> for TrialAction {
     fn from(time: Option<Duration>) -> Self {
         time.map_or(Self::Apart, Self::Begins)
     }
 }
 
-impl Course {
+impl TrialAction {
     /// Refuses a trial that has nothing to return to, or that might find the way back closed.
     pub fn check(self, plan: &Plan, observed: &Observed) -> Result<(), Failure> {
         let Self::Begins(_) = self else {

@@ -1,9 +1,9 @@
 //! `uninstall`: a plan towards nothing.
 
 use super::apply::finish;
-use super::trial::Course;
+use super::trial::TrialAction;
 use crate::cli::Common;
-use crate::converge::Aim;
+use crate::converge::Goal;
 use crate::converge::verify::Expected;
 use crate::failure::Failure;
 use crate::host::{self};
@@ -49,7 +49,7 @@ pub fn uninstall(
         )
         .help("systemctl start postgresql"));
     }
-    let aim = Aim {
+    let goal = Goal {
         desired: &desired,
         target: Target::Nothing,
         removal: if purge { Removal::Purge } else { Removal::Keep },
@@ -64,7 +64,7 @@ pub fn uninstall(
         summary: "uninstall".to_owned(),
         expected: Expected::default(),
     };
-    let plan = aim.plan(&observed);
+    let plan = goal.plan(&observed);
     let kept: Vec<&Resource> = observed
         .resources
         .iter()
@@ -73,11 +73,11 @@ pub fn uninstall(
     let code = finish(
         common,
         &host,
-        &aim,
+        &goal,
         &plan,
         &observed,
         &report,
-        Course::Drops,
+        TrialAction::Drops,
     )?;
     if !asked.adopted.is_empty() {
         report.say(match asked.moved() {

@@ -2,7 +2,7 @@
 
 use super::verify::{self, Expected};
 use super::world::World;
-use super::{Aim, SettingsChange, fault};
+use super::{Goal, SettingsChange, fault};
 use crate::host::{self, Hold, Host, JobsFailed, interruption};
 use crate::plan::step::{Move, Step, Verb};
 use crate::state::paths;
@@ -79,29 +79,29 @@ impl World for OnHost {
         }
     }
 
-    fn apply(&mut self, step: &Step, aim: &Aim) -> Result<Option<String>> {
+    fn apply(&mut self, step: &Step, goal: &Goal) -> Result<Option<String>> {
         let host = &self.host;
         match step {
             Step::InstallPrograms { command, .. } => host::programs::install(command),
-            Step::Judge { number, judge } => return host.judge(*number, judge, aim.desired),
+            Step::Judge { number, judge } => return host.judge(*number, judge, goal.desired),
             Step::MoveDatabase { number, file, part } => {
-                let note = host.migrate(*number, file, *part, aim.desired)?;
+                let note = host.migrate(*number, file, *part, goal.desired)?;
                 if *part == Move::Compare {
                     host.forget_migration()?;
                 }
                 return Ok(Some(note).filter(|note| !note.is_empty()));
             }
-            Step::WriteSettings { .. } => write_settings(aim),
+            Step::WriteSettings { .. } => write_settings(goal),
             Step::RemoveSettings { path } => host::remove(path),
-            Step::Create(resource) => host.create(resource, aim.desired),
+            Step::Create(resource) => host.create(resource, goal.desired),
             Step::Remove(resource) => host.remove(resource),
-            Step::Directories => host.directories(aim.desired),
+            Step::Directories => host.directories(goal.desired),
             Step::WriteGeneration { number, .. } => {
-                host.write_generation(*number, aim.desired, &aim.settings_text, &aim.summary)
+                host.write_generation(*number, goal.desired, &goal.settings_text, &goal.summary)
             }
-            Step::Switch { number } => host.switch(*number, aim.desired),
+            Step::Switch { number } => host.switch(*number, goal.desired),
             Step::WriteFile { path, .. } => {
-                let file = aim.desired.files.get(&format!("{HOST}{path}"));
+                let file = goal.desired.files.get(&format!("{HOST}{path}"));
                 let file = file.with_context(|| format!("{path} was not rendered"))?;
                 host::replace(path, &file.contents, 0o644)
             }
@@ -120,7 +120,7 @@ impl World for OnHost {
                 turns.try_for_each(|units| self.jobs(*verb, units))
             }
             Step::Hold => self.hold(),
-            Step::LetGo(_) => host.let_go(&self.leaving),
+            Step::Drain(_) => host.drain(&self.leaving),
             Step::ResetFailed(units) => {
                 host.systemd.reset_failed(units);
                 Ok(())
@@ -183,8 +183,8 @@ impl World for OnHost {
     }
 }
 
-fn write_settings(aim: &Aim) -> Result<()> {
-    match &aim.settings {
+fn write_settings(goal: &Goal) -> Result<()> {
+    match &goal.settings {
         Some(SettingsChange {
             path,
             after: Some(text),

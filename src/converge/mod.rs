@@ -2,10 +2,10 @@
 
 mod apply;
 mod errors;
+mod executor;
 mod fault;
-mod undo;
+mod rollback;
 pub mod verify;
-mod work;
 mod world;
 
 pub use apply::OnHost;
@@ -17,11 +17,11 @@ use crate::plan::step::Step;
 use crate::plan::{Plan, Removal, SettingsChange, Target};
 use crate::report::Report;
 use crate::state::{Observed, State};
+use executor::Executor;
 use verify::Expected;
-use work::Work;
 
 /// Where a command wants to get.
-pub struct Aim<'a> {
+pub struct Goal<'a> {
     pub desired: &'a State,
     pub target: Target,
     pub removal: Removal,
@@ -37,7 +37,7 @@ pub struct Aim<'a> {
     pub expected: Expected,
 }
 
-impl Aim<'_> {
+impl Goal<'_> {
     /// The plan, as it is printed and done.
     pub fn plan(&self, observed: &Observed) -> Plan {
         let mut plan = Plan::between(self.desired, observed, self.target, self.removal);
@@ -56,8 +56,8 @@ impl Aim<'_> {
     }
 }
 
-/// A run that did not reach its aim.
-pub struct Missed {
+/// A run that did not reach its goal.
+pub struct ConvergeError {
     pub failure: Failure,
     /// Whether the host is as it was before; else the failure names the command to run.
     pub undone: bool,
@@ -69,7 +69,7 @@ pub struct Missed {
 /// When the package manager fails, which may leave some of the packages installed, or a signal asks this program to end.
 pub fn install_programs(
     world: &mut impl World,
-    aim: &Aim,
+    goal: &Goal,
     observed: &Observed,
     step: Step,
     report: &Report,
@@ -79,7 +79,7 @@ pub fn install_programs(
         steps: vec![step],
         generation: None,
     };
-    Work::new(world, aim, observed)
+    Executor::new(world, goal, observed)
         .apply(&plan, report)
         .map_err(|error| {
             Failure::from(error).ending(Code::Incomplete).left(
@@ -88,27 +88,27 @@ pub fn install_programs(
         })
 }
 
-/// Brings a host to the aim by a plan that was made for it, or back to where it was.
+/// Brings a host to the goal by a plan that was made for it, or back to where it was.
 ///
 /// # Errors
 /// When a step or the verification fails, or a signal asks this program to end.
 pub fn converge(
     world: &mut impl World,
-    aim: &Aim,
+    goal: &Goal,
     plan: &Plan,
     observed: &Observed,
     report: &Report,
-) -> Result<(), Missed> {
-    let incomplete = |failure: Failure| Missed {
+) -> Result<(), ConvergeError> {
+    let incomplete = |failure: Failure| ConvergeError {
         failure: failure.ending(Code::Incomplete),
         undone: false,
     };
-    let mut work = Work::new(world, aim, observed);
+    let mut work = Executor::new(world, goal, observed);
     let cause = match work.apply(plan, report) {
         Err(error) => Failure::from(error),
-        Ok(()) if aim.expected.units.is_empty() => return Ok(()),
+        Ok(()) if goal.expected.units.is_empty() => return Ok(()),
         Ok(()) => match report.step("  verify  units, health, routes", || {
-            work.world.verify(&aim.expected)
+            work.world.verify(&goal.expected)
         }) {
             // Only what was verified is a state to return to.
             Ok(()) => {
@@ -120,8 +120,8 @@ pub fn converge(
             Err(error) => Failure::from(error).ending(Code::RolledBack),
         },
     };
-    if aim.target == Target::Nothing {
-        let again = match aim.removal {
+    if goal.target == Target::Nothing {
+        let again = match goal.removal {
             Removal::Purge => "synapse-workers uninstall --purge",
             Removal::Keep | Removal::Undo => "synapse-workers uninstall",
         };
@@ -132,9 +132,9 @@ pub fn converge(
     report.complain(format!("error: {cause}"));
     report.say("Rolling back.");
     // The cause stands last, where it is not scrolled away.
-    let rolled_back = undo::undo(work, aim, observed, report);
+    let rolled_back = rollback::undo(work, goal, observed, report);
     match rolled_back {
-        Ok(()) => Err(Missed {
+        Ok(()) => Err(ConvergeError {
             failure: cause.left("the host is as it was before"),
             undone: true,
         }),

@@ -2,13 +2,13 @@
 //! on the hosts in memory of the tests.
 
 use super::verify::Expected;
-use super::{Aim, SettingsChange};
+use super::{Goal, SettingsChange};
 use crate::plan::step::Step;
 use crate::state::{Observed, Resource, State};
 use anyhow::Result;
 use std::collections::BTreeSet;
 
-/// A host that is brought to an aim, for the length of one run.
+/// A host that is brought to an goal, for the length of one run.
 pub trait World {
     /// A file that was replaced, as it was before.
     type Kept;
@@ -23,7 +23,7 @@ pub trait World {
     fn between(&mut self, number: usize, step: &str) -> Result<()>;
 
     /// Does one step; a note about it. Resources are recorded by the caller.
-    fn apply(&mut self, step: &Step, aim: &Aim) -> Result<Option<String>>;
+    fn apply(&mut self, step: &Step, goal: &Goal) -> Result<Option<String>>;
 
     /// The file of a resource, where one is about to be replaced.
     fn keep(&self, resource: &Resource) -> Result<Option<Self::Kept>>;

@@ -7,5 +7,5 @@ mod files;
 mod model;
 pub mod secrets;
 
-pub use files::{NamedFiles, OwnOptions};
+pub use files::{ReferencedFiles, SynapseOptions};
 pub use model::Deployment;

@@ -2,7 +2,7 @@
 
 use super::adopted::Adopted;
 use super::endpoints::Endpoints;
-use super::files::{NamedFiles, OwnOptions};
+use super::files::{ReferencedFiles, SynapseOptions};
 use super::secrets;
 use crate::settings::Settings;
 use crate::settings::types::DatabaseKind;
@@ -12,8 +12,8 @@ use crate::topology::Topology;
 pub struct Deployment {
     pub settings: Settings,
     pub topology: Topology,
-    pub own_options: OwnOptions,
-    pub named: NamedFiles,
+    pub own_options: SynapseOptions,
+    pub named: ReferencedFiles,
     /// The configuration of an adopted server.
     pub adopted: Adopted,
     /// The database that this server's data is in already, which `auto` keeps to.

@@ -2,14 +2,14 @@
 
 use super::accounts::Accounts;
 use super::certificate::Pair;
-use super::python::Lacking;
+use super::python::MissingPackage;
 use super::{postgres, synapse};
 use crate::failure::Failure;
 use crate::settings::Settings;
 use crate::settings::types::{DatabaseKind, Secret as Value};
 use crate::state::host_facts::CoturnBuild;
 use crate::state::host_facts::{Exporters, HostFacts, Installed};
-use crate::state::ports::Bound;
+use crate::state::ports::BoundPort;
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 use std::path::PathBuf;
@@ -47,7 +47,7 @@ pub struct Facts {
     /// The command that installs packages here.
     pub packages: Option<PackageManager>,
     /// Ports that our units shall bind and that somebody else holds.
-    pub taken: Vec<Bound>,
+    pub taken: Vec<BoundPort>,
     /// Certificate and key of the settings, and what is wrong with them.
     pub certificate: Option<(Pair, Option<Failure>)>,
     /// Whether the kernel speaks IPv6.
@@ -65,7 +65,7 @@ pub struct Facts {
     /// Why a Redis of the administrator's cannot be asked; `None` where there is none.
     pub redis_elsewhere: Option<Result<(), String>>,
     /// What the Synapse of the host requires for these settings and does not find.
-    pub lacking: Vec<Lacking>,
+    pub lacking: Vec<MissingPackage>,
     /// Whose the Python of that Synapse is, where it is not root's.
     pub python_owner: Option<String>,
     /// Password files that hold no password, by the secret's name, and why.
@@ -112,9 +112,9 @@ pub struct Scope<'a> {
     /// The database there is the one that this program made.
     pub database_is_ours: bool,
     /// The ports that units shall bind.
-    pub ports: Vec<Bound>,
+    pub ports: Vec<BoundPort>,
     /// The ports that our running units hold.
-    pub held: Vec<Bound>,
+    pub held: Vec<BoundPort>,
 }
 
 impl Scope<'_> {

@@ -5,13 +5,13 @@ use super::accounts::Accounts;
 use super::certificate::Pair;
 use super::facts::{Facts, PackageManager, Scope, Source};
 use super::tools::{self, Tool};
-use super::{binding, elsewhere, files, postgres, programs, synapse};
+use super::{binding, external, files, postgres, programs, synapse};
 use crate::deployment::secrets::{SECRETS, Secret};
 use crate::failure::Failure;
 use crate::settings::Settings;
 use crate::state::host_facts::CoturnBuild;
 use crate::state::paths;
-use crate::state::ports::Bound;
+use crate::state::ports::BoundPort;
 use crate::state::units;
 use std::collections::BTreeMap;
 use std::net::{IpAddr, UdpSocket};
@@ -83,12 +83,12 @@ impl Facts {
             database_used: false,
             synapse,
         };
-        facts.unusable = elsewhere::unusable(&facts);
-        facts.redis_elsewhere = elsewhere::redis(&facts, scope);
+        facts.unusable = external::unusable(&facts);
+        facts.redis_elsewhere = external::redis(&facts, scope);
         let superuser = postgres::Access::superuser(facts.postgres_port);
         facts.postgres = match scope.local_database {
             true => Some(postgres::ask(&superuser).map_err(|error| format!("{error:#}"))),
-            false => elsewhere::postgres(&facts, scope),
+            false => external::postgres(&facts, scope),
         };
         let name = settings.database.name.as_str();
         // Asked only where it is not known from the record.
@@ -196,9 +196,9 @@ fn certificate(settings: &Settings) -> Option<(Pair, Option<Failure>)> {
 
 /// Ports that somebody else has. An address that this host does not have is refused by nginx's own check, with a better
 /// text.
-fn taken(scope: &Scope) -> Vec<Bound> {
-    let in_use = |port: &Bound| binding::in_use(port.transport, port.address);
-    let ours = |port: &Bound| scope.held.iter().any(|held| held.meets(port));
+fn taken(scope: &Scope) -> Vec<BoundPort> {
+    let in_use = |port: &BoundPort| binding::in_use(port.transport, port.address);
+    let ours = |port: &BoundPort| scope.held.iter().any(|held| held.conflicts_with(port));
     let ports = scope.ports.iter();
     ports
         .filter(|port| !ours(port) && in_use(port))

@@ -243,7 +243,7 @@ impl Host {
             Judge::Schema => return self.accepts_schema(state, state),
             Judge::Nginx => {
                 let pair = self.facts.certificate.as_ref().map(|(pair, _)| pair);
-                super::judges::nginx_accepts(&format!("{directory}/nginx"), pair, state)
+                super::validators::nginx_accepts(&format!("{directory}/nginx"), pair, state)
             }
             Judge::Synapse(processes) => super::synapse::parse_configuration(
                 &self.facts.python,
@@ -251,9 +251,9 @@ impl Host {
                 &format!("{directory}/synapse"),
                 processes,
             ),
-            Judge::Prometheus => {
-                super::judges::prometheus_accepts(&format!("{directory}/prometheus/prometheus.yml"))
-            }
+            Judge::Prometheus => super::validators::prometheus_accepts(&format!(
+                "{directory}/prometheus/prometheus.yml"
+            )),
             Judge::Systemd => {
                 let units: Vec<String> = state
                     .files
@@ -261,7 +261,7 @@ impl Host {
                     .filter_map(|path| units::judged(path))
                     .map(|path| format!("{directory}/{path}"))
                     .collect();
-                super::judges::systemd_accepts(&directory, &units)
+                super::validators::systemd_accepts(&directory, &units)
             }
         }?;
         Ok(None)

@@ -7,14 +7,13 @@ mod bounded;
 pub mod certificate;
 mod compressor;
 mod confined;
-mod elsewhere;
+mod drain;
+mod external;
 pub mod facts;
 mod files;
 mod gather;
 mod generations;
 pub mod interruption;
-mod judges;
-mod letting_go;
 mod migrate;
 mod observe;
 pub mod postgres;
@@ -32,6 +31,7 @@ pub mod synapse;
 mod systemd;
 mod tools;
 mod trial;
+mod validators;
 mod venv;
 
 pub use files::{

@@ -7,7 +7,7 @@ use std::io::{BufRead, BufReader, Read, Write};
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
-/// Bound of one exchange as a whole: a healthy process answers in milliseconds.
+/// BoundPort of one exchange as a whole: a healthy process answers in milliseconds.
 const PATIENCE: Duration = Duration::from_secs(5);
 
 /// An HTTP answer.

@@ -53,7 +53,7 @@ static PROGRAMS: &[Program] = &[
         name: "nginx exporter",
         apt: "prometheus-nginx-exporter",
         dnf: "golang-github-nginxinc-nginx-prometheus-exporter",
-        missing: |_, scope| scope.runs(units::NGINX_EXPORTER) && absent_any(NGINX_EXPORTERS),
+        missing: |_, scope| scope.runs(units::NGINX_EXPORTER) && all_absent(NGINX_EXPORTERS),
     },
     Program {
         name: "mtail",
@@ -65,13 +65,13 @@ static PROGRAMS: &[Program] = &[
         name: "Redis exporter",
         apt: "prometheus-redis-exporter",
         dnf: "golang-github-oliver006-redis-exporter",
-        missing: |_, scope| scope.runs(units::REDIS_EXPORTER) && absent_any(REDIS_EXPORTERS),
+        missing: |_, scope| scope.runs(units::REDIS_EXPORTER) && all_absent(REDIS_EXPORTERS),
     },
     Program {
         name: "PostgreSQL exporter",
         apt: "prometheus-postgres-exporter",
         dnf: "golang-github-prometheus-postgres-exporter",
-        missing: |_, scope| scope.runs(units::POSTGRES_EXPORTER) && absent_any(POSTGRES_EXPORTERS),
+        missing: |_, scope| scope.runs(units::POSTGRES_EXPORTER) && all_absent(POSTGRES_EXPORTERS),
     },
     Program {
         name: "openssl",
@@ -133,7 +133,7 @@ pub fn exporters() -> Exporters {
     }
 }
 
-fn absent_any(programs: &[&str]) -> bool {
+fn all_absent(programs: &[&str]) -> bool {
     programs.iter().all(|program| absent(program))
 }
 

@@ -22,7 +22,7 @@ pub struct Packages {
 
 /// A project that is missing, or is there in a version that does not serve.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Lacking {
+pub struct MissingPackage {
     pub requirement: Requirement,
     pub found: Option<String>,
 }
@@ -118,7 +118,7 @@ impl Packages {
     }
 
     /// What an extra of an installed project requires and is not there. Nothing is known of a project without metadata.
-    pub fn lacking(&self, project: &str, extra: &str) -> Vec<Lacking> {
+    pub fn lacking(&self, project: &str, extra: &str) -> Vec<MissingPackage> {
         let metadata = self
             .find(project)
             .and_then(|package| files::read_text(package.place.join("METADATA")).ok()?);
@@ -129,7 +129,7 @@ impl Packages {
             let serves = found
                 .as_ref()
                 .is_some_and(|found| requirement.accepts(found));
-            (!serves).then_some(Lacking { requirement, found })
+            (!serves).then_some(MissingPackage { requirement, found })
         });
         lacking.collect()
     }

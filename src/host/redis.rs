@@ -12,7 +12,7 @@ use std::io::{BufReader, Write};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-/// Bound of one question as a whole: a healthy server answers in milliseconds.
+/// BoundPort of one question as a whole: a healthy server answers in milliseconds.
 pub const PATIENCE: Duration = Duration::from_secs(5);
 
 /// One command without arguments of blanks, answered before `end`; the first line, or the elements, of the reply.

@@ -3,7 +3,7 @@
 use super::confined::Sandbox;
 use super::facts::Scope;
 use super::files;
-use super::python::{Lacking, Packages};
+use super::python::{MissingPackage, Packages};
 use super::tools::{self, Tool};
 use super::venv::Venv;
 use crate::settings::types::DatabaseKind;
@@ -78,7 +78,7 @@ static EXTRAS: &[Extra] = &[
 ];
 
 /// What Synapse beside this Python requires for these settings, by its own metadata, and does not find.
-pub(super) fn lacking(python: &Path, scope: &Scope) -> Vec<Lacking> {
+pub(super) fn lacking(python: &Path, scope: &Scope) -> Vec<MissingPackage> {
     let packages = Packages::seen_by(python);
     let extras = EXTRAS.iter().filter(|extra| (extra.wanted)(scope));
     extras

@@ -275,7 +275,7 @@ impl Planner<'_> {
         let served = last.iter().copied().filter(|unit| units::is_synapse(unit));
         let served = collect(served);
         if !served.is_empty() && self.target != Target::Nothing && !restarts.stops(units::NGINX) {
-            steps.push(Step::LetGo(served));
+            steps.push(Step::Drain(served));
         }
         if !last.is_empty() {
             steps.push(Step::Jobs {

@@ -73,7 +73,7 @@ pub enum Step {
     /// Have requests wait at nginx's ports, which systemd holds, until nginx starts again.
     Hold,
     /// Wait until nginx has nothing under way any more with processes that are about to stop for good.
-    LetGo(Vec<String>),
+    Drain(Vec<String>),
     /// Forget that these failed.
     ResetFailed(Vec<String>),
     /// Remove the socket files that stopped processes left.
@@ -208,7 +208,7 @@ impl Step {
             self,
             Step::Judge { .. }
                 | Step::Hold
-                | Step::LetGo(_)
+                | Step::Drain(_)
                 | Step::MoveDatabase {
                     part: Move::Compare,
                     ..
@@ -299,8 +299,8 @@ impl fmt::Display for Step {
                 f,
                 "! hold    requests at nginx's ports, until all others are back"
             ),
-            Step::LetGo(units) => {
-                write!(f, "  wait    until nginx has let go of {}", list(units))
+            Step::Drain(units) => {
+                write!(f, "  drain   connections of nginx to {}", list(units))
             }
             Step::ResetFailed(units) => write!(f, "~ reset   failed state of {}", list(units)),
             Step::RemoveSockets(names) => {

@@ -1,7 +1,7 @@
 //! Checks of a host before anything is changed on it: a table; each failure comes with what cures it.
 
 use super::check::{Check, Examined, Finding, finding};
-use super::{accounts, coturn, database, given};
+use super::{accounts, coturn, database, provided};
 use crate::host::facts::PackageManager;
 use crate::host::programs::install_command;
 use crate::host::synapse::is_ours;
@@ -231,22 +231,22 @@ pub static CHECKS: &[Check] = &[
     Check {
         name: "secrets that cannot be made are given",
         fatal: true,
-        check: given::lacking_secret,
+        check: provided::lacking_secret,
     },
     Check {
         name: "password files hold a password",
         fatal: true,
-        check: given::unusable_file,
+        check: provided::unusable_file,
     },
     Check {
         name: "Synapse's Python has what these settings need",
         fatal: true,
-        check: given::requirements,
+        check: provided::requirements,
     },
     Check {
         name: "Redis of your own answers",
         fatal: true,
-        check: given::redis,
+        check: provided::redis,
     },
     Check {
         name: "there is a state compressor for this processor",

@@ -5,8 +5,8 @@ mod check;
 mod checks;
 mod coturn;
 mod database;
-mod given;
 mod inspect;
+mod provided;
 
 pub use check::{Check, Examined, Finding};
 pub use checks::{CHECKS, examine};

@@ -1,7 +1,7 @@
 //! The certificate: the units that copy it, with its key, for each service that reads it, and that watch its files.
 
 use super::sandbox::Sandbox;
-use super::{Input, Sheaf, filters};
+use super::{Input, StateBuilder, filters};
 use crate::state::paths;
 use crate::state::units;
 use anyhow::Result;
@@ -29,20 +29,20 @@ struct Watch<'a> {
     watched: BTreeSet<&'a str>,
 }
 
-pub(super) fn render(sheaf: &mut Sheaf) -> Result<()> {
-    let input = sheaf.input;
+pub(super) fn render(builder: &mut StateBuilder) -> Result<()> {
+    let input = builder.input;
     let tls = &input.settings.tls;
     let (Some(certificate), Some(key)) = (&tls.certificate, &tls.key) else {
         return Ok(());
     };
     let hand_over = HandOver {
-        sandbox: sheaf.sandbox(units::HAND_OVER)?,
+        sandbox: builder.sandbox(units::HAND_OVER)?,
         program: input.facts.program.to_string_lossy().into_owned(),
         certificate: certificate.as_str(),
         key: key.as_str(),
         readers: readers(input),
     };
-    sheaf.unit(units::HAND_OVER, hand_over.render()?);
+    builder.unit(units::HAND_OVER, hand_over.render()?);
     let directories = [certificate, key].map(|path| path.as_path().parent());
     let watch = Watch {
         watched: directories
@@ -51,8 +51,8 @@ pub(super) fn render(sheaf: &mut Sheaf) -> Result<()> {
             .filter_map(Path::to_str)
             .collect(),
     };
-    sheaf.unit(units::CERTIFICATE, watch.render()?);
-    sheaf.directory(paths::TLS, "root");
+    builder.unit(units::CERTIFICATE, watch.render()?);
+    builder.directory(paths::TLS, "root");
     Ok(())
 }
 

@@ -1,6 +1,6 @@
 //! The state compressor: a timer, the service that it starts, and the small program that finds the database.
 
-use super::Sheaf;
+use super::StateBuilder;
 use super::sandbox::Sandbox;
 use super::unit_files::{Process, process};
 use crate::settings::value::Scalar;
@@ -32,18 +32,18 @@ struct Timer<'a> {
 #[template(path = "compressor/run.py")]
 struct Program {}
 
-pub(super) fn render(sheaf: &mut Sheaf) -> Result<()> {
-    let input = sheaf.input;
+pub(super) fn render(builder: &mut StateBuilder) -> Result<()> {
+    let input = builder.input;
     let options = ["adopted", "homeserver.yaml"];
     let service = Service {
-        sandbox: sheaf.sandbox(units::COMPRESS)?,
+        sandbox: builder.sandbox(units::COMPRESS)?,
         process: process(input, &input.settings.limits.worker_memory.show()),
         venv: paths::COMPRESSOR,
         options: options.map(|name| format!("{}/synapse/{name}", paths::CURRENT)),
     };
-    sheaf.unit(units::COMPRESS, service.render()?);
+    builder.unit(units::COMPRESS, service.render()?);
     let calendar = input.settings.compressor.calendar.as_str();
-    sheaf.unit(units::COMPRESSOR, Timer { calendar }.render()?);
-    sheaf.text("compressor/run.py", Program {}.render()?);
+    builder.unit(units::COMPRESSOR, Timer { calendar }.render()?);
+    builder.text("compressor/run.py", Program {}.render()?);
     Ok(())
 }

@@ -3,10 +3,10 @@
 //! Options: coturn's turnserver(1) and README.turnserver; what calls need of them: Synapse's docs/turn-howto.md.
 
 use super::sandbox::Sandbox;
-use super::{Input, Sheaf};
+use super::{Input, StateBuilder};
 use crate::deployment::endpoints::ServicePort;
-use crate::ranges;
 use crate::settings::Settings;
+use crate::special_ranges;
 use crate::state::paths;
 use crate::state::units;
 use anyhow::Result;
@@ -67,18 +67,18 @@ struct ExporterUnit<'a> {
 #[template(path = "coturn/exporter.py")]
 struct Exporter {}
 
-pub(super) fn render(sheaf: &mut Sheaf) -> Result<()> {
-    let input = sheaf.input;
+pub(super) fn render(builder: &mut StateBuilder) -> Result<()> {
+    let input = builder.input;
     let coturn = &input.settings.coturn;
     let build = input.facts.coturn;
     let tls = input.settings.tls.certificate.is_some();
     let unit = Unit {
-        sandbox: sheaf.sandbox(units::COTURN)?,
+        sandbox: builder.sandbox(units::COTURN)?,
         configuration: paths::secret("turnserver.conf"),
         notify: build.notifies,
         tls,
     };
-    sheaf.unit(units::COTURN, unit.render()?);
+    builder.unit(units::COTURN, unit.render()?);
 
     let relay = relay_address(input);
     let ports = coturn.max_port.get() - coturn.min_port.get() + 1;
@@ -102,11 +102,11 @@ pub(super) fn render(sheaf: &mut Sheaf) -> Result<()> {
         allowed: relay
             .into_iter()
             .chain(coturn.external_ip)
-            .filter(|address| ranges::is_special(*address) && !address.is_loopback())
+            .filter(|address| special_ranges::is_special(*address) && !address.is_loopback())
             .collect(),
         denied: denied(),
     };
-    sheaf.composed("turnserver.conf", configuration.render()?);
+    builder.composed("turnserver.conf", configuration.render()?);
     Ok(())
 }
 
@@ -137,19 +137,19 @@ pub(super) fn is_counted(input: &Input) -> bool {
 }
 
 /// What counts its relays instead, at the place where its own metrics would be.
-pub(super) fn exporter(sheaf: &mut Sheaf) -> Result<()> {
-    let input = sheaf.input;
+pub(super) fn exporter(builder: &mut StateBuilder) -> Result<()> {
+    let input = builder.input;
     let coturn = &input.settings.coturn;
     let unit = ExporterUnit {
-        sandbox: sheaf.sandbox(units::COTURN_EXPORTER)?,
+        sandbox: builder.sandbox(units::COTURN_EXPORTER)?,
         current: paths::CURRENT,
         port: input.endpoints().service(ServicePort::Coturn),
         clients: format!("{},{}", coturn.port.get(), coturn.tls_port.get()),
         first: coturn.min_port.get(),
         last: coturn.max_port.get(),
     };
-    sheaf.unit(units::COTURN_EXPORTER, unit.render()?);
-    sheaf.text("coturn/exporter.py", Exporter {}.render()?);
+    builder.unit(units::COTURN_EXPORTER, unit.render()?);
+    builder.text("coturn/exporter.py", Exporter {}.render()?);
     Ok(())
 }
 
@@ -170,7 +170,7 @@ fn external(external: Option<IpAddr>, relay: Option<IpAddr>) -> Option<String> {
 /// Ranges as coturn wants them: the first and the last address. One that ends with `::` would be every address to it
 /// (ioa_addr_in_range() in its ns_turn_ioaddr.c); that address itself it refuses anyway.
 fn denied() -> Vec<String> {
-    ranges::special()
+    special_ranges::special()
         .map(|range| (range.network(), range.broadcast()))
         .filter(|(_, last)| !last.is_unspecified())
         .map(|(first, last)| match first == last {

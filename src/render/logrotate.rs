@@ -1,6 +1,6 @@
 //! Rotation of the access log that metrics are made from: a timer, its service, and what logrotate reads.
 
-use super::Sheaf;
+use super::StateBuilder;
 use super::sandbox::Sandbox;
 use crate::state::paths;
 use crate::state::units;
@@ -26,19 +26,19 @@ struct Configuration<'a> {
     access_log: &'a str,
 }
 
-pub(super) fn render(sheaf: &mut Sheaf) -> Result<()> {
+pub(super) fn render(builder: &mut StateBuilder) -> Result<()> {
     let access_log = paths::ACCESS_LOG;
     let (directory, _) = access_log
         .rsplit_once('/')
         .context("a log is in a directory")?;
     let service = Service {
-        sandbox: sheaf.sandbox(units::LOGROTATE_SERVICE)?,
+        sandbox: builder.sandbox(units::LOGROTATE_SERVICE)?,
         current: paths::CURRENT,
         directory,
     };
-    sheaf.unit(units::LOGROTATE_SERVICE, service.render()?);
-    sheaf.unit(units::LOGROTATE, Timer.render()?);
-    sheaf.text(
+    builder.unit(units::LOGROTATE_SERVICE, service.render()?);
+    builder.unit(units::LOGROTATE, Timer.render()?);
+    builder.text(
         "logrotate/access.conf",
         Configuration { access_log }.render()?,
     );

@@ -4,7 +4,7 @@
 //! the administrator's may drop loggers and may write to `sys.stderr`, which Synapse has replaced by its log: it has a path
 //! of its own, whose rule is a restart.
 
-use super::{Input, Sheaf, filters};
+use super::{Input, StateBuilder, filters};
 use crate::settings::value::Scalar;
 use crate::state::paths;
 use anyhow::Result;
@@ -38,10 +38,10 @@ pub(super) fn on_disk(input: &Input) -> bool {
     input.settings.log_to_disk || input.named.log_config.is_some()
 }
 
-pub(super) fn render(sheaf: &mut Sheaf) -> Result<()> {
-    let input = sheaf.input;
+pub(super) fn render(builder: &mut StateBuilder) -> Result<()> {
+    let input = builder.input;
     if let Some(own) = &input.named.log_config {
-        sheaf.add(OWN, own.clone(), &[]).private = true;
+        builder.add(OWN, own.clone(), &[]).private = true;
         return Ok(());
     }
     let log = |file| Log {
@@ -50,13 +50,13 @@ pub(super) fn render(sheaf: &mut Sheaf) -> Result<()> {
         file,
     };
     if !input.settings.log_to_disk {
-        sheaf.text(OURS, log(None).render()?);
+        builder.text(OURS, log(None).render()?);
         return Ok(());
     }
     let workers = input.topology.workers.iter();
     for process in workers.map(|worker| worker.name.as_str()).chain(["main"]) {
         let file = format!("{}/{process}.log", paths::SYNAPSE_LOGS);
-        sheaf.text(&configuration(input, process), log(Some(file)).render()?);
+        builder.text(&configuration(input, process), log(Some(file)).render()?);
     }
     Ok(())
 }

@@ -1,6 +1,6 @@
 //! E-mail: Synapse takes the password of the mail server as a value only, so the block that has one is composed.
 
-use super::{Sheaf, filters};
+use super::{StateBuilder, filters};
 use crate::settings::table::Email;
 use crate::settings::value::Scalar;
 use anyhow::Result;
@@ -15,12 +15,12 @@ struct Block<'a> {
 }
 
 /// The block for homeserver.yaml, unless it is composed or there is none.
-pub(super) fn render(sheaf: &mut Sheaf) -> Result<Option<String>> {
-    let settings = &sheaf.input.settings;
+pub(super) fn render(builder: &mut StateBuilder) -> Result<Option<String>> {
+    let settings = &builder.input.settings;
     if !settings.email.enabled {
         return Ok(None);
     }
-    let password = sheaf.input.has_secret("smtp_password");
+    let password = builder.input.has_secret("smtp_password");
     let block = Block {
         email: &settings.email,
         password,
@@ -33,6 +33,6 @@ pub(super) fn render(sheaf: &mut Sheaf) -> Result<Option<String>> {
     if !password {
         return Ok(Some(text));
     }
-    sheaf.composed("synapse.d/email.yaml", text);
+    builder.composed("synapse.d/email.yaml", text);
     Ok(None)
 }

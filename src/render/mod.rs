@@ -72,14 +72,14 @@ impl Input<'_> {
 }
 
 /// The files of a state under construction: each stamped with the units it affects.
-struct Sheaf<'a> {
+struct StateBuilder<'a> {
     input: &'a Input<'a>,
     files: BTreeMap<String, File>,
     /// Directories of the settings' choice, with their owners.
     directories: BTreeMap<String, &'static str>,
 }
 
-impl Sheaf<'_> {
+impl StateBuilder<'_> {
     /// Adds a rendered text; the newline that askama drops at the end of a template comes back here.
     fn text(&mut self, path: &str, text: String) {
         self.add(path, format!("{text}\n").into_bytes(), &[]);
@@ -162,22 +162,22 @@ fn stem(path: &str) -> Option<&str> {
 /// # Errors
 /// Only when a template cannot be rendered, which would be a fault of this program.
 pub fn desired(input: &Input) -> Result<State> {
-    let mut sheaf = Sheaf {
+    let mut builder = StateBuilder {
         input,
         files: BTreeMap::new(),
         directories: BTreeMap::new(),
     };
-    synapse::render(&mut sheaf)?;
+    synapse::render(&mut builder)?;
     for service in services::wanted(input) {
-        (service.render)(&mut sheaf)?;
+        (service.render)(&mut builder)?;
     }
-    sockets::render(&mut sheaf)?;
-    unit_files::render(&mut sheaf)?;
-    let mut resources = resources(input, &sheaf.files);
-    let chosen = sheaf.directories.into_keys().map(Resource::Directory);
+    sockets::render(&mut builder)?;
+    unit_files::render(&mut builder)?;
+    let mut resources = resources(input, &builder.files);
+    let chosen = builder.directories.into_keys().map(Resource::Directory);
     resources.extend(chosen);
     Ok(State {
-        files: sheaf.files,
+        files: builder.files,
         units: unit_files::wanted(input),
         resources,
     })

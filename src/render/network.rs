@@ -4,7 +4,7 @@
 //! the other processes, and the options of the administrator that can have any process send something.
 
 use super::Input;
-use crate::deployment::OwnOptions;
+use crate::deployment::SynapseOptions;
 use crate::deployment::adopted::Store;
 use crate::settings::Settings;
 use crate::settings::types::{DatabaseKind, NetworkAccess, Verification};
@@ -176,7 +176,7 @@ fn adopted_is_near(input: &Input) -> bool {
 }
 
 /// The options of files of the administrator; none for a file that is not a mapping.
-fn read(files: &OwnOptions) -> impl Iterator<Item = Option<Mapping>> {
+fn read(files: &SynapseOptions) -> impl Iterator<Item = Option<Mapping>> {
     files
         .values()
         .map(|contents| match serde_yaml::from_slice(contents) {

@@ -2,7 +2,7 @@
 
 use super::{Input, nginx, processes, services};
 use crate::deployment::endpoints::{ServicePort, loopback};
-use crate::state::ports::{Bound, Transport};
+use crate::state::ports::{BoundPort, Transport};
 use crate::state::units;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
@@ -101,10 +101,10 @@ static ROWS: &[Row] = &[
 ];
 
 /// All of them, in order.
-pub fn bound(input: &Input) -> Vec<Bound> {
+pub fn bound(input: &Input) -> Vec<BoundPort> {
     let wanted = |unit: &str| services::wanted(input).any(|service| service.unit == unit);
     let of_services = ROWS.iter().filter(|row| wanted(row.unit)).flat_map(|row| {
-        let bound = |(transport, address)| Bound {
+        let bound = |(transport, address)| BoundPort {
             transport,
             address,
             unit: row.unit.to_owned(),
@@ -114,7 +114,7 @@ pub fn bound(input: &Input) -> Vec<Bound> {
     });
     let of_processes = processes::ports(input)
         .into_iter()
-        .map(|(unit, port, setting)| Bound {
+        .map(|(unit, port, setting)| BoundPort {
             transport: Transport::Tcp,
             address: loopback(port),
             unit,

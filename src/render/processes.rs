@@ -1,6 +1,6 @@
 //! What each Synapse process reads alone: its name, its listeners.
 
-use super::{Input, Sheaf, filters, logs, metrics, sockets};
+use super::{Input, StateBuilder, filters, logs, metrics, sockets};
 use crate::deployment::endpoints::Endpoint;
 use crate::state::paths;
 use crate::state::units;
@@ -37,19 +37,19 @@ impl Listener {
     }
 }
 
-pub(super) fn render(sheaf: &mut Sheaf) -> Result<()> {
-    let input = sheaf.input;
+pub(super) fn render(builder: &mut StateBuilder) -> Result<()> {
+    let input = builder.input;
     let mut resources = vec!["client", "federation"];
     if consent(input) {
         resources.push("consent");
     }
     let main = process(input, "main", None, resources);
-    sheaf.text("synapse/main.yaml", main.render()?);
+    builder.text("synapse/main.yaml", main.render()?);
     for worker in &input.topology.workers {
         let resources = worker.resources().into_iter().collect();
         let process = process(input, &worker.name, Some(worker), resources);
         let path = format!("synapse/workers/{}.yaml", worker.name);
-        sheaf.text(&path, process.render()?);
+        builder.text(&path, process.render()?);
     }
     Ok(())
 }

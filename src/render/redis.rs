@@ -1,6 +1,6 @@
 //! Our own Redis: one small file, and its unit.
 
-use super::Sheaf;
+use super::StateBuilder;
 use super::sandbox::Sandbox;
 use crate::state::paths;
 use crate::state::units;
@@ -22,18 +22,18 @@ struct RedisConfiguration {
     memory: u64,
 }
 
-pub(super) fn render(sheaf: &mut Sheaf) -> Result<()> {
-    let input = sheaf.input;
+pub(super) fn render(builder: &mut StateBuilder) -> Result<()> {
+    let input = builder.input;
     let unit = Redis {
-        sandbox: sheaf.sandbox(units::REDIS)?,
+        sandbox: builder.sandbox(units::REDIS)?,
         current: paths::CURRENT,
         redis: &input.facts.redis,
     };
-    sheaf.unit(units::REDIS, unit.render()?);
+    builder.unit(units::REDIS, unit.render()?);
     let configuration = RedisConfiguration {
         socket: paths::redis_socket(),
         memory: input.settings.redis.memory.bytes(),
     };
-    sheaf.text("redis/redis.conf", configuration.render()?);
+    builder.text("redis/redis.conf", configuration.render()?);
     Ok(())
 }

@@ -1,6 +1,8 @@
 //! Programs beside Synapse's own processes, each in a unit of its own: when there is one, who it runs as, what it reads.
 
-use super::{Input, Sheaf, certificate, compressor, coturn, logrotate, metrics, nginx, redis};
+use super::{
+    Input, StateBuilder, certificate, compressor, coturn, logrotate, metrics, nginx, redis,
+};
 use crate::state::accounts::{self, Account};
 use crate::state::units;
 use anyhow::Result;
@@ -13,7 +15,7 @@ pub struct Service {
     pub account: Option<Account>,
     pub wanted: fn(&Input) -> bool,
     /// Adds its unit files and configuration.
-    pub(super) render: fn(&mut Sheaf) -> Result<()>,
+    pub(super) render: fn(&mut StateBuilder) -> Result<()>,
     /// Its directories and what has to be in them, as lines of tmpfiles.d. The directories go with it.
     pub directories: &'static [&'static str],
 }

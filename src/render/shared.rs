@@ -1,6 +1,6 @@
 //! What Synapse's processes share when there are workers: a file for each top-level key, the unit of restarts.
 
-use super::{Input, Sheaf};
+use super::{Input, StateBuilder};
 use crate::deployment::endpoints::Endpoint;
 use crate::state::paths;
 use crate::topology::Duty;
@@ -10,16 +10,16 @@ use std::collections::BTreeMap;
 
 /// What every process reads about the workers. Synapse merges files by top-level key, so each key stands whole in
 /// one file; a key whose list would be empty is left out (an empty list would mean that nobody does the work).
-pub(super) fn render(sheaf: &mut Sheaf) -> Result<()> {
-    let topology = &sheaf.input.topology;
-    let endpoints = sheaf.input.endpoints();
-    let redis = redis(sheaf.input);
+pub(super) fn render(builder: &mut StateBuilder) -> Result<()> {
+    let topology = &builder.input.topology;
+    let endpoints = builder.input.endpoints();
+    let redis = redis(builder.input);
     let mut file = |name: &str, keys: serde_json::Value, listed: &[&str]| -> Result<()> {
         let mut text = "# Made by synapse-workers: read by every Synapse process.\n".to_owned();
         for (key, value) in keys.as_object().into_iter().flatten() {
             text.push_str(&format!("{key}: {}\n", serde_json::to_string(value)?));
         }
-        sheaf.listing(&format!("synapse/shared.d/{name}.yaml"), text, listed);
+        builder.listing(&format!("synapse/shared.d/{name}.yaml"), text, listed);
         Ok(())
     };
     let names = |duty: Duty| -> Vec<&str> {

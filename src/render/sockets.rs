@@ -2,7 +2,7 @@
 //! connections wait in the kernel.
 
 use super::sandbox::Sandbox;
-use super::{Input, Sheaf, nginx};
+use super::{Input, StateBuilder, nginx};
 use crate::deployment::endpoints::Endpoint;
 use crate::state::paths;
 use crate::state::units;
@@ -73,23 +73,23 @@ pub fn wanted(input: &Input) -> BTreeSet<String> {
     units
 }
 
-pub(super) fn render(sheaf: &mut Sheaf) -> Result<()> {
-    let input = sheaf.input;
+pub(super) fn render(builder: &mut StateBuilder) -> Result<()> {
+    let input = builder.input;
     if input.settings.sockets.held {
         let addresses = nginx::held(input);
-        sheaf.unit(units::NGINX_SOCKET, Nginx { addresses }.render()?);
+        builder.unit(units::NGINX_SOCKET, Nginx { addresses }.render()?);
         let hold = Hold {
-            sandbox: sheaf.sandbox(units::HOLD)?,
+            sandbox: builder.sandbox(units::HOLD)?,
             file: paths::HOLD,
         };
-        sheaf.unit(units::HOLD, hold.render()?);
+        builder.unit(units::HOLD, hold.render()?);
     }
     if launcher(input).is_some() {
         let paths = of_process(input, "main");
-        sheaf.unit(units::MAIN_SOCKET, Main { paths }.render()?);
+        builder.unit(units::MAIN_SOCKET, Main { paths }.render()?);
         if input.has_workers() {
             let paths = of_process(input, "%i");
-            sheaf.unit(units::WORKER_SOCKETS, Worker { paths }.render()?);
+            builder.unit(units::WORKER_SOCKETS, Worker { paths }.render()?);
         }
     }
     Ok(())

@@ -1,7 +1,7 @@
 //! Synapse's options: homeserver.yaml, logging, and the administrator's own files. What processes share or read alone is
 //! in [`super::shared`] and [`super::processes`].
 
-use super::{Sheaf, coturn, filters, logs, mail, processes, shared};
+use super::{StateBuilder, coturn, filters, logs, mail, processes, shared};
 use crate::deployment::secrets::pgpass_line;
 use crate::settings::Settings;
 use crate::settings::types::{DatabaseKind, Verification};
@@ -38,8 +38,8 @@ impl Homeserver<'_> {
 #[template(path = "synapse/manhole.yaml")]
 struct Manhole;
 
-pub(super) fn render(sheaf: &mut Sheaf) -> Result<()> {
-    let input = sheaf.input;
+pub(super) fn render(builder: &mut StateBuilder) -> Result<()> {
+    let input = builder.input;
     let settings = &input.settings;
     let database = input.database();
     let registrations = input.named.app_services.keys();
@@ -47,7 +47,7 @@ pub(super) fn render(sheaf: &mut Sheaf) -> Result<()> {
         settings,
         signing_key: paths::SIGNING_KEY,
         captcha_secret: input.has_secret("recaptcha_private_key"),
-        email: mail::render(sheaf)?,
+        email: mail::render(builder)?,
         app_services: registrations
             .map(|path| format!("{}/{}", paths::CURRENT, registration(path)))
             .collect(),
@@ -62,20 +62,20 @@ pub(super) fn render(sheaf: &mut Sheaf) -> Result<()> {
         adopted: !input.adopted.is_empty(),
         turn_uris: coturn::uris(settings),
     };
-    sheaf.options("synapse/homeserver.yaml", homeserver.render()?);
+    builder.options("synapse/homeserver.yaml", homeserver.render()?);
     if input.has_secret("postgres_password") {
-        sheaf.composed("pgpass", pgpass_line(settings));
+        builder.composed("pgpass", pgpass_line(settings));
     }
     if input.has_secret("manhole_password") {
-        sheaf.composed("synapse.d/manhole.yaml", Manhole.render()?);
+        builder.composed("synapse.d/manhole.yaml", Manhole.render()?);
     }
     for (path, contents) in &input.named.app_services {
-        sheaf
+        builder
             .add(&registration(path), contents.clone(), &[])
             .private = true;
     }
-    logs::render(sheaf)?;
-    sheaf.text(restart_rules::VERSION, input.synapse().version);
+    logs::render(builder)?;
+    builder.text(restart_rules::VERSION, input.synapse().version);
     let copies = [
         ("homeserver.d", &input.own_options),
         ("adopted", &input.adopted.copies),
@@ -83,12 +83,12 @@ pub(super) fn render(sheaf: &mut Sheaf) -> Result<()> {
     for (directory, files) in copies {
         for (name, contents) in files {
             let path = format!("synapse/{directory}/{name}");
-            sheaf.add(&path, contents.clone(), &[]).private = true;
+            builder.add(&path, contents.clone(), &[]).private = true;
         }
     }
-    processes::render(sheaf)?;
+    processes::render(builder)?;
     if input.has_workers() {
-        shared::render(sheaf)?;
+        shared::render(builder)?;
     }
     Ok(())
 }

@@ -2,7 +2,7 @@
 
 use super::sandbox::{Sandbox, WorkerNetwork};
 use super::services;
-use super::{Input, Sheaf, filters, logs, network, sockets};
+use super::{Input, StateBuilder, filters, logs, network, sockets};
 use crate::settings::Settings;
 use crate::settings::value::Scalar;
 use crate::state::Resource;
@@ -70,27 +70,27 @@ struct Tmpfiles<'a> {
     chosen: &'a BTreeMap<String, &'static str>,
 }
 
-pub(super) fn render(sheaf: &mut Sheaf) -> Result<()> {
-    let input = sheaf.input;
+pub(super) fn render(builder: &mut StateBuilder) -> Result<()> {
+    let input = builder.input;
     let settings = &input.settings;
     let server_name = settings.server_name.as_str();
-    sheaf.unit(units::TARGET, Target { server_name }.render()?);
+    builder.unit(units::TARGET, Target { server_name }.render()?);
     let main = Main {
         process: process(input, &settings.limits.main_memory.show()),
-        sandbox: sheaf.sandbox(units::MAIN)?,
+        sandbox: builder.sandbox(units::MAIN)?,
     };
-    sheaf.unit(units::MAIN, main.render()?);
+    builder.unit(units::MAIN, main.render()?);
     if input.has_workers() {
         let worker = Worker {
             process: process(input, &settings.limits.worker_memory.show()),
-            sandbox: sheaf.sandbox(units::WORKERS)?,
+            sandbox: builder.sandbox(units::WORKERS)?,
         };
-        sheaf.unit(units::WORKERS, worker.render()?);
+        builder.unit(units::WORKERS, worker.render()?);
         for worker in &input.topology.workers {
             if !network::is_needed(input, worker) {
                 let unit = units::worker(&worker.name);
                 let file = format!("{}/{NETWORK}", units::drop_ins(&unit));
-                sheaf.unit(&file, WorkerNetwork::none()?);
+                builder.unit(&file, WorkerNetwork::none()?);
             }
         }
     }
@@ -100,7 +100,7 @@ pub(super) fn render(sheaf: &mut Sheaf) -> Result<()> {
             .filter_map(|service| service.account)
             .collect(),
     };
-    sheaf.text(SYSUSERS, sysusers.render()?);
+    builder.text(SYSUSERS, sysusers.render()?);
     let tmpfiles = Tmpfiles {
         user: settings.synapse.user.as_str(),
         logs: logs::on_disk(input).then_some(paths::SYNAPSE_LOGS),
@@ -114,10 +114,10 @@ pub(super) fn render(sheaf: &mut Sheaf) -> Result<()> {
             .flat_map(|service| service.directories)
             .copied()
             .collect(),
-        chosen: &sheaf.directories,
+        chosen: &builder.directories,
     };
     let tmpfiles = tmpfiles.render()?;
-    sheaf.text(TMPFILES, tmpfiles);
+    builder.text(TMPFILES, tmpfiles);
     Ok(())
 }
 

@@ -2,7 +2,7 @@
 
 use super::files::rooted;
 use crate::cli::Common;
-use crate::deployment::adopted::{Adopted, taken};
+use crate::deployment::adopted::{Adopted, import};
 use crate::failure::{Code, Failure};
 use crate::host::{self, Host, Systemd, adopted};
 use crate::settings::Settings;
@@ -31,7 +31,7 @@ pub fn begin(
     settings: Option<&Settings>,
 ) -> Result<Adoption, Failure> {
     if settings.is_some_and(|settings| !settings.adopt.config.is_empty()) {
-        // Taken over before; from then on the settings file counts.
+        // Imported over before; from then on the settings file counts.
         return Ok(Adoption::default());
     }
     if common.root.is_none() && Host::current().is_some() {
@@ -73,7 +73,7 @@ pub fn begin(
     if let Some(accounts::ROOT | "0") = user.as_deref() {
         return Err(runs_as_root(found.service.as_deref(), key, &adopted));
     }
-    let mut taken = taken(&adopted, user.as_deref());
+    let mut taken = import(&adopted, user.as_deref());
     let root = common.root.as_deref().unwrap_or(Path::new("/"));
     let root = std::path::absolute(root).unwrap_or_else(|_| root.to_owned());
     let paths = found.config.iter().map(|path| in_root(path, &root));

@@ -1,7 +1,7 @@
 //! The administrator's own Synapse options (`homeserver.d/*.yaml`): passed on untouched, but for keys that would break
 //! what the settings say elsewhere. Those are refused, since Synapse would silently take one or the other.
 
-use crate::deployment::OwnOptions;
+use crate::deployment::SynapseOptions;
 use crate::host;
 use crate::settings::value::Value;
 use crate::settings::{Row, Settings};
@@ -151,8 +151,8 @@ fn is_default(key: &str, value: &impl Value) -> bool {
 ///
 /// # Errors
 /// Names the file and line of what is not YAML, and every key that is set elsewhere.
-pub fn read(directory: &Path, settings: &Settings) -> Result<OwnOptions> {
-    let mut options = OwnOptions::new();
+pub fn read(directory: &Path, settings: &Settings) -> Result<SynapseOptions> {
+    let mut options = SynapseOptions::new();
     for name in host::names(directory) {
         // As Synapse does: other endings are not read.
         if !name.ends_with(".yaml") {

@@ -6,7 +6,7 @@ use super::files::{read, rooted, settings_path};
 use super::{homeserver_d, referenced_files};
 use crate::cli::{Common, Flags};
 use crate::deployment::adopted::Adopted;
-use crate::deployment::{Deployment, NamedFiles, OwnOptions};
+use crate::deployment::{Deployment, ReferencedFiles, SynapseOptions};
 use crate::failure::Failure;
 use crate::host;
 use crate::plan::SettingsChange;
@@ -46,8 +46,8 @@ impl Deref for Request {
 
 /// Files of the administrator's, read.
 struct Files {
-    own_options: OwnOptions,
-    named: NamedFiles,
+    own_options: SynapseOptions,
+    named: ReferencedFiles,
     adopted: Adopted,
 }
 

@@ -1,7 +1,7 @@
 //! Files that settings name and processes read: registrations of application services, a logging configuration. What
 //! Synapse would refuse at its start, long after its parser was asked, is refused here.
 
-use crate::deployment::NamedFiles;
+use crate::deployment::ReferencedFiles;
 use crate::host;
 use crate::settings::Settings;
 use crate::yaml;
@@ -17,7 +17,7 @@ const ENDINGS: [&str; 2] = ["yaml", "yml"];
 ///
 /// # Errors
 /// Names the setting and the file, with the line where it is not YAML.
-pub fn read(settings: &Settings, place: impl Fn(&Path) -> PathBuf) -> Result<NamedFiles> {
+pub fn read(settings: &Settings, place: impl Fn(&Path) -> PathBuf) -> Result<ReferencedFiles> {
     let mut app_services = BTreeMap::new();
     let mut seen = BTreeMap::new();
     let services = &settings.app_services;
@@ -53,7 +53,7 @@ pub fn read(settings: &Settings, place: impl Fn(&Path) -> PathBuf) -> Result<Nam
         let path = path.as_path();
         logging(&place(path)).with_context(|| format!("`log_config`: {}", path.display()))
     });
-    Ok(NamedFiles {
+    Ok(ReferencedFiles {
         app_services,
         log_config: log_config.transpose()?,
     })

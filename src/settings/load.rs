@@ -3,13 +3,13 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
+use super::consistency;
 use super::env::{env_file_fragments, environment_fragments};
 use super::file::read;
 use super::fragment::{Fragment, Values};
 use super::origin::{Origin, SettingsError};
 use super::row::Row;
 use super::table::{ROWS, Settings};
-use super::together;
 
 /// Everything that settings can come from, already read.
 #[derive(Clone, Copy, Debug)]
@@ -68,7 +68,7 @@ pub fn load(sources: &Sources) -> Result<Loaded, SettingsError> {
     let values = Values { fragments, file };
     let settings = Settings::assemble(&values)?;
     let origins = origins(values.fragments);
-    together::check(&settings, &origins)?;
+    consistency::check(&settings, &origins)?;
     notes.extend(capitals(&settings));
     Ok(Loaded {
         settings,

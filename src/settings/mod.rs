@@ -9,6 +9,7 @@
 //! [`reference`](reference()) makes the page of documentation.
 
 pub mod buffers;
+pub(crate) mod consistency;
 pub mod edit;
 pub mod env;
 pub mod file;
@@ -19,11 +20,11 @@ mod reference;
 pub mod retired;
 pub mod row;
 pub mod table;
-pub(crate) mod together;
 pub mod types;
 pub mod value;
 pub mod write;
 
+pub use consistency::TCP_PORTS;
 pub use edit::edit_file;
 pub use env::read_env_file;
 pub use load::{Loaded, Sources, load};
@@ -31,5 +32,4 @@ pub use origin::{Origin, SettingsError};
 pub use reference::reference;
 pub use row::Row;
 pub use table::{Database, Settings};
-pub use together::TCP_PORTS;
 pub use write::new_file;

@@ -67,7 +67,7 @@ pub fn all_reserved() -> impl Iterator<Item = &'static str> {
 }
 
 /// Groups whose members have this host, with the reason. Groups of [`all_reserved`] accounts come on top of these.
-static MIGHTY_GROUPS: &[(&str, &str)] = &[
+static PRIVILEGED_GROUPS: &[(&str, &str)] = &[
     (
         "root",
         "many files of the system can be read or written by it",
@@ -92,14 +92,14 @@ static MIGHTY_GROUPS: &[(&str, &str)] = &[
 
 /// Why Synapse must not be in this group.
 pub fn mighty_group(name: &str) -> Option<String> {
-    let row = MIGHTY_GROUPS.iter().find(|(group, _)| *group == name);
+    let row = PRIVILEGED_GROUPS.iter().find(|(group, _)| *group == name);
     row.map(|(_, why)| (*why).to_owned())
         .or_else(|| Some(format!("it is that of {}", reserved(name)?)))
 }
 
 /// The names of all groups that Synapse must not be in.
 pub fn mighty_groups() -> impl Iterator<Item = &'static str> {
-    let named = MIGHTY_GROUPS.iter().map(|(group, _)| *group);
+    let named = PRIVILEGED_GROUPS.iter().map(|(group, _)| *group);
     named.chain(all_reserved().filter(|name| *name != ROOT))
 }
 

@@ -3,7 +3,7 @@
 use super::digest;
 
 /// Where nginx tells this host the fingerprint of the configuration that it runs.
-pub const TOLD_AT: &str = "/_synapse/workers/configuration";
+pub const FINGERPRINT_PATH: &str = "/_synapse/workers/configuration";
 
 /// What the line that tells it contains, in the file and in the answer.
 const FINGERPRINT: &str = "{\"fingerprint\":\"";

@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 
-/// See [`Bound`].
+/// See [`BoundPort`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Transport {
     Tcp,
@@ -11,7 +11,7 @@ pub enum Transport {
 
 /// A port, bound by a unit of ours while it runs.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Bound {
+pub struct BoundPort {
     pub transport: Transport,
     pub address: SocketAddr,
     pub unit: String,
@@ -19,9 +19,9 @@ pub struct Bound {
     pub setting: &'static str,
 }
 
-impl Bound {
+impl BoundPort {
     /// Whether nobody can bind both: the same port, and one of the addresses means all of its kind.
-    pub fn meets(&self, other: &Self) -> bool {
+    pub fn conflicts_with(&self, other: &Self) -> bool {
         let (one, two) = (self.address, other.address);
         let any = one.ip().is_unspecified() || two.ip().is_unspecified();
         self.transport == other.transport
@@ -43,7 +43,7 @@ impl Bound {
     }
 }
 
-impl std::fmt::Display for Bound {
+impl std::fmt::Display for BoundPort {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let transport = match self.transport {
             Transport::Tcp => "",

@@ -44,7 +44,7 @@ pub enum Scope {
 pub enum When {
     Always,
     /// Main does the work itself while the file is missing.
-    ComesOrGoes,
+    AddedOrRemoved,
 }
 
 /// One row: files, whom a change of them concerns, and why.
@@ -105,7 +105,7 @@ pub static RULES: &[Rule] = &[
     rule(
         "synapse/shared.d/federation_sender_instances.yaml",
         Scope::Listed {
-            main: When::ComesOrGoes,
+            main: When::AddedOrRemoved,
         },
         Change::StopFirst,
         "destinations are divided anew among federation senders",

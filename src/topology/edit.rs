@@ -5,7 +5,7 @@
 use super::roles::{ROLES, role};
 use super::spec::{self, SpecError, WorkerSpec, refuse};
 use super::workers::{Topology, worker_name};
-use crate::nearest::nearest;
+use crate::suggest::nearest;
 
 /// Sets how many workers an entry has. `target` is the entry's name, or a role that one entry has
 /// alone; a role that no entry has gets one. 0 removes the entry.

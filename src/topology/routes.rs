@@ -70,8 +70,8 @@ impl RoutingTable {
             upstreams: vec![main],
         };
         for set in &ENDPOINTS {
-            let servant = servant(set, topology);
-            let upstream = match servant {
+            let serving_role = serving_role(set, topology);
+            let upstream = match serving_role {
                 Some(role) => table.upstream(role, set.balance, topology),
                 None => MAIN.to_owned(),
             };
@@ -82,7 +82,7 @@ impl RoutingTable {
                     methods: set.methods,
                     pattern,
                     upstream: upstream.clone(),
-                    role: servant.map_or(MAIN, |role| role.name),
+                    role: serving_role.map_or(MAIN, |role| role.name),
                     example,
                     needs: set.needs,
                 }));
@@ -125,7 +125,7 @@ impl RoutingTable {
 }
 
 impl Route {
-    /// The pattern with its methods in front: a regular expression on `METHOD PATH`. It holds one
+    /// The pattern with its methods in entrypoint: a regular expression on `METHOD PATH`. It holds one
     /// blank, so it needs quotes in nginx; `{`, `;` and quotes it has none.
     pub fn expression(&self) -> String {
         expression(self.methods, self.pattern)
@@ -166,7 +166,7 @@ fn expression(methods: &[&str], pattern: &str) -> String {
 }
 
 /// The first of the set's roles that a worker has.
-fn servant(set: &EndpointSet, topology: &Topology) -> Option<&'static Role> {
+fn serving_role(set: &EndpointSet, topology: &Topology) -> Option<&'static Role> {
     let mut present = set
         .roles
         .iter()

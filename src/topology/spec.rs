@@ -8,7 +8,7 @@ use std::fmt;
 
 use super::presets::{PRESETS, preset};
 use super::roles::{ROLES, Role, role};
-use crate::nearest::nearest;
+use crate::suggest::nearest;
 
 /// The most workers of one entry: more than any host runs, fewer than would bring one down.
 pub const MAX_COUNT: u16 = 100;

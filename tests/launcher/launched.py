@@ -19,6 +19,14 @@ LAUNCHER = HERE.parents[1] / "packaging/launcher"
 BACKLOG = 512
 
 
+def lines_of(file):
+    """The lines of a descriptor's file; none once the process has closed the descriptor."""
+    try:
+        return file.read_text().splitlines()
+    except FileNotFoundError:
+        return []
+
+
 class Client(threading.Thread):
     """One request over a Unix socket; `status` and `body`, or `error`."""
 
@@ -125,7 +133,7 @@ class Launched(unittest.TestCase):
         deadline = time.monotonic() + 10
         while time.monotonic() < deadline:
             looked_at = [line.split()[1] for file in Path(f"/proc/{process.pid}/fdinfo").iterdir()
-                         for line in file.read_text().splitlines() if line.startswith("tfd:")]
+                         for line in lines_of(file) if line.startswith("tfd:")]
             if str(place) not in looked_at:
                 return
         self.fail("it still looks at the socket")

@@ -1,6 +1,6 @@
 //! The commented file, and edits that keep every other byte.
 
-use super::given::*;
+use super::samples::*;
 use std::path::Path;
 
 use synapse_workers::settings::file::read;

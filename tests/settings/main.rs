@@ -3,6 +3,6 @@
 
 mod edits;
 mod files;
-mod given;
 mod reference;
+mod samples;
 mod values;

@@ -1,6 +1,6 @@
 //! Every row by every way, which source counts, and types with a grammar.
 
-use super::given::*;
+use super::samples::*;
 
 use synapse_workers::settings::table::ROWS;
 use synapse_workers::settings::types::{DatabaseKind, ServerName};

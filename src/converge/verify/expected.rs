@@ -26,7 +26,7 @@ pub struct Expected {
     /// The routes that processes answer and where these listen, where there is a topology.
     pub topology: Option<(Topology, Endpoints)>,
     /// Where nginx listens.
-    pub fronts: Vec<Front>,
+    pub entrypoints: Vec<Entrypoint>,
     /// Certificate and key, with the units that have a copy of them.
     pub certificate: Option<(Pair, Vec<&'static str>)>,
     /// The server's name: Synapse's channel in Redis.
@@ -41,7 +41,7 @@ pub struct Expected {
 
 /// A way into nginx.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Front {
+pub enum Entrypoint {
     Plain(SocketAddr),
     Tls(SocketAddr),
     Socket(String),
@@ -70,7 +70,7 @@ impl Expected {
                 input.topology.clone(),
                 Endpoints::new(&input.settings, &input.topology),
             )),
-            fronts: fronts(&input.settings),
+            entrypoints: entrypoints(&input.settings),
             certificate: certificate(input),
             server_name: input.settings.server_name.to_string(),
             // One that was taken over may be reached by more than host, role and password, which its own files know.
@@ -113,7 +113,7 @@ impl Expected {
 }
 
 /// Where nginx listens.
-fn fronts(settings: &Settings) -> Vec<Front> {
+fn entrypoints(settings: &Settings) -> Vec<Entrypoint> {
     let on = |port: u16| {
         let addresses = settings.bind_addresses.iter();
         addresses.map(move |address| SocketAddr::new(*address, port))
@@ -122,9 +122,9 @@ fn fronts(settings: &Settings) -> Vec<Front> {
     let secure = nginx::tls_ports(settings).into_iter().flat_map(on);
     let socket = settings.nginx.listen_unix_socket.iter();
     plain
-        .map(Front::Plain)
-        .chain(secure.map(Front::Tls))
-        .chain(socket.map(|path| Front::Socket(path.as_str().to_owned())))
+        .map(Entrypoint::Plain)
+        .chain(secure.map(Entrypoint::Tls))
+        .chain(socket.map(|path| Entrypoint::Socket(path.as_str().to_owned())))
         .collect()
 }
 

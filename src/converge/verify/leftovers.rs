@@ -1,6 +1,6 @@
 //! Whether anything of ours is left that nothing wants any more.
 
-use super::{Expected, Front};
+use super::{Entrypoint, Expected};
 use crate::deployment::endpoints::Endpoint;
 use crate::host::{self, Host};
 use crate::state::paths;
@@ -46,14 +46,17 @@ fn sockets(expected: &Expected) -> BTreeSet<String> {
         let both = |process: &&str| [endpoints.public(process), endpoints.replication(process)];
         processes.iter().flat_map(both)
     });
-    let fronts = expected.fronts.iter().filter_map(|front| match front {
-        Front::Socket(path) => Some(path.clone()),
-        Front::Plain(_) | Front::Tls(_) => None,
-    });
+    let entrypoints = expected
+        .entrypoints
+        .iter()
+        .filter_map(|entrypoint| match entrypoint {
+            Entrypoint::Socket(path) => Some(path.clone()),
+            Entrypoint::Plain(_) | Entrypoint::Tls(_) => None,
+        });
     let redis = expected.units.contains(units::REDIS);
     listened
         .filter_map(path)
-        .chain(fronts)
+        .chain(entrypoints)
         .chain(redis.then(paths::redis_socket))
         .collect()
 }

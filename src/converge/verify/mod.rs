@@ -8,7 +8,7 @@ mod proxy;
 mod replication;
 mod routes;
 
-pub use expected::{Expected, Front};
+pub use expected::{Entrypoint, Expected};
 
 use crate::host::Host;
 use anyhow::{Result, ensure};

@@ -1,9 +1,9 @@
 //! Whether nginx answers, with the configuration and the certificate that it should have.
 
-use super::{Expected, Front};
+use super::{Entrypoint, Expected};
 use crate::deployment::endpoints::Endpoint;
 use crate::host::{self, Host, Peer};
-use crate::state::nginx_fingerprint::{self, TOLD_AT, told};
+use crate::state::nginx_fingerprint::{self, FINGERPRINT_PATH, told};
 use crate::state::paths;
 use crate::state::units;
 use anyhow::{Context, Result, ensure};
@@ -22,12 +22,14 @@ fn near(address: SocketAddr) -> SocketAddr {
 
 pub(super) fn answers(_: &Host, expected: &Expected, end: Instant) -> Result<String> {
     let mut seen = Vec::new();
-    for front in &expected.fronts {
-        let (peer, name) = match front {
-            Front::Plain(address) => (Peer::Address(near(*address)), near(*address).to_string()),
-            Front::Socket(path) => (Peer::At(Endpoint::Socket(path.clone())), path.clone()),
+    for entrypoint in &expected.entrypoints {
+        let (peer, name) = match entrypoint {
+            Entrypoint::Plain(address) => {
+                (Peer::Address(near(*address)), near(*address).to_string())
+            }
+            Entrypoint::Socket(path) => (Peer::At(Endpoint::Socket(path.clone())), path.clone()),
             // What it says under TLS, the other ways in tell; the certificate has a probe of its own.
-            Front::Tls(address) => {
+            Entrypoint::Tls(address) => {
                 host::reachable(near(*address), end)?;
                 seen.push(near(*address).to_string());
                 continue;
@@ -47,10 +49,13 @@ pub(super) fn answers(_: &Host, expected: &Expected, end: Instant) -> Result<Str
 /// tells the fingerprint of the one that it runs, which has to be that of the files. It tells only what comes from a
 /// loopback address; where it listens on none, nothing is known.
 pub(super) fn files(_: &Host, expected: &Expected, end: Instant) -> Result<String> {
-    let plain = expected.fronts.iter().filter_map(|front| match front {
-        Front::Plain(address) => Some(near(*address)),
-        Front::Tls(_) | Front::Socket(_) => None,
-    });
+    let plain = expected
+        .entrypoints
+        .iter()
+        .filter_map(|entrypoint| match entrypoint {
+            Entrypoint::Plain(address) => Some(near(*address)),
+            Entrypoint::Tls(_) | Entrypoint::Socket(_) => None,
+        });
     let Some(address) = plain.into_iter().find(|near| near.ip().is_loopback()) else {
         return Ok("not told: nginx listens on no loopback address".to_owned());
     };
@@ -59,7 +64,7 @@ pub(super) fn files(_: &Host, expected: &Expected, end: Instant) -> Result<Strin
         host::read_text(&path)?.with_context(|| format!("{path} is missing"))
     };
     let there = nginx_fingerprint::fingerprint(&read("nginx.conf")?, &read("listen.conf")?);
-    let answer = host::get_as_host(&Peer::Address(address), TOLD_AT, end)?;
+    let answer = host::get_as_host(&Peer::Address(address), FINGERPRINT_PATH, end)?;
     ensure!(
         told(&answer.body) == Some(&there),
         "nginx runs another configuration than {}/nginx; see: journalctl -u {unit}, help: systemctl reload {unit}, or \

@@ -27,7 +27,7 @@ pub(super) fn subscribers(_: &Host, expected: &Expected, end: Instant) -> Result
     Ok(format!("{listening} processes listen"))
 }
 
-/// Bound of a round through all processes: each answers in milliseconds unless it is busy.
+/// BoundPort of a round through all processes: each answers in milliseconds unless it is busy.
 const BOUND: Duration = Duration::from_secs(2);
 
 /// What a process says when it starts to listen, so that others tell it where they are

@@ -4,13 +4,13 @@ use serde_yaml::Value;
 
 /// Settings, and notes for the administrator.
 #[derive(Debug, Default, PartialEq, Eq)]
-pub struct Taken {
+pub struct Imported {
     /// Key and value, as one would write them.
     pub settings: Vec<(&'static str, String)>,
     pub notes: Vec<String>,
 }
 
-impl Taken {
+impl Imported {
     pub(super) fn set(&mut self, key: &'static str, value: impl Into<String>) {
         self.settings.push((key, value.into()));
     }

@@ -1,7 +1,7 @@
 //! Listeners of the adopted server: those of clients and other servers become nginx's, each other one is told.
 
 use super::Adopted;
-use super::imported::{Taken, scalar};
+use super::imported::{Imported, scalar};
 use serde_yaml::{Mapping, Value};
 
 /// One entry of `listeners` (config_documentation.md).
@@ -77,7 +77,7 @@ impl std::fmt::Display for Listener<'_> {
 }
 
 /// Sorts the listeners into settings and notes.
-pub(super) fn take(adopted: &Adopted, taken: &mut Taken) {
+pub(super) fn take(adopted: &Adopted, taken: &mut Imported) {
     let listed = adopted
         .options
         .get("listeners")
@@ -162,7 +162,7 @@ pub(super) fn take(adopted: &Adopted, taken: &mut Taken) {
 
 #[cfg(test)]
 mod tests {
-    use super::super::{Adopted, taken};
+    use super::super::{Adopted, import};
 
     const HEAD: &str = "server_name: a.test\nsigning_key_path: /k\nmedia_store_path: /m\n\
                         database: {name: sqlite3, args: {database: /d/h.db}}\n";
@@ -170,7 +170,7 @@ mod tests {
     fn told(listeners: &str) -> (Vec<(&'static str, String)>, Vec<String>) {
         let text = format!("{HEAD}{listeners}\n");
         let adopted = Adopted::new(vec![("/h.yaml".to_owned(), text.into())]).unwrap();
-        let taken = taken(&adopted, None);
+        let taken = import(&adopted, None);
         let known = ["server_name", "media_store_path", "database.kind"];
         let settings = taken.settings.into_iter();
         let settings = settings.filter(|(key, _)| !known.contains(key));

@@ -3,14 +3,14 @@
 //! Synapse reads copies of them before everything of ours, and of two files with one top-level key the later counts. So
 //! what they say stays by leaving it out of our files; the few keys that have to be ours come last. Pure.
 
+mod import;
 mod imported;
 mod listeners;
-mod taken;
 
-pub use imported::Taken;
-pub use taken::taken;
+pub use import::import;
+pub use imported::Imported;
 
-use super::files::OwnOptions;
+use super::files::SynapseOptions;
 use crate::settings::types::DatabaseKind;
 use crate::yaml;
 use serde_yaml::{Mapping, Value};
@@ -19,7 +19,7 @@ use serde_yaml::{Mapping, Value};
 #[derive(Clone, Debug, Default)]
 pub struct Adopted {
     /// Their bytes, by the name of the copy; in the order of these names Synapse reads them.
-    pub copies: OwnOptions,
+    pub copies: SynapseOptions,
     /// What they say together.
     options: Mapping,
 }
@@ -197,7 +197,7 @@ impl Adopted {
     /// Connections that each process opens at most.
     pub fn pool(&self) -> Option<String> {
         match self.store()? {
-            Store::Postgres(arguments) => Some(taken::pool(&arguments)),
+            Store::Postgres(arguments) => Some(import::pool(&arguments)),
             Store::Sqlite(_) => None,
         }
     }

@@ -1,7 +1,7 @@
 //! The exporters: each a small program on 127.0.0.1 that asks another one and tells Prometheus.
 
 use super::super::sandbox::Sandbox;
-use super::super::{Input, Sheaf, filters};
+use super::super::{Input, StateBuilder, filters};
 use super::own_postgres_wanted;
 use crate::deployment::endpoints::ServicePort;
 use crate::state::accounts;
@@ -77,34 +77,34 @@ struct External<'a> {
 }
 
 /// nginx's own counters.
-pub fn nginx(sheaf: &mut Sheaf) -> Result<()> {
-    let endpoints = sheaf.input.endpoints();
+pub fn nginx(builder: &mut StateBuilder) -> Result<()> {
+    let endpoints = builder.input.endpoints();
     let unit = Nginx {
-        sandbox: sheaf.sandbox(units::NGINX_EXPORTER)?,
-        program: &sheaf.input.facts.exporters.nginx,
+        sandbox: builder.sandbox(units::NGINX_EXPORTER)?,
+        program: &builder.input.facts.exporters.nginx,
         status_port: endpoints.service(ServicePort::NginxStatus),
         port: endpoints.service(ServicePort::NginxExporter),
     };
-    sheaf.unit(units::NGINX_EXPORTER, unit.render()?);
+    builder.unit(units::NGINX_EXPORTER, unit.render()?);
     Ok(())
 }
 
 /// What nginx's access log tells.
-pub fn nginx_log(sheaf: &mut Sheaf) -> Result<()> {
+pub fn nginx_log(builder: &mut StateBuilder) -> Result<()> {
     let unit = NginxLog {
-        sandbox: sheaf.sandbox(units::NGINX_LOG_EXPORTER)?,
+        sandbox: builder.sandbox(units::NGINX_LOG_EXPORTER)?,
         current: paths::CURRENT,
         access_log: paths::ACCESS_LOG,
-        port: port(sheaf.input, ServicePort::NginxLogExporter),
+        port: port(builder.input, ServicePort::NginxLogExporter),
     };
-    sheaf.unit(units::NGINX_LOG_EXPORTER, unit.render()?);
-    sheaf.text("mtail/nginx.mtail", Program {}.render()?);
+    builder.unit(units::NGINX_LOG_EXPORTER, unit.render()?);
+    builder.text("mtail/nginx.mtail", Program {}.render()?);
     Ok(())
 }
 
 /// Redis, our own over its socket or the one of the settings. Names of the environment: redis_exporter's README.
-pub fn redis(sheaf: &mut Sheaf) -> Result<()> {
-    let input = sheaf.input;
+pub fn redis(builder: &mut StateBuilder) -> Result<()> {
+    let input = builder.input;
     let redis = &input.settings.redis;
     let (server, address) = match &redis.host {
         None => (Server::Own, format!("unix://{}", paths::redis_socket())),
@@ -120,7 +120,7 @@ pub fn redis(sheaf: &mut Sheaf) -> Result<()> {
                 let keys = named.into_iter().chain([format!("{scheme}://{place}")]);
                 let passwords: BTreeMap<_, _> = keys.map(|key| (key, "@redis_password@")).collect();
                 let text = serde_json::to_string(&passwords)?;
-                sheaf.composed(REDIS_PASSWORDS, text);
+                builder.composed(REDIS_PASSWORDS, text);
             }
             let external = External {
                 user: user.map(|user| format!("REDIS_USER={user}")),
@@ -132,26 +132,26 @@ pub fn redis(sheaf: &mut Sheaf) -> Result<()> {
         }
     };
     let unit = Redis {
-        sandbox: sheaf.sandbox(units::REDIS_EXPORTER)?,
+        sandbox: builder.sandbox(units::REDIS_EXPORTER)?,
         program: &input.facts.exporters.redis,
         port: port(input, ServicePort::RedisExporter),
         server,
         address: format!("REDIS_ADDR={address}"),
     };
-    sheaf.unit(units::REDIS_EXPORTER, unit.render()?);
+    builder.unit(units::REDIS_EXPORTER, unit.render()?);
     Ok(())
 }
 
 /// PostgreSQL: the host's own as a role that may read statistics only, another one as Synapse's own role. Names of
 /// the environment: postgres_exporter's README.
-pub fn postgres(sheaf: &mut Sheaf) -> Result<()> {
-    let input = sheaf.input;
+pub fn postgres(builder: &mut StateBuilder) -> Result<()> {
+    let input = builder.input;
     let database = &input.settings.database;
     let (user, host, server) = match &database.host {
         Some(host) if !own_postgres_wanted(input) => {
             let password = input.has_secret("postgres_password");
             if password {
-                sheaf.composed(POSTGRES_PASSWORDS, "*:*:*:*:@postgres_password@".to_owned());
+                builder.composed(POSTGRES_PASSWORDS, "*:*:*:*:@postgres_password@".to_owned());
             }
             let other = External {
                 user: None,
@@ -170,7 +170,7 @@ pub fn postgres(sheaf: &mut Sheaf) -> Result<()> {
         ),
     };
     let unit = Postgres {
-        sandbox: sheaf.sandbox(units::POSTGRES_EXPORTER)?,
+        sandbox: builder.sandbox(units::POSTGRES_EXPORTER)?,
         program: &input.facts.exporters.postgres,
         port: port(input, ServicePort::PostgresExporter),
         server,
@@ -182,7 +182,7 @@ pub fn postgres(sheaf: &mut Sheaf) -> Result<()> {
             tls_mode(host),
         ),
     };
-    sheaf.unit(units::POSTGRES_EXPORTER, unit.render()?);
+    builder.unit(units::POSTGRES_EXPORTER, unit.render()?);
     Ok(())
 }
 

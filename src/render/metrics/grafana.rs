@@ -1,7 +1,7 @@
 //! Files for a Grafana that this host has: where our Prometheus is, and dashboards. Provisioning reads the former at
 //! Grafana's start, the latter every minute (grafana.com, "Provision Grafana").
 
-use super::super::Sheaf;
+use super::super::StateBuilder;
 use crate::state::paths;
 use anyhow::Result;
 use askama::Template;
@@ -35,23 +35,23 @@ struct Provider<'a> {
 }
 
 /// Adds them where Grafana is.
-pub(super) fn render(sheaf: &mut Sheaf) -> Result<()> {
-    if !sheaf.input.facts.grafana {
+pub(super) fn render(builder: &mut StateBuilder) -> Result<()> {
+    if !builder.input.facts.grafana {
         return Ok(());
     }
     let source = DataSource {
         uid: SOURCE,
-        port: sheaf.input.settings.metrics.prometheus_port.number(),
+        port: builder.input.settings.metrics.prometheus_port.number(),
     };
     let directory = format!("{}/grafana", paths::CURRENT);
     let provider = Provider {
         directory: &directory,
     };
     let place = |kind: &str| format!("host{}/{kind}/synapse-workers.yaml", paths::GRAFANA);
-    sheaf.text(&place("datasources"), source.render()?);
-    sheaf.text(&place("dashboards"), provider.render()?);
+    builder.text(&place("datasources"), source.render()?);
+    builder.text(&place("dashboards"), provider.render()?);
     for (name, dashboard) in DASHBOARDS {
-        sheaf.text(&format!("grafana/{name}.json"), (*dashboard).to_owned());
+        builder.text(&format!("grafana/{name}.json"), (*dashboard).to_owned());
     }
     Ok(())
 }

@@ -2,7 +2,7 @@
 //! write it to a file, which nginx hands to Prometheus.
 
 use super::super::sandbox::Sandbox;
-use super::super::{Sheaf, filters};
+use super::super::{StateBuilder, filters};
 use crate::state::paths;
 use crate::state::units;
 use anyhow::Result;
@@ -24,10 +24,10 @@ struct Service<'a> {
 struct Timer;
 
 /// Adds the timer, its service and the script.
-pub fn render(sheaf: &mut Sheaf) -> Result<()> {
-    let settings = &sheaf.input.settings;
+pub fn render(builder: &mut StateBuilder) -> Result<()> {
+    let settings = &builder.input.settings;
     let service = Service {
-        sandbox: sheaf.sandbox(units::HOST_METRICS_SERVICE)?,
+        sandbox: builder.sandbox(units::HOST_METRICS_SERVICE)?,
         current: paths::CURRENT,
         file: paths::HOST_METRICS,
         directories: [
@@ -37,9 +37,9 @@ pub fn render(sheaf: &mut Sheaf) -> Result<()> {
         ],
         certificate: settings.tls.certificate.as_ref().map(|path| path.as_str()),
     };
-    sheaf.unit(units::HOST_METRICS_SERVICE, service.render()?);
-    sheaf.unit(units::HOST_METRICS, Timer.render()?);
+    builder.unit(units::HOST_METRICS_SERVICE, service.render()?);
+    builder.unit(units::HOST_METRICS, Timer.render()?);
     let script = include_bytes!("../../../templates/metrics/host.sh");
-    sheaf.add("metrics/host.sh", script.to_vec(), &[]);
+    builder.add("metrics/host.sh", script.to_vec(), &[]);
     Ok(())
 }

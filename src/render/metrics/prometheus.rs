@@ -1,7 +1,7 @@
 //! Prometheus: a target for each thing that runs and has metrics, and for nothing else.
 
 use super::super::sandbox::Sandbox;
-use super::super::{Input, Sheaf, filters, services};
+use super::super::{Input, StateBuilder, filters, services};
 use super::{grafana, over_socket, path_of, wanted};
 use crate::deployment::endpoints::{ServicePort, loopback};
 use crate::settings::Settings;
@@ -127,28 +127,28 @@ static FILES: &[(&str, &str)] = &[
 ];
 
 /// Adds Prometheus' unit, its configuration, rules and pages.
-pub fn render(sheaf: &mut Sheaf) -> Result<()> {
-    let input = sheaf.input;
+pub fn render(builder: &mut StateBuilder) -> Result<()> {
+    let input = builder.input;
     let metrics = &input.settings.metrics;
     let unit = Unit {
-        sandbox: sheaf.sandbox(units::PROMETHEUS)?,
+        sandbox: builder.sandbox(units::PROMETHEUS)?,
         current: paths::CURRENT,
         storage: paths::PROMETHEUS,
         retention: metrics.retention.as_str(),
         port: metrics.prometheus_port.number(),
     };
-    sheaf.unit(units::PROMETHEUS, unit.render()?);
+    builder.unit(units::PROMETHEUS, unit.render()?);
     let configuration = Configuration {
         settings: &input.settings,
         server_name: input.settings.server_name.as_str(),
         synapse_path: SYNAPSE_PATH,
         targets: targets(input),
     };
-    sheaf.text("prometheus/prometheus.yml", configuration.render()?);
+    builder.text("prometheus/prometheus.yml", configuration.render()?);
     for (path, text) in FILES {
-        sheaf.add(path, text.as_bytes().to_vec(), &[]);
+        builder.add(path, text.as_bytes().to_vec(), &[]);
     }
-    grafana::render(sheaf)
+    grafana::render(builder)
 }
 
 /// Everything that has metrics. `job` and `index` of a process group the graphs of Synapse's own dashboards

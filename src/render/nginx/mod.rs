@@ -8,12 +8,12 @@ pub use listen::{held, plain_ports, tls_ports};
 
 use super::metrics::{SYNAPSE_PATH, over_socket, path_of};
 use super::sandbox::{Network, Sandbox};
-use super::{Input, Sheaf, filters, sockets};
+use super::{Input, StateBuilder, filters, sockets};
 use crate::deployment::endpoints::{Endpoint, ServicePort};
 use crate::settings::Settings;
 use crate::settings::buffers::Buffers;
 use crate::settings::value::Scalar;
-use crate::state::nginx_fingerprint::{TOLD_AT, fingerprint};
+use crate::state::nginx_fingerprint::{FINGERPRINT_PATH, fingerprint};
 use crate::state::paths;
 use crate::state::units;
 use crate::topology::{Balance, RoutingTable};
@@ -48,7 +48,7 @@ struct Nginx<'a> {
     metrics: Option<Metrics>,
     /// Whether systemd holds the sockets of the processes.
     held: bool,
-    told_at: &'static str,
+    fingerprint_path: &'static str,
     /// The open files of each process.
     files: u32,
     limits: Limits,
@@ -111,10 +111,10 @@ struct Upstream<'a> {
     keepalive: Option<usize>,
 }
 
-pub(super) fn render(sheaf: &mut Sheaf) -> Result<()> {
-    let settings = &sheaf.input.settings;
-    let table = RoutingTable::new(&sheaf.input.topology);
-    let endpoints = sheaf.input.endpoints();
+pub(super) fn render(builder: &mut StateBuilder) -> Result<()> {
+    let settings = &builder.input.settings;
+    let table = RoutingTable::new(&builder.input.topology);
+    let endpoints = builder.input.endpoints();
     let mut nginx = Nginx {
         settings,
         buffers: settings.nginx.buffers(),
@@ -141,7 +141,7 @@ pub(super) fn render(sheaf: &mut Sheaf) -> Result<()> {
                     .iter()
                     .map(|server| endpoints.public(server).upstream())
                     .collect(),
-                keepalive: keepalive(sheaf.input, upstream.servers.len()),
+                keepalive: keepalive(builder.input, upstream.servers.len()),
             })
             .collect(),
         fallback: table
@@ -153,10 +153,10 @@ pub(super) fn render(sheaf: &mut Sheaf) -> Result<()> {
             .join("|"),
         pair: paths::certificate("synapse-nginx"),
         delegation: delegation(settings),
-        status: status(sheaf.input),
-        metrics: settings.metrics.enabled.then(|| metrics(sheaf.input)),
-        held: holds(sheaf.input),
-        told_at: TOLD_AT,
+        status: status(builder.input),
+        metrics: settings.metrics.enabled.then(|| metrics(builder.input)),
+        held: holds(builder.input),
+        fingerprint_path: FINGERPRINT_PATH,
         files: open_files(settings),
         limits: SYNAPSE,
         clients: settings.nginx.connections_per_client.get(),
@@ -164,15 +164,15 @@ pub(super) fn render(sheaf: &mut Sheaf) -> Result<()> {
         error_at: errors::ERROR_AT,
         fingerprint: String::new(),
     };
-    let listen = Listen::new(sheaf.input).render()?;
+    let listen = Listen::new(builder.input).render()?;
     nginx.fingerprint = fingerprint(&nginx.render()?, &listen);
-    sheaf.text("nginx/nginx.conf", nginx.render()?);
-    sheaf.text("nginx/listen.conf", listen);
+    builder.text("nginx/nginx.conf", nginx.render()?);
+    builder.text("nginx/listen.conf", listen);
     if let Some(directory) = socket_directory(settings) {
-        sheaf.directory(directory, "synapse-nginx");
+        builder.directory(directory, "synapse-nginx");
     }
     let unit = Unit {
-        sandbox: sheaf.sandbox(units::NGINX)?,
+        sandbox: builder.sandbox(units::NGINX)?,
         current: paths::CURRENT,
         socket: settings
             .nginx
@@ -181,9 +181,9 @@ pub(super) fn render(sheaf: &mut Sheaf) -> Result<()> {
             .map(|path| path.as_str()),
         files: open_files(settings),
         tls: settings.tls.certificate.is_some(),
-        held: settings.sockets.held.then(|| inherit(sheaf.input)),
+        held: settings.sockets.held.then(|| inherit(builder.input)),
     };
-    sheaf.unit(units::NGINX, unit.render()?);
+    builder.unit(units::NGINX, unit.render()?);
     Ok(())
 }
 

@@ -1,9 +1,9 @@
 //! The reader of a settings file: keys so far, and the first problem.
 
 use super::{Document, Place};
-use crate::nearest::nearest;
 use crate::settings::row::Row;
 use crate::settings::table::{ROWS, SECTIONS};
+use crate::suggest::nearest;
 use serde::de::Error;
 use std::cell::RefCell;
 use std::collections::BTreeSet;

@@ -1,16 +1,16 @@
 //! The types of settings. What parses cannot break out of the files it is rendered into.
 
+mod formats;
 mod names;
 mod numbers;
-mod outside;
 mod words;
 
+pub use formats::{Calendar, Mailbox, Token, TurnUri};
 pub use names::{
     AbsolutePath, AccountName, BaseUrl, Host, HostName, Identifier, Network, Secret, ServerName,
     UnitName, Version,
 };
 pub use numbers::{Duration, Factor, Port, Size, Span, Whole};
-pub use outside::{Calendar, Mailbox, Token, TurnUri};
 pub use words::{
     DatabaseKind, HttpVersion, LogLevel, MemoryLimit, NetworkAccess, Processes, Verification,
     WorkerList,

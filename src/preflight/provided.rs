@@ -1,0 +1,107 @@
+//! What only the administrator can give: secrets, a Redis, what a Synapse of the host's own has to bring.
+
+use super::check::{Examined, Finding, finding};
+use crate::deployment::secrets;
+use crate::host::facts::{Facts, PackageManager};
+use crate::host::python::{MissingPackage, installable};
+use std::path::Path;
+
+pub(super) fn lacking_secret(at: &Examined) -> Option<Finding> {
+    let deployment = at.conditions();
+    let lacking = secrets::SECRETS.iter().find(|secret| {
+        let there = at.facts.given.contains_key(secret.name) || at.facts.kept.contains(secret.name);
+        !secret.generated && !there && (secret.wanted)(&deployment) && (secret.needed)(&deployment)
+    })?;
+    finding(
+        format!("the {} is not known", lacking.name.replace('_', " ")),
+        lacking.way,
+    )
+}
+
+pub(super) fn unusable_file(at: &Examined) -> Option<Finding> {
+    let deployment = at.conditions();
+    let wanted = |name: &str| secrets::secret(name).is_some_and(|it| (it.wanted)(&deployment));
+    let (_, error) = at.facts.unusable.iter().find(|(name, _)| wanted(name))?;
+    finding(
+        error.clone(),
+        "write the password into it, as one line that root can read",
+    )
+}
+
+/// What workers, PostgreSQL and URL previews need of the Python of a Synapse that this program did not install.
+pub(super) fn requirements(at: &Examined) -> Option<Finding> {
+    let (facts, synapse) = (at.facts, at.facts.synapse.as_ref()?);
+    let lacking = &facts.lacking;
+    if lacking.is_empty() {
+        return None;
+    }
+    let python = synapse.python.display();
+    let named = lacking.iter().map(|lacking| match &lacking.found {
+        Some(version) => format!("{} (it has {version})", lacking.requirement),
+        None => lacking.requirement.to_string(),
+    });
+    let install = lacking
+        .iter()
+        .map(|lacking| format!(" '{}'", installable(&lacking.requirement)));
+    // As its owner, so that root runs nothing that another account can replace.
+    let owner = facts.python_owner.as_ref();
+    let by = owner.map_or(String::new(), |owner| format!("sudo -u {owner} "));
+    let pip = format!("{by}{python} -m pip install{}", install.collect::<String>());
+    let cure = match of_distribution(&synapse.python) {
+        true => format!("{}, or: {pip}", packages(facts, lacking)),
+        false => pip,
+    };
+    finding(
+        format!(
+            "Synapse {} at {python} lacks what these settings need: {}",
+            synapse.version,
+            named.collect::<Vec<_>>().join(", ")
+        ),
+        cure,
+    )
+}
+
+/// Whether a Python is the system's, whose projects are packages of the distribution.
+fn of_distribution(python: &Path) -> bool {
+    ["/usr/bin", "/bin"]
+        .iter()
+        .any(|place| python.parent() == Some(Path::new(place)))
+}
+
+/// Packages of Python projects that are not called like these: Debian's name, and Fedora's.
+static PACKAGES: &[(&str, &str, &str)] =
+    &[("beautifulsoup4", "python3-bs4", "python3-beautifulsoup4")];
+
+/// The command that installs the distribution's packages of projects.
+fn packages(facts: &Facts, lacking: &[MissingPackage]) -> String {
+    let dnf = facts.packages == Some(PackageManager::Dnf);
+    let names = lacking.iter().map(|lacking| {
+        let name = &lacking.requirement.name;
+        let row = PACKAGES.iter().find(|(project, ..)| project == name);
+        match row {
+            Some((_, _, fedora)) if dnf => format!(" {fedora}"),
+            Some((_, debian, _)) => format!(" {debian}"),
+            None => format!(" python3-{name}"),
+        }
+    });
+    let command = if dnf {
+        "dnf install"
+    } else {
+        "apt-get install"
+    };
+    format!("{command}{}", names.collect::<String>())
+}
+
+pub(super) fn redis(at: &Examined) -> Option<Finding> {
+    let error = at.facts.redis_elsewhere.as_ref()?.as_ref().err()?;
+    let redis = &at.scope.settings.redis;
+    let (host, port) = (redis.host.as_ref()?.as_str(), redis.port.get());
+    finding(
+        format!("redis.host: {host} port {port} does not serve Synapse: {error}"),
+        format!(
+            "check redis.host, redis.port, redis.tls, redis.ca_file and redis.password_file, by hand with: \
+                     redis-cli -h {host} -p {port}{} ping",
+            if redis.tls { " --tls" } else { "" }
+        ),
+    )
+}

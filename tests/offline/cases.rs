@@ -1,0 +1,214 @@
+//! Folders that are hosts: `tests/cases/NN-name`. Every rendered byte of each is compared with `expected/`, and the plan that
+//! leads there with `expected.plan`; `expected.state` has units, resources, and what each file affects. `UPDATE=1 cargo test` rewrites them; read the difference before you commit it.
+//!
+//! A folder holds `settings.yaml`; where needed `host.yaml` (facts of the host, see [`Facts`]), `homeserver.d/` (the
+//! administrator's own options) and `files/` (other files that settings name, below their path). A folder with `before/` is a
+//! change: `before/` holds the same for the state that runs, and the plan leads from there.
+
+use super::model::Model;
+use super::setup::Setup;
+use serde::Deserialize;
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Write;
+use std::net::IpAddr;
+use std::path::{Path, PathBuf};
+use synapse_workers::deployment::SynapseOptions;
+use synapse_workers::deployment::adopted::Adopted;
+use synapse_workers::plan::{Plan, Removal, Target};
+use synapse_workers::request::referenced_files;
+use synapse_workers::state::HostFacts;
+use synapse_workers::state::{Observed, State};
+
+/// What differs from a plain Debian.
+#[derive(Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+struct Facts {
+    redis: Option<String>,
+    grafana: bool,
+    nginx: Option<(u32, u32)>,
+    without_jemalloc: bool,
+    /// Secrets that are there, by name.
+    secrets: BTreeSet<String>,
+    address: Option<IpAddr>,
+    coturn_metrics: bool,
+}
+
+impl Facts {
+    fn on_debian(self) -> HostFacts {
+        let default = HostFacts::default();
+        let mut facts = HostFacts {
+            redis: self.redis.unwrap_or(default.redis),
+            grafana: self.grafana,
+            nginx: self.nginx.unwrap_or(default.nginx),
+            jemalloc: !self.without_jemalloc,
+            secrets: self.secrets,
+            address: self.address,
+            ..HostFacts::default()
+        };
+        facts.coturn.metrics = self.coturn_metrics;
+        facts
+    }
+}
+
+fn setup(folder: &Path) -> Setup {
+    let read = |name: &str| std::fs::read_to_string(folder.join(name)).ok();
+    let text = read("settings.yaml").unwrap_or_else(|| panic!("{folder:?}: no settings.yaml"));
+    let facts = read("host.yaml").map(|text| serde_yaml::from_str::<Facts>(&text).unwrap());
+    let mut setup = Setup::of(&text);
+    setup.facts = facts.unwrap_or_default().on_debian();
+    setup.own_options = files(&folder.join("homeserver.d"))
+        .into_iter()
+        .collect::<SynapseOptions>();
+    let place = |path: &Path| folder.join("files").join(path.strip_prefix("/").unwrap());
+    let settings = setup.try_settings();
+    let settings = settings.unwrap_or_else(|error| panic!("{folder:?}: {error}"));
+    setup.named = referenced_files::read(&settings, place).unwrap();
+    let adopted = settings.adopt.config.iter().map(|path| {
+        let contents = std::fs::read(place(path.as_path())).unwrap();
+        (path.as_str().to_owned(), contents)
+    });
+    setup.adopted = Adopted::new(adopted.collect()).unwrap();
+    setup
+}
+
+/// Every file below a directory, by its path from there; none where there is no directory.
+fn files(directory: &Path) -> BTreeMap<String, Vec<u8>> {
+    let mut found = BTreeMap::new();
+    let mut todo = vec![directory.to_owned()];
+    while let Some(one) = todo.pop() {
+        for entry in std::fs::read_dir(&one).into_iter().flatten() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                todo.push(path);
+                continue;
+            }
+            let name = path.strip_prefix(directory).unwrap();
+            let contents = std::fs::read(&path).unwrap();
+            found.insert(name.to_str().unwrap().to_owned(), contents);
+        }
+    }
+    found
+}
+
+fn plan(desired: &State, observed: &Observed) -> String {
+    Plan::between(desired, observed, Target::Rendered, Removal::Keep).to_string()
+}
+
+/// Units, resources, and of each file who may read it and which units it affects.
+fn summary(state: &State) -> String {
+    let mut text = String::new();
+    for unit in &state.units {
+        let _ = writeln!(text, "unit      {unit}");
+    }
+    for resource in &state.resources {
+        let _ = writeln!(text, "resource  {resource}");
+    }
+    for (path, file) in &state.files {
+        let private = if file.private { " (private)" } else { "" };
+        let _ = writeln!(text, "file      {path}{private}");
+        for unit in &file.affects {
+            let _ = writeln!(text, "            {unit}");
+        }
+    }
+    text
+}
+
+/// Everything expected of a folder, by path: the files below `expected/`, the state and the plan.
+fn render(folder: &Path) -> BTreeMap<String, Vec<u8>> {
+    let desired = setup(folder).state();
+    let before = folder.join("before");
+    if before.exists() {
+        let running = setup(&before).state();
+        let plan = plan(&desired, &Model::running(&running).observe(&desired));
+        return BTreeMap::from([(PLAN.to_owned(), plan.into_bytes())]);
+    }
+    let empty = Observed {
+        next: 1,
+        processors: 2,
+        ..Observed::default()
+    };
+    let mut found = BTreeMap::from([
+        (PLAN.to_owned(), plan(&desired, &empty).into_bytes()),
+        ("expected.state".to_owned(), summary(&desired).into_bytes()),
+    ]);
+    let files = desired.files.into_iter();
+    found.extend(files.map(|(path, file)| (format!("expected/{path}"), file.contents)));
+    found
+}
+
+const PLAN: &str = "expected.plan";
+
+/// What differs, as `diff` would name it; the first line of each file that does.
+fn differences(expected: &BTreeMap<String, Vec<u8>>, found: &BTreeMap<String, Vec<u8>>) -> String {
+    let mut text = String::new();
+    let paths: BTreeSet<&String> = expected.keys().chain(found.keys()).collect();
+    for path in paths {
+        let _ = match (expected.get(path), found.get(path)) {
+            (Some(_), None) => writeln!(text, "- {path}"),
+            (None, Some(_)) => writeln!(text, "+ {path}"),
+            (Some(expected), Some(found)) if expected != found => {
+                let (expected, found) = (lines(expected), lines(found));
+                let same = expected.iter().zip(&found).take_while(|(a, b)| a == b);
+                let line = same.count();
+                let at = |lines: &[String]| lines.get(line).cloned().unwrap_or_default();
+                let (expected, found) = (at(&expected), at(&found));
+                writeln!(text, "~ {path}:{}\n  - {expected}\n  + {found}", line + 1)
+            }
+            _ => Ok(()),
+        };
+    }
+    text
+}
+
+fn lines(contents: &[u8]) -> Vec<String> {
+    let text = String::from_utf8_lossy(contents);
+    text.lines().map(str::to_owned).collect()
+}
+
+fn write(folder: &Path, files: &BTreeMap<String, Vec<u8>>) {
+    let _ = std::fs::remove_dir_all(folder.join("expected"));
+    for (path, contents) in files {
+        let path = folder.join(path);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(path, contents).unwrap();
+    }
+}
+
+fn folders() -> Vec<PathBuf> {
+    let cases = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/cases");
+    let entries = std::fs::read_dir(cases).unwrap();
+    let mut folders: Vec<PathBuf> = entries.map(|entry| entry.unwrap().path()).collect();
+    folders.retain(|path| path.is_dir());
+    folders.sort();
+    folders
+}
+
+#[test]
+fn every_folder_renders_and_plans_what_it_expects() {
+    let mut wrong = String::new();
+    for folder in folders() {
+        let found = render(&folder);
+        if std::env::var_os("UPDATE").is_some() {
+            write(&folder, &found);
+        }
+        let mut expected = files(&folder);
+        expected.retain(|path, _| path.starts_with("expected"));
+        let text = differences(&expected, &found);
+        if !text.is_empty() {
+            let _ = writeln!(wrong, "{}:\n{text}", folder.display());
+        }
+    }
+    assert!(wrong.is_empty(), "{wrong}UPDATE=1 cargo test accepts this");
+}
+
+#[test]
+fn a_byte_that_differs_and_a_file_that_is_missing_are_reported() {
+    let file = |text: &str| BTreeMap::from([("a".to_owned(), text.as_bytes().to_vec())]);
+    assert_eq!(differences(&file("x\ny\n"), &file("x\ny\n")), "");
+    assert_eq!(
+        differences(&file("x\ny\n"), &file("x\nz\n")),
+        "~ a:2\n  - y\n  + z\n"
+    );
+    assert_eq!(differences(&file(""), &BTreeMap::new()), "- a\n");
+    assert_eq!(differences(&BTreeMap::new(), &file("")), "+ a\n");
+}

@@ -1,0 +1,191 @@
+//! `--adopt` on a tree that has a Synapse of Debian's package: what settings it takes over, and what it refuses.
+
+use super::{Place, words};
+use crate::validators::{privileged, run};
+use std::fs::{self, Permissions};
+use std::os::unix::fs::{PermissionsExt, chown};
+use std::process::Output;
+
+fn code(output: &Output) -> i32 {
+    output.status.code().unwrap()
+}
+
+fn stderr(output: &Output) -> String {
+    String::from_utf8_lossy(&output.stderr).into_owned()
+}
+
+const HOMESERVER: &str = "\
+pid_file: /var/run/matrix-synapse.pid
+listeners:
+  - {port: 8009, tls: false, type: http, x_forwarded: true, bind_addresses: ['::1', '127.0.0.1'], resources: [{names: [client, federation]}]}
+  - {port: 9000, type: metrics}
+database:
+  name: psycopg2
+  args: {user: matrix, password: hidden, database: matrix, host: localhost, cp_max: 7}
+log_config: /etc/matrix-synapse/log.yaml
+media_store_path: /var/lib/matrix-synapse/media
+signing_key_path: /etc/matrix-synapse/homeserver.signing.key
+";
+
+const KEY: &str = "root/etc/matrix-synapse/homeserver.signing.key";
+
+/// A tree below `root` with these files.
+fn old(homeserver: &str) -> Place {
+    let place = Place::new();
+    for (path, text) in [
+        ("homeserver.yaml", homeserver),
+        ("homeserver.signing.key", "ed25519 a_x x\n"),
+        ("conf.d/server_name.yaml", "server_name: old.test\n"),
+        ("conf.d/report_stats.yaml", "report_stats: true\n"),
+        ("conf.d/README", "not read\n"),
+    ] {
+        let file = place.at("root/etc/matrix-synapse").join(path);
+        fs::create_dir_all(file.parent().unwrap()).unwrap();
+        fs::write(file, text).unwrap();
+    }
+    if nix::unistd::geteuid().is_root() {
+        // Synapse's account, as far as adoption knows without a service: the owner of the key.
+        chown(place.at(KEY), Some(12_345), Some(12_345)).unwrap();
+    }
+    fs::create_dir_all(place.at("root/var/lib/matrix-synapse/media")).unwrap();
+    for directory in ["root", "root/etc", "root/var", "root/var/lib"] {
+        fs::set_permissions(place.at(directory), Permissions::from_mode(0o777)).unwrap();
+    }
+    place
+}
+
+#[test]
+fn settings_take_over_what_nginx_and_the_units_have_to_know() {
+    let place = old(HOMESERVER);
+    let output = place.run("render --root root --adopt /etc/matrix-synapse --workers synchrotron");
+    assert_eq!(code(&output), 0, "{}", stderr(&output));
+    let settings = fs::read_to_string(place.at("root/etc/synapse-workers/settings.yaml")).unwrap();
+    for line in [
+        "server_name: old.test",
+        "report_stats: true",
+        "http_port: 8009",
+        "media_store_path: /var/lib/matrix-synapse/media",
+        "  kind: external",
+        "  host: localhost",
+        "  name: matrix",
+        "  user: matrix",
+        "  cp_max: 7",
+        "    - \"/etc/matrix-synapse/homeserver.yaml\"",
+        "    - \"/etc/matrix-synapse/conf.d\"",
+        "  - \"::1\"",
+    ] {
+        assert!(
+            settings.lines().any(|found| found == line),
+            "no {line:?} in\n{settings}"
+        );
+    }
+    assert!(!settings.contains("hidden"), "{settings}");
+    // The settings file alone brings the same: nothing is taken over twice.
+    let changed = settings.replace("http_port: 8009", "http_port: 8010");
+    fs::write(place.at("root/etc/synapse-workers/settings.yaml"), &changed).unwrap();
+    let output = place.run("render --root root --adopt /etc/matrix-synapse");
+    assert_eq!(code(&output), 0, "{}", stderr(&output));
+    let after = fs::read_to_string(place.at("root/etc/synapse-workers/settings.yaml")).unwrap();
+    assert_eq!(after, changed);
+}
+
+#[test]
+fn what_cannot_be_adopted_is_refused_with_its_cure() {
+    let with = |more: &str| format!("{HOMESERVER}{more}\n");
+    let without = |line: &str| HOMESERVER.replace(line, "");
+    let sqlite = HOMESERVER.replace(
+        "{user: matrix, password: hidden, database: matrix, host: localhost, cp_max: 7}",
+        "{database: /var/lib/matrix-synapse/media/homeserver.db}",
+    );
+    let cases = [
+        (
+            with("stream_writers: {typing: w}"),
+            65,
+            "homeserver.yaml: `stream_writers` divides work",
+        ),
+        (
+            with("form_secret_path: secret"),
+            65,
+            "`form_secret_path` is \"secret\", and depends",
+        ),
+        (
+            without("media_store_path: /var/lib/matrix-synapse/media\n"),
+            65,
+            "`media_store_path` is not set",
+        ),
+        (
+            HOMESERVER.replace("homeserver.signing.key", "other.key"),
+            65,
+            "names /etc/matrix-synapse/other.key, which is not there\n  help: if this is the volume of a container",
+        ),
+        (
+            with("public_baseurl: nowhere"),
+            64,
+            "--adopt: `public_baseurl` cannot be \"nowhere\"",
+        ),
+        (
+            sqlite.replace("psycopg2", "sqlite3").replace(
+                "media_store_path: /var/lib/matrix-synapse/media",
+                "media_store_path: /home/x",
+            ),
+            65,
+            "names /home/x, which is not there",
+        ),
+    ];
+    for (homeserver, wanted, told) in cases {
+        let place = old(&homeserver);
+        let output =
+            place.run("render --root root --adopt /etc/matrix-synapse --workers synchrotron");
+        let text = stderr(&output);
+        assert_eq!(code(&output), wanted, "{told}: {text}");
+        assert!(text.contains(told), "{told}: {text}");
+        assert!(!text.contains("hidden"), "{text}");
+        assert!(!place.at("root/etc/synapse-workers").exists(), "{told}");
+    }
+    let output = Place::new().run("render --root root --adopt /etc/nowhere.yaml");
+    assert_eq!(code(&output), 64);
+    assert!(
+        stderr(&output).contains("there is no such file"),
+        "{}",
+        stderr(&output)
+    );
+}
+
+#[test]
+fn a_server_that_ran_as_root_is_refused_with_the_way_to_an_account() {
+    let place = old(HOMESERVER);
+    if nix::unistd::geteuid().is_root() {
+        chown(place.at(KEY), Some(0), Some(0)).unwrap();
+    }
+    // Where the tests have no root, this is who they run as.
+    let mut command = privileged(place.program());
+    command.current_dir(place.at("")).args(words(
+        "render --root root --adopt /etc/matrix-synapse --workers synchrotron",
+    ));
+    let output = run(&mut command);
+    assert_eq!(code(&output), 65, "{}", stderr(&output));
+    for told in [
+        "--adopt: /etc/matrix-synapse/homeserver.signing.key belongs to root",
+        "useradd --system --shell /usr/sbin/nologin matrix-synapse",
+        "chown -R matrix-synapse: /etc/matrix-synapse/homeserver.signing.key /var/lib/matrix-synapse/media;",
+    ] {
+        assert!(
+            stderr(&output).contains(told),
+            "{told}: {}",
+            stderr(&output)
+        );
+    }
+    assert!(!place.at("root/etc/synapse-workers").exists());
+}
+
+#[test]
+fn an_adopted_server_is_no_administrator_of_the_hosts_databases() {
+    let place = old(&HOMESERVER.replace("user: matrix", "user: postgres"));
+    let output = place.run("render --root root --adopt /etc/matrix-synapse --workers synchrotron");
+    let text = stderr(&output);
+    assert_eq!(code(&output), 64, "{text}");
+    assert!(
+        text.contains("--adopt: `database.user` is postgres, the administrator of"),
+        "{text}"
+    );
+}

@@ -1,0 +1,299 @@
+//! The program as a user calls it on a machine that it must not change: exit codes and texts.
+
+mod adopting;
+mod refusals;
+
+use crate::nginx::certificate;
+use crate::validators::{run, shown, unprivileged};
+use serde_json::Value;
+use std::collections::BTreeMap;
+use std::fs;
+use std::os::unix::fs::{FileTypeExt, PermissionsExt};
+use std::os::unix::process::ExitStatusExt;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
+use tempfile::TempDir;
+
+/// A directory with the program where everybody may run it: the build directory may be open to its owner only.
+fn copied() -> Arc<TempDir> {
+    static SHARED: Mutex<Weak<TempDir>> = Mutex::new(Weak::new());
+    let mut shared = SHARED.lock().unwrap_or_else(PoisonError::into_inner);
+    shared.upgrade().unwrap_or_else(|| {
+        let directory = Arc::new(tempfile::tempdir().unwrap());
+        let program = directory.path().join("synapse-workers");
+        // By a program of its own: a file that this process has open for writing cannot be run.
+        let mut install = Command::new("install");
+        let output = run(install
+            .arg(env!("CARGO_BIN_EXE_synapse-workers"))
+            .arg(program));
+        assert!(output.status.success(), "{}", shown(&output));
+        fs::set_permissions(directory.path(), fs::Permissions::from_mode(0o755)).unwrap();
+        *shared = Arc::downgrade(&directory);
+        directory
+    })
+}
+
+/// A directory in which the program is called, without privileges and without an environment.
+struct Place {
+    directory: TempDir,
+    program: Arc<TempDir>,
+}
+
+impl Place {
+    fn new() -> Self {
+        let directory = tempfile::tempdir().unwrap();
+        fs::set_permissions(directory.path(), fs::Permissions::from_mode(0o777)).unwrap();
+        let program = copied();
+        Self { directory, program }
+    }
+
+    fn with(settings: &str) -> Self {
+        let place = Self::new();
+        fs::write(place.at("settings.yaml"), settings).unwrap();
+        place
+    }
+
+    fn at(&self, name: &str) -> PathBuf {
+        self.directory.path().join(name)
+    }
+
+    fn program(&self) -> PathBuf {
+        self.program.path().join("synapse-workers")
+    }
+
+    fn command(&self, arguments: &str) -> Command {
+        let mut command = Command::new(self.program());
+        let path = std::env::var("PATH").unwrap();
+        command
+            .args(words(arguments))
+            .current_dir(self.directory.path());
+        unprivileged(command.env_clear().env("PATH", path));
+        command
+    }
+
+    fn run(&self, arguments: &str) -> Output {
+        run(&mut self.command(arguments))
+    }
+
+    /// Runs with success and returns what was printed.
+    fn prints(&self, arguments: &str) -> String {
+        let output = self.run(arguments);
+        assert!(
+            output.status.success() && output.stderr.is_empty(),
+            "{arguments}: {}",
+            shown(&output)
+        );
+        String::from_utf8(output.stdout).unwrap()
+    }
+
+    /// Every file with its contents, links by their target.
+    fn files(&self, below: &str) -> BTreeMap<PathBuf, Vec<u8>> {
+        let mut files = BTreeMap::new();
+        walk(&self.at(below), &mut files);
+        let root = self.at(below);
+        let relative = |path: PathBuf| path.strip_prefix(&root).unwrap().to_owned();
+        files
+            .into_iter()
+            .map(|(path, contents)| (relative(path), contents))
+            .collect()
+    }
+}
+
+/// Words at blanks; `'…'` holds one together.
+fn words(arguments: &str) -> Vec<String> {
+    let quoted = arguments.split('\'').enumerate();
+    let words = quoted.flat_map(|(number, part)| match number % 2 {
+        0 => part.split_whitespace().map(str::to_owned).collect(),
+        _ => vec![part.to_owned()],
+    });
+    words.collect()
+}
+
+fn walk(path: &Path, files: &mut BTreeMap<PathBuf, Vec<u8>>) {
+    let kind = fs::symlink_metadata(path).unwrap().file_type();
+    if kind.is_dir() {
+        let entries = fs::read_dir(path).unwrap();
+        entries.for_each(|entry| walk(&entry.unwrap().path(), files));
+    } else if kind.is_symlink() {
+        let target = fs::read_link(path).unwrap();
+        files.insert(
+            path.to_owned(),
+            target.into_os_string().into_encoded_bytes(),
+        );
+    } else if !kind.is_fifo() {
+        files.insert(path.to_owned(), fs::read(path).unwrap_or_default());
+    }
+}
+
+fn json(text: &str) -> Value {
+    serde_json::from_str(text).unwrap_or_else(|error| panic!("{error}: {text}"))
+}
+
+#[test]
+fn render_needs_no_root_and_gives_the_same_twice() {
+    let place = Place::new();
+    for root in ["one", "two"] {
+        let text = place.prints(&format!(
+            "render --root {root} --server-name a.test --preset medium"
+        ));
+        assert!(text.ends_with(&format!(" files below {root}\n")), "{text}");
+    }
+    let files = place.files("one");
+    assert!(files == place.files("two"), "two runs differ");
+    assert_eq!(
+        files[Path::new("var/lib/synapse-workers/current")],
+        b"generations/1"
+    );
+    for path in [
+        "etc/synapse-workers/settings.yaml",
+        "etc/systemd/system/synapse-worker@.service",
+        "var/lib/synapse-workers/generations/1/nginx/nginx.conf",
+    ] {
+        assert!(files.contains_key(Path::new(path)), "{path}");
+    }
+    // The settings file that it wrote is one that it reads, to the same end.
+    place.prints("render --root one");
+    assert!(
+        files == place.files("one"),
+        "its own settings file asks for something else"
+    );
+}
+
+#[test]
+fn routes_name_the_processes_of_a_request() {
+    let place = Place::with("server_name: a.test\nworkers: [synchrotron:2, typing]\n");
+    let ask = |request: &str| {
+        json(&place.prints(&format!("routes {request} --json --settings settings.yaml")))
+    };
+    let sync = ask("get '/_matrix/client/v3/sync?since=x'");
+    assert_eq!(sync["method"], "GET");
+    assert_eq!(sync["upstream"], "synchrotron");
+    assert_eq!(
+        sync["processes"],
+        serde_json::json!(["synchrotron1", "synchrotron2"])
+    );
+    assert_eq!(sync["balance"], "user");
+    assert_eq!(
+        ask("GET /_matrix/client/v3/nonsense")["processes"],
+        serde_json::json!(["main"])
+    );
+    let table = ask("");
+    assert_eq!(table["otherwise"], "main");
+    assert_eq!(table["upstreams"].as_array().unwrap().len(), 3);
+
+    let text =
+        place.prints("routes PUT /_matrix/client/v3/rooms/x/typing/y --settings settings.yaml");
+    assert!(text.starts_with("typing: typing1\n"), "{text}");
+    let text = place.prints("routes --settings settings.yaml");
+    assert!(
+        text.contains("any              main                     everything else"),
+        "{text}"
+    );
+}
+
+#[test]
+fn help_manual_completions_and_presets_are_there() {
+    let place = Place::new();
+    let help = place.prints("--help");
+    for command in [
+        "install",
+        "plan",
+        "scale",
+        "status",
+        "routes",
+        "verify",
+        "doctor",
+        "rollback",
+        "uninstall",
+        "presets",
+    ] {
+        assert!(
+            help.contains(&format!("\n  {command} ")),
+            "{command} in {help}"
+        );
+        place.prints(&format!("{command} --help"));
+    }
+    assert_eq!(
+        place.prints("--version"),
+        concat!("synapse-workers ", env!("CARGO_PKG_VERSION"), "\n")
+    );
+    let presets = place.prints("presets");
+    let names: Vec<&str> = presets
+        .lines()
+        // Below each of them is its list of workers.
+        .filter(|line| !line.starts_with(' '))
+        .filter_map(|line| line.split(' ').next())
+        .collect();
+    assert_eq!(names, ["small", "medium", "large", "full"]);
+    place
+        .prints("presets --json")
+        .lines()
+        .for_each(|line| assert!(json(line)["workers"].is_string()));
+
+    place.prints("generate man man");
+    place.prints("generate completions completions");
+    let manual = place.files("man");
+    for page in [
+        "synapse-workers.8",
+        "synapse-workers-install.8",
+        "synapse-workers-settings.5",
+    ] {
+        assert!(manual[Path::new(page)].starts_with(b".ie"), "{page}");
+    }
+    for shell in [
+        "synapse-workers.bash",
+        "_synapse-workers",
+        "synapse-workers.fish",
+    ] {
+        assert!(place.at("completions").join(shell).exists(), "{shell}");
+    }
+}
+
+#[test]
+fn a_reader_that_goes_away_is_no_error() {
+    let place = Place::new();
+    for arguments in [
+        "routes --server-name a.test --preset full",
+        "presets",
+        "--help",
+    ] {
+        let mut command = place.command(arguments);
+        let mut child = command
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        drop(child.stdout.take());
+        let output = child.wait_with_output().unwrap();
+        assert_eq!(shown(&output), "", "{arguments}");
+        // SIGPIPE, as other programs.
+        let quiet = output.status.signal() == Some(13) || output.status.success();
+        assert!(quiet, "{arguments}: {}", output.status);
+    }
+}
+
+/// Nothing is known to be wrong with the certificate then.
+#[test]
+fn a_place_for_temporary_files_that_is_missing_is_no_fault_of_the_certificate() {
+    let place =
+        Place::with("server_name: a.test\ntls: {certificate: /tmp/c.pem, key: /tmp/k.pem}\n");
+    certificate(&place.at("k.pem"), &place.at("c.pem"));
+    for name in ["k.pem", "c.pem"] {
+        fs::set_permissions(place.at(name), fs::Permissions::from_mode(0o644)).unwrap();
+    }
+    let text = fs::read_to_string(place.at("settings.yaml")).unwrap();
+    let text = text.replace("/tmp", place.directory.path().to_str().unwrap());
+    fs::write(place.at("settings.yaml"), text).unwrap();
+    let mut doctor = place.command("doctor --settings settings.yaml");
+    let output = run(doctor.env("TMPDIR", "/nonexistent"));
+    let text = String::from_utf8(output.stdout).unwrap();
+    assert!(
+        text.contains("no place for temporary files: cannot make /nonexistent/"),
+        "{text}"
+    );
+    assert!(
+        text.contains("set TMPDIR to one") && !text.contains("give tls.certificate"),
+        "{text}"
+    );
+}

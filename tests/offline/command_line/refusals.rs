@@ -1,0 +1,243 @@
+//! What is refused: exit code 64 or 65, one message that names the place, and nothing changed.
+
+use super::{Place, words};
+use crate::validators::{privileged, run, shown};
+use std::fs;
+use std::path::Path;
+use std::process::Command;
+
+#[test]
+fn a_wrong_call_is_told_and_changes_nothing() {
+    let place = Place::with("server_name: example.test\nworkers: [synchrotron]\n");
+    let before = place.files("");
+    for case in [
+        "nonsense => unrecognized subcommand 'nonsense'",
+        " => Usage: synapse-workers",
+        "install --no-such-flag => unexpected argument '--no-such-flag'",
+        "routes GET => <PATH>",
+        "routes GET sync => `sync` is not a path; it begins with /",
+        "render => give --root DIR",
+        "status --root . => --root: below another root nothing runs",
+        "generate bread . => 'bread'",
+        "uninstall --confirm example.test => --purge",
+        "uninstall --purge --confirm other.test => `other.test` is not the name of this server, example.test",
+        "uninstall --purge => --purge without a terminal needs --confirm example.test",
+        "rollback -- -1 => '-1'",
+        "plan --preset huge => --preset: there is no preset `huge`; say one of small, medium, large, full",
+        "plan --preset small --workers full => cannot be used with",
+        "plan --env-file none => none: there is no such file",
+        "plan --settings . => .: not a regular file",
+        "install --server-name 'not a name' => --server-name",
+        "install --workers syncrotron => --workers: \"syncrotron\" is no role: did you mean synchrotron?",
+        "install --workers typing:2 => the role typing",
+        "install --workers pusher:-1 => the count \"-1\" is no number",
+        "install --workers pusher:10000 => more than 100 workers",
+        "install --workers typing,,pusher => an entry between two commas is empty",
+        "scale synchrotron => say ROLE=N, as in synchrotron=3",
+        "scale synchrotron=x => `x` is not a count",
+        "scale nothing=1 => nothing",
+        "add nothing => \"nothing\" is no role",
+        "remove nothing => nothing",
+    ] {
+        let (arguments, told) = case.split_once(" => ").unwrap();
+        let settings = if arguments.contains("--settings") {
+            ""
+        } else {
+            " --settings settings.yaml"
+        };
+        let arguments = match arguments {
+            "" => arguments.to_owned(),
+            // What follows `--` is no option any more.
+            _ if arguments.contains(" -- ") => arguments.to_owned(),
+            _ => format!("{arguments}{settings}"),
+        };
+        let output = place.run(&arguments);
+        let text = shown(&output);
+        assert_eq!(output.status.code(), Some(64), "{arguments}: {text}");
+        assert!(text.contains(told), "{arguments}: {text}");
+        assert!(output.stdout.is_empty(), "{arguments}: {text}");
+    }
+    assert_eq!(place.files(""), before);
+}
+
+#[test]
+fn bad_settings_are_told_by_file_and_line() {
+    for (text, told) in [
+        (
+            "server_name: a.test\nwrokers: []\n",
+            "settings.yaml line 2: unknown setting `wrokers`, did you mean `workers`?",
+        ),
+        (
+            "server_name: a.test\nserver_name: b.test\n",
+            "settings.yaml line 2: `server_name` is set a second time",
+        ),
+        (
+            "server_name: a.test\n\nhttp_port: 70000\n",
+            "settings.yaml line 3: ",
+        ),
+        (
+            "server_name: a.test\nworkers:\n  - pusher\n  - \"a\\x01b\"\n",
+            "settings.yaml line 4: ",
+        ),
+        (
+            "server_name: a.test\nworkers: [typing, typing]\n",
+            "settings.yaml line 2: workers: 2 workers would have the role typing",
+        ),
+        ("server_name: a_b\n", "settings.yaml line 1: "),
+        (
+            "server_name: a.test\nworkers: []\ncompressor: {enabled: true}\n",
+            "compressor.enabled: the state compressor works on PostgreSQL",
+        ),
+        ("server_name: [\n", "settings.yaml line "),
+        (
+            "workers: []\n",
+            "server_name is not set; give --server-name NAME, or set it in settings.yaml",
+        ),
+        ("- a\n", "settings.yaml line 1: "),
+        (
+            "server_name: a.test\nmedia_store_path: \"/srv/a\\nb\"\n",
+            "settings.yaml line 2: `media_store_path` cannot be \"/srv/a\\nb\": control characters",
+        ),
+        (
+            "server_name: a.test\nworkers: [typing]\nsandbox: {network: senders}\n",
+            "settings.yaml line 3: `sandbox.network` is senders, but no worker has the role federation_sender",
+        ),
+        (
+            "server_name: a.test\nmedia_store_path: /home/media\n",
+            "media_store_path: /home/media is hidden from Synapse's units",
+        ),
+        (
+            "server_name: a.test\nworkers: [pusher]\ndatabase: {kind: sqlite}\n",
+            "SQLite serves one process only",
+        ),
+        (
+            "server_name: a.test\ndatabase: {kind: external}\n",
+            "settings.yaml line 2: `database.kind` is external",
+        ),
+        (
+            "server_name: a.test\ndatabase: {cp_min: 5, cp_max: 4}\n",
+            "settings.yaml line 2: `database.cp_min` is 5",
+        ),
+        (
+            "a: &a [x, x]\nb: &b [*a, *a]\nserver_name: *b\n",
+            "settings.yaml line ",
+        ),
+    ] {
+        let place = Place::with(text);
+        let output = place.run("render --root root --settings settings.yaml");
+        let error = shown(&output);
+        assert_eq!(output.status.code(), Some(64), "{text}\n{error}");
+        assert!(
+            error.starts_with("error: ") && error.contains(told),
+            "{text}\n{error}"
+        );
+        assert!(!place.at("root").exists(), "{text}");
+    }
+    // What cannot be read at all; nobody waits for a pipe.
+    for (kind, make) in [
+        ("a directory", "mkdir settings.yaml"),
+        ("a pipe", "mkfifo settings.yaml"),
+        (
+            "closed to us",
+            "echo x >settings.yaml; chmod 0 settings.yaml",
+        ),
+        ("not UTF-8", "printf '\\377' >settings.yaml"),
+    ] {
+        let place = Place::new();
+        let mut shell = Command::new("sh");
+        assert!(
+            run(shell.args(["-c", make]).current_dir(place.directory.path()))
+                .status
+                .success()
+        );
+        let output = place.run("render --root root --settings settings.yaml");
+        let error = shown(&output);
+        assert_eq!(output.status.code(), Some(64), "{kind}: {error}");
+        assert!(
+            error.contains("settings.yaml") && error.lines().count() < 3,
+            "{kind}: {error}"
+        );
+    }
+}
+
+#[test]
+fn own_synapse_options_must_not_contradict_the_settings() {
+    let place = Place::new();
+    let directory = place.at("root/etc/synapse-workers/homeserver.d");
+    fs::create_dir_all(&directory).unwrap();
+    assert!(
+        run(Command::new("chmod")
+            .args(["-R", "a+rwX", "."])
+            .current_dir(place.directory.path()))
+        .status
+        .success()
+    );
+    for (text, told) in [
+        (
+            "redis: {enabled: false}\n",
+            "own.yaml: `redis` cannot be set here; it comes from `redis:`",
+        ),
+        ("a: [\n", "own.yaml: is not YAML"),
+    ] {
+        fs::write(directory.join("own.yaml"), text).unwrap();
+        let output = place.run("render --root root --server-name a.test");
+        assert_eq!(output.status.code(), Some(64), "{}", shown(&output));
+        assert!(shown(&output).contains(told), "{}", shown(&output));
+    }
+    fs::write(directory.join("own.yaml"), "enable_metrics: true # as is\n").unwrap();
+    place.prints("render --root root --server-name a.test");
+    let files = place.files("root/var/lib/synapse-workers/generations/1");
+    assert_eq!(
+        files[Path::new("synapse/homeserver.d/own.yaml")],
+        b"enable_metrics: true # as is\n"
+    );
+}
+
+/// As root in a mount namespace without `/run`, whatever machine this is.
+#[test]
+fn a_host_without_systemd_is_refused_in_one_sentence() {
+    for command in ["plan", "install --yes"] {
+        let place = Place::new();
+        let script = "mount -t tmpfs tmpfs /run && mkdir /run/lock && exec \"$0\" \"$@\"";
+        let output = run(privileged("sh")
+            .args(["-c", script])
+            .arg(place.program())
+            .args(words(command))
+            .args(["--server-name", "a.test", "--settings", "settings.yaml"])
+            .current_dir(place.directory.path()));
+        assert_eq!(
+            output.status.code(),
+            Some(65),
+            "{command}: {}",
+            shown(&output)
+        );
+        assert_eq!(
+            shown(&output),
+            "error: this host was not booted with systemd\n  help: use a host where systemd is process 1; \
+             `synapse-workers render --root DIR` works anywhere\n"
+        );
+        assert!(place.files("").is_empty(), "{command} wrote something");
+    }
+}
+
+#[test]
+fn without_root_nothing_is_begun() {
+    let place = Place::with("server_name: a.test\n");
+    for command in ["plan", "install --yes", "scale pusher=1"] {
+        let output = place.run(&format!("{command} --settings settings.yaml"));
+        assert_eq!(
+            output.status.code(),
+            Some(65),
+            "{command}: {}",
+            shown(&output)
+        );
+        assert!(
+            shown(&output).contains("this needs root\n  help: sudo synapse-workers"),
+            "{command}"
+        );
+    }
+    assert_eq!(
+        fs::read_to_string(place.at("settings.yaml")).unwrap(),
+        "server_name: a.test\n"
+    );
+}

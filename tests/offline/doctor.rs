@@ -1,0 +1,534 @@
+//! The checks before an installation: each finds what it is for, and nothing on a host that is all right.
+
+use super::setup::Setup;
+use std::collections::BTreeSet;
+use synapse_workers::failure::Failure;
+use synapse_workers::host::certificate::Pair;
+use synapse_workers::host::facts::{Facts, PackageManager, Scope};
+use synapse_workers::host::postgres::{Database, Postgres};
+use synapse_workers::host::python::MissingPackage;
+use synapse_workers::host::requirements::Requirement;
+use synapse_workers::preflight::{CHECKS, Examined, examine};
+use synapse_workers::settings::types::DatabaseKind;
+use synapse_workers::state::host_facts::Installed;
+use synapse_workers::state::ports::{BoundPort, Transport};
+
+fn good() -> Facts {
+    Facts {
+        root: true,
+        systemd: true,
+        synapse: Some(synapse("1.163.2")),
+        redis: Some("redis-server"),
+        jemalloc: true,
+        ipv6: true,
+        address: Some(std::net::Ipv4Addr::new(10, 0, 0, 2).into()),
+        packages: Some(PackageManager::Apt),
+        postgres: Some(Ok(postgres())),
+        ..Facts::default()
+    }
+}
+
+fn synapse(version: &str) -> Installed {
+    Installed {
+        python: "/usr/bin/python3".into(),
+        version: version.to_owned(),
+    }
+}
+
+fn lacking(name: &str, versions: &str, found: Option<&str>) -> MissingPackage {
+    MissingPackage {
+        requirement: Requirement {
+            name: name.to_owned(),
+            versions: versions.to_owned(),
+        },
+        found: found.map(str::to_owned),
+    }
+}
+
+fn taken(transport: Transport, port: u16, setting: &'static str) -> BoundPort {
+    BoundPort {
+        transport,
+        address: ([0, 0, 0, 0], port).into(),
+        unit: "synapse-nginx.service".to_owned(),
+        setting,
+    }
+}
+
+/// With room for 24 processes of four connections each.
+fn postgres() -> Postgres {
+    Postgres {
+        version: 170_002,
+        max_connections: 100,
+        reserved: 3,
+        roles: vec!["synapse".to_owned()],
+        databases: vec![database("UTF8", "C")],
+    }
+}
+
+fn database(encoding: &str, locale: &str) -> Database {
+    Database {
+        name: "synapse".to_owned(),
+        owner: "synapse".to_owned(),
+        encoding: encoding.to_owned(),
+        collation: locale.to_owned(),
+        character_type: locale.to_owned(),
+    }
+}
+
+/// The names of the checks that find something, and what they say.
+fn findings(facts: &Facts, lines: &str, processes: usize) -> Vec<(&'static str, String)> {
+    let settings = Setup::new("").settings(lines).try_settings().unwrap();
+    let scope = Scope {
+        settings: &settings,
+        workers: true,
+        units: ["synapse-main.socket".to_owned()].into(),
+        local_database: settings.database.decided(true) == DatabaseKind::Local,
+        database: settings.database.decided(true),
+        database_is_ours: false,
+        ports: Vec::new(),
+        held: Vec::new(),
+    };
+    let examined = Examined {
+        facts,
+        scope: &scope,
+        processes,
+    };
+    let found = examine(&examined).filter_map(|(check, finding)| Some((check.name, finding?)));
+    found
+        .map(|(name, finding)| (name, format!("{} => {}", finding.problem, finding.cure)))
+        .collect()
+}
+
+#[test]
+fn every_check_finds_what_it_is_for() {
+    assert_eq!(findings(&good(), "", 24), []);
+    // Asks for one in a venv of ours, beside an old one of the host's.
+    let ours = "synapse: {python: /opt/synapse-workers/venv/bin/python}";
+    let none = Facts {
+        synapse: None,
+        ..good()
+    };
+    assert_eq!(findings(&none, ours, 24), []);
+    let python = "synapse: {python: /opt/x/bin/python}";
+    let mut seen = BTreeSet::new();
+    type Spoil = fn(&mut Facts);
+    let cases: &[(&str, Spoil, &str, usize, &str)] = &[
+        (
+            "coturn has an address to relay from",
+            |facts| facts.address = None,
+            "coturn: {enabled: true}",
+            1,
+            "no default route, so the address of it is not known => set coturn.internal_ip",
+        ),
+        (
+            "coturn has an address to relay from",
+            |_| {},
+            "coturn: {enabled: true, external_ip: 2a00::1}",
+            1,
+            "2a00::1 cannot stand for 10.0.0.2, the address of this host's default route",
+        ),
+        (
+            "there is a state compressor for this processor",
+            |facts| facts.processor = "aarch64",
+            "compressor: {enabled: true}",
+            1,
+            "for x86_64 only, and this is aarch64 => set compressor.enabled to false",
+        ),
+        (
+            "Synapse can be started on sockets that systemd holds",
+            |facts| facts.lacks_launcher = true,
+            "",
+            1,
+            "/usr/libexec/synapse-workers/launcher of this program's package is missing => install the package again",
+        ),
+        (
+            "runs as root",
+            |facts| facts.root = false,
+            "",
+            1,
+            "sudo synapse-workers",
+        ),
+        (
+            "booted with systemd",
+            |facts| facts.systemd = false,
+            "",
+            1,
+            "render --root DIR",
+        ),
+        (
+            "programs are installed",
+            |facts| facts.missing = vec!["nginx", "redis", "psycopg2"],
+            "",
+            1,
+            "missing: nginx, redis, psycopg2 => apt-get install -y nginx redis-server python3-psycopg2 (or:",
+        ),
+        (
+            "programs are installed",
+            |facts| (facts.missing, facts.packages) = (vec!["redis"], Some(PackageManager::Dnf)),
+            "",
+            1,
+            "dnf install -y valkey",
+        ),
+        (
+            "programs are installed",
+            |facts| (facts.missing, facts.packages) = (vec!["redis"], None),
+            "",
+            1,
+            "this system's package manager",
+        ),
+        (
+            "the Python of the settings has Synapse",
+            |facts| facts.synapse = None,
+            python,
+            1,
+            "/opt/x/bin/python has no Synapse",
+        ),
+        (
+            "Synapse is recent enough",
+            |facts| facts.synapse = Some(synapse("1.99.0")),
+            "",
+            1,
+            "Synapse 1.99.0 at /usr/bin/python3 is older than 1.152",
+        ),
+        (
+            "ports are free",
+            |facts| facts.taken = vec![taken(Transport::Tcp, 8009, "http_port")],
+            "http_port: 8009",
+            1,
+            "0.0.0.0 port 8009 (http_port) => see which with: ss -lntup 'sport = :8009'; stop it, or set another http_port",
+        ),
+        (
+            "ports are free",
+            |facts| {
+                let rival = taken(Transport::Udp, 3478, "coturn.port");
+                let unit = "synapse-coturn.service".to_owned();
+                facts.taken = vec![BoundPort { unit, ..rival }];
+            },
+            "",
+            1,
+            "0.0.0.0 UDP port 3478 (coturn.port) => see which with: ss -lntup 'sport = :3478'; stop it (the distribution's \
+             own: systemctl disable --now coturn), or set another coturn.port",
+        ),
+        (
+            "only root can replace this program",
+            |facts| facts.replaceable = Some("/home/joe/synapse-workers".into()),
+            "",
+            1,
+            "/home/joe/synapse-workers can be replaced by an account other than root, and units would run it as root; there is \
+             no /usr/bin/synapse-workers for them => install the package again",
+        ),
+        (
+            "the certificate fits its key",
+            |facts| {
+                facts.certificate = Some((
+                    Pair::default(),
+                    Some(Failure::failed("key values mismatch")),
+                ))
+            },
+            "",
+            1,
+            "key values mismatch => give tls.certificate the certificate with its chain and tls.key its key",
+        ),
+        (
+            "this host has the addresses' protocols",
+            |facts| facts.ipv6 = false,
+            "",
+            1,
+            "bind_addresses: ::, and IPv6 is switched off",
+        ),
+        (
+            "Synapse's user and group are as the settings say",
+            |_| {},
+            "synapse: {user: matrix}",
+            1,
+            "there is no user matrix => useradd --system",
+        ),
+        (
+            "Synapse's account is nobody else's, and no administrator's",
+            |facts| {
+                (facts.accounts.uid, facts.accounts.same_user) = (Some(0), Some("root"));
+            },
+            "synapse: {user: toor}",
+            1,
+            "synapse.user: toor is the administrator of this host by another name => leave synapse.user empty",
+        ),
+        (
+            "Synapse's account is nobody else's, and no administrator's",
+            |facts| facts.accounts.same_user = Some("postgres"),
+            "synapse: {uid: 105}",
+            1,
+            "synapse.uid: 105 is the administrator of this host's PostgreSQL by another name => leave synapse.uid empty",
+        ),
+        (
+            "Synapse's account is nobody else's, and no administrator's",
+            |facts| {
+                (facts.accounts.uid, facts.accounts.same_user) = (Some(990), Some("synapse-nginx"));
+            },
+            "synapse: {user: web}",
+            1,
+            "web is the account of another service (nginx in front of Synapse) by another name",
+        ),
+        (
+            "Synapse's account is nobody else's, and no administrator's",
+            |facts| facts.accounts.same_group = Some("shadow"),
+            "synapse: {gid: 42}",
+            1,
+            "synapse.gid: 42 is the group shadow, and its members read the passwords of this host => choose another",
+        ),
+        (
+            "Synapse's account is nobody else's, and no administrator's",
+            |facts| (facts.accounts.gid, facts.accounts.same_group) = (Some(0), Some("root")),
+            "",
+            1,
+            "the group synapse is the group root by another name",
+        ),
+        (
+            "Synapse's account is nobody else's, and no administrator's",
+            |facts| facts.accounts.mighty_groups = vec!["docker", "synapse-redis"],
+            "",
+            1,
+            "synapse is in the group docker, and its members may become root, by a container => gpasswd --delete synapse docker",
+        ),
+        (
+            "Synapse's user and group are as the settings say",
+            |facts| facts.accounts.uid = Some(991),
+            "synapse: {uid: 612}",
+            1,
+            "synapse.uid: 612, and the user synapse exists with 991 => set synapse.uid to 991",
+        ),
+        (
+            "Synapse's user and group are as the settings say",
+            |facts| facts.accounts.gid_holder = Some("www-data".to_owned()),
+            "synapse: {gid: 33}",
+            1,
+            "synapse.gid: 33 is the number of www-data already",
+        ),
+        (
+            "the directory of nginx's socket is its own",
+            |facts| facts.socket_owner = Some("root".to_owned()),
+            "nginx: {listen_unix_socket: /run/caddy/nginx.sock}",
+            1,
+            "the directory of /run/caddy/nginx.sock exists and belongs to root => choose a directory that is not there",
+        ),
+        (
+            "the media store is Synapse's own",
+            |facts| facts.media_owner = Some("www-data".to_owned()),
+            "media_store_path: /srv/files",
+            1,
+            "/srv/files exists and belongs to www-data => choose a directory of its own, such as /srv/files/synapse",
+        ),
+        (
+            "PostgreSQL answers",
+            |facts| facts.postgres = Some(Err("no socket".to_owned())),
+            "",
+            1,
+            "no socket => systemctl start postgresql",
+        ),
+        (
+            "PostgreSQL answers",
+            |facts| {
+                facts.postgres = Some(Err("FATAL:  database \"matrix\" does not exist".to_owned()))
+            },
+            "database: {host: db.test, port: 5433, name: matrix, user: me}",
+            1,
+            "PostgreSQL at db.test port 5433 does not let Synapse in: FATAL:  database \"matrix\" does not exist => \
+             on the database's host: sudo -u postgres createdb --encoding=UTF8 --locale=C --template=template0 --owner=me matrix",
+        ),
+        (
+            "PostgreSQL answers",
+            |facts| {
+                facts.postgres = Some(Err(
+                    "FATAL:  password authentication failed for user \"me\"".to_owned(),
+                ))
+            },
+            "database: {host: db.test, user: me}",
+            1,
+            "set database.password_file, or give POSTGRES_PASSWORD once, in the environment or an --env-file; \
+             where the role is missing, on the database's host: sudo -u postgres createuser --pwprompt me && \
+             sudo -u postgres createdb",
+        ),
+        (
+            "PostgreSQL answers",
+            |facts| facts.postgres = Some(Err("connection refused".to_owned())),
+            "database: {host: db.test}",
+            1,
+            "check database.host and database.port",
+        ),
+        (
+            "secrets that cannot be made are given",
+            |_| {},
+            "registration: {enabled: true, recaptcha_public_key: k}",
+            1,
+            "the recaptcha private key is not known => give SYNAPSE_RECAPTCHA_PRIVATE_KEY once",
+        ),
+        (
+            "secrets that cannot be made are given",
+            |_| {},
+            "email: {enabled: true, smtp_user: me}",
+            1,
+            "the smtp password is not known => set email.smtp_password_file, or give SYNAPSE_EMAIL_SMTP_PASS",
+        ),
+        (
+            "secrets that cannot be made are given",
+            |_| {},
+            "redis: {host: r.test, username: me}",
+            1,
+            "the redis password is not known => set redis.password_file",
+        ),
+        (
+            "password files hold a password",
+            |facts| facts.unusable = vec![("redis_password", "/etc/pw is missing".to_owned())],
+            "redis: {host: r.test, password_file: /etc/pw}",
+            1,
+            "/etc/pw is missing => write the password into it",
+        ),
+        (
+            "Synapse's Python has what these settings need",
+            |facts| facts.lacking = vec![lacking("beautifulsoup4", ">=4.13.0", Some("4.11.2"))],
+            "url_previews: {enabled: true}",
+            1,
+            "Synapse 1.163.2 at /usr/bin/python3 lacks what these settings need: beautifulsoup4>=4.13.0 (it has 4.11.2) => \
+             apt-get install python3-bs4, or: /usr/bin/python3 -m pip install 'beautifulsoup4>=4.13.0'",
+        ),
+        (
+            "Synapse's Python has what these settings need",
+            |facts| {
+                facts.synapse = Some(Installed {
+                    python: "/srv/env/bin/python".into(),
+                    ..synapse("1.163.2")
+                });
+                facts.python_owner = Some("matrix".to_owned());
+                facts.lacking = vec![
+                    lacking("hiredis", ">=0.3", None),
+                    lacking("psycopg2", ">=2.8", None),
+                ];
+            },
+            "",
+            2,
+            "lacks what these settings need: hiredis>=0.3, psycopg2>=2.8 => \
+             sudo -u matrix /srv/env/bin/python -m pip install 'hiredis>=0.3' 'psycopg2-binary>=2.8'",
+        ),
+        (
+            "Redis of your own answers",
+            |facts| facts.redis_elsewhere = Some(Err("Redis answers WRONGPASS".to_owned())),
+            "redis: {host: r.test, port: 6380, tls: true}",
+            1,
+            "redis.host: r.test port 6380 does not serve Synapse: Redis answers WRONGPASS => check redis.host",
+        ),
+        (
+            "PostgreSQL has connections for every process",
+            |_| {},
+            "database: {host: db.test}",
+            25,
+            "on the database's host: sudo -u postgres psql -c 'alter system",
+        ),
+        (
+            "PostgreSQL is recent enough",
+            |facts| {
+                facts.postgres = Some(Ok(Postgres {
+                    version: 130_011,
+                    ..postgres()
+                }))
+            },
+            "",
+            1,
+            "PostgreSQL 13 is older than 14",
+        ),
+        (
+            "PostgreSQL has connections for every process",
+            |_| {},
+            "",
+            25,
+            "25 processes with database.cp_max 4 need 100 connections, PostgreSQL gives 97 => \
+             sudo -u postgres psql -c 'alter system set max_connections = 113'",
+        ),
+        (
+            "PostgreSQL has connections for every process",
+            |_| {},
+            "database: {cp_max: 10}",
+            10,
+            "need 100 connections",
+        ),
+        (
+            "the database is as Synapse wants it",
+            |facts| {
+                let databases = vec![database("UTF8", "en_US.UTF-8")];
+                facts.postgres = Some(Ok(Postgres {
+                    databases,
+                    ..postgres()
+                }));
+            },
+            "",
+            1,
+            "collation en_US.UTF-8",
+        ),
+        (
+            "the database is as Synapse wants it",
+            |facts| facts.database_used = true,
+            "",
+            1,
+            "holds a Synapse that was not made by synapse-workers",
+        ),
+        (
+            "the database is as Synapse wants it",
+            |_| {},
+            "database: {user: other}",
+            1,
+            "database synapse belongs to synapse, not to other",
+        ),
+        (
+            "jemalloc is installed",
+            |facts| facts.jemalloc = false,
+            "",
+            1,
+            "apt-get install libjemalloc2",
+        ),
+    ];
+    for (name, spoil, lines, processes, told) in cases {
+        let mut facts = good();
+        spoil(&mut facts);
+        let found = findings(&facts, lines, *processes);
+        assert_eq!(found.len(), 1, "{name}: {found:?}");
+        assert!(
+            found[0].0 == *name && found[0].1.contains(told),
+            "{name}: {found:?}"
+        );
+        seen.insert(*name);
+    }
+    let all: BTreeSet<&str> = CHECKS.iter().map(|check| check.name).collect();
+    assert_eq!(seen, all, "a case for every check");
+}
+
+#[test]
+fn what_is_not_needed_or_told_already_is_no_finding() {
+    let mut facts = good();
+    facts.jemalloc = false;
+    assert_eq!(findings(&facts, "synapse: {jemalloc: false}", 1), []);
+    // Secrets that are kept, or that nothing asks for yet, and a role elsewhere that owns nothing.
+    let mut facts = good();
+    facts.kept.insert("recaptcha_private_key".to_owned());
+    let captcha = "registration: {enabled: true, recaptcha_public_key: k}";
+    assert_eq!(findings(&facts, captcha, 1), []);
+    let unused = "registration: {recaptcha_public_key: k}\nemail: {smtp_user: me}";
+    assert_eq!(findings(&good(), unused, 1), []);
+    let elsewhere = "database: {host: db.test, user: other}";
+    assert_eq!(findings(&good(), elsewhere, 1), []);
+    let mut facts = good();
+    facts.postgres = None;
+    assert_eq!(findings(&facts, "", 200), []);
+    let mut facts = good();
+    (facts.missing, facts.postgres) = (vec!["postgresql"], Some(Err("no psql".to_owned())));
+    assert_eq!(findings(&facts, "", 1).len(), 1);
+    // Accounts that are as the settings say.
+    let mut facts = good();
+    (facts.accounts.uid, facts.accounts.uid_holder) = (Some(612), Some("matrix".to_owned()));
+    assert_eq!(findings(&facts, "synapse: {user: matrix, uid: 612}", 1), []);
+    // A database that Synapse does not use may be as it likes.
+    let mut facts = good();
+    let databases = vec![database("LATIN1", "C")];
+    facts.postgres = Some(Ok(Postgres {
+        databases,
+        ..postgres()
+    }));
+    assert_eq!(findings(&facts, "database: {name: other}", 1), []);
+}

@@ -1,0 +1,473 @@
+//! Metrics before the programs that read their configuration: nginx, mtail and Prometheus.
+
+use super::nginx::accepted;
+use super::setup::{SPECS, Setup, text};
+use super::validators::{program, run, shown};
+use serde_yaml::Value;
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::path::Path;
+use synapse_workers::state::State;
+use synapse_workers::state::paths;
+
+/// A deployment with metrics.
+pub fn measured(workers: &str) -> Setup {
+    let mut setup = Setup::new(workers);
+    setup.facts.grafana = true;
+    setup.settings("metrics: {enabled: true, redis: true, postgres: true}")
+}
+
+/// PostgreSQL manual, 20.9: peer authentication goes by the system user behind a socket.
+#[test]
+fn a_database_behind_a_socket_without_a_password_is_asked_as_synapses_user() {
+    let unit = |host: &str| {
+        let lines = format!(
+            "database: {{host: {host}}}\nsynapse: {{user: matrix}}\nmetrics: {{enabled: true, postgres: true}}"
+        );
+        let state = Setup::new("").settings(&lines).state();
+        let path = "host/etc/systemd/system/synapse-postgres-exporter.service";
+        text(&state, path).to_owned()
+    };
+    let socket = unit("/run/postgresql");
+    assert!(socket.contains("\nUser=matrix\n"), "{socket}");
+    assert!(!socket.contains("DynamicUser"), "{socket}");
+    let network = unit("db.example.org");
+    assert!(network.contains("\nDynamicUser=yes\n"), "{network}");
+}
+
+#[test]
+fn nginx_accepts_its_part() {
+    for (spec, lines) in SPECS
+        .iter()
+        .flat_map(|spec| [(spec, ""), (spec, "sockets: {public: false}")])
+    {
+        let state = measured(spec).settings(lines).state();
+        assert!(text(&state, "nginx/nginx.conf").contains(paths::ACCESS_LOG));
+        accepted(&state, &format!("{spec} {lines}"));
+    }
+}
+
+#[test]
+fn nginx_keeps_no_log_without_metrics() {
+    let state = Setup::new("synchrotron").state();
+    let configuration = text(&state, "nginx/nginx.conf");
+    assert!(configuration.contains("access_log off;"));
+    assert!(!configuration.contains(paths::ACCESS_LOG) && !configuration.contains("stub_status"));
+}
+
+#[test]
+fn mtail_counts_what_the_access_log_tells() {
+    let directory = tempfile::tempdir().unwrap();
+    let at = |name: &str| directory.path().join(name);
+    fs::write(
+        at("nginx.mtail"),
+        text(&measured("").state(), "mtail/nginx.mtail"),
+    )
+    .unwrap();
+    let lines = [
+        r#"GET 200 synchrotron synchrotron1 30.012 1000 "200" "30.010""#,
+        r#"GET 200 synchrotron synchrotron1 0.500 234 "200" "0.400""#,
+        // A second process was asked.
+        r#"PUT 200 main main 0.010 99 "502, 200" "0.001, 0.009""#,
+        // nginx answered by itself, to a method that nobody knows.
+        r#"BREW 404 main nginx 0.000 10 "-" "-""#,
+        "no such line",
+    ];
+    fs::write(at("access.log"), lines.join("\n") + "\n").unwrap();
+    let output = run(program("mtail")
+        .args(["-one_shot", "-one_shot_format", "prometheus"])
+        .args(["-emit_prog_label=false", "-address", "127.0.0.1"])
+        .args(["-port", "0", "-log_dir"])
+        .arg(directory.path())
+        .arg("-progs")
+        .arg(at("nginx.mtail"))
+        .arg("-logs")
+        .arg(at("access.log")));
+    let text = shown(&output);
+    for wanted in [
+        r#"nginx_log_requests_total{code="200",method="GET",process="synchrotron1",upstream="synchrotron"} 2"#,
+        r#"nginx_log_requests_total{code="200",method="PUT",process="main",upstream="main"} 1"#,
+        r#"nginx_log_requests_total{code="404",method="other",process="nginx",upstream="main"} 1"#,
+        r#"nginx_log_sent_bytes_total{upstream="synchrotron"} 1234"#,
+        r#"nginx_log_retried_total{upstream="main"} 1"#,
+        r#"nginx_log_request_seconds_count{upstream="main"} 2"#,
+        r#"nginx_log_request_seconds_bucket{upstream="synchrotron",le="0.5"} 1"#,
+        r#"nginx_log_request_seconds_bucket{upstream="synchrotron",le="+Inf"} 2"#,
+        r#"nginx_log_upstream_seconds_sum{upstream="main"} 0.009"#,
+        r#"nginx_log_upstream_seconds_count{upstream="main"} 1"#,
+    ] {
+        assert!(text.lines().any(|line| line == wanted), "{wanted}\n{text}");
+    }
+}
+
+/// Writes everything below a directory of the state.
+pub fn unpacked(state: &State, below: &str) -> tempfile::TempDir {
+    let directory = tempfile::tempdir().unwrap();
+    for (path, file) in state
+        .files
+        .iter()
+        .filter(|(path, _)| path.starts_with(below))
+    {
+        let path = directory.path().join(path);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, &file.contents).unwrap();
+    }
+    directory
+}
+
+#[test]
+fn promtool_accepts_every_configuration() {
+    for (spec, lines) in SPECS.iter().flat_map(|spec| {
+        [
+            (spec, "metrics: {enabled: true, scrape_interval: 5s}"),
+            (
+                spec,
+                "metrics: {enabled: true}\ncoturn: {enabled: true, metrics: true}",
+            ),
+        ]
+    }) {
+        let directory = unpacked(&Setup::new(spec).settings(lines).state(), "prometheus/");
+        let output = run(program("promtool")
+            .args(["check", "config"])
+            .arg(directory.path().join("prometheus/prometheus.yml")));
+        let text = shown(&output);
+        assert!(output.status.success(), "{spec} {lines}\n{text}");
+        assert!(
+            text.contains("alerts.yml"),
+            "the rules are read too: {text}"
+        );
+    }
+}
+
+/// What each target is labelled with, by its job in the file.
+fn targets(setup: &Setup) -> Vec<(String, BTreeMap<String, String>)> {
+    let state = setup.state();
+    let configuration: Value =
+        serde_yaml::from_str(text(&state, "prometheus/prometheus.yml")).unwrap();
+    let mut found = Vec::new();
+    for job in configuration["scrape_configs"].as_sequence().unwrap() {
+        for target in job["static_configs"].as_sequence().unwrap() {
+            let mut labels: BTreeMap<String, String> =
+                serde_yaml::from_value(target["labels"].clone()).unwrap();
+            let address = target["targets"][0].as_str().unwrap();
+            let path = labels.remove("__metrics_path__");
+            let path = path.as_deref().or(job["metrics_path"].as_str()).unwrap();
+            assert!(address.starts_with("127.0.0.1:"), "{address}");
+            labels.insert("address".to_owned(), format!("{address}{path}"));
+            found.push((job["job_name"].as_str().unwrap().to_owned(), labels));
+        }
+    }
+    found
+}
+
+#[test]
+fn every_process_is_a_target_once_under_labels_of_its_own() {
+    for (spec, lines) in SPECS
+        .iter()
+        .flat_map(|spec| [(spec, ""), (spec, "sockets: {public: false}")])
+    {
+        let setup = measured(spec).settings(lines);
+        let state = setup.state();
+        let listening: BTreeSet<String> = state
+            .files
+            .keys()
+            .filter(|path| path.starts_with("synapse/workers/") || *path == "synapse/main.yaml")
+            .map(|path| {
+                let process: Value = serde_yaml::from_str(text(&state, path)).unwrap();
+                let main = process.get("listeners");
+                let listeners = main.unwrap_or(&process["worker_listeners"]);
+                let listeners = listeners.as_sequence().unwrap();
+                let metrics = listeners
+                    .iter()
+                    .find(|listener| listener["type"].as_str() == Some("metrics"));
+                if let Some(metrics) = metrics {
+                    assert_eq!(metrics["bind_addresses"][0].as_str(), Some("127.0.0.1"));
+                    let port = metrics["port"].as_u64().unwrap();
+                    return format!("127.0.0.1:{port}/_synapse/metrics");
+                }
+                // At the socket where nginx reaches the process, and nginx hands them on.
+                let resources = &listeners[0]["resources"][0]["names"];
+                let resources: Vec<String> = serde_yaml::from_value(resources.clone()).unwrap();
+                assert!(resources.contains(&"metrics".to_owned()), "{path}");
+                let socket = listeners[0]["path"].as_str().unwrap();
+                let name = process["worker_name"].as_str().unwrap_or("main");
+                let nginx = text(&state, "nginx/nginx.conf");
+                let passed = format!("proxy_pass http://unix:{socket}:/_synapse/metrics;");
+                assert!(nginx.contains(&passed), "{passed}\n{nginx}");
+                format!("127.0.0.1:20001/process/{name}")
+            })
+            .collect();
+        let targets = targets(&setup);
+        let synapse = || targets.iter().filter(|(job, _)| job == "synapse");
+        let addresses: BTreeSet<String> = synapse()
+            .map(|(_, labels)| labels["address"].clone())
+            .collect();
+        assert_eq!(addresses, listening, "{spec} {lines}");
+        let identities: BTreeSet<(&String, &String)> = synapse()
+            .map(|(_, labels)| (&labels["job"], &labels["index"]))
+            .collect();
+        assert_eq!(identities.len(), synapse().count(), "{spec}");
+    }
+}
+
+/// The labels that docs/metrics-howto.md and the published dashboard know: a worker's kind and number.
+#[test]
+fn labels_are_those_of_the_published_dashboards() {
+    let targets = targets(&measured("synchrotron:2, media=media_repository"));
+    let names: Vec<[&str; 4]> = targets
+        .iter()
+        .filter(|(job, _)| job == "synapse")
+        .map(|(_, labels)| ["worker", "job", "index", "instance"].map(|name| labels[name].as_str()))
+        .collect();
+    assert_eq!(
+        names,
+        [
+            ["main", "synapse", "1", "example.test"],
+            ["media1", "media", "1", "example.test"],
+            ["synchrotron1", "synchrotron", "1", "example.test"],
+            ["synchrotron2", "synchrotron", "2", "example.test"],
+        ]
+    );
+}
+
+/// A job for each exporter that runs, and none for one that does not.
+#[test]
+fn only_what_runs_is_a_target() {
+    let jobs = |setup: &Setup| -> BTreeSet<String> {
+        let jobs = targets(setup).into_iter().map(|(job, _)| job);
+        jobs.filter(|job| job != "synapse" && job != "prometheus")
+            .collect()
+    };
+    let of =
+        |names: &[&str]| -> BTreeSet<String> { names.iter().map(|name| (*name).into()).collect() };
+    let plain = |workers: &str| Setup::new(workers).settings("metrics: {enabled: true}");
+    assert_eq!(
+        jobs(&plain("synchrotron")),
+        of(&["host", "nginx", "nginx_log"])
+    );
+    let all = of(&["host", "nginx", "nginx_log", "redis", "postgres"]);
+    assert_eq!(jobs(&measured("synchrotron")), all);
+    // SQLite, and no redis.
+    assert_eq!(jobs(&measured("")), of(&["host", "nginx", "nginx_log"]));
+    assert!(
+        !Setup::new("synchrotron")
+            .state()
+            .files
+            .keys()
+            .any(|path| path.contains("prometheus"))
+    );
+}
+
+/// Passwords of servers elsewhere stand in files that systemd hands over; a unit file is readable by everybody.
+#[test]
+fn exporters_of_servers_elsewhere_read_passwords_from_files() {
+    let state = measured("synchrotron")
+        .settings("database: {host: db.example, user: matrix}\nredis: {host: redis.example, tls: true, username: \"me&you\"}")
+        .secret("postgres_password")
+        .secret("redis_password")
+        .state();
+    let unit = |name: &str| {
+        text(
+            &state,
+            &format!("host/etc/systemd/system/synapse-{name}.service"),
+        )
+    };
+    for (name, lines) in [
+        (
+            "postgres-exporter",
+            [
+                "LoadCredential=pgpass:/etc/synapse-workers/secrets/postgres-exporter.pgpass",
+                "Environment=PGPASSFILE=%t/synapse-postgres-exporter/pgpass",
+                "DynamicUser=yes",
+                "Environment=\"DATA_SOURCE_NAME=user=matrix host=db.example port=5432 dbname=synapse sslmode=require\"",
+            ],
+        ),
+        (
+            "redis-exporter",
+            [
+                "LoadCredential=passwords:/etc/synapse-workers/secrets/redis-exporter.json",
+                "Environment=REDIS_PASSWORD_FILE=%d/passwords",
+                "Environment=\"REDIS_USER=me&you\"",
+                "Environment=REDIS_ADDR=rediss://redis.example:6379",
+            ],
+        ),
+    ] {
+        for line in lines {
+            assert!(
+                unit(name).lines().any(|found| found == line),
+                "{line}\n{}",
+                unit(name)
+            );
+        }
+    }
+    assert_eq!(
+        text(&state, "secrets/postgres-exporter.pgpass"),
+        "*:*:*:*:@postgres_password@\n"
+    );
+    // The exporter looks for the address as Go's net/url writes it (exporter/redis.go); the one of Debian 12 without user.
+    assert_eq!(
+        text(&state, "secrets/redis-exporter.json"),
+        "{\"rediss://me&you@redis.example:6379\":\"@redis_password@\",\"rediss://redis.example:6379\":\"@redis_password@\"}\n"
+    );
+}
+
+/// The rules with their test beside them.
+fn rules() -> tempfile::TempDir {
+    let directory = tempfile::tempdir().unwrap();
+    let state = measured("synchrotron").state();
+    for name in ["recording.yml", "alerts.yml"] {
+        let rules = text(&state, &format!("prometheus/rules/{name}"));
+        fs::write(directory.path().join(name), rules).unwrap();
+    }
+    let test = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/prometheus/alerts.test.yml");
+    fs::copy(test, directory.path().join("alerts.test.yml")).unwrap();
+    directory
+}
+
+#[test]
+fn alerts_fire_when_they_must_and_only_then() {
+    let directory = rules();
+    let output = run(program("promtool")
+        .args(["test", "rules"])
+        .arg(directory.path().join("alerts.test.yml")));
+    assert!(output.status.success(), "{}", shown(&output));
+}
+
+#[test]
+fn every_alert_has_a_test_of_both_kinds_and_says_what_to_run() {
+    let directory = rules();
+    let read = |name: &str| -> Value {
+        serde_yaml::from_str(&fs::read_to_string(directory.path().join(name)).unwrap()).unwrap()
+    };
+    let (rules, tests) = (read("alerts.yml"), read("alerts.test.yml"));
+    // Of each alert, whether it is expected.
+    let mut expected = BTreeSet::new();
+    for test in tests["tests"].as_sequence().unwrap() {
+        for case in test["alert_rule_test"].as_sequence().unwrap() {
+            let fires = !case["exp_alerts"].as_sequence().unwrap().is_empty();
+            expected.insert((case["alertname"].as_str().unwrap().to_owned(), fires));
+        }
+    }
+    for group in rules["groups"].as_sequence().unwrap() {
+        for rule in group["rules"].as_sequence().unwrap() {
+            let name = rule["alert"].as_str().unwrap().to_owned();
+            for fires in [true, false] {
+                assert!(expected.contains(&(name.clone(), fires)), "{name}: {fires}");
+            }
+            for annotation in ["summary", "run"] {
+                assert!(rule["annotations"][annotation].is_string(), "{name}");
+            }
+        }
+    }
+}
+
+/// Grafana's own files, where there is one.
+#[test]
+fn grafana_gets_where_prometheus_is_and_dashboards() {
+    let state = measured("synchrotron").state();
+    let provisioning = "host/etc/grafana/provisioning";
+    let source: Value = serde_yaml::from_str(text(
+        &state,
+        &format!("{provisioning}/datasources/synapse-workers.yaml"),
+    ))
+    .unwrap();
+    let source = &source["datasources"][0];
+    assert_eq!(source["url"].as_str(), Some("http://127.0.0.1:9095"));
+    let provider: Value = serde_yaml::from_str(text(
+        &state,
+        &format!("{provisioning}/dashboards/synapse-workers.yaml"),
+    ))
+    .unwrap();
+    let directory = provider["providers"][0]["options"]["path"]
+        .as_str()
+        .unwrap();
+    let below = directory.strip_prefix(paths::CURRENT).unwrap();
+    let dashboards: Vec<&String> = state
+        .files
+        .keys()
+        .filter(|path| format!("/{path}").starts_with(&format!("{below}/")))
+        .collect();
+    assert_eq!(dashboards.len(), 2);
+    for path in dashboards {
+        let dashboard: serde_json::Value = serde_json::from_str(text(&state, path)).unwrap();
+        let panels = dashboard["panels"].as_array().unwrap();
+        let mut places = BTreeSet::new();
+        for panel in panels {
+            let place = ["y", "x"].map(|axis| panel["gridPos"][axis].as_u64().unwrap());
+            assert!(places.insert(place), "{path}: two panels at {place:?}");
+            for target in panel["targets"].as_array().into_iter().flatten() {
+                assert_eq!(target["datasource"]["uid"].as_str(), source["uid"].as_str());
+                let expression = target["expr"].as_str().unwrap();
+                // Grafana's variables, as it would put them in.
+                let expression = expression
+                    .replace("$__rate_interval", "5m")
+                    .replace("$worker", "main");
+                parses(&expression);
+            }
+        }
+    }
+    let without = Setup::new("synchrotron").settings("metrics: {enabled: true}");
+    let state = without.state();
+    assert!(!state.files.keys().any(|path| path.contains("grafana")));
+}
+
+/// Prometheus' own parser takes it.
+fn parses(expression: &str) {
+    let directory = tempfile::tempdir().unwrap();
+    let rules = serde_json::json!({
+        "groups": [{"name": "judged", "rules": [{"record": "judged", "expr": expression}]}],
+    });
+    let file = directory.path().join("rules.yml");
+    fs::write(&file, rules.to_string()).unwrap();
+    let output = run(program("promtool").args(["check", "rules"]).arg(file));
+    assert!(output.status.success(), "{expression}\n{}", shown(&output));
+}
+
+/// The script that tells what no exporter does, with a certificate for ten days.
+#[test]
+fn free_space_and_the_end_of_the_certificate_are_told() {
+    let directory = tempfile::tempdir().unwrap();
+    let at = |name: &str| directory.path().join(name);
+    fs::write(
+        at("host.sh"),
+        text(&measured("").state(), "metrics/host.sh"),
+    )
+    .unwrap();
+    let made = run(program("openssl")
+        .args([
+            "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "10",
+        ])
+        .args(["-subj", "/CN=example.test", "-keyout"])
+        .arg(at("key"))
+        .arg("-out")
+        .arg(at("certificate")));
+    assert!(made.status.success(), "{}", shown(&made));
+    let output = run(program("sh")
+        .arg(at("host.sh"))
+        .arg(at("host.prom"))
+        .args(["data", "/", "media"])
+        .arg(directory.path())
+        .env("CREDENTIALS_DIRECTORY", directory.path()));
+    assert!(output.status.success(), "{}", shown(&output));
+    let told = fs::read_to_string(at("host.prom")).unwrap();
+    let value = |name: &str| -> f64 {
+        let line = told.lines().find_map(|line| line.strip_prefix(name));
+        line.unwrap_or_else(|| panic!("no {name}\n{told}"))
+            .trim()
+            .parse()
+            .unwrap()
+    };
+    let root = nix::sys::statvfs::statvfs("/").unwrap();
+    let size = root.blocks() * root.fragment_size();
+    assert_eq!(
+        value("synapse_host_disk_size_bytes{directory=\"data\"}"),
+        size as f64
+    );
+    let free = value("synapse_host_disk_free_bytes{directory=\"media\"}");
+    assert!(free > 0.0 && free < value("synapse_host_disk_size_bytes{directory=\"media\"}"));
+    let now = std::time::SystemTime::now()
+        .duration_since(std::time::UNIX_EPOCH)
+        .unwrap();
+    let left = value("synapse_host_certificate_end_seconds ") - now.as_secs_f64();
+    assert!((left / 86_400.0 - 10.0).abs() < 0.1, "{left}");
+}

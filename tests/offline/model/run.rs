@@ -1,0 +1,324 @@
+//! A run on a host in memory: the program's own converging and rolling back, with what is to go wrong in it.
+
+use super::{Model, Way};
+use anyhow::{Result, bail, ensure};
+use std::cell::RefCell;
+use std::collections::{BTreeMap, BTreeSet};
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+use std::rc::Rc;
+use synapse_workers::converge::verify::Expected;
+use synapse_workers::converge::{ConvergeError, Goal, World, converge};
+use synapse_workers::plan::SettingsChange;
+use synapse_workers::plan::step::Step;
+use synapse_workers::plan::{Plan, Removal, Target};
+use synapse_workers::report::Report;
+use synapse_workers::state::Records;
+use synapse_workers::state::{Observed, Resource, State};
+
+/// A place in a run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum End {
+    /// None: the run ends well.
+    Done,
+    /// Before the step of this number; the number after the last stands for what comes then.
+    Before(usize),
+    /// Within it: half of the units of a job are done, the others failed.
+    Within(usize),
+    /// While it is verified.
+    Verification,
+    /// In this call of the way back.
+    Call(&'static str),
+}
+
+/// What happens at a place.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum How {
+    /// The program is killed.
+    Killed,
+    /// What it does there fails.
+    Failed,
+}
+
+/// Something that is to go wrong, once.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Fault(pub Way, pub End, pub How);
+
+/// What a run is to do.
+#[derive(Clone, Debug)]
+pub struct Attempt<'a> {
+    pub to: &'a State,
+    pub target: Target,
+    pub removal: Removal,
+    pub moving: Option<&'a str>,
+    /// The settings file that it writes.
+    pub settings: Option<&'a str>,
+    pub faults: &'a [Fault],
+}
+
+impl<'a> Attempt<'a> {
+    /// An installation of this state.
+    pub fn install(to: &'a State) -> Self {
+        Self {
+            to,
+            target: Target::Rendered,
+            removal: Removal::Keep,
+            moving: None,
+            settings: None,
+            faults: &[],
+        }
+    }
+}
+
+/// How a run ended.
+pub struct Ended {
+    pub plan: Plan,
+    /// Steps of the way back that were tried.
+    pub back: Vec<Step>,
+    /// `None` where the run was killed.
+    pub result: Option<Result<(), ConvergeError>>,
+    /// What a terminal showed.
+    pub printed: String,
+}
+
+impl Ended {
+    /// The exit code, and the error that the program ends with.
+    pub fn failure(&self) -> (u8, String) {
+        match &self.result {
+            Some(Err(missed)) => (missed.failure.code as u8, missed.failure.to_string()),
+            Some(Ok(())) => panic!("it went well"),
+            None => panic!("it was killed"),
+        }
+    }
+}
+
+/// What a killed run unwinds with.
+struct Killed;
+
+impl Model {
+    /// One run, as the program does it.
+    pub fn attempt(&mut self, attempt: &Attempt) -> Ended {
+        let observed = self.observe(attempt.to);
+        let before = self.settings.clone();
+        let goal = Goal {
+            desired: attempt.to,
+            target: attempt.target,
+            removal: attempt.removal,
+            moving: attempt.moving.map(str::to_owned),
+            settings: attempt.settings.map(|text| SettingsChange {
+                path: "settings.yaml".into(),
+                before: Some(before),
+                after: Some(text.to_owned()),
+                what: "workers".to_owned(),
+            }),
+            settings_text: String::new(),
+            summary: String::new(),
+            expected: Expected {
+                units: attempt.to.units.clone(),
+                ..Expected::default()
+            },
+        };
+        let plan = goal.plan(&observed);
+        let printed = Rc::new(RefCell::new(String::new()));
+        let sink = Rc::clone(&printed);
+        let report = Report::into(move |text| sink.borrow_mut().push_str(text));
+        let mut run = Run {
+            model: self,
+            faults: attempt.faults,
+            way: Way::There,
+            number: 0,
+            back: Vec::new(),
+        };
+        let ended = catch_unwind(AssertUnwindSafe(|| {
+            converge(&mut run, &goal, &plan, &observed, &report)
+        }));
+        let back = run.back;
+        self.lenient = false;
+        let result = match ended {
+            Ok(result) => Some(result),
+            Err(killed) if killed.is::<Killed>() => None,
+            Err(panic) => resume_unwind(panic),
+        };
+        let printed = printed.borrow().clone();
+        Ended {
+            plan,
+            back,
+            result,
+            printed,
+        }
+    }
+}
+
+/// A model with what is to go wrong in one run on it.
+struct Run<'a> {
+    model: &'a mut Model,
+    faults: &'a [Fault],
+    way: Way,
+    /// The number of the next step.
+    number: usize,
+    back: Vec<Step>,
+}
+
+impl Run<'_> {
+    /// Lets go wrong what is to go wrong here.
+    fn meet(&mut self, end: End) -> Result<()> {
+        let how = |fault: &Fault| (fault.0 == self.way && fault.1 == end).then_some(fault.2);
+        match self.faults.iter().find_map(how) {
+            None => Ok(()),
+            Some(How::Killed) => resume_unwind(Box::new(Killed)),
+            Some(How::Failed) => {
+                // What follows on the way back meets a host on which not all before it was done.
+                self.model.lenient = self.way == Way::Back;
+                bail!("a fault {:?} at {end:?}", self.way)
+            }
+        }
+    }
+
+    fn do_step(&mut self, step: &Step, desired: &State) -> Result<()> {
+        let number = self.number;
+        self.number += 1;
+        if self.way == Way::Back {
+            self.back.push(step.clone());
+            self.meet(End::Before(number))?;
+        }
+        if self
+            .faults
+            .iter()
+            .any(|fault| fault.1 == End::Within(number) && fault.0 == self.way)
+        {
+            self.model.half(step);
+            self.meet(End::Within(number))?;
+        }
+        self.model.step(step, desired);
+        self.model.agree();
+        Ok(())
+    }
+}
+
+impl World for Run<'_> {
+    type Kept = Resource;
+
+    fn observe(&self, desired: &State) -> Result<Observed> {
+        Ok(match self.way {
+            Way::There => self.model.observe(desired),
+            // Secrets that were given no longer count.
+            Way::Back => Model {
+                stale: BTreeSet::new(),
+                ..self.model.clone()
+            }
+            .observe(desired),
+        })
+    }
+
+    fn generation(&self, number: u32) -> Result<State> {
+        let generation = self.model.generations.get(&number);
+        generation
+            .cloned()
+            .ok_or_else(|| anyhow::anyhow!("generation {number} is lost"))
+    }
+
+    fn between(&mut self, number: usize, _: &str) -> Result<()> {
+        self.meet(End::Before(number))
+    }
+
+    fn apply(&mut self, step: &Step, goal: &Goal) -> Result<Option<String>> {
+        if let (Step::WriteSettings { .. }, Some(change)) = (step, &goal.settings) {
+            self.model.settings = change.after.clone().unwrap_or_default();
+        }
+        self.do_step(step, goal.desired)?;
+        Ok(None)
+    }
+
+    fn keep(&self, resource: &Resource) -> Result<Option<Resource>> {
+        let there = self.model.resources.contains(resource) && resource.secret_path().is_some();
+        Ok(there.then(|| resource.clone()))
+    }
+
+    fn put_back(&mut self, kept: &Resource, _: bool) -> Result<()> {
+        self.meet(End::Call("put_back"))?;
+        self.model.stale.insert(kept.clone());
+        Ok(())
+    }
+
+    fn record(&mut self, made: &BTreeSet<Resource>) -> Result<()> {
+        self.model.made.clone_from(made);
+        Ok(())
+    }
+
+    fn verify(&mut self, expected: &Expected) -> Result<()> {
+        self.meet(End::Verification)?;
+        let runs = |unit: &&String| !self.model.running.contains_key(*unit);
+        let silent: Vec<&String> = expected.units.iter().filter(runs).collect();
+        ensure!(silent.is_empty(), "{silent:?} do not run");
+        Ok(())
+    }
+
+    fn applied(&mut self, generation: Option<u32>) -> Result<()> {
+        self.meet(match self.way {
+            Way::There => End::Call("applied"),
+            Way::Back => End::Before(self.number),
+        })?;
+        if let Some(number) = generation {
+            self.model.applied = Some(number);
+            self.model.switched.clear();
+        }
+        Ok(())
+    }
+
+    fn begin_rollback(&mut self) {
+        (self.way, self.number) = (Way::Back, 0);
+    }
+
+    fn restore_settings(&mut self, settings: &SettingsChange) -> Result<()> {
+        self.meet(End::Call("restore_settings"))?;
+        self.model.settings = settings.before.clone().unwrap_or_default();
+        Ok(())
+    }
+
+    fn leave_migration(&mut self) -> Result<()> {
+        self.meet(End::Call("leave_migration"))
+    }
+
+    fn forget_generation(&mut self, number: u32) -> Result<()> {
+        ensure!(
+            self.model.current != Some(number),
+            "generation {number} is in use"
+        );
+        self.model.generations.remove(&number);
+        Ok(())
+    }
+}
+
+impl Model {
+    /// What a run finds.
+    pub fn observe(&self, desired: &State) -> Observed {
+        let records = Records {
+            current: self.current,
+            applied: self.applied,
+            switched: Some(self.switched.clone()),
+            written: self.generations.keys().copied().collect(),
+            made: self.made.clone(),
+        };
+        let state = |number| {
+            let generation = self.generations.get(&number).cloned();
+            (number, generation.unwrap_or_default())
+        };
+        let states: BTreeMap<u32, State> = records.generations().into_iter().map(state).collect();
+        let mut observed = Observed::recorded(records, states);
+        let places = observed.places(desired);
+        let files = self.host_files.iter();
+        let files = files.filter(|(path, _)| places.contains(*path));
+        observed.host_files = files
+            .map(|(path, digest)| (path.clone(), digest.clone()))
+            .collect();
+        let there: BTreeSet<Resource> = self.resources.difference(&self.stale).cloned().collect();
+        observed.resources = observed
+            .candidates(desired)
+            .intersection(&there)
+            .cloned()
+            .collect();
+        observed.units.clone_from(&self.units);
+        observed.sockets.clone_from(&self.sockets);
+        observed.processors = 2;
+        observed
+    }
+}

@@ -1,0 +1,121 @@
+//! What must be true: of processes that run at once after every step, and of the whole host in the end.
+
+use super::{Model, View};
+use std::collections::{BTreeMap, BTreeSet};
+use synapse_workers::state::restart_rules::{Scope, When, rule_for};
+use synapse_workers::state::units;
+use synapse_workers::state::{File, Files, HOST, State, UnitState};
+
+impl Model {
+    /// Processes that run at once must go by the same lists.
+    pub(super) fn agree(&self) {
+        if self.lenient {
+            return;
+        }
+        let synapse = || {
+            self.running
+                .iter()
+                .filter(|(unit, _)| units::is_synapse(unit))
+        };
+        for name in ["stream_writers", "instance_map", "replication"] {
+            let path = format!("synapse/shared.d/{name}.yaml");
+            let seen: BTreeSet<Option<&String>> =
+                synapse().map(|(_, view)| view.get(&path)).collect();
+            assert!(seen.len() < 2, "processes run with different {name}");
+        }
+        let duties: BTreeSet<&String> = synapse()
+            .flat_map(|(_, view)| view.keys())
+            .filter(|path| matches!(rule_for(path).scope, Scope::Listed { .. }))
+            .collect();
+        for path in duties {
+            let mut doing: BTreeSet<&str> = synapse()
+                .filter(|(unit, _)| *unit != units::MAIN)
+                .filter_map(|(_, view)| Some(view.get(path)?.as_str()))
+                .collect();
+            // Main does the work itself while it knows of nobody else.
+            if self
+                .running
+                .get(units::MAIN)
+                .is_some_and(|view| !view.contains_key(path))
+            {
+                doing.insert("main");
+            }
+            assert!(doing.len() < 2, "two go by different {path}");
+        }
+    }
+
+    /// Whether the host is in this state, and every process runs with it.
+    pub fn assert_settled(&self, desired: &State, case: &str) {
+        let current = self.current.map(|number| &self.generations[&number]);
+        let files = current
+            .map(|state| digests(&state.files))
+            .unwrap_or_default();
+        same(&files, &digests(&desired.files), case, "current");
+        let wanted = digests(&desired.files).into_iter();
+        let wanted = wanted.filter(|(path, _)| path.starts_with(HOST)).collect();
+        same(&self.host_files, &wanted, case, "on the host");
+        same(&self.loaded, &wanted, case, "known to systemd");
+        let up = |unit: &String| UnitState {
+            changing: false,
+            active: true,
+            enabled: !units::is_needed(unit),
+            failed: false,
+            stale: false,
+        };
+        let units: BTreeMap<String, UnitState> = desired
+            .units
+            .iter()
+            .map(|unit| (unit.clone(), up(unit)))
+            .collect();
+        same(&self.units, &units, case, "in systemd");
+        for (unit, seen) in &self.running {
+            same(seen, &view(&desired.files, unit), case, unit);
+        }
+        let missing: Vec<_> = desired.resources.difference(&self.resources).collect();
+        assert!(missing.is_empty(), "{case}: missing {missing:?}");
+        let processes = desired.units.iter().filter(|unit| units::is_synapse(unit));
+        let sockets: BTreeSet<String> = processes
+            .map(|unit| units::worker_of(unit).unwrap_or("main").to_owned())
+            .collect();
+        assert_eq!(self.sockets, sockets, "{case}: sockets");
+    }
+}
+
+/// Says by path what differs.
+fn same<T: PartialEq + std::fmt::Debug>(
+    left: &BTreeMap<String, T>,
+    right: &BTreeMap<String, T>,
+    case: &str,
+    what: &str,
+) {
+    let keys: BTreeSet<&String> = left.keys().chain(right.keys()).collect();
+    let differs = |key: &&&String| left.get(**key) != right.get(**key);
+    let shown = |key: &&String| format!("{key} is {:?}, not {:?}", left.get(*key), right.get(*key));
+    let differences: Vec<String> = keys.iter().filter(differs).map(shown).collect();
+    assert!(differences.is_empty(), "{case}, {what}: {differences:#?}");
+}
+
+/// What a process of this unit goes by, of these files.
+pub(super) fn view(files: &Files, unit: &str) -> View {
+    let mut view = View::new();
+    for (path, file) in files {
+        let listed = match rule_for(path).scope {
+            Scope::Listed { main } if unit == units::MAIN => Some(main),
+            _ => None,
+        };
+        match listed {
+            Some(When::Always) => drop(view.insert(path.clone(), file.digest.clone())),
+            Some(When::AddedOrRemoved) => drop(view.insert(path.clone(), "there".to_owned())),
+            None if file.affects.contains(unit) => {
+                drop(view.insert(path.clone(), file.digest.clone()));
+            }
+            None => {}
+        }
+    }
+    view
+}
+
+pub(super) fn digests(files: &Files) -> BTreeMap<String, String> {
+    let digest = |(path, file): (&String, &File)| (path.clone(), file.digest.clone());
+    files.iter().map(digest).collect()
+}

@@ -1,0 +1,68 @@
+//! The access log that metrics are made from, before logrotate.
+
+use super::super::setup::{Setup, text};
+use super::super::validators::{program, run, shown};
+use std::fs;
+use std::os::unix::process::ExitStatusExt;
+use std::process::Command;
+use synapse_workers::state::paths;
+
+/// It exits with 0 whatever is wrong, and says so.
+#[test]
+fn logrotate_finds_nothing_wrong_and_rotates_what_is_large() {
+    let directory = tempfile::tempdir().unwrap();
+    let at = |name: &str| directory.path().join(name);
+    let state = Setup::new("").settings("metrics: {enabled: true}").state();
+    let log = at("access.log").display().to_string();
+    let pid = at("nginx.pid").display().to_string();
+    let configuration = text(&state, "logrotate/access.conf")
+        .replace(paths::ACCESS_LOG, &log)
+        .replace("/run/synapse-nginx/nginx.pid", &pid);
+    fs::write(at("access.conf"), configuration).unwrap();
+    let mut nginx = Command::new("sleep").arg("60").spawn().unwrap();
+    fs::write(&pid, nginx.id().to_string()).unwrap();
+    let rotate = |large: bool| {
+        let file = fs::File::create(&log).unwrap();
+        file.set_len(if large { 70 << 20 } else { 1 << 20 })
+            .unwrap();
+        let output = run(program("logrotate")
+            .arg("--verbose")
+            .arg("--state")
+            .args([at("state"), at("access.conf")]));
+        let text = shown(&output);
+        assert!(
+            output.status.success() && !text.contains("error:") && !text.contains("warning:"),
+            "{text}"
+        );
+        at("access.log.1").exists()
+    };
+    assert!(!rotate(false));
+    assert!(rotate(true));
+    assert_eq!(fs::metadata(&log).unwrap().len(), 0, "a new one");
+    // USR1 is what nginx opens its logs anew on, and what ends a program that does not know it.
+    assert_eq!(nginx.wait().unwrap().signal(), Some(10));
+}
+
+#[test]
+fn the_access_log_is_rotated_unless_that_is_left_to_the_administrator() {
+    for (lines, rotated) in [
+        ("metrics: {enabled: true}", true),
+        (
+            "metrics: {enabled: true}\nnginx: {disable_logrotate: true}",
+            false,
+        ),
+        ("metrics: {enabled: false}", false),
+    ] {
+        let state = Setup::new("").settings(lines).state();
+        assert_eq!(
+            state.units.contains("synapse-logrotate.timer"),
+            rotated,
+            "{lines}"
+        );
+        assert_eq!(
+            state.files.contains_key("logrotate/access.conf"),
+            rotated,
+            "{lines}"
+        );
+    }
+}

@@ -1,0 +1,157 @@
+//! A running nginx with what is rendered for it, between a test and a stand-in for Synapse's main process.
+
+use super::super::setup::{Setup, text};
+use super::super::validators::program;
+use std::fs;
+use std::io::{BufRead, BufReader, Read, Write};
+use std::os::unix::fs::PermissionsExt;
+use std::os::unix::net::{UnixListener, UnixStream};
+use std::path::PathBuf;
+use std::process::{Child, Stdio};
+use std::thread;
+use std::time::{Duration, Instant};
+use synapse_workers::state::paths;
+use tempfile::TempDir;
+
+const SOCKETS: &str = "/run/synapse-workers/public/";
+
+/// Ends with the value.
+pub struct Nginx {
+    directory: TempDir,
+    child: Child,
+}
+
+impl Nginx {
+    /// Reached by a Unix socket only, so that tests need no port.
+    pub fn start(setup: Setup) -> Self {
+        let directory = tempfile::tempdir().unwrap();
+        let place = format!("{}/", directory.path().display());
+        fs::set_permissions(directory.path(), fs::Permissions::from_mode(0o755)).unwrap();
+        stand_in(directory.path().join("main.sock"));
+        let state = setup.state();
+        let configuration = text(&state, "nginx/nginx.conf")
+            .replace(SOCKETS, &place)
+            .replace(paths::ACCESS_LOG, &format!("{place}access.log"));
+        fs::write(directory.path().join("nginx.conf"), configuration).unwrap();
+        let listen = format!("listen unix:{place}nginx.sock;\n");
+        fs::write(directory.path().join("listen.conf"), listen).unwrap();
+        let child = program("nginx")
+            .args(["-e", "stderr", "-p", &place, "-c", "nginx.conf"])
+            .args(["-g", &format!("daemon off; pid {place}nginx.pid;")])
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        let nginx = Self { directory, child };
+        nginx.eventually("it listens", || nginx.connect().is_ok().then_some(()));
+        nginx
+    }
+
+    pub fn path(&self, name: &str) -> PathBuf {
+        self.directory.path().join(name)
+    }
+
+    fn connect(&self) -> std::io::Result<UnixStream> {
+        UnixStream::connect(self.path("nginx.sock"))
+    }
+
+    pub fn ask(&self, request: &[u8]) -> Answer {
+        let mut stream = self.connect().unwrap();
+        stream
+            .set_read_timeout(Some(Duration::from_secs(20)))
+            .unwrap();
+        // nginx may answer and close before it has read everything.
+        let _ = stream.write_all(request);
+        let (mut answer, mut part) = (Answer(String::new()), [0; 4096]);
+        while !answer.is_complete() {
+            match stream.read(&mut part) {
+                Ok(0) | Err(_) => break,
+                Ok(length) => answer.0 += &String::from_utf8_lossy(&part[..length]),
+            }
+        }
+        answer
+    }
+
+    pub fn eventually<T>(&self, what: &str, condition: impl Fn() -> Option<T>) -> T {
+        let deadline = Instant::now() + Duration::from_secs(20);
+        loop {
+            if let Some(value) = condition() {
+                return value;
+            }
+            assert!(Instant::now() < deadline, "not in time: {what}");
+            thread::sleep(Duration::from_millis(20));
+        }
+    }
+}
+
+impl Drop for Nginx {
+    fn drop(&mut self) {
+        let pid = nix::unistd::Pid::from_raw(i32::try_from(self.child.id()).unwrap());
+        // Its processes end with the first one on this signal only.
+        let _ = nix::sys::signal::kill(pid, nix::sys::signal::Signal::SIGTERM);
+        let _ = self.child.wait();
+    }
+}
+
+/// Head and body as they came.
+pub struct Answer(String);
+
+impl Answer {
+    pub fn status(&self) -> u16 {
+        let word = self.0.split(' ').nth(1);
+        word.and_then(|word| word.parse().ok()).unwrap_or(0)
+    }
+
+    pub fn head(&self) -> String {
+        self.0
+            .split("\r\n\r\n")
+            .next()
+            .unwrap_or_default()
+            .to_lowercase()
+    }
+
+    /// nginx leaves the connection open for some seconds where it expects more of the request.
+    fn is_complete(&self) -> bool {
+        let head = self.head();
+        let length = head
+            .lines()
+            .find_map(|line| line.strip_prefix("content-length: "));
+        length.is_some_and(|length| self.body().len().to_string() == length)
+    }
+
+    pub fn body(&self) -> &str {
+        self.0.split_once("\r\n\r\n").map_or("", |(_, body)| body)
+    }
+}
+
+/// Answers 404 with the size of request line and headers as Twisted counts it, or the status that the path ends with.
+/// Where the path ends with `cut`, it closes the connection.
+fn stand_in(socket: PathBuf) {
+    let listener = UnixListener::bind(&socket).unwrap();
+    fs::set_permissions(&socket, fs::Permissions::from_mode(0o777)).unwrap();
+    thread::spawn(move || {
+        for stream in listener.incoming() {
+            let stream = stream.unwrap();
+            thread::spawn(move || serve(&stream));
+        }
+    });
+}
+
+fn serve(mut stream: &UnixStream) -> Option<()> {
+    let lines = BufReader::new(stream).lines();
+    let head: Vec<String> = lines
+        .map_while(Result::ok)
+        .take_while(|line| !line.is_empty())
+        .collect();
+    let size: usize = head.iter().map(String::len).sum();
+    let path = head.first()?.split(' ').nth(1)?;
+    let status = match path.rsplit('/').next()? {
+        "cut" => return None,
+        last => last.parse().unwrap_or(404),
+    };
+    let body = format!("Synapse, {size}");
+    let length = body.len();
+    let answer = format!(
+        "HTTP/1.1 {status} X\r\nContent-Type: text/x\r\nContent-Length: {length}\r\nConnection: close\r\n\r\n{body}"
+    );
+    stream.write_all(answer.as_bytes()).ok()
+}

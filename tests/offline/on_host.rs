@@ -1,0 +1,256 @@
+//! What a run does on this host, as far as files of the tests and a systemd of their own go.
+
+use super::bus::Daemon;
+use super::validators::program;
+use std::collections::BTreeSet;
+use std::fs;
+use std::io::{BufRead, BufReader};
+use std::os::unix::fs::{MetadataExt, PermissionsExt, chown};
+use std::path::Path;
+use std::process::{Child, Stdio};
+use std::sync::mpsc::{Receiver, Sender, channel};
+use synapse_workers::converge::{OnHost, World};
+use synapse_workers::host::facts::Facts;
+use synapse_workers::host::{self, Host, Systemd};
+use synapse_workers::plan::SettingsChange;
+use zbus::{Connection, OwnedObjectPath, fdo};
+
+type ListedUnit = (
+    String,
+    String,
+    String,
+    String,
+    String,
+    String,
+    OwnedObjectPath,
+    u32,
+    String,
+    OwnedObjectPath,
+);
+
+const UNIT: &str = "/org/freedesktop/systemd1/unit/any";
+
+fn any() -> OwnedObjectPath {
+    OwnedObjectPath::try_from(UNIT).unwrap()
+}
+
+/// A manager of processes of Synapse that have ended since it listed them.
+struct Manager {
+    /// Units that were sent a signal.
+    signalled: Sender<String>,
+    /// A process of nginx that ends when Synapse is sent one.
+    waiting: u32,
+}
+
+#[zbus::interface(name = "org.freedesktop.systemd1.Manager")]
+impl Manager {
+    fn subscribe(&self) {}
+
+    fn load_unit(&self, _name: &str) -> OwnedObjectPath {
+        any()
+    }
+
+    fn list_units_by_patterns(
+        &self,
+        _states: Vec<String>,
+        _patterns: Vec<String>,
+    ) -> Vec<ListedUnit> {
+        let active = |name: &str| {
+            let text = String::new;
+            (
+                name.to_owned(),
+                text(),
+                text(),
+                "active".to_owned(),
+                text(),
+                text(),
+                any(),
+                0,
+                text(),
+                any(),
+            )
+        };
+        ["synapse-main.service", "synapse-worker@a.service"]
+            .map(active)
+            .into()
+    }
+
+    fn kill_unit(&self, unit: String, _whom: &str, _signal: i32) -> fdo::Result<()> {
+        let mut kill = program("kill");
+        assert!(
+            kill.arg(self.waiting.to_string())
+                .stderr(Stdio::null())
+                .status()
+                .is_ok()
+        );
+        let text = format!("Unit {unit} not loaded.");
+        self.signalled.send(unit).unwrap();
+        Err(fdo::Error::Failed(text))
+    }
+}
+
+/// What systemd says of nginx.
+struct Nginx;
+
+#[zbus::interface(name = "org.freedesktop.systemd1.Unit")]
+impl Nginx {
+    #[zbus(property)]
+    fn active_state(&self) -> String {
+        "active".to_owned()
+    }
+
+    #[zbus(property)]
+    fn active_enter_timestamp(&self) -> u64 {
+        1
+    }
+}
+
+struct Service(u32);
+
+#[zbus::interface(name = "org.freedesktop.systemd1.Service")]
+impl Service {
+    #[zbus(property, name = "MainPID")]
+    fn main_pid(&self) -> u32 {
+        self.0
+    }
+
+    #[zbus(property)]
+    fn memory_current(&self) -> u64 {
+        1
+    }
+}
+
+/// A host whose nginx has a process that ends when Synapse is sent a signal.
+struct Hosted {
+    host: Host,
+    signalled: Receiver<String>,
+    waiting: u32,
+    nginx: Child,
+    _manager: Connection,
+    _daemon: Daemon,
+}
+
+impl Hosted {
+    fn new() -> Self {
+        let mut nginx = program("sh")
+            .args(["-c", "sleep 600 & echo $!; wait"])
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut waiting = String::new();
+        let output = nginx.stdout.take().unwrap();
+        BufReader::new(output).read_line(&mut waiting).unwrap();
+        let waiting = waiting.trim().parse().unwrap();
+        let daemon = Daemon::new();
+        let (signal, signalled) = channel();
+        let manager = Manager {
+            signalled: signal,
+            waiting,
+        };
+        let connection = zbus::connection::Builder::address(daemon.address.as_str())
+            .serve_at("/org/freedesktop/systemd1", manager)
+            .serve_at(UNIT, Nginx)
+            .serve_at(UNIT, Service(nginx.id()))
+            .name("org.freedesktop.systemd1")
+            .build();
+        let connection = zbus::block_on(connection).unwrap();
+        Self {
+            host: Host {
+                facts: Facts::default(),
+                systemd: Systemd::connect_to(&daemon.address).unwrap(),
+            },
+            signalled,
+            waiting,
+            nginx,
+            _manager: connection,
+            _daemon: daemon,
+        }
+    }
+}
+
+impl Drop for Hosted {
+    fn drop(&mut self) {
+        let _ = program("kill")
+            .arg(self.waiting.to_string())
+            .stderr(Stdio::null())
+            .status();
+        let _ = self.nginx.wait();
+    }
+}
+
+/// The change is made by then; a worker that crashed meanwhile is found by the verification.
+#[test]
+fn a_worker_that_has_crashed_does_not_fail_a_change_that_waits_for_nginx() {
+    let hosted = Hosted::new();
+    let leaving = hosted.host.serving().unwrap();
+    assert_eq!(leaving, BTreeSet::from([hosted.waiting]));
+    hosted.host.drain(&leaving).unwrap();
+    let signalled: Vec<String> = hosted.signalled.try_iter().take(2).collect();
+    assert_eq!(
+        signalled,
+        ["synapse-main.service", "synapse-worker@a.service"]
+    );
+    assert!(hosted.host.serving().unwrap().is_disjoint(&leaving));
+}
+
+/// An account and a group that this test may give a file to: root may use any.
+fn another(directory: &Path) -> (u32, u32) {
+    let own = fs::metadata(directory).unwrap();
+    match own.uid() {
+        0 => (12_345, 23_456),
+        user => {
+            let groups = nix::unistd::getgroups().unwrap_or_default();
+            let other = groups
+                .iter()
+                .map(|group| group.as_raw())
+                .find(|group| *group != own.gid());
+            (user, other.unwrap_or(own.gid()))
+        }
+    }
+}
+
+#[test]
+fn a_settings_file_that_is_rewritten_stays_its_owners() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("settings.yaml");
+    let (user, group) = another(directory.path());
+    fs::write(&path, "before").unwrap();
+    chown(&path, Some(user), Some(group)).unwrap();
+    fs::set_permissions(&path, fs::Permissions::from_mode(0o640)).unwrap();
+    host::rewrite(&path, b"after").unwrap();
+    let found = fs::metadata(&path).unwrap();
+    assert_eq!(fs::read_to_string(&path).unwrap(), "after");
+    let access = (found.uid(), found.gid(), found.mode() & 0o7777);
+    assert_eq!(access, (user, group, 0o640));
+}
+
+/// Where /etc cannot be written, a run changes nothing there, and its rollback has no error of its own to add.
+#[test]
+fn a_settings_file_that_was_not_changed_is_not_written_by_the_rollback() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("settings.yaml");
+    let hosted = Hosted::new();
+    let mut on_host = OnHost::new(&hosted.host);
+    let mut restore = |before: Option<&str>| {
+        let change = SettingsChange {
+            path: path.clone(),
+            before: before.map(str::to_owned),
+            after: Some("after".to_owned()),
+            what: "workers".to_owned(),
+        };
+        on_host.restore_settings(&change)
+    };
+    let file = || fs::metadata(&path).unwrap().ino();
+    fs::write(&path, "before").unwrap();
+    let untouched = file();
+    restore(Some("before")).unwrap();
+    assert_eq!(file(), untouched);
+    fs::write(&path, "after").unwrap();
+    restore(Some("before")).unwrap();
+    assert_eq!(fs::read_to_string(&path).unwrap(), "before");
+    restore(None).unwrap();
+    assert!(!path.exists());
+    // There is nothing to remove, and no directory to remove it from.
+    drop(directory);
+    restore(None).unwrap();
+}

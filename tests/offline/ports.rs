@@ -1,0 +1,169 @@
+//! Ports: every one that a rendered file has a unit bind is known, with its unit and the setting that moves it.
+
+use super::setup::{Setup, text};
+use serde_yaml::Value;
+use std::collections::BTreeSet;
+use std::net::SocketAddr;
+use synapse_workers::render::Input;
+use synapse_workers::render::ports::bound;
+use synapse_workers::state::ports::{BoundPort, Transport};
+use synapse_workers::state::units;
+
+fn ports(setup: &Setup) -> Vec<BoundPort> {
+    setup.with_input(|input: &Input| bound(input))
+}
+
+fn of<'a>(ports: &'a [BoundPort], unit: &str) -> BTreeSet<(u16, &'a str)> {
+    let ports = ports.iter().filter(|port| port.unit == unit);
+    ports
+        .map(|port| (port.address.port(), port.setting))
+        .collect()
+}
+
+const EVERYTHING: &str = "http_federation_port: 8018\nsockets: {public: false, replication: false}\n\
+    manhole: {main: true, workers: true}\nmetrics: {enabled: true, redis: true, postgres: true}\n\
+    tls: {certificate: /etc/a.pem, key: /etc/a.key}\ncoturn: {enabled: true, metrics: true}";
+
+#[test]
+fn what_files_have_processes_listen_on_is_known() {
+    let setup = Setup::new("small").settings(EVERYTHING);
+    let (state, ports) = (setup.state(), ports(&setup));
+    let mut seen = 0;
+    for unit in state.units.iter().filter(|unit| units::is_synapse(unit)) {
+        let (path, key) = match units::worker_of(unit) {
+            Some(name) => (format!("synapse/workers/{name}.yaml"), "worker_listeners"),
+            None => ("synapse/main.yaml".to_owned(), "listeners"),
+        };
+        let process: Value = serde_yaml::from_str(text(&state, &path)).unwrap();
+        let known: BTreeSet<u16> = of(&ports, unit).into_iter().map(|(port, _)| port).collect();
+        let mut rendered = BTreeSet::new();
+        for listener in process[key].as_sequence().unwrap() {
+            assert_eq!(
+                listener["bind_addresses"][0].as_str(),
+                Some("127.0.0.1"),
+                "{path}"
+            );
+            rendered.insert(u16::try_from(listener["port"].as_u64().unwrap()).unwrap());
+        }
+        assert_eq!(known, rendered, "{unit}");
+        seen += rendered.len();
+    }
+    assert!(
+        seen > 12,
+        "public, replication, metrics and manhole of four processes: {seen}"
+    );
+
+    let nginx: BTreeSet<SocketAddr> = ports
+        .iter()
+        .filter(|port| port.unit == units::NGINX)
+        .map(|port| port.address)
+        .collect();
+    let files = [
+        text(&state, "nginx/listen.conf"),
+        text(&state, "nginx/nginx.conf"),
+    ]
+    .concat();
+    let listens = files
+        .lines()
+        .filter_map(|line| line.trim().strip_prefix("listen "));
+    let listens = listens.map(|line| line.split([' ', ';']).next().unwrap().parse().unwrap());
+    assert_eq!(nginx, listens.collect::<BTreeSet<SocketAddr>>());
+}
+
+/// What other programs are told to listen on stands in their unit files and in coturn's configuration.
+#[test]
+fn what_files_have_other_programs_listen_on_is_known() {
+    let mut setup = Setup::new("small").settings(EVERYTHING);
+    setup.facts.coturn.metrics = true;
+    let (state, ports) = (setup.state(), ports(&setup));
+    let all: String = state
+        .files
+        .values()
+        .map(|file| String::from_utf8_lossy(&file.contents))
+        .collect();
+    let mut services: BTreeSet<&str> = ports.iter().map(|port| port.unit.as_str()).collect();
+    services.retain(|unit| !units::is_synapse(unit));
+    let known = [
+        units::NGINX,
+        units::NGINX_EXPORTER,
+        units::NGINX_LOG_EXPORTER,
+        units::REDIS_EXPORTER,
+        units::POSTGRES_EXPORTER,
+        units::PROMETHEUS,
+        units::COTURN,
+    ];
+    assert_eq!(services, known.into());
+    for port in ports.iter().filter(|port| !units::is_synapse(&port.unit)) {
+        let number = port.address.port();
+        let told = [
+            format!(":{number}"),
+            format!("port={number}"),
+            format!("-port {number}"),
+        ];
+        assert!(told.iter().any(|told| all.contains(told)), "{port}");
+    }
+}
+
+#[test]
+fn no_two_units_want_the_same_port() {
+    for spec in ["", "small", "full", "synchrotron:40"] {
+        let ports = ports(&Setup::new(spec).settings(EVERYTHING));
+        for (place, port) in ports.iter().enumerate() {
+            let other = ports[..place]
+                .iter()
+                .find(|before| before.conflicts_with(port));
+            assert_eq!(other, None, "{port}");
+        }
+    }
+}
+
+/// The defaults of the settings, by the documentation of each program; what is off has no port.
+#[test]
+fn only_what_is_switched_on_binds_a_port() {
+    let off = ports(&Setup::new("small"));
+    let units: BTreeSet<&str> = off.iter().map(|port| port.unit.as_str()).collect();
+    assert_eq!(units, [units::NGINX].into());
+    // Systemd holds the port at which nginx tells of itself, so it is there without metrics too.
+    let status = (20001, "tcp_ports");
+    assert_eq!(of(&off, units::NGINX), [(8008, "http_port"), status].into());
+    let bound = ports(&Setup::new("small").settings("sockets: {held: false}"));
+    assert_eq!(of(&bound, units::NGINX), [(8008, "http_port")].into());
+    let tls = ports(&Setup::new("").settings("tls: {certificate: /etc/a.pem, key: /etc/a.key}"));
+    assert_eq!(
+        of(&tls, units::NGINX),
+        [
+            (8008, "http_port"),
+            status,
+            (443, "tls.port"),
+            (8448, "tls.federation_port")
+        ]
+        .into()
+    );
+    let measured = ports(&Setup::new("").settings("metrics: {enabled: true}"));
+    assert_eq!(of(&measured, units::MAIN), BTreeSet::new());
+    let lines = "metrics: {enabled: true}\nsockets: {public: false}";
+    let listening = ports(&Setup::new("").settings(lines));
+    let tcp = of(&listening, units::MAIN);
+    assert!(tcp.contains(&(8060, "metrics.port")), "{tcp:?}");
+    assert!(
+        of(&measured, units::NGINX_EXPORTER)
+            .iter()
+            .all(|(_, setting)| *setting == "tcp_ports")
+    );
+}
+
+#[test]
+fn an_address_for_all_meets_each_of_them() {
+    let port = |address: &str, transport| BoundPort {
+        transport,
+        address: address.parse().unwrap(),
+        unit: String::new(),
+        setting: "",
+    };
+    let tcp = |address| port(address, Transport::Tcp);
+    assert!(tcp("0.0.0.0:8008").conflicts_with(&tcp("127.0.0.1:8008")));
+    assert!(tcp("127.0.0.1:8008").conflicts_with(&tcp("0.0.0.0:8008")));
+    assert!(!tcp("127.0.0.1:8008").conflicts_with(&tcp("127.0.0.2:8008")));
+    assert!(!tcp("127.0.0.1:8008").conflicts_with(&tcp("127.0.0.1:8009")));
+    assert!(!tcp("127.0.0.1:8008").conflicts_with(&port("127.0.0.1:8008", Transport::Udp)));
+}

@@ -1,0 +1,163 @@
+//! What is rendered in these tests: settings with a worker spec, on a host with given facts.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use synapse_workers::deployment::adopted::Adopted;
+use synapse_workers::deployment::{Deployment, ReferencedFiles, SynapseOptions};
+use synapse_workers::render::{Input, desired};
+use synapse_workers::settings::{Settings, Sources, load};
+use synapse_workers::state::HostFacts;
+use synapse_workers::state::State;
+use synapse_workers::state::host_facts::Installed;
+use synapse_workers::topology::{Topology, spec};
+
+/// None, every preset, merged, sharded, and each kind of list that Synapse's processes share.
+pub const SPECS: &[&str] = &[
+    "",
+    "full",
+    "small",
+    "medium",
+    "large",
+    "one=synchrotron+event_persister+typing+pusher+federation_sender+media_repository+user_dir",
+    "event_persister:3, receipts:2, device_lists:2, pusher:2, federation_sender:2, media_repository:2, synchrotron:2",
+    "a=appservice+client_reader, b=background_worker, c=user_dir+federation_reader, sso_login, mas_helper, frontend_proxy",
+];
+
+/// Everything that rendering reads.
+#[derive(Clone, Debug)]
+pub struct Setup {
+    settings: String,
+    env_file: String,
+    /// Unless the settings say them.
+    workers: Option<String>,
+    pub own_options: SynapseOptions,
+    pub named: ReferencedFiles,
+    pub adopted: Adopted,
+    pub facts: HostFacts,
+}
+
+impl Setup {
+    /// Defaults, with these workers.
+    pub fn new(workers: &str) -> Self {
+        Self {
+            workers: Some(workers.to_owned()),
+            ..Self::of("server_name: example.test\n")
+        }
+    }
+
+    /// As a settings file says.
+    pub fn of(settings: &str) -> Self {
+        Self {
+            settings: settings.to_owned(),
+            env_file: String::new(),
+            workers: None,
+            own_options: SynapseOptions::new(),
+            named: ReferencedFiles::default(),
+            adopted: Adopted::default(),
+            facts: HostFacts::default(),
+        }
+    }
+
+    /// With more lines of the settings file.
+    pub fn settings(mut self, lines: &str) -> Self {
+        self.settings.push_str(lines);
+        self.settings.push('\n');
+        self
+    }
+
+    /// With an env-file, which then says the workers too.
+    pub fn env_file(mut self, text: &str) -> Self {
+        self.env_file = text.to_owned();
+        self
+    }
+
+    /// With a file of the administrator's own Synapse options.
+    pub fn own(mut self, name: &str, contents: &str) -> Self {
+        self.own_options.insert(name.to_owned(), contents.into());
+        self
+    }
+
+    /// With the registration of an application service at this path.
+    pub fn app_service(mut self, path: &str, contents: &str) -> Self {
+        let services = &mut self.named.app_services;
+        services.insert(path.to_owned(), contents.into());
+        self
+    }
+
+    /// With a logging configuration of the administrator's.
+    pub fn log_config(mut self, contents: &str) -> Self {
+        self.named.log_config = Some(contents.into());
+        self
+    }
+
+    /// Beside a server that was there before, whose one file this is, and its service.
+    pub fn adopting(mut self, contents: &str) -> Self {
+        let files = vec![("/etc/old/homeserver.yaml".to_owned(), contents.into())];
+        self.adopted = Adopted::new(files).unwrap();
+        self.settings("adopt: {config: [/etc/old/homeserver.yaml], service: old.service}")
+    }
+
+    /// Where the host has Synapse beside this Python.
+    pub fn python(mut self, python: impl Into<PathBuf>) -> Self {
+        self.facts.synapse = Some(Installed {
+            python: python.into(),
+            version: "1.163.2".to_owned(),
+        });
+        self
+    }
+
+    /// With a secret that is there.
+    pub fn secret(mut self, name: &str) -> Self {
+        self.facts.secrets.insert(name.to_owned());
+        self
+    }
+
+    pub fn state(&self) -> State {
+        self.with_input(|input| desired(input).unwrap())
+    }
+
+    /// What `read` makes of all that rendering reads.
+    pub fn with_input<T>(&self, read: impl FnOnce(&Input) -> T) -> T {
+        let settings = self
+            .try_settings()
+            .unwrap_or_else(|error| panic!("{error}"));
+        let specs = spec::parse(&settings.workers.0).unwrap();
+        let topology = Topology::new(specs).unwrap();
+        let deployment = Deployment {
+            settings,
+            topology,
+            own_options: self.own_options.clone(),
+            named: self.named.clone(),
+            adopted: self.adopted.clone(),
+            settled: None,
+        };
+        read(&Input {
+            deployment: &deployment,
+            facts: &self.facts,
+        })
+    }
+
+    pub fn try_settings(&self) -> Result<Settings, String> {
+        let sources = Sources {
+            file: Some((Path::new("settings.yaml"), &self.settings)),
+            env_file: Some((Path::new("x.env"), &self.env_file)),
+            environment: &BTreeMap::new(),
+            flags: match &self.workers {
+                Some(workers) if self.env_file.is_empty() => {
+                    &[("--workers", "workers", workers.clone())]
+                }
+                _ => &[],
+            },
+        };
+        match load(&sources) {
+            Ok(loaded) => Ok(loaded.settings),
+            Err(error) => Err(error.to_string()),
+        }
+    }
+}
+
+/// The text of one rendered file.
+pub fn text<'a>(state: &'a State, path: &str) -> &'a str {
+    let file = &state.files.get(path).unwrap_or_else(|| panic!("no {path}"));
+    std::str::from_utf8(&file.contents).unwrap()
+}
