@@ -2,13 +2,14 @@
 
 use super::accounts::Accounts;
 use super::certificate::Pair;
+use super::postgres;
 use super::python::MissingPackage;
-use super::{postgres, synapse};
 use crate::failure::Failure;
 use crate::settings::Settings;
 use crate::settings::types::{DatabaseKind, Secret as Value};
 use crate::state::host_facts::CoturnBuild;
 use crate::state::host_facts::{Exporters, HostFacts, Installed};
+use crate::state::paths;
 use crate::state::ports::BoundPort;
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
@@ -138,7 +139,7 @@ impl Facts {
             synapse: self
                 .synapse
                 .clone()
-                .filter(|found| !synapse::is_ours(&found.python)),
+                .filter(|found| !paths::is_our_python(&found.python)),
             redis: self.redis.map_or(default.redis, str::to_owned),
             exporters: self.exporters.clone(),
             grafana: self.grafana,

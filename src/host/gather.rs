@@ -24,7 +24,7 @@ impl Facts {
         let settings = scope.settings;
         let set = settings.synapse.python.as_ref().map(|path| path.as_path());
         let version = settings.synapse.version.to_string();
-        let ours = || synapse::ours(&version).filter(|_| set.is_none_or(synapse::is_ours));
+        let ours = || synapse::ours(&version).filter(|_| set.is_none_or(paths::is_our_python));
         let synapse = synapse::find(set).or_else(ours);
         let redis = ["redis-server", "valkey-server"]
             .into_iter()

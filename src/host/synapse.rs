@@ -24,7 +24,7 @@ const PROJECT: &str = "matrix_synapse";
 /// Synapse as the host has it: at the path in the settings, or in one of the usual places.
 pub fn find(set: Option<&Path>) -> Option<Installed> {
     let candidates = match set {
-        Some(python) if is_ours(python) => Vec::new(),
+        Some(python) if paths::is_our_python(python) => Vec::new(),
         Some(python) => vec![python],
         None => PYTHONS.iter().map(Path::new).collect(),
     };
@@ -40,12 +40,6 @@ pub fn ours(version: &str) -> Option<Installed> {
     let python = paths::python(&paths::venv(version));
     let version = version_of(&python, PROJECT).filter(|found| found == version)?;
     Some(Installed { python, version })
-}
-
-/// Whether this is the Python of a venv of ours, or the link to one: in the settings it asks for a Synapse of ours,
-/// whatever the host has.
-pub fn is_ours(python: &Path) -> bool {
-    python.starts_with(paths::OPT)
 }
 
 /// The version of a project in the installation or venv of a Python.
@@ -90,7 +84,7 @@ pub(super) fn lacking(python: &Path, scope: &Scope) -> Vec<MissingPackage> {
 /// files in place anew, whatever times they then give them. Of our own venvs nothing is told, since their versions are
 /// part of the desired state.
 pub fn installed_at(python: &Path) -> Option<u64> {
-    if is_ours(python) {
+    if paths::is_our_python(python) {
         return None;
     }
     let changed = files::metadata(Packages::own(python).find(PROJECT)?.place)?;

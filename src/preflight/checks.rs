@@ -4,7 +4,6 @@ use super::check::{Check, Examined, Finding, finding};
 use super::{accounts, coturn, database, provided};
 use crate::host::facts::PackageManager;
 use crate::host::programs::install_command;
-use crate::host::synapse::is_ours;
 use crate::state::host_facts::Installed;
 use crate::state::paths;
 use crate::state::units;
@@ -80,7 +79,7 @@ pub static CHECKS: &[Check] = &[
         fatal: true,
         check: |at| {
             let python = at.scope.settings.synapse.python.as_ref()?;
-            if at.facts.synapse.is_some() || is_ours(python.as_path()) {
+            if at.facts.synapse.is_some() || paths::is_our_python(python.as_path()) {
                 return None;
             }
             finding(

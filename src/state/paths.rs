@@ -129,3 +129,9 @@ pub fn certificate(account: &str) -> String {
 pub fn secret(name: &str) -> String {
     format!("{SECRETS}/{name}")
 }
+
+/// Whether this is the Python of a venv of ours, or the link to one: in the settings it asks for a Synapse of ours,
+/// whatever the host has.
+pub fn is_our_python(python: &Path) -> bool {
+    python.starts_with(OPT)
+}

@@ -2,12 +2,12 @@
 //! before real judges, jobs on a bus with a fake systemd, and the program as a user calls it.
 
 mod adoption;
+mod architecture;
 mod boundaries;
 mod bus;
 mod cases;
 mod command_line;
 mod compressor;
-mod doctor;
 mod documents;
 mod metrics;
 mod model;
@@ -17,6 +17,7 @@ mod on_host;
 mod output;
 mod plans;
 mod ports;
+mod preflight;
 mod python;
 mod rendering;
 mod restarts;
