@@ -31,7 +31,7 @@ pub struct Goal<'a> {
     pub settings: Option<SettingsChange>,
     /// The settings that the generation is rendered from.
     pub settings_text: String,
-    /// The command line of the run, as `generations` shows it.
+    /// A summary of the command, as the manifest of the generation records it.
     pub summary: String,
     /// The conditions that verification checks afterwards.
     pub expected: Expected,
