@@ -5,7 +5,7 @@ use crate::state::restart_rules::host_path;
 use crate::state::{Observed, State};
 use std::collections::BTreeSet;
 
-/// Files on the host at the paths of ours that no generation of this program wrote.
+/// Unmanaged files at paths that this program needs: no generation put them there.
 pub fn foreign<'a>(desired: &'a State, observed: &Observed) -> Vec<&'a str> {
     let ours = |path: &String| {
         observed

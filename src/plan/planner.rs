@@ -168,7 +168,8 @@ impl Planner<'_> {
         judges
     }
 
-    /// Whether the plan starts a release of Synapse that has not used this database. A rollback never does.
+    /// Whether the plan starts a release of Synapse that has not used this database. The rollback of a failed run
+    /// never does.
     fn other_synapse(&self) -> bool {
         let empty = |resource: &Resource| matches!(resource, Resource::Database { .. });
         self.removal != Removal::Undo

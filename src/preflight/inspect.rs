@@ -107,7 +107,7 @@ fn scope<'a>(asked: &'a Request, systemd: Option<&Systemd>, purpose: Purpose) ->
         .and_then(|number| Some((number, Host::generation(number).ok()?.1?)))
         .and_then(|(number, text)| request::of_generation(number, &text).ok());
     let ours = host::made_database().unwrap_or(false);
-    // The adopted service stops before ours starts; until then it uses our future ports.
+    // The adopted service stops before ours start. Until then it holds the ports that ours will use.
     let service = asked.settings.adopt.service.as_ref();
     let adopted_runs = service
         .zip(systemd)
