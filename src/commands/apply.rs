@@ -1,4 +1,4 @@
-//! Applying: from the request to a plan, its confirmation, and the run.
+//! The part that all changing commands share: from the request to a plan, its confirmation, and the run.
 
 use super::trial::{self, TrialAction};
 use crate::cli::{Common, Flags};
@@ -18,7 +18,7 @@ use serde_json::json;
 use std::io::{IsTerminal, Write};
 use std::process::ExitCode;
 
-/// Everything up to the plan.
+/// The input of a plan.
 pub struct Prepared {
     pub asked: Request,
     pub host: Host,
@@ -26,10 +26,10 @@ pub struct Prepared {
     pub observed: Observed,
 }
 
-/// Looks at the host and renders what is desired of it.
+/// Loads the request, inspects the host, and renders and observes its state.
 ///
 /// # Errors
-/// When a check refuses the host, or something in the way was not made by this program.
+/// When a preflight check fails, or when unmanaged files are in the way.
 pub fn prepare(
     common: &Common,
     flags: &Flags,
@@ -65,7 +65,7 @@ impl Prepared {
         Expected::of(&self.asked.input(&facts), &self.desired)
     }
 
-    /// The state that the settings describe.
+    /// The goal of applying the rendered state.
     pub fn goal(&self, summary: String) -> Goal<'_> {
         Goal {
             desired: &self.desired,
@@ -80,7 +80,7 @@ impl Prepared {
     }
 }
 
-/// Shows and asks where there is somebody to ask, converges, and says how many changes it took.
+/// Confirms the plan at a terminal, converges, and prints the number of changes.
 pub fn finish(
     common: &Common,
     host: &Host,
@@ -94,7 +94,7 @@ pub fn finish(
     let mut trial = None;
     if !plan.is_empty() {
         refuse(host, goal.desired, plan, observed)?;
-        // The return from a trial was agreed to when that began, and a question might keep it waiting.
+        // The administrator agreed to the rollback when the trial started, and a question could block it.
         if !matches!(course, TrialAction::Returns(_)) {
             agree(common, plan)?;
         }
@@ -115,8 +115,9 @@ pub fn finish(
     Ok(ExitCode::SUCCESS)
 }
 
-/// Refuses to go on without the signing key, and another Synapse whose database it would not start with. Where its code is not there yet, or nothing was
-/// installed before, that is found out on the way: by the same judge, before anything stops.
+/// Refuses to continue without the signing key, or with a release of Synapse that would not start with the database. If
+/// that release is not installed yet, or no generation is in use, the same validator checks the schema during the run,
+/// before anything stops.
 pub fn refuse(
     host: &Host,
     desired: &State,
@@ -145,7 +146,8 @@ pub fn refuse(
     Ok(())
 }
 
-/// Asks at a terminal, unless `--yes` was given; without one, calling the command is the agreement.
+/// Asks for confirmation at a terminal, unless `--yes` is set. Without a terminal, running the command counts as
+/// confirmation.
 pub fn agree(common: &Common, plan: &Plan) -> Result<(), Failure> {
     if common.yes || !std::io::stdin().is_terminal() || !std::io::stdout().is_terminal() {
         return Ok(());
@@ -161,10 +163,10 @@ pub fn agree(common: &Common, plan: &Plan) -> Result<(), Failure> {
     }
 }
 
-/// How many changes an `install` would make now.
+/// The number of changes that an `install` would make now.
 ///
 /// # Errors
-/// With what would be refused.
+/// When `install` would refuse to run.
 pub fn pending(common: &Common) -> Result<usize, Failure> {
     let prepared = prepare(common, &Flags::default(), &Change::None, Purpose::Look)?;
     let plan = prepared.goal("status".to_owned()).plan(&prepared.observed);

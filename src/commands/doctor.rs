@@ -1,4 +1,4 @@
-//! `doctor`: the preflight checks, each with its remedy.
+//! `doctor`: the preflight checks, each finding with its remedy.
 
 use crate::cli::{Common, Flags};
 use crate::failure::{Code, Failure};
@@ -8,7 +8,7 @@ use crate::request;
 use serde_json::json;
 use std::process::ExitCode;
 
-/// `synapse-workers doctor`.
+/// Runs `synapse-workers doctor`.
 pub fn doctor(common: &Common, flags: &Flags) -> Result<ExitCode, Failure> {
     let asked = request::load_or_placeholder(common, flags)?;
     let found = preflight::look(&asked, Purpose::Run)?;

@@ -1,5 +1,5 @@
-//! `generate`: manual pages and shell completions from the same declarations that parse the command line, and the page of
-//! all settings and the accounts of services from their tables.
+//! `generate`: manual pages and shell completions from the declarations of the command line, and the reference of
+//! settings and the accounts of services from their tables.
 
 mod documents;
 mod inline;
@@ -17,7 +17,7 @@ use clap_complete::Shell;
 use std::path::Path;
 use std::process::ExitCode;
 
-/// Writes the manual pages, one file for each shell, or one file of settings or accounts.
+/// Writes the manual pages, the completions of every shell, the reference of settings, or the accounts.
 ///
 /// # Errors
 /// When a file cannot be written.

@@ -1,4 +1,4 @@
-//! `generations`: the states that this host can roll back to.
+//! `generations`: the generations that this host can roll back to.
 
 use super::time::utc;
 use crate::cli::Common;
@@ -8,7 +8,7 @@ use crate::report::outln;
 use serde_json::json;
 use std::process::ExitCode;
 
-/// `synapse-workers generations`.
+/// Runs `synapse-workers generations`.
 pub fn generations(common: &Common) -> Result<ExitCode, Failure> {
     let generations = Host::generations();
     if common.json {

@@ -1,4 +1,4 @@
-//! `install`, and `scale`, `add`, `remove` and `migrate-database`, which change the settings first.
+//! `install`, and the commands that edit the settings before it: `scale`, `add`, `remove` and `migrate-database`.
 
 use super::apply::{finish, prepare};
 use super::packages::{self, Installed};
@@ -13,7 +13,7 @@ use crate::request::{self};
 use crate::settings::types::Duration;
 use std::process::ExitCode;
 
-/// `synapse-workers install`, and what ends with it.
+/// Runs `synapse-workers install`, or the last part of a command that edits the settings.
 pub fn install(
     common: &Common,
     flags: &Flags,
@@ -22,7 +22,7 @@ pub fn install(
     time: Option<Duration>,
 ) -> Result<ExitCode, Failure> {
     let report = Report::new(common.json);
-    // Bad settings are told before anything else, a lock that another run holds included.
+    // Errors in the settings are reported first, even while another run holds the lock.
     request::load(common, flags, change)?;
     let _lock = host::lock_if_root()?;
     trial::refuse()?;
@@ -60,7 +60,7 @@ pub fn install(
     Ok(code)
 }
 
-/// `scale`, `add`, `remove`: the settings file, then `install`.
+/// Runs `scale`, `add` or `remove`: edits the settings file, then installs.
 pub fn edit(common: &Common, change: Change, time: Option<Duration>) -> Result<ExitCode, Failure> {
     install(common, &Flags::default(), &change, false, time)
 }

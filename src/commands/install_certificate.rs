@@ -1,11 +1,11 @@
-//! `hand-over`: what `synapse-certificate.service` runs when the certificate changed.
+//! `hand-over`: installs a renewed certificate. `synapse-certificate.service` runs it.
 
 use crate::failure::Failure;
 use crate::host::certificate::Pair;
 use crate::report::outln;
 use std::process::ExitCode;
 
-/// Gives these units a copy of the certificate and its key.
+/// Installs a copy of the certificate and its key for each of these units.
 pub fn install(pair: Pair, units: &[String]) -> Result<ExitCode, Failure> {
     match &pair.hand_over(units)?[..] {
         [] => outln!("the certificate is with {} already", units.join(", ")),

@@ -4,7 +4,7 @@ use crate::failure::Failure;
 use crate::host::Host;
 use crate::state::State;
 
-/// The generation in use, what it describes, and its settings.
+/// The number of the generation in use, its state and its settings.
 pub(super) fn installed() -> Result<(u32, State, Option<String>), Failure> {
     let current = Host::current().ok_or_else(|| {
         Failure::preflight("nothing is installed here; run: synapse-workers install")

@@ -1,4 +1,4 @@
-//! The commands, a file for each; `apply` is common to those that change the host.
+//! The commands, one file for each; `apply` is shared by those that change the host.
 
 mod apply;
 mod doctor;
@@ -28,7 +28,7 @@ use std::process::ExitCode;
 /// Runs the command.
 ///
 /// # Errors
-/// With the code that the program ends with.
+/// With the failure that decides the exit status.
 pub fn run(cli: Cli) -> Result<ExitCode, Failure> {
     let common = &cli.common;
     let pure = matches!(

@@ -1,7 +1,7 @@
-//! `install --packages`: the programs that are missing, as the first step of the plan and a run of its own.
+//! `install --packages`: installs missing programs, as the first step of the plan and in a run of its own.
 //!
-//! Files are rendered for the programs of the host (their versions, names and modules), so the plan that is carried out is
-//! made after the programs are there. It is shown again only where it differs from the one that was confirmed.
+//! Rendering depends on the programs of the host (their versions, names and modules), so the plan that is applied is
+//! made after their installation. It is shown again only if it differs from the confirmed one.
 
 use super::apply::{Prepared, agree, prepare, refuse};
 use super::trial::TrialAction;
@@ -18,14 +18,15 @@ use crate::request::SettingsEdit as Change;
 /// The host with all its programs, and the plan that was confirmed together with their installation.
 pub struct Installed {
     pub prepared: Prepared,
-    /// `None` when no program was missing.
+    /// `None` if no program was missing.
     pub confirmed: Option<Plan>,
 }
 
-/// Installs the programs that are missing, once the host has passed every other check and the plan is confirmed.
+/// Installs missing programs, after the host has passed every other check and the plan is confirmed.
 ///
 /// # Errors
-/// Where a check fails or the plan is not confirmed, the host is as before. Later errors are incomplete runs.
+/// When a check fails or the plan is not confirmed; the host is then unchanged. Later errors are those of an incomplete
+/// run.
 pub fn install(
     common: &Common,
     flags: &Flags,
@@ -67,7 +68,7 @@ pub fn install(
     })
 }
 
-/// The failure of a run that has installed programs: they stay, so the host is not as before.
+/// The failure of a run that has installed programs: they stay, so the host is not as it was before.
 pub fn after(failure: Failure) -> Failure {
     match failure.code {
         Code::Incomplete => failure,

@@ -1,4 +1,4 @@
-//! `plan`: the steps of an install, without doing them.
+//! `plan`: prints the steps of an install without applying them.
 
 use super::apply::{prepare, refuse};
 use crate::cli::{Common, Flags};
@@ -11,7 +11,7 @@ use serde::Serialize;
 use serde_json::json;
 use std::process::ExitCode;
 
-/// A step in the JSON of `plan`: what it is, with its fields, and as it is printed.
+/// A step in the JSON of `plan`: its fields, and its printed form.
 #[derive(Serialize)]
 struct Line<'a> {
     #[serde(flatten)]
@@ -30,7 +30,7 @@ impl<'a> Line<'a> {
     }
 }
 
-/// `synapse-workers plan`.
+/// Runs `synapse-workers plan`.
 pub fn plan(common: &Common, flags: &Flags, detailed: bool) -> Result<ExitCode, Failure> {
     let prepared = prepare(common, flags, &Change::None, Purpose::Run)?;
     let plan = prepared.goal("plan".to_owned()).plan(&prepared.observed);

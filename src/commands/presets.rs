@@ -1,4 +1,4 @@
-//! `presets`: the worker sets that have a name.
+//! `presets`: the named sets of workers.
 
 use crate::cli::Common;
 use crate::failure::Failure;
@@ -7,7 +7,7 @@ use crate::topology::{self};
 use serde_json::json;
 use std::process::ExitCode;
 
-/// `synapse-workers presets`.
+/// Runs `synapse-workers presets`.
 pub fn presets(common: &Common) -> Result<ExitCode, Failure> {
     for preset in &topology::PRESETS {
         if common.json {

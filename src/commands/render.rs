@@ -1,4 +1,4 @@
-//! `render`: the desired state as files, without root, systemd or network.
+//! `render`: writes the desired state as files, without root, systemd or network.
 
 use crate::cli::{Common, Flags};
 use crate::failure::Failure;
@@ -11,7 +11,8 @@ use crate::state::paths;
 use crate::state::restart_rules::host_path;
 use std::process::ExitCode;
 
-/// `synapse-workers render --root DIR`: the tree of the first generation, with the files that go elsewhere at their place.
+/// Runs `synapse-workers render --root DIR`: writes the tree of the first generation, and the files of the host at
+/// their paths below DIR.
 pub fn render(common: &Common, flags: &Flags) -> Result<ExitCode, Failure> {
     let Some(root) = &common.root else {
         return Err(Failure::usage(

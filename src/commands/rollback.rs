@@ -1,4 +1,4 @@
-//! `rollback`: a plan towards an earlier generation.
+//! `rollback`: applies an earlier generation.
 
 use super::apply::finish;
 use super::trial::{self, TrialAction};
@@ -19,8 +19,8 @@ use anyhow::Context;
 use std::path::Path;
 use std::process::ExitCode;
 
-/// `synapse-workers rollback [N]`. It ends a trial, whoever asks. `unconfirmed` is how the trial's timer asks: it waits for
-/// a run that is in progress, and has nothing to do when that has ended the trial.
+/// Runs `synapse-workers rollback [N]`, which also ends a trial. The timer of the trial runs it with `unconfirmed`: it
+/// then waits for a run in progress, and does nothing if that run has ended the trial.
 pub fn rollback(
     common: &Common,
     number: Option<u32>,
@@ -45,7 +45,7 @@ pub fn rollback(
             "Generation {} was not confirmed within {} s: the host returns to generation {}.",
             trial.generation, trial.seconds, trial.back
         )),
-        // A trial has one way back.
+        // A trial can only be rolled back to one generation.
         Some(trial) if time.is_some() || number.is_some_and(|number| number != trial.back) => {
             trial::refuse()?;
         }
@@ -115,7 +115,8 @@ pub fn rollback(
     finish(common, &host, &goal, &plan, &observed, &report, course)
 }
 
-/// A return asks nothing: what was written into the settings file for the time after the trial is kept.
+/// Keeps a copy of a settings file that was edited during the trial, because its rollback does not ask for
+/// confirmation.
 fn keep_edited(
     trial: &Trial,
     found: &str,
@@ -129,7 +130,7 @@ fn keep_edited(
         return Ok(());
     }
     let mut copies = (1..).map(|number| format!("{}.unconfirmed.{number}", settings.display()));
-    // A return that is tried again finds its copy.
+    // A repeated rollback reuses its copy.
     let free = |copy: &String| {
         host::read_text(copy).is_ok_and(|there| there.is_none_or(|there| there == found))
     };

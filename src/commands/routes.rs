@@ -1,4 +1,4 @@
-//! `routes`: the process that answers each request, or one.
+//! `routes`: prints the process that answers each request, or one request.
 
 use crate::cli::{Common, Flags};
 use crate::failure::Failure;
@@ -8,7 +8,7 @@ use crate::topology::{Route, RoutingTable};
 use serde_json::json;
 use std::process::ExitCode;
 
-/// `synapse-workers routes [METHOD PATH]`.
+/// Runs `synapse-workers routes [METHOD PATH]`.
 pub fn routes(
     common: &Common,
     flags: &Flags,

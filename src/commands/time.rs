@@ -1,9 +1,9 @@
-//! Dates for readers.
+//! Formatting of dates.
 
-/// A date and time of day for people, without the tables of time zones.
+/// Formats a time, in seconds since 1970, as date and time of day in UTC.
 pub fn utc(seconds: u64) -> String {
     let (days, rest) = (seconds / 86_400, seconds % 86_400);
-    // Days to a civil date, counted in years that begin in March (the leap day is then the last day).
+    // Converts days to a civil date, counted in years that begin in March (the leap day is then the last day).
     let shifted = days + 719_468;
     let era = shifted / 146_097;
     let of_era = shifted % 146_097;

@@ -1,4 +1,4 @@
-//! `--try` and `confirm`: a change that goes again by itself unless somebody confirms it.
+//! `--try` and `confirm`: a change that is rolled back by a timer unless it is confirmed.
 
 use crate::cli::Common;
 use crate::failure::{Code, Failure};
@@ -14,11 +14,11 @@ use anyhow::Context;
 use serde_json::json;
 use std::process::ExitCode;
 
-/// What ends a trial.
+/// The remedy of errors about a trial: the commands that end it.
 const HELP: &str =
     "synapse-workers confirm (the change stays), or synapse-workers rollback (it goes now)";
 
-/// Refuses another change while one is on trial: whoever made that one may be cut off, and waits for the host to return.
+/// Refuses another change during a trial: its administrator may have lost the connection, and waits for the rollback.
 pub fn refuse() -> Result<(), Failure> {
     let Some(trial) = host::trial()? else {
         return Ok(());
@@ -27,16 +27,16 @@ pub fn refuse() -> Result<(), Failure> {
     Err(Failure::preflight(trial.told(left)).help(HELP))
 }
 
-/// What a run has to do with a trial.
+/// The effect of a run on the trial.
 #[derive(Clone, Copy, Debug)]
 pub enum TrialAction {
-    /// Nothing.
+    /// None.
     Apart,
-    /// Its change is on trial for so long.
+    /// Start a trial of its change, for this time.
     Begins(Duration),
-    /// It is the return from the one that is on.
+    /// Roll back the change on trial.
     Returns(Ending),
-    /// It takes everything away, a trial included.
+    /// Remove everything, including a trial.
     Drops,
 }
 
@@ -47,7 +47,7 @@ impl From<Option<Duration>> for TrialAction {
 }
 
 impl TrialAction {
-    /// Refuses a trial that has nothing to return to, or that might find the way back closed.
+    /// Refuses a trial without a generation to roll back to, or one whose rollback might fail.
     pub fn check(self, plan: &Plan, observed: &Observed) -> Result<(), Failure> {
         let Self::Begins(_) = self else {
             return Ok(());
@@ -73,7 +73,8 @@ impl TrialAction {
         Ok(())
     }
 
-    /// Before anything changes: from here on the host returns by itself, whatever becomes of this run.
+    /// Starts the trial before anything changes: from here on a timer rolls the host back, whatever happens to this
+    /// run.
     pub fn enter(
         self,
         common: &Common,
@@ -110,7 +111,7 @@ impl TrialAction {
         Ok(Some(trial))
     }
 
-    /// After a run that went well.
+    /// Completes the trial's part of a successful run.
     pub fn leave(self, host: &Host, trial: Option<Trial>, report: &Report) -> Result<(), Failure> {
         match (self, trial) {
             (Self::Begins(_), Some(trial)) => {
@@ -134,8 +135,8 @@ impl TrialAction {
     }
 }
 
-/// After a run that went wrong: where the host is as it was, nothing is on trial. Elsewhere the trial goes on, and with it
-/// another attempt to return.
+/// Handles a failed run: if the host was rolled back, the trial ends; otherwise it continues, so that its timer
+/// attempts another rollback.
 pub fn missed(host: &Host, trial: Option<&Trial>, undone: bool) {
     match trial {
         Some(_) if undone => dropped(host),
@@ -147,7 +148,8 @@ pub fn missed(host: &Host, trial: Option<&Trial>, undone: bool) {
     }
 }
 
-/// Ends a trial of which nothing is to come. Another error is what the command ends with, so this one is only told.
+/// Ends a trial that has no further effect. Its error is only printed, because the command already fails with another
+/// one.
 fn dropped(host: &Host) {
     if let Err(error) = host.systemd.end_trial(Ending::ByHand) {
         report::complain(format!(
@@ -156,7 +158,7 @@ fn dropped(host: &Host) {
     }
 }
 
-/// `synapse-workers confirm`.
+/// Runs `synapse-workers confirm`.
 pub fn confirm(common: &Common) -> Result<ExitCode, Failure> {
     let report = Report::new(common.json);
     let Some(_lock) = host::lock_if_root()? else {

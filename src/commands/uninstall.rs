@@ -1,4 +1,4 @@
-//! `uninstall`: a plan towards nothing.
+//! `uninstall`: a plan to the empty state.
 
 use super::apply::finish;
 use super::trial::TrialAction;
@@ -17,7 +17,7 @@ use crate::state::{Resource, State};
 use std::io::{IsTerminal, Write};
 use std::process::ExitCode;
 
-/// `synapse-workers uninstall [--purge]`.
+/// Runs `synapse-workers uninstall [--purge]`.
 pub fn uninstall(
     common: &Common,
     purge: bool,
@@ -39,7 +39,7 @@ pub fn uninstall(
     let desired = State::default();
     let mut observed = host.observe(&desired)?;
     if asked.moved() {
-        // The old service would serve its users an old state, and tell other servers about it.
+        // The old service would serve outdated data to its users, and send it to other servers.
         observed.made.retain(|made| !made.is_late());
     }
     let database = |made: &Resource| matches!(made, Resource::Database { .. });
@@ -93,13 +93,13 @@ pub fn uninstall(
     Ok(code)
 }
 
-/// What cannot be brought back asks for the server's name.
+/// Demands the server's name as confirmation of a deletion that cannot be rolled back.
 fn confirmed(asked: &Request, database: bool, confirm: Option<String>) -> Result<(), Failure> {
     let server_name = asked.settings.server_name.as_str();
     let what = match (asked.adopted.is_empty(), database) {
         (true, _) => "database, media, signing key and settings",
         (false, false) => "settings and secrets, but nothing of the adopted server,",
-        // After a move the adopted SQLite file is old, and this is all that there is.
+        // After a move, the adopted SQLite file is outdated, and only PostgreSQL has the current data.
         (false, true) => {
             "the PostgreSQL database with all that came since the move, settings and secrets"
         }

@@ -1,4 +1,4 @@
-//! `verify`: probes of the server that is installed.
+//! `verify`: the probes of the running server.
 
 use super::installed::installed;
 use crate::cli::Common;
@@ -11,7 +11,7 @@ use anyhow::Context;
 use serde_json::json;
 use std::process::ExitCode;
 
-/// `synapse-workers verify`: of what was installed, whatever the settings say by now.
+/// Runs `synapse-workers verify` for the generation in use; later changes of the settings do not count.
 pub fn verify(common: &Common) -> Result<ExitCode, Failure> {
     let (current, state, text) = installed()?;
     let text = text.with_context(|| format!("generation {current} has lost its settings"))?;

@@ -1,4 +1,4 @@
-//! Applying on this host: one `match` over steps.
+//! Executes steps on this host: one `match` over all of them.
 
 use super::verify::{self, Expected};
 use super::world::World;
@@ -11,12 +11,12 @@ use crate::state::{HOST, Observed, Resource, State};
 use anyhow::{Context, Result, bail};
 use std::collections::BTreeSet;
 
-/// This host in the course of a run.
+/// This host during a run.
 pub struct OnHost {
     host: Host,
-    /// While it is there, requests wait at nginx's ports.
+    /// While this exists, new connections wait at nginx's sockets.
     hold: Option<Hold>,
-    /// The processes of nginx that served before it was told to reload.
+    /// The processes of nginx that served requests before its reload.
     leaving: BTreeSet<u32>,
 }
 
@@ -29,7 +29,8 @@ impl OnHost {
         }
     }
 
-    /// A job that failed is reported with the end of its unit's journal: that is where the cause stands.
+    /// Runs jobs in systemd. A job that fails is reported with the last lines of its unit's journal, which contain the
+    /// cause.
     fn jobs(&mut self, verb: Verb, units: &[String]) -> Result<()> {
         if verb != Verb::Stop && units.iter().any(|unit| unit == units::NGINX) {
             self.hold = None;
@@ -70,7 +71,7 @@ impl World for OnHost {
         Ok(Host::generation(number)?.0)
     }
 
-    /// A signal ends the run, and so does a test that asks for a failure here.
+    /// Fails after a signal, and where a test demands a failure.
     fn between(&mut self, number: usize, step: &str) -> Result<()> {
         fault::point(number, step)?;
         match interruption::came() {

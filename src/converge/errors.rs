@@ -1,14 +1,14 @@
-//! The errors of a rollback, of which each part is tried.
+//! The errors of a rollback.
 
 use anyhow::Result;
 use std::fmt;
 
-/// Why a rollback is incomplete: each part is tried, whatever became of the others.
+/// The reasons why a rollback is incomplete. A rollback attempts every part, even after others have failed.
 #[derive(Debug, Default)]
 pub(super) struct Errors(Vec<anyhow::Error>);
 
 impl Errors {
-    /// Notes an error and goes on.
+    /// Records an error and continues.
     pub fn note<T>(&mut self, result: Result<T>) -> Option<T> {
         result.map_err(|error| self.0.push(error)).ok()
     }

@@ -1,4 +1,4 @@
-//! A plan in progress: its steps one after another, and the record of what they made.
+//! Executes a plan: applies its steps in order, and records the resources that they create.
 
 use super::Goal;
 use super::errors::Errors;
@@ -10,16 +10,16 @@ use crate::state::{Observed, Resource};
 use anyhow::Result;
 use std::collections::BTreeSet;
 
-/// A plan in progress.
+/// A plan during its execution.
 pub(super) struct Executor<'a, W: World> {
     pub world: &'a mut W,
     goal: &'a Goal<'a>,
     pub made: BTreeSet<Resource>,
-    /// Made by this run.
+    /// Resources that this run created.
     pub made_now: BTreeSet<Resource>,
-    /// Secrets, and files composed with them, that took the place of others.
+    /// The old contents of secrets, and of files composed with them, that this run replaced.
     pub replaced: Vec<W::Kept>,
-    /// Whether anything was begun that processes or systemd see.
+    /// Whether a step has begun that processes or systemd notice.
     pub seen: bool,
 }
 
@@ -35,7 +35,7 @@ impl<'a, W: World> Executor<'a, W> {
         }
     }
 
-    /// Does the steps in order, until one fails or the run is to end.
+    /// Applies the steps in order, until one fails or a signal ends the run.
     pub fn apply(&mut self, plan: &Plan, report: &Report) -> Result<()> {
         for (number, step) in plan.steps.iter().enumerate() {
             self.world.between(number, &step.to_string())?;
@@ -44,8 +44,8 @@ impl<'a, W: World> Executor<'a, W> {
         self.world.between(plan.steps.len(), "verify")
     }
 
-    /// Does all steps of a rollback but those that need one that failed: one process that does not start is no reason to leave
-    /// nginx stopped. After an error nothing is removed any more, since a process may still use it.
+    /// Applies all steps of a rollback except those that need a failed one: a process that does not start is no reason
+    /// to leave nginx stopped. After an error nothing is removed any more, because a process may still use it.
     pub fn apply_all(&mut self, plan: &Plan, report: &Report, errors: &mut Errors) {
         let mut failed: Vec<&Step> = Vec::new();
         for step in &plan.steps {
@@ -80,7 +80,7 @@ impl<'a, W: World> Executor<'a, W> {
         }
     }
 
-    /// Recorded first: half of it may be there when making it fails.
+    /// Creates a resource. It is recorded first, because a creation that fails may leave a part of it.
     fn create(&mut self, resource: &Resource, step: &Step) -> Result<Option<String>> {
         self.made.retain(|before| !resource.replaces(before));
         self.made.insert(resource.clone());
@@ -90,27 +90,28 @@ impl<'a, W: World> Executor<'a, W> {
         }
         self.world.record(&self.made)?;
         let note = self.world.apply(step, self.goal)?;
-        // The directory of the record may have been made just now.
+        // Creating this resource may have created the directory that contains the record.
         self.world.record(&self.made)?;
         Ok(note)
     }
 }
 
-/// Whether a step would do harm without an earlier one.
+/// Whether a step would do harm after the failure of an earlier one.
 fn needs(step: &Step, earlier: &Step) -> bool {
     let (starts, disturbs) = match step {
         Step::Jobs { verb, .. } => {
             let starts = step.is_of_synapse() && *verb != Verb::Stop;
             (starts, starts || *verb != Verb::Start)
         }
-        // To take that away is to start the service of an adopted server, which is Synapse on the same data.
+        // Removing this resource starts the service of an adopted server, which is a Synapse on the same data.
         Step::Remove(Resource::Stopped(_)) => (true, false),
         _ => (false, false),
     };
     match earlier {
-        // A process that runs is right as it is; one that started now would read the files of the other generation.
+        // A running process is correct as it is; a process that starts now would read the files of the other
+        // generation.
         Step::Switch { .. } => disturbs,
-        // One that runs on goes by lists of stream writers that no other may contradict.
+        // A process that keeps running uses lists of stream writers that no other process may contradict.
         Step::Jobs {
             verb: Verb::Stop | Verb::Restart,
             ..

@@ -1,16 +1,17 @@
-//! Fail points, in debug builds only: tests have a run end, fail or wait at the boundary of a step. A release build has none.
+//! Fail points for tests, in debug builds only: a run ends, fails or pauses between two steps.
 
 use anyhow::{Result, bail};
 use nix::sys::signal::{Signal, raise};
 
-/// `SW_FAULT=kill@3` ends the run before its fourth step as SIGKILL does; `fail@3` has that step fail; `int@3` and `term@3`
-/// send the process SIGINT or SIGTERM there; `pause@3` stops it until it is sent SIGCONT. In place of the number, a part of the step's line.
+/// `SW_FAULT=kill@3` ends the run before its fourth step as SIGKILL does; `fail@3` makes that step fail; `int@3` and
+/// `term@3` send SIGINT or SIGTERM to the process there; `pause@3` stops it until it receives SIGCONT. A part of the
+/// step's line may replace the number.
 const VARIABLE: &str = "SW_FAULT";
 
-/// Does what the variable asks for before this step.
+/// Triggers the fault that the variable names for this step.
 ///
 /// # Errors
-/// When it asks for an error.
+/// When the variable demands a failure.
 pub fn point(number: usize, step: &str) -> Result<()> {
     let fault = match std::env::var(VARIABLE) {
         Ok(fault) if cfg!(debug_assertions) => fault,

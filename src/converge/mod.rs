@@ -1,4 +1,4 @@
-//! Converging: observe, plan, apply, verify, or return to where the host was.
+//! Converging: observe, plan, apply, verify, and roll back on failure.
 
 mod apply;
 mod errors;
@@ -20,25 +20,25 @@ use crate::state::{Observed, State};
 use executor::Executor;
 use verify::Expected;
 
-/// Where a command wants to get.
+/// The state that a command leads to, and how it gets there.
 pub struct Goal<'a> {
     pub desired: &'a State,
     pub target: Target,
     pub removal: Removal,
-    /// The SQLite file whose data moves to PostgreSQL on the way.
+    /// The SQLite file whose data the run moves to PostgreSQL.
     pub moving: Option<String>,
-    /// The settings file, when the command changes it.
+    /// The change of the settings file, if the command makes one.
     pub settings: Option<SettingsChange>,
-    /// The settings that the generation is made from.
+    /// The settings that the generation is rendered from.
     pub settings_text: String,
-    /// What asked for it, in the words of the command line.
+    /// A summary of the command, as the manifest of the generation records it.
     pub summary: String,
-    /// What must be true afterwards.
+    /// The conditions that verification checks afterwards.
     pub expected: Expected,
 }
 
 impl Goal<'_> {
-    /// The plan, as it is printed and done.
+    /// The plan, as it is printed and applied.
     pub fn plan(&self, observed: &Observed) -> Plan {
         let mut plan = Plan::between(self.desired, observed, self.target, self.removal);
         if let Some(file) = &self.moving {
@@ -59,14 +59,14 @@ impl Goal<'_> {
 /// A run that did not reach its goal.
 pub struct ConvergeError {
     pub failure: Failure,
-    /// Whether the host is as it was before; else the failure names the command to run.
+    /// Whether the host is as it was before; if not, the failure names the command to run.
     pub undone: bool,
 }
 
 /// Installs missing programs, before the plan that needs them is made.
 ///
 /// # Errors
-/// When the package manager fails, which may leave some of the packages installed, or a signal asks this program to end.
+/// When the package manager fails, which may leave some of the packages installed, or when a signal ends the run.
 pub fn install_programs(
     world: &mut impl World,
     goal: &Goal,
@@ -88,10 +88,10 @@ pub fn install_programs(
         })
 }
 
-/// Brings a host to the goal by a plan that was made for it, or back to where it was.
+/// Brings the host to the goal by a plan that was made for it, or rolls it back.
 ///
 /// # Errors
-/// When a step or the verification fails, or a signal asks this program to end.
+/// When a step or the verification fails, or when a signal ends the run.
 pub fn converge(
     world: &mut impl World,
     goal: &Goal,
@@ -110,7 +110,7 @@ pub fn converge(
         Ok(()) => match report.step("  verify  units, health, routes", || {
             work.world.verify(&goal.expected)
         }) {
-            // Only what was verified is a state to return to.
+            // Only a verified generation is a target of a rollback.
             Ok(()) => {
                 let noted = work.world.applied(plan.generation).map_err(Failure::from);
                 return noted.map_err(|failure| {
@@ -131,7 +131,7 @@ pub fn converge(
     }
     report.complain(format!("error: {cause}"));
     report.say("Rolling back.");
-    // The cause stands last, where it is not scrolled away.
+    // The cause is printed last, so that it does not scroll away.
     let rolled_back = rollback::undo(work, goal, observed, report);
     match rolled_back {
         Ok(()) => Err(ConvergeError {

@@ -1,4 +1,4 @@
-//! The rollback: a plan like any other, towards the generation that was there before, or towards nothing.
+//! The rollback: a plan like any other, to the previous generation or to the empty state.
 
 use super::Goal;
 use super::errors::Errors;
@@ -11,10 +11,10 @@ use crate::state::{Observed, Resource, State};
 use anyhow::Result;
 use std::collections::BTreeSet;
 
-/// Rolls back a run that was to lead from what was found to an goal.
+/// Rolls back a failed run. `found` is the state that was observed before it.
 ///
 /// # Errors
-/// With every part that failed.
+/// With every part of the rollback that failed.
 pub(super) fn undo<W: World>(
     work: Executor<W>,
     goal: &Goal,
@@ -65,7 +65,7 @@ pub(super) fn undo<W: World>(
     errors.end()
 }
 
-/// The state from before, with the plan that leads to it.
+/// The previous state, with the plan that leads to it.
 fn way_back(
     world: &impl World,
     found: &Observed,
@@ -77,7 +77,7 @@ fn way_back(
         None => (State::default(), Target::Nothing),
     };
     let mut observed = world.observe(&before)?;
-    // What this run made goes again, whatever it is; what was made earlier stays.
+    // Whatever this run created is removed; earlier resources stay.
     observed.resources.extend(made_now.iter().cloned());
     observed.made = made_now;
     let plan = Plan::back(&before, &observed, target, seen);

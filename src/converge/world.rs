@@ -1,5 +1,5 @@
-//! What converging asks of a host. How it converges, what it records and how it rolls back is the same on this host and
-//! on the hosts in memory of the tests.
+//! The operations that converging needs from a host. Converging, its records and its rollback are the same code on this
+//! host and on the simulated hosts of the tests.
 
 use super::verify::Expected;
 use super::{Goal, SettingsChange};
@@ -8,47 +8,48 @@ use crate::state::{Observed, Resource, State};
 use anyhow::Result;
 use std::collections::BTreeSet;
 
-/// A host that is brought to an goal, for the length of one run.
+/// A host during one run.
 pub trait World {
-    /// A file that was replaced, as it was before.
+    /// The old contents of a file that was replaced.
     type Kept;
 
-    /// All that concerns this state and the one before it. Changes nothing.
+    /// Observes everything that concerns this state and the previous one. Changes nothing.
     fn observe(&self, desired: &State) -> Result<Observed>;
 
     /// The state of an earlier generation.
     fn generation(&self, number: u32) -> Result<State>;
 
-    /// Before the step of this number, or, after the last one, before the verification: fails when the run is to end.
+    /// Called before the step of this number, or after the last step, before the verification. Fails when the run is to
+    /// end.
     fn between(&mut self, number: usize, step: &str) -> Result<()>;
 
-    /// Does one step; a note about it. Resources are recorded by the caller.
+    /// Applies one step and returns a note about it. The caller records resources.
     fn apply(&mut self, step: &Step, goal: &Goal) -> Result<Option<String>>;
 
-    /// The file of a resource, where one is about to be replaced.
+    /// The file of a resource that is about to be replaced.
     fn keep(&self, resource: &Resource) -> Result<Option<Self::Kept>>;
 
-    /// Puts a file back. `seen` is whether a process may have read the other one.
+    /// Restores a replaced file. `seen` is whether a process may have read the new one.
     fn put_back(&mut self, kept: &Self::Kept, seen: bool) -> Result<()>;
 
-    /// Keeps the record of what this program made.
+    /// Writes the record of resources that this program created.
     fn record(&mut self, made: &BTreeSet<Resource>) -> Result<()>;
 
-    /// Fails with all that is not as expected.
+    /// Fails with everything that differs from what is expected.
     fn verify(&mut self, expected: &Expected) -> Result<()>;
 
-    /// Notes that processes run with this generation.
+    /// Records the generation that the processes run with.
     fn applied(&mut self, generation: Option<u32>) -> Result<()>;
 
-    /// From here on the run leads back: no signal ends it, and secrets that it was given no longer count.
+    /// Called before a rollback: from here on no signal ends the run, and provided secrets no longer count.
     fn begin_rollback(&mut self);
 
-    /// Puts the settings file back.
+    /// Restores the settings file.
     fn restore_settings(&mut self, settings: &SettingsChange) -> Result<()>;
 
-    /// Removes what a move of the database that was taken back has left.
+    /// Removes what a move of the database left after its rollback.
     fn leave_migration(&mut self) -> Result<()>;
 
-    /// Removes a generation that never came into use.
+    /// Removes a generation that was never in use.
     fn forget_generation(&mut self, number: u32) -> Result<()>;
 }

@@ -1,11 +1,11 @@
-//! What differs: files of two states, and files on the host that are not ours.
+//! Differences between the files of two states, and unmanaged files on the host.
 
 use super::step::{ChangeKind, FileChange};
 use crate::state::restart_rules::host_path;
 use crate::state::{Observed, State};
 use std::collections::BTreeSet;
 
-/// Files on the host that stand where ours would, and that no generation of ours put there.
+/// Unmanaged files at paths that this program needs: no generation put them there.
 pub fn foreign<'a>(desired: &'a State, observed: &Observed) -> Vec<&'a str> {
     let ours = |path: &String| {
         observed
@@ -24,7 +24,7 @@ pub fn foreign<'a>(desired: &'a State, observed: &Observed) -> Vec<&'a str> {
         .collect()
 }
 
-/// Files that differ from any baseline: after an interrupted run some processes may run with either.
+/// Files that differ from any baseline: after an interrupted run, a process may run with any of them.
 pub(super) fn changes(desired: &State, observed: &Observed) -> Vec<FileChange> {
     let mut paths: BTreeSet<&String> = desired.files.keys().collect();
     paths.extend(observed.baselines.iter().flat_map(|files| files.keys()));

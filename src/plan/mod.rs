@@ -1,7 +1,9 @@
-//! The plan: the difference of two states as an ordered list of steps. Pure; nothing here touches the host.
+//! The plan: the difference of two states as an ordered list of steps. It is a pure function of these states; nothing
+//! here touches the host.
 //!
-//! Order: what must exist → the new generation and its judges → the switch and the files on the host → what must not
-//! run at once stops → Redis → main until it is ready → workers → nginx → the rest → what is no longer wanted stops and goes.
+//! Order: create resources → write and validate the new generation → switch, and write the files on the host → stop
+//! what must not run beside its successor → Redis → main until it is ready → workers → nginx → auxiliary services →
+//! stop and remove what is obsolete.
 
 mod changes;
 mod moving;
@@ -20,29 +22,29 @@ use changes::changes;
 use planner::Planner;
 use step::{Judge, Step};
 
-/// What becomes of resources that are not desired any more.
+/// What happens to resources that are no longer desired.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Removal {
-    /// Those that could not be made again stay.
+    /// Resources that cannot be created again stay.
     Keep,
-    /// Whatever this program made goes.
+    /// All resources that this program created are removed.
     Purge,
-    /// What is recorded as made goes, and nothing else: the way back from a run that failed.
+    /// Only resources that are recorded as created are removed: the rollback of a failed run.
     Undo,
 }
 
-/// Where the generation that is switched to comes from.
+/// The source of the generation that the plan switches to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Target {
-    /// Rendered now, written as the next generation if it differs.
+    /// Rendered in this run, and written as the next generation if it differs.
     Rendered,
-    /// On disk already.
+    /// An existing generation on disk.
     Generation(u32),
-    /// None: everything goes.
+    /// No generation: everything is removed.
     Nothing,
 }
 
-/// Steps in the order in which they are done.
+/// Steps in the order in which they are applied.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Plan {
     pub steps: Vec<Step>,
@@ -51,7 +53,7 @@ pub struct Plan {
 }
 
 impl Plan {
-    /// The steps that lead from what was observed to what is desired.
+    /// The steps that lead from the observed to the desired state.
     pub fn between(desired: &State, observed: &Observed, target: Target, removal: Removal) -> Self {
         Planner {
             desired,
@@ -63,8 +65,8 @@ impl Plan {
         .plan()
     }
 
-    /// The way back from a run that failed. Where nothing was seen of it yet by processes or systemd, it is only about
-    /// the resources that the run made.
+    /// The rollback of a failed run. If neither processes nor systemd have seen anything of that run, the rollback only
+    /// concerns the resources that the run created.
     pub fn back(before: &State, observed: &Observed, target: Target, seen: bool) -> Self {
         let plan = Self::between(before, observed, target, Removal::Undo);
         if seen {
@@ -81,19 +83,19 @@ impl Plan {
         }
     }
 
-    /// How many steps change the host.
+    /// The number of steps that change the host.
     pub fn changes(&self) -> usize {
         self.steps.iter().filter(|step| step.changes()).count()
     }
 
-    /// Whether the database is asked for its schema, since another Synapse would run with it.
+    /// Whether the plan checks the schema of the database, because another release of Synapse is about to use it.
     pub fn asks_schema(&self) -> bool {
         let asks =
             |step: &Step| matches!(step, Step::Judge { judge, .. } if *judge == Judge::Schema);
         self.steps.iter().any(asks)
     }
 
-    /// The place of a secret that this host has and that is written anew: nothing keeps the one before.
+    /// The path of a secret that exists on this host and is replaced. No copy of the old secret remains.
     pub fn given_anew(&self, observed: &Observed) -> Option<String> {
         self.steps.iter().find_map(|step| match step {
             Step::Create(secret @ Resource::Secret(_)) if observed.made.contains(secret) => {

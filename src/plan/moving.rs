@@ -1,5 +1,5 @@
-//! A plan that moves the data from SQLite to PostgreSQL on its way: copied while the old server runs, and again once it
-//! is stopped.
+//! A plan that also moves the data from SQLite to PostgreSQL: a first copy while the old server runs, and a second one
+//! after it has stopped.
 
 use super::Plan;
 use super::step::{Move, Step, Verb};
@@ -7,7 +7,7 @@ use crate::state::Observed;
 use crate::state::units;
 
 impl Plan {
-    /// This plan with the move of an SQLite file into the database of the generation that it leads to.
+    /// Adds the move of an SQLite file into the database of the generation that this plan leads to.
     pub fn moving(mut self, file: &str, observed: &Observed) -> Self {
         let Some(number) = self.generation else {
             return self;
@@ -27,7 +27,7 @@ impl Plan {
             && *verb != Verb::Start
         {
             *verb = Verb::Start;
-            // With its sockets: a request would start it again.
+            // Its sockets stop too: a request would start it again.
             let units = [units::MAIN, units::MAIN_SOCKET].into_iter();
             let running = units.filter(|unit| observed.units.contains_key(*unit));
             steps.push(Step::Jobs {
@@ -42,7 +42,7 @@ impl Plan {
         self
     }
 
-    /// Where the first such step is, or the end.
+    /// The index of the first matching step, or of the end.
     fn place(&self, of: impl Fn(&Step) -> bool) -> usize {
         let found = self.steps.iter().position(of);
         found.unwrap_or(self.steps.len())

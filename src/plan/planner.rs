@@ -1,4 +1,5 @@
-//! From differences to steps, part by part. What stops and starts because files changed is told by [`Restarts`].
+//! Turns differences into steps, one part of the plan after another. [`Restarts`] decides which units changed files
+//! stop, start and reload.
 
 use super::restarts::Restarts;
 use super::step::{ChangeKind, FileChange, Judge, Step, Verb};
@@ -9,10 +10,10 @@ use crate::state::units;
 use crate::state::{Files, HOST, Observed, Resource, State};
 use std::collections::BTreeSet;
 
-/// Unit files, by their path in a generation.
+/// Path prefix of unit files in a generation.
 const UNIT_FILES: &str = "host/etc/systemd/";
 
-/// Two states and what they differ in, on the way to becoming steps.
+/// Two states and their differences, from which the steps follow.
 pub(super) struct Planner<'a> {
     pub desired: &'a State,
     pub observed: &'a Observed,
@@ -31,7 +32,7 @@ impl Planner<'_> {
             steps.extend(self.unwanted().filter(is_option).map(Step::Remove));
         }
         let (before, after) = self.host_files();
-        // A run that was cut may have written or removed unit files without telling systemd.
+        // An interrupted run may have written or removed unit files without a reload of systemd.
         let (gone, new): (Vec<_>, Vec<_>) = self
             .changes
             .iter()
@@ -40,7 +41,7 @@ impl Planner<'_> {
                 change.kind == ChangeKind::Removed && !self.is_lifted(&change.path)
             });
         let enable = self.enable();
-        // … or may have enabled units and been cut before the reload.
+        // … or may have enabled units before it was interrupted.
         let stale = self.observed.units.values().any(|unit| unit.stale);
         let reload = stale || !before.is_empty() || !new.is_empty() || enable.is_some();
         steps.extend(before);
@@ -73,7 +74,7 @@ impl Planner<'_> {
             self.changes.iter().any(|change| change.path == TMPFILES) || missing.clone().any(owned);
         let mut directories = asked && self.desired.files.contains_key(TMPFILES);
         for resource in missing {
-            // Directories are made together, by tmpfiles.d, once the accounts that own them exist.
+            // tmpfiles.d creates all directories in one step, after the accounts that own them.
             if !resource.is_owner() && directories {
                 steps.push(Step::Directories);
                 directories = false;
@@ -86,7 +87,7 @@ impl Planner<'_> {
         steps
     }
 
-    /// The generation that the plan leads to, `None` for the empty state.
+    /// The generation that the plan leads to; `None` for the empty state.
     fn generation(&self) -> Option<u32> {
         match self.target {
             Target::Generation(number) => Some(number),
@@ -118,13 +119,13 @@ impl Planner<'_> {
         steps
     }
 
-    /// The programs that have to read something new.
+    /// The validators of the files that changed.
     fn judges(&self) -> Vec<Judge> {
         let mut judges = Vec::new();
         if self.other_synapse() {
             judges.push(Judge::Schema);
         }
-        // What was written earlier was judged then.
+        // An existing generation was validated when it was written.
         if self.target != Target::Rendered {
             return judges;
         }
@@ -135,7 +136,7 @@ impl Planner<'_> {
         if new.clone().any(|change| change.path.starts_with("nginx/")) {
             judges.push(Judge::Nginx);
         }
-        // What one process alone reads is judged for that one, anything else for all.
+        // A file that only one process reads is validated for that process, any other file for all.
         let own = |path: &str| path == "main.yaml" || path.starts_with("workers/");
         let synapse: Vec<&str> = self
             .changes
@@ -167,7 +168,8 @@ impl Planner<'_> {
         judges
     }
 
-    /// Whether a Synapse is going to run that has not run with this database. On the way back it has.
+    /// Whether the plan starts a release of Synapse that has not used this database. The rollback of a failed run
+    /// never does.
     fn other_synapse(&self) -> bool {
         let empty = |resource: &Resource| matches!(resource, Resource::Database { .. });
         self.removal != Removal::Undo
@@ -175,21 +177,22 @@ impl Planner<'_> {
             && !self.missing().any(empty)
     }
 
-    /// Whether a path is that of a drop-in of a unit that stays: it counts until it is gone, and so goes before the unit
-    /// starts again.
+    /// Whether a path is that of a removed drop-in whose unit stays. The drop-in has an effect as long as it exists, so
+    /// it is removed before the unit starts again.
     fn is_lifted(&self, path: &str) -> bool {
         let unit = units::drop_in_of(path);
         unit.is_some_and(|unit| self.desired.units.contains(unit))
     }
 
-    /// What is done to files on the host before units act, and after that.
+    /// Changes of files on the host: those before jobs of units, and those after.
     fn host_files(&self) -> (Vec<Step>, Vec<Step>) {
         let wanted = self
             .desired
             .files
             .iter()
             .filter(|(path, _)| path.starts_with(HOST));
-        // No generation that may be in use has it like this, so it was somebody else.
+        // No generation that may be in use has these contents, so another program or the administrator changed the
+        // file.
         let edited = |path: &String| {
             self.observed.host_files.get(path).is_some_and(|found| {
                 let ours = |files: &Files| files.get(path).is_some_and(|old| old.digest == *found);
@@ -219,7 +222,7 @@ impl Planner<'_> {
         (before, remove(after))
     }
 
-    /// Systemd takes notice of links, as of unit files, when it reloads.
+    /// systemd notices new links, as it notices new unit files, when it reloads.
     fn enable(&self) -> Option<Step> {
         let enabled = |unit: &&String| {
             self.observed
@@ -236,7 +239,7 @@ impl Planner<'_> {
         (!enable.is_empty()).then_some(Step::Enable(enable))
     }
 
-    /// Jobs in stages, and disabling.
+    /// Jobs in stages, then disabling.
     fn units(&self) -> Vec<Step> {
         let restarts = Restarts::new(self.desired, self.observed, &self.changes);
         let known = |unit: &&String| self.observed.units.get(*unit).copied().unwrap_or_default();
@@ -251,8 +254,8 @@ impl Planner<'_> {
         let failed = collect(unwanted.iter().copied().filter(|unit| known(unit).failed));
 
         let mut steps = Vec::new();
-        // What must not run beside its successors stops first; other removals wait until nginx sends nothing there.
-        // Sockets start with the services that need them.
+        // Units that must not run beside their successors stop first. Other obsolete units stop after nginx has stopped
+        // sending requests to them. Sockets start with the services that need them.
         let running = |unit: &&String| known(unit).active || known(unit).changing;
         let last = unwanted.into_iter().filter(running);
         let last: Vec<&String> = match self.target {
@@ -263,13 +266,13 @@ impl Planner<'_> {
             }
         };
         steps.extend(restarts.stage(|unit| unit == units::REDIS));
-        // What serves in place of ours goes at the last moment.
+        // The services that an adoption replaces stop as late as possible.
         let late = self.missing().filter(|resource| resource.is_late());
         steps.extend(late.cloned().map(Step::Create));
         steps.extend(restarts.stage(|unit| unit == units::MAIN));
         steps.extend(restarts.stage(|unit| units::worker_of(unit).is_some()));
         steps.extend(restarts.stage(|unit| unit == units::NGINX));
-        // What nobody waits for: metrics, TURN, timers.
+        // Auxiliary services, which no request waits for: metrics, TURN, timers.
         steps.extend(restarts.stage(is_beside));
         steps.extend(restarts.stage(|unit| unit == units::TARGET));
         let served = last.iter().copied().filter(|unit| units::is_synapse(unit));
@@ -296,7 +299,7 @@ impl Planner<'_> {
             .sockets
             .iter()
             .filter(|name| *name != "main" && !wanted.contains(&units::worker(name)))
-            // Systemd removes those that it holds.
+            // systemd removes the socket files of active socket units.
             .filter(|name| {
                 units::socket_of(&units::worker(name)).is_none_or(|unit| !known(&&unit).active)
             })
@@ -308,7 +311,7 @@ impl Planner<'_> {
         steps
     }
 
-    /// What is there, ours, and not wanted any more, in the order of making.
+    /// Existing resources of this program that are no longer desired, in the order of creation.
     fn unwanted(&self) -> impl Iterator<Item = Resource> {
         let ours: BTreeSet<Resource> = match self.removal {
             Removal::Undo => self.observed.made.clone(),
@@ -330,8 +333,8 @@ impl Planner<'_> {
         there.cloned().collect::<Vec<Resource>>().into_iter()
     }
 
-    /// Synapse as the generation that is left has it: the way back runs with it. It goes with the change after that, and
-    /// so does the directory around it.
+    /// Whether a resource stays because a rollback to the generation that this plan leaves needs it: the venv of
+    /// Synapse, and the directory that contains it. The next change of generation removes them.
     fn stays_for_return(&self, resource: &Resource) -> bool {
         let leaves = self.generation() != self.observed.current;
         let venv = |other: &Resource| {
@@ -344,7 +347,7 @@ impl Planner<'_> {
         stays && self.removal == Removal::Keep && self.target != Target::Nothing
     }
 
-    /// Resources that go, the last made first.
+    /// Removal of resources, in reverse order of creation.
     fn remove(&self, generation: Option<u32>) -> Vec<Step> {
         let mut steps: Vec<Step> = Vec::new();
         if self.target == Target::Nothing && self.observed.current.is_some() {
@@ -352,8 +355,8 @@ impl Planner<'_> {
         }
         let late = |resource: &Resource| generation.is_none() || !is_option(resource);
         let mut removed: Vec<Step> = self.unwanted().filter(late).map(Step::Remove).collect();
-        // In reverse order of making: accounts after the directories with what they own. The settings go last of all,
-        // since a run that is cut needs them to be run again.
+        // Accounts are removed after the directories that contain their files. The settings are removed last, because a
+        // run that is interrupted needs them when it is repeated.
         removed.reverse();
         removed.sort_by_key(|step| {
             matches!(step, Step::Remove(Resource::Directory(path)) if path.starts_with(crate::state::paths::ETC))
@@ -363,13 +366,13 @@ impl Planner<'_> {
     }
 }
 
-/// Options of Synapse in a file of their own: it reads all that are in the directory, so one that is not wanted any more
-/// goes before processes start.
+/// Whether a resource is a composed file with Synapse options. Synapse reads all files of that directory, so an
+/// obsolete one is removed before processes start.
 fn is_option(resource: &Resource) -> bool {
     matches!(resource, Resource::Composed(name) if name.starts_with("synapse.d/"))
 }
 
-/// Neither of Synapse's own units nor what these need to serve anybody.
+/// Whether a unit is an auxiliary service: neither part of Synapse nor needed to serve its requests.
 fn is_beside(unit: &str) -> bool {
     let first = [units::REDIS, units::MAIN, units::NGINX, units::TARGET];
     !first.contains(&unit) && units::worker_of(unit).is_none() && units::served_by(unit).is_none()

@@ -1,4 +1,4 @@
-//! Which unit has to do what because files changed, with the reasons. Pure.
+//! Which units restart, reload or stop because of changed files, with the reasons. Pure.
 
 use super::step::{ChangeKind, FileChange, Step, Verb};
 use crate::state::paths;
@@ -7,10 +7,10 @@ use crate::state::units;
 use crate::state::{Observed, Resource, State};
 use std::collections::{BTreeMap, BTreeSet};
 
-/// For each unit the strongest change that concerns it, and the files behind changes of that force.
+/// For each unit, the strongest effect of the changed files on it, and the files that have this effect.
 type Touched = BTreeMap<String, (Change, BTreeSet<String>)>;
 
-/// Notes that a changed file concerns a unit.
+/// Records that a changed file affects a unit.
 fn touch(touched: &mut Touched, unit: &str, path: &str) {
     let change = rule_for(path).change;
     let entry = touched
@@ -24,7 +24,7 @@ fn touch(touched: &mut Touched, unit: &str, path: &str) {
     }
 }
 
-/// The wanted units that a file of this scope concerns, where the file itself does not say so.
+/// The desired units that a scope names; none for scopes that depend on the file.
 fn of_scope(desired: &State, scope: Scope) -> BTreeSet<String> {
     let synapse = |unit: &&String| units::is_synapse(unit);
     match scope {
@@ -34,8 +34,8 @@ fn of_scope(desired: &State, scope: Scope) -> BTreeSet<String> {
     }
 }
 
-/// Units that run with what a file outside of generations was before, with these files. `found` has for each file that
-/// changed the units that began before.
+/// Units that still run with the old contents of files outside of generations, with these files. `found` maps each
+/// changed file to the units that started before the change.
 pub fn outdated(
     state: &State,
     found: &BTreeMap<String, BTreeSet<String>>,
@@ -50,18 +50,18 @@ pub fn outdated(
     outdated
 }
 
-/// Why a changed file makes units act, in words.
+/// The reason why a changed file affects units, as it is printed.
 pub fn reason(path: &str) -> String {
     let file = path.strip_prefix("host").unwrap_or(path);
     format!("{file} changed: {}", rule_for(path).reason)
 }
 
-/// Changed files, turned into units that act.
+/// The effects of changed files on units.
 pub struct Restarts<'a> {
     desired: &'a State,
     observed: &'a Observed,
     touched: Touched,
-    /// What runs now, and stops before anything starts again.
+    /// Units that run now and stop before any unit starts again.
     stops: BTreeSet<String>,
 }
 
@@ -85,7 +85,7 @@ impl<'a> Restarts<'a> {
         restarts
     }
 
-    /// What changed outside of generations: before this run, or by it.
+    /// Adds files outside of generations: those that changed before this run, and secrets that it creates.
     fn outside(&mut self) {
         for (unit, paths) in outdated(self.desired, &self.observed.outdated) {
             for path in paths {
@@ -100,7 +100,7 @@ impl<'a> Restarts<'a> {
         }
     }
 
-    /// Where systemd has to take sockets, to let go of them or to make them anew, their service has to stop.
+    /// A service stops whenever systemd opens, closes or replaces its sockets.
     fn sockets(&mut self) {
         let units = self.desired.units.iter().chain(self.observed.units.keys());
         for socket in units.cloned().collect::<BTreeSet<String>>() {
@@ -115,13 +115,14 @@ impl<'a> Restarts<'a> {
         }
     }
 
-    /// What stops before anything starts again. With a service its sockets stop, for else a request would start it too
-    /// early; and where systemd holds nginx's ports nginx stops before all others, so that requests wait there.
+    /// Units that stop before any unit starts again. The sockets of a service stop with it, because a request would
+    /// otherwise start it too early. With socket activation, nginx stops before all others, so that new connections
+    /// wait at its sockets.
     fn first(&self) -> BTreeSet<String> {
         let told = |unit: &&String| self.change(unit) == Change::StopFirst && self.runs(unit);
         let mut stops: BTreeSet<String> = self.touched.keys().filter(told).cloned().collect();
         if stops.iter().all(|unit| unit == units::MAIN) {
-            // Nobody has to be gone before it comes back: it just restarts.
+            // main has no other process to wait for, so it restarts in one job.
             return BTreeSet::new();
         }
         let sockets = stops.iter().filter_map(|unit| units::socket_of(unit));
@@ -133,7 +134,7 @@ impl<'a> Restarts<'a> {
         stops
     }
 
-    /// How the changed files make this unit act.
+    /// The effect of the changed files on this unit.
     fn change(&self, unit: &str) -> Change {
         self.touched
             .get(unit)
@@ -145,30 +146,29 @@ impl<'a> Restarts<'a> {
         state.is_some_and(|state| state.active)
     }
 
-    /// Active, or on its way to or from that.
+    /// Whether a unit is active, or about to become active or inactive.
     fn runs(&self, unit: &str) -> bool {
         let state = self.observed.units.get(unit);
         state.is_some_and(|state| state.active || state.changing)
     }
 
-    /// Runs now, and shall run.
+    /// Whether a unit runs now and is desired.
     fn stays(&self, unit: &str) -> bool {
         self.runs(unit) && self.desired.units.contains(unit)
     }
 
-    /// Whether a socket is there and stays as it is.
+    /// Whether a socket is active and remains unchanged.
     fn is_kept(&self, socket: &str) -> bool {
         let wanted = self.desired.units.contains(socket);
         wanted && self.active(socket) && self.change(socket) == Change::None
     }
 
-    /// Whether this unit stops before anything starts again.
+    /// Whether this unit stops before any unit starts again.
     pub fn stops(&self, unit: &str) -> bool {
         self.stops.contains(unit)
     }
 
-    /// What stops first, one stage after another: nginx, workers, main. A worker may ask main for something while it comes
-    /// to its end.
+    /// Stops units in three stages: nginx, workers, main. A worker may send requests to main while it stops.
     pub fn stop_first(&self) -> Vec<Step> {
         let nginx = |unit: &str| unit == units::NGINX || unit == units::NGINX_SOCKET;
         let main = |unit: &str| unit == units::MAIN || unit == units::MAIN_SOCKET;
@@ -184,8 +184,8 @@ impl<'a> Restarts<'a> {
         hold.chain(stops).chain(self.left_sockets()).collect()
     }
 
-    /// Where other sockets come into place, files of the ones before are left: systemd knows the new unit file only when
-    /// it stops the old socket, and Synapse does not start at a path that somebody else has made.
+    /// Replaced sockets leave files behind: systemd reads the new unit file only when it stops the old socket, and
+    /// Synapse does not start on a path that another program created.
     fn left_sockets(&self) -> Option<Step> {
         let renewed = |name: &&String| {
             let touched = self.touched.get(&units::process(name));
@@ -196,9 +196,9 @@ impl<'a> Restarts<'a> {
         (!left.is_empty()).then_some(Step::RemoveSockets(left))
     }
 
-    /// Starts, restarts and reloads among the wanted units that `of` selects: one step for each verb.
+    /// Starts, restarts and reloads of the desired units that `of` selects: one step for each verb.
     pub fn stage(&self, of: impl Fn(&str) -> bool) -> Vec<Step> {
-        // Restarts before starts: a restarted process may free what a new one takes over.
+        // Restarts precede starts: a restarted process may release what a new one takes over.
         [Verb::Restart, Verb::Start, Verb::Reload]
             .into_iter()
             .filter_map(|verb| {
@@ -225,7 +225,7 @@ impl<'a> Restarts<'a> {
             return None;
         }
         let mut reasons: BTreeSet<String> = BTreeSet::new();
-        // What goes for good goes because it is not wanted, whatever else changed.
+        // An obsolete unit stops because it is no longer desired, whatever files changed.
         for (unit, (_, paths)) in units
             .iter()
             .filter_map(|unit| self.touched.get_key_value(unit))
@@ -251,7 +251,7 @@ impl<'a> Restarts<'a> {
     }
 }
 
-/// The units that a changed file concerns: those it affected before and those it affects now.
+/// The units that a changed file affects, by its old and by its new contents.
 fn concerned(desired: &State, observed: &Observed, change: &FileChange) -> BTreeSet<String> {
     let before = observed
         .baselines

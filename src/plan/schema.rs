@@ -1,8 +1,9 @@
-//! Which release of Synapse a database serves. Pure.
+//! Which releases of Synapse can use a database. Pure.
 //!
-//! Synapse numbers the schema of its database. Its code names the number that it is written for (`SCHEMA_VERSION`) and the
-//! oldest whose code may still use what it leaves (`SCHEMA_COMPAT_VERSION`); the database has both of what ran last, and
-//! code does not start where it is older than the second (Synapse 1.163.2, storage/prepare_database.py).
+//! Synapse numbers the schema of its database. Its code names the schema that it is written for (`SCHEMA_VERSION`) and
+//! the oldest schema whose code can still use the database afterwards (`SCHEMA_COMPAT_VERSION`). The database stores
+//! both numbers of the code that last ran, and older code than the second number does not start (Synapse 1.163.2,
+//! storage/prepare_database.py).
 
 use crate::state::State;
 use serde::Deserialize;
@@ -10,10 +11,10 @@ use serde_yaml::Value;
 use std::collections::BTreeMap;
 use std::fmt;
 
-/// A Synapse that is going to run.
+/// The code of a Synapse that is about to run.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 pub struct Code {
-    /// As in 1.163.2.
+    /// Its release, such as 1.163.2.
     pub release: String,
     /// Its `SCHEMA_VERSION`.
     pub version: u32,
@@ -21,20 +22,20 @@ pub struct Code {
     pub compat: u32,
 }
 
-/// What a database says of itself.
+/// The schema numbers that a database stores.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 pub struct Database {
-    /// `schema_version`; none where no Synapse has used it yet.
+    /// `schema_version`; `None` if no Synapse has used the database yet.
     pub version: Option<u32>,
     /// `schema_compat_version`.
     pub compat: Option<u32>,
 }
 
-/// Synapse would not start with its database.
+/// The reason why Synapse would not start with its database.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Refused {
     code: Code,
-    /// The oldest schema whose code may use the database.
+    /// The oldest schema whose code can use the database.
     compat: u32,
 }
 
@@ -58,10 +59,11 @@ impl fmt::Display for Refused {
 }
 
 impl Code {
-    /// What is to be told of this code with a database: that it is older than what ran, or that there is no way back.
+    /// Checks whether this code can use a database. Returns a note if the code is older than what last ran, or if older
+    /// code cannot use the database afterwards.
     ///
     /// # Errors
-    /// Where it does not start.
+    /// When Synapse would not start.
     pub fn accepts(&self, database: &Database) -> Result<Option<String>, Refused> {
         let Some(found) = database.version else {
             return Ok(None);
@@ -90,17 +92,17 @@ impl Code {
     }
 }
 
-/// The places of a state where Synapse is told its database, in the order in which it reads them; the last word counts.
-/// The administrator's own options cannot say it, and a server with several databases is not adopted.
+/// The files of a state that may name Synapse's database, in the order in which Synapse reads them; the last one
+/// counts. homeserver.d options cannot set it, and a server with several databases is not adopted.
 const OPTIONS: [&str; 2] = ["synapse/adopted/", "synapse/homeserver.yaml"];
 
-/// The database of a state as Synapse is told it.
+/// The `database` option of a state, as Synapse reads it.
 pub fn database(state: &State) -> Option<Value> {
     let mut found = None;
     for place in OPTIONS {
         let files = state.files.iter();
         for (_, file) in files.filter(|(path, _)| path.starts_with(place)) {
-            // What cannot be read is for Synapse's own parser to refuse.
+            // Synapse's own parser reports files that cannot be parsed.
             let options = serde_yaml::from_slice::<BTreeMap<String, Value>>(&file.contents);
             found = options.unwrap_or_default().remove("database").or(found);
         }

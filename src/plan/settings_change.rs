@@ -1,14 +1,14 @@
-//! A change of the settings file, which is a step like the others.
+//! A change of the settings file, which is a step of the plan like any other.
 
 use std::path::PathBuf;
 
-/// A settings file before and after.
+/// A settings file before and after the change.
 #[derive(Clone, Debug)]
 pub struct SettingsChange {
     pub path: PathBuf,
     pub before: Option<String>,
-    /// `None` removes it.
+    /// `None` removes the file.
     pub after: Option<String>,
-    /// The keys, or words for more than keys.
+    /// The changed keys, or a description of a larger change, as the step prints it.
     pub what: String,
 }

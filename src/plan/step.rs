@@ -1,4 +1,4 @@
-//! A step: a plain value that is printed by `plan` and done by `apply`, the same one.
+//! A step: a plain value that `plan` prints and `apply` executes.
 
 use crate::state::Resource;
 use crate::state::units;
@@ -6,17 +6,17 @@ use serde::Serialize;
 use std::collections::BTreeSet;
 use std::fmt;
 
-/// One thing to do on the host.
+/// One change of the host, or one check of it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(tag = "step", content = "of", rename_all = "snake_case")]
 pub enum Step {
-    /// Install programs that are missing, by this command. A run of its own before the others: what is rendered depends on
-    /// the programs.
+    /// Install missing programs with this command. It runs before the plan of the other steps is made, because
+    /// rendering depends on the programs.
     InstallPrograms {
         programs: Vec<String>,
         command: Vec<String>,
     },
-    /// Write the settings file: the first one, or with keys changed.
+    /// Write the settings file: the first one, or one with changed keys.
     WriteSettings {
         path: String,
         what: String,
@@ -24,18 +24,18 @@ pub enum Step {
     RemoveSettings {
         path: String,
     },
-    /// Make what is missing besides files and units.
+    /// Create a missing resource.
     Create(Resource),
-    /// Take it away again.
+    /// Remove a resource.
     Remove(Resource),
-    /// Owners and modes of directories, as tmpfiles.d says.
+    /// Set ownership and permissions of directories with tmpfiles.d.
     Directories,
-    /// Write a new generation beside the others; nothing reads it yet.
+    /// Write a new generation beside the others. Nothing reads it yet.
     WriteGeneration {
         number: u32,
         changes: Vec<FileChange>,
     },
-    /// Have a real program judge the generation.
+    /// Validate the generation with a real program.
     Judge {
         number: u32,
         judge: Judge,
@@ -46,11 +46,12 @@ pub enum Step {
         file: String,
         part: Move,
     },
-    /// Make `current` name this generation.
+    /// Point `current` to this generation.
     Switch {
         number: u32,
     },
-    /// Copy a file of a generation to its place on the host; `edited` when somebody else changed it there.
+    /// Copy a file of a generation to its path on the host. `edited` if another program or the administrator changed it
+    /// there.
     WriteFile {
         path: String,
         edited: bool,
@@ -58,7 +59,7 @@ pub enum Step {
     RemoveFile {
         path: String,
     },
-    /// Have systemd read unit files anew.
+    /// Have systemd reload unit files.
     ReloadManager,
     Enable(Vec<String>),
     Disable(Vec<String>),
@@ -67,22 +68,22 @@ pub enum Step {
         verb: Verb,
         units: Vec<String>,
         reasons: Vec<String>,
-        /// So many at a time, one after another; all at once where it does not say.
+        /// The number of units in one batch; all units at once if `None`.
         rolling: Option<usize>,
     },
-    /// Have requests wait at nginx's ports, which systemd holds, until nginx starts again.
+    /// Hold new connections at nginx's sockets, which systemd keeps open, until nginx starts again.
     Hold,
-    /// Wait until nginx has nothing under way any more with processes that are about to stop for good.
+    /// Wait until nginx has drained its connections to processes that are about to be removed.
     Drain(Vec<String>),
-    /// Forget that these failed.
+    /// Reset the failed state of these units.
     ResetFailed(Vec<String>),
     /// Remove the socket files that stopped processes left.
     RemoveSockets(BTreeSet<String>),
-    /// Remove generations, and with them all that is known of earlier states.
+    /// Remove all generations, and with them every record of earlier states.
     Forget,
 }
 
-/// How one file of a generation differs from what the processes run with.
+/// The difference between one file of a generation and the file that the processes run with.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct FileChange {
     pub path: String,
@@ -112,16 +113,16 @@ impl ChangeKind {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Move {
-    /// All, while the server runs.
+    /// Copy all rows while the server runs.
     First,
-    /// What changed since, once it is stopped.
+    /// Copy the rows that changed since, after the server has stopped.
     Last,
-    /// Whether both have the same rows.
+    /// Check that both databases have the same rows.
     Compare,
 }
 
 impl Move {
-    /// What the script that does it calls it.
+    /// The name of this part on the command line of the migration script.
     pub fn word(self) -> &'static str {
         match self {
             Move::First => "first",
@@ -131,20 +132,20 @@ impl Move {
     }
 }
 
-/// A program that says whether rendered files are right.
+/// A validator: a program that checks rendered files.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Judge {
     Nginx,
-    /// For these processes, by the files below `synapse/` that they alone read.
+    /// Synapse's parser, for the processes with these files below `synapse/`, each of which only one process reads.
     Synapse(Vec<String>),
     Systemd,
     Prometheus,
-    /// The Synapse that is going to run, of its database.
+    /// The Synapse that is about to run checks the schema of its database.
     Schema,
 }
 
-/// What systemd is asked to do with units.
+/// The type of a systemd job.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Verb {
@@ -155,7 +156,7 @@ pub enum Verb {
 }
 
 impl Verb {
-    /// The word that `systemctl` has for it.
+    /// The verb of `systemctl`.
     pub fn word(self) -> &'static str {
         match self {
             Verb::Start => "start",
@@ -167,7 +168,7 @@ impl Verb {
 }
 
 impl Step {
-    /// Whether processes or systemd see it: from the first such step on, the way back is a plan of its own.
+    /// Whether processes or systemd notice this step. From the first such step on, a rollback needs a plan of its own.
     pub fn is_seen(&self) -> bool {
         if let Step::Create(resource) = self {
             return resource.is_late();
@@ -185,12 +186,13 @@ impl Step {
         )
     }
 
-    /// Whether it is a job for a process of Synapse.
+    /// Whether the step is a job for a Synapse process.
     pub fn is_of_synapse(&self) -> bool {
         matches!(self, Step::Jobs { units, .. } if units.iter().any(|unit| units::is_synapse(unit)))
     }
 
-    /// Whether something goes that a process may still use. An adopted service that comes back is none of that.
+    /// Whether the step removes something that a process may still use. Giving back an adopted service is no such
+    /// removal.
     pub fn removes(&self) -> bool {
         match self {
             Step::Remove(resource) => !resource.is_late(),
@@ -202,7 +204,7 @@ impl Step {
         }
     }
 
-    /// Whether the host is another one afterwards; judging does not count.
+    /// Whether the step changes the host. Validation does not count.
     pub fn changes(&self) -> bool {
         !matches!(
             self,
@@ -311,10 +313,10 @@ impl fmt::Display for Step {
     }
 }
 
-/// Where a line of names is broken, in columns.
+/// Maximum width of a line of names, in columns.
 const WIDTH: usize = 100;
 
-/// Names one after another, wrapped and indented below the first.
+/// Names separated by blanks, wrapped and indented below the first one.
 fn list<'a>(names: impl IntoIterator<Item = &'a String>) -> String {
     let mut text = String::new();
     let mut column = 10;

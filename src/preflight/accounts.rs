@@ -1,10 +1,10 @@
-//! Synapse's user and group.
+//! Checks of Synapse's user and group.
 
 use super::check::{Examined, Finding, finding};
 use crate::state::{accounts, paths};
 
-/// An attacker who takes over Synapse has all that its account has, so that this must be no more than Synapse needs. Names
-/// that say so themselves are refused by the settings; here it is the numbers and groups behind a name.
+/// An attacker who takes over Synapse gets all rights of its account, so it must have no more than Synapse needs. The
+/// settings reject privileged names; this check rejects the numbers and groups behind a name.
 pub(super) fn apart(at: &Examined) -> Option<Finding> {
     let (facts, wanted) = (&at.facts.accounts, &at.scope.settings.synapse);
     let (user, group) = (wanted.user.as_str(), paths::GROUP);
@@ -49,7 +49,7 @@ pub(super) fn apart(at: &Examined) -> Option<Finding> {
     )
 }
 
-/// Accounts that exist are not changed, and numbers that others have are not taken.
+/// Existing accounts are not changed, and numbers of other accounts are not used.
 pub(super) fn fit(at: &Examined) -> Option<Finding> {
     let (facts, wanted) = (&at.facts.accounts, &at.scope.settings.synapse);
     let (user, group) = (wanted.user.as_str(), paths::GROUP);

@@ -1,13 +1,13 @@
-//! A preflight check, and its finding.
+//! A preflight check and its finding.
 
 use crate::deployment::secrets::Conditions;
 use crate::host::facts::{Facts, Scope};
 
-/// What was found out, and what is asked of it.
+/// The facts of a host, and what the request needs from it.
 pub struct Examined<'a> {
     pub facts: &'a Facts,
     pub scope: &'a Scope<'a>,
-    /// Main and workers.
+    /// The number of Synapse processes: main and workers.
     pub processes: usize,
 }
 
@@ -21,7 +21,7 @@ impl Examined<'_> {
     }
 }
 
-/// What is wrong, and the command or setting that cures it.
+/// A violated check: the problem, and the command or setting that fixes it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Finding {
     pub problem: String,
@@ -35,11 +35,11 @@ pub(super) fn finding(problem: impl Into<String>, cure: impl Into<String>) -> Op
     })
 }
 
-/// One check.
+/// A preflight check.
 pub struct Check {
-    /// What is all right when nothing is found.
+    /// The condition that holds when there is no finding.
     pub name: &'static str,
-    /// Whether an installation is refused.
+    /// Whether a finding prevents an installation.
     pub fatal: bool,
     pub(super) check: fn(&Examined) -> Option<Finding>,
 }

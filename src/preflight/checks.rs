@@ -1,4 +1,4 @@
-//! Checks of a host before anything is changed on it: a table; each failure comes with what cures it.
+//! The table of preflight checks. Each finding comes with its remedy.
 
 use super::check::{Check, Examined, Finding, finding};
 use super::{accounts, coturn, database, provided};
@@ -8,10 +8,10 @@ use crate::state::host_facts::Installed;
 use crate::state::paths;
 use crate::state::units;
 
-/// The check that `install --packages` cures.
+/// The name of the check that `install --packages` fixes.
 pub const PROGRAMS: &str = "programs are installed";
 
-/// All checks, in the order in which an administrator would cure them.
+/// All checks, in the order in which an administrator would fix them.
 pub static CHECKS: &[Check] = &[
     Check {
         name: "runs as root",
@@ -163,7 +163,7 @@ pub static CHECKS: &[Check] = &[
         name: "the media store is Synapse's own",
         fatal: true,
         check: |at| {
-            // Somebody without a name yet, whose number the user gets that is to be made.
+            // The owner may be a number without a name, which the new user is about to get.
             let number = at
                 .scope
                 .settings
@@ -314,7 +314,7 @@ pub static CHECKS: &[Check] = &[
     },
 ];
 
-/// Units of ours whose port the distribution's own instance of the same program has where it was installed and started.
+/// Units of this program, and the distribution's service for the same program, which uses the same port when it runs.
 static RIVALS: &[(&str, &str)] = &[(units::COTURN, "coturn"), (units::PROMETHEUS, "prometheus")];
 
 /// Runs every check.
@@ -324,7 +324,7 @@ pub fn examine<'a>(
     CHECKS.iter().map(|check| (check, (check.check)(at)))
 }
 
-/// Releases before this do not know all keys of `stream_writers` and stop at them (docs/upgrade.md, 1.152.0).
+/// Earlier releases do not know all keys of `stream_writers` and do not start with them (docs/upgrade.md, 1.152.0).
 const MINIMUM: (u32, u32) = (1, 152);
 
 fn release(version: &str) -> (u32, u32) {

@@ -1,8 +1,8 @@
-//! What our TURN server asks of the host.
+//! A check of the host's address for coturn.
 
 use super::check::{Examined, Finding, finding};
 
-/// What people are told of has to be of the same kind as what is behind it.
+/// The advertised address and the address that it stands for must both be IPv4 or both be IPv6.
 pub(super) fn relay_address(at: &Examined) -> Option<Finding> {
     let coturn = &at.scope.settings.coturn;
     if !coturn.enabled || coturn.internal_ip.is_some() {

@@ -1,12 +1,12 @@
-//! What is asked of PostgreSQL: the host's own, or one of the administrator's.
+//! Checks of PostgreSQL, local or external.
 
 use super::check::{Examined, Finding, finding};
 use crate::deployment::secrets;
 use crate::host::postgres::Postgres;
 use crate::settings::types::DatabaseKind;
 
-/// libpq and the server say why in the language of the server; what is not understood gets every cure. There is nothing
-/// better to go by: psql has no SQLSTATE for a connection that fails, whatever its VERBOSITY (seen with psql 17).
+/// libpq and the server report the reason in the language of the server; an unknown message gets every remedy. There is
+/// no better criterion: psql has no SQLSTATE for a connection that fails, whatever its VERBOSITY (seen with psql 17).
 fn unreachable_database(at: &Examined, error: &str) -> Option<Finding> {
     let database = &at.scope.settings.database;
     let (host, port) = (database.host.as_ref()?.as_str(), database.port.get());
@@ -39,7 +39,7 @@ pub(super) fn answering<'a>(at: &'a Examined) -> Option<&'a Postgres> {
     at.facts.answering_postgres()
 }
 
-/// Each process may open `cp_max` connections, and a request that finds none fails.
+/// Each process may open `cp_max` connections, and a request that finds no free one fails.
 pub(super) fn connections(at: &Examined, postgres: &Postgres) -> Option<Finding> {
     let pool = at.scope.settings.database.cp_max.get();
     let processes = u32::try_from(at.processes).unwrap_or(u32::MAX);
@@ -68,10 +68,10 @@ pub(super) fn connections(at: &Examined, postgres: &Postgres) -> Option<Finding>
     )
 }
 
-/// storage/engines/postgres.py refuses others at start.
+/// storage/engines/postgres.py rejects other databases when Synapse starts.
 pub(super) fn fit(at: &Examined, postgres: &Postgres) -> Option<Finding> {
     if !at.scope.settings.adopt.config.is_empty() {
-        // Not made by us, and served its Synapse well so far.
+        // An adopted database was created by another program, and Synapse has run with it so far.
         return None;
     }
     let name = at.scope.settings.database.name.to_string();
@@ -86,7 +86,7 @@ pub(super) fn fit(at: &Examined, postgres: &Postgres) -> Option<Finding> {
         );
     }
     let user = at.scope.settings.database.user.to_string();
-    // Somewhere else, rights may be given without ownership.
+    // An external PostgreSQL may grant the rights without ownership.
     if found.owner != user && at.scope.database == DatabaseKind::Local {
         return finding(
             format!("database {name} belongs to {}, not to {user}", found.owner),
@@ -109,7 +109,7 @@ pub(super) fn fit(at: &Examined, postgres: &Postgres) -> Option<Finding> {
 
 pub(super) fn answers(at: &Examined) -> Option<Finding> {
     match at.facts.postgres.as_ref()? {
-        // Named among the missing programs already.
+        // The check of missing programs reports these.
         Err(_)
             if ["postgresql", "psql"]
                 .iter()
@@ -117,7 +117,7 @@ pub(super) fn answers(at: &Examined) -> Option<Finding> {
         {
             None
         }
-        // What its own files say may be more than host, role and password.
+        // The files of an adopted server may contain more options than host, role and password.
         Err(_) if !at.scope.settings.adopt.config.is_empty() => None,
         Err(error) if at.scope.database == DatabaseKind::External => {
             unreachable_database(at, error)

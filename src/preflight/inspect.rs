@@ -1,4 +1,4 @@
-//! The host as a command finds it: looked at, and refused when a check fails that must not.
+//! Inspection of the host before a command: gathers the facts, and rejects the host if a fatal check fails.
 
 use super::check::Examined;
 use super::checks;
@@ -11,18 +11,18 @@ use crate::settings::types::DatabaseKind;
 use crate::state::HostFacts;
 use crate::state::units;
 
-/// What a command is going to do with the host, and so what it asks of it.
+/// The purpose of a command, which decides what it needs from the host.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Purpose {
-    /// Bring it to a state in which Synapse runs.
+    /// Apply a state in which Synapse runs.
     Run,
-    /// The same, after programs that are missing are installed.
+    /// The same, after missing programs are installed.
     InstallPrograms,
-    /// Look at what runs or take it away, whatever is wrong with the host.
+    /// Inspect or remove what is installed, whatever is wrong with the host.
     Look,
 }
 
-/// Looks at the host and refuses it when a check fails that must not.
+/// Inspects the host and rejects it if a fatal check fails.
 pub fn host(asked: &Request, purpose: Purpose) -> Result<Host, Failure> {
     let found = look(asked, purpose)?;
     let facts = &found.facts;
@@ -39,7 +39,7 @@ pub fn host(asked: &Request, purpose: Purpose) -> Result<Host, Failure> {
             continue;
         }
         refused.push(format!("{}\n  help: {}", finding.problem, finding.cure));
-        // Without root or systemd nothing else can be told.
+        // Without root or systemd, the other checks have no facts to go by.
         if !facts.root || !facts.systemd {
             break;
         }
@@ -53,16 +53,16 @@ pub fn host(asked: &Request, purpose: Purpose) -> Result<Host, Failure> {
     }
 }
 
-/// What was found by looking.
+/// The result of an inspection.
 pub struct Found<'a> {
     facts: Facts,
     scope: Scope<'a>,
-    /// Where there is one.
+    /// `None` on a host that was not booted with systemd.
     systemd: Option<Systemd>,
 }
 
 impl Found<'_> {
-    /// As the checks want it.
+    /// The input of the checks.
     pub fn examined(&self, asked: &Request) -> Examined<'_> {
         Examined {
             facts: &self.facts,
@@ -72,7 +72,7 @@ impl Found<'_> {
     }
 }
 
-/// Looks at the host. Changes nothing and refuses nothing.
+/// Inspects the host. Changes and rejects nothing.
 pub fn look(asked: &Request, purpose: Purpose) -> Result<Found<'_>, Failure> {
     let systemd = host::booted_with_systemd()
         .then(Systemd::connect)
@@ -86,14 +86,14 @@ pub fn look(asked: &Request, purpose: Purpose) -> Result<Found<'_>, Failure> {
     })
 }
 
-/// What has to be looked at.
+/// The facts that the request needs, and the ports that our units already use.
 fn scope<'a>(asked: &'a Request, systemd: Option<&Systemd>, purpose: Purpose) -> Scope<'a> {
     let facts = HostFacts::default();
     let input = asked.input(&facts);
     let units = systemd
         .and_then(|systemd| systemd.units().ok())
         .unwrap_or_default();
-    // A port may be held by systemd for a service that does not run.
+    // With socket activation, systemd holds a port even while its service does not run.
     let runs = |unit: &str| {
         let socket = units::socket_of(unit);
         let known = [
@@ -107,12 +107,12 @@ fn scope<'a>(asked: &'a Request, systemd: Option<&Systemd>, purpose: Purpose) ->
         .and_then(|number| Some((number, Host::generation(number).ok()?.1?)))
         .and_then(|(number, text)| request::of_generation(number, &text).ok());
     let ours = host::made_database().unwrap_or(false);
-    // Stopped before ours start; until then it holds what will be ours.
+    // The adopted service stops before ours start. Until then it holds the ports that ours will use.
     let service = asked.settings.adopt.service.as_ref();
     let adopted_runs = service
         .zip(systemd)
         .is_some_and(|(service, systemd)| systemd.runs(service.as_str()).unwrap_or(false));
-    // Where it cannot be told what runs, units hold what they shall hold.
+    // If the running generation is unknown, units are assumed to use the ports of the request.
     let holder = running.as_ref().filter(|_| !adopted_runs).unwrap_or(asked);
     Scope {
         settings: &asked.settings,

@@ -1,4 +1,4 @@
-//! Preflight checks: the host as a command finds it, and whether it fulfils what the request needs. Nothing is changed.
+//! Preflight checks: whether the host, as a command finds it, meets the conditions of the request. Nothing is changed.
 
 mod accounts;
 mod check;

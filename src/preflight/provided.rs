@@ -1,4 +1,5 @@
-//! What only the administrator can give: secrets, a Redis, what a Synapse of the host's own has to bring.
+//! Checks of what only the administrator can provide: secrets, an external Redis, and the requirements of a Synapse
+//! that this program did not install.
 
 use super::check::{Examined, Finding, finding};
 use crate::deployment::secrets;
@@ -28,7 +29,7 @@ pub(super) fn unusable_file(at: &Examined) -> Option<Finding> {
     )
 }
 
-/// What workers, PostgreSQL and URL previews need of the Python of a Synapse that this program did not install.
+/// Checks the Python of a Synapse that this program did not install for what workers, PostgreSQL and URL previews need.
 pub(super) fn requirements(at: &Examined) -> Option<Finding> {
     let (facts, synapse) = (at.facts, at.facts.synapse.as_ref()?);
     let lacking = &facts.lacking;
@@ -43,7 +44,7 @@ pub(super) fn requirements(at: &Examined) -> Option<Finding> {
     let install = lacking
         .iter()
         .map(|lacking| format!(" '{}'", installable(&lacking.requirement)));
-    // As its owner, so that root runs nothing that another account can replace.
+    // pip runs as the owner of the Python, so that root executes nothing that another account can replace.
     let owner = facts.python_owner.as_ref();
     let by = owner.map_or(String::new(), |owner| format!("sudo -u {owner} "));
     let pip = format!("{by}{python} -m pip install{}", install.collect::<String>());
@@ -61,18 +62,18 @@ pub(super) fn requirements(at: &Examined) -> Option<Finding> {
     )
 }
 
-/// Whether a Python is the system's, whose projects are packages of the distribution.
+/// Whether a Python is that of the system, whose projects are packages of the distribution.
 fn of_distribution(python: &Path) -> bool {
     ["/usr/bin", "/bin"]
         .iter()
         .any(|place| python.parent() == Some(Path::new(place)))
 }
 
-/// Packages of Python projects that are not called like these: Debian's name, and Fedora's.
+/// Python projects whose packages have other names: in Debian, and in Fedora.
 static PACKAGES: &[(&str, &str, &str)] =
     &[("beautifulsoup4", "python3-bs4", "python3-beautifulsoup4")];
 
-/// The command that installs the distribution's packages of projects.
+/// The command that installs the distribution's packages of these projects.
 fn packages(facts: &Facts, lacking: &[MissingPackage]) -> String {
     let dnf = facts.packages == Some(PackageManager::Dnf);
     let names = lacking.iter().map(|lacking| {

@@ -1,4 +1,5 @@
-//! `install --adopt FILE`: what the settings take over from a Synapse that is there, the first time it is asked for.
+//! `install --adopt FILE`: the settings that are imported from an existing Synapse when it is adopted for the first
+//! time.
 
 use super::files::rooted;
 use crate::cli::Common;
@@ -14,24 +15,26 @@ use std::path::{Path, PathBuf};
 /// The flag, as errors name it.
 const FLAG: &str = "--adopt";
 
-/// Settings as if by flag, and notes.
+/// Imported settings, in the form of flags, and notes.
 #[derive(Default)]
 pub struct Adoption {
     pub flags: Vec<(&'static str, &'static str, String)>,
     pub notes: Vec<String>,
 }
 
-/// What to take over. `settings` are those of the settings file, where there is one that can be used.
+/// Finds the server to adopt and imports its settings. `settings` are those of the settings file, if it exists and is
+/// valid.
 ///
 /// # Errors
-/// When there is no such file, when it cannot be adopted, or when this host has another server of ours.
+/// When there is no such file, when the server cannot be adopted, or when this host already runs a server of this
+/// program.
 pub fn begin(
     common: &Common,
     path: &Path,
     settings: Option<&Settings>,
 ) -> Result<Adoption, Failure> {
     if settings.is_some_and(|settings| !settings.adopt.config.is_empty()) {
-        // Imported over before; from then on the settings file counts.
+        // Imported by an earlier run; from then on the settings file counts.
         return Ok(Adoption::default());
     }
     if common.root.is_none() && Host::current().is_some() {
@@ -103,10 +106,10 @@ pub fn begin(
     })
 }
 
-/// The adopted files as they are now. The secrets and the pool in them become those of the settings.
+/// Reads the adopted files. Their secrets and their pool replace those of the settings.
 ///
 /// # Errors
-/// When one of them cannot be read or cannot be adopted any more.
+/// When one of them cannot be read, or cannot be adopted any more.
 pub fn read(settings: &mut Settings, place: impl Fn(&str) -> PathBuf) -> Result<Adopted, String> {
     let paths = settings.adopt.config.iter();
     let config: Vec<PathBuf> = paths.map(|path| place(path.as_str())).collect();
@@ -118,11 +121,11 @@ pub fn read(settings: &mut Settings, place: impl Fn(&str) -> PathBuf) -> Result<
         settings.postgres_password = secret(password);
     }
     if let Some(shared) = adopted.text("turn_shared_secret") {
-        // Synapse gives clients passwords made with this one, so a TURN server of ours has to know it.
+        // Synapse derives passwords for clients from this secret, so our TURN server has to know it.
         settings.turn_shared_secret = secret(shared.to_owned());
     }
     if let Some(pool) = adopted.pool() {
-        // The adopted file decides, so that the check of connections has to go by it.
+        // The adopted file decides, and the check of connections needs the same value.
         let pool =
             Scalar::parse(&pool).map_err(|error| format!("cp_max of `database`: {error}"))?;
         settings.database.cp_max = pool;
@@ -130,7 +133,7 @@ pub fn read(settings: &mut Settings, place: impl Fn(&str) -> PathBuf) -> Result<
     Ok(adopted)
 }
 
-/// Why a server that runs as root cannot go on as it is, with the way to an account of its own.
+/// The error for a server that runs as root, with the steps to an account of its own.
 fn runs_as_root(service: Option<&str>, key: &str, adopted: &Adopted) -> Failure {
     let (why, restart) = match service {
         Some(service) => (
@@ -157,7 +160,7 @@ fn secret(value: String) -> Option<Secret> {
     <Option<Secret>>::parse(&Raw::Text(value)).unwrap_or_default()
 }
 
-/// The file that is meant: of a directory its homeserver.yaml.
+/// The configuration file at a path; homeserver.yaml if the path is a directory.
 fn file(common: &Common, path: &Path) -> Result<PathBuf, Failure> {
     let place = rooted(common, &path.to_string_lossy());
     let place = match host::is_directory(&place) {
@@ -176,7 +179,7 @@ fn file(common: &Common, path: &Path) -> Result<PathBuf, Failure> {
     std::path::absolute(&place).map_err(|_| missing())
 }
 
-/// A path without the root that it was found below.
+/// Removes the prefix `--root` from a path.
 fn in_root(path: &str, root: &Path) -> String {
     match Path::new(path).strip_prefix(root) {
         Ok(rest) => format!("/{}", rest.display()),
@@ -208,7 +211,7 @@ mod tests {
         let mut settings = loaded.unwrap().settings;
         read(&mut settings, |path| PathBuf::from(path)).unwrap();
         let revealed = |secret: &Option<Secret>| secret.as_ref().map(|it| it.reveal().to_owned());
-        // What Synapse goes by counts, whatever else is given: its own file decides.
+        // The adopted file decides, whatever else is provided, because Synapse reads it.
         assert_eq!(
             revealed(&settings.turn_shared_secret).as_deref(),
             Some("of old")

@@ -1,5 +1,5 @@
-//! Where a server's data is, and which settings fit that: the kind of its database, an SQLite file that it has left,
-//! places that units cannot see.
+//! Consistency of the settings with the database and the data of this server: the kind of the database, an SQLite file
+//! whose data has moved, and paths that are hidden from units.
 
 use super::load::Request;
 use crate::failure::Failure;
@@ -11,7 +11,7 @@ use crate::state::units;
 use std::path::Path;
 
 impl Request {
-    /// Settings that are right each by itself, but not together.
+    /// Rejects combinations of settings that are valid one by one.
     pub(super) fn check(&self) -> Result<(), Failure> {
         let database = self.database();
         let kept = database == DatabaseKind::External;
@@ -55,7 +55,7 @@ impl Request {
         self.check_places()
     }
 
-    /// What units could not see.
+    /// Rejects paths that are hidden from units.
     fn check_places(&self) -> Result<(), Failure> {
         let hidden = |path: &&str| {
             let places = ["/home", "/root", "/run/user"];
@@ -86,12 +86,12 @@ impl Request {
         Ok(())
     }
 
-    /// Whether the data of an adopted server was moved from its SQLite file.
+    /// Whether the data of an adopted server has moved from its SQLite file to PostgreSQL.
     pub fn moved(&self) -> bool {
         self.adopted.sqlite().is_some() && self.settled != Some(DatabaseKind::Sqlite)
     }
 
-    /// Whether an earlier state would use an SQLite file that the data has left.
+    /// Whether an earlier state uses an SQLite file whose data has moved to PostgreSQL.
     pub fn left_sqlite(&self, then: &State) -> bool {
         let options = then.files.get("synapse/homeserver.yaml");
         let names = |engine: &str| {
@@ -103,7 +103,7 @@ impl Request {
         (names("sqlite3") || adopted) && self.settled != Some(DatabaseKind::Sqlite)
     }
 
-    /// Notes that the data is to be moved.
+    /// Adds the move of the data to this request.
     pub(super) fn move_database(&mut self) -> Result<(), Failure> {
         if self.settled != Some(DatabaseKind::Sqlite) {
             return Err(Failure::preflight(
@@ -115,7 +115,7 @@ impl Request {
         Ok(())
     }
 
-    /// Why SQLite will not do, with the steps out of it (Synapse's docs/postgres.md).
+    /// The error for settings that SQLite cannot serve, with the steps of the move (Synapse's docs/postgres.md).
     fn how_to_move(&self) -> Result<Failure, Failure> {
         let file = self.sqlite();
         if host::move_was_cut()? {
@@ -143,7 +143,7 @@ impl Request {
         )))
     }
 
-    /// The SQLite file of this server.
+    /// The path of this server's SQLite file.
     pub fn sqlite(&self) -> String {
         self.adopted.sqlite().unwrap_or(paths::SQLITE.to_owned())
     }

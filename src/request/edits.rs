@@ -1,22 +1,22 @@
-//! Changes of the settings file that commands ask for: `scale`, `add`, `remove`, `migrate-database`. Pure.
+//! Edits of the settings file by commands: `scale`, `add`, `remove`, `migrate-database`. Pure.
 
 use crate::topology::{WorkerSpec, edit};
 
-/// A change of the settings file.
+/// An edit of the settings file.
 pub enum SettingsEdit {
     None,
-    /// `ROLE=N` …
+    /// Counts of workers by role, as in `ROLE=N`.
     Scale(Vec<String>),
-    /// Specs.
+    /// Worker specs to add.
     Add(Vec<String>),
-    /// Names.
+    /// Names of workers to remove.
     Remove(Vec<String>),
-    /// The data moves from SQLite to PostgreSQL.
+    /// Move the data from SQLite to PostgreSQL.
     MigrateDatabase,
 }
 
 impl SettingsEdit {
-    /// The specs after the change.
+    /// The worker specs after this edit.
     pub fn apply(&self, mut specs: Vec<WorkerSpec>) -> Result<Vec<WorkerSpec>, String> {
         match self {
             SettingsEdit::None | SettingsEdit::MigrateDatabase => {}
@@ -45,7 +45,7 @@ impl SettingsEdit {
         Ok(specs)
     }
 
-    /// What asked for it, in the words of the command line.
+    /// A summary of the command, as the manifest of the generation records it.
     pub fn summary(&self) -> String {
         match self {
             SettingsEdit::None => "install".to_owned(),

@@ -1,4 +1,4 @@
-//! Files below `--root`, and those that an administrator writes.
+//! Paths below `--root`, and files that the administrator writes.
 
 use crate::cli::Common;
 use crate::failure::{Code, Failure};
@@ -6,7 +6,7 @@ use crate::host;
 use crate::state::paths;
 use std::path::{Path, PathBuf};
 
-/// A path below `--root`, where that is given.
+/// A path below `--root`, if that flag is set.
 pub fn rooted(common: &Common, path: &str) -> PathBuf {
     match &common.root {
         Some(root) => root.join(path.trim_start_matches('/')),
@@ -23,7 +23,7 @@ pub(super) fn settings_path(common: &Common) -> PathBuf {
     }
 }
 
-/// A file that people write.
+/// Reads a file that the administrator writes.
 ///
 /// # Errors
 /// When it cannot be read as text.

@@ -1,5 +1,5 @@
-//! The administrator's own Synapse options (`homeserver.d/*.yaml`): passed on untouched, but for keys that would break
-//! what the settings say elsewhere. Those are refused, since Synapse would silently take one or the other.
+//! homeserver.d options: Synapse options of the administrator (`homeserver.d/*.yaml`), passed on unchanged. Keys that
+//! would contradict the settings are rejected, because Synapse would silently take one or the other.
 
 use crate::deployment::SynapseOptions;
 use crate::host;
@@ -10,12 +10,12 @@ use anyhow::{Context, Result, bail};
 use serde_yaml::Value as Yaml;
 use std::path::Path;
 
-/// A key of Synapse that comes from the settings.
+/// A key of Synapse that is reserved, because the settings decide its value.
 pub struct Owned {
     pub key: &'static str,
-    /// Where the administrator sets it instead.
+    /// The settings that decide it.
     pub instead: &'static str,
-    /// While this holds. Else the key is the administrator's to set.
+    /// The condition under which the key is reserved; otherwise the administrator may set it.
     pub when: fn(&Settings) -> bool,
 }
 
@@ -31,8 +31,8 @@ const fn owned(key: &'static str, instead: &'static str, when: fn(&Settings) -> 
     Owned { key, instead, when }
 }
 
-/// Every such key. Synapse merges files by top-level key, the later file winning: what the administrator has would
-/// silently take the place of what the settings say.
+/// All reserved keys. Synapse merges files by top-level key and the later file wins, so an option of the administrator
+/// would silently replace the value from the settings.
 pub static OWNED: &[Owned] = &[
     always("server_name", "`server_name`"),
     always("report_stats", "`report_stats`"),
@@ -142,7 +142,7 @@ fn has_turn(settings: &Settings) -> bool {
     settings.coturn.enabled || !settings.turn.uris.is_empty()
 }
 
-/// Whether a setting has its default, which is Synapse's own: it then says nothing that could be lost.
+/// Whether a setting has its default, which is also that of Synapse, so that no value can be lost.
 fn is_default(key: &str, value: &impl Value) -> bool {
     Row::of(key).is_some_and(|row| row.default_raw() == value.to_raw())
 }
@@ -150,11 +150,11 @@ fn is_default(key: &str, value: &impl Value) -> bool {
 /// Reads every `*.yaml` in the directory.
 ///
 /// # Errors
-/// Names the file and line of what is not YAML, and every key that is set elsewhere.
+/// Names the file and line of invalid YAML, and every reserved key.
 pub fn read(directory: &Path, settings: &Settings) -> Result<SynapseOptions> {
     let mut options = SynapseOptions::new();
     for name in host::names(directory) {
-        // As Synapse does: other endings are not read.
+        // Like Synapse, which ignores files with other extensions.
         if !name.ends_with(".yaml") {
             continue;
         }
@@ -200,7 +200,7 @@ mod tests {
         load(&sources).unwrap().settings
     }
 
-    /// Settings under which every row holds.
+    /// Settings that reserve every key.
     const ALL: &str = "registration: {enabled: true, allow_guests: true, recaptcha_public_key: k}\n\
         email: {enabled: true}\nurl_previews: {enabled: true}\ndefault_identity_server: https://id.test\n\
         public_baseurl: https://m.test\nserve_server_wellknown: true\napp_services: {directory: /srv}\n\

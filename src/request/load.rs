@@ -1,4 +1,5 @@
-//! What is asked for: settings read, edited and checked, without a look at the host's state.
+//! Loading the request: settings are read, edited and validated. Of the host, only the records of the running server
+//! are read.
 
 use super::adoption::{self, Adoption};
 use super::edits::SettingsEdit;
@@ -23,16 +24,16 @@ use std::collections::BTreeMap;
 use std::ops::Deref;
 use std::path::{Path, PathBuf};
 
-/// What was asked for, checked as far as this goes without looking at the host.
+/// A validated request, as far as that is possible without host facts.
 pub struct Request {
     pub deployment: Deployment,
     /// The SQLite file whose data is to be moved to PostgreSQL.
     pub moving: Option<String>,
-    /// The settings file as it will be.
+    /// The text of the settings file after this run.
     pub text: String,
-    /// The settings file, when that is another one than now.
+    /// The change of the settings file, if its text differs.
     pub change: Option<SettingsChange>,
-    /// What the reader of settings wants to be said.
+    /// Notes about the settings for the user.
     pub notes: Vec<String>,
 }
 
@@ -44,14 +45,14 @@ impl Deref for Request {
     }
 }
 
-/// Files of the administrator's, read.
+/// Contents of the administrator's files.
 struct Files {
     own_options: SynapseOptions,
     named: ReferencedFiles,
     adopted: Adopted,
 }
 
-/// Reads and checks what is asked for by file, environment, env-file and flags. Changes nothing.
+/// Loads and validates the request from settings file, environment, env-file and flags. Changes nothing.
 pub fn load(common: &Common, flags: &Flags, change: &SettingsEdit) -> Result<Request, Failure> {
     let path = settings_path(common);
     let text = read(&path)?;
@@ -80,7 +81,7 @@ pub fn load(common: &Common, flags: &Flags, change: &SettingsEdit) -> Result<Req
         }
         None => Adoption::default(),
     };
-    // Of two flags with one key the later counts.
+    // Of two flags with the same key, the later one counts.
     let flags = [adoption.flags, given(flags)?].concat();
     sources.flags = &flags;
     let mut loaded = settings::load(&sources).map_err(Failure::usage)?;
@@ -94,7 +95,7 @@ pub fn load(common: &Common, flags: &Flags, change: &SettingsEdit) -> Result<Req
         };
         set(&mut loaded, "database.kind", &kind)?;
         if kind == DatabaseKind::Local {
-            // PostgreSQL knows Synapse by its system user, which an adopted server has chosen.
+            // PostgreSQL identifies Synapse by its system user, and an adopted server may have another one.
             let user = loaded.settings.synapse.user.as_str();
             let role = <Identifier as Scalar>::parse(user).map_err(Failure::usage)?;
             if role != loaded.settings.database.user {
@@ -131,7 +132,7 @@ pub fn load(common: &Common, flags: &Flags, change: &SettingsEdit) -> Result<Req
     // Another root is not this host.
     let settled = match common.root {
         Some(_) => None,
-        // Where nothing runs, nobody but the settings knows of a move to somebody else's PostgreSQL.
+        // If nothing is installed, only the settings show that the data has moved to an external PostgreSQL.
         None if loaded.settings.database.kind == DatabaseKind::External
             && host::Host::current().is_none() =>
         {
@@ -152,7 +153,7 @@ pub fn load(common: &Common, flags: &Flags, change: &SettingsEdit) -> Result<Req
     Ok(asked)
 }
 
-/// What the host was last brought to; the settings file says it only where nothing is installed.
+/// The request of the generation in use; the settings file counts if there is none.
 pub fn of_installed(common: &Common) -> Result<Request, Failure> {
     let recalled = host::Host::current()
         .and_then(|number| Some((number, host::Host::generation(number).ok()?.1?)))
@@ -163,8 +164,8 @@ pub fn of_installed(common: &Common) -> Result<Request, Failure> {
     }
 }
 
-/// As [`load`], for commands that change nothing and are of use before there is a settings file: they then speak of a
-/// server without a name.
+/// Like [`load`], for commands that change nothing and are useful before a settings file exists. Without one they use
+/// `localhost` as the name of the server.
 pub fn load_or_placeholder(common: &Common, flags: &Flags) -> Result<Request, Failure> {
     let mut flags = flags.clone();
     if flags.server_name.is_none() && !host::exists(settings_path(common)) {
@@ -173,7 +174,7 @@ pub fn load_or_placeholder(common: &Common, flags: &Flags) -> Result<Request, Fa
     load(common, &flags, &SettingsEdit::None)
 }
 
-/// What an earlier state was asked for, by the settings that are kept with it.
+/// The request of an earlier generation, from the settings that are stored with it.
 pub fn of_generation(number: u32, text: &str) -> Result<Request, Failure> {
     let path = PathBuf::from(format!("{}/{number}/settings.yaml", paths::GENERATIONS));
     let sources = Sources {
@@ -198,7 +199,7 @@ pub fn of_generation(number: u32, text: &str) -> Result<Request, Failure> {
     Request::new(loaded, specs, files, settled, text.to_owned(), None)
 }
 
-/// Settings by flag: as typed, key, value.
+/// Settings from flags: the flag, the key and the value.
 fn given(flags: &Flags) -> Result<Vec<(&'static str, &'static str, String)>, Failure> {
     if let Some(name) = &flags.preset
         && topology::preset(name).is_none()
@@ -220,7 +221,7 @@ fn given(flags: &Flags) -> Result<Vec<(&'static str, &'static str, String)>, Fai
         .collect())
 }
 
-/// The worker specs after the change, which goes into the settings as well.
+/// The worker specs after the edit, which also become the value of `workers`.
 fn specs(loaded: &mut Loaded, change: &SettingsEdit) -> Result<Vec<WorkerSpec>, Failure> {
     let specs = topology::parse(&loaded.settings.workers.0)
         .map_err(|error| refused(&loaded.origins["workers"], &error))?;
@@ -234,7 +235,7 @@ fn specs(loaded: &mut Loaded, change: &SettingsEdit) -> Result<Vec<WorkerSpec>, 
     Ok(specs)
 }
 
-/// Has the value of a key written to the settings file.
+/// Records that the value of a key is to be written to the settings file.
 fn set(loaded: &mut Loaded, key: &'static str, value: &impl Value) -> Result<(), Failure> {
     let row = Row::of(key).with_context(|| format!("there is no setting `{key}`"))?;
     loaded.to_write.retain(|(other, _)| *other != key);
@@ -243,7 +244,8 @@ fn set(loaded: &mut Loaded, key: &'static str, value: &impl Value) -> Result<(),
     Ok(())
 }
 
-/// Names the place of wrong workers; flags and variables say themselves which setting they are.
+/// The error for invalid workers, with its place in the settings file; the names of flags and variables already say
+/// which setting they are.
 fn refused(origin: &Origin, error: &SpecError) -> Failure {
     match origin {
         Origin::File { .. } => Failure::usage(format!("{origin}: workers: {error}")),
@@ -288,7 +290,7 @@ impl Request {
         Ok(asked)
     }
 
-    /// What rendering reads.
+    /// The input of rendering.
     pub fn input<'a>(&'a self, facts: &'a HostFacts) -> Input<'a> {
         Input {
             deployment: &self.deployment,

@@ -1,5 +1,5 @@
-//! The request: settings, flags, environment and the administrator's files, loaded and validated into a deployment. The
-//! host's state is not looked at, but for the records of the server that runs.
+//! The request: settings, flags, environment and the administrator's files, loaded and validated into a deployment. Of
+//! the host's state, only the records of the running server are read.
 
 mod adoption;
 mod database;

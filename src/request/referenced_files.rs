@@ -1,5 +1,6 @@
-//! Files that settings name and processes read: registrations of application services, a logging configuration. What
-//! Synapse would refuse at its start, long after its parser was asked, is refused here.
+//! Referenced files, which settings name and processes read: registrations of application services and a logging
+//! configuration. Errors are rejected here that Synapse would report only at its start, long after its parser has
+//! accepted the configuration.
 
 use crate::deployment::ReferencedFiles;
 use crate::host;
@@ -10,13 +11,13 @@ use serde_yaml::{Mapping, Value};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-/// Endings of registrations in a directory, in any case.
+/// File name extensions of registrations in a directory, in upper or lower case.
 const ENDINGS: [&str; 2] = ["yaml", "yml"];
 
-/// Reads them all; `place` tells where a path of the settings is.
+/// Reads all referenced files; `place` maps a path of the settings to a path on the host.
 ///
 /// # Errors
-/// Names the setting and the file, with the line where it is not YAML.
+/// Names the setting and the file, with the line of invalid YAML.
 pub fn read(settings: &Settings, place: impl Fn(&Path) -> PathBuf) -> Result<ReferencedFiles> {
     let mut app_services = BTreeMap::new();
     let mut seen = BTreeMap::new();
@@ -70,13 +71,13 @@ fn mapping(contents: &[u8]) -> Result<Mapping> {
     }
 }
 
-/// What two registrations must not have in common.
+/// The fields that must be unique among registrations.
 struct Registration {
     id: String,
     token: String,
 }
 
-/// The fields that config/appservice.py asks for.
+/// Validates the fields that config/appservice.py requires.
 fn registration(contents: &[u8]) -> Result<Registration> {
     let fields = mapping(contents)?;
     let text = |name: &str| match fields.get(name) {
@@ -97,7 +98,7 @@ fn registration(contents: &[u8]) -> Result<Registration> {
     Ok(Registration { id, token })
 }
 
-/// Refuses what another file has already; the token is not repeated.
+/// Rejects fields that another registration already has; the message does not contain the token.
 fn distinct(
     registration: &Registration,
     path: &Path,
@@ -115,7 +116,7 @@ fn distinct(
     Ok(())
 }
 
-/// A configuration of Python's logging.config has `version: 1`, and nothing starts without.
+/// Python's logging.config requires `version: 1`, and no process starts without it.
 fn logging(path: &Path) -> Result<Vec<u8>> {
     let contents = contents(path)?;
     let version = mapping(&contents)?.get("version").and_then(Value::as_u64);
@@ -130,7 +131,7 @@ fn logging(path: &Path) -> Result<Vec<u8>> {
 mod tests {
     use super::*;
 
-    /// As in Synapse's docs/application_services.md.
+    /// A registration like the one in Synapse's docs/application_services.md.
     const GOOD: &str = "id: irc\nurl: http://127.0.0.1:9999\nas_token: t0\nhs_token: t1\n\
                         sender_localpart: irc\nnamespaces: {users: []}\n";
 

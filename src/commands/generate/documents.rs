@@ -1,6 +1,6 @@
-//! The documents that are pages of the manual, and their names there.
+//! The documents that are pages of the manual, and the names of these pages.
 
-/// The program, and the beginning of the name of each page.
+/// The name of the program, which is the prefix of the name of each page.
 pub(super) const NAME: &str = "synapse-workers";
 
 macro_rules! document {
@@ -9,7 +9,7 @@ macro_rules! document {
     };
 }
 
-/// The pages of docs/ with their text, except the settings, which are generated.
+/// The pages of docs/ with their text, except the reference of settings, which is generated.
 pub(super) static DOCUMENTS: &[(&str, &str)] = &[
     document!("adopting"),
     document!("backup"),
@@ -36,10 +36,10 @@ pub(super) static DOCUMENTS: &[(&str, &str)] = &[
     document!("workers"),
 ];
 
-/// The page of settings, without the `.md` of docs/.
+/// The name of the reference of settings in docs/, without `.md`.
 pub(super) const SETTINGS: &str = "settings";
 
-/// The text of a document, empty where there is none of this name.
+/// The text of a document; empty if there is no document of this name.
 pub(super) fn text(name: &str) -> &'static str {
     let document = DOCUMENTS.iter().find(|(known, _)| *known == name);
     document.map_or("", |(_, text)| *text)
@@ -55,12 +55,12 @@ pub(super) fn section(name: &str) -> u8 {
     if name == SETTINGS { 5 } else { 7 }
 }
 
-/// The file of a page.
+/// The file name of a page.
 pub(super) fn file(name: &str) -> String {
     format!("{NAME}-{name}.{}", section(name))
 }
 
-/// A page as other pages name it.
+/// The reference to a page from other pages.
 pub(super) fn reference_to(name: &str) -> String {
     format!("{NAME}-{name}({})", section(name))
 }

@@ -1,4 +1,4 @@
-//! Marks within a line of Markdown, as fonts of a manual page.
+//! Inline marks of Markdown, as fonts of a manual page.
 
 use clap_mangen::roff::{Inline, bold, italic, roman};
 
@@ -7,7 +7,7 @@ pub(super) fn plain(text: &str) -> String {
     text.replace('`', "")
 }
 
-/// Code and strong text in bold, emphasis in italic, and links by the page that they lead to.
+/// Sets code and strong text in bold, emphasis in italic, and replaces links by the page that they lead to.
 pub(super) fn inlines(text: &str, reference: &dyn Fn(&str) -> Option<String>) -> Vec<Inline> {
     let mut inlines = Vec::new();
     let mut words = String::new();
@@ -48,14 +48,14 @@ pub(super) fn inlines(text: &str, reference: &dyn Fn(&str) -> Option<String>) ->
     inlines
 }
 
-/// The text between two marks at the start, and the length with both.
+/// The text between two marks at the start, and the length including both.
 fn enclosed<'a>(text: &'a str, mark: &str) -> Option<(&'a str, usize)> {
     let inner = text.strip_prefix(mark)?;
     let end = inner.find(mark).filter(|end| *end > 0)?;
     Some((&inner[..end], end + 2 * mark.len()))
 }
 
-/// A link at the start in the notation of manual pages, and its length.
+/// A link at the start in the notation of manual pages, and its length in Markdown.
 fn link(text: &str, reference: &dyn Fn(&str) -> Option<String>) -> Option<(String, usize)> {
     let (label, rest) = text.strip_prefix('[')?.split_once("](")?;
     let (target, _) = rest.split_once(')')?;

@@ -1,5 +1,5 @@
-//! The manual pages: section 8 from the declarations of the command line, section 5 from the table of settings, and section 7
-//! from the pages of docs/.
+//! The manual pages: section 8 from the declarations of the command line, section 5 from the table of settings, and
+//! section 7 from the pages of docs/.
 
 use super::documents::{DOCUMENTS, NAME, SETTINGS, file, is_page, reference_to, section};
 use super::{documents, markdown};
@@ -9,16 +9,16 @@ use clap::Command;
 use clap_mangen::Man;
 use clap_mangen::roff::{Roff, roman};
 
-/// The title of the manual, in the middle of the head of each page.
+/// The title of the manual, in the middle of the header of each page.
 const MANUAL: &str = "Synapse with workers";
 const README: &str = include_str!("../../../README.md");
-/// Its last line has the date of the release, which is that of the manual.
+/// The last line of its newest entry has the date of the release, which is also the date of the manual.
 const CHANGELOG: &str = include_str!("../../../packaging/changelog");
 
-/// Every page: its file name and its text.
+/// All pages, by file name.
 ///
 /// # Errors
-/// When a page lacks a section that it takes from docs/.
+/// When docs/ lacks a section that a page contains.
 pub(super) fn pages(command: &Command) -> Result<Vec<(String, Vec<u8>)>> {
     let mut pages = Vec::new();
     let mut command = command
@@ -37,7 +37,7 @@ pub(super) fn pages(command: &Command) -> Result<Vec<(String, Vec<u8>)>> {
     }
     pages.push((format!("{NAME}.8"), program(&command)?));
     let settings = settings::reference();
-    // The first line is the title, which says little as the description of a manual page.
+    // The first line is the title, which is no useful description of a manual page.
     let settings = format!(
         "# The settings file\n{}",
         settings.split_once('\n').map_or("", |(_, rest)| rest)
@@ -50,7 +50,7 @@ pub(super) fn pages(command: &Command) -> Result<Vec<(String, Vec<u8>)>> {
 }
 
 fn man(command: &Command) -> Man {
-    // Subcommands have no version of their own.
+    // Subcommands have no version.
     Man::new(command.clone())
         .section("8")
         .date(date().unwrap_or_default())
@@ -58,7 +58,7 @@ fn man(command: &Command) -> Man {
         .manual(MANUAL)
 }
 
-/// The date of the newest entry of Debian's changelog, as in 2026-11-23.
+/// The date of the newest entry of Debian's changelog, such as 2026-11-23.
 fn date() -> Option<String> {
     const MONTHS: &str = "JanFebMarAprMayJunJulAugSepOctNovDec";
     let line = CHANGELOG.lines().find(|line| line.starts_with(" -- "))?;
@@ -80,7 +80,7 @@ fn head(page: &Man, text: &mut Vec<u8>) -> Result<()> {
     Ok(())
 }
 
-/// Commands in the text are to be copied: no hyphens are added, nor blanks.
+/// Turns off hyphenation and justification, because readers copy commands from the text.
 fn unhyphenated(roff: &mut Roff) -> &mut Roff {
     roff.control("nh", []).control("ad", ["l"])
 }
@@ -122,7 +122,7 @@ fn program(command: &Command) -> Result<Vec<u8>> {
     Ok(text)
 }
 
-/// A page of docs/ as a page of the manual.
+/// The manual page of a page of docs/.
 fn document(name: &str, text: &str) -> Result<Vec<u8>> {
     let title = markdown::title(text);
     let mut letters = title.chars();
@@ -148,7 +148,7 @@ fn document(name: &str, text: &str) -> Result<Vec<u8>> {
 
 fn see_also(pages: &[String]) -> Roff {
     let mut roff = Roff::new();
-    // Names are not hyphenated: they are to be copied.
+    // Names are not hyphenated, because readers copy them.
     roff.control("SH", ["SEE ALSO"])
         .control("nh", [])
         .control("ad", ["l"]);

@@ -1,11 +1,12 @@
-//! From the Markdown of docs/ to the macros of a manual page: headings, paragraphs, lists, tables and blocks of code.
+//! Converts the Markdown of docs/ to the macros of a manual page: headings, paragraphs, lists, tables and code blocks.
 //!
-//! Only the subset that docs/ uses. A table becomes a list of terms, because terminals have no room for four columns.
+//! Only the subset that docs/ uses is supported. A table becomes a list of terms, because terminals have no room for
+//! four columns.
 
 use super::inline::{inlines, plain};
 use clap_mangen::roff::{Roff, roman};
 
-/// The start of a page in docs/.
+/// The title of a page in docs/.
 pub(super) fn title(text: &str) -> &str {
     let title = text.lines().find_map(|line| line.strip_prefix("# "));
     title.unwrap_or_default()
@@ -23,7 +24,7 @@ pub(super) fn introduction(text: &str) -> &str {
     rest.split("\n## ").next().unwrap_or(rest)
 }
 
-/// Appends the text below a heading. `reference` names the manual page that stands for a linked file.
+/// Appends the text of a section. `reference` maps a linked file to its manual page.
 pub(super) fn append(roff: &mut Roff, text: &str, reference: &dyn Fn(&str) -> Option<String>) {
     let mut writer = Writer {
         roff,
@@ -39,7 +40,7 @@ pub(super) fn append(roff: &mut Roff, text: &str, reference: &dyn Fn(&str) -> Op
         } else if line.starts_with('|') {
             writer.row(line);
         } else if !line.trim().is_empty() && !line.starts_with("<!--") && !line.starts_with("# ") {
-            // The lines that continue a paragraph or an item.
+            // Joins the lines that continue a paragraph or an item.
             let mut block = line.to_owned();
             while let Some(next) = lines.next_if(|next| !line.starts_with('#') && continues(next)) {
                 block.push('\n');
@@ -71,9 +72,9 @@ fn number(line: &str) -> Option<(&str, &str)> {
 struct Writer<'a> {
     roff: &'a mut Roff,
     reference: &'a dyn Fn(&str) -> Option<String>,
-    /// The header of the table that is being read.
+    /// The header of the current table.
     header: Vec<String>,
-    /// Whether nothing stands between the last heading and the next paragraph, which then needs no space above it.
+    /// Whether the next paragraph directly follows a heading and needs no space above it.
     follows_heading: bool,
 }
 
@@ -87,7 +88,7 @@ impl Writer<'_> {
         self.roff.control("EE", []).control("RE", []);
     }
 
-    /// A heading, an item of a list, or a paragraph.
+    /// Appends a heading, an item of a list, or a paragraph.
     fn block(&mut self, text: &str) {
         if let Some(heading) = text.strip_prefix("### ") {
             self.roff.control("SS", [plain(heading).as_str()]);
@@ -100,7 +101,7 @@ impl Writer<'_> {
                 .and_then(|item| item.split_once("`: "))
             {
                 Some((term, text)) => {
-                    // The facts about a setting, in parentheses on a line of their own.
+                    // The properties of a setting, in parentheses on a line of their own.
                     let bodies = match text.split_once("\n(") {
                         Some((about, facts)) => vec![about.to_owned(), format!("({facts}")],
                         None => vec![text.to_owned()],
@@ -129,7 +130,8 @@ impl Writer<'_> {
         }
     }
 
-    /// A row of a table: the first column is the term, columns after the second bring their header along.
+    /// Appends a row of a table: the first column is the term; from the third column on, cells are prefixed with their
+    /// header.
     fn row(&mut self, line: &str) {
         let cells = line.trim_matches('|').split('|');
         let cells: Vec<String> = cells.map(|cell| cell.trim().to_owned()).collect();

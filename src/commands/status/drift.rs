@@ -1,4 +1,4 @@
-//! Drift: what is another way than the last run left it, or than the next one would.
+//! Drift: differences of the host from the generation in use, and the changes that the next run would make.
 
 use super::super::apply;
 use crate::cli::Common;
@@ -14,20 +14,20 @@ use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
-/// See [`Drift::find`].
+/// The differences that [`Drift::find`] finds.
 pub(super) struct Drift {
-    /// Files that somebody changed or removed.
+    /// Files that another program or the administrator changed or removed.
     files: Vec<String>,
-    /// Units that are not running or do not start at boot, with what they are instead.
+    /// Units that do not run or do not start at boot, with their state.
     units: BTreeMap<String, &'static str>,
-    /// Units that run older code, or with older secrets, than what is there now, each with the reasons.
+    /// Units with stale processes, which run older code or secrets than the host has, each with the reasons.
     outdated: BTreeMap<String, Vec<String>>,
-    /// How many changes an `install` would make, or why that cannot be told.
+    /// The number of changes that an `install` would make, or the reason why it would refuse to run.
     changes: Result<usize, String>,
 }
 
 impl Drift {
-    /// Compares the host with the generation in use, and that with what the settings ask for now.
+    /// Compares the host with the generation in use, and that generation with the current settings.
     pub(super) fn find(
         common: &Common,
         systemd: &Systemd,
@@ -60,7 +60,7 @@ impl Drift {
         told["refused"] = json!(self.changes.as_ref().err());
     }
 
-    /// Says what there is, with what cures it.
+    /// Prints the differences, each with its remedy.
     pub(super) fn tell(&self, report: &Report) {
         for path in &self.files {
             report.say(format!(
@@ -97,7 +97,7 @@ impl Drift {
     }
 }
 
-/// Files on the host that are not as the generation has them.
+/// Files on the host that differ from the generation.
 fn on_host(state: &State) -> Result<Vec<String>, Failure> {
     let mut changed = Vec::new();
     for (path, file) in &state.files {
@@ -111,7 +111,7 @@ fn on_host(state: &State) -> Result<Vec<String>, Failure> {
     Ok(changed)
 }
 
-/// Of several things that are wrong with a unit, the one that has to be cured first.
+/// Units that are not as the generation has them. A unit with several problems is listed with the one to fix first.
 fn units(systemd: &Systemd, state: &State) -> Result<BTreeMap<String, &'static str>, Failure> {
     let found = systemd.units()?;
     let mut wrong = BTreeMap::new();
@@ -134,7 +134,7 @@ fn units(systemd: &Systemd, state: &State) -> Result<BTreeMap<String, &'static s
     Ok(wrong)
 }
 
-/// Units that run older code, or with older secrets, than what is there now, each with the reasons.
+/// Units with stale processes, which run older code or secrets than the host has, each with the reasons.
 fn outdated(
     systemd: &Systemd,
     state: &State,

@@ -1,4 +1,4 @@
-//! `status`: every process, and what is not as it should be.
+//! `status`: the state of every process, and drift.
 
 mod drift;
 
@@ -22,27 +22,27 @@ use serde_json::json;
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
-/// One line of `status`; in JSON a stable format.
+/// One line of `status`. Its JSON format is stable.
 #[derive(Serialize)]
 struct Line {
     name: String,
     unit: String,
     roles: Vec<String>,
     state: String,
-    /// Absent while it does not run.
+    /// Absent while the process does not run.
     pid: Option<u32>,
-    /// Bytes.
+    /// Memory in bytes.
     memory: Option<u64>,
-    /// Seconds since 1970.
+    /// Time of its start, in seconds since 1970.
     since: Option<u64>,
-    /// `ok`, or what is wrong; `-` for what cannot be asked.
+    /// `ok`, or what is wrong; `-` for a process without a probe.
     health: String,
 }
 
-/// What all answers together may take: a few rounds of questions that each wait for their own bound.
+/// The timeout for all answers together: a few rounds of probes, each with a timeout of its own.
 const PATIENCE: Duration = Duration::from_secs(20);
 
-/// `synapse-workers status`.
+/// Runs `synapse-workers status`.
 pub fn status(common: &Common) -> Result<ExitCode, Failure> {
     let (current, state, text) = installed()?;
     let systemd =
@@ -93,14 +93,14 @@ pub fn status(common: &Common) -> Result<ExitCode, Failure> {
     })
 }
 
-/// The name of a unit's process, as people say it and as its sockets have it.
+/// The name of a unit's process, as it is printed and as its sockets have it.
 fn name_of(unit: &str) -> &str {
     units::worker_of(unit)
         .or_else(|| unit.strip_prefix("synapse-")?.strip_suffix(".service"))
         .unwrap_or(unit)
 }
 
-/// Whether a process answers; its place is that of the settings of the running generation.
+/// Whether a process answers at its endpoint, which follows from the settings of the generation in use.
 fn health(unit: &str, process: &Process, known: Option<&Request>, end: Instant) -> String {
     let said = |well: bool, otherwise: &str| if well { "ok" } else { otherwise }.to_owned();
     if process.state != "active" {
@@ -123,7 +123,7 @@ fn health(unit: &str, process: &Process, known: Option<&Request>, end: Instant) 
 
 const NO_ANSWER: &str = "no answer";
 
-/// One unit; its roles are those of the settings of the running generation.
+/// The line of one unit, with its roles from the settings of the generation in use.
 fn line(unit: &str, process: Process, health: String, known: Option<&Request>) -> Line {
     let name = name_of(unit);
     let worker = units::worker_of(unit).zip(known).and_then(|(name, known)| {
@@ -149,7 +149,7 @@ fn line(unit: &str, process: Process, health: String, known: Option<&Request>) -
     }
 }
 
-/// How the line of a process that is down or unhealthy is shown.
+/// The style of a line whose process is down or unhealthy.
 const FAILING: Style = AnsiColor::Red.on_default();
 
 fn table(common: &Common, lines: &[Line]) {

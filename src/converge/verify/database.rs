@@ -1,4 +1,4 @@
-//! Whether the database answers, and has connections for every process.
+//! Probes of PostgreSQL: whether it answers, and whether it has connections for every process.
 
 use super::Expected;
 use crate::host::Host;
@@ -16,8 +16,8 @@ pub(super) fn answers(_: &Host, expected: &Expected, _: Instant) -> Result<Strin
     }
 }
 
-/// Every process may open its whole pool, and a request that finds no connection fails. So what PostgreSQL has left now
-/// must be enough for what the pools have not opened yet. It proves nothing about clients that connect later.
+/// Every process may open its whole pool, and a request that finds no free connection fails. So the free connections of
+/// PostgreSQL must cover what the pools have not opened yet. This probe says nothing about clients that connect later.
 pub(super) fn connections(_: &Host, expected: &Expected, _: Instant) -> Result<String> {
     let Some(access) = &expected.database else {
         return Ok("not asked".to_owned());
@@ -44,7 +44,7 @@ pub(super) fn connections(_: &Host, expected: &Expected, _: Instant) -> Result<S
     ))
 }
 
-/// Connections that the pools may still want and PostgreSQL has not.
+/// The number of connections that the pools may still open and PostgreSQL lacks.
 fn missing(found: &Connections, pools: u32) -> u32 {
     let wanted = pools.saturating_sub(found.ours);
     wanted.saturating_sub(found.limit.saturating_sub(found.used))
@@ -63,10 +63,10 @@ mod tests {
         };
         assert_eq!(missing(&found(0, 0), 84), 0);
         assert_eq!(missing(&found(50, 40), 84), 0);
-        // 13 others are just as many as there is room for.
+        // There is exactly room for these 13 connections of other clients.
         assert_eq!(missing(&found(34, 21), 84), 0);
         assert_eq!(missing(&found(35, 21), 84), 1);
-        // More than the pools, since an old process is not gone yet.
+        // Connections may exceed the pools while an old process is still stopping.
         assert_eq!(missing(&found(97, 90), 84), 0);
         assert_eq!(missing(&found(99, 0), 84), 84);
     }

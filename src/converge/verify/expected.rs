@@ -1,4 +1,4 @@
-//! Everything that must hold once a state is applied.
+//! The conditions that verification checks after a state is applied.
 
 use crate::deployment::endpoints::{Endpoint, Endpoints};
 use crate::host::Peer;
@@ -14,28 +14,28 @@ use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
-/// What has to be true.
+/// The expected state of a running deployment.
 #[derive(Default)]
 pub struct Expected {
-    /// Units that are active, and no others of ours.
+    /// Units that must be active; no other unit of this program may be.
     pub units: BTreeSet<String>,
-    /// Files that stand on the host, by their path in a generation; others of ours do not.
+    /// Files that must exist on the host, by their path in a generation; other files of this program must not.
     pub files: BTreeSet<String>,
-    /// Everything that has metrics.
+    /// All endpoints of metrics.
     pub metrics: Vec<Target>,
-    /// The routes that processes answer and where these listen, where there is a topology.
+    /// The routes and the endpoints of the processes that answer them; `None` without a topology.
     pub topology: Option<(Topology, Endpoints)>,
-    /// Where nginx listens.
+    /// The addresses and sockets that nginx listens on.
     pub entrypoints: Vec<Entrypoint>,
     /// Certificate and key, with the units that have a copy of them.
     pub certificate: Option<(Pair, Vec<&'static str>)>,
-    /// The server's name: Synapse's channel in Redis.
+    /// The server's name, which is also Synapse's channel in Redis.
     pub server_name: String,
-    /// PostgreSQL as Synapse reaches it.
+    /// PostgreSQL with the credentials of Synapse.
     pub database: Option<Access>,
-    /// The connections to it that each process may open.
+    /// The maximum number of connections that each process opens to it.
     pub pool: u32,
-    /// What carries replication.
+    /// The Redis that carries replication; `None` without workers.
     pub redis: Option<Server>,
 }
 
@@ -48,7 +48,7 @@ pub enum Entrypoint {
 }
 
 impl Expected {
-    /// Everything that holds once this state of a deployment is applied.
+    /// The conditions for this state of a deployment.
     pub fn of(input: &Input, desired: &State) -> Self {
         let database = input.database();
         let secret = |name: &str| {
@@ -73,7 +73,7 @@ impl Expected {
             entrypoints: entrypoints(&input.settings),
             certificate: certificate(input),
             server_name: input.settings.server_name.to_string(),
-            // One that was taken over may be reached by more than host, role and password, which its own files know.
+            // The files of an adopted server may contain more options for its database than host, role and password.
             database: Access::of_synapse(&input.settings, database)
                 .filter(|_| input.adopted.is_empty() || secret("postgres_password").is_some())
                 .map(|access| Access {
@@ -90,20 +90,20 @@ impl Expected {
         }
     }
 
-    /// Where a process is asked.
+    /// The endpoint for requests to a process.
     pub(super) fn peer(&self, process: &str) -> Option<Peer> {
         let (_, endpoints) = self.topology.as_ref()?;
         Some(Peer::At(endpoints.public(process)))
     }
 
-    /// Where other processes reach one that they send requests to.
+    /// The replication endpoint of a process, if other processes send requests to it.
     pub(super) fn replication(&self, process: &str) -> Option<Endpoint> {
         let (_, endpoints) = self.topology.as_ref()?;
         let listens = endpoints.reached().contains(process);
         listens.then(|| endpoints.replication(process))
     }
 
-    /// The processes that Synapse runs in, by the name of their sockets.
+    /// The Synapse processes, by the name of their sockets.
     pub(super) fn processes(&self) -> Vec<&str> {
         let units = self.units.iter().filter(|unit| units::is_synapse(unit));
         units
@@ -112,7 +112,7 @@ impl Expected {
     }
 }
 
-/// Where nginx listens.
+/// The addresses and sockets that nginx listens on.
 fn entrypoints(settings: &Settings) -> Vec<Entrypoint> {
     let on = |port: u16| {
         let addresses = settings.bind_addresses.iter();

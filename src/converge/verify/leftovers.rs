@@ -1,4 +1,4 @@
-//! Whether anything of ours is left that nothing wants any more.
+//! A probe for obsolete units, sockets and files of this program.
 
 use super::{Entrypoint, Expected};
 use crate::deployment::endpoints::Endpoint;
@@ -9,8 +9,8 @@ use anyhow::{Result, ensure};
 use std::collections::BTreeSet;
 use std::time::Instant;
 
-/// Units that systemd has loaded or starts with the target, socket files of nobody, and files that an earlier generation
-/// put on the host as they are there now.
+/// Units that systemd has loaded or starts with the target, socket files that no process of this deployment uses, and
+/// unchanged files that an earlier generation put on the host.
 pub(super) fn leftovers(host: &Host, expected: &Expected, _: Instant) -> Result<String> {
     let mut left = Vec::new();
     let units: BTreeSet<String> = host.systemd.units()?.into_keys().collect();
@@ -23,7 +23,7 @@ pub(super) fn leftovers(host: &Host, expected: &Expected, _: Instant) -> Result<
     }
     let wanted = sockets(expected);
     for path in host::sockets() {
-        // Beside its socket Twisted keeps a link by which it knows whether the owner lives.
+        // Twisted keeps a lock link beside its socket, which shows whether the owner is alive.
         if !wanted.contains(path.strip_suffix(".lock").unwrap_or(&path)) {
             left.push(format!("socket {path} (rm {path})"));
         }
@@ -35,7 +35,7 @@ pub(super) fn leftovers(host: &Host, expected: &Expected, _: Instant) -> Result<
     Ok("none".to_owned())
 }
 
-/// Every socket file that something wanted has. Systemd holds both of every worker, whether or not it needs both.
+/// The socket files of all desired processes. systemd holds both sockets of every worker, whether or not it needs both.
 fn sockets(expected: &Expected) -> BTreeSet<String> {
     let path = |endpoint: Endpoint| match endpoint {
         Endpoint::Socket(path) => Some(path),

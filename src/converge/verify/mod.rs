@@ -1,4 +1,4 @@
-//! Verification: whether what runs is what was planned, asked of the processes themselves.
+//! Verification: probes of the running processes that compare them with the plan.
 
 mod database;
 mod expected;
@@ -14,10 +14,10 @@ use crate::host::Host;
 use anyhow::{Result, ensure};
 use std::time::{Duration, Instant};
 
-/// One thing that is looked at.
+/// One probe: a question about the running server.
 pub struct Probe {
     pub name: &'static str,
-    /// The question has to be answered before the instant.
+    /// The function that asks the question. It has to return before the instant.
     ask: Ask,
 }
 
@@ -27,7 +27,7 @@ const fn probe_of(name: &'static str, ask: Ask) -> Probe {
     Probe { name, ask }
 }
 
-/// All of them. Each says in a few words what it saw.
+/// All probes. Each returns a few words about what it found.
 pub static PROBES: &[Probe] = &[
     probe_of("units", processes::units),
     probe_of("leftovers", leftovers::leftovers),
@@ -43,7 +43,7 @@ pub static PROBES: &[Probe] = &[
     probe_of("routes", routes::routes),
 ];
 
-/// Asks everything once; what a probe saw, or what is wrong.
+/// Runs every probe once and returns its answer or its failure.
 pub fn probe<'a>(
     host: &'a Host,
     expected: &'a Expected,
@@ -51,7 +51,7 @@ pub fn probe<'a>(
     round(host, expected, Instant::now() + PATIENCE)
 }
 
-/// Asks everything once. What is not answered at the end is wrong.
+/// Runs every probe once. An answer that is missing at `end` is a failure.
 fn round<'a>(
     host: &'a Host,
     expected: &'a Expected,
@@ -62,14 +62,14 @@ fn round<'a>(
         .map(move |probe| (probe.name, (probe.ask)(host, expected, end)))
 }
 
-/// How long a deployment may take to be as it should: subscriptions to Redis and nginx's new listeners come a moment
-/// after the jobs that bring them are done.
+/// The timeout of verification: subscriptions to Redis and new listeners of nginx appear shortly after the jobs that
+/// start them are done.
 const PATIENCE: Duration = Duration::from_secs(20);
 
-/// What the last round gets beyond that: processes that answer are not to be called silent because it began late.
+/// The additional time of the last round, so that processes which do answer do not fail because it started late.
 const LAST_ROUND: Duration = Duration::from_secs(5);
 
-/// Fails with everything that is still wrong when patience ends.
+/// Repeats the probes until all succeed. Fails with everything that is still wrong at the timeout.
 pub fn verify(host: &Host, expected: &Expected) -> Result<()> {
     let begun = Instant::now();
     let end = begun + PATIENCE + LAST_ROUND;

@@ -1,4 +1,4 @@
-//! Whether units are active, and processes answer where others reach them.
+//! Probes of units and processes: whether they are active, and whether processes answer at their endpoints.
 
 use super::Expected;
 use crate::deployment::endpoints::Endpoint;
@@ -24,7 +24,7 @@ pub(super) fn units(host: &Host, expected: &Expected, _: Instant) -> Result<Stri
     Ok(format!("{} active", expected.units.len()))
 }
 
-/// What is wrong with the answer of one program to one request.
+/// Describes what is wrong with the answer of one program to one request; `None` if it is right.
 fn complaint(name: &str, peer: &Peer, path: &str, end: Instant) -> Option<String> {
     match host::status(peer, path, end) {
         Ok(200) => None,
@@ -33,7 +33,7 @@ fn complaint(name: &str, peer: &Peer, path: &str, end: Instant) -> Option<String
     }
 }
 
-/// Where nginx reaches a process, and where other processes do: Synapse has `/health` on every listener.
+/// Probes the endpoints that nginx and other processes use: Synapse has `/health` on every listener.
 pub(super) fn health(_: &Host, expected: &Expected, end: Instant) -> Result<String> {
     let processes = expected.processes();
     let asked = |process: &&str| {
@@ -54,8 +54,8 @@ pub(super) fn health(_: &Host, expected: &Expected, end: Instant) -> Result<Stri
     Ok(format!("{} processes answer", processes.len()))
 }
 
-/// Everything that Prometheus asks answers, Prometheus itself included. An exporter whose program cannot be reached
-/// says so in its metrics, and Prometheus in an alert.
+/// Probes every target of Prometheus, and Prometheus itself. An exporter that cannot reach its program reports that in
+/// its metrics, and Prometheus in an alert.
 pub(super) fn metrics(_: &Host, expected: &Expected, end: Instant) -> Result<String> {
     if expected.metrics.is_empty() {
         return Ok("not used".to_owned());

@@ -1,4 +1,4 @@
-//! Whether nginx answers, with the configuration and the certificate that it should have.
+//! Probes of nginx: whether it answers, with the expected configuration and certificate.
 
 use super::{Entrypoint, Expected};
 use crate::deployment::endpoints::Endpoint;
@@ -10,7 +10,7 @@ use anyhow::{Context, Result, ensure};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::time::Instant;
 
-/// The address at which this host reaches what listens there.
+/// The address at which this host reaches a listener: loopback for an unspecified address.
 fn near(address: SocketAddr) -> SocketAddr {
     let ip = match address.ip() {
         IpAddr::V4(any) if any.is_unspecified() => IpAddr::V4(Ipv4Addr::LOCALHOST),
@@ -28,7 +28,7 @@ pub(super) fn answers(_: &Host, expected: &Expected, end: Instant) -> Result<Str
                 (Peer::Address(near(*address)), near(*address).to_string())
             }
             Entrypoint::Socket(path) => (Peer::At(Endpoint::Socket(path.clone())), path.clone()),
-            // What it says under TLS, the other ways in tell; the certificate has a probe of its own.
+            // The plain entrypoints cover the answer of nginx; the certificate has a probe of its own.
             Entrypoint::Tls(address) => {
                 host::reachable(near(*address), end)?;
                 seen.push(near(*address).to_string());
@@ -45,9 +45,9 @@ pub(super) fn answers(_: &Host, expected: &Expected, end: Instant) -> Result<Str
     Ok(format!("{} answers", seen.join(" and ")))
 }
 
-/// nginx goes on with the configuration that it has when it cannot take a new one, and says so in the journal only. So it
-/// tells the fingerprint of the one that it runs, which has to be that of the files. It tells only what comes from a
-/// loopback address; where it listens on none, nothing is known.
+/// When nginx cannot load a new configuration, it keeps the old one and only logs that to the journal. So it serves the
+/// fingerprint of its configuration, which must equal that of the files. It serves it to loopback addresses only; if
+/// nginx does not listen on one, the configuration is unknown.
 pub(super) fn files(_: &Host, expected: &Expected, end: Instant) -> Result<String> {
     let plain = expected
         .entrypoints

@@ -1,4 +1,4 @@
-//! Whether processes hear each other.
+//! Probes of replication between processes.
 
 use super::Expected;
 use crate::host::Host;
@@ -8,7 +8,7 @@ use anyhow::{Context, Result, ensure};
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
-/// Every process listens to the channel that carries replication.
+/// Every process must subscribe to the channel that carries replication.
 pub(super) fn subscribers(_: &Host, expected: &Expected, end: Instant) -> Result<String> {
     let Some(server) = &expected.redis else {
         return Ok("not used".to_owned());
@@ -27,23 +27,25 @@ pub(super) fn subscribers(_: &Host, expected: &Expected, end: Instant) -> Result
     Ok(format!("{listening} processes listen"))
 }
 
-/// BoundPort of a round through all processes: each answers in milliseconds unless it is busy.
+/// The timeout of one round through all processes: each answers in milliseconds unless it is busy.
 const BOUND: Duration = Duration::from_secs(2);
 
-/// What a process says when it starts to listen, so that others tell it where they are
+/// The command that a process sends when it subscribes, so that the others send their positions
 /// (replication/tcp/redis.py, `_send_subscribe`).
 const QUESTION: &str = "REPLICATE ";
 
-/// Asks on the channel as a process does that has just started, and listens there as the others do. On `REPLICATE` every
-/// process tells its position in each stream that it writes (replication/tcp/handler.py, `on_REPLICATE`), and every
-/// process writes `caches`; so one answer of each is due, and one more for each stream that a worker is the writer of.
+/// Sends the command of a process that has just started, and subscribes to the channel like the others. On `REPLICATE`
+/// every process sends its position in each stream that it writes (replication/tcp/handler.py, `on_REPLICATE`), and
+/// every process writes `caches`. So one answer of each process is due, and one more for each stream that a worker
+/// writes.
 ///
-/// It proves that what is published on the channel is taken in by every process, that its loop which sends changes runs,
-/// and that what it sends comes out at whoever listens; all of them listen, since all of them answer. So a change that one
-/// process announces reaches the others. It leaves nothing behind: positions that are known already are dropped.
+/// This proves that every process receives what is published on the channel, that its loop which sends changes runs,
+/// and that its messages reach the subscribers. All processes subscribe, because all of them answer. So a change that
+/// one process announces reaches the others. The probe has no lasting effect: processes ignore positions that they know
+/// already.
 ///
-/// It does not prove that a process has caught up with the changes before, nor that it can fetch rows which it missed from
-/// the writer or the database; for the ways to these, `health` and `database` ask.
+/// It does not prove that a process has caught up with earlier changes, nor that it can fetch missed rows from the
+/// writer or the database; `health` and `database` probe the endpoints for that.
 pub(super) fn moves(_: &Host, expected: &Expected, end: Instant) -> Result<String> {
     let Some((server, (topology, _))) = expected.redis.as_ref().zip(expected.topology.as_ref())
     else {
@@ -74,7 +76,7 @@ pub(super) fn moves(_: &Host, expected: &Expected, end: Instant) -> Result<Strin
     Ok(format!("{} streams move", due.len()))
 }
 
-/// The beginnings of the commands that are due, with the process that each comes from and the stream it is about.
+/// The first words of each expected command, with the process that sends it and its stream.
 fn positions(topology: &Topology) -> BTreeMap<String, (&str, &str)> {
     let names = topology.workers.iter().map(|worker| worker.name.as_str());
     let caches = names.chain(["main"]).map(|name| ("caches", name));
@@ -86,7 +88,7 @@ fn positions(topology: &Topology) -> BTreeMap<String, (&str, &str)> {
     caches
         .chain(written)
         .map(|(stream, process)| {
-            // The main process has no name of its own in Synapse's configuration.
+            // Synapse's configuration has no name for the main process.
             let instance = if process == "main" { "master" } else { process };
             let command = format!("POSITION {stream} {instance}");
             (command, (process, stream))
@@ -94,7 +96,8 @@ fn positions(topology: &Topology) -> BTreeMap<String, (&str, &str)> {
         .collect()
 }
 
-/// The stream of a key of `stream_writers`. They have one name but for this one (replication/tcp/streams/_base.py).
+/// The stream that a key of `stream_writers` stands for. All but one have the same name
+/// (replication/tcp/streams/_base.py).
 fn stream(key: &str) -> &str {
     match key {
         "quarantined_media_changes" => "quarantined_media",

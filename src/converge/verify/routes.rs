@@ -1,4 +1,4 @@
-//! Whether every route ends at a process that serves it.
+//! A probe that every route reaches a process that serves it.
 
 use super::Expected;
 use crate::host::{self, Host, Peer};
@@ -8,8 +8,8 @@ use anyhow::{Result, bail, ensure};
 use std::collections::BTreeMap;
 use std::time::Instant;
 
-/// A process that has the servlet asks for a token or an argument; one that has not answers 404 `M_UNRECOGNIZED`.
-/// Processes are asked side by side, and each about one route after the other.
+/// A process with the servlet demands a token or an argument; a process without it answers 404 `M_UNRECOGNIZED`.
+/// Processes are probed in parallel, the routes of one process in sequence.
 pub(super) fn routes(_: &Host, expected: &Expected, end: Instant) -> Result<String> {
     let Some((topology, endpoints)) = &expected.topology else {
         return Ok("not asked".to_owned());
@@ -41,8 +41,8 @@ fn questions(table: &RoutingTable) -> Result<Vec<(&str, Vec<&Route>)>> {
     Ok(questions.into_iter().collect())
 }
 
-/// What is wrong with a process. It is asked no more once it does not answer at all: each question would wait for its
-/// bound.
+/// Describes what is wrong with a process. After a request without an answer the others are skipped, because each of
+/// them would wait for the timeout.
 fn wrong(
     server: &str,
     peer: &Peer,
@@ -52,7 +52,7 @@ fn wrong(
 ) -> Vec<String> {
     let mut wrong = Vec::new();
     for route in routes {
-        // Asked for somebody else's server, Synapse would go and ask that one.
+        // For the name of another server, Synapse would send a request to that server.
         let (method, path) = route.probe();
         let path = &path.replace("example.com", server_name);
         match host::get(peer, method, path, end) {
