@@ -45,7 +45,7 @@ pub struct Facts {
     pub jemalloc: bool,
     /// Whether the launcher, which starts Synapse with socket activation, is missing.
     pub lacks_launcher: bool,
-    /// The command that installs packages here.
+    /// The package manager of this host.
     pub packages: Option<PackageManager>,
     /// Ports of the desired units that another program uses.
     pub taken: Vec<BoundPort>,
