@@ -85,8 +85,8 @@ impl Directory {
         sys::listing(self.as_fd(), OsStr::new("."))
     }
 
-    /// Whether no other account could have placed this file: other accounts cannot write root's directory, or it is
-    /// sticky, such as /tmp. In a sticky directory they can create names, but not replace those of root.
+    /// Whether no other account could have placed this file: the directory belongs to root, and other accounts cannot
+    /// write it. In a sticky directory such as /tmp, other accounts can create names, but not replace those of root.
     fn is_sure_of(&self, entry: &FileStat) -> bool {
         let sticky = self.status.st_mode & nix::libc::S_ISVTX != 0;
         let exclusive = only_ours(&self.status);

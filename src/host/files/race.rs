@@ -169,7 +169,7 @@ fn done(result: Result<()>) -> Result<String> {
 
 #[test]
 fn no_change_of_names_leads_out_of_a_directory() {
-    // Each link with its most useful target for an attack: a directory that contains the same names.
+    // Each name with the link target that helps an attack most: the same names exist below the target.
     let links = [
         ("shared/file", "outside/file"),
         ("shared/sub", "outside/directory"),
