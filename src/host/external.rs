@@ -10,7 +10,7 @@ use crate::state::paths;
 use anyhow::{Context, Result};
 use std::time::Instant;
 
-/// The properties of an external PostgreSQL; `None` if there is none, or the user to query as does not exist yet.
+/// The properties of an external PostgreSQL; `None` if there is none, or if Synapse's user is needed and missing.
 pub(super) fn postgres(facts: &Facts, scope: &Scope) -> Option<Result<Postgres, String>> {
     if scope.database != DatabaseKind::External {
         return None;

@@ -259,7 +259,7 @@ impl Tool {
             .stderr(Stdio::piped());
         let account = self.account.as_ref();
         let account = account.map(|one| (one.groups.clone(), one.group, one.user));
-        // SAFETY: system calls on values that were made before; nothing is allocated and no lock is taken.
+        // SAFETY: system calls on values that were created before; nothing is allocated and no lock is taken.
         unsafe {
             command.pre_exec(move || {
                 setsid()?;
