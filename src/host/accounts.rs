@@ -1,4 +1,4 @@
-//! Synapse's user and group as the host has them.
+//! Synapse's user and group on the host.
 
 use crate::settings::Settings;
 use crate::state::{accounts, paths};
@@ -7,26 +7,26 @@ use std::collections::BTreeSet;
 /// Synapse's user and group on the host.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Accounts {
-    /// Number of the user.
+    /// The number of the user.
     pub uid: Option<u32>,
-    /// Number of our group.
+    /// The number of this program's group.
     pub gid: Option<u32>,
-    /// The group that the user has of its own, where that is not ours.
+    /// The primary group of the user, if that is not this program's group.
     pub user_group: Option<String>,
-    /// The user that has the number of `synapse.uid`.
+    /// The existing user with the number of `synapse.uid`.
     pub uid_holder: Option<String>,
-    /// The group that has the number of `synapse.gid`.
+    /// The existing group with the number of `synapse.gid`.
     pub gid_holder: Option<String>,
-    /// An account that Synapse must not be, and that has the number of its user under another name.
+    /// A reserved account with the number of Synapse's user, under another name.
     pub same_user: Option<&'static str>,
-    /// A group that Synapse must not be in, and that has the number of our group under another name.
+    /// A privileged group with the number of this program's group, under another name.
     pub same_group: Option<&'static str>,
-    /// The groups of the user that it must not be in.
+    /// The privileged groups that the user is in.
     pub mighty_groups: Vec<&'static str>,
 }
 
 impl Accounts {
-    /// Looks at the accounts of this host.
+    /// Reads the accounts of this host.
     pub(super) fn gather(settings: &Settings) -> Self {
         let user = users::get_user_by_name(settings.synapse.user.as_str());
         let name = |name: &std::ffi::OsStr| name.to_string_lossy().into_owned();
@@ -43,7 +43,7 @@ impl Accounts {
             .and_then(|user| users::get_group_by_gid(user.primary_group_id()));
         let uid = user.as_ref().map(|user| user.uid());
         let gid = users::get_group_by_name(paths::GROUP).map(|group| group.gid());
-        // Numbers are what the kernel goes by, whatever names they have.
+        // The kernel distinguishes accounts by number only, whatever their names are.
         let wanted_uid = uid.or(settings.synapse.uid.map(|uid| uid.get()));
         let wanted_gid = gid.or(settings.synapse.gid.map(|gid| gid.get()));
         let number_of = |group: &str| users::get_group_by_name(group).map(|group| group.gid());

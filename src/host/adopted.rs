@@ -1,4 +1,4 @@
-//! A Synapse that is on this host already: the service that runs it, its files, its user and its Python.
+//! An existing Synapse on this host: the service that runs it, its files, its user and its Python.
 
 use super::{Systemd, files, synapse};
 use crate::failure::Failure;
@@ -7,27 +7,27 @@ use anyhow::{Context, Result, ensure};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
-/// Services that packages and guides have for Synapse: asked where it does not run now.
+/// Service names that packages and guides use for Synapse. They are queried when Synapse is not running.
 const SERVICES: &[&str] = &["matrix-synapse.service", "synapse.service"];
 
-/// What was found out.
+/// An existing Synapse.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Found {
-    /// Configuration files and directories, in the order in which it reads them.
+    /// Configuration files and directories, in the order in which Synapse reads them.
     pub config: Vec<String>,
     pub service: Option<String>,
     /// Its system user.
     pub user: Option<String>,
-    /// The numbers of its user and group, where they have no name on this host.
+    /// The numbers of its user and group, if they have no names on this host.
     pub ids: Option<(u32, u32)>,
-    /// Its Python, where that would not be found by itself.
+    /// Its Python, if a search without a setting would find another one or none.
     pub python: Option<String>,
 }
 
-/// Looks for the Synapse that reads this configuration file. Without systemd, at its files alone.
+/// Finds the Synapse that reads this configuration file. Without systemd, only the files are examined.
 ///
 /// # Errors
-/// When it runs outside of any service, so that nothing could stop it for good.
+/// When it runs outside of any service, so that it could not be stopped permanently.
 pub fn find(file: &Path, systemd: Option<&Systemd>) -> Result<Found> {
     let mut found = Found {
         config: beside(file),
@@ -73,7 +73,7 @@ pub fn find(file: &Path, systemd: Option<&Systemd>) -> Result<Found> {
     Ok(found)
 }
 
-/// The user that owns a file, or its numbers.
+/// The name of a file's owner, if it has one, and the numbers of its user and group.
 pub fn owner(path: &str) -> Result<(Option<String>, (u32, u32))> {
     let metadata = files::metadata(path).with_context(|| format!("cannot look at {path}"))?;
     let user = users::get_user_by_uid(metadata.uid());
@@ -81,7 +81,7 @@ pub fn owner(path: &str) -> Result<(Option<String>, (u32, u32))> {
     Ok((name, (metadata.uid(), metadata.gid())))
 }
 
-/// The contents of configuration files, and of what ends in .yaml in directories, as Synapse reads them.
+/// The contents of configuration files, and of the .yaml files in configuration directories, as Synapse reads them.
 pub fn read(config: &[PathBuf]) -> Result<Vec<(String, Vec<u8>)>> {
     let mut read = Vec::new();
     for path in config {
@@ -106,7 +106,7 @@ pub fn read(config: &[PathBuf]) -> Result<Vec<(String, Vec<u8>)>> {
     Ok(read)
 }
 
-/// The file, and Debian's directory of more beside it.
+/// The file, and Debian's `conf.d` directory beside it.
 fn beside(file: &Path) -> Vec<String> {
     let more = file.with_file_name("conf.d");
     let mut config = vec![text(file)];
@@ -121,7 +121,7 @@ struct Running {
     pid: u32,
 }
 
-/// The main process that reads this file, also one in a container that sees it at another place.
+/// The main process that reads this file. It may run in a container in which the file has another path.
 fn running(file: &Path) -> Option<Running> {
     let pids = files::names("/proc").into_iter();
     pids.filter_map(|name| name.parse().ok())
@@ -144,7 +144,7 @@ fn running(file: &Path) -> Option<Running> {
         })
 }
 
-/// The paths after -c and --config-path, as seen below a root and from a directory.
+/// The paths after -c and --config-path, relative to a root and a working directory.
 fn configuration(words: &[String], root: &Path, directory: &Path) -> Vec<PathBuf> {
     let mut paths = Vec::new();
     let mut words = words.iter();
@@ -158,7 +158,7 @@ fn configuration(words: &[String], root: &Path, directory: &Path) -> Vec<PathBuf
         paths.extend(path.map(|path| {
             let path = directory.join(path);
             let path = root.join(path.strip_prefix("/").unwrap_or(&path));
-            // As the settings have it.
+            // The form that settings use.
             PathBuf::from(text(&path).trim_end_matches('/'))
         }));
     }
@@ -173,7 +173,7 @@ fn same(one: &Path, other: &Path) -> bool {
     id(one).is_some() && id(one) == id(other)
 }
 
-/// A Python with Synapse that is not the one that would be found anyway.
+/// The path of a Python with Synapse, unless a search without a setting finds the same one.
 fn python(path: &str) -> Option<String> {
     let found = synapse::find(Some(Path::new(path)))?;
     (synapse::find(None).map(|usual| usual.python) != Some(found.python)).then(|| path.to_owned())

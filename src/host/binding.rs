@@ -1,4 +1,4 @@
-//! Whether a port could be bound, by binding it as the unit would that is to have it.
+//! Whether a port is free, tested by binding it in the same way as the unit that needs it.
 
 use crate::state::ports::Transport;
 use nix::errno::Errno;
@@ -9,13 +9,14 @@ use nix::sys::socket::{
 use std::net::SocketAddr;
 use std::os::fd::AsRawFd;
 
-/// Whether somebody else has the port. An address that this host does not have is not in use.
+/// Whether another program uses the port. An address that this host does not have counts as free.
 pub(super) fn in_use(transport: Transport, address: SocketAddr) -> bool {
     try_bind(transport, address) == Err(Errno::EADDRINUSE)
 }
 
-/// Binds an address, and gives it back at once. nginx has IPv6 sockets for IPv6 only (`ipv6only=on`), so that a program
-/// on the same port of IPv4 is not in its way; and it binds over connections that are still closing.
+/// Binds an address and closes the socket at once. It uses nginx's options: IPv6 sockets accept IPv6 only
+/// (`ipv6only=on`), so a program on the same IPv4 port does not conflict; and connections that are still closing do not
+/// prevent the bind.
 fn try_bind(transport: Transport, address: SocketAddr) -> nix::Result<()> {
     let family = match address {
         SocketAddr::V4(_) => AddressFamily::Inet,
@@ -34,7 +35,7 @@ fn try_bind(transport: Transport, address: SocketAddr) -> nix::Result<()> {
     }
     setsockopt(&socket, sockopt::ReuseAddr, &true)?;
     bind(socket.as_raw_fd(), &SockaddrStorage::from(address))?;
-    // Of two that only bound the port, the first to listen has it.
+    // Two sockets can bind the same port; the first one that listens gets it.
     listen(&socket, Backlog::new(1)?)
 }
 
@@ -62,7 +63,7 @@ mod tests {
 
     #[test]
     fn a_program_on_both_is_in_the_way_of_both() {
-        // As the standard library binds: an IPv6 socket that takes IPv4 as well.
+        // The standard library binds IPv6 sockets that accept IPv4 as well.
         let taken = TcpListener::bind((V6, 0)).unwrap();
         let port = taken.local_addr().unwrap().port();
         assert!(tcp(V6, port) && tcp(V4, port));

@@ -1,7 +1,8 @@
-//! Exchanges with a process that may be compromised: one deadline for the whole exchange, and a limit on what is read.
+//! Exchanges with a process that may be compromised: one deadline for the whole exchange, and a limit on the bytes that
+//! are read.
 //!
-//! A timeout on the socket alone bounds each call, so that a peer which sends one byte before each of them ends keeps
-//! the reader for as long as it likes. Here every call gets what is left until the deadline.
+//! A socket timeout alone bounds each single call. A peer that sends one byte before each timeout could keep the reader
+//! busy for any length of time. Here, the timeout of every call is the time left until the deadline.
 
 use nix::sys::socket::{
     AddressFamily, SockFlag, SockType, UnixAddr, connect, setsockopt, socket, sockopt,
@@ -13,14 +14,15 @@ use std::os::fd::AsRawFd;
 use std::os::unix::net::UnixStream;
 use std::time::{Duration, Instant};
 
-/// The largest answer that is kept, in bytes: a hundred times what Synapse, Redis and nginx answer to our questions.
+/// The largest answer that is accepted, in bytes: a hundred times the largest answer of Synapse, Redis or nginx to the
+/// requests of this program.
 pub const LIMIT: usize = 1 << 20;
 
-/// A socket whose calls can be bounded in time.
+/// A socket with timeouts for reads and writes.
 pub trait Socket: Read + Write {
-    /// Bounds the next read.
+    /// Sets the timeout of the next read.
     fn bound_read(&self, left: Duration) -> Result<()>;
-    /// Bounds the next write.
+    /// Sets the timeout of the next write.
     fn bound_write(&self, left: Duration) -> Result<()>;
 }
 
@@ -44,17 +46,17 @@ impl Socket for TcpStream {
     }
 }
 
-/// A connection that ends at its deadline, and after so many bytes.
+/// A connection that ends at its deadline, or after a limited number of bytes.
 pub struct Bounded {
     socket: Box<dyn Socket>,
     deadline: Instant,
-    /// Bytes that may still be read.
+    /// Number of bytes that may still be read.
     left: usize,
     limit: usize,
 }
 
 impl Bounded {
-    /// Bounds a connection that is open already. `limit` is in bytes and concerns what is read.
+    /// Wraps an open connection. `limit` is in bytes and applies to reads.
     pub fn new(socket: impl Socket + 'static, deadline: Instant, limit: usize) -> Self {
         Self {
             socket: Box::new(socket),
@@ -64,11 +66,11 @@ impl Bounded {
         }
     }
 
-    /// Connects to a Unix socket. The deadline counts for this as well: a peer that accepts nothing fills its queue, and
-    /// `connect` then waits for room in it (unix(7), `SO_SNDTIMEO` in socket(7)).
+    /// Connects to a Unix socket. The deadline includes the connection itself: the queue of a peer that never accepts
+    /// fills up, and `connect` then blocks (unix(7), `SO_SNDTIMEO` in socket(7)).
     ///
     /// # Errors
-    /// When nothing listens there, or when the deadline has passed.
+    /// When nothing listens at the path, or the deadline has passed.
     pub fn unix(path: &str, deadline: Instant, limit: usize) -> Result<Self> {
         let socket = socket(
             AddressFamily::Unix,
@@ -77,7 +79,7 @@ impl Bounded {
             None,
         )?;
         let left = left(deadline)?;
-        // Zero would mean to wait for ever.
+        // Zero would mean no timeout.
         let microseconds = i64::try_from(left.as_micros()).unwrap_or(i64::MAX).max(1);
         let wait = TimeVal::microseconds(microseconds);
         setsockopt(&socket, sockopt::SendTimeout, &wait)?;
@@ -85,10 +87,10 @@ impl Bounded {
         Ok(Self::new(UnixStream::from(socket), deadline, limit))
     }
 
-    /// Connects to an address.
+    /// Connects to a TCP address.
     ///
     /// # Errors
-    /// When nothing listens there, or when the deadline has passed.
+    /// When nothing listens at the address, or the deadline has passed.
     pub fn tcp(address: SocketAddr, deadline: Instant, limit: usize) -> Result<Self> {
         let socket = TcpStream::connect_timeout(&address, left(deadline)?).map_err(named)?;
         Ok(Self::new(socket, deadline, limit))
@@ -97,10 +99,10 @@ impl Bounded {
 
 impl Read for Bounded {
     /// # Errors
-    /// When the deadline has passed, or when the peer sends more than the limit.
+    /// When the deadline has passed, or the peer sends more than the limit.
     fn read(&mut self, buffer: &mut [u8]) -> Result<usize> {
         self.socket.bound_read(left(self.deadline)?)?;
-        // One byte more than the limit tells an answer of just that length from a longer one.
+        // One byte more than the limit distinguishes an answer of exactly that length from a longer one.
         let room = buffer.len().min(self.left + 1);
         let read = self.socket.read(&mut buffer[..room]).map_err(named)?;
         if read > self.left {
@@ -136,7 +138,7 @@ fn left(deadline: Instant) -> Result<Duration> {
     }
 }
 
-/// The kernel's word for a timeout is "resource temporarily unavailable".
+/// Renames a timeout: the kernel reports it as "resource temporarily unavailable".
 fn named(error: Error) -> Error {
     match error.kind() {
         ErrorKind::WouldBlock | ErrorKind::TimedOut => late(),
@@ -161,7 +163,7 @@ mod tests {
         Instant::now() + Duration::from_secs(600)
     }
 
-    /// Runs a peer on a Unix socket until it is cut off; what the other side gets.
+    /// Runs a peer on a Unix socket until the connection is cut, and returns the result of the reader.
     fn against(
         peer: impl FnOnce(UnixStream) -> u64 + Send + 'static,
         deadline: Instant,
@@ -194,7 +196,7 @@ mod tests {
             "{error}"
         );
         assert!(answer.len() <= 10_000, "{} bytes kept", answer.len());
-        // Only what the kernel holds beside: nobody read on.
+        // Only the kernel's buffers were filled beyond the limit: the reader stopped.
         assert!(sent < 4_000_000, "{sent} bytes taken");
     }
 
@@ -211,7 +213,7 @@ mod tests {
         let (result, answer, sent) = against(drips, soon(), LIMIT);
         let error = result.unwrap_err();
         assert_eq!(error.kind(), ErrorKind::TimedOut, "{error}");
-        // It did send, so that a bound on each read would have held for none of them.
+        // The peer kept sending, so a timeout for each single read would never have expired.
         assert!(!answer.is_empty() && sent >= answer.len() as u64);
     }
 
@@ -244,7 +246,7 @@ mod tests {
         nix::sys::socket::listen(&listener, nix::sys::socket::Backlog::new(1).unwrap()).unwrap();
         let path = path.to_str().unwrap();
         let mut waiting = Vec::new();
-        // The queue is full after a few; `connect` without a bound would then never return.
+        // A few connections fill the queue; `connect` without a timeout would then block forever.
         let error = loop {
             match Bounded::unix(path, soon(), LIMIT) {
                 Ok(stream) => waiting.push(stream),

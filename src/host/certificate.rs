@@ -1,4 +1,4 @@
-//! The certificate and its key: whether they fit together, as nginx finds, and copies for the services that read them.
+//! The certificate and its key: nginx's validation of the pair, and the copies for the services that read them.
 
 use super::files::{self, Access, Scratch};
 use super::tools::{self, Tool};
@@ -11,19 +11,19 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-/// The two files of the settings.
+/// The paths of certificate and key in the settings.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Pair {
     pub certificate: PathBuf,
     pub key: PathBuf,
 }
 
-/// How long whoever renews a certificate may take from one file to the other, for this to wait: later ones start it
-/// again. nginx, when it starts, waits as long.
+/// How long to wait for the second file while a certificate is renewed. A later change starts this program again. nginx
+/// waits the same time when it starts.
 const PATIENCE: Duration = Duration::from_secs(2);
 
 impl Pair {
-    /// Those of the settings, where there are any.
+    /// The pair of the settings, if they have one.
     pub fn of(settings: &Settings) -> Option<Self> {
         let path = |path: &AbsolutePath| path.as_path().to_owned();
         Some(Self {
@@ -32,7 +32,7 @@ impl Pair {
         })
     }
 
-    /// Both in one text, certificate first.
+    /// Both files in one text, certificate first.
     fn read(&self) -> Result<Vec<u8>> {
         let file = |setting: &str, path: &Path| {
             files::read(path)
@@ -43,7 +43,8 @@ impl Pair {
         };
         let mut pair = file("tls.certificate", &self.certificate)?;
         let key = file("tls.key", &self.key)?;
-        // PKCS #8 and the older way; a program that is asked for the password may wait for a terminal.
+        // An encrypted key: PKCS #8 and the older format. A program that asks for the passphrase may wait for a
+        // terminal.
         ensure!(
             !String::from_utf8_lossy(&key).contains("ENCRYPTED"),
             "tls.key: {} needs a password, which nobody is there to type",
@@ -54,13 +55,13 @@ impl Pair {
         Ok(pair)
     }
 
-    /// Both in one text, once nginx has found that they fit together.
+    /// Both files in one text, if nginx accepts them as a pair.
     ///
     /// # Errors
-    /// With what is wrong with which of them.
+    /// Names the file that is invalid, and the reason.
     pub fn fitting(&self) -> Result<Vec<u8>> {
         let pair = self.read()?;
-        // In memory, closed to others, and gone with this run: there is a private key in it.
+        // The directory is in memory, closed to other accounts and temporary, since it contains a private key.
         let scratch = Scratch::new(0o700)?;
         files::replace(scratch.at("pair.pem"), &pair, 0o600)?;
         let prefix = format!("{}/", scratch.path().display());
@@ -92,7 +93,7 @@ impl Pair {
         Ok(pair)
     }
 
-    /// As [`Pair::fitting`], waiting for the second of two files that are being replaced.
+    /// Like [`Pair::fitting`], but waits for the second file while both are being replaced.
     fn settled(&self) -> Result<Vec<u8>> {
         let begun = Instant::now();
         loop {
@@ -105,10 +106,11 @@ impl Pair {
         }
     }
 
-    /// Gives each of these units a copy, and has those take it that run.
+    /// Writes a copy for each of these units, and reloads or restarts the running ones whose copy has changed. Returns
+    /// those with a changed copy.
     ///
     /// # Errors
-    /// When the files do not fit together; the copies stay as they are.
+    /// When the files do not match; the copies stay unchanged.
     pub fn hand_over(&self, units: &[String]) -> Result<Vec<String>> {
         remove_others(units)?;
         let mut told = Vec::new();
@@ -123,14 +125,14 @@ impl Pair {
                 }
             }
             if !new.is_empty() {
-                // Not waited for: a unit that is starting waits for this.
+                // This does not wait: a unit that is starting waits for this program.
                 Tool::new("systemctl")
                     .args(["--no-block", "try-reload-or-restart"])
                     .args(&new)
                     .run()?;
                 told.extend(new);
             }
-            // What changed meanwhile, the path unit did not see.
+            // The path unit did not see changes from meanwhile.
             if self.read().is_ok_and(|now| now == pair) {
                 return Ok(told);
             }
@@ -138,7 +140,7 @@ impl Pair {
         }
     }
 
-    /// Whether a unit's copy is of these files.
+    /// Whether a unit's copy equals these files.
     pub fn is_with(&self, unit: &str) -> Result<bool> {
         let account = account(unit)?;
         Ok(files::read(paths::certificate(account))?.as_deref() == Some(&self.read()?[..]))
@@ -151,8 +153,8 @@ fn account(unit: &str) -> Result<&'static str> {
     Ok(account.name)
 }
 
-/// Removes the copies of units that read none any more: their accounts are gone, and with time their numbers are
-/// somebody else's.
+/// Removes the copies of units that no longer read any: their accounts no longer exist, and other accounts may get
+/// their numbers later.
 fn remove_others(units: &[String]) -> Result<()> {
     let kept: BTreeSet<String> = units
         .iter()
@@ -165,7 +167,7 @@ fn remove_others(units: &[String]) -> Result<()> {
         .try_for_each(files::remove)
 }
 
-/// Replaces the copy of a unit at once; whether it was another one.
+/// Replaces the copy of a unit atomically. Returns whether it has changed.
 fn copy(unit: &str, pair: &[u8]) -> Result<bool> {
     let account = account(unit)?;
     let path = paths::certificate(account);

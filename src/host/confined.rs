@@ -1,7 +1,7 @@
-//! Programs of service accounts: run by systemd as a transient service, in the sandbox of the unit that they stand for.
+//! Programs of service accounts. systemd runs each as a transient service, in the sandbox of the unit that it acts for.
 //!
-//! Synapse's own parser reads what Synapse reads, and runs code that its account may have changed. So it may do no more than
-//! Synapse itself may: the properties of the transient service are those of the unit file.
+//! For example, Synapse's own parser reads the files that Synapse reads, and runs code that Synapse's account may have
+//! changed. So it must have no more privileges than Synapse: the transient service has the properties of the unit file.
 
 use super::tools::{Output, Tool};
 use crate::state::paths;
@@ -11,11 +11,11 @@ use std::ffi::OsString;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
-/// How much longer systemd-run may take than the program that it waits for.
+/// The additional time for systemd-run beyond the timeout of the program that it waits for.
 const GRACE: Duration = Duration::from_secs(30);
 
-/// Keys of a unit's `[Service]` section that say how its own program is started, watched and stopped. Another program runs
-/// with all others.
+/// Keys of a unit's `[Service]` section that describe how its own program is started, watched and stopped. The
+/// transient service gets all other keys.
 const OWN: &[&str] = &[
     "Type",
     "NotifyAccess",
@@ -43,15 +43,15 @@ const OWN: &[&str] = &[
     "FileDescriptorStoreMax",
 ];
 
-/// The sandbox of one of our units, for another program.
+/// The sandbox of a unit of this program, for another program.
 pub struct Sandbox {
-    /// The name of the transient service, where that matters.
+    /// The name of the transient service; `None` for a generated one.
     name: Option<String>,
     properties: Vec<String>,
 }
 
 impl Sandbox {
-    /// As the unit of this state is sandboxed.
+    /// The sandbox of this unit in this state.
     ///
     /// # Errors
     /// When the state has no such unit.
@@ -67,13 +67,13 @@ impl Sandbox {
         })
     }
 
-    /// Gives the transient service this name, which then one run at a time can have.
+    /// Sets the name of the transient service. Only one run at a time can have this name.
     pub fn named(mut self, name: &str) -> Self {
         self.name = Some(name.to_owned());
         self
     }
 
-    /// A property beside those of the unit, or without its value to drop one of them, such as `SocketBindDeny`.
+    /// Adds a property (`Key=value`), or drops a property of the unit (`Key` alone), such as `SocketBindDeny`.
     pub fn property(mut self, text: &str) -> Self {
         match text.contains('=') {
             true => self.properties.push(text.to_owned()),
@@ -82,7 +82,7 @@ impl Sandbox {
         self
     }
 
-    /// Runs these words in it, with what else `task` has; its own program is `systemd-run`.
+    /// Runs this command line in the sandbox. The program of `task` is `systemd-run`; its other options apply.
     pub(super) fn output(self, words: Vec<OsString>, mut task: Tool) -> Result<Output> {
         static NUMBER: AtomicU32 = AtomicU32::new(0);
         let number = NUMBER.fetch_add(1, Ordering::Relaxed);
@@ -90,7 +90,7 @@ impl Sandbox {
         let unit = self.name.unwrap_or(own);
         let limit = format!("RuntimeMaxSec={}", task.limit.as_secs());
         let properties = self.properties.iter().chain([&limit]);
-        // systemd replaces variables in arguments.
+        // systemd expands variables in arguments.
         let words = words
             .iter()
             .map(|word| word.to_string_lossy().replace('$', "$$"));
@@ -110,7 +110,7 @@ impl Sandbox {
             .args(words.collect::<Vec<_>>())
             .output();
         if output.is_err() {
-            // systemd-run is gone; the service that it waited for is not.
+            // systemd-run has exited, but the service that it waited for may still run.
             let _ = Tool::new("systemctl")
                 .args(["stop", "--quiet", &format!("{unit}.service")])
                 .output();
@@ -119,16 +119,16 @@ impl Sandbox {
     }
 }
 
-/// The sandbox of a unit file, as systemd-run takes it.
+/// The sandbox properties of a unit file, in the form of systemd-run.
 fn properties(file: &str) -> Vec<String> {
     let section = file.split_once("[Service]").map_or("", |(_, rest)| rest);
     let lines = section.lines().take_while(|line| !line.starts_with('['));
     let kept = lines.filter(|line| key(line).is_some_and(|key| !OWN.contains(&key)));
-    // In a unit file `%` begins a specifier and is doubled; over D-Bus it is itself.
+    // In a unit file `%` begins a specifier and is doubled; over D-Bus it is not.
     kept.map(|line| line.replace("%%", "%")).collect()
 }
 
-/// The key of a line, unless that is empty or a comment.
+/// The key of a line; `None` if the line is empty or a comment.
 fn key(line: &str) -> Option<&str> {
     let (key, _) = line.split_once('=')?;
     (!key.starts_with('#')).then_some(key)

@@ -1,4 +1,5 @@
-//! Letting go: before a worker stops for good, nginx's processes of an earlier configuration end what they have with it.
+//! Draining: before a worker stops permanently, the nginx processes of an earlier configuration finish their in-flight
+//! requests to it.
 
 use super::Host;
 use super::files;
@@ -9,21 +10,23 @@ use nix::sys::signal::Signal;
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
-/// How long that may take. What lasts longer, such as somebody's slow download by another worker, is no reason to wait:
-/// the worker that stops has a bound of its own for what is under way.
+/// The timeout of the drain. A request that takes longer, such as a slow download through another worker, does not
+/// delay the change: the worker that stops has its own timeout for in-flight requests.
 const PATIENCE: Duration = Duration::from_secs(10);
 const INTERVAL: Duration = Duration::from_millis(50);
-/// How often long polls are answered meanwhile: whoever got an answer asks again, by the new configuration.
+/// Number of intervals between two requests to answer long polls: a client that got its answer polls again, through the
+/// new configuration.
 const ASKED: u32 = 20;
 
 impl Host {
-    /// The processes of nginx that serve now. After a reload they do so for a moment more, and then end what they have.
+    /// The nginx processes that serve now. After a reload they accept for a moment longer, and then finish their
+    /// in-flight requests.
     pub fn serving(&self) -> Result<BTreeSet<u32>> {
         Ok(children(self.systemd.process(units::NGINX)?.pid))
     }
 
-    /// Waits until nginx has none of these processes left, which may send requests by the configuration before. They are
-    /// kept by long polls, to whichever process, so all of Synapse's answer those.
+    /// Waits until nginx has none of these processes left, since they may still send requests by the previous
+    /// configuration. Long polls to any process of Synapse keep them alive, so all processes of Synapse answer theirs.
     pub fn drain(&self, before: &BTreeSet<u32>) -> Result<()> {
         let nginx = self.systemd.process(units::NGINX)?.pid;
         let units = self.systemd.units()?;
@@ -36,7 +39,7 @@ impl Host {
             }
             if round % ASKED == 0 {
                 for (unit, _) in units.iter().filter(serving) {
-                    // A worker that ended since `units` was read has no long polls any more.
+                    // A worker that exited since `units` was read has no long polls left.
                     let _ = self.systemd.signal(unit, Signal::SIGWINCH);
                 }
             }
@@ -46,7 +49,7 @@ impl Host {
     }
 }
 
-/// The processes that this one has started.
+/// The child processes of a process.
 fn children(parent: u32) -> BTreeSet<u32> {
     let line = format!("PPid:\t{parent}");
     let is_child = |process: &u32| {

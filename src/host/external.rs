@@ -1,5 +1,4 @@
-//! PostgreSQL and Redis of the administrator's: asked before anything is changed, with the password that Synapse will
-//! have.
+//! External PostgreSQL and Redis. They are queried before anything is changed, with the password that Synapse will use.
 
 use super::facts::{Facts, Scope};
 use super::postgres::{self, Access, Postgres};
@@ -11,7 +10,7 @@ use crate::state::paths;
 use anyhow::{Context, Result};
 use std::time::Instant;
 
-/// What an external PostgreSQL says; `None` where there is none, or nobody yet as whom to ask.
+/// The properties of an external PostgreSQL; `None` if there is none, or if Synapse's user is needed and missing.
 pub(super) fn postgres(facts: &Facts, scope: &Scope) -> Option<Result<Postgres, String>> {
     if scope.database != DatabaseKind::External {
         return None;
@@ -23,7 +22,7 @@ pub(super) fn postgres(facts: &Facts, scope: &Scope) -> Option<Result<Postgres, 
             access.user = None;
             with_password(access, scope, &password)
         }
-        // A socket without a password knows Synapse by its system user, which may still have to be made.
+        // On a socket without a password, Synapse's system user is the identity, and it may not exist yet.
         Ok(None) if access.host.starts_with('/') && facts.accounts.uid.is_none() => return None,
         Ok(None) => postgres::ask(&access),
     };
@@ -43,7 +42,7 @@ fn with_password(access: Access, scope: &Scope, password: &str) -> Result<Postgr
     })
 }
 
-/// Whether an external Redis answers; `None` where there is none.
+/// Queries an external Redis; `None` if there is none.
 pub(super) fn redis(facts: &Facts, scope: &Scope) -> Option<Result<(), String>> {
     let remote = Remote::of(scope.settings).filter(|_| scope.workers)?;
     let end = Instant::now() + redis::PATIENCE;
@@ -52,7 +51,7 @@ pub(super) fn redis(facts: &Facts, scope: &Scope) -> Option<Result<(), String>> 
     Some(asked.map(drop).map_err(|error| format!("{error:#}")))
 }
 
-/// The password that is given, else the one that is kept.
+/// The provided password, or else the stored one.
 fn password(facts: &Facts, name: &str) -> Result<Option<String>> {
     match facts.given.get(name) {
         Some(source) => secrets::value_of(source).map(Some),
@@ -60,7 +59,7 @@ fn password(facts: &Facts, name: &str) -> Result<Option<String>> {
     }
 }
 
-/// Why files of the administrator's that shall hold a password do not, by the secret's name.
+/// The administrator's password files that contain no valid password: the name of the secret, and the reason.
 pub(super) fn unusable(facts: &Facts) -> Vec<(&'static str, String)> {
     let why = facts.given.iter().filter_map(|(name, source)| {
         let error = secrets::value_of(source).err()?;

@@ -1,4 +1,4 @@
-//! What the host has, gathered once at the beginning of a command.
+//! The properties of the host, gathered once at the beginning of a command.
 
 use super::accounts::Accounts;
 use super::certificate::Pair;
@@ -15,123 +15,123 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 use std::path::PathBuf;
 
-/// The host as the checks before an installation see it.
+/// The host as the preflight checks see it.
 #[derive(Clone, Debug, Default)]
 pub struct Facts {
-    /// Runs as root.
+    /// Whether this program runs as root.
     pub root: bool,
-    /// Booted with systemd (sd_booted(3)).
+    /// Whether the host was booted with systemd (sd_booted(3)).
     pub systemd: bool,
-    /// This program as units run it, where that is not the one of its package.
+    /// The path of this program for units, if it is not the path in the package.
     pub program: Option<PathBuf>,
-    /// This program, where another account could replace it and there is no other for units to run.
+    /// The path of this program, if another account could replace it and units have no other.
     pub replaceable: Option<PathBuf>,
-    /// Synapse as the host has it.
+    /// The installed Synapse.
     pub synapse: Option<Installed>,
-    /// The Python that has, or will have, Synapse.
+    /// The Python that contains Synapse, or will contain it.
     pub python: PathBuf,
-    /// Programs that are missing, by the name that the table of programs has for them.
+    /// Missing programs, by their names in the table of programs.
     pub missing: Vec<&'static str>,
-    /// `redis-server` or `valkey-server`, whichever is there.
+    /// `redis-server` or `valkey-server`, whichever is installed.
     pub redis: Option<&'static str>,
-    /// The exporters that are there, by the names they have here.
+    /// The program names of the exporters on this host.
     pub exporters: Exporters,
-    /// Major and minor version of nginx, where it is there.
+    /// Major and minor version of nginx, if it is installed.
     pub nginx: Option<(u32, u32)>,
-    /// What coturn can do, where it is there.
+    /// The features of coturn, if it is installed.
     pub coturn: Option<CoturnBuild>,
-    /// Whether Grafana is there and takes provisioned files.
+    /// Whether Grafana is installed and reads provisioned files.
     pub grafana: bool,
     pub jemalloc: bool,
-    /// Whether the program that starts Synapse on sockets of systemd is missing.
+    /// Whether the launcher, which starts Synapse with socket activation, is missing.
     pub lacks_launcher: bool,
-    /// The command that installs packages here.
+    /// The package manager of this host.
     pub packages: Option<PackageManager>,
-    /// Ports that our units shall bind and that somebody else holds.
+    /// Ports of the desired units that another program uses.
     pub taken: Vec<BoundPort>,
-    /// Certificate and key of the settings, and what is wrong with them.
+    /// Certificate and key of the settings, and the result of their validation.
     pub certificate: Option<(Pair, Option<Failure>)>,
-    /// Whether the kernel speaks IPv6.
+    /// Whether the kernel supports IPv6.
     pub ipv6: bool,
-    /// Whose the directory of nginx's socket for another proxy is, where it exists.
+    /// The owner of the directory with nginx's socket for a reverse proxy, if it exists.
     pub socket_owner: Option<String>,
-    /// The kind of processor, as Rust calls it.
+    /// The processor architecture, by Rust's name.
     pub processor: &'static str,
-    /// Whose the directory of the media store is, where it exists.
+    /// The owner of the media store, if it exists.
     pub media_owner: Option<String>,
-    /// Why PostgreSQL cannot be asked, or what it says; `None` where it is not needed.
+    /// The state of PostgreSQL, or why it cannot be queried; `None` if it is not needed.
     pub postgres: Option<Result<postgres::Postgres, String>>,
-    /// The port of the host's own PostgreSQL.
+    /// The port of the PostgreSQL on this host.
     pub postgres_port: u16,
-    /// Why a Redis of the administrator's cannot be asked; `None` where there is none.
+    /// Why an external Redis cannot be queried; `None` if there is none.
     pub redis_elsewhere: Option<Result<(), String>>,
-    /// What the Synapse of the host requires for these settings and does not find.
+    /// Packages that the installed Synapse requires for these settings and that are missing.
     pub lacking: Vec<MissingPackage>,
-    /// Whose the Python of that Synapse is, where it is not root's.
+    /// The owner of Synapse's Python, if that is not root.
     pub python_owner: Option<String>,
-    /// Password files that hold no password, by the secret's name, and why.
+    /// Password files without a valid password: the name of the secret, and the reason.
     pub unusable: Vec<(&'static str, String)>,
-    /// Whether the database of the settings holds a Synapse already.
+    /// Whether the database of the settings contains a Synapse already.
     pub database_used: bool,
     /// The user that Synapse runs as.
     pub user: String,
-    /// That user and its group, as far as they exist.
+    /// The existing accounts of that user and its group.
     pub accounts: Accounts,
-    /// Secrets that are given, by name.
+    /// Secrets that are provided, by name.
     pub given: BTreeMap<&'static str, Source>,
-    /// Secrets that are in their directory already.
+    /// Secrets that exist in their directory.
     pub kept: BTreeSet<String>,
     /// The address of this host's default route.
     pub address: Option<IpAddr>,
 }
 
-/// Where a secret comes from.
+/// The source of a secret.
 #[derive(Clone, Debug)]
 pub enum Source {
-    /// In a file of the administrator's.
+    /// A file of the administrator.
     File(PathBuf),
-    /// Given in the environment.
+    /// A value in the environment.
     Given(Value),
 }
 
-/// How packages get onto this host.
+/// The package manager of a host.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum PackageManager {
     Apt,
     Dnf,
 }
 
-/// What the gathering has to look at.
+/// The desired state and the settings, as far as gathering depends on them.
 pub struct Scope<'a> {
     pub settings: &'a Settings,
     pub workers: bool,
-    /// The units that shall run.
+    /// The desired units.
     pub units: BTreeSet<String>,
     pub local_database: bool,
-    /// The database that shall serve.
+    /// The desired database.
     pub database: DatabaseKind,
-    /// The database there is the one that this program made.
+    /// Whether this program created the existing database.
     pub database_is_ours: bool,
-    /// The ports that units shall bind.
+    /// The ports that the desired units bind.
     pub ports: Vec<BoundPort>,
-    /// The ports that our running units hold.
+    /// The ports that running units of this program use.
     pub held: Vec<BoundPort>,
 }
 
 impl Scope<'_> {
-    /// Whether this unit shall run.
+    /// Whether this unit is desired.
     pub fn runs(&self, unit: &str) -> bool {
         self.units.contains(unit)
     }
 }
 
 impl Facts {
-    /// PostgreSQL, where it answers.
+    /// PostgreSQL, if it answers.
     pub fn answering_postgres(&self) -> Option<&postgres::Postgres> {
         self.postgres.as_ref()?.as_ref().ok()
     }
 
-    /// What rendering has to know of them.
+    /// The facts that rendering depends on.
     pub fn for_rendering(&self) -> HostFacts {
         let default = HostFacts::default();
         HostFacts {
@@ -153,7 +153,7 @@ impl Facts {
         }
     }
 
-    /// Where certificate and key are, links resolved.
+    /// The paths of certificate and key, with links resolved.
     fn certificate_places(&self) -> Vec<PathBuf> {
         let pair = self.certificate.iter();
         pair.flat_map(|(pair, _)| [&pair.certificate, &pair.key])

@@ -1,5 +1,5 @@
-//! Gathering the facts of this host: nothing is changed, and nothing is sent to others but questions to the servers of the
-//! settings.
+//! Gathering the facts of this host. Nothing is changed, and nothing is sent to other hosts except queries to the
+//! servers in the settings.
 
 use super::accounts::Accounts;
 use super::certificate::Pair;
@@ -19,7 +19,7 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 impl Facts {
-    /// Looks at the host; nothing is changed.
+    /// Gathers the facts and changes nothing.
     pub fn gather(scope: &Scope) -> Self {
         let settings = scope.settings;
         let set = settings.synapse.python.as_ref().map(|path| path.as_path());
@@ -32,7 +32,7 @@ impl Facts {
         let running = std::env::current_exe().ok();
         let (program, replaceable) = match running {
             Some(path) if files::only_root_can_replace(&path) => (Some(path), None),
-            // Also where it was replaced while it runs.
+            // This includes a program that was replaced while it runs.
             _ if files::only_root_can_replace(Path::new(paths::PROGRAM)) => (None, None),
             running => (None, running),
         };
@@ -91,7 +91,7 @@ impl Facts {
             false => external::postgres(&facts, scope),
         };
         let name = settings.database.name.as_str();
-        // Asked only where it is not known from the record.
+        // Queried only if the record of created resources does not answer it.
         facts.database_used = scope.local_database
             && !scope.database_is_ours
             && facts.answering_postgres().is_some_and(|postgres| {
@@ -106,12 +106,12 @@ impl Facts {
     }
 }
 
-/// As sd_booted(3) tells.
+/// Whether the host was booted with systemd (sd_booted(3)).
 pub fn booted_with_systemd() -> bool {
     files::is_directory("/run/systemd/system")
 }
 
-/// What the environment or a file of the administrator's has.
+/// The secrets that the environment or a file of the administrator provides.
 fn given(settings: &Settings) -> BTreeMap<&'static str, Source> {
     let source = |secret: &Secret| match ((secret.given)(settings), (secret.file)(settings)) {
         (Some(value), _) => Some(Source::Given(value.clone())),
@@ -124,9 +124,9 @@ fn given(settings: &Settings) -> BTreeMap<&'static str, Source> {
     given.collect()
 }
 
-/// The address that this host has towards the internet: what the kernel would send from. Nothing is sent.
+/// The address of this host's default route: the kernel's source address for it. Nothing is sent.
 fn default_address() -> Option<IpAddr> {
-    // TEST-NET-1 and the documentation prefix (RFC 5737, RFC 3849): routed by default and nobody's.
+    // TEST-NET-1 and the documentation prefix (RFC 5737, RFC 3849): they use the default route and belong to no host.
     [("0.0.0.0:0", "192.0.2.1:9"), ("[::]:0", "[2001:db8::1]:9")]
         .iter()
         .find_map(|(own, far)| {
@@ -136,8 +136,8 @@ fn default_address() -> Option<IpAddr> {
         })
 }
 
-/// What this host's coturn was built with, by the words in its program: it has no other way to tell all of this without
-/// being started.
+/// The features of this host's coturn, found by strings in its binary: without being started, coturn cannot report all
+/// of them.
 fn coturn() -> Option<CoturnBuild> {
     let program = files::read(tools::find("turnserver").ok()?).ok()??;
     let has = |word: &str| {
@@ -152,7 +152,7 @@ fn coturn() -> Option<CoturnBuild> {
     })
 }
 
-/// Whether the dynamic linker would find jemalloc by name, in the places of Debian and Fedora.
+/// Whether the dynamic linker finds jemalloc by its name, in the directories of Debian and Fedora.
 fn jemalloc() -> bool {
     ["/usr/lib", "/usr/lib64", "/lib64"]
         .iter()
@@ -167,7 +167,7 @@ fn jemalloc() -> bool {
         .any(|directory| files::exists(format!("{directory}/libjemalloc.so.2")))
 }
 
-/// What `nginx -v` says, as in `nginx version: nginx/1.26.3 (Ubuntu)`.
+/// The version that `nginx -v` prints, as in `nginx version: nginx/1.26.3 (Ubuntu)`.
 fn nginx_version() -> Option<(u32, u32)> {
     let output = Tool::new("nginx").args(["-v"]).output().ok()?;
     let text = String::from_utf8_lossy(&output.stderr).into_owned();
@@ -186,7 +186,7 @@ fn package_manager() -> Option<PackageManager> {
     }
 }
 
-/// What nginx says of certificate and key, where there is an nginx.
+/// nginx's validation of certificate and key, if nginx is installed.
 fn certificate(settings: &Settings) -> Option<(Pair, Option<Failure>)> {
     let pair = Pair::of(settings)?;
     tools::find("nginx").ok()?;
@@ -194,8 +194,8 @@ fn certificate(settings: &Settings) -> Option<(Pair, Option<Failure>)> {
     Some((pair, problem))
 }
 
-/// Ports that somebody else has. An address that this host does not have is refused by nginx's own check, with a better
-/// text.
+/// Ports that another program uses. An address that this host does not have is left to nginx's own check, which has a
+/// better message.
 fn taken(scope: &Scope) -> Vec<BoundPort> {
     let in_use = |port: &BoundPort| binding::in_use(port.transport, port.address);
     let ours = |port: &BoundPort| scope.held.iter().any(|held| held.conflicts_with(port));
@@ -206,7 +206,7 @@ fn taken(scope: &Scope) -> Vec<BoundPort> {
         .collect()
 }
 
-/// The name of a directory's owner, or the number where it has no name.
+/// The name of a directory's owner, or its number if it has no name.
 fn owner(path: &Path) -> Option<String> {
     let uid = files::metadata(path)?.uid();
     let name = users::get_user_by_uid(uid).map(|user| user.name().to_string_lossy().into_owned());

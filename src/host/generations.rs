@@ -1,4 +1,4 @@
-//! Generations on disk: complete rendered trees with a manifest and the settings they came from.
+//! Generations on disk: complete rendered trees, each with its manifest and its settings.
 
 use super::Host;
 use super::files::{self, Access};
@@ -12,19 +12,19 @@ use anyhow::{Result, ensure};
 use std::collections::BTreeSet;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-/// How many generations are kept besides the active one.
+/// Number of generations to keep besides the active one.
 const KEPT: usize = 10;
 
-/// A generation as `generations` lists it.
+/// A generation as the command `generations` lists it.
 #[derive(Debug)]
 pub struct Generation {
     pub number: u32,
-    /// Why it cannot be read, where that is so.
+    /// The manifest, or why it cannot be read.
     pub manifest: Result<Manifest>,
     pub current: bool,
 }
 
-/// Directories of a generation that programs are pointed at, whether there is a file in them or not.
+/// Directories of a generation that programs are configured with. They exist even if they are empty.
 const DIRECTORIES: [&str; 4] = [
     "synapse/adopted",
     "synapse/homeserver.d",
@@ -36,7 +36,7 @@ fn directory(number: u32) -> String {
     format!("{}/{number}", paths::GENERATIONS)
 }
 
-/// The numbers of generations that were written to their end, in order.
+/// The numbers of all complete generations, in order.
 pub(super) fn numbers() -> Vec<u32> {
     let mut numbers: Vec<u32> = files::names(paths::GENERATIONS)
         .iter()
@@ -46,22 +46,21 @@ pub(super) fn numbers() -> Vec<u32> {
     numbers
 }
 
-/// The number in a name that this program gives, and in no other: `007` is not one of ours.
+/// The number in the name of a generation. Only names that this program writes count: `007` is not one.
 fn number(name: &str) -> Option<u32> {
     let number = name.parse().ok()?;
     (number < u32::MAX && name == format!("{number}")).then_some(number)
 }
 
-/// The number that a link names.
+/// The number of the generation that a link points to.
 pub(super) fn pointed(link: &str) -> Option<u32> {
     number(&files::pointed(link)?)
 }
 
-/// A generation as it is on disk, with what its manifest says of it; nothing but a note where the manifest is lost or damaged,
-/// so that everything is written and started as if for the first time.
+/// The state of a generation as it is on disk, with the contents of its manifest. If the manifest is lost or damaged,
+/// the state is empty and a note is added, so that everything is written and started as on a first run.
 ///
-/// # Errors
-/// When a newer release wrote it.
+/// When a newer release wrote the generation.
 pub(super) fn on_disk(number: u32, notes: &mut Vec<String>) -> Result<State> {
     match load(number) {
         Ok(manifest) => Ok(manifest.state),
@@ -92,7 +91,8 @@ fn manifest(number: u32) -> Result<Manifest> {
     }
 }
 
-/// Reads a generation with its contents. Digests are those of the contents, so that an edited file shows.
+/// Reads a generation with its contents. The digests are those of the contents on disk, so that edited files are
+/// detected.
 pub(super) fn load(number: u32) -> Result<Manifest> {
     let directory = directory(number);
     let mut manifest = manifest(number)?;
@@ -112,10 +112,10 @@ pub(super) fn load(number: u32) -> Result<Manifest> {
     Ok(manifest)
 }
 
-/// The generations that processes may run with beside the one that was applied last.
+/// The generations that processes may run with, besides the last applied one.
 ///
 /// # Errors
-/// With [`Damaged`] where the file does not say it.
+/// [`Damaged`] when the file cannot be parsed.
 pub(super) fn switched() -> Result<Vec<u32>> {
     let text = files::read(paths::SWITCHED)?.unwrap_or_default();
     let text = String::from_utf8(text).map_err(|_| Damaged)?;
@@ -123,7 +123,7 @@ pub(super) fn switched() -> Result<Vec<u32>> {
     Ok(numbers.ok_or(Damaged)?)
 }
 
-/// A file of this program's state that cannot be read, and can be done without.
+/// A damaged state file of this program that is not essential.
 #[derive(Debug)]
 pub(super) struct Damaged;
 
@@ -139,7 +139,7 @@ impl std::fmt::Display for Damaged {
     }
 }
 
-/// Files of a generation that somebody changed or removed where it has them.
+/// Files of a generation that were edited or removed outside of this program.
 pub fn edited_files(number: u32) -> Result<Vec<String>> {
     let written = manifest(number)?.state.files;
     let there = load(number)?.state.files;
@@ -155,8 +155,8 @@ pub fn edited_files(number: u32) -> Result<Vec<String>> {
         .collect())
 }
 
-/// Files that a generation put on the host, as they are there now, and that are not wanted. One that somebody changed
-/// since is theirs. A generation that a newer program wrote tells nothing.
+/// Files that generations put on the host, that are unchanged since, and that are not wanted. A file that was edited
+/// since belongs to the administrator. Generations of a newer release are skipped.
 pub fn left_files(wanted: &BTreeSet<String>) -> Result<BTreeSet<String>> {
     let mut left = BTreeSet::new();
     let manifests = numbers()
@@ -185,18 +185,18 @@ impl Host {
         numbers().into_iter().map(generation).collect()
     }
 
-    /// The state that a generation describes, and the settings file that it came from.
+    /// The state of a generation, and its settings file.
     pub fn generation(number: u32) -> Result<(State, Option<String>)> {
         let settings = files::read_text(format!("{}/settings.yaml", directory(number)))?;
         Ok((load(number)?.state, settings))
     }
 
-    /// The generation in use.
+    /// The number of the generation in use.
     pub fn current() -> Option<u32> {
         pointed(paths::CURRENT)
     }
 
-    /// Writes a generation beside the others: under a temporary name, so that a half-written one never counts.
+    /// Writes a generation under a temporary name and renames it, so that an incomplete one never counts.
     pub fn write_generation(
         &self,
         number: u32,
@@ -204,7 +204,7 @@ impl Host {
         settings: &str,
         summary: &str,
     ) -> Result<()> {
-        // A run that was cut may have left one of this number, which nothing came to use.
+        // An interrupted run may have left an unused generation of this number.
         self.forget_generation(number)?;
         let made = SystemTime::now()
             .duration_since(UNIX_EPOCH)
@@ -226,7 +226,7 @@ impl Host {
         let rendered = state.files.iter();
         let rendered =
             rendered.map(|(path, file)| (path.as_str(), Some(&file.contents[..]), access(file)));
-        // As closed as the file that they come from.
+        // The permissions of the settings file also apply to its copy.
         let settings_access = Access::from(files::mode(paths::SETTINGS).unwrap_or(0o644) & 0o644);
         let own = [
             ("manifest.json", Some(manifest.as_bytes()), open),
@@ -236,7 +236,7 @@ impl Host {
         files::publish(directory(number), directories.chain(rendered).chain(own))
     }
 
-    /// Has a real program judge a generation; what it has to tell.
+    /// Validates a generation with a real program. Returns a note.
     pub fn judge(&self, number: u32, judge: &Judge, state: &State) -> Result<Option<String>> {
         let directory = directory(number);
         match judge {
@@ -267,9 +267,10 @@ impl Host {
         Ok(None)
     }
 
-    /// Makes `current` name this generation, and the link for people the Synapse that it runs with.
+    /// Switches `current` to this generation, and the venv link for administrators to its Synapse.
     pub fn switch(&self, number: u32, state: &State) -> Result<()> {
-        // Of a damaged one nothing is kept: what may run with other files was started again by this plan.
+        // The contents of a damaged file are dropped: this plan has restarted all processes that may run with other
+        // generations.
         let mut switched = switched().unwrap_or_default();
         switched.push(number);
         let lines: String = switched.iter().map(|one| format!("{one}\n")).collect();
@@ -278,8 +279,8 @@ impl Host {
         super::synapse::link(state)
     }
 
-    /// Notes that the processes run with this generation, and lets the oldest go, but never the one that they ran with
-    /// before: that is where the way back leads.
+    /// Records that the processes run with this generation, and removes the oldest generations. The previously applied
+    /// one stays, since a rollback returns to it.
     pub fn applied(&self, number: Option<u32>) -> Result<()> {
         let Some(number) = number else {
             return Ok(());
@@ -300,7 +301,7 @@ impl Host {
         Ok(())
     }
 
-    /// Removes a generation that never came into use.
+    /// Removes a generation that was never used.
     pub fn forget_generation(&self, number: u32) -> Result<()> {
         ensure!(
             pointed(paths::CURRENT) != Some(number),

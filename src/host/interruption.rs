@@ -1,4 +1,5 @@
-//! SIGINT and SIGTERM: noted when they come, and looked at between steps, so that a change that is cut is taken back.
+//! SIGINT and SIGTERM. The handler records them, and the run checks for them between steps, so that an interrupted
+//! change is rolled back.
 
 use nix::sys::signal::{SaFlags, SigAction, SigHandler, SigSet, Signal, sigaction};
 use std::sync::atomic::{AtomicBool, AtomicI32, Ordering};
@@ -6,10 +7,10 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Poll, Waker};
 use std::time::Duration;
 
-/// What an interrupted run ends with.
+/// The error of an interrupted run.
 pub const ERROR: &str = "this run was interrupted";
 
-/// How often it is looked whether a signal has come, where nothing wakes up a wait.
+/// Interval for polling when no signal wakes up the waiting thread.
 pub const INTERVAL: Duration = Duration::from_millis(200);
 
 static CAME: AtomicI32 = AtomicI32::new(0);
@@ -19,8 +20,8 @@ extern "C" fn note(signal: nix::libc::c_int) {
     CAME.store(signal, Ordering::Relaxed);
 }
 
-/// From here on, SIGINT and SIGTERM no longer end this program at once; a lost terminal or a closed pager does nothing: none
-/// of them may leave a host half changed.
+/// From this call on, SIGINT and SIGTERM no longer end this program at once, and a lost terminal or a closed pager has
+/// no effect: none of them may leave a host half changed.
 pub fn watch() {
     let noting = SigAction::new(SigHandler::Handler(note), SaFlags::empty(), SigSet::empty());
     let ignoring = SigAction::new(SigHandler::SigIgn, SaFlags::empty(), SigSet::empty());
@@ -31,23 +32,23 @@ pub fn watch() {
         (Signal::SIGPIPE, &ignoring),
     ];
     for (signal, action) in actions {
-        // SAFETY: the handler stores one number, which may be done at any time (signal-safety(7)).
+        // SAFETY: the handler stores one number, which is async-signal-safe (signal-safety(7)).
         let _ = unsafe { sigaction(signal, action) };
     }
 }
 
-/// The signal that asked this program to end, if one came.
+/// The signal that interrupted this program, if any.
 pub fn came() -> Option<Signal> {
     let came = Signal::try_from(CAME.load(Ordering::Relaxed)).ok();
     came.filter(|_| !IGNORED.load(Ordering::Relaxed))
 }
 
-/// Is done when a signal has asked this program to end.
+/// Completes when a signal interrupts this program.
 pub async fn wait() {
     let waker: Arc<Mutex<Option<Waker>>> = Arc::default();
     let waiting = Arc::downgrade(&waker);
     std::thread::spawn(move || {
-        // Until the signal has come, or nothing waits for it any more.
+        // The loop ends when the signal arrives, or when no task waits for it any more.
         while let Some(waker) = waiting.upgrade() {
             if came().is_some() {
                 take(&waker).into_iter().for_each(Waker::wake);
@@ -58,7 +59,7 @@ pub async fn wait() {
         }
     });
     std::future::poll_fn(move |context| {
-        // First this, then the question: else the signal may come between the two.
+        // The waker is stored before the check: otherwise a signal between the two would be missed.
         *waker.lock().unwrap_or_else(PoisonError::into_inner) = Some(context.waker().clone());
         match came() {
             Some(_) => Poll::Ready(()),
@@ -72,7 +73,7 @@ fn take(waker: &Mutex<Option<Waker>>) -> Option<Waker> {
     waker.lock().unwrap_or_else(PoisonError::into_inner).take()
 }
 
-/// From here on no signal counts: the rollback has begun, and a second Ctrl-C must not leave it half done.
+/// From this call on, signals are ignored: the rollback has begun, and a second Ctrl-C must not leave it half done.
 pub fn ignore() {
     IGNORED.store(true, Ordering::Relaxed);
 }

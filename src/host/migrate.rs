@@ -1,4 +1,4 @@
-//! SQLite to PostgreSQL, by a script that Synapse's own Python runs.
+//! Migration from SQLite to PostgreSQL, by a script that Synapse's own Python runs.
 
 use super::Host;
 use super::confined::Sandbox;
@@ -14,44 +14,48 @@ use std::time::Duration;
 
 const SCRIPT: &str = include_str!("migrate.py");
 
-/// Large databases take hours to copy.
+/// Timeout of the migration. Large databases take hours to copy.
 const LIMIT: Duration = Duration::from_secs(7 * 86_400);
 
-/// What the script prints in the end.
+/// The result that the script prints last.
 #[derive(Default, Deserialize)]
 #[serde(default)]
 struct Moved {
-    /// Tables that were copied anew, since rows in them had changed.
+    /// Tables that were copied again because their rows had changed.
     again: Vec<String>,
     tables: u64,
     rows: u64,
 }
 
-/// The account of Synapse writes in this directory only; root makes and removes it as a whole, and reads nothing in it.
+/// The directory for copies. Synapse's account writes only here; root creates and removes it as a whole, and reads
+/// nothing in it.
 fn copies() -> String {
     format!("{}/copies", paths::MIGRATION)
 }
 
-/// The file in which the script notes which database it fills. It stays when a move fails, and the next one empties that.
+/// The file in which the script records the database that it fills. It remains when a migration fails, and the next one
+/// empties that database.
 fn begun() -> String {
     format!("{}/begun", paths::MIGRATION)
 }
 
-/// Made by root before the first row is copied, and removed when the move is complete or taken back.
+/// The marker file. Root creates it before the first row is copied, and removes it when the migration is complete or
+/// rolled back.
 fn mark() -> String {
     format!("{}/unfinished", paths::MIGRATION)
 }
 
-/// Whether a move has come neither to its end nor back.
+/// Whether a migration was neither completed nor rolled back.
 pub(super) fn is_unfinished() -> bool {
     files::exists(mark())
 }
 
 impl Host {
-    /// Does one part of the move of an SQLite file into the database of a generation; a line about it.
+    /// Runs one part of the migration of an SQLite file into the database of a generation. Returns a line about the
+    /// result.
     ///
     /// # Errors
-    /// With the end of what synapse_port_db says, or the tables whose rows differ.
+    /// With the end of synapse_port_db's output, or the tables whose rows differ.
     pub fn migrate(&self, number: u32, file: &str, part: Move, state: &State) -> Result<String> {
         if part == Move::First {
             self.prepare_migration()?;
@@ -108,13 +112,13 @@ impl Host {
         files::replace(mark(), b"", 0o644)
     }
 
-    /// Removes all that a complete move has left.
+    /// Removes all files of a complete migration.
     pub fn forget_migration(&self) -> Result<()> {
         files::remove_tree(paths::MIGRATION)
     }
 
-    /// Removes the copies of a move that was taken back. The note of the database that it began to fill stays for the next
-    /// one.
+    /// Removes the copies of a migration that was rolled back. The record of the database that it began to fill remains
+    /// for the next migration.
     pub fn leave_migration(&self) -> Result<()> {
         files::remove_tree(copies())?;
         let noted = files::metadata(begun()).is_some_and(|file| file.len() > 0);

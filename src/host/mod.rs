@@ -1,4 +1,4 @@
-//! The host: the one module that touches files, users, D-Bus and other programs.
+//! The host. Only this module accesses files, users, D-Bus and other programs.
 
 pub mod accounts;
 pub mod adopted;
@@ -56,34 +56,35 @@ use facts::Facts;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-/// How long a change waits for another one that ends just now.
+/// How long a change waits for the lock of another run that is just ending.
 const MOMENT: Duration = Duration::from_secs(1);
-/// How long the return from a trial waits for the run that is in progress; its service then tries again.
+/// How long the revert of a trial waits for the run in progress. After that, its service tries again.
 const RUN: Duration = Duration::from_secs(3600);
-/// How long a hold waits for a service that still has the lock of the one before.
+/// How long a hold waits for a service that still has the lock of the previous hold.
 const HOLD: Duration = Duration::from_secs(30);
 
-/// This host, with what was found out about it.
+/// The host and its facts.
 #[derive(Clone)]
 pub struct Host {
     pub facts: Facts,
     pub systemd: Systemd,
 }
 
-/// Requests wait at nginx's ports while this is there.
+/// Holds connections at nginx's sockets until it is dropped.
 pub struct Hold {
     _lock: Lock,
 }
 
 impl Host {
-    /// Keeps nginx from starting: what it starts after waits for a lock, which also goes when this program ends.
+    /// Prevents nginx from starting: a service that nginx starts after waits for a lock. The lock is also released when
+    /// this program ends.
     pub fn hold(&self) -> Result<Hold> {
         let lock = files::lock(paths::HOLD, HOLD)?;
         self.systemd.begin(units::HOLD)?;
         Ok(Hold { _lock: lock })
     }
 
-    /// The same host for a run that is given no secrets: those that are there are the right ones.
+    /// The same host without provided secrets, for a run that uses the stored ones.
     pub fn without_given(&self) -> Self {
         Self {
             facts: Facts {
@@ -95,11 +96,11 @@ impl Host {
     }
 }
 
-/// Takes the lock that a change of the host needs: two at once would undo each other. Without root there is nothing to be
-/// locked, and a check says so.
+/// Takes the lock for changes of the host, since two concurrent runs would undo each other's changes. Without root
+/// there is nothing to lock; a preflight check reports it.
 ///
 /// # Errors
-/// When another run has it.
+/// When another run holds the lock.
 pub fn lock_if_root() -> Result<Option<Lock>> {
     nix::unistd::geteuid()
         .is_root()
@@ -107,10 +108,10 @@ pub fn lock_if_root() -> Result<Option<Lock>> {
         .transpose()
 }
 
-/// As [`lock_if_root`], when the run that has the lock has ended.
+/// Like [`lock_if_root`], but waits for the run that holds the lock.
 ///
 /// # Errors
-/// When that takes more than an hour.
+/// When the lock is not released within an hour.
 pub fn lock_after_others() -> Result<Lock> {
     locked(RUN)
 }

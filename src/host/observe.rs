@@ -1,4 +1,4 @@
-//! Observing: what of the desired state is there already, and what is there that is not desired.
+//! Observing the host: which parts of the desired state exist, and which parts exist that are not desired.
 
 use super::{Host, Systemd, files, generations, synapse};
 use crate::deployment::secrets::{COMPOSED, SECRETS};
@@ -15,7 +15,7 @@ use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 impl Host {
-    /// Observes all that concerns this state and the one before it. Changes nothing.
+    /// Observes everything that concerns the desired state and the recorded generations. Changes nothing.
     pub fn observe(&self, desired: &State) -> Result<Observed> {
         let mut notes = Vec::new();
         let records = records(&mut notes)?;
@@ -58,7 +58,7 @@ impl Host {
         Ok(observed)
     }
 
-    /// Keeps the record; it goes with the directory that it is in.
+    /// Writes the record of created resources. It is removed together with its directory.
     pub fn record_made(&self, made: &BTreeSet<Resource>) -> Result<()> {
         if !files::is_directory(paths::ETC) {
             return Ok(());
@@ -71,7 +71,7 @@ impl Host {
     }
 }
 
-/// What earlier runs have recorded; a note on what of it is damaged.
+/// The records of earlier runs. Adds a note if one is damaged.
 fn records(notes: &mut Vec<String>) -> Result<Records> {
     let switched = match generations::switched() {
         Err(error) if error.is::<generations::Damaged>() => {
@@ -89,8 +89,8 @@ fn records(notes: &mut Vec<String>) -> Result<Records> {
     })
 }
 
-/// Files outside of generations that changed since units began, with these units. Which of them read the file at
-/// their start is for the rules to say. `python` is the one that has Synapse.
+/// Files outside of generations that changed after units started, each with these units. The restart rules decide which
+/// of them read the file at their start. `python` is the Python that contains Synapse.
 pub fn outdated(
     systemd: &Systemd,
     units: &BTreeMap<String, UnitState>,
@@ -113,8 +113,8 @@ pub fn outdated(
     Ok(outdated)
 }
 
-/// Files outside of generations that processes read at their start, with when each changed, in microseconds since 1970.
-/// Synapse's code stands under the name of the file that packages touch when they change it.
+/// Files outside of generations that processes read at their start, each with its modification time in microseconds
+/// since 1970. Synapse's code is represented by the file that packages touch when they change it.
 fn outside(python: Option<&Path>) -> Vec<(String, u64)> {
     let secrets = SECRETS.iter().map(|secret| secret.name);
     let composed = COMPOSED.iter().map(|composed| composed.name);
@@ -132,13 +132,13 @@ fn outside(python: Option<&Path>) -> Vec<(String, u64)> {
     paths
         .filter_map(|path| Some((changed(&path)?, path)))
         .chain(code.map(|changed| (changed, paths::UPGRADED.to_owned())))
-        // The clock was turned back since: every process would be older than that for as long.
+        // A time in the future means that the clock was set back: all processes would count as stale until then.
         .filter(|(changed, _)| *changed <= now)
         .map(|(changed, path)| (path, changed))
         .collect()
 }
 
-/// What this program made on this host, as far as the record goes.
+/// The resources that this program created on this host, according to the record.
 fn made() -> Result<BTreeSet<Resource>> {
     let Some(text) = files::read(paths::MADE)? else {
         return Ok(BTreeSet::new());
@@ -154,13 +154,13 @@ fn made() -> Result<BTreeSet<Resource>> {
     })
 }
 
-/// Whether a database on this host is one that this program made.
+/// Whether this program created a database on this host.
 pub fn made_database() -> Result<bool> {
     let database = |made: &Resource| matches!(made, Resource::Database { .. });
     Ok(made()?.iter().any(database))
 }
 
-/// Whether the administrator's own Synapse options are others than those that a state was made from.
+/// Whether the homeserver.d options differ from those that a state was rendered from.
 pub fn own_options_differ(state: &State) -> Result<bool> {
     let prefix = "synapse/homeserver.d/";
     let mut then = state
@@ -178,7 +178,7 @@ pub fn own_options_differ(state: &State) -> Result<bool> {
     })
 }
 
-/// Whether a move to PostgreSQL has not come to its end: root's mark goes when every row is known to have arrived.
+/// Whether a migration to PostgreSQL is incomplete: root's marker file is removed when all rows are known to be copied.
 ///
 /// # Errors
 /// When the configuration in use cannot be read.
@@ -186,24 +186,24 @@ pub fn move_was_cut() -> Result<bool> {
     Ok(super::migrate::is_unfinished() || earlier_release_was_cut()?)
 }
 
-/// Whether a release that had no such mark was cut while it moved the data. It had a directory in Synapse's data, which the
-/// account of Synapse can make at any time. So that is looked for only where root's own records say that a change from SQLite to
-/// PostgreSQL was not applied to its end, and nothing in it is read.
+/// Whether an earlier release, which had no marker file, was interrupted during a migration. It had a directory in
+/// Synapse's data, which Synapse's account can create at any time. So the directory counts only if root's own records
+/// say that a change from SQLite to PostgreSQL was not completely applied, and nothing in it is read.
 fn earlier_release_was_cut() -> Result<bool> {
     let changed = uses_postgres(paths::APPLIED)? == Some(false)
         && uses_postgres(paths::CURRENT)? == Some(true);
     Ok(changed && files::exists(paths::OLD_MIGRATION))
 }
 
-/// Whether the generation that a link names has its data in PostgreSQL.
+/// Whether the generation that a link points to stores its data in PostgreSQL.
 fn uses_postgres(link: &str) -> Result<Option<bool>> {
     let options = files::read_text(format!("{link}/synapse/homeserver.yaml"))?;
     Ok(options.map(|text| text.lines().any(|line| line.trim() == "name: psycopg2")))
 }
 
-/// The database that this server's data is in already, if that is known: the SQLite file, ours or `adopted`, that the
-/// running generation uses or that a move to PostgreSQL has not left to its end; else a database that we made; else,
-/// where nothing runs, an SQLite file that is there. The file stays after a migration.
+/// The database that already contains this server's data, if that is known. It is the SQLite file (this program's, or
+/// an `adopted` one) if the generation in use uses it or a migration to PostgreSQL is incomplete; else a database that
+/// this program created; else, if no generation is in use, an existing SQLite file. The file remains after a migration.
 pub fn settled_database(adopted: bool) -> Result<Option<DatabaseKind>> {
     let file = adopted || files::exists(paths::SQLITE);
     let postgres = uses_postgres(paths::CURRENT)?;
@@ -217,7 +217,7 @@ pub fn settled_database(adopted: bool) -> Result<Option<DatabaseKind>> {
     })
 }
 
-/// Every socket file, and what Twisted keeps beside some, below the directory that has them all.
+/// All socket files and Twisted's lock files beside them, below the directory for sockets.
 pub fn sockets() -> Vec<String> {
     let directories = std::iter::once(paths::RUN.to_owned()).chain(
         files::names(paths::RUN)
@@ -234,7 +234,7 @@ pub fn sockets() -> Vec<String> {
         .collect()
 }
 
-/// Our units that are enabled: those that the target wants, and the target itself.
+/// The enabled units of this program: those that the target wants, and the target itself.
 pub fn enabled() -> Vec<String> {
     let mut units = files::names(format!("{}/{}.wants", paths::UNITS, units::TARGET));
     let target = format!("{}/multi-user.target.wants/{}", paths::UNITS, units::TARGET);

@@ -1,4 +1,4 @@
-//! PostgreSQL: what it has, asked as Synapse reaches it; and a role and a database made in the host's own, as its
+//! PostgreSQL: queries with Synapse's access, and the creation of a role and a database on the local server as its
 //! superuser.
 
 use super::tools::Tool;
@@ -10,19 +10,19 @@ use crate::state::paths;
 use anyhow::{Context, Result, bail, ensure};
 use std::path::PathBuf;
 
-/// What the server says of itself.
+/// The properties of a server.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Postgres {
-    /// 140005 for 14.5.
+    /// The version as a number: 140005 for 14.5.
     pub version: u32,
     pub max_connections: u32,
-    /// Connections that PostgreSQL keeps for its superuser.
+    /// Connections that PostgreSQL reserves for its superuser.
     pub reserved: u32,
     pub roles: Vec<String>,
     pub databases: Vec<Database>,
 }
 
-/// A database with what Synapse checks of it (storage/engines/postgres.py).
+/// A database, with the properties that Synapse checks (storage/engines/postgres.py).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Database {
     pub name: String,
@@ -32,23 +32,23 @@ pub struct Database {
     pub character_type: String,
 }
 
-/// How a server is reached, and as whom.
+/// The address of a server, and the role to connect as.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Access {
-    /// A host, or the directory of a socket.
+    /// A host name, or the directory of a Unix socket.
     pub host: String,
     pub port: u16,
     pub database: String,
-    /// The role; empty for the one that is called like the user.
+    /// The role; `None` for the role with the name of the user.
     pub role: Option<String>,
-    /// The user of this host who asks; empty for whoever runs this program.
+    /// The local user that runs the query; `None` for the user that runs this program.
     pub user: Option<String>,
     /// libpq's password file.
     pub passfile: Option<PathBuf>,
 }
 
 impl Access {
-    /// The host's own server, as its administrator.
+    /// The local server, as its superuser.
     pub fn superuser(port: u16) -> Self {
         Self {
             host: paths::POSTGRES_SOCKETS.to_owned(),
@@ -60,7 +60,7 @@ impl Access {
         }
     }
 
-    /// The server of the settings, as Synapse reaches it; `None` where that is no PostgreSQL.
+    /// The server of the settings, with Synapse's access; `None` if the database is not PostgreSQL.
     pub fn of_synapse(settings: &Settings, kind: DatabaseKind) -> Option<Self> {
         let database = &settings.database;
         let host = match (kind, &database.host) {
@@ -78,7 +78,7 @@ impl Access {
         })
     }
 
-    /// Runs one statement; it goes through standard input, and nobody is asked for a password.
+    /// Runs one statement, passed through standard input. psql never prompts for a password.
     fn psql(&self, statement: &str) -> Result<String> {
         let port = self.port.to_string();
         let mut tool = Tool::new("psql")
@@ -94,7 +94,7 @@ impl Access {
             tool = tool.env("PGPASSFILE", file);
         }
         match (&self.user, &self.passfile) {
-            // The file with the password is in a directory of our group, which need not be the user's own.
+            // The password file is in a directory of this program's group, which need not be the user's primary group.
             (Some(user), Some(_)) => tool.process_of(user)?.run(),
             (Some(user), None) => tool.user(user)?.run(),
             (None, _) => tool.run(),
@@ -102,10 +102,10 @@ impl Access {
     }
 }
 
-/// Asks the server, in one go.
+/// Queries the properties of the server in one statement.
 ///
 /// # Errors
-/// When no server answers there, or not to this role.
+/// When no server answers, or the server rejects the role.
 pub fn ask(access: &Access) -> Result<Postgres> {
     let query = "select 'server', current_setting('server_version_num'), current_setting('max_connections'), \
                  current_setting('superuser_reserved_connections'), '', '' \
@@ -148,7 +148,7 @@ fn parse(text: &str) -> Result<Postgres> {
     })
 }
 
-/// A role that may log in and nothing more.
+/// Creates a role that may log in and has no other privileges.
 pub fn create_role(superuser: &Access, name: &str) -> Result<()> {
     superuser
         .psql(&format!("create role {} login", identifier(name)))
@@ -156,7 +156,7 @@ pub fn create_role(superuser: &Access, name: &str) -> Result<()> {
         .with_context(|| format!("creating the role {name}"))
 }
 
-/// A role that may log in and read statistics (PostgreSQL manual, 21.5, `pg_monitor`).
+/// Creates a role that may log in and read statistics (PostgreSQL manual, 21.5, `pg_monitor`).
 pub fn create_monitor(superuser: &Access, name: &str) -> Result<()> {
     let name = identifier(name);
     superuser
@@ -165,7 +165,8 @@ pub fn create_monitor(superuser: &Access, name: &str) -> Result<()> {
         .with_context(|| format!("creating the role {name}"))
 }
 
-/// A database as Synapse asks for: UTF-8, locale C, so that upgrades of the C library do not reorder indices.
+/// Creates a database as Synapse requires it: UTF-8 and locale C, so that upgrades of the C library do not reorder
+/// indices.
 pub fn create_database(superuser: &Access, name: &str, owner: &str) -> Result<()> {
     let (database, owner) = (identifier(name), identifier(owner));
     superuser
@@ -186,7 +187,7 @@ pub fn drop_database(superuser: &Access, name: &str) -> Result<()> {
     superuser.psql(&statement).map(drop)
 }
 
-/// Whether a database answers.
+/// Checks that a database answers a query.
 pub fn reachable(access: &Access) -> Result<()> {
     let answer = access.psql("select 1")?;
     ensure!(
@@ -197,8 +198,8 @@ pub fn reachable(access: &Access) -> Result<()> {
     Ok(())
 }
 
-/// Connections to a server: how many it has for all but its superuser, how many are open, and how many of these are of
-/// the role that asks, to the database that is asked.
+/// Connections to a server: the limit for roles other than the superuser, the number in use, and the number in use by
+/// the querying role on its database.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Connections {
     pub limit: u32,
@@ -206,8 +207,8 @@ pub struct Connections {
     pub ours: u32,
 }
 
-/// Counts connections, without the one that counts. Every role may see whose they are, but not what others are for: a
-/// process of the server itself has no database or no role (PostgreSQL manual, 27.2.3).
+/// Counts connections, except the querying one. Every role can see the owner of a connection, but not its purpose.
+/// Processes of the server itself have no database or no role (PostgreSQL manual, 27.2.3).
 pub fn connections(access: &Access) -> Result<Connections> {
     let query = "select current_setting('max_connections')::int \
                  - current_setting('superuser_reserved_connections')::int \
@@ -223,7 +224,7 @@ pub fn connections(access: &Access) -> Result<Connections> {
     }
 }
 
-/// Whether a database holds a Synapse already.
+/// Whether a database contains a Synapse already.
 pub fn is_used(superuser: &Access, database: &str) -> Result<bool> {
     let inside = Access {
         database: database.to_owned(),

@@ -1,4 +1,4 @@
-//! Asking: an HTTP request over a Unix socket or loopback.
+//! HTTP requests over a Unix socket or loopback.
 
 use super::bounded::{Bounded, LIMIT};
 use crate::deployment::endpoints::{Endpoint, loopback};
@@ -7,10 +7,10 @@ use std::io::{BufRead, BufReader, Read, Write};
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
-/// BoundPort of one exchange as a whole: a healthy process answers in milliseconds.
+/// Timeout of a whole exchange: a healthy process answers in milliseconds.
 const PATIENCE: Duration = Duration::from_secs(5);
 
-/// An HTTP answer.
+/// The answer to an HTTP request.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Answer {
     pub status: u16,
@@ -18,22 +18,22 @@ pub struct Answer {
 }
 
 impl Answer {
-    /// Whether the process knows the endpoint: one that does not answers 404 `M_UNRECOGNIZED`, or 405 where it
-    /// knows the path for another method.
+    /// Whether the process serves the endpoint. It answers 404 `M_UNRECOGNIZED` for an unknown path, and 405 for a
+    /// known path with another method.
     pub fn has_servlet(&self) -> bool {
         let unknown = self.status == 404 && self.body.contains("M_UNRECOGNIZED");
         !unknown && self.status != 405 && self.status < 500
     }
 }
 
-/// Where a request goes.
+/// The destination of a request.
 pub enum Peer {
     At(Endpoint),
     Address(SocketAddr),
 }
 
 impl Peer {
-    /// A connection for one exchange, which ends after [`PATIENCE`] and in any case at `end`.
+    /// A connection for one exchange. Its deadline is `end`, and at most [`PATIENCE`] from now.
     fn connect(&self, end: Instant, limit: usize) -> Result<Bounded> {
         let end = end.min(Instant::now() + PATIENCE);
         let address = match self {
@@ -48,28 +48,28 @@ impl Peer {
     }
 }
 
-/// One request without a body and without credentials, answered before `end`. It names an address of origin as nginx
-/// does: some endpoints of Synapse fail without one on a Unix socket.
+/// Sends a request without a body and without credentials, answered before `end`. Like nginx, it sends headers with the
+/// address of the client, because some endpoints of Synapse fail without them on a Unix socket.
 ///
 /// # Errors
-/// When there is no answer in time, or none of HTTP, or when it is larger than `LIMIT`.
+/// When there is no answer in time, the answer is not HTTP, or it is larger than `LIMIT`.
 pub fn get(peer: &Peer, method: &str, path: &str, end: Instant) -> Result<Answer> {
     request(peer, method, path, ORIGIN, end)
 }
 
-/// A request to nginx for what it answers the host itself only: nothing that names an address of origin.
+/// Sends nginx a request that only the host itself may send: it has no headers with the address of a client.
 ///
 /// # Errors
-/// As [`get`].
+/// The same as for [`get`].
 pub fn get_as_host(peer: &Peer, path: &str, end: Instant) -> Result<Answer> {
     request(peer, "GET", path, "", end)
 }
 
-/// The status of an answer, all of which is waited for and none of which is kept: metrics of a large server are larger
-/// than `LIMIT`.
+/// Returns the status of an answer. The whole answer is read and discarded, since the metrics of a large server are
+/// larger than `LIMIT`.
 ///
 /// # Errors
-/// As [`get`], but for an answer larger than `DISCARDED`.
+/// As for [`get`], but the answer may have up to `DISCARDED` bytes.
 pub fn status(peer: &Peer, path: &str, end: Instant) -> Result<u16> {
     let stream = ask(peer, "GET", path, ORIGIN, end, DISCARDED)?;
     let mut stream = BufReader::new(stream);
@@ -80,23 +80,22 @@ pub fn status(peer: &Peer, path: &str, end: Instant) -> Result<u16> {
     code(&String::from_utf8_lossy(&line))
 }
 
-/// Whether something accepts connections there, before `end`.
+/// Checks that the address accepts connections before `end`.
 ///
 /// # Errors
-/// With what the connection says.
+/// With the error of the connection.
 pub fn reachable(address: SocketAddr, end: Instant) -> Result<()> {
     Peer::Address(address).connect(end, 0).map(drop)
 }
 
-/// The headers of the origin. Synapse writes a warning for an address without a protocol.
+/// Headers with the address of the client. Synapse logs a warning for an address without a protocol.
 const ORIGIN: &str = "X-Forwarded-For: 127.0.0.1\r\nX-Forwarded-Proto: https\r\n";
-/// The largest answer that is read without being kept, in bytes.
+/// The largest answer that is read and discarded, in bytes.
 const DISCARDED: usize = 64 << 20;
-/// The longest first line of an answer, in bytes.
+/// The maximum length of an answer's first line, in bytes.
 const HEAD: u64 = 8 << 10;
 const WAITING: &str = "waiting for an answer";
 
-/// Sends a request.
 fn ask(
     peer: &Peer,
     method: &str,
@@ -127,7 +126,7 @@ fn request(peer: &Peer, method: &str, path: &str, origin: &str, end: Instant) ->
     })
 }
 
-/// The status code in the head of an answer.
+/// The status code in an answer's first line.
 fn code(head: &str) -> Result<u16> {
     let line = head.lines().next().unwrap_or("nothing");
     let word = line

@@ -1,4 +1,4 @@
-//! Programs that have to be there, with the packages that bring them.
+//! Required programs and the packages that contain them.
 
 use super::facts::{Facts, PackageManager, Scope};
 use super::tools::{self, Tool};
@@ -7,9 +7,9 @@ use crate::state::host_facts::Exporters;
 use crate::state::units;
 use anyhow::{Context, Result};
 
-/// A program that has to be there, with the packages that bring it.
+/// A required program and the packages that contain it.
 struct Program {
-    /// The package's usual name, by which it is spoken of.
+    /// The usual name of the package, used in messages.
     name: &'static str,
     apt: &'static str,
     dnf: &'static str,
@@ -111,12 +111,12 @@ static PROGRAMS: &[Program] = &[
     },
 ];
 
-/// Names of exporters' programs: Debian's, then the makers' own.
+/// Program names of the exporters: Debian's first, then the project's own.
 const NGINX_EXPORTERS: &[&str] = &["prometheus-nginx-exporter", "nginx-prometheus-exporter"];
 const REDIS_EXPORTERS: &[&str] = &["prometheus-redis-exporter", "redis_exporter"];
 const POSTGRES_EXPORTERS: &[&str] = &["prometheus-postgres-exporter", "postgres_exporter"];
 
-/// Each by the name that this host has for it, or Debian's where it is still to be installed.
+/// The program name of each exporter on this host, or Debian's name if it is not installed yet.
 pub fn exporters() -> Exporters {
     let name = |names: &[&'static str]| {
         let found = names.iter().find(|name| !absent(name));
@@ -141,7 +141,7 @@ fn absent(program: &str) -> bool {
     tools::find(program).is_err()
 }
 
-/// Debian keeps the servers of several versions side by side, outside of `PATH`.
+/// Whether PostgreSQL's server is missing. Debian installs servers of several versions side by side, outside of `PATH`.
 fn absent_server() -> bool {
     let versions = super::files::names("/usr/lib/postgresql");
     let server = |version: &String| {
@@ -158,7 +158,7 @@ fn python_has(module: &str) -> bool {
         .is_ok_and(|output| output.status.success())
 }
 
-/// Names of the programs that are missing.
+/// The names of the missing programs.
 pub fn missing_programs(facts: &Facts, scope: &Scope) -> Vec<&'static str> {
     PROGRAMS
         .iter()
@@ -167,7 +167,7 @@ pub fn missing_programs(facts: &Facts, scope: &Scope) -> Vec<&'static str> {
         .collect()
 }
 
-/// The one command that brings everything missing.
+/// The command that installs all missing programs.
 pub fn install_command(facts: &Facts) -> Option<Vec<&'static str>> {
     let mut command = match facts.packages? {
         PackageManager::Apt => vec!["apt-get", "install", "-y"],
@@ -183,10 +183,11 @@ pub fn install_command(facts: &Facts) -> Option<Vec<&'static str>> {
     Some(command)
 }
 
-/// Services that packages start on every address of the host, by the name of the program. Ours take their place.
+/// Services that packages start on all addresses of the host, each with the name of its program. The services of this
+/// program replace them.
 static STARTED: &[(&str, &str)] = &[
     ("prometheus", "prometheus.service"),
-    // Recommended by the package of Prometheus.
+    // The package of Prometheus recommends it.
     ("prometheus", "prometheus-node-exporter.service"),
     ("nginx exporter", "prometheus-nginx-exporter.service"),
     ("Redis exporter", "prometheus-redis-exporter.service"),
@@ -197,11 +198,11 @@ static STARTED: &[(&str, &str)] = &[
     ("coturn", "coturn.service"),
 ];
 
-/// Runs an [`install_command`], and disables the services that its packages brought and started on every address. A service
-/// that existed before is the administrator's, whatever its package is called, and is left alone.
+/// Runs an [`install_command`], and disables the services that its packages started on all addresses. A service that
+/// existed before belongs to the administrator and is left unchanged.
 ///
 /// # Errors
-/// With the end of the output of the command. Some of the packages may be installed then.
+/// With the end of the command's output. Some of the packages may be installed then.
 pub fn install(command: &[String]) -> Result<()> {
     let (program, arguments) = command.split_first().context("no command")?;
     let before: Vec<&str> = services().filter(|service| is_known(service)).collect();
@@ -223,7 +224,7 @@ fn services() -> impl Iterator<Item = &'static str> {
     STARTED.iter().map(|(_, service)| *service)
 }
 
-/// Whether there is a unit file of this name.
+/// Whether a unit file of this name exists.
 fn is_known(service: &str) -> bool {
     Tool::new("systemctl")
         .args(["cat", "--", service])

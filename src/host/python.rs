@@ -1,37 +1,37 @@
-//! What a Python has, read from the files beside it. It is never run for this: it may belong to the account of Synapse,
-//! and root runs nothing that another account can replace.
+//! The packages of a Python, read from the files beside it. Python itself is not run: it may belong to Synapse's
+//! account, and root runs nothing that another account can replace.
 
 use super::files;
 use super::requirements::{self, Requirement, normalized};
 use std::path::{Path, PathBuf};
 
-/// A project that is installed.
+/// An installed project.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Package {
     pub version: String,
-    /// The directory or file that installers leave for it.
+    /// The metadata directory or file that its installer wrote.
     pub place: PathBuf,
 }
 
-/// The directories that a Python imports from, in its order.
+/// The import directories of a Python, in its order.
 pub struct Packages {
     places: Vec<PathBuf>,
-    /// Such as 3.13, where it shows.
+    /// The version, such as 3.13, if it can be determined.
     version: Option<String>,
 }
 
-/// A project that is missing, or is there in a version that does not serve.
+/// A project that is missing, or installed in an unsuitable version.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct MissingPackage {
     pub requirement: Requirement,
     pub found: Option<String>,
 }
 
-/// Projects that bring the module of another one. PyPI has no built package of psycopg2 itself, and Synapse asks for the
-/// module only (storage/engines/postgres.py).
+/// Projects that provide the module of another project. PyPI has no built package of psycopg2 itself, and Synapse needs
+/// only the module (storage/engines/postgres.py).
 static STAND_INS: &[(&str, &str)] = &[("psycopg2", "psycopg2-binary")];
 
-/// The project that pip installs without a compiler to meet a requirement.
+/// The project that pip can install without a compiler to satisfy a requirement.
 pub fn installable(requirement: &Requirement) -> Requirement {
     let stand_in = STAND_INS.iter().find(|(name, _)| *name == requirement.name);
     Requirement {
@@ -41,20 +41,20 @@ pub fn installable(requirement: &Requirement) -> Requirement {
 }
 
 impl Packages {
-    /// Those in the directories of its own installation or venv.
+    /// The packages in the directories of its own installation or venv.
     pub fn own(python: &Path) -> Self {
         let venv = Venv::around(python);
         let version = version(python, venv.as_ref());
         let mut prefixes: Vec<PathBuf> = prefix(python).into_iter().collect();
         if venv.is_none() {
-            // One that is a link looks where it leads to (Modules/getpath.py).
+            // A Python that is a link also imports from the installation of its target (Modules/getpath.py).
             let real = python.canonicalize().ok().and_then(|real| prefix(&real));
             prefixes.extend(real.filter(|real| !prefixes.contains(real)));
         }
         Self::below(&prefixes, version)
     }
 
-    /// Everything that it imports: in a venv that has the system's packages, these as well.
+    /// All packages that it can import: in a venv with access to the system's packages, these as well.
     pub fn seen_by(python: &Path) -> Self {
         let own = Self::own(python);
         let Some(base) = Venv::around(python).and_then(|venv| venv.shared) else {
@@ -71,13 +71,14 @@ impl Packages {
     fn below(prefixes: &[PathBuf], version: Option<String>) -> Self {
         let exact = version.as_ref().map(|version| format!("python{version}"));
         let of_version = |name: &String| match &exact {
-            // Debian's own packages serve every version.
+            // Debian's own packages work with every version.
             Some(exact) => name == exact || name == "python3",
             None => name.starts_with("python3"),
         };
         let mut places = Vec::new();
         for prefix in prefixes {
-            // What the administrator installs for the whole system goes below `local`, on Debian and Fedora alike.
+            // Packages that the administrator installs for the whole system are below `local`, on Debian and Fedora
+            // alike.
             for lib in ["local/lib", "local/lib64", "lib", "lib64"] {
                 let lib = prefix.join(lib);
                 for name in files::names(&lib).into_iter().filter(of_version) {
@@ -91,7 +92,7 @@ impl Packages {
         Self { places, version }
     }
 
-    /// A project, by any spelling of its name.
+    /// Finds a project, by any spelling of its name.
     pub fn find(&self, project: &str) -> Option<Package> {
         let project = normalized(project);
         let mut found = self.places.iter().flat_map(|place| {
@@ -102,7 +103,7 @@ impl Packages {
             let stem = [".dist-info", ".egg-info", ".egg"]
                 .iter()
                 .find_map(|suffix| name.strip_suffix(suffix))?;
-            // NAME-VERSION, and for eggs -pyX.Y behind that.
+            // NAME-VERSION; for eggs, -pyX.Y follows.
             let (of, rest) = stem.split_once('-').unwrap_or((stem, ""));
             if normalized(of) != project {
                 return None;
@@ -110,14 +111,14 @@ impl Packages {
             let place = place.join(&name);
             let version = match rest.split('-').next().filter(|version| !version.is_empty()) {
                 Some(version) => version.to_owned(),
-                // In a directory of sources that is used in place.
+                // A source directory that is used in place.
                 None => header(&place.join("PKG-INFO"), "Version:")?,
             };
             Some(Package { version, place })
         })
     }
 
-    /// What an extra of an installed project requires and is not there. Nothing is known of a project without metadata.
+    /// The missing requirements of an installed project's extra. A project without metadata has no known requirements.
     pub fn lacking(&self, project: &str, extra: &str) -> Vec<MissingPackage> {
         let metadata = self
             .find(project)
@@ -134,7 +135,7 @@ impl Packages {
         lacking.collect()
     }
 
-    /// The version of what would meet a requirement.
+    /// The version of the package that would satisfy a requirement.
     fn version_for(&self, requirement: &Requirement) -> Option<String> {
         let package = self
             .find(&requirement.name)
@@ -143,14 +144,14 @@ impl Packages {
     }
 }
 
-/// Directory of the program, and the one above: `PREFIX/bin/python`.
+/// The installation prefix of `PREFIX/bin/python`.
 fn prefix(python: &Path) -> Option<PathBuf> {
     Some(python.parent()?.parent()?.to_owned())
 }
 
-/// A venv, by its `pyvenv.cfg` (PEP 405).
+/// A venv, described by its `pyvenv.cfg` (PEP 405).
 struct Venv {
-    /// The installation whose packages it has as well.
+    /// The installation whose packages the venv can import as well.
     shared: Option<PathBuf>,
     version: Option<String>,
 }
@@ -179,7 +180,7 @@ impl Venv {
     }
 }
 
-/// Major and minor version of a Python: that of its venv, else the one in the name of the program that it links to.
+/// Major and minor version of a Python: from its venv, or else from the name of the program that it links to.
 fn version(python: &Path, venv: Option<&Venv>) -> Option<String> {
     let written = venv.and_then(|venv| venv.version.clone());
     let named = || {
@@ -194,7 +195,7 @@ fn version(python: &Path, venv: Option<&Venv>) -> Option<String> {
     (numeric(major) && numeric(minor)).then(|| format!("{major}.{minor}"))
 }
 
-/// Directories that files named *.pth add (Python's documentation, `site`).
+/// Directories that *.pth files add (Python's documentation, `site`).
 fn linked(place: &Path) -> Vec<PathBuf> {
     let names = files::names(place).into_iter();
     let texts = names
@@ -211,7 +212,7 @@ fn linked(place: &Path) -> Vec<PathBuf> {
         .collect()
 }
 
-/// The value of a header of metadata.
+/// The value of a header in a metadata file.
 fn header(file: &Path, name: &str) -> Option<String> {
     let text = files::read_text(file).ok()??;
     let value = text.lines().find_map(|line| line.strip_prefix(name))?;

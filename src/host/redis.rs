@@ -1,4 +1,4 @@
-//! Asking Redis: our own over its socket, somebody else's over TCP or TLS, with its password.
+//! Queries to Redis: this program's own over its socket, an external one over TCP or TLS with its password.
 
 use super::bounded::{Bounded, LIMIT};
 use super::tools::{self, Tool};
@@ -12,13 +12,14 @@ use std::io::{BufReader, Write};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-/// BoundPort of one question as a whole: a healthy server answers in milliseconds.
+/// Timeout of a whole exchange: a healthy server answers in milliseconds.
 pub const PATIENCE: Duration = Duration::from_secs(5);
 
-/// One command without arguments of blanks, answered before `end`; the first line, or the elements, of the reply.
+/// Sends one command with a deadline; its arguments must not contain blanks. Returns the first line, or the elements,
+/// of the reply.
 ///
 /// # Errors
-/// What Redis answers instead, or when there is no reply in time.
+/// When Redis answers with an error, or does not reply before the deadline.
 pub fn ask(socket: &str, command: &str, end: Instant) -> Result<Vec<String>> {
     let end = end.min(Instant::now() + PATIENCE);
     let mut stream =
@@ -27,16 +28,16 @@ pub fn ask(socket: &str, command: &str, end: Instant) -> Result<Vec<String>> {
     resp::read(&mut BufReader::new(stream)).map(resp::Reply::texts)
 }
 
-/// The Redis that carries replication.
+/// The Redis server for replication.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Server {
-    /// Our own.
+    /// The Redis of this program.
     Own,
-    /// One of the administrator's, with the file that has its password.
+    /// An external Redis, with the file that contains its password.
     Elsewhere(Remote, Option<PathBuf>),
 }
 
-/// A Redis of the administrator's.
+/// An external Redis.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Remote {
     pub host: String,
@@ -46,14 +47,14 @@ pub struct Remote {
     username: Option<String>,
 }
 
-/// What asks a Redis of the administrator's, over TCP or TLS.
+/// The script that queries an external Redis over TCP or TLS.
 const CLIENT: &str = include_str!("redis.py");
 
 impl Server {
-    /// One command without arguments of blanks, answered before `end`; the elements of the reply.
+    /// Sends one command with a deadline; its arguments must not contain blanks. Returns the elements of the reply.
     ///
     /// # Errors
-    /// What Redis or the connection says. The password is in none of it.
+    /// The error of Redis or of the connection. It never contains the password.
     pub fn ask(&self, command: &[&str], end: Instant) -> Result<Vec<String>> {
         match self {
             Server::Own => ask(&paths::redis_socket(), &command.join(" "), end),
@@ -63,11 +64,12 @@ impl Server {
         }
     }
 
-    /// Publishes a question on a channel, and listens there for what is due: the first three words of each message.
-    /// Returns what did not come within the time for listening, which begins when both connections stand.
+    /// Publishes a question on a channel, and listens there for the expected answers: the first three words of each
+    /// message. Returns the answers that did not arrive in time. The time for listening begins when both connections
+    /// are established.
     ///
     /// # Errors
-    /// As [`Server::ask`]; `end` is for the time until then.
+    /// As for [`Server::ask`]; `end` is the deadline for establishing the connections.
     pub fn converse(
         &self,
         channel: &str,
@@ -98,7 +100,7 @@ fn password(file: Option<&Path>) -> Result<Option<String>> {
 }
 
 impl Remote {
-    /// The one of the settings, if there is one.
+    /// The external Redis of the settings, if they have one.
     pub fn of(settings: &Settings) -> Option<Self> {
         let redis = &settings.redis;
         Some(Self {
@@ -110,10 +112,10 @@ impl Remote {
         })
     }
 
-    /// One command, answered before `end`; the elements of the reply.
+    /// Sends one command with a deadline. Returns the elements of the reply.
     ///
     /// # Errors
-    /// As [`Server::ask`].
+    /// As for [`Server::ask`].
     pub fn ask(
         &self,
         password: Option<&str>,
@@ -129,7 +131,7 @@ impl Remote {
         format!("{} port {}", self.host, self.port)
     }
 
-    /// Where it is, for the script.
+    /// The parameters of the connection, for the script.
     fn at(&self, password: Option<&str>) -> Value {
         json!({
             "path": null,
@@ -144,8 +146,8 @@ impl Remote {
     }
 }
 
-/// Runs the script, by the Python of the system: Synapse's own may be one that another account can replace, and its
-/// directory and the current one may have modules that are not the standard library's.
+/// Runs the script with the system's Python: another account may be able to replace Synapse's own Python, and the
+/// directory of the script and the current directory may contain modules that shadow the standard library.
 fn run(mut at: Value, end: Instant) -> Result<Vec<String>> {
     let left = end.saturating_duration_since(Instant::now()).min(PATIENCE);
     ensure!(!left.is_zero(), "no complete answer in time");
@@ -168,7 +170,7 @@ mod tests {
     use std::io::{BufRead, Read};
     use std::net::{TcpListener, TcpStream};
 
-    /// What the script makes of a peer that answers the first command like this.
+    /// The result of the script for a peer that answers the first command like this.
     fn against(
         within: Duration,
         peer: impl FnOnce(TcpStream) + Send + 'static,
@@ -183,7 +185,7 @@ mod tests {
         };
         let server = std::thread::spawn(move || {
             let stream = listener.accept().unwrap().0;
-            // `*1`, `$4`, `PING`; nothing where the script never asked.
+            // `*1`, `$4`, `PING`; nothing if the script never sent a command.
             let lines = BufReader::new(&stream).lines().take(3);
             if let Some(Ok(_)) = lines.last() {
                 peer(stream);
@@ -191,7 +193,7 @@ mod tests {
         });
         let port = remote.port;
         let answer = remote.ask(None, &["PING"], Instant::now() + within);
-        // A script that did not even connect leaves nobody waiting.
+        // If the script did not connect, this connection ends the accept.
         drop(TcpStream::connect(("127.0.0.1", port)));
         server.join().unwrap();
         answer
@@ -200,7 +202,7 @@ mod tests {
     fn answering(reply: &str) -> Result<Vec<String>> {
         let reply = reply.to_owned();
         against(PATIENCE, move |mut stream| {
-            // It may have hung up before all of it was sent.
+            // The script may have closed the connection before all of it was sent.
             let _ = stream.write_all(reply.as_bytes());
             let _ = stream.read(&mut [0]);
         })

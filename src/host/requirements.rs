@@ -1,19 +1,20 @@
-//! What a Python project requires, as its metadata says it: names, versions and the conditions under which they count
+//! The requirements of a Python project in its metadata: names, versions and the conditions under which they apply
 //! (packaging.python.org, "Core metadata specifications", "Version specifiers" and "Dependency specifiers").
 
 use std::cmp::Ordering;
 
-/// A project, and the versions of it that serve.
+/// A project with its acceptable versions.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Requirement {
-    /// Normalized: in small letters, with `-` between words.
+    /// The normalized name: lower case, with `-` between words.
     pub name: String,
-    /// As written, without blanks, such as `>=1.4.12,<1.6.0`.
+    /// The version specifiers as written, without blanks, such as `>=1.4.12,<1.6.0`.
     pub versions: String,
 }
 
 impl Requirement {
-    /// Whether this version serves. A comparison that is not understood is left to Synapse, which makes it again.
+    /// Whether this version satisfies the requirement. A specifier that cannot be parsed counts as satisfied: Synapse
+    /// checks it again.
     pub fn accepts(&self, version: &str) -> bool {
         let mut clauses = self.versions.split(',').filter(|clause| !clause.is_empty());
         clauses.all(|clause| {
@@ -32,9 +33,10 @@ impl std::fmt::Display for Requirement {
     }
 }
 
-/// What an extra of a project requires beyond the project itself, by the text of its metadata. `python` is such as 3.13.
+/// The requirements that an extra adds to those of the project, from the text of the metadata. `python` is a version
+/// such as 3.13.
 pub fn of_extra(metadata: &str, extra: &str, python: Option<&str>) -> Vec<Requirement> {
-    // The description follows the headers after an empty line.
+    // An empty line ends the headers; the description follows.
     let headers = metadata.lines().take_while(|line| !line.trim().is_empty());
     let lines = headers.filter_map(|line| line.strip_prefix("Requires-Dist:"));
     let wanted = lines.filter_map(|line| {
@@ -45,7 +47,7 @@ pub fn of_extra(metadata: &str, extra: &str, python: Option<&str>) -> Vec<Requir
     wanted.flatten().collect()
 }
 
-/// `name[extras]>=1,<2`, or `name (>=1,<2)` as older tools write it.
+/// Parses `name[extras]>=1,<2`, or `name (>=1,<2)` as older tools write it.
 fn parse(text: &str) -> Option<Requirement> {
     let text = text.trim();
     let of_name = |c: char| c.is_ascii_alphanumeric() || "._-".contains(c);
@@ -55,7 +57,7 @@ fn parse(text: &str) -> Option<Requirement> {
         Some(rest) => rest.split_once(']')?.1,
         None => rest,
     };
-    // What follows an @ is where to get it from.
+    // An @ is followed by the location of the package.
     let versions = rest.split('@').next().unwrap_or_default();
     let kept = |c: &char| !c.is_whitespace() && !"()".contains(*c);
     (!name.is_empty()).then(|| Requirement {
@@ -64,13 +66,13 @@ fn parse(text: &str) -> Option<Requirement> {
     })
 }
 
-/// A project's name as it is compared: files have `_` where people write `-` or `.`.
+/// The normalized form of a project's name, for comparison: files have `_` where users write `-` or `.`.
 pub fn normalized(name: &str) -> String {
     let words = name.split(['-', '_', '.']).filter(|word| !word.is_empty());
     words.collect::<Vec<_>>().join("-").to_ascii_lowercase()
 }
 
-/// The comparison of two versions; `None` for an operator or a version that is not understood.
+/// Compares two versions; `None` if the operator or a version cannot be parsed.
 fn compare(version: &str, operator: &str, other: &str) -> Option<bool> {
     if let Some(beginning) = other.strip_suffix(".*") {
         let (version, beginning) = (release(version)?.0, release(beginning)?.0);
@@ -99,7 +101,8 @@ fn compare(version: &str, operator: &str, other: &str) -> Option<bool> {
     }
 }
 
-/// The numbers of a version, and whether it is final: one with letters such as `rc1` or `dev2` comes before it.
+/// The numbers of a version, and whether it is final: a version with letters such as `rc1` or `dev2` precedes the final
+/// one.
 fn release(version: &str) -> Option<(Vec<u64>, bool)> {
     let version = version.trim().trim_start_matches('v');
     let (version, _) = version.split_once('+').unwrap_or((version, ""));
@@ -121,7 +124,7 @@ fn ordered(one: (Vec<u64>, bool), other: (Vec<u64>, bool)) -> Ordering {
     (padded(one.0), one.1).cmp(&(padded(other.0), other.1))
 }
 
-/// A condition, while it is read: comparisons, `and`, `or` and brackets.
+/// The parser of a condition: comparisons, `and`, `or` and brackets.
 struct Marker<'a> {
     tokens: Vec<&'a str>,
     place: usize,
@@ -139,7 +142,7 @@ impl<'a> Marker<'a> {
         }
     }
 
-    /// Whether it holds here. What is not understood does not.
+    /// Whether the condition holds for this Python and extra. A condition that cannot be parsed does not hold.
     fn holds(mut self) -> bool {
         self.any().unwrap_or(false) && self.place == self.tokens.len()
     }
@@ -173,7 +176,7 @@ impl<'a> Marker<'a> {
 
     fn one(&mut self) -> Option<bool> {
         if self.eat("(") {
-            // As deep as the text has brackets: metadata is at most some hundred lines.
+            // The recursion is as deep as the brackets in the text; metadata has at most a few hundred lines.
             let holds = self.any()?;
             return self.eat(")").then_some(holds);
         }
@@ -191,7 +194,7 @@ impl<'a> Marker<'a> {
                 .strip_prefix(['"', '\''])
                 .map(|rest| &rest[..rest.len().saturating_sub(1)]),
         };
-        // A variable that is not known fits nothing.
+        // A comparison with an unknown variable does not hold.
         let (Some(one), Some(other)) = (known(left), known(right)) else {
             return Some(false);
         };
@@ -205,7 +208,7 @@ impl<'a> Marker<'a> {
     }
 }
 
-/// The words, quoted texts, operators and brackets of a condition.
+/// Splits a condition into words, quoted texts, operators and brackets.
 fn tokens(text: &str) -> Vec<&str> {
     let mut tokens = Vec::new();
     let mut rest = text.trim_start();
@@ -237,7 +240,7 @@ mod tests {
 
     #[test]
     fn an_extra_is_read_as_tools_of_all_times_write_it() {
-        // As Poetry has written it over the years, and maturin.
+        // The forms that Poetry has written over the years, and that of maturin.
         let metadata = "Metadata-Version: 2.4\nName: matrix-synapse\n\
             Requires-Dist: Twisted[tls]>=21.2.0\n\
             Requires-Dist: hiredis ; extra == \"redis\" or extra == \"all\"\n\
@@ -281,7 +284,7 @@ mod tests {
             ("~=1.4.2", "1.4.9", true),
             ("~=1.4.2", "1.5.0", false),
             ("", "anything", true),
-            // Left to Synapse.
+            // Synapse checks this one.
             (">=1", "unknown", true),
             ("?1", "2", true),
         ] {

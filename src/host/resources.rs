@@ -1,4 +1,5 @@
-//! Accounts, directories, secrets, the key, the database: whether they are there, made, taken away.
+//! Resources: accounts, directories, secrets, the signing key and the database. This module tests whether they exist,
+//! creates them and removes them.
 
 use super::postgres::{self, Access};
 use super::{Host, compressor, files, synapse, tools::Tool};
@@ -9,7 +10,7 @@ use crate::state::{Observed, Resource, State};
 use anyhow::{Context, Result};
 
 impl Host {
-    /// Which of these are there.
+    /// The resources that exist.
     pub(super) fn existing<'a>(
         &self,
         resources: impl Iterator<Item = &'a Resource>,
@@ -36,7 +37,7 @@ impl Host {
             Resource::Secret(name) => self.has_secret(name)?,
             Resource::Composed(name) => self.has_composed(name, desired)?,
             Resource::SigningKey => files::exists(paths::SIGNING_KEY),
-            // One that does not answer has nothing to show; what needs it is refused before.
+            // A server that does not answer shows no roles; preflight checks reject whatever needs it.
             Resource::DatabaseRole(name) | Resource::MonitorRole(name) => self
                 .facts
                 .answering_postgres()
@@ -52,7 +53,7 @@ impl Host {
         })
     }
 
-    /// Makes one of them; the desired state has the texts that this takes.
+    /// Creates a resource. Some resources need texts of the desired state.
     pub fn create(&self, resource: &Resource, desired: &State) -> Result<()> {
         match resource {
             Resource::Group(_) | Resource::Account(_) => {
@@ -94,8 +95,8 @@ impl Host {
         }
     }
 
-    /// Whether this server has used a signing key that is not there any more. The record alone does not say so: a first run
-    /// that was cut notes the key before it is made.
+    /// Whether the signing key that this server has used is missing. The record alone does not prove it: an interrupted
+    /// first run records the key before it is created.
     pub fn has_lost_key(&self, desired: &State, observed: &Observed) -> bool {
         let key = Resource::SigningKey;
         let missing = desired.resources.contains(&key) && !observed.resources.contains(&key);
@@ -106,7 +107,7 @@ impl Host {
         missing && used()
     }
 
-    /// Whether Synapse has written into a database that this program made.
+    /// Whether Synapse has written to a database that this program created.
     fn has_data(&self, observed: &Observed) -> bool {
         let database = observed.made.iter().find_map(|made| match made {
             Resource::Database { name, .. } => Some(name),
@@ -120,7 +121,7 @@ impl Host {
         Access::superuser(self.facts.postgres_port)
     }
 
-    /// Gives an adopted service back; one that somebody removed since is no error.
+    /// Restores an adopted service. It is not an error if the service was removed since.
     fn give_back(&self, service: &str, how: impl FnOnce(&[String]) -> Result<()>) -> Result<()> {
         match self.systemd.knows(service)? {
             true => how(&[service.to_owned()]),
@@ -128,7 +129,7 @@ impl Host {
         }
     }
 
-    /// Owners and modes of directories.
+    /// Sets ownership and permissions of directories.
     pub fn directories(&self, desired: &State) -> Result<()> {
         let text = desired.contents(TMPFILES)?;
         Tool::new("systemd-tmpfiles")
@@ -138,7 +139,7 @@ impl Host {
             .map(drop)
     }
 
-    /// Takes one of them away.
+    /// Removes a resource.
     pub fn remove(&self, resource: &Resource) -> Result<()> {
         match resource {
             Resource::Account(name) => {

@@ -1,27 +1,28 @@
-//! Replies of Redis, read from bytes that anybody may have sent (Redis serialization protocol, version 2).
+//! Replies of Redis, parsed from untrusted bytes (Redis serialization protocol, version 2).
 
 use anyhow::{Context, Result, bail, ensure};
 use std::io::{BufRead, Read};
 
-/// The longest line, and the longest bulk string, in bytes.
+/// The maximum length of a line and of a bulk string, in bytes.
 const LONGEST: usize = 1 << 20;
-/// Elements of an array. Our questions have two or three.
+/// The maximum number of elements of an array. The arrays in expected replies have two or three.
 const ELEMENTS: usize = 1024;
-/// Arrays within arrays. The replies to our questions have one.
+/// The maximum depth of nested arrays. Expected replies have a depth of one.
 const DEPTH: usize = 4;
 
-/// One reply, other than an error.
+/// A reply other than an error.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Reply {
     /// A status, a number, or a bulk string.
     Text(String),
-    /// `$-1` or `*-1`: there is no such thing.
+    /// A null value: `$-1` or `*-1`.
     Null,
     Array(Vec<Reply>),
 }
 
 impl Reply {
-    /// The texts in it, in order. Null has none; it stays as an empty one within an array, whose places have a meaning.
+    /// The texts in the reply, in order. Null has none; within an array it becomes an empty text, so that the positions
+    /// of the elements stay the same.
     pub fn texts(self) -> Vec<String> {
         match self {
             Reply::Text(text) => vec![text],
@@ -37,11 +38,11 @@ impl Reply {
     }
 }
 
-/// Reads one reply, and nothing behind it.
+/// Reads one reply and nothing after it.
 ///
 /// # Errors
-/// With the text of an error that Redis answers; when the bytes are no reply or end within it; and when a length is
-/// beyond all that our questions are answered with.
+/// With the text of an error that Redis returns; when the bytes are not a reply, or end within one; when a length
+/// exceeds the maximum.
 pub fn read(source: &mut impl BufRead) -> Result<Reply> {
     nested(source, DEPTH)
 }
@@ -73,7 +74,7 @@ fn nested(source: &mut impl BufRead, depth: usize) -> Result<Reply> {
     }
 }
 
-/// The number behind `$` or `*`; `None` for -1.
+/// The number after `$` or `*`; `None` for -1.
 fn length(text: &str, most: usize) -> Result<Option<usize>> {
     if text == "-1" {
         return Ok(None);
@@ -85,7 +86,7 @@ fn length(text: &str, most: usize) -> Result<Option<usize>> {
     Ok(Some(length))
 }
 
-/// A line without its end.
+/// A line without its line ending.
 fn line(source: &mut impl BufRead) -> Result<String> {
     let mut line = Vec::new();
     source.take(LONGEST as u64).read_until(b'\n', &mut line)?;
@@ -98,7 +99,7 @@ fn line(source: &mut impl BufRead) -> Result<String> {
     Ok(String::from_utf8_lossy(text).into_owned())
 }
 
-/// So many bytes, whatever they are, and the end of line behind them.
+/// A bulk string: this number of bytes with any contents, followed by a line ending.
 fn bulk(source: &mut impl BufRead, length: usize) -> Result<String> {
     let mut bytes = Vec::new();
     source.take(length as u64 + 2).read_to_end(&mut bytes)?;
@@ -126,7 +127,7 @@ mod tests {
             ("$-1\r\n", Reply::Null),
             ("*-1\r\n", Reply::Null),
             ("*0\r\n", Reply::Array(Vec::new())),
-            // A bulk string is so many bytes, lines within it or not.
+            // A bulk string has its length in bytes, and may contain line endings.
             ("$9\r\na\r\n+b\r\n$c\r\n", text("a\r\n+b\r\n$c")),
             (
                 "*3\r\n$7\r\nexample\r\n:3\r\n$-1\r\n",
@@ -140,7 +141,7 @@ mod tests {
             let behind = format!("{bytes}+next\r\n");
             let mut source = behind.as_bytes();
             assert_eq!(read(&mut source).unwrap(), reply, "{bytes:?}");
-            // Nothing more than the reply was read.
+            // Only the reply was consumed.
             assert_eq!(read(&mut source).unwrap(), text("next"), "{bytes:?}");
         }
         let array = Reply::Array(vec![text("a"), Reply::Null, text("b")]);
@@ -184,7 +185,7 @@ mod tests {
 
     #[test]
     fn no_bytes_make_it_panic() {
-        // Every text of up to five of these, which between them begin each kind of reply.
+        // Every text of up to five of these parts. Together, the parts begin each kind of reply.
         let parts = [
             "*2", "*-1", "$3", "$-1", "+", ":", "-", "abc", "\r\n", "\u{e4}", "9",
         ];

@@ -1,4 +1,4 @@
-//! Whether the Synapse that is going to run accepts its database, asked with its own Python.
+//! Whether a Synapse accepts the schema of its database, tested with its own Python before it runs.
 
 use super::Host;
 use super::confined::Sandbox;
@@ -12,7 +12,7 @@ use serde::Deserialize;
 
 const SCRIPT: &str = include_str!("schema.py");
 
-/// What the script tells.
+/// The output of the script.
 #[derive(Deserialize)]
 struct Told {
     code: Code,
@@ -20,11 +20,11 @@ struct Told {
 }
 
 impl Host {
-    /// Has the database of this state judged, in the sandbox that another state has for Synapse: that other one is on the
-    /// host already, with the directories that its units name. Returns a note of it.
+    /// Tests whether Synapse accepts the database of `state`. The script runs in Synapse's sandbox of the state
+    /// `sandbox`, which is on the host already, with the directories that its units name. Returns a note.
     ///
     /// # Errors
-    /// [`Refused`](schema::Refused), or another where the database does not answer.
+    /// [`Refused`](schema::Refused), or another error when the database does not answer.
     pub fn accepts_schema(&self, state: &State, sandbox: &State) -> Result<Option<String>> {
         let Some(database) = schema::database(state) else {
             return Ok(None);

@@ -1,4 +1,5 @@
-//! Secrets on the host: given or made, and composed into the files of programs that take no path.
+//! Secrets on the host. They are provided or generated, and composed into the files of programs that cannot read a
+//! password file.
 
 use super::facts::Source;
 use super::files::Access;
@@ -10,7 +11,7 @@ use anyhow::{Context, Result, ensure};
 use std::path::Path;
 
 impl Host {
-    /// Whether a secret is there, and is the one that was given.
+    /// Whether a secret exists and equals the provided one, if any.
     pub(super) fn has_secret(&self, name: &str) -> Result<bool> {
         let path = paths::secret(name);
         match self.given(name)? {
@@ -19,7 +20,7 @@ impl Host {
         }
     }
 
-    /// Writes the secret that was given, or a random one.
+    /// Writes the provided secret, or a random one.
     pub(super) fn make_secret(&self, name: &str) -> Result<()> {
         let value = match self.given(name)? {
             Some(value) => value,
@@ -30,7 +31,7 @@ impl Host {
         files::replace(path, value.as_bytes(), access)
     }
 
-    /// Whether a composed file is as the desired state has it; one that is not desired, whether there is one.
+    /// Whether a composed file equals its desired contents. For a file that is not desired: whether it exists.
     pub(super) fn has_composed(&self, name: &str, desired: &State) -> Result<bool> {
         let Some(file) = files::read(paths::secret(name))? else {
             return Ok(false);
@@ -38,7 +39,7 @@ impl Host {
         if !desired.files.contains_key(&secrets::template(name)) {
             return Ok(true);
         }
-        // A secret that is still to be made is in no file yet.
+        // No file contains a secret that is still to be created.
         let wanted = self.composed(name, desired).ok();
         Ok(wanted.is_some_and(|text| text.as_bytes() == file))
     }
@@ -75,7 +76,7 @@ impl Host {
     }
 }
 
-/// The value that the environment or a file of the administrator's has.
+/// The value in the environment or in a file of the administrator.
 pub(super) fn value_of(source: &Source) -> Result<String> {
     match source {
         Source::Given(value) => Ok(value.reveal().to_owned()),
@@ -87,7 +88,7 @@ fn composed(name: &str) -> Result<&'static secrets::Composed> {
     secrets::composed(name).with_context(|| format!("{name} is not composed by this release"))
 }
 
-/// The one line of a file of the administrator's.
+/// The single line in a file of the administrator.
 fn read_line(path: &Path) -> Result<String> {
     let text = files::read_text(path)?.with_context(|| format!("{} is missing", path.display()))?;
     let line = text.trim_end_matches(['\r', '\n']);
@@ -99,7 +100,7 @@ fn read_line(path: &Path) -> Result<String> {
     Ok(line.to_owned())
 }
 
-/// 256 bits from the kernel, in hexadecimal digits.
+/// 256 random bits from the kernel, in hexadecimal.
 fn random() -> Result<String> {
     let bytes: [u8; 32] = files::random()?;
     Ok(bytes.iter().map(|byte| format!("{byte:02x}")).collect())

@@ -1,11 +1,12 @@
-//! Services that are not ours, as systemd knows them: whether one runs, starts at boot, and what it starts.
+//! Services that do not belong to this program, as systemd reports them: whether they run or start at boot, and their
+//! commands.
 
 use super::Systemd;
 use anyhow::{Context, Result};
 use zbus::OwnedObjectPath;
 use zbus::proxy::CacheProperties;
 
-/// Path, arguments, whether failures are ignored, and times and numbers of the last run.
+/// Path, arguments, whether failures are ignored, then times and numbers of the last run.
 type Command = (String, Vec<String>, bool, u64, u64, u64, u64, u32, i32, i32);
 
 #[zbus::proxy(
@@ -44,7 +45,7 @@ trait Service {
     fn user(&self) -> zbus::Result<String>;
 }
 
-/// What a service starts.
+/// The user and the command of a service.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Started {
     pub user: String,
@@ -53,7 +54,7 @@ pub struct Started {
 }
 
 impl Systemd {
-    /// Whether there is such a service.
+    /// Whether the service exists.
     pub fn knows(&self, service: &str) -> Result<bool> {
         let state = zbus::block_on(async {
             let unit = self.unit(self.path(service).await?);
@@ -62,7 +63,7 @@ impl Systemd {
         Ok(about(service, state)? == "loaded")
     }
 
-    /// Whether a service has processes, or is about to.
+    /// Whether a service has processes, or is about to start some.
     pub fn runs(&self, service: &str) -> Result<bool> {
         let state = zbus::block_on(async {
             let unit = self.unit(self.path(service).await?);
@@ -74,12 +75,12 @@ impl Systemd {
         ))
     }
 
-    /// Whether a service starts at boot; one that does not exist does not.
+    /// Whether a service starts at boot; `false` if it does not exist.
     pub fn is_enabled(&self, service: &str) -> Result<bool> {
         Ok(self.file_state(service)?.starts_with("enabled"))
     }
 
-    /// `enabled`, `disabled`, `masked` … as `systemctl is-enabled` says it; empty for a unit without a file.
+    /// `enabled`, `disabled`, `masked` …, as `systemctl is-enabled` prints it; empty for a unit without a file.
     pub fn file_state(&self, unit: &str) -> Result<String> {
         let state = zbus::block_on(async { self.others().await?.get_unit_file_state(unit).await });
         match state {
@@ -88,7 +89,7 @@ impl Systemd {
         }
     }
 
-    /// What a service starts; `None` where there is no such service.
+    /// The user and the command of a service; `None` if it does not exist.
     pub fn started_by(&self, service: &str) -> Result<Option<Started>> {
         if !self.knows(service)? {
             return Ok(None);
@@ -109,7 +110,7 @@ impl Systemd {
         about(service, started).map(Some)
     }
 
-    /// The unit that a process belongs to; `None` where systemd knows none.
+    /// The unit that a process belongs to; `None` if systemd knows none.
     pub fn unit_of(&self, pid: u32) -> Option<String> {
         zbus::block_on(async {
             let unit = self.unit(self.others().await?.get_unit_by_pid(pid).await?);
@@ -118,7 +119,7 @@ impl Systemd {
         .ok()
     }
 
-    /// A unit on the bus, loaded where it was not.
+    /// The D-Bus path of a unit. systemd loads the unit if necessary.
     pub(super) async fn path(&self, unit: &str) -> zbus::Result<OwnedObjectPath> {
         self.others().await?.load_unit(unit).await
     }

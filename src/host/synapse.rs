@@ -1,4 +1,4 @@
-//! Synapse itself: found on the host or installed into our venv, its key generator and its configuration parser.
+//! Synapse on the host or in a venv of this program, its key generator and its configuration parser.
 
 use super::confined::Sandbox;
 use super::facts::Scope;
@@ -15,13 +15,13 @@ use anyhow::{Context, Result, ensure};
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
-/// Where hosts have Synapse besides our own venv: Element's Debian package, and distributions' packages.
+/// The usual paths of Synapse's Python: Element's Debian package, and the packages of distributions.
 const PYTHONS: &[&str] = &["/opt/venvs/matrix-synapse/bin/python", "/usr/bin/python3"];
 
-/// The name of Synapse among Python's packages.
+/// Synapse's project name on PyPI.
 const PROJECT: &str = "matrix_synapse";
 
-/// Synapse as the host has it: at the path in the settings, or in one of the usual places.
+/// The installed Synapse: at the path in the settings, or at one of the usual paths.
 pub fn find(set: Option<&Path>) -> Option<Installed> {
     let candidates = match set {
         Some(python) if paths::is_our_python(python) => Vec::new(),
@@ -35,7 +35,7 @@ pub fn find(set: Option<&Path>) -> Option<Installed> {
     })
 }
 
-/// Synapse of this version in a venv of ours, where it is there.
+/// Synapse of this version in a venv of this program, if it exists.
 pub fn ours(version: &str) -> Option<Installed> {
     let python = paths::python(&paths::venv(version));
     let version = version_of(&python, PROJECT).filter(|found| found == version)?;
@@ -47,7 +47,7 @@ pub(super) fn version_of(python: &Path, project: &str) -> Option<String> {
     Some(Packages::own(python).find(project)?.version)
 }
 
-/// An extra of Synapse that the settings ask for, without which it refuses to start.
+/// An extra of Synapse that the settings need. Synapse refuses to start without it.
 struct Extra {
     name: &'static str,
     wanted: fn(&Scope) -> bool,
@@ -71,7 +71,7 @@ static EXTRAS: &[Extra] = &[
     },
 ];
 
-/// What Synapse beside this Python requires for these settings, by its own metadata, and does not find.
+/// Packages that the metadata of Synapse requires for these settings, and that this Python lacks.
 pub(super) fn lacking(python: &Path, scope: &Scope) -> Vec<MissingPackage> {
     let packages = Packages::seen_by(python);
     let extras = EXTRAS.iter().filter(|extra| (extra.wanted)(scope));
@@ -80,9 +80,9 @@ pub(super) fn lacking(python: &Path, scope: &Scope) -> Vec<MissingPackage> {
         .collect()
 }
 
-/// When Synapse beside this Python was last installed, in microseconds since 1970: package managers of every kind put
-/// files in place anew, whatever times they then give them. Of our own venvs nothing is told, since their versions are
-/// part of the desired state.
+/// When Synapse was last installed for this Python, in microseconds since 1970. The change time counts, since every
+/// package manager replaces the files, whatever modification time it sets. `None` for the venvs of this program: their
+/// versions are part of the desired state.
 pub fn installed_at(python: &Path) -> Option<u64> {
     if paths::is_our_python(python) {
         return None;
@@ -91,7 +91,7 @@ pub fn installed_at(python: &Path) -> Option<u64> {
     u64::try_from(changed.ctime() * 1_000_000 + changed.ctime_nsec() / 1_000).ok()
 }
 
-/// Installs this version into a venv of its own; the distribution's psycopg2 serves, since PyPI has no wheel of it.
+/// Installs this version into its own venv. It uses the distribution's psycopg2, since PyPI has no wheel of it.
 pub fn install(version: &str) -> Result<()> {
     make_way()?;
     if ours(version).is_some() {
@@ -108,8 +108,8 @@ pub fn install(version: &str) -> Result<()> {
     .install()
 }
 
-/// Earlier releases of this program had Synapse in a directory where the link is now. It becomes that of its version, and
-/// what still runs from it finds it through the link.
+/// Migrates the venv of an earlier release of this program, which was a directory at the path of today's link. It is
+/// renamed to the directory of its version; processes that still run from it find it through the link.
 fn make_way() -> Result<()> {
     let old = Path::new(paths::VENV);
     if files::is_link(old) || !files::is_directory(old) {
@@ -125,7 +125,7 @@ fn make_way() -> Result<()> {
     }
 }
 
-/// Has the link for people name the venv that a state runs with.
+/// Points the venv link for administrators at the venv of a state.
 pub(super) fn link(state: &State) -> Result<()> {
     let venv = state.resources.iter().find_map(|resource| match resource {
         Resource::Venv(version) => Some(paths::venv(version)),
@@ -138,8 +138,8 @@ pub(super) fn link(state: &State) -> Result<()> {
     }
 }
 
-/// A signing key by Synapse's own generator, never ours: printed by the generator and written by root, which never takes a
-/// file that the account of Synapse has made.
+/// Creates a signing key with Synapse's own generator. The generator prints it and root writes it: root never reads a
+/// file that Synapse's account created.
 pub fn generate_signing_key(python: &Path, state: &State) -> Result<()> {
     let key = Tool::confined(Sandbox::like(units::MAIN, state)?, python)
         .args(["-I", "-m", "synapse._scripts.generate_signing_key"])
@@ -155,8 +155,8 @@ pub fn generate_signing_key(python: &Path, state: &State) -> Result<()> {
     files::replace(paths::SIGNING_KEY, key.as_bytes(), access)
 }
 
-/// Loads the configuration of main and of workers, as the processes themselves will.
-/// The garbage collector would take a quarter of the time.
+/// Loads the configuration of main and of workers, as the processes themselves do. Garbage collection is off: it would
+/// take a quarter of the time.
 const PARSE: &str = "
 import gc, os, sys
 gc.disable()
@@ -174,7 +174,7 @@ for name in sys.argv[3:]:
         sys.exit(name + ': ' + type(error).__name__ + ': ' + str(error))
 ";
 
-/// Has Synapse judge the configuration in this directory for these processes, in the sandbox of its main process.
+/// Makes Synapse validate the configuration in this directory for these processes, in the sandbox of its main process.
 pub fn parse_configuration(
     python: &Path,
     state: &State,

@@ -1,4 +1,4 @@
-//! systemd over D-Bus: the few calls that a plan needs. Interface: org.freedesktop.systemd1(5).
+//! The systemd manager over D-Bus: the few calls that a plan needs. Interface: org.freedesktop.systemd1(5).
 
 use super::{files, interruption};
 use crate::failure::Failure;
@@ -94,11 +94,11 @@ trait Service {
     fn memory_current(&self) -> zbus::Result<u64>;
 }
 
-/// Jobs that did not end well.
+/// Jobs that failed.
 #[derive(Debug)]
 pub struct JobsFailed {
     verb: Verb,
-    /// Each unit with the result of its job.
+    /// Each unit and the result of its job.
     pub units: Vec<(String, String)>,
 }
 
@@ -114,24 +114,24 @@ impl std::fmt::Display for JobsFailed {
     }
 }
 
-/// A connection to the manager.
+/// A connection to the systemd manager.
 #[derive(Clone)]
 pub struct Systemd {
     pub(super) connection: Connection,
     manager: ManagerProxy<'static>,
 }
 
-/// What `status` shows of a process.
+/// The state of a process, as `status` prints it.
 #[derive(Clone, Debug, Default)]
 pub struct Process {
     /// `active`, `activating`, `failed` …
     pub state: String,
-    /// 0 when it does not run.
+    /// The process ID; 0 when the unit is not running.
     pub pid: u32,
-    /// Bytes of its control group, or of its main process where groups are not accounted for; `None` when it does
-    /// not run.
+    /// Memory in bytes of the control group, or of the main process on hosts without memory accounting; `None` when the
+    /// unit is not running.
     pub memory: Option<u64>,
-    /// Seconds since 1970 at which it became active.
+    /// When the unit became active, in seconds since 1970.
     pub since: Option<u64>,
 }
 
@@ -141,7 +141,7 @@ impl Systemd {
         Self::over(Connection::system())
     }
 
-    /// Connects to the manager on the bus at this address, `unix:path=…`.
+    /// Connects to the manager on the bus at this address (`unix:path=…`).
     pub fn connect_to(address: &str) -> Result<Self> {
         Self::over(zbus::connection::Builder::address(address).build())
     }
@@ -150,7 +150,7 @@ impl Systemd {
         zbus::block_on(async {
             let connection = connection.await?;
             let manager = ManagerProxy::new(&connection).await?;
-            // Without this, systemd sends no signals; once for a connection.
+            // systemd sends signals only to subscribers. One subscription per connection is enough.
             manager.subscribe().await?;
             anyhow::Ok(Self {
                 connection,
@@ -164,7 +164,8 @@ impl Systemd {
         })
     }
 
-    /// Our units that are loaded, active or failed. Whether they are enabled is told by links, not by systemd.
+    /// The units of this program that are loaded, active or failed. The links on disk decide whether a unit is enabled;
+    /// systemd is not asked.
     pub fn units(&self) -> Result<BTreeMap<String, UnitState>> {
         let listed = zbus::block_on(self.manager.list_units_by_patterns(&[], units::PATTERNS))
             .context("asking systemd for units")?;
@@ -182,7 +183,7 @@ impl Systemd {
             .collect())
     }
 
-    /// Has unit files read anew.
+    /// Makes systemd reload all unit files (`daemon-reload`).
     pub fn reload(&self) -> Result<()> {
         zbus::block_on(self.manager.reload()).context("systemctl daemon-reload")
     }
@@ -202,30 +203,31 @@ impl Systemd {
             .context("disabling units")
     }
 
-    /// Starts a unit without waiting for it.
+    /// Starts a unit and does not wait for the job.
     pub fn begin(&self, unit: &str) -> Result<()> {
         zbus::block_on(self.manager.start_unit(unit, "replace"))
             .map(drop)
             .with_context(|| format!("starting {unit}"))
     }
 
-    /// Sends a signal to the process of a service.
+    /// Sends a signal to the main process of a service.
     pub fn signal(&self, service: &str, signal: Signal) -> Result<()> {
         zbus::block_on(self.manager.kill_unit(service, "main", signal as i32))
             .with_context(|| format!("sending {signal} to {service}"))
     }
 
-    /// Forgets failures; a unit that systemd has forgotten already is no error.
+    /// Resets the failed state of units. A unit that systemd has unloaded already is not an error.
     pub fn reset_failed(&self, units: &[String]) {
         for unit in units {
             let _ = zbus::block_on(self.manager.reset_failed_unit(unit));
         }
     }
 
-    /// Queues one job for each unit and waits for all of them; with `Type=notify`, done means ready.
+    /// Queues one job for each unit and waits for all of them. For units of `Type=notify`, a finished job means that
+    /// the service is ready.
     ///
     /// # Errors
-    /// Names every unit whose job did not end well, and how it ended.
+    /// Names every unit whose job failed, and the result of the job.
     pub fn jobs(&self, verb: Verb, units: &[String]) -> Result<()> {
         let results = zbus::block_on(self.queue(verb, units))
             .with_context(|| format!("asking systemd to {} units", verb.word()))?;
@@ -241,13 +243,14 @@ impl Systemd {
         }
     }
 
-    /// Results by unit. The signal is subscribed to before the first job is queued, so none is missed.
+    /// Returns the result of each unit's job. It subscribes to the signal before it queues the first job, so that none
+    /// is missed.
     async fn queue(&self, verb: Verb, units: &[String]) -> zbus::Result<Vec<(String, String)>> {
         let mut removed = self.manager.receive_job_removed().await?;
         let mut waiting: BTreeSet<String> = BTreeSet::new();
         let mut results = Vec::new();
         let mut ended: BTreeMap<String, (String, String)> = BTreeMap::new();
-        // Signals are taken in while jobs are queued: a full queue of them would stop the replies behind it.
+        // Signals are received while jobs are queued: a full queue of signals would block the replies behind it.
         let queueing = async {
             for unit in units {
                 let job = match verb {
@@ -258,7 +261,7 @@ impl Systemd {
                 };
                 match job {
                     Ok(job) => drop(waiting.insert(job.to_string())),
-                    // Masked, not loadable …: told with the others once their jobs are done.
+                    // For example a masked unit. The error is reported with the others when their jobs have finished.
                     Err(zbus::Error::MethodError(_, text, _)) => {
                         results.push((unit.clone(), text.unwrap_or_default()));
                     }
@@ -292,14 +295,14 @@ impl Systemd {
             let job = async { next(&mut removed).await.map(Some) };
             match futures_lite::future::or(job, interrupted.as_mut()).await? {
                 Some(job) => drop(ended.insert(job.0, job.1)),
-                // The jobs go on; those of the rollback take their place.
+                // The jobs continue; those of the rollback replace them.
                 None => return Ok(results),
             }
         }
     }
 
-    /// When the process of a running service was started, in microseconds since 1970. The unit's own times tell of the
-    /// first attempt where a start failed and was tried again.
+    /// When the main process of a running service was started, in microseconds since 1970. The timestamps of the unit
+    /// are not used: when systemd retries a failed start, they refer to the first attempt.
     pub fn begun(&self, service: &str) -> Result<u64> {
         let asked = async {
             let path = self.manager.load_unit(service).await?;
@@ -308,7 +311,7 @@ impl Systemd {
         zbus::block_on(asked).with_context(|| format!("asking systemd about {service}"))
     }
 
-    /// Whether systemd knows a unit by files, or by links, that have changed since.
+    /// Whether the files or links of a unit have changed since systemd loaded them (`NeedDaemonReload`).
     pub fn is_stale(&self, unit: &str) -> Result<bool> {
         let asked = async {
             let path = self.manager.load_unit(unit).await?;
@@ -333,7 +336,7 @@ impl Systemd {
             .await
     }
 
-    /// What `status` shows of a unit.
+    /// The state of a unit's process, as `status` prints it.
     pub fn process(&self, unit: &str) -> Result<Process> {
         zbus::block_on(self.properties(unit))
             .with_context(|| format!("asking systemd about {unit}"))
@@ -348,7 +351,7 @@ impl Systemd {
         Ok(Process {
             state: unit.active_state().await?,
             pid,
-            // The greatest number stands for "not known", as on hosts without memory accounting.
+            // systemd reports the maximum value for "unknown", as on hosts without memory accounting.
             memory: Some(service.memory_current().await?)
                 .filter(|bytes| *bytes != u64::MAX)
                 .or_else(|| resident(pid)),
@@ -357,7 +360,7 @@ impl Systemd {
     }
 }
 
-/// The next job that ended: its path, its unit and its result.
+/// Waits for the next finished job and returns its path, its unit and its result.
 async fn next(removed: &mut JobRemovedStream) -> zbus::Result<(String, (String, String))> {
     let Some(signal) = removed.next().await else {
         return Err(zbus::Error::Failure("the bus closed the connection".into()));
@@ -366,7 +369,7 @@ async fn next(removed: &mut JobRemovedStream) -> zbus::Result<(String, (String, 
     Ok((job.job.to_string(), (job.unit.clone(), job.result.clone())))
 }
 
-/// Bytes that a process holds in memory (proc_pid_status(5)).
+/// Resident memory of a process in bytes (proc_pid_status(5)).
 fn resident(pid: u32) -> Option<u64> {
     let status = files::of_process(pid, "status")?;
     let status = String::from_utf8_lossy(&status);

@@ -1,9 +1,9 @@
-//! Running other programs: the one place that starts any.
+//! Running other programs. Only this module starts any.
 //!
-//! Root works next to accounts that may be compromised, from directories that others may write. So a program is one that
-//! only root can replace, begins in `/`, knows nothing of the environment of this process, has no controlling terminal that
-//! it could type into, gets no new privileges, and ends within a limited time. Programs of a service account are not
-//! started here but by systemd, in the sandbox of that account's service: see [`super::confined`].
+//! Root works next to accounts that may be compromised, in directories that other accounts may write. So a program must
+//! be one that only root can replace. It starts in `/`, with a clean environment, without a controlling terminal into
+//! which it could type, without new privileges, and with a timeout. Programs of a service account are not started here
+//! but by systemd, in the sandbox of that account's service: see [`super::confined`].
 
 use super::confined::Sandbox;
 use super::files;
@@ -20,11 +20,11 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::time::{Duration, Instant};
 
-/// Where programs are looked for, whatever the environment says: `sudo` and cron leave out the directories of the
-/// administrator's programs at times, and a directory that was added may hold any program.
+/// The search path for programs, independent of the environment. `sudo` and cron sometimes leave out the directories of
+/// the administrator's programs, and a directory that was added may contain any program.
 const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
-/// What of the environment package managers get as well: how they reach their archives.
+/// Environment variables that package managers receive as well: they say how to reach package archives.
 const ARCHIVES: &[&str] = &[
     "http_proxy",
     "https_proxy",
@@ -38,19 +38,19 @@ const ARCHIVES: &[&str] = &[
     "SSL_CERT_DIR",
     "REQUESTS_CA_BUNDLE",
 ];
-/// The variables of pip begin so.
+/// Prefix of pip's environment variables.
 const PIP: &str = "PIP_";
 
-/// How long a program may take that is not given another time. All of these answer within a few seconds.
+/// Default timeout of a program. All of these finish within a few seconds.
 const QUICK: Duration = Duration::from_secs(60);
-/// The same for one in a sandbox: these import Synapse, or are given another time.
+/// Default timeout of a program in a sandbox, which usually imports Synapse.
 const CONFINED: Duration = Duration::from_secs(120);
-/// The same for one that brings packages, over a slow line.
+/// Timeout of a program that downloads packages over a slow connection.
 pub const PACKAGES: Duration = Duration::from_secs(3600);
-/// Bytes of its output, and of its messages, beyond which a program has gone wrong.
+/// Limit on standard output and on standard error, in bytes. A program that prints more is faulty.
 const LARGEST: u64 = 8 << 20;
 
-/// A program with its arguments, run to its end.
+/// A program with its arguments, run until it exits.
 pub struct Tool {
     name: String,
     path: Result<PathBuf>,
@@ -63,14 +63,14 @@ pub struct Tool {
     interruptible: bool,
 }
 
-/// Whom a program runs as, by numbers.
+/// The account of a program, by numbers.
 struct Account {
     user: Uid,
     group: Gid,
     groups: Vec<Gid>,
 }
 
-/// What a program printed, and how it ended.
+/// The output and the exit status of a program.
 #[derive(Debug)]
 pub struct Output {
     pub status: ExitStatus,
@@ -79,7 +79,7 @@ pub struct Output {
 }
 
 impl Tool {
-    /// A program by its name, or by its path.
+    /// A program by its name or path.
     pub fn new(program: impl AsRef<Path>) -> Self {
         let program = program.as_ref();
         Self {
@@ -95,8 +95,8 @@ impl Tool {
         }
     }
 
-    /// A program that systemd runs in this sandbox, as its user, with an environment of its own. Other accounts may replace
-    /// it: it can do no more than the sandbox allows.
+    /// A program that systemd runs in this sandbox, as the user of the sandbox and with its own environment. Other
+    /// accounts may be able to replace it: the sandbox limits it.
     pub fn confined(sandbox: Sandbox, program: impl AsRef<Path>) -> Self {
         let program = program.as_ref();
         Self {
@@ -120,25 +120,26 @@ impl Tool {
         self
     }
 
-    /// What the program reads from standard input: secrets and texts that must not show in a process list.
+    /// Sets the standard input: secrets and texts that must not appear in a process list.
     pub fn input(mut self, input: impl Into<Vec<u8>>) -> Self {
         self.input = input.into();
         self
     }
 
-    /// How long it may take.
+    /// Sets the timeout.
     pub fn within(mut self, limit: Duration) -> Self {
         self.limit = limit;
         self
     }
 
-    /// Has it end when this program is interrupted. Only for programs that can be run again after being cut anywhere.
+    /// Makes an interruption of this program end it. Only for programs that can be run again after being killed at any
+    /// point.
     pub fn interruptible(mut self) -> Self {
         self.interruptible = true;
         self
     }
 
-    /// Gives it the part of the environment that says how archives of packages are reached.
+    /// Passes the environment variables that say how to reach package archives.
     pub fn with_archives(mut self) -> Self {
         let known = |name: &str| ARCHIVES.contains(&name) || name.starts_with(PIP);
         let variables = std::env::vars_os().filter_map(|(name, value)| {
@@ -149,7 +150,7 @@ impl Tool {
         self
     }
 
-    /// Runs the program as this user, in that user's own group.
+    /// Runs the program as this user, in the user's primary group.
     pub fn user(mut self, name: &str) -> Result<Self> {
         let user = users::get_user_by_name(name).with_context(|| format!("no user {name}"))?;
         let group = Gid::from_raw(user.primary_group_id());
@@ -161,7 +162,8 @@ impl Tool {
         Ok(self)
     }
 
-    /// Runs the program as a Synapse process of this user does: in our group, with the user's own groups beside it.
+    /// Runs the program as a Synapse process of this user: in this program's group, with the user's own groups as
+    /// supplementary groups.
     pub fn process_of(mut self, name: &str) -> Result<Self> {
         let user = users::get_user_by_name(name).with_context(|| format!("no user {name}"))?;
         let group = users::get_group_by_name(crate::state::paths::GROUP)
@@ -175,10 +177,10 @@ impl Tool {
         Ok(self)
     }
 
-    /// Runs it and returns what it printed, whatever its exit status.
+    /// Runs the program and returns its output, whatever its exit status.
     ///
     /// # Errors
-    /// When it cannot be started, takes too long, prints too much or is interrupted.
+    /// When it cannot be started, exceeds its timeout, prints too much or is interrupted.
     pub fn output(mut self) -> Result<Output> {
         if let Some(sandbox) = self.sandbox.take() {
             ensure!(
@@ -207,7 +209,7 @@ impl Tool {
             let watch = scope.spawn(move || watch(group, &ended, limit, interruptible));
             scope.spawn(move || {
                 if let Some(mut stdin) = stdin {
-                    // A program that does not read all of its input may well succeed: its status says so.
+                    // A program that does not read all of its input may still succeed; its exit status decides.
                     let _ = stdin.write_all(input);
                 }
             });
@@ -257,7 +259,7 @@ impl Tool {
             .stderr(Stdio::piped());
         let account = self.account.as_ref();
         let account = account.map(|one| (one.groups.clone(), one.group, one.user));
-        // SAFETY: system calls on values that were made before; nothing is allocated and no lock is taken.
+        // SAFETY: system calls on values that were created before; nothing is allocated and no lock is taken.
         unsafe {
             command.pre_exec(move || {
                 setsid()?;
@@ -274,7 +276,7 @@ impl Tool {
             .with_context(|| format!("cannot run {}", self.name))
     }
 
-    /// Runs it and returns its standard output; a failure carries the end of what it printed.
+    /// Runs the program and returns its standard output. An error contains the end of its output.
     pub fn run(self) -> Result<String> {
         let name = self.name.clone();
         let output = self.output()?;
@@ -285,13 +287,13 @@ impl Tool {
     }
 }
 
-/// Why a program was ended before it was done.
+/// Why a program was killed.
 enum Cut {
     Late,
     Interrupted,
 }
 
-/// Ends the program, and all that it has started, when its time is over.
+/// Kills the program and all its children when its time is over.
 fn watch(group: Pid, ended: &Receiver<()>, limit: Duration, interruptible: bool) -> Option<Cut> {
     let begun = Instant::now();
     loop {
@@ -313,14 +315,14 @@ fn watch(group: Pid, ended: &Receiver<()>, limit: Duration, interruptible: bool)
     }
 }
 
-/// Reads a stream to its end; a program that prints too much is ended.
+/// Reads a stream to its end. A program that prints too much is killed.
 fn collect(stream: Option<impl Read>, group: Pid, excess: &AtomicBool) -> Vec<u8> {
     let mut text = Vec::new();
     let Some(stream) = stream else {
         return text;
     };
     let mut stream = stream.take(LARGEST + 1);
-    // What was read before an error counts.
+    // Output from before an error counts.
     let _ = stream.read_to_end(&mut text);
     if text.len() as u64 > LARGEST {
         excess.store(true, Ordering::Relaxed);
@@ -329,7 +331,7 @@ fn collect(stream: Option<impl Read>, group: Pid, excess: &AtomicBool) -> Vec<u8
     text
 }
 
-/// The last lines of what a program printed, indented.
+/// The last lines of a program's output, indented.
 pub fn tail(output: &Output, lines: usize) -> String {
     let text = [&output.stdout[..], &output.stderr[..]].concat();
     let text = String::from_utf8_lossy(&text);
@@ -341,10 +343,10 @@ pub fn tail(output: &Output, lines: usize) -> String {
     last.join("\n")
 }
 
-/// Where a program is that no account but root can replace.
+/// The path of a program that only root can replace.
 ///
 /// # Errors
-/// When there is none, or only one that another account could replace.
+/// When the program is missing, or another account could replace it.
 pub fn find(program: impl AsRef<Path>) -> Result<PathBuf> {
     let program = program.as_ref();
     let found = which::which_in_all(program, Some(PATH), "/")
@@ -366,7 +368,7 @@ pub fn find(program: impl AsRef<Path>) -> Result<PathBuf> {
     }
 }
 
-/// The last lines that a unit wrote to the journal, under its name.
+/// The last lines in a unit's journal, under a heading with its name.
 pub fn journal(unit: &str, lines: usize) -> Option<String> {
     let output = Tool::new("journalctl")
         .args([

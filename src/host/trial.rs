@@ -1,7 +1,8 @@
-//! A change on trial on the host: a note of it, and a timer that returns from it.
+//! A trial on the host: a record of it, and a timer that reverts the change.
 //!
-//! The timer and its service are unit files, enabled while there is a trial: a transient timer is lost at a reboot, and
-//! with it the promise to return. Systemd runs both, so that neither a lost terminal nor the end of this program ends them.
+//! The timer and its service are unit files, enabled during the trial: a transient timer would be lost at a reboot, and
+//! the change would never be reverted. systemd runs both, so that they survive a lost terminal and the end of this
+//! program.
 
 use super::systemd::Systemd;
 use super::{Host, files};
@@ -24,16 +25,16 @@ trait Timer {
     fn next_elapse(&self) -> zbus::Result<u64>;
 }
 
-/// Who ends a trial.
+/// How a trial ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Ending {
-    /// Somebody, who confirms or returns.
+    /// An administrator confirms or reverts it.
     ByHand,
-    /// The timer's own service, which is what runs.
+    /// The timer expires, and its service is the process that runs.
     ByTimer,
 }
 
-/// The trial that is noted on this host.
+/// The trial that is recorded on this host.
 pub fn trial() -> Result<Option<Trial>> {
     let Some(text) = files::read(paths::TRIAL)? else {
         return Ok(None);
@@ -51,8 +52,8 @@ pub fn trial() -> Result<Option<Trial>> {
 }
 
 impl Host {
-    /// Begins a trial before its change is made. It is noted first: one whose timer could not be started has to be ended.
-    /// `files` are its units, by name.
+    /// Starts a trial before its change is applied. It is recorded first, since a trial must be ended even if its timer
+    /// could not be started. `files` are its units, by name.
     pub fn begin_trial(&self, trial: &Trial, files: &[(&str, String)]) -> Result<()> {
         note(trial)?;
         for (name, text) in files {
@@ -66,8 +67,8 @@ impl Host {
 }
 
 impl Systemd {
-    /// Notes that the change is made, and has the time of its trial begin anew. If that was over during the change, the
-    /// service waits for this run's end.
+    /// Records that the change is applied, and restarts the timer of the trial. If the timer expired during the change,
+    /// its service is waiting for the end of this run and is stopped.
     pub fn time_trial(&self, trial: Trial) -> Result<()> {
         note(&Trial {
             made: true,
@@ -85,9 +86,9 @@ impl Systemd {
         Ok(())
     }
 
-    /// Ends the trial: its units go, and last the note of it, so that a run that is cut is run again.
+    /// Ends the trial. Its units are removed first and its record last, so that an interrupted run is repeated.
     pub fn end_trial(&self, ending: Ending) -> Result<()> {
-        // A service that waits for the lock, or for its next attempt, has nothing to do any more.
+        // A service that waits for the lock, or for its next attempt, is no longer needed.
         let units = match ending {
             Ending::ByHand => &[units::TRIAL_TIMER, units::TRIAL][..],
             Ending::ByTimer => &[units::TRIAL_TIMER],
@@ -105,7 +106,7 @@ impl Systemd {
         files::remove(paths::TRIAL)
     }
 
-    /// Seconds until the trial's timer elapses; `None` when it has, or does not run.
+    /// Seconds until the trial's timer expires; `None` if it has expired or is not running.
     pub fn trial_left(&self) -> Result<Option<u64>> {
         if !self.runs(units::TRIAL_TIMER)? {
             return Ok(None);
@@ -119,7 +120,7 @@ impl Systemd {
             timer.next_elapse().await
         });
         let next = next.with_context(|| format!("asking systemd about {}", units::TRIAL_TIMER))?;
-        // The greatest number and 0 stand for "never again".
+        // The maximum value and 0 mean "never again".
         let next = Some(next).filter(|next| ![0, u64::MAX].contains(next));
         let now = ClockId::CLOCK_MONOTONIC
             .now()

@@ -1,4 +1,4 @@
-//! The programs that judge configuration before it is used.
+//! The validators: programs that check the configuration before it is used.
 
 use super::certificate::Pair;
 use super::confined::Sandbox;
@@ -9,7 +9,7 @@ use crate::state::paths;
 use crate::state::units;
 use anyhow::{Context, Result, ensure};
 
-/// Properties that keep nginx from binding ports where systemd holds them for it. `nginx -t` binds them itself.
+/// Properties that prevent nginx from binding ports when it uses socket activation. `nginx -t` binds the ports itself.
 const BINDING: [&str; 9] = [
     "AmbientCapabilities",
     "CapabilityBoundingSet",
@@ -22,13 +22,13 @@ const BINDING: [&str; 9] = [
     "SocketBindDeny",
 ];
 
-/// `nginx -t` of the configuration in this directory, as nginx's own account and in its sandbox: it opens the files that the
-/// configuration names, and that account may have put links to others in their place.
+/// Runs `nginx -t` on the configuration in this directory, as nginx's account and in its sandbox: nginx opens the files
+/// that the configuration names, and that account may have replaced them with links to files of other accounts.
 ///
-/// The certificate comes from its own files, since it is handed over only when the generation is in use. nginx gets it as
-/// a credential (systemd.exec(5)), so that no key is written to a disk.
+/// The certificate is read from the administrator's files, since the copies are installed only when the generation is
+/// in use. nginx receives it as a credential (systemd.exec(5)), so that no key is written to disk.
 pub(super) fn nginx_accepts(directory: &str, pair: Option<&Pair>, state: &State) -> Result<()> {
-    // Only configuration, which every account may read anyway.
+    // The directory contains only configuration, which every account may read anyway.
     let scratch = Scratch::new(0o755)?;
     for name in files::names(directory) {
         let contents = files::read(format!("{directory}/{name}"))?;
@@ -91,7 +91,7 @@ pub(super) fn nginx_accepts(directory: &str, pair: Option<&Pair>, state: &State)
     Ok(())
 }
 
-/// `promtool check config`, which reads the rules as well.
+/// Runs `promtool check config`, which reads the rules as well.
 pub(super) fn prometheus_accepts(configuration: &str) -> Result<()> {
     let output = Tool::new("promtool")
         .args(["check", "config", configuration])
@@ -104,8 +104,8 @@ pub(super) fn prometheus_accepts(configuration: &str) -> Result<()> {
     Ok(())
 }
 
-/// `systemd-analyze verify`. It exits with 0 on unknown keys, and speaks about other units of the host as well,
-/// so what counts is what it says about ours.
+/// Runs `systemd-analyze verify`. It exits with 0 on unknown keys and also reports other units of the host, so only its
+/// messages about this program's units count.
 pub(super) fn systemd_accepts(directory: &str, units: &[String]) -> Result<()> {
     let output = Tool::new("systemd-analyze")
         .args(["verify", "--man=no"])

@@ -1,24 +1,24 @@
-//! Virtual environments of our own, filled by pip. Its own environment and configuration are honoured.
+//! Virtual environments of this program, filled by pip. pip's environment variables and configuration apply.
 
 use super::tools::{self, Tool};
 use anyhow::{Context, Result};
 
-/// A venv to be made or brought to other versions.
+/// A venv to be created or brought to other versions.
 pub struct Venv<'a> {
     pub directory: &'a str,
-    /// More options of `python3 -m venv`.
+    /// Additional options of `python3 -m venv`.
     pub options: &'a [&'a str],
-    /// More options of `pip install`.
+    /// Additional options of `pip install`.
     pub pip: &'a [&'a str],
-    /// Requirements, the first of which names it in errors.
+    /// Requirements. The first one names the venv in errors.
     pub packages: &'a [&'a str],
 }
 
 impl Venv<'_> {
-    /// Installs the packages.
+    /// Creates the venv and installs the packages.
     ///
     /// # Errors
-    /// With the end of what pip says.
+    /// With the end of pip's output.
     pub fn install(&self) -> Result<()> {
         Tool::new("python3")
             .args(["-I", "-m", "venv"])
@@ -30,7 +30,7 @@ impl Venv<'_> {
             .context("making the venv (python3-venv gives what is missing)")?;
         Tool::new(format!("{}/bin/python", self.directory))
             .args(["-I", "-m", "pip", "install", "--quiet"])
-            // Missing byte code costs a worker 3.6 times its start.
+            // Missing byte code makes the start of a worker 3.6 times as long.
             .args(["--disable-pip-version-check", "--compile"])
             .args(self.pip)
             .args(self.packages)

@@ -1,4 +1,4 @@
-//! A file as it was, to be put back.
+//! Backups of files in memory.
 
 use super::read;
 use super::write::{Access, write};
@@ -7,7 +7,7 @@ use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-/// A file as it was.
+/// The contents, ownership, permissions and modification time of a file.
 pub struct Kept {
     path: PathBuf,
     contents: Vec<u8>,
@@ -15,7 +15,7 @@ pub struct Kept {
     modified: SystemTime,
 }
 
-/// Keeps a file in memory; `None` where there is none.
+/// Reads a file into memory; `None` if it does not exist.
 pub fn keep(path: impl AsRef<Path>) -> Result<Option<Kept>> {
     let path = path.as_ref();
     let keep = || -> Result<Option<Kept>> {
@@ -37,8 +37,8 @@ pub fn keep(path: impl AsRef<Path>) -> Result<Option<Kept>> {
 }
 
 impl Kept {
-    /// Puts the file back with its owner and mode. Where a process may have read the other one, it is a new file by its
-    /// time: by that it is known which processes have to read it again.
+    /// Restores the file with its ownership and permissions. If a process may have `read` the replaced contents, the
+    /// file gets a new modification time, so that the process counts as stale.
     pub fn put_back(&self, read: bool) -> Result<()> {
         let modified = (!read).then_some(self.modified);
         write(&self.path, &self.contents, self.access, modified)

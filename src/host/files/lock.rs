@@ -1,4 +1,5 @@
-//! Lock files, which root alone can open: flock(2) asks for no right to write, so one that others may read they may lock.
+//! Lock files. Only root can open them, since flock(2) requires no write permission: an account that may read a file
+//! may also lock it.
 
 use super::place::{self, Missing};
 use super::{read, sys};
@@ -9,18 +10,19 @@ use std::os::fd::AsFd;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-/// How often a lock is tried while another process has it. The kernel has no way to wait for one for a limited time.
+/// Interval between two attempts while another process holds the lock. The kernel has no way to wait for a lock with a
+/// timeout.
 const INTERVAL: Duration = Duration::from_millis(100);
 
-/// Held until it is dropped, or until this process ends.
+/// A lock. It is released when it is dropped, or when this process ends.
 pub struct Lock {
     _file: File,
 }
 
-/// Takes the lock of a file, which is made where it is missing and closed to others where it was open to them.
+/// Locks a file. The file is created if it is missing, and closed to other accounts if it was open to them.
 ///
 /// # Errors
-/// When another process has it for all of this time; the error names the process.
+/// When another process holds the lock until the timeout; the error names that process.
 pub fn lock(path: impl AsRef<Path>, patience: Duration) -> Result<Lock> {
     let path = path.as_ref();
     let shown = path.display();
@@ -46,12 +48,12 @@ fn open(path: &Path) -> Result<File> {
     if !sys::is_file(&sys::status(file.as_fd())?) {
         return Err(Errno::EINVAL).context("not a regular file");
     }
-    // One of an older release may be open to others.
+    // The file of an older release may be open to other accounts.
     sys::set_mode(file.as_fd(), 0o600)?;
     Ok(File::from(file))
 }
 
-/// The process that has the lock of a file, as far as the kernel says it (proc_locks(5)).
+/// The process that holds the lock of a file, if the kernel lists it (proc_locks(5)).
 fn holder(file: &File) -> String {
     let unknown = "another process".to_owned();
     let Ok(status) = sys::status(file.as_fd()) else {

@@ -1,7 +1,7 @@
-//! Files: the one place that reads, writes, gives away and removes them.
+//! Files. Only this module reads and writes files, changes their ownership, and removes them.
 //!
-//! Everything works on descriptors, from the root of the file system down, so that no account can lead root to another
-//! place by changing names meanwhile; see [`place`].
+//! All operations use file descriptors, starting at the root of the file system. So no account can redirect root to
+//! another path by changing names meanwhile; see [`place`].
 
 mod kept;
 mod lock;
@@ -27,7 +27,7 @@ pub use write::{Access, directory, point, publish, rename, replace, rewrite};
 use anyhow::Result;
 use nix::errno::Errno;
 
-/// `None` for what failed because a directory on the way, or the file itself, is not there.
+/// Turns the error of a missing file or parent directory into `None`.
 fn absent<T>(result: Result<T>) -> Result<Option<T>> {
     match result {
         Err(error) if error.downcast_ref() == Some(&Errno::ENOENT) => Ok(None),

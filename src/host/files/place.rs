@@ -1,9 +1,9 @@
-//! From a path to an open directory and a name in it, one component after another.
+//! Path resolution: from a path to an open directory and a name in it, one component after another.
 //!
-//! Root works in directories that service accounts own. There, a name can become a symbolic link to any place of the host
-//! between two system calls. So a link is followed only where no other account could have placed it: each directory on
-//! the way to it must be one whose names only root can change. The administrator's links, such as `/var/lib` on
-//! another disk or those of certbot, are of that kind.
+//! Root works in directories that service accounts own. There, a name can become a symbolic link to any file of the
+//! host between two system calls. So a link is followed only if no other account could have placed it: only root may be
+//! able to change names in each directory on the path to it. The administrator's links meet this condition, such as
+//! those of certbot or a `/var/lib` on another disk.
 
 use super::sys;
 use anyhow::{Context, Result, bail, ensure};
@@ -14,15 +14,15 @@ use std::ffi::{OsStr, OsString};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::{Component, Path};
 
-/// Links that are followed on one way, as in the kernel (path_resolution(7)).
+/// The maximum number of links in one resolution, as in the kernel (path_resolution(7)).
 const LINKS: usize = 40;
-/// The mode of directories that are made on the way: theirs is set later, if it is to be another one.
+/// The mode of parent directories that are created. Another mode is set later, if the caller wants one.
 const MODE: u32 = 0o755;
 
-/// An open directory, with the knowledge of who can change the names in it.
+/// An open directory. It records which accounts can change the names in it.
 pub struct Directory {
     file: OwnedFd,
-    /// No other account could have put another directory in its place.
+    /// Whether no other account could have replaced it with another directory.
     sure: bool,
     status: FileStat,
 }
@@ -33,15 +33,15 @@ pub struct Place {
     pub name: OsString,
 }
 
-/// The end of a way.
+/// The result of a path resolution.
 pub struct Entry {
     pub place: Place,
-    /// The file, held but not opened; `None` where there is none of this name.
+    /// The file, opened only as a reference (`O_PATH`); `None` if the name does not exist.
     pub found: Option<(OwnedFd, FileStat)>,
 }
 
 impl Entry {
-    /// Whether no other account than root can replace this file or change it.
+    /// Whether only root can replace or change this file.
     pub fn is_sure(&self) -> bool {
         self.found
             .as_ref()
@@ -49,19 +49,19 @@ impl Entry {
     }
 }
 
-/// Whether to make directories that are missing on the way.
+/// The handling of missing directories on the path.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub enum Missing {
     Make,
     Fail,
 }
 
-/// What to do with a link at the end of the way.
+/// The handling of a link at the end of the path.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub enum Last {
-    /// It is the file in question.
+    /// The link is the result.
     Stay,
-    /// It is followed like any other.
+    /// The link is followed like any other.
     Follow,
 }
 
@@ -80,20 +80,20 @@ impl Directory {
         self.file.as_fd()
     }
 
-    /// The directory opened so that it can be listed and synchronised.
+    /// Opens the directory for listing and synchronising.
     pub fn open(&self) -> nix::Result<OwnedFd> {
         sys::listing(self.as_fd(), OsStr::new("."))
     }
 
-    /// Whether no other account could have made the name of this file: a name in a directory of root's that others may
-    /// not write. In one such as /tmp, others can make names, but not replace those of root.
+    /// Whether no other account could have placed this file: the directory belongs to root, and other accounts cannot
+    /// write it. In a sticky directory such as /tmp, other accounts can create names, but not replace those of root.
     fn is_sure_of(&self, entry: &FileStat) -> bool {
         let sticky = self.status.st_mode & nix::libc::S_ISVTX != 0;
         let exclusive = only_ours(&self.status);
         self.sure && (exclusive || (sticky && ours(self.status.st_uid) && ours(entry.st_uid)))
     }
 
-    /// The directory of this name in it.
+    /// The directory `file` inside this one.
     fn enter(&self, file: OwnedFd, status: FileStat) -> Self {
         Self {
             sure: self.is_sure_of(&status),
@@ -103,38 +103,38 @@ impl Directory {
     }
 }
 
-/// Whether a user is root, or the one that runs this program.
+/// Whether a user is root, or the user that runs this program.
 fn ours(user: u32) -> bool {
     user == 0 || user == geteuid().as_raw()
 }
 
-/// Whether root, or the user that runs this program, owns a file and no other may write it.
+/// Whether root, or the user that runs this program, owns a file and no other account may write it.
 fn only_ours(status: &FileStat) -> bool {
     let group = status.st_gid == 0 || (!geteuid().is_root() && status.st_gid == getegid().as_raw());
     let others = if group { 0o002 } else { 0o022 };
-    // A mode of a link means nothing.
+    // The mode of a link has no meaning.
     ours(status.st_uid) && (sys::is_link(status) || status.st_mode & others == 0)
 }
 
-/// The directory of a path, and the last name in it. The name itself is not looked at.
+/// The parent directory of a path, and the last component. The last component is not examined.
 ///
 /// # Errors
-/// When a component is missing, is no directory, or is a link that another account could have placed.
+/// When a component is missing, is not a directory, or is a link that another account could have placed.
 pub fn parent(path: &Path, missing: Missing) -> Result<Place> {
     Ok(walk(components(&std::path::absolute(path)?), missing, None)?.place)
 }
 
-/// The directory of this path.
+/// The directory at this path.
 ///
 /// # Errors
-/// As [`parent`].
+/// The same as for [`parent`].
 pub fn directory(path: &Path, missing: Missing) -> Result<Directory> {
     let mut names = components(&std::path::absolute(path)?);
     names.insert(0, OsString::from("."));
     Ok(walk(names, missing, None)?.place.directory)
 }
 
-/// As [`parent`], with the file of the last name.
+/// Like [`parent`], with the file of the last component.
 pub fn find(path: &Path, last: Last) -> Result<Entry> {
     let mut names = components(&std::path::absolute(path)?);
     if names.is_empty() {
@@ -143,7 +143,7 @@ pub fn find(path: &Path, last: Last) -> Result<Entry> {
     walk(names, Missing::Fail, Some(last))
 }
 
-/// Goes along these names, the last of which comes first.
+/// Resolves these components. They are in reverse order: the first component of the path comes last.
 fn walk(mut waiting: Vec<OsString>, missing: Missing, last: Option<Last>) -> Result<Entry> {
     let mut directory = Directory::root()?;
     let mut links = 0;
@@ -153,7 +153,7 @@ fn walk(mut waiting: Vec<OsString>, missing: Missing, last: Option<Last>) -> Res
         };
         let end = waiting.is_empty();
         if name == ".." {
-            // A directory of another account's may have been moved, so that its parent is any that the account chose.
+            // Another account may have moved its own directory, so it can choose the parent.
             ensure!(directory.sure, "`..` below a directory of another account");
         } else if end && last.is_none() {
             let place = Place { directory, name };
@@ -189,7 +189,7 @@ fn walk(mut waiting: Vec<OsString>, missing: Missing, last: Option<Last>) -> Res
             }
             waiting.extend(components(Path::new(&target)));
             if waiting.is_empty() {
-                // The link names the root directory itself.
+                // The target of the link is the root directory.
                 waiting.push(OsString::from("."));
             }
             continue;
@@ -210,7 +210,7 @@ fn walk(mut waiting: Vec<OsString>, missing: Missing, last: Option<Last>) -> Res
     }
 }
 
-/// The components of a path, the last one first.
+/// The components of a path in reverse order.
 fn components(path: &Path) -> Vec<OsString> {
     let names = path.components().filter_map(|component| match component {
         Component::Normal(name) => Some(name.to_owned()),

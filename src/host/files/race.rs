@@ -1,7 +1,8 @@
-//! No account leads root out of a directory in which it may change names, whenever it changes them.
+//! Tests that no account can redirect root out of a directory in which that account may change names, whenever it
+//! changes them.
 //!
-//! Each operation is run again and again, and once between any two of its system calls another account puts a symbolic link
-//! in the place of a name. That account is played by a directory that everybody may write.
+//! Each operation runs many times. In each run, another account replaces a name with a symbolic link between two of the
+//! system calls, and every pair is covered. A directory that all accounts may write represents that account.
 
 use super::*;
 use std::cell::RefCell;
@@ -27,7 +28,7 @@ pub(super) fn meanwhile() {
     }
 }
 
-/// Runs an operation beside another account; how many system calls it made.
+/// Runs an operation beside another account. Returns the number of system calls as well.
 fn beside<T>(operation: impl FnOnce() -> T, mut other: impl FnMut(usize) + 'static) -> (T, usize) {
     let calls = std::rc::Rc::new(std::cell::Cell::new(0));
     let count = calls.clone();
@@ -41,7 +42,7 @@ fn beside<T>(operation: impl FnOnce() -> T, mut other: impl FnMut(usize) + 'stat
     (result, calls.get())
 }
 
-/// A directory of the other account's, and one with what it is after.
+/// A directory of the other account, and a directory that it attacks.
 struct Tree {
     top: tempfile::TempDir,
 }
@@ -51,7 +52,7 @@ const SECRET: &str = "secret";
 impl Tree {
     fn new() -> Self {
         let tree = Self {
-            // In memory: what is written to a disk here is of no use to anybody.
+            // In memory: these files need no disk.
             top: tempfile::tempdir_in("/dev/shm").unwrap(),
         };
         for directory in ["outside/directory/deep", "shared/sub/deep"] {
@@ -78,7 +79,7 @@ impl Tree {
         self.top.path().join(path)
     }
 
-    /// Everything outside that could be changed.
+    /// All files outside of the shared directory that an attack could change.
     fn outside(&self) -> BTreeMap<PathBuf, (u32, u32, u32, String)> {
         let mut found = BTreeMap::new();
         let mut waiting = vec![self.at("outside")];
@@ -100,7 +101,7 @@ impl Tree {
     }
 }
 
-/// What the other account does with a name.
+/// The attack: the other account replaces a name with a link.
 fn put_link(name: &Path, target: &Path, number: usize) {
     if fs::symlink_metadata(name).is_ok() {
         let aside = name.with_file_name(format!("aside{number}"));
@@ -109,7 +110,7 @@ fn put_link(name: &Path, target: &Path, number: usize) {
     let _ = symlink(target, name);
 }
 
-/// Operations below `shared`; each returns all that it brought to light.
+/// Operations below `shared`. Each returns everything that it read.
 fn operations() -> Vec<(&'static str, Operation)> {
     vec![
         ("read", |tree| {
@@ -168,7 +169,7 @@ fn done(result: Result<()>) -> Result<String> {
 
 #[test]
 fn no_change_of_names_leads_out_of_a_directory() {
-    // Each with what is of most use to the other account: the same names exist below it.
+    // Each name with the link target that helps an attack most: the same names exist below the target.
     let links = [
         ("shared/file", "outside/file"),
         ("shared/sub", "outside/directory"),
@@ -189,7 +190,7 @@ fn no_change_of_names_leads_out_of_a_directory() {
         let (result, calls) = beside(|| work(&tree), |_| {});
         result.unwrap_or_else(|error| panic!("{operation} without another account: {error:#}"));
         for (link, to) in links {
-            // Once at each moment, and again and again from each moment on.
+            // Once before each system call, and repeatedly from each system call on.
             for (moment, once) in (0..=calls).flat_map(|moment| [(moment, true), (moment, false)]) {
                 let tree = Tree::new();
                 let before = tree.outside();
@@ -202,7 +203,7 @@ fn no_change_of_names_leads_out_of_a_directory() {
                 let (result, _) = beside(|| work(&tree), other);
                 let attack = format!("{operation}, {link} at call {moment}");
                 assert_eq!(tree.outside(), before, "{attack}");
-                // Refused, or done with what is inside.
+                // The operation fails, or affects only files inside of the directory.
                 let seen = result.unwrap_or_default();
                 let outside = [SECRET, "directory"].iter().any(|word| seen.contains(word));
                 assert!(!outside, "{attack}: {seen}");
@@ -253,7 +254,7 @@ fn links_of_root_are_followed_and_those_of_others_are_named() {
             "{error}"
         );
     }
-    // The link itself may go.
+    // The link itself may be removed.
     remove_tree(tree.at("shared/link")).unwrap();
     assert!(tree.at("outside/file").exists() && !tree.at("shared/link").is_symlink());
 }
@@ -275,7 +276,7 @@ fn what_is_no_regular_file_is_refused_at_once() {
 #[test]
 fn a_tree_of_any_depth_goes() {
     let tree = Tree::new();
-    // Deeper than a path can be long.
+    // The tree is deeper than the longest path.
     let mut deep = place::directory(&tree.at("shared/sub"), place::Missing::Fail)
         .unwrap()
         .open()

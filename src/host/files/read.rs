@@ -1,4 +1,4 @@
-//! Reading: contents of regular files, names, owners, links.
+//! Reading the contents of regular files, names, ownership and links.
 
 use super::place::{self, Last, Missing};
 use super::{absent, sys};
@@ -9,13 +9,14 @@ use std::io::Read;
 use std::os::fd::AsFd;
 use std::path::{Path, PathBuf};
 
-/// Bytes that are read of one file: no settings come near, and a device such as /dev/zero has no end.
+/// The maximum size of a file that is read, in bytes. Files that this program reads are far smaller, and a device such
+/// as /dev/zero has no end.
 const LARGEST: u64 = 16 << 20;
 
-/// The contents, or `None` where there is no such file.
+/// The contents, or `None` if the file does not exist.
 ///
 /// # Errors
-/// At once where it is no regular file: nothing is waited for.
+/// When it is not a regular file. The error comes at once: reading never blocks.
 pub fn read(path: impl AsRef<Path>) -> Result<Option<Vec<u8>>> {
     let path = path.as_ref();
     let read = || -> Result<Option<Vec<u8>>> {
@@ -33,7 +34,7 @@ pub fn read(path: impl AsRef<Path>) -> Result<Option<Vec<u8>>> {
     read().with_context(|| format!("cannot read {}", path.display()))
 }
 
-/// A regular file opened to be read, with its status.
+/// Opens a regular file for reading. Returns its status as well.
 pub(super) fn open(path: &Path) -> Result<Option<(File, nix::sys::stat::FileStat)>> {
     let Some(entry) = absent(place::find(path, Last::Follow))? else {
         return Ok(None);
@@ -51,7 +52,7 @@ pub(super) fn open(path: &Path) -> Result<Option<(File, nix::sys::stat::FileStat
     Ok(Some((File::from(file), status)))
 }
 
-/// As [`read`], for text.
+/// Like [`read`], for text.
 pub fn read_text(path: impl AsRef<Path>) -> Result<Option<String>> {
     let path = path.as_ref();
     let Some(contents) = read(path)? else {
@@ -62,7 +63,7 @@ pub fn read_text(path: impl AsRef<Path>) -> Result<Option<String>> {
     Ok(Some(text))
 }
 
-/// Names in a directory, sorted; none where there is no such directory.
+/// The names in a directory, sorted; none if the directory does not exist.
 pub fn names(path: impl AsRef<Path>) -> Vec<String> {
     let listed = || -> Result<Vec<String>> {
         let directory = place::directory(path.as_ref(), Missing::Fail)?;
@@ -77,12 +78,12 @@ pub fn names(path: impl AsRef<Path>) -> Vec<String> {
     names
 }
 
-/// Whether there is such a name: a file, a directory, or a link, wherever that leads.
+/// Whether the path exists: a file, a directory, or a link with any target.
 pub fn exists(path: impl AsRef<Path>) -> bool {
     place::find(path.as_ref(), Last::Stay).is_ok_and(|entry| entry.found.is_some())
 }
 
-/// Whether this is a directory, or a link of root's to one.
+/// Whether this is a directory, or a link to one that only root could have placed.
 pub fn is_directory(path: impl AsRef<Path>) -> bool {
     let found = |entry: place::Entry| {
         entry
@@ -108,12 +109,13 @@ pub fn is_socket(path: impl AsRef<Path>) -> bool {
     place::find(path.as_ref(), Last::Stay).is_ok_and(found)
 }
 
-/// What the kernel says of a path, links of any account followed: good to compare and to show, not to act on.
+/// The metadata of a path. The kernel follows links of any account, so use it for comparison and output only, never for
+/// decisions of root.
 pub fn metadata(path: impl AsRef<Path>) -> Option<Metadata> {
     std::fs::metadata(path).ok()
 }
 
-/// A file of the kernel's about a process, such as `/proc/PID/status`.
+/// A file of the kernel about a process, such as `/proc/PID/status`.
 pub fn of_process(process: u32, name: &str) -> Option<Vec<u8>> {
     std::fs::read(format!("/proc/{process}/{name}")).ok()
 }
@@ -121,7 +123,7 @@ pub fn of_process(process: u32, name: &str) -> Option<Vec<u8>> {
 /// Random bytes from the kernel.
 ///
 /// # Errors
-/// When the kernel gives none (getrandom(2)).
+/// When the kernel returns none (getrandom(2)).
 pub fn random<const N: usize>() -> Result<[u8; N]> {
     let mut bytes = [0; N];
     getrandom::fill(&mut bytes).context("the kernel gives no random bytes")?;
@@ -133,13 +135,13 @@ pub fn working_directory(process: u32) -> Option<PathBuf> {
     std::fs::read_link(format!("/proc/{process}/cwd")).ok()
 }
 
-/// The last part of what a link names.
+/// The last component of a link's target.
 pub fn pointed(link: impl AsRef<Path>) -> Option<String> {
     let target = target(link.as_ref())?;
     Some(target.file_name()?.to_string_lossy().into_owned())
 }
 
-/// What a link names.
+/// The target of a link.
 fn target(link: &Path) -> Option<PathBuf> {
     let (file, status) = place::find(link, Last::Stay).ok()?.found?;
     let link = sys::is_link(&status).then_some(file)?;
@@ -152,7 +154,7 @@ pub fn mode(path: impl AsRef<Path>) -> Option<u32> {
     Some(status.st_mode & 0o7777)
 }
 
-/// Whether no account but root (or the one that runs this program) can change a file or put another one in its place.
+/// Whether only root (or the user that runs this program) can change or replace a file.
 pub fn only_root_can_replace(path: impl AsRef<Path>) -> bool {
     place::find(path.as_ref(), Last::Follow).is_ok_and(|entry| entry.is_sure())
 }

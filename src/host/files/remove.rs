@@ -1,4 +1,4 @@
-//! Removing: files, and directories with all that is in them.
+//! Removing files, and directories with their contents.
 
 use super::place::{self, Missing};
 use super::{absent, sys};
@@ -8,18 +8,18 @@ use std::ffi::{OsStr, OsString};
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::Path;
 
-/// A round removes a level of a tree, so this is far deeper than any that is made for a reason. An account that makes names as
-/// fast as they are removed does not keep root busy for ever.
+/// The maximum number of passes. Each pass removes one level of a tree, so this is far deeper than any legitimate tree.
+/// It stops an account that creates names as fast as root removes them.
 const ROUNDS: usize = 10_000;
 
-/// Removes a file or link; one that is not there is no error.
+/// Removes a file or link. A missing one is not an error.
 pub fn remove(path: impl AsRef<Path>) -> Result<()> {
     at(path.as_ref(), |directory, name| {
         sys::unlink(directory.as_fd(), name)
     })
 }
 
-/// Removes a file, and its directory with it where that holds drop-ins of a unit of ours and is empty then.
+/// Removes a file, and then its directory if that is an empty drop-in directory of this program's units.
 pub fn remove_with_drop_ins(path: impl AsRef<Path>) -> Result<()> {
     remove(&path)?;
     match path.as_ref().parent() {
@@ -28,7 +28,7 @@ pub fn remove_with_drop_ins(path: impl AsRef<Path>) -> Result<()> {
     }
 }
 
-/// Removes a directory unless something is in it.
+/// Removes a directory if it is empty.
 pub fn remove_empty(path: impl AsRef<Path>) -> Result<()> {
     at(
         path.as_ref(),
@@ -39,7 +39,7 @@ pub fn remove_empty(path: impl AsRef<Path>) -> Result<()> {
     )
 }
 
-/// Removes a directory with all that is in it, or a file or link. Links in it are removed, and not followed.
+/// Removes a directory with its contents, or a file or link. Links inside are removed and not followed.
 pub fn remove_tree(path: impl AsRef<Path>) -> Result<()> {
     at(path.as_ref(), |directory, name| {
         match sys::unlink(directory.as_fd(), name) {
@@ -54,7 +54,7 @@ pub fn remove_tree(path: impl AsRef<Path>) -> Result<()> {
     })
 }
 
-/// Does something with the last name of a path; whether it was there does not matter.
+/// Runs an operation on the last component of a path. A missing one is not an error.
 fn at(path: &Path, work: impl FnOnce(&OwnedFd, &OsStr) -> nix::Result<()>) -> Result<()> {
     let remove = || -> Result<()> {
         let Some(place) = absent(place::parent(path, Missing::Fail))? else {
@@ -68,8 +68,8 @@ fn at(path: &Path, work: impl FnOnce(&OwnedFd, &OsStr) -> nix::Result<()>) -> Re
     remove().with_context(|| format!("cannot remove {}", path.display()))
 }
 
-/// Removes all that is in a directory, without recursion: another account may have made it of any depth. What is in a
-/// directory in it is moved up, until that one is empty.
+/// Removes the contents of a directory without recursion, since another account may have nested it to any depth. The
+/// contents of each subdirectory are moved up until it is empty.
 fn empty(top: &OwnedFd) -> nix::Result<()> {
     let mut number = 0;
     for _ in 0..ROUNDS {
@@ -83,7 +83,7 @@ fn empty(top: &OwnedFd) -> nix::Result<()> {
                 continue;
             }
             let inner = match sys::listing(top.as_fd(), &name) {
-                // It is another kind of file by now.
+                // Another account has replaced it with a file of another kind.
                 Err(Errno::ENOTDIR | Errno::ELOOP) => {
                     gone(sys::unlink(top.as_fd(), &name))?;
                     continue;
@@ -101,7 +101,7 @@ fn empty(top: &OwnedFd) -> nix::Result<()> {
                 }
             }
             match sys::remove_directory(top.as_fd(), &name) {
-                // Another account has put something there meanwhile, and the next round removes it.
+                // Another account has added a file meanwhile; the next pass removes it.
                 Err(Errno::ENOTEMPTY | Errno::EEXIST | Errno::ENOTDIR) => {}
                 removed => gone(removed)?,
             }

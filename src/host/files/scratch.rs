@@ -1,4 +1,4 @@
-//! A directory for the length of one task, in memory and closed to others, where root can have that.
+//! A temporary directory for one task. For root it is in memory and closed to other accounts.
 
 use super::{Access, directory, remove_tree};
 use crate::failure::Failure;
@@ -6,14 +6,14 @@ use anyhow::Result;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
 
-/// Removed when it is dropped.
+/// A temporary directory. It is removed when it is dropped.
 pub struct Scratch {
     path: PathBuf,
 }
 
 impl Scratch {
-    /// A directory with this mode. Below /run, which is never written to a disk, or where systemd has given the service a
-    /// directory of its own there; for a user who is not root, where temporary files are.
+    /// Creates a directory with this mode: in the runtime directory that systemd created for the service, or else below
+    /// /run, which is in memory. For a user other than root, it is created in the directory for temporary files.
     pub fn new(mode: u32) -> Result<Self> {
         static NUMBER: AtomicU32 = AtomicU32::new(0);
         let given = std::env::var_os("RUNTIME_DIRECTORY").map(PathBuf::from);
@@ -24,7 +24,7 @@ impl Scratch {
         let number = NUMBER.fetch_add(1, Ordering::Relaxed);
         let name = format!("synapse-workers-scratch.{}.{number}", std::process::id());
         let path = given.unwrap_or_else(run).join(name);
-        // Of a process of the same number that was killed.
+        // A killed process with the same number may have left one.
         let made = remove_tree(&path).and_then(|()| directory(&path, Access::from(mode)));
         made.map_err(|error| {
             let place = path.parent().unwrap_or(&path).display();
@@ -39,7 +39,7 @@ impl Scratch {
         &self.path
     }
 
-    /// The path of a name in it.
+    /// The path of a file in the directory.
     pub fn at(&self, name: &str) -> PathBuf {
         self.path.join(name)
     }

@@ -1,6 +1,6 @@
-//! The system calls of this module, each relative to an open directory, and none of which follows a link.
+//! The system calls of this module. Each is relative to an open directory, and none follows a link.
 //!
-//! They stand together for one reason: a test changes the names in a directory between any two of them.
+//! They are in one file because a test changes the names in a directory between any two of them.
 
 use nix::dir::{Dir, Type};
 use nix::errno::Errno;
@@ -15,7 +15,7 @@ type Result<T> = nix::Result<T>;
 
 const NEVER_FOLLOW: OFlag = OFlag::O_NOFOLLOW.union(OFlag::O_CLOEXEC);
 
-/// Opens a name without reading it, whatever it is: a link is opened itself.
+/// Opens a file of any kind as a reference (`O_PATH`), without reading it. A link itself is opened.
 pub fn hold(directory: BorrowedFd, name: &OsStr) -> Result<OwnedFd> {
     before();
     openat(directory, name, OFlag::O_PATH | NEVER_FOLLOW, Mode::empty())
@@ -31,62 +31,62 @@ pub fn root() -> Result<OwnedFd> {
     )
 }
 
-/// Opens a file to be read. One that would block, such as a named pipe, does not.
+/// Opens a file for reading. It does not block, even on a named pipe.
 pub fn reading(directory: BorrowedFd, name: &OsStr) -> Result<OwnedFd> {
     before();
     let flags = OFlag::O_RDONLY | OFlag::O_NONBLOCK | OFlag::O_NOCTTY | NEVER_FOLLOW;
     openat(directory, name, flags, Mode::empty())
 }
 
-/// Makes a file that nobody else can open yet, and opens it to be written.
+/// Creates a file that no other account can open yet, and opens it for writing.
 ///
 /// # Errors
-/// `EEXIST` when there is such a name.
+/// `EEXIST` when the name exists.
 pub fn making(directory: BorrowedFd, name: &OsStr) -> Result<OwnedFd> {
     before();
     let flags = OFlag::O_WRONLY | OFlag::O_CREAT | OFlag::O_EXCL | NEVER_FOLLOW;
     openat(directory, name, flags, Mode::S_IRUSR | Mode::S_IWUSR)
 }
 
-/// Opens a file that stays, to be locked; makes it, closed to others, where there is none.
+/// Opens a persistent file for locking. A missing file is created, closed to other accounts.
 pub fn staying(directory: BorrowedFd, name: &OsStr) -> Result<OwnedFd> {
     before();
     let flags = OFlag::O_RDWR | OFlag::O_CREAT | OFlag::O_NONBLOCK | NEVER_FOLLOW;
     openat(directory, name, flags, Mode::S_IRUSR | Mode::S_IWUSR)
 }
 
-/// Opens a directory to be listed and synchronised.
+/// Opens a directory for listing and synchronising.
 pub fn listing(directory: BorrowedFd, name: &OsStr) -> Result<OwnedFd> {
     before();
     let flags = OFlag::O_RDONLY | OFlag::O_DIRECTORY | NEVER_FOLLOW;
     openat(directory, name, flags, Mode::empty())
 }
 
-/// What an open file is, and whose.
+/// The status of an open file: type, ownership and permissions.
 pub fn status(file: BorrowedFd) -> Result<FileStat> {
     before();
     fstat(file)
 }
 
-/// What a link that was opened by [`hold`] names.
+/// The target of a link that was opened by [`hold`].
 pub fn target(link: BorrowedFd) -> Result<OsString> {
     before();
     readlinkat(link, "")
 }
 
-/// Makes a directory.
+/// Creates a directory.
 pub fn make_directory(directory: BorrowedFd, name: &OsStr, mode: u32) -> Result<()> {
     before();
     mkdirat(directory, name, Mode::from_bits_truncate(mode))
 }
 
-/// Makes a link.
+/// Creates a symbolic link.
 pub fn make_link(directory: BorrowedFd, name: &OsStr, target: &OsStr) -> Result<()> {
     before();
     symlinkat(target, directory, name)
 }
 
-/// Gives an open file to a user and a group.
+/// Sets user and group of an open file.
 pub fn give(file: BorrowedFd, user: u32, group: u32) -> Result<()> {
     before();
     fchown(file, Some(Uid::from_raw(user)), Some(Gid::from_raw(group)))
@@ -98,13 +98,13 @@ pub fn set_mode(file: BorrowedFd, mode: u32) -> Result<()> {
     fchmod(file, Mode::from_bits_truncate(mode))
 }
 
-/// Gives a file, link or directory another name, which takes the place of what has it.
+/// Renames a file, link or directory, and replaces an existing file of the new name.
 pub fn rename(from: BorrowedFd, old: &OsStr, to: BorrowedFd, new: &OsStr) -> Result<()> {
     before();
     renameat(from, old, to, new)
 }
 
-/// Removes a name that is no directory's.
+/// Removes a name that is not a directory.
 pub fn unlink(directory: BorrowedFd, name: &OsStr) -> Result<()> {
     before();
     unlinkat(directory, name, UnlinkatFlags::NoRemoveDir)
@@ -116,22 +116,22 @@ pub fn remove_directory(directory: BorrowedFd, name: &OsStr) -> Result<()> {
     unlinkat(directory, name, UnlinkatFlags::RemoveDir)
 }
 
-/// Writes an open file, or the names of an open directory, to the disk.
+/// Writes an open file, or the names in an open directory, to disk.
 pub fn synchronise(file: impl AsFd) -> Result<()> {
     before();
     fsync(file)
 }
 
-/// Writes all of a file system to the disk.
+/// Writes the whole file system to disk.
 pub fn synchronise_all(file: BorrowedFd) -> Result<()> {
     before();
     syncfs(file)
 }
 
-/// The names in a directory that was opened by [`listing`], and whether each is one of a directory.
+/// The names in a directory that was opened by [`listing`], and whether each name is a directory.
 pub fn entries(directory: &OwnedFd) -> Result<Vec<(OsString, bool)>> {
     before();
-    // A description of its own: reading moves its position.
+    // A separate open file description, since reading moves its position.
     let own = openat(
         directory,
         ".",
@@ -147,7 +147,7 @@ pub fn entries(directory: &OwnedFd) -> Result<Vec<(OsString, bool)>> {
         }
         let is_directory = match entry.file_type() {
             Some(kind) => kind == Type::Directory,
-            // Some file systems do not say it with the name.
+            // Some file systems do not return the type with the name.
             None => match hold(own_fd(directory), name) {
                 Ok(file) => is_directory(&status(file.as_fd())?),
                 Err(Errno::ENOENT) => continue,
@@ -190,7 +190,7 @@ fn kind(status: &FileStat) -> u32 {
 #[cfg(not(test))]
 fn before() {}
 
-/// Gives a test the time between two system calls.
+/// Runs the test's hook between two system calls.
 #[cfg(test)]
 fn before() {
     super::race::meanwhile();

@@ -1,4 +1,4 @@
-//! Writing: files that are whole from the moment their name appears, directories, links.
+//! Writing files, directories and links. A file is complete from the moment its name appears.
 
 use super::place::{self, Entry, Last, Missing, Place};
 use super::{absent, sys};
@@ -11,33 +11,33 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::path::Path;
 use std::time::SystemTime;
 
-/// Who may do what with a file. It is set before the file has its name.
+/// Ownership and permissions of a file. They are set before the file has its name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Access {
-    /// Numbers of user and group; `None` leaves the file to root and root's group.
+    /// The numbers of user and group; `None` leaves root and root's group.
     owner: Option<(u32, u32)>,
     mode: u32,
 }
 
 impl From<u32> for Access {
-    /// This mode, for a file of root's.
+    /// This mode, for a file of root.
     fn from(mode: u32) -> Self {
         Self { owner: None, mode }
     }
 }
 
 impl Access {
-    /// This user, this group and this mode.
+    /// This user, group and mode.
     ///
     /// # Errors
-    /// When there is no such user or group.
+    /// When the user or group does not exist.
     pub fn of(user: &str, group: &str, mode: u32) -> Result<Self> {
         let user = users::get_user_by_name(user).with_context(|| format!("no user {user}"))?;
         let group = users::get_group_by_name(group).with_context(|| format!("no group {group}"))?;
         Ok(Self::numbers(user.uid(), group.gid(), mode))
     }
 
-    /// The same by numbers.
+    /// This user, group and mode, by numbers.
     pub fn numbers(user: u32, group: u32, mode: u32) -> Self {
         Self {
             owner: Some((user, group)),
@@ -49,17 +49,17 @@ impl Access {
         if let Some((user, group)) = self.owner {
             sys::give(file.as_fd(), user, group)?;
         }
-        // After the owner: a change of that takes away special bits.
+        // The mode is set after the owner, because a change of owner clears special bits.
         sys::set_mode(file.as_fd(), self.mode)
     }
 }
 
-/// Replaces a file at once: a reader sees the old or the new contents, also after a power cut.
+/// Replaces a file atomically: a reader sees the old or the new contents, even after a power loss.
 pub fn replace(path: impl AsRef<Path>, contents: &[u8], access: impl Into<Access>) -> Result<()> {
     write(path.as_ref(), contents, access.into(), None)
 }
 
-/// As [`replace`], with the time at which the file shall have been changed.
+/// Like [`replace`], with this modification time.
 pub(super) fn write(
     path: &Path,
     contents: &[u8],
@@ -96,8 +96,8 @@ fn write_at(
     Ok(sys::synchronise(place.directory.open()?)?)
 }
 
-/// A new file beside a name. Its own name bears this process's number: one that is there already is of a process that ended
-/// before it was done.
+/// Creates a temporary file beside a name. The number of this process is part of its name, so an existing one was left
+/// by a process that ended early.
 fn draft(place: &Place) -> Result<(OsString, OwnedFd)> {
     let mut name = OsString::from(".");
     name.push(&place.name);
@@ -113,11 +113,11 @@ fn draft(place: &Place) -> Result<(OsString, OwnedFd)> {
     Ok((name, file))
 }
 
-/// Makes a directory with all that shall be in it, and gives it its name when it is complete. `entries` are paths in it, with
-/// contents or, for a directory that may stay empty, none.
+/// Creates a directory with its contents, and renames it to its final name when it is complete. `entries` are paths in
+/// it with their contents, or without contents for a directory that may stay empty.
 ///
 /// # Errors
-/// When the name is taken, among others; a draft may stay, and is replaced by the next attempt.
+/// For example when the name exists. A draft may remain; the next attempt replaces it.
 pub fn publish<'a>(
     path: impl AsRef<Path>,
     entries: impl IntoIterator<Item = (&'a str, Option<&'a [u8]>, Access)>,
@@ -138,14 +138,14 @@ pub fn publish<'a>(
             access.set(&file)?;
             File::from(file).write_all(contents)?;
         }
-        // Once for all of them, before the name appears.
+        // One call for all files, before the name appears.
         sys::synchronise_all(top.open()?.as_fd())?;
         rename(&draft, path)
     };
     publish().with_context(|| format!("cannot make {}", path.display()))
 }
 
-/// Gives a file or directory another name in the same directory or another one.
+/// Renames a file or directory, within a directory or across directories.
 pub fn rename(from: impl AsRef<Path>, to: impl AsRef<Path>) -> Result<()> {
     let (from, to) = (from.as_ref(), to.as_ref());
     let rename = || -> Result<()> {
@@ -159,7 +159,7 @@ pub fn rename(from: impl AsRef<Path>, to: impl AsRef<Path>) -> Result<()> {
     rename().with_context(|| format!("cannot rename {} to {}", from.display(), to.display()))
 }
 
-/// Makes a link name another target, at once.
+/// Replaces the target of a link atomically.
 pub fn point(link: impl AsRef<Path>, target: &str) -> Result<()> {
     let link = link.as_ref();
     let next = link.with_extension("next");
@@ -172,7 +172,7 @@ pub fn point(link: impl AsRef<Path>, target: &str) -> Result<()> {
     point().with_context(|| format!("cannot make {} name {target}", link.display()))
 }
 
-/// Makes a directory with its parents, and sets its owner and mode.
+/// Creates a directory with its parents, and sets its ownership and mode.
 pub fn directory(path: impl AsRef<Path>, access: impl Into<Access>) -> Result<()> {
     let path = path.as_ref();
     let make = || -> Result<()> {
@@ -182,7 +182,7 @@ pub fn directory(path: impl AsRef<Path>, access: impl Into<Access>) -> Result<()
     make().with_context(|| format!("cannot make {}", path.display()))
 }
 
-/// Rewrites a file of the administrator's: behind a link where it is one, with the owner and the mode that it has.
+/// Rewrites a file of the administrator. It follows a link, and keeps ownership and mode.
 pub fn rewrite(path: impl AsRef<Path>, contents: &[u8]) -> Result<()> {
     let path = path.as_ref();
     let rewrite = || -> Result<()> {
