@@ -1,4 +1,4 @@
-//! Invariants of the model: of all running processes after every step, and of the whole host after a run.
+//! Invariants of the model: running processes agree after every step, and after a run the host is in the desired state.
 
 use super::{Model, View};
 use std::collections::{BTreeMap, BTreeSet};
