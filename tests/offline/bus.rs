@@ -19,7 +19,7 @@ struct Manager {
     jobs: u32,
     /// Requests received: method, unit, mode.
     asked: Sender<(&'static str, String, String)>,
-    /// Jobs that end after the reply was sent: number, unit, result.
+    /// Jobs that end while the reply is being sent: number, unit, result.
     ending: Sender<(u32, String, &'static str)>,
 }
 
