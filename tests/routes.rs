@@ -1,8 +1,8 @@
-//! Conformance of the routing table with what Synapse 1.163.2 registers where.
+//! Compares the routing table with the endpoints that Synapse 1.163.2 registers in each process.
 //!
-//! `data/servlets.tsv` is the oracle: the resource trees of a main process and of a worker, walked
-//! with every listener resource (see `oracle/mod.rs`). For a spread of worker specs, each request of it
-//! must reach only processes that serve it.
+//! `data/servlets.tsv` is the oracle: the resource trees of a main process and of a worker, walked with every listener
+//! resource (see `oracle/mod.rs`). For a range of worker specs, each request in it must reach only processes that serve
+//! it.
 
 mod oracle;
 
@@ -30,7 +30,7 @@ impl Deployment {
         }
     }
 
-    /// Whether a process, by its name, serves one of the rows.
+    /// Whether the named process serves at least one of the rows.
     fn serves(&self, process: &str, rows: &[&Row]) -> bool {
         let media_moved = self.topology.with_role("media_repository").next().is_some();
         let mut workers = self.topology.workers.iter();
@@ -43,7 +43,7 @@ impl Deployment {
         }
     }
 
-    /// Checks one request against all that the oracle says of it.
+    /// Checks the route of one request against every oracle row that matches it.
     fn check(&self, request: &Request, rows: &[&Row]) {
         let (_, upstream) = self.table.pick(&request.method, &request.path);
         let case = || format!("{:?}: {request} -> {upstream:?}", self.spec);
@@ -85,7 +85,7 @@ impl Deployment {
     }
 }
 
-/// What administrators write, and what is odd enough to go wrong.
+/// Worker specs that administrators typically write, and edge cases.
 fn spread() -> Vec<String> {
     let mut specs: Vec<String> = [
         "",
@@ -183,8 +183,8 @@ fn overlapping_paths_part_where_they_must() {
     }
 }
 
-/// No path is in two sets, so that the order of the table never decides who serves a request; and
-/// no pattern is there for nothing.
+/// No path matches two sets, so the order of the table never decides which process serves a request. Every pattern is
+/// necessary.
 #[test]
 fn every_pattern_is_needed_and_none_overlaps() {
     let oracle = Oracle::load();
@@ -227,7 +227,7 @@ fn every_pattern_is_needed_and_none_overlaps() {
     }
 }
 
-/// What `full` leaves to the main process although a worker registers it.
+/// Servlets that `full` leaves to the main process although a worker registers them, with the reason.
 const LEFT_TO_MAIN: [(&str, &str); 16] = [
     (
         "EventRestServlet",

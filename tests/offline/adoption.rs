@@ -1,4 +1,5 @@
-//! A server that was there before: what stays of it in rendered files, and when its service stops and comes back.
+//! Adopting an existing server: which of its values and files the rendered state keeps, and when its service stops and
+//! starts again.
 
 use super::model::{Attempt, End, Fault, How, Model, Way};
 use super::setup::{Setup, text};
@@ -8,7 +9,7 @@ use synapse_workers::plan::{Plan, Removal, Target};
 use synapse_workers::state::units;
 use synapse_workers::state::{Resource, State};
 
-/// Configuration of such a server.
+/// The configuration of an existing server.
 pub const OLD: &str = "\
 server_name: example.test
 signing_key_path: /etc/old/signing.key
@@ -68,7 +69,7 @@ fn what_the_old_files_say_is_not_said_again() {
             || *resource == Resource::Secret("form_secret".to_owned())
     };
     assert!(!state.resources.iter().any(made), "{:?}", state.resources);
-    // The password is nowhere but in the copy, which is private, and among the secrets.
+    // The password is only in the copy, which is private, and in the secrets.
     for (path, file) in &state.files {
         let told = String::from_utf8_lossy(&file.contents).contains("hidden");
         assert_eq!(told, path == "synapse/adopted/00-homeserver.yaml", "{path}");
@@ -100,7 +101,7 @@ fn the_old_files_come_first_and_their_places_can_be_written() {
         "{unit}"
     );
     assert!(!keys(&state).contains("database"));
-    // Once the data is in PostgreSQL, ours names it.
+    // After the data has moved to PostgreSQL, our own configuration names the database.
     let moved = Setup::new("")
         .settings("database: {kind: local}")
         .adopting(&sqlite)
@@ -188,7 +189,8 @@ fn a_failed_run_gives_the_service_back() {
     }
 }
 
-/// The old service serves again when ours have stopped, whatever else is left; never beside one that runs on.
+/// The old service starts again once our processes have stopped, even if other rollback steps failed. It never runs
+/// beside one of our processes.
 #[test]
 fn a_rollback_with_errors_gives_the_service_back_unless_ours_did_not_stop() {
     let state = setup("small").state();
@@ -220,7 +222,7 @@ fn a_rollback_with_errors_gives_the_service_back_unless_ours_did_not_stop() {
     }
 }
 
-/// Where each step of a move is in a plan, with the stop and the start of main.
+/// The positions of the steps of a database move in a plan, including the stop and the start of main.
 fn order(plan: &Plan) -> Vec<usize> {
     let steps = &plan.steps;
     let part = |wanted| {
@@ -243,7 +245,7 @@ fn order(plan: &Plan) -> Vec<usize> {
         made,
         part(Move::First),
         switch,
-        // While rows are copied, a request must not start it again.
+        // The socket stops too, so that no request starts main again while rows are copied.
         main(Verb::Stop, &[units::MAIN, units::MAIN_SOCKET]),
         part(Move::Last),
         part(Move::Compare),

@@ -1,10 +1,10 @@
-//! Imports point down: ARCHITECTURE.md has the order of the modules, and this test keeps the source to it.
+//! Imports point down: this test enforces the order of modules that ARCHITECTURE.md defines.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::Path;
 
-/// From the lowest floor to the highest.
+/// Top-level modules, from the lowest floor to the highest.
 const FLOORS: &[&str] = &[
     "state",
     "settings",
@@ -19,7 +19,7 @@ const FLOORS: &[&str] = &[
     "commands",
 ];
 
-/// Circles inside a folder that stay: by its files, and why.
+/// Import cycles inside a folder that are allowed: the files and the reason.
 const CIRCLES: &[(&str, &str)] = &[
     (
         "render::services",
@@ -37,7 +37,7 @@ const CIRCLES: &[(&str, &str)] = &[
 
 type Edges = BTreeMap<String, BTreeSet<String>>;
 
-/// Modules by their path, with the text before their tests.
+/// All modules by their path, with the source text that precedes their tests.
 fn modules() -> BTreeMap<String, String> {
     let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
     let mut found = BTreeMap::new();
@@ -60,7 +60,7 @@ fn modules() -> BTreeMap<String, String> {
     found
 }
 
-/// The paths of one `use`: `a::{b, c::d}` is `a::b` and `a::c::d`.
+/// Expands one `use` into its paths: `a::{b, c::d}` becomes `a::b` and `a::c::d`.
 fn expanded(prefix: &str, tree: &str) -> Vec<String> {
     let Some(open) = tree.find('{') else {
         let path = format!("{prefix}{}", tree.trim());
@@ -86,7 +86,7 @@ fn expanded(prefix: &str, tree: &str) -> Vec<String> {
     paths
 }
 
-/// The module that a path of another one leads to.
+/// Resolves a path in the module `from` to the module that it refers to.
 fn target(from: &str, path: &str, modules: &BTreeMap<String, String>) -> Option<String> {
     let mut base: Vec<&str> = from.split("::").collect();
     let mut rest: Vec<&str> = path.split("::").collect();
@@ -157,7 +157,7 @@ fn no_module_imports_one_of_a_higher_floor() {
         }
     }
     assert!(upward.is_empty(), "{upward:#?}");
-    // The reading of `use` lines is not blind.
+    // The parser of `use` lines finds a known import.
     assert!(
         edges["render::nginx"].contains("topology"),
         "{:?}",
@@ -166,7 +166,7 @@ fn no_module_imports_one_of_a_higher_floor() {
     assert!(edges["commands::install"].contains("request"));
 }
 
-/// Every module that imports lead to, without those between a folder and its files.
+/// Every module that the imports reach, not counting steps between a folder and its files.
 fn reached<'a>(edges: &'a Edges, from: &'a str) -> BTreeSet<&'a str> {
     let related =
         |a: &str, b: &str| a.starts_with(&format!("{b}::")) || b.starts_with(&format!("{a}::"));

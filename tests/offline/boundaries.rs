@@ -1,4 +1,4 @@
-//! What only one module may do: files are worked on in `host/files`, programs are started in `host/tools.rs`.
+//! Calls that are reserved to one module: only `host/files` works on files, and only `host/tools.rs` starts programs.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -20,7 +20,7 @@ fn sources(directory: &Path) -> Vec<PathBuf> {
     found
 }
 
-/// The code of a file without its own tests.
+/// The code of a file without its unit tests.
 fn code(path: &Path) -> String {
     let text = fs::read_to_string(path).unwrap();
     let code = text.split("\n#[cfg(test)]\nmod tests").next().unwrap();
@@ -80,6 +80,6 @@ fn one_module_works_on_files_and_one_starts_programs() {
             );
         }
     }
-    // The words are those that the modules themselves use.
+    // The modules in question contain these words, so the search is not blind.
     assert!(allowed.iter().all(|count| *count > 2), "{allowed:?}");
 }

@@ -1,4 +1,5 @@
-//! Jobs over D-Bus: a real `dbus-daemon` on a private socket, and on it a systemd whose units do what their names say.
+//! Jobs over D-Bus: a real `dbus-daemon` on a private socket, and a fake systemd on it whose units behave as their
+//! names say.
 
 use super::validators::program;
 use std::io::{BufRead, BufReader};
@@ -10,15 +11,15 @@ use synapse_workers::plan::step::Verb;
 use zbus::object_server::SignalEmitter;
 use zbus::{Connection, DBusError, ObjectPath, OwnedObjectPath};
 
-/// Longer than anything here takes; what takes longer hangs.
+/// Longer than any operation in these tests. An operation that exceeds this timeout hangs.
 const PATIENCE: Duration = Duration::from_secs(30);
 
-/// The manager. A unit is called `KIND@N`, and its kind tells how a job for it goes.
+/// The fake manager. Units are named `KIND@N`, and the kind determines the outcome of a job.
 struct Manager {
     jobs: u32,
-    /// What was asked for: method, unit, mode.
+    /// Requests received: method, unit, mode.
     asked: Sender<(&'static str, String, String)>,
-    /// Jobs that end when the reply is on its way: number, unit, result.
+    /// Jobs that end while the reply is being sent: number, unit, result.
     ending: Sender<(u32, String, &'static str)>,
 }
 
@@ -49,7 +50,7 @@ impl Manager {
             "endless" => {}
             "early" => end(&emitter, number, &unit, "done").await,
             "noisy" => {
-                // More of other people's jobs than a queue of signals holds.
+                // More jobs of other programs than a queue of signals holds.
                 for other in 0..500 {
                     end(&emitter, 1_000_000 + other, "cron.service", "failed").await;
                 }
@@ -69,7 +70,7 @@ fn path(job: u32) -> ObjectPath<'static> {
 
 async fn end(emitter: &SignalEmitter<'_>, job: u32, unit: &str, result: &str) {
     let ended = Manager::job_removed(emitter, job, path(job), unit, result);
-    // A bus that is gone has nobody to tell.
+    // The send fails if the bus has already ended, which is harmless.
     let _ = ended.await;
 }
 
@@ -123,7 +124,7 @@ impl Manager {
     ) -> zbus::Result<()>;
 }
 
-/// A bus, which ends with this.
+/// A private bus. The daemon ends when this value is dropped.
 pub struct Daemon {
     process: Child,
     pub address: String,
@@ -145,10 +146,10 @@ impl Daemon {
             .args(["--nofork", "--nopidfile", "--print-address=1"])
             .args(["--config-file", &at("bus.conf")])
             .stdout(Stdio::piped())
-            .stderr(Stdio::null()) // it tells of limits that it could not raise
+            .stderr(Stdio::null()) // it warns about limits that it cannot raise
             .spawn()
             .unwrap();
-        // It prints its address once it listens.
+        // The daemon prints its address once it listens.
         let mut address = String::new();
         let output = process.stdout.take().unwrap();
         BufReader::new(output).read_line(&mut address).unwrap();
@@ -173,7 +174,7 @@ impl Drop for Daemon {
     }
 }
 
-/// A bus with the manager on it; both end with it.
+/// A bus with the fake manager on it. Both end when this value is dropped.
 struct Bus {
     daemon: Daemon,
     asked: Receiver<(&'static str, String, String)>,
@@ -208,7 +209,7 @@ impl Bus {
         }
     }
 
-    /// Has jobs done in the background; the end of them can be waited for.
+    /// Runs jobs in the background. The receiver gets their result.
     fn jobs(&self, verb: Verb, units: &[String]) -> Receiver<Result<(), String>> {
         let systemd = Systemd::connect_to(&self.daemon.address).unwrap();
         let (units, (told, end)) = (units.to_vec(), channel());
@@ -281,7 +282,7 @@ fn every_unit_that_failed_is_told_with_its_result() {
         !error.contains("good@1") && !error.contains("early@4"),
         "{error}"
     );
-    // All were asked for, whatever became of those before.
+    // Every job was requested, regardless of the result of earlier ones.
     let asked: Vec<String> = kinds.iter().map(|_| bus.asked().1).collect();
     assert_eq!(asked, units(&kinds));
 }

@@ -1,9 +1,10 @@
-//! Folders that are hosts: `tests/cases/NN-name`. Every rendered byte of each is compared with `expected/`, and the plan that
-//! leads there with `expected.plan`; `expected.state` has units, resources, and what each file affects. `UPDATE=1 cargo test` rewrites them; read the difference before you commit it.
+//! Each folder `tests/cases/NN-name` describes a host. The test compares every rendered byte with `expected/`, the plan
+//! that leads there with `expected.plan`, and the units, resources and affected units of each file with
+//! `expected.state`. `UPDATE=1 cargo test` rewrites these files; read the diff before you commit it.
 //!
-//! A folder holds `settings.yaml`; where needed `host.yaml` (facts of the host, see [`Facts`]), `homeserver.d/` (the
-//! administrator's own options) and `files/` (other files that settings name, below their path). A folder with `before/` is a
-//! change: `before/` holds the same for the state that runs, and the plan leads from there.
+//! A folder contains `settings.yaml` and, where needed, `host.yaml` (host facts, see [`Facts`]), `homeserver.d/`
+//! (Synapse options of the administrator) and `files/` (referenced and adopted files, by their path). A folder with
+//! `before/` is a change: `before/` contains the same files for the running state, and the plan starts from there.
 
 use super::model::Model;
 use super::setup::Setup;
@@ -19,7 +20,7 @@ use synapse_workers::request::referenced_files;
 use synapse_workers::state::HostFacts;
 use synapse_workers::state::{Observed, State};
 
-/// What differs from a plain Debian.
+/// Host facts that differ from a plain Debian.
 #[derive(Default, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 struct Facts {
@@ -27,7 +28,7 @@ struct Facts {
     grafana: bool,
     nginx: Option<(u32, u32)>,
     without_jemalloc: bool,
-    /// Secrets that are there, by name.
+    /// Names of the secrets that exist.
     secrets: BTreeSet<String>,
     address: Option<IpAddr>,
     coturn_metrics: bool,
@@ -71,7 +72,7 @@ fn setup(folder: &Path) -> Setup {
     setup
 }
 
-/// Every file below a directory, by its path from there; none where there is no directory.
+/// Every file below a directory by its relative path; empty if the directory does not exist.
 fn files(directory: &Path) -> BTreeMap<String, Vec<u8>> {
     let mut found = BTreeMap::new();
     let mut todo = vec![directory.to_owned()];
@@ -94,7 +95,7 @@ fn plan(desired: &State, observed: &Observed) -> String {
     Plan::between(desired, observed, Target::Rendered, Removal::Keep).to_string()
 }
 
-/// Units, resources, and of each file who may read it and which units it affects.
+/// Units, resources, and for each file whether it is private and which units it affects.
 fn summary(state: &State) -> String {
     let mut text = String::new();
     for unit in &state.units {
@@ -113,7 +114,7 @@ fn summary(state: &State) -> String {
     text
 }
 
-/// Everything expected of a folder, by path: the files below `expected/`, the state and the plan.
+/// All expected files of a folder by path: those below `expected/`, the state and the plan.
 fn render(folder: &Path) -> BTreeMap<String, Vec<u8>> {
     let desired = setup(folder).state();
     let before = folder.join("before");
@@ -138,7 +139,7 @@ fn render(folder: &Path) -> BTreeMap<String, Vec<u8>> {
 
 const PLAN: &str = "expected.plan";
 
-/// What differs, as `diff` would name it; the first line of each file that does.
+/// The differences in the style of `diff`, with the first differing line of each file.
 fn differences(expected: &BTreeMap<String, Vec<u8>>, found: &BTreeMap<String, Vec<u8>>) -> String {
     let mut text = String::new();
     let paths: BTreeSet<&String> = expected.keys().chain(found.keys()).collect();

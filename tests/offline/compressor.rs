@@ -1,4 +1,5 @@
-//! The program around the state compressor, before Python: where it finds the database, and what it lets out.
+//! The wrapper around the state compressor, run by a real Python: how it finds the database, and that it never prints
+//! the password.
 
 use super::setup::{Setup, text};
 use super::validators::{program, run, shown};
@@ -12,7 +13,7 @@ pub fn compressed(workers: &str) -> Setup {
     Setup::new(workers).settings("database: {kind: local}\ncompressor: {enabled: true}")
 }
 
-/// The compressor that only says what it was called with, in words that a log would show.
+/// A fake compressor that prints its arguments and logs the connection string as the real one would.
 const COMPRESSOR: &str = "
 import json, logging
 def compress_state_events_table(*arguments):
@@ -21,7 +22,8 @@ def compress_state_events_table(*arguments):
     raise RuntimeError('at ' + arguments[0] + ', caused by: nothing there')
 ";
 
-/// Runs the program with these files of Synapse's configuration; JSON is YAML too, and Python reads it without help.
+/// Runs the wrapper on these configuration files of Synapse. They are JSON, which is also YAML and which Python parses
+/// without another package.
 fn compress(directory: &Path, configuration: &[(&str, serde_json::Value)]) -> Output {
     let at = |name: &str| directory.join(name);
     fs::write(
@@ -41,7 +43,7 @@ fn compress(directory: &Path, configuration: &[(&str, serde_json::Value)]) -> Ou
         .current_dir(directory))
 }
 
-/// What the compressor was told to connect with.
+/// The connection string that the wrapper passed to the compressor.
 fn told(output: &Output) -> String {
     let line = String::from_utf8_lossy(&output.stdout).into_owned();
     let arguments: Vec<serde_json::Value> =
@@ -65,7 +67,7 @@ fn it_connects_as_synapse_does() {
         "dbname='synapse' host='/run/postgresql' port='5432' user='synapse'"
     );
 
-    // An adopted server's, the last file counting; it may use libpq's other names, or leave much out.
+    // For an adopted server, the last file takes precedence. It may use libpq's aliases for keys, or omit most keys.
     let there = tempfile::tempdir().unwrap();
     let output = compress(
         there.path(),
@@ -88,7 +90,8 @@ fn it_connects_as_synapse_does() {
 
 #[test]
 fn the_password_is_read_from_its_file_and_never_told() {
-    // A colon and a backslash stand after a backslash there; a quote and a backslash in what the driver reads.
+    // The file escapes a colon and a backslash with a backslash; the connection string of the driver escapes a quote
+    // and a backslash.
     for (line, value) in [
         (r"db.test:5433:synapse:synapse:s3cret", "s3cret"),
         (r"*:*:*:synapse:a\:b\\c d'e", r"a:b\\c d\'e"),
@@ -150,7 +153,7 @@ fn the_timer_has_the_calendar_of_the_settings() {
     let daily = Setup::new("")
         .settings("database: {kind: local}\ncompressor: {enabled: true, calendar: '*-*-* 03:30'}");
     assert!(text(&daily.state(), timer).contains("\nOnCalendar=*-*-* 03:30\n"));
-    // Nothing that is rendered is the password, nor how to get it on a command line.
+    // The rendered unit contains neither the password nor a connection string on the command line.
     let unit = text(&state, "host/etc/systemd/system/synapse-compressor.service");
     assert!(!unit.contains("postgresql://") && !unit.contains("password"));
 }

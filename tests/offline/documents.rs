@@ -1,4 +1,4 @@
-//! The documentation names what there is.
+//! Completeness of the documentation: it explains every unit, and its links lead to existing pages.
 
 use synapse_workers::render::services::SERVICES;
 use synapse_workers::state::units::{PATTERNS, TRIAL, TRIAL_TIMER};
@@ -17,7 +17,7 @@ fn every_unit_is_explained() {
     };
     for pattern in PATTERNS {
         explained(&pattern.replace("@*", "@NAME"));
-        // What a timer or a path starts.
+        // The service that the timer or path unit starts must be explained too.
         if let Some((name, "timer" | "path")) = pattern.rsplit_once('.') {
             explained(&format!("{name}.service"));
         }
@@ -46,7 +46,7 @@ fn links_between_documents_lead_somewhere() {
             assert!(target.exists(), "{}: {link}", document.display());
         }
     }
-    // All of them are found from the first page.
+    // The README links to every document.
     let readme = std::fs::read_to_string(format!("{top}/README.md")).unwrap();
     for document in std::fs::read_dir(format!("{top}/docs")).unwrap() {
         let link = format!("](docs/{})", document.unwrap().file_name().display());

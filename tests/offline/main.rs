@@ -1,5 +1,5 @@
-//! The converger and the shell around it, without a booted host: planning and restarts as properties, rendered files
-//! before real judges, jobs on a bus with a fake systemd, and the program as a user calls it.
+//! The program without a booted host: planning and restarts as properties, rendered files before real validators, jobs
+//! on a bus with a fake systemd, and the command line.
 
 mod adoption;
 mod architecture;

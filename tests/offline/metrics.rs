@@ -1,4 +1,4 @@
-//! Metrics before the programs that read their configuration: nginx, mtail and Prometheus.
+//! The configuration for metrics, read by the real programs: nginx, mtail and Prometheus.
 
 use super::nginx::accepted;
 use super::setup::{SPECS, Setup, text};
@@ -17,7 +17,7 @@ pub fn measured(workers: &str) -> Setup {
     setup.settings("metrics: {enabled: true, redis: true, postgres: true}")
 }
 
-/// PostgreSQL manual, 20.9: peer authentication goes by the system user behind a socket.
+/// PostgreSQL manual, 20.9: peer authentication uses the operating system user that connects to the socket.
 #[test]
 fn a_database_behind_a_socket_without_a_password_is_asked_as_synapses_user() {
     let unit = |host: &str| {
@@ -67,9 +67,9 @@ fn mtail_counts_what_the_access_log_tells() {
     let lines = [
         r#"GET 200 synchrotron synchrotron1 30.012 1000 "200" "30.010""#,
         r#"GET 200 synchrotron synchrotron1 0.500 234 "200" "0.400""#,
-        // A second process was asked.
+        // nginx passed the request to a second process.
         r#"PUT 200 main main 0.010 99 "502, 200" "0.001, 0.009""#,
-        // nginx answered by itself, to a method that nobody knows.
+        // nginx itself answered a request with an unknown method.
         r#"BREW 404 main nginx 0.000 10 "-" "-""#,
         "no such line",
     ];
@@ -100,7 +100,7 @@ fn mtail_counts_what_the_access_log_tells() {
     }
 }
 
-/// Writes everything below a directory of the state.
+/// Writes all files of the state below this directory to a temporary directory.
 pub fn unpacked(state: &State, below: &str) -> tempfile::TempDir {
     let directory = tempfile::tempdir().unwrap();
     for (path, file) in state
@@ -139,7 +139,7 @@ fn promtool_accepts_every_configuration() {
     }
 }
 
-/// What each target is labelled with, by its job in the file.
+/// The labels of each target, by the name of its job.
 fn targets(setup: &Setup) -> Vec<(String, BTreeMap<String, String>)> {
     let state = setup.state();
     let configuration: Value =
@@ -185,7 +185,8 @@ fn every_process_is_a_target_once_under_labels_of_its_own() {
                     let port = metrics["port"].as_u64().unwrap();
                     return format!("127.0.0.1:{port}/_synapse/metrics");
                 }
-                // At the socket where nginx reaches the process, and nginx hands them on.
+                // Metrics are served at the socket where nginx reaches the process, and nginx passes requests for them
+                // on.
                 let resources = &listeners[0]["resources"][0]["names"];
                 let resources: Vec<String> = serde_yaml::from_value(resources.clone()).unwrap();
                 assert!(resources.contains(&"metrics".to_owned()), "{path}");
@@ -210,7 +211,7 @@ fn every_process_is_a_target_once_under_labels_of_its_own() {
     }
 }
 
-/// The labels that docs/metrics-howto.md and the published dashboard know: a worker's kind and number.
+/// The labels that docs/metrics-howto.md and the published dashboard use: the kind and the number of a worker.
 #[test]
 fn labels_are_those_of_the_published_dashboards() {
     let targets = targets(&measured("synchrotron:2, media=media_repository"));
@@ -230,7 +231,7 @@ fn labels_are_those_of_the_published_dashboards() {
     );
 }
 
-/// A job for each exporter that runs, and none for one that does not.
+/// Each exporter that runs has a job, and no other exporter has one.
 #[test]
 fn only_what_runs_is_a_target() {
     let jobs = |setup: &Setup| -> BTreeSet<String> {
@@ -247,7 +248,7 @@ fn only_what_runs_is_a_target() {
     );
     let all = of(&["host", "nginx", "nginx_log", "redis", "postgres"]);
     assert_eq!(jobs(&measured("synchrotron")), all);
-    // SQLite, and no redis.
+    // This deployment uses SQLite and has no Redis.
     assert_eq!(jobs(&measured("")), of(&["host", "nginx", "nginx_log"]));
     assert!(
         !Setup::new("synchrotron")
@@ -258,7 +259,8 @@ fn only_what_runs_is_a_target() {
     );
 }
 
-/// Passwords of servers elsewhere stand in files that systemd hands over; a unit file is readable by everybody.
+/// The passwords of external servers are in files that systemd passes to the exporters, because every account can read
+/// a unit file.
 #[test]
 fn exporters_of_servers_elsewhere_read_passwords_from_files() {
     let state = measured("synchrotron")
@@ -304,14 +306,15 @@ fn exporters_of_servers_elsewhere_read_passwords_from_files() {
         text(&state, "secrets/postgres-exporter.pgpass"),
         "*:*:*:*:@postgres_password@\n"
     );
-    // The exporter looks for the address as Go's net/url writes it (exporter/redis.go); the one of Debian 12 without user.
+    // The exporter looks up the address as Go's net/url writes it (exporter/redis.go); the exporter of Debian 12 looks
+    // it up without the user.
     assert_eq!(
         text(&state, "secrets/redis-exporter.json"),
         "{\"rediss://me&you@redis.example:6379\":\"@redis_password@\",\"rediss://redis.example:6379\":\"@redis_password@\"}\n"
     );
 }
 
-/// The rules with their test beside them.
+/// A directory with the rules and their promtool test.
 fn rules() -> tempfile::TempDir {
     let directory = tempfile::tempdir().unwrap();
     let state = measured("synchrotron").state();
@@ -340,7 +343,7 @@ fn every_alert_has_a_test_of_both_kinds_and_says_what_to_run() {
         serde_yaml::from_str(&fs::read_to_string(directory.path().join(name)).unwrap()).unwrap()
     };
     let (rules, tests) = (read("alerts.yml"), read("alerts.test.yml"));
-    // Of each alert, whether it is expected.
+    // Each alert, with whether a test expects it to fire.
     let mut expected = BTreeSet::new();
     for test in tests["tests"].as_sequence().unwrap() {
         for case in test["alert_rule_test"].as_sequence().unwrap() {
@@ -361,7 +364,7 @@ fn every_alert_has_a_test_of_both_kinds_and_says_what_to_run() {
     }
 }
 
-/// Grafana's own files, where there is one.
+/// Files for Grafana are rendered only on a host that has Grafana.
 #[test]
 fn grafana_gets_where_prometheus_is_and_dashboards() {
     let state = measured("synchrotron").state();
@@ -398,7 +401,7 @@ fn grafana_gets_where_prometheus_is_and_dashboards() {
             for target in panel["targets"].as_array().into_iter().flatten() {
                 assert_eq!(target["datasource"]["uid"].as_str(), source["uid"].as_str());
                 let expression = target["expr"].as_str().unwrap();
-                // Grafana's variables, as it would put them in.
+                // Replaces Grafana's variables as Grafana would.
                 let expression = expression
                     .replace("$__rate_interval", "5m")
                     .replace("$worker", "main");
@@ -411,7 +414,7 @@ fn grafana_gets_where_prometheus_is_and_dashboards() {
     assert!(!state.files.keys().any(|path| path.contains("grafana")));
 }
 
-/// Prometheus' own parser takes it.
+/// Asserts that Prometheus' own parser accepts the expression.
 fn parses(expression: &str) {
     let directory = tempfile::tempdir().unwrap();
     let rules = serde_json::json!({
@@ -423,7 +426,7 @@ fn parses(expression: &str) {
     assert!(output.status.success(), "{expression}\n{}", shown(&output));
 }
 
-/// The script that tells what no exporter does, with a certificate for ten days.
+/// Runs the script that reports what no exporter does, with a certificate that is valid for ten days.
 #[test]
 fn free_space_and_the_end_of_the_certificate_are_told() {
     let directory = tempfile::tempdir().unwrap();

@@ -1,4 +1,5 @@
-//! Which network each service has, what it may bind there, and who sends to other homeservers.
+//! The network access of each service, the ports that it may bind, and which processes send requests to other
+//! homeservers.
 
 use super::metrics::measured;
 use super::sandbox::{UNITS, values};
@@ -38,7 +39,7 @@ fn workers_that_send_nothing_have_no_network() {
             "typing1"
         ])
     );
-    // One role that sends is enough for the whole worker.
+    // If one role of a worker sends requests, the whole worker has the network.
     let state = Setup::new("a=typing+pusher, c=receipts").state();
     assert_eq!(closed(&state), set(&["c1"]));
     let file = "synapse-worker@c1.service.d/50-network.conf";
@@ -51,7 +52,7 @@ fn workers_that_send_nothing_have_no_network() {
     assert_eq!(unit, ["AF_UNIX AF_INET AF_INET6"]);
 }
 
-/// Whatever may have a process open a connection keeps the network for every worker.
+/// Any option that may make a process open a connection keeps the network for every worker.
 #[test]
 fn nobody_loses_a_network_that_may_be_needed() {
     let none: BTreeSet<String> = BTreeSet::new();
@@ -96,7 +97,7 @@ fn nobody_loses_a_network_that_may_be_needed() {
     }
     let near = Setup::new("typing").settings("database: {host: /run/postgresql}");
     assert_eq!(closed(&near.state()), set(&["typing1"]));
-    // What an adopted server says of its database counts.
+    // The database that an adopted server configures takes precedence.
     for (arguments, expected) in [
         ("{dbname: s}", set(&["typing1"])),
         ("{dbname: s, host: /run/postgresql}", set(&["typing1"])),
@@ -114,7 +115,7 @@ fn nobody_loses_a_network_that_may_be_needed() {
     }
 }
 
-/// What goes to other homeservers, the federation senders send; what goes elsewhere, each process itself.
+/// The federation senders send requests to other homeservers; each process sends its requests to other servers itself.
 #[test]
 fn with_senders_a_worker_that_asks_homeservers_only_has_no_network() {
     let asking = set(&[
@@ -177,7 +178,7 @@ fn with_senders_a_worker_that_asks_homeservers_only_has_no_network() {
 }
 
 /// config_documentation.md, outbound_federation_restricted_to: senders need a replication listener and a place in the
-/// instance map, however processes listen.
+/// instance map, whatever kind of listeners the processes have.
 #[test]
 fn senders_are_named_and_can_be_reached() {
     for lines in [
@@ -220,7 +221,7 @@ fn an_application_service_gives_its_worker_the_network() {
     assert_eq!(closed(&own.state()), set(&[]));
 }
 
-/// systemd.resource-control(5), IPAddressAllow=: lists of a service are not for sockets that it is given.
+/// systemd.resource-control(5), IPAddressAllow=: the lists of a service do not apply to sockets that are passed to it.
 #[test]
 fn nginx_has_the_network_that_its_sockets_ask_for() {
     let network = |lines: &str| {
@@ -240,7 +241,7 @@ fn nginx_has_the_network_that_its_sockets_ask_for() {
     assert_eq!(low, ["", "", "CAP_NET_BIND_SERVICE"]);
 }
 
-/// A process of Synapse that has the network has it for what it sends. Its resolver binds UDP ports for that.
+/// A Synapse process that has the network uses it to send requests. Its resolver binds UDP ports for that.
 #[test]
 fn processes_bind_no_tcp_port_but_those_of_their_listeners() {
     let main = units::MAIN;

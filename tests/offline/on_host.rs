@@ -1,4 +1,4 @@
-//! What a run does on this host, as far as files of the tests and a systemd of their own go.
+//! Operations on the host, tested on temporary files and with a fake systemd.
 
 use super::bus::Daemon;
 use super::validators::program;
@@ -34,11 +34,11 @@ fn any() -> OwnedObjectPath {
     OwnedObjectPath::try_from(UNIT).unwrap()
 }
 
-/// A manager of processes of Synapse that have ended since it listed them.
+/// A fake systemd that lists Synapse processes which have ended in the meantime.
 struct Manager {
-    /// Units that were sent a signal.
+    /// Units to which a signal was sent.
     signalled: Sender<String>,
-    /// A process of nginx that ends when Synapse is sent one.
+    /// The process ID of an nginx worker that ends when a signal is sent to Synapse.
     waiting: u32,
 }
 
@@ -89,7 +89,7 @@ impl Manager {
     }
 }
 
-/// What systemd says of nginx.
+/// The properties of nginx's unit.
 struct Nginx;
 
 #[zbus::interface(name = "org.freedesktop.systemd1.Unit")]
@@ -120,7 +120,7 @@ impl Service {
     }
 }
 
-/// A host whose nginx has a process that ends when Synapse is sent a signal.
+/// A host whose nginx has a process that ends when a signal is sent to Synapse.
 struct Hosted {
     host: Host,
     signalled: Receiver<String>,
@@ -178,7 +178,7 @@ impl Drop for Hosted {
     }
 }
 
-/// The change is made by then; a worker that crashed meanwhile is found by the verification.
+/// At that point the change has been applied. Verification detects a worker that crashed meanwhile.
 #[test]
 fn a_worker_that_has_crashed_does_not_fail_a_change_that_waits_for_nginx() {
     let hosted = Hosted::new();
@@ -193,7 +193,7 @@ fn a_worker_that_has_crashed_does_not_fail_a_change_that_waits_for_nginx() {
     assert!(hosted.host.serving().unwrap().is_disjoint(&leaving));
 }
 
-/// An account and a group that this test may give a file to: root may use any.
+/// An account and a group to which this test may give a file. Root may use any.
 fn another(directory: &Path) -> (u32, u32) {
     let own = fs::metadata(directory).unwrap();
     match own.uid() {
@@ -224,7 +224,7 @@ fn a_settings_file_that_is_rewritten_stays_its_owners() {
     assert_eq!(access, (user, group, 0o640));
 }
 
-/// Where /etc cannot be written, a run changes nothing there, and its rollback has no error of its own to add.
+/// If /etc is read-only, a run changes nothing there, and its rollback must not add another error.
 #[test]
 fn a_settings_file_that_was_not_changed_is_not_written_by_the_rollback() {
     let directory = tempfile::tempdir().unwrap();
@@ -250,7 +250,7 @@ fn a_settings_file_that_was_not_changed_is_not_written_by_the_rollback() {
     assert_eq!(fs::read_to_string(&path).unwrap(), "before");
     restore(None).unwrap();
     assert!(!path.exists());
-    // There is nothing to remove, and no directory to remove it from.
+    // There is no file to remove, and the directory does not exist either.
     drop(directory);
     restore(None).unwrap();
 }

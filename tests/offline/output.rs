@@ -1,4 +1,4 @@
-//! Output that other programs read, or that cannot be written.
+//! Output that other programs parse, and output that cannot be written.
 
 use serde_json::json;
 use std::fs::OpenOptions;
@@ -6,7 +6,7 @@ use std::process::Command;
 use synapse_workers::plan::step::{ChangeKind, FileChange, Judge, Step, Verb};
 use synapse_workers::state::Resource;
 
-/// Keys and values that scripts rely on.
+/// Scripts depend on these keys and values.
 #[test]
 fn a_step_is_data_with_fields() {
     let steps = [

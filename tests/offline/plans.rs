@@ -1,5 +1,5 @@
-//! Planning as properties: whatever the two states are, a plan leads from one to the other, once, also after a run
-//! that was cut at any step.
+//! Planning as properties: for any two states, one plan leads from one to the other, and a second plan is empty. This
+//! also holds after a run that was interrupted at any step.
 
 use super::compressor::compressed;
 use super::metrics::measured;
@@ -12,7 +12,7 @@ use synapse_workers::plan::{Plan, Removal, Target, foreign};
 use synapse_workers::state::paths;
 use synapse_workers::state::{Observed, Resource, State};
 
-/// A state without the contents of files, which plans do not read: they are copied often here.
+/// A state without the contents of files. Plans do not read them, and these tests copy states often.
 pub fn digests(setup: &Setup) -> State {
     let mut state = setup.state();
     state
@@ -27,7 +27,7 @@ fn states() -> Vec<(String, State)> {
     SPECS.iter().map(of).collect()
 }
 
-/// Pairs of states whose ways between them are long and different.
+/// Pairs of states that are far apart, so that the plans between them are long and varied.
 pub fn ways() -> Vec<(String, State, State)> {
     let way = |what: &str, from: Setup, to: Setup| (what.to_owned(), digests(&from), digests(&to));
     let some = || Setup::new("event_persister, federation_sender, user_dir, synchrotron");
@@ -62,7 +62,7 @@ pub fn ways() -> Vec<(String, State, State)> {
     ]
 }
 
-/// Every place where these steps can be cut: before each one, within each job, and at the end.
+/// Every point at which these steps can be interrupted: before each one, within each job, and at the end.
 pub fn ends(steps: &[Step]) -> Vec<End> {
     let mut ends = Vec::new();
     for (number, step) in steps.iter().enumerate() {
@@ -119,7 +119,8 @@ fn uninstall_leaves_what_could_not_be_made_again_and_purge_nothing() {
     let nothing = State::default();
     for (case, state) in states() {
         let mut model = Model::default();
-        // A directory of the administrator's, and two that were there before: one is nobody else's by its name.
+        // One directory of the administrator, and two that existed before the first run: the name of one of these shows
+        // that it is ours.
         let foreign = ["/srv/other", paths::DATA].map(|path| Resource::Directory(path.to_owned()));
         let early = Resource::Directory(paths::STATE.to_owned());
         model

@@ -1,4 +1,5 @@
-//! Ports: every one that a rendered file has a unit bind is known, with its unit and the setting that moves it.
+//! Ports: the table lists every port that a rendered file makes a unit bind, with the unit and the setting that moves
+//! it.
 
 use super::setup::{Setup, text};
 use serde_yaml::Value;
@@ -70,7 +71,7 @@ fn what_files_have_processes_listen_on_is_known() {
     assert_eq!(nginx, listens.collect::<BTreeSet<SocketAddr>>());
 }
 
-/// What other programs are told to listen on stands in their unit files and in coturn's configuration.
+/// The ports of other programs are in their unit files and in coturn's configuration.
 #[test]
 fn what_files_have_other_programs_listen_on_is_known() {
     let mut setup = Setup::new("small").settings(EVERYTHING);
@@ -117,13 +118,14 @@ fn no_two_units_want_the_same_port() {
     }
 }
 
-/// The defaults of the settings, by the documentation of each program; what is off has no port.
+/// The expected ports are the defaults of the settings, from the documentation of each program. A service that is off
+/// has no port.
 #[test]
 fn only_what_is_switched_on_binds_a_port() {
     let off = ports(&Setup::new("small"));
     let units: BTreeSet<&str> = off.iter().map(|port| port.unit.as_str()).collect();
     assert_eq!(units, [units::NGINX].into());
-    // Systemd holds the port at which nginx tells of itself, so it is there without metrics too.
+    // systemd holds the port of nginx's status page, so it is bound without metrics too.
     let status = (20001, "tcp_ports");
     assert_eq!(of(&off, units::NGINX), [(8008, "http_port"), status].into());
     let bound = ports(&Setup::new("small").settings("sockets: {held: false}"));

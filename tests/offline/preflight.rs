@@ -1,4 +1,4 @@
-//! The checks before an installation: each finds what it is for, and nothing on a host that is all right.
+//! The preflight checks: each finds the problem that it is for, and none has a finding on a healthy host.
 
 use super::setup::Setup;
 use std::collections::BTreeSet;
@@ -54,7 +54,7 @@ fn taken(transport: Transport, port: u16, setting: &'static str) -> BoundPort {
     }
 }
 
-/// With room for 24 processes of four connections each.
+/// A server with room for 24 processes of four connections each.
 fn postgres() -> Postgres {
     Postgres {
         version: 170_002,
@@ -75,7 +75,7 @@ fn database(encoding: &str, locale: &str) -> Database {
     }
 }
 
-/// The names of the checks that find something, and what they say.
+/// The names of the checks that have a finding, with its problem and remedy.
 fn findings(facts: &Facts, lines: &str, processes: usize) -> Vec<(&'static str, String)> {
     let settings = Setup::new("").settings(lines).try_settings().unwrap();
     let scope = Scope {
@@ -102,7 +102,8 @@ fn findings(facts: &Facts, lines: &str, processes: usize) -> Vec<(&'static str, 
 #[test]
 fn every_check_finds_what_it_is_for() {
     assert_eq!(findings(&good(), "", 24), []);
-    // Asks for one in a venv of ours, beside an old one of the host's.
+    // The setting asks for a Synapse in our own venv, which a run installs even if the host has an older one of its
+    // own.
     let ours = "synapse: {python: /opt/synapse-workers/venv/bin/python}";
     let none = Facts {
         synapse: None,
@@ -504,7 +505,7 @@ fn what_is_not_needed_or_told_already_is_no_finding() {
     let mut facts = good();
     facts.jemalloc = false;
     assert_eq!(findings(&facts, "synapse: {jemalloc: false}", 1), []);
-    // Secrets that are kept, or that nothing asks for yet, and a role elsewhere that owns nothing.
+    // Existing secrets, secrets that no setting needs yet, and a role on an external server that owns no database.
     let mut facts = good();
     facts.kept.insert("recaptcha_private_key".to_owned());
     let captcha = "registration: {enabled: true, recaptcha_public_key: k}";
@@ -519,11 +520,11 @@ fn what_is_not_needed_or_told_already_is_no_finding() {
     let mut facts = good();
     (facts.missing, facts.postgres) = (vec!["postgresql"], Some(Err("no psql".to_owned())));
     assert_eq!(findings(&facts, "", 1).len(), 1);
-    // Accounts that are as the settings say.
+    // The accounts match the settings.
     let mut facts = good();
     (facts.accounts.uid, facts.accounts.uid_holder) = (Some(612), Some("matrix".to_owned()));
     assert_eq!(findings(&facts, "synapse: {user: matrix, uid: 612}", 1), []);
-    // A database that Synapse does not use may be as it likes.
+    // The properties of a database that Synapse does not use do not matter.
     let mut facts = good();
     let databases = vec![database("LATIN1", "C")];
     facts.postgres = Some(Ok(Postgres {

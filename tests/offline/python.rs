@@ -1,11 +1,11 @@
-//! What a Python has, found out by its files: trees as venvs, Debian, Fedora and pip leave them.
+//! Detecting the packages of a Python by its files, in file trees as venvs, Debian, Fedora and pip create them.
 
 use std::fs;
 use std::os::unix::fs::symlink;
 use std::path::PathBuf;
 use synapse_workers::host::python::Packages;
 
-/// Metadata of Synapse 1.163.2, as far as it matters.
+/// The relevant part of the metadata of Synapse 1.163.2.
 const METADATA: &str = "\
 Metadata-Version: 2.4
 Name: matrix-synapse
@@ -37,7 +37,7 @@ impl Tree {
         self
     }
 
-    /// A program that tells when it is run.
+    /// A fake Python that leaves a file when it is run.
     fn python(&self, path: &str) -> &Self {
         self.file(path, "#!/bin/sh\ntouch ran\n")
     }
@@ -58,7 +58,7 @@ impl Tree {
         )
     }
 
-    /// What pip leaves of a project.
+    /// The metadata file that pip writes for a package; it is empty here.
     fn wheel(&self, site: &str, name: &str) -> &Self {
         self.file(&format!("{site}/{name}.dist-info/METADATA"), "")
     }
@@ -92,7 +92,7 @@ fn a_venv_lacks_what_it_does_not_have_in_the_version_that_synapse_asks_for() {
     tree.wheel(SITE, "txredisapi-1.5.0");
     assert_eq!(tree.lacking("env/bin/python", "redis"), [""; 0]);
 
-    // The module is what Synapse asks for, and two projects bring it.
+    // Synapse requires the module, which two packages provide.
     assert_eq!(
         tree.lacking("env/bin/python", "postgres"),
         ["psycopg2>=2.8"]
@@ -100,7 +100,7 @@ fn a_venv_lacks_what_it_does_not_have_in_the_version_that_synapse_asks_for() {
     tree.wheel(SITE, "psycopg2_binary-2.9.10");
     assert_eq!(tree.lacking("env/bin/python", "postgres"), [""; 0]);
 
-    // Of another version of Python, which this one does not read.
+    // This package belongs to another version of Python, and this Python does not read it.
     tree.wheel("env/lib/python3.11/site-packages", "beautifulsoup4-4.15.0");
     assert_eq!(
         tree.lacking("env/bin/python", "url-preview"),
@@ -116,7 +116,7 @@ fn a_venv_has_the_systems_packages_only_where_it_says_so() {
         tree.python("usr/bin/python3.13")
             .venv("env", "usr/bin/python3.13", shares)
             .synapse(SITE)
-            // As Debian has it: one directory for all versions, and a file or directory beside the module.
+            // Debian has one directory for all versions, and a file or directory of metadata beside the module.
             .file(
                 "usr/lib/python3/dist-packages/psycopg2-2.9.10.egg-info/PKG-INFO",
                 "",
@@ -135,13 +135,13 @@ fn packages_are_found_wherever_systems_keep_them() {
         "usr/lib/python3/dist-packages/hiredis-3.1.0.egg-info",
         "usr/lib/python3/dist-packages/hiredis-3.1.0-py3.13-linux-x86_64.egg/EGG-INFO/PKG-INFO",
         "usr/local/lib/python3.13/dist-packages/hiredis-3.1.0.dist-info/METADATA",
-        // Fedora, of what is built for one processor.
+        // Fedora has a directory of its own for packages that are built for one architecture.
         "usr/lib64/python3.13/site-packages/hiredis-3.1.0-py3.13.egg-info",
         "usr/local/lib64/python3.13/site-packages/HiRedis-3.1.0.dist-info/METADATA",
     ] {
         let tree = Tree::new();
         tree.python("usr/bin/python3.13").file(place, "");
-        // The program that people call.
+        // The link through which users call the program.
         symlink("python3.13", tree.at("usr/bin/python3")).unwrap();
         let found = Packages::seen_by(&tree.at("usr/bin/python3")).find("hiredis");
         assert_eq!(
@@ -185,7 +185,7 @@ fn sources_that_are_used_in_place_count() {
         sources("hiredis")
     );
     tree.file(&format!("{SITE}/easy-install.pth"), &lines);
-    // The second one tells no version.
+    // The metadata of the second package has no version.
     assert_eq!(tree.lacking("env/bin/python", "redis"), ["hiredis>=0.3"]);
 }
 

@@ -1,11 +1,11 @@
-//! Rendered files: the same bytes each time, values that no quoting breaks, lists that fit together.
+//! Rendered files: rendering is deterministic, quoting protects every value, and the lists of all files agree.
 
 use super::setup::{SPECS, Setup, text};
 use serde_yaml::Value;
 use std::collections::BTreeSet;
 use synapse_workers::state::State;
 
-/// Paths that break a file of some language where they are not quoted for it.
+/// Paths that break a file of some format unless they are quoted for it.
 pub const NASTY: &[&str] = &[
     "/srv/a;b",
     "/srv/a;",
@@ -28,7 +28,7 @@ fn yaml(state: &State, path: &str) -> Value {
     serde_yaml::from_str(text(state, path)).unwrap_or_else(|error| panic!("{path}: {error}"))
 }
 
-/// A line of settings with a value quoted as the administrator would have to.
+/// A line of settings with the value quoted as an administrator would have to quote it.
 pub fn setting(key: &str, value: &str) -> String {
     format!("{key}: {}", serde_json::to_string(value).unwrap())
 }
@@ -75,7 +75,7 @@ fn the_same_input_gives_the_same_bytes() {
             assert!(file.contents.ends_with(b"\n"), "{spec}: {path}");
         }
     }
-    // The order of writing says nothing.
+    // The order of the workers in the spec does not matter.
     let digests = |spec| {
         Setup::new(spec)
             .state()
@@ -99,7 +99,7 @@ fn strings_arrive_in_synapse_as_they_were_written() {
         assert_eq!(options["media_store_path"].as_str(), Some(*value));
         assert_eq!(options["database"]["args"]["host"].as_str(), Some(*value));
     }
-    // Words that YAML 1.1 takes for something else.
+    // Words that YAML 1.1 reads as another type.
     for (key, value) in [("name", "off"), ("name", "null"), ("user", "y")] {
         let state = Setup::new("")
             .settings(&format!(
@@ -132,7 +132,7 @@ fn control_characters_are_refused_before_anything_is_rendered() {
     }
 }
 
-/// What Synapse cannot see and would not complain of: names and sockets in one file that another has otherwise.
+/// Errors that Synapse does not report: names and sockets that differ between two files.
 #[test]
 fn the_files_of_all_processes_fit_together() {
     for spec in SPECS {
@@ -224,7 +224,7 @@ fn the_files_of_all_processes_fit_together() {
 fn sockets_of(listeners: &Value, sockets: &mut BTreeSet<String>) {
     for listener in listeners.as_sequence().unwrap() {
         let path = listener["path"].as_str().unwrap().to_owned();
-        // Synapse takes the mode as an integer as it stands.
+        // Synapse uses the mode as an integer without converting it.
         assert_eq!(listener["mode"].as_u64(), Some(0o660), "{path}");
         assert!(sockets.insert(path.clone()), "two on {path}");
     }

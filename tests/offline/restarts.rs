@@ -1,4 +1,5 @@
-//! Which change restarts what, and in which order (docs/workers.md and config_documentation.md of Synapse 1.163.2).
+//! Which change restarts which units, and in which order (docs/workers.md and config_documentation.md of Synapse
+//! 1.163.2).
 
 use super::adoption;
 use super::compressor::compressed;
@@ -23,7 +24,7 @@ fn jobs(plan: &Plan) -> String {
     };
     let job = |step: &Step| match step {
         Step::Jobs { verb, units, .. } => {
-            // Sockets stop with their services, and start with them.
+            // Sockets stop and start with their services.
             let services = units.iter().filter(|unit| !unit.ends_with(".socket"));
             let units: Vec<String> = services.map(short).collect();
             Some(format!("{} {}", verb.word(), units.join(" ")))
@@ -44,7 +45,7 @@ fn assert_jobs(from: &Setup, to: &Setup, expected: &str, case: &str) {
     assert_eq!(jobs(&plan), expected, "{case}\n{plan}");
 }
 
-/// Setups that between them have every file.
+/// Setups that together render every file.
 fn everything() -> impl Iterator<Item = Setup> {
     let specs = SPECS.iter().map(|spec| Setup::new(spec));
     specs.chain([
@@ -83,7 +84,7 @@ fn every_rendered_file_has_a_rule_and_every_rule_a_file() {
             let strangers: Vec<_> = file.affects.difference(&state.units).collect();
             assert!(strangers.is_empty(), "{path} affects {strangers:?}");
         }
-        // Files that are not of a generation.
+        // Some rules are for files outside of generations.
         let secrets = state.resources.iter().filter_map(Resource::secret_path);
         used.extend(secrets.map(|path| rule_for(&path) as *const Rule));
         used.insert(rule_for(paths::UPGRADED));
@@ -119,7 +120,7 @@ fn a_stateless_worker_comes_and_goes_without_a_restart() {
             &format!("start {role}1; reload nginx"),
             role,
         );
-        // nginx sends nothing there any more when it stops.
+        // nginx reloads first, so it no longer sends requests to the worker when the worker stops.
         assert_jobs(
             &with,
             &without,
@@ -311,7 +312,7 @@ fn options_restart_what_reads_them() {
     assert_jobs(&base(), &valkey, "restart redis", "another Redis");
 }
 
-/// A secret that is given anew does not have the value that is kept, so it counts as not there.
+/// A secret that is replaced differs from the existing one, so the plan treats it as missing.
 #[test]
 fn a_secret_given_anew_restarts_what_reads_it() {
     let lines = "database: {host: db.example}\nredis: {host: redis.example}\nemail: {enabled: true, smtp_user: me}";
@@ -348,7 +349,8 @@ fn a_secret_given_anew_restarts_what_reads_it() {
             "{changed:?} is done"
         );
 
-        // Written by a run that was cut before its jobs: the files tell by their age.
+        // An interrupted run wrote the secrets before its jobs: the age of the files shows that the processes are
+        // stale.
         let mut observed = Model::running(&state).observe(&state);
         let files = changed.iter().filter_map(Resource::secret_path);
         observed.outdated = files.map(|file| (file, state.units.clone())).collect();
@@ -357,7 +359,7 @@ fn a_secret_given_anew_restarts_what_reads_it() {
     }
 }
 
-/// Synapse reads whatever is in the directory: a mail server that was switched off would else be used on.
+/// Synapse reads every file in the directory. A leftover file would keep a mail server in use that is switched off.
 #[test]
 fn options_with_a_secret_go_before_processes_start() {
     let base = || Setup::new("pusher").secret("smtp_password");
@@ -415,7 +417,7 @@ fn a_file_of_another_release_restarts_what_it_affected() {
     );
 }
 
-/// What was missed by a run that was cut is done by the next, though the files are in place already.
+/// The next run completes the jobs of an interrupted run, although the files are in place already.
 #[test]
 fn a_cut_run_leaves_its_restarts_to_the_next() {
     let (from, to) = (
@@ -433,7 +435,7 @@ fn a_cut_run_leaves_its_restarts_to_the_next() {
     let mut model = Model::running(&from);
     model.run(&to, End::Before(first_job.unwrap()));
     assert_eq!(jobs(&model.clone().run(&to, End::Done)), expected);
-    // Also where the settings were turned back meanwhile: some processes may have been restarted already.
+    // The same holds if the settings were reverted meanwhile, because some processes may have restarted already.
     let back = "hold; stop nginx; stop event_persister1; stop main; start main; start event_persister1; start nginx";
     assert_eq!(jobs(&model.run(&from, End::Done)), back);
 }
@@ -463,11 +465,11 @@ destinations are divided anew among federation senders
 ! start   synapse-nginx.service
 ";
     assert_eq!(plan.to_string(), expected);
-    // Checking changes nothing.
+    // Steps that only check something are not counted as changes.
     assert_eq!(plan.changes(), 8);
 }
 
-/// What changed outside of generations after processes had begun: packages of Synapse touch a file.
+/// Files outside of generations that changed after the processes started: Synapse's package touches one.
 #[test]
 fn processes_older_than_the_code_restart_in_order_and_others_do_not() {
     let state = Setup::new("event_persister, synchrotron").state();
@@ -502,9 +504,9 @@ fn processes_older_than_the_code_restart_in_order_and_others_do_not() {
             .contains("/var/lib/synapse-workers/upgraded changed: the processes run older code"),
         "{upgraded}"
     );
-    // Nothing is written for it: the state is the desired one already.
+    // No files are written, because the state is the desired one already.
     assert_eq!(upgraded.steps.len(), 7, "{upgraded}");
-    // One that was restarted meanwhile is left alone.
+    // Units that were restarted meanwhile are not restarted again.
     let rest = plan(&[persister, "synapse-nginx.service"]);
     assert_eq!(
         jobs(&rest),

@@ -1,5 +1,5 @@
-//! The way back from a run that failed, as properties: the program's own rollback, on hosts in memory. Whatever fails and
-//! wherever, the host is as it was before, or the error names the command that repairs it.
+//! The rollback of a failed run as properties: the program's own code on hosts in memory. Whatever fails at any point,
+//! the host returns to its state before the run, or the error names the command that repairs it.
 
 use super::model::{Attempt, End, Ended, Fault, How, Model, Way};
 use super::plans::{digests, ends, ways};
@@ -21,12 +21,12 @@ fn fails_back(end: End) -> Fault {
     Fault(Way::Back, end, How::Failed)
 }
 
-/// The steps that the way back tries when nothing fails on it.
+/// The rollback steps that are attempted when none of them fails.
 fn way_back(from: &Model, to: &State, end: End) -> Vec<Step> {
     from.clone().fails(to, end).back
 }
 
-/// Does the same for every way, on all cores: these are thousands of runs.
+/// Checks every transition on all cores, because this takes thousands of runs.
 fn for_every_way(work: impl Fn(&str, &State, &State) + Sync) {
     std::thread::scope(|scope| {
         for (case, from, to) in ways() {
@@ -36,7 +36,7 @@ fn for_every_way(work: impl Fn(&str, &State, &State) + Sync) {
     });
 }
 
-/// What the error says behind the cause, and that the cause stands before the way back as well.
+/// The part of the error after the cause. Asserts that the cause was printed before the rollback too.
 fn left<'a>(ended: &Ended, text: &'a str) -> &'a str {
     let (cause, left) = text.split_once('\n').unwrap_or_else(|| panic!("{text}"));
     let shown = format!("error: {cause}\nRolling back.\n");
@@ -65,7 +65,7 @@ fn a_run_that_fails_anywhere_returns_to_the_state_before_and_touches_nothing_els
     for (case, from, to) in ways() {
         let mut before = Model::running(&from);
         before.settings = "as before".to_owned();
-        // Of the administrator's, and what `to` may need as well.
+        // Directories of the administrator, one of which `to` may need as well.
         let foreign = ["/srv/other", "/var/lib/synapse/media_store"];
         let foreign = foreign.map(|path| Resource::Directory(path.to_owned()));
         before.resources.extend(foreign);
@@ -121,7 +121,8 @@ fn a_rollback_that_is_killed_is_repaired_by_the_next_run() {
     });
 }
 
-/// Jobs that a failed step keeps from being done: with the files of another generation, or beside a process that did not stop.
+/// Whether a failed step prevents this job, which would use the files of another generation or run beside a process
+/// that did not stop.
 fn skips(failed: Option<&Step>, step: &Step) -> bool {
     let (synapse, verb) = match step {
         Step::Jobs { verb, .. } => (step.is_of_synapse(), *verb),
@@ -137,7 +138,7 @@ fn skips(failed: Option<&Step>, step: &Step) -> bool {
     }
 }
 
-/// One process that does not start is no reason to leave nginx stopped. What a process may still use stays.
+/// A process that does not start must not keep nginx stopped. Resources that a process may still use are not removed.
 #[test]
 fn a_rollback_step_that_fails_stops_no_other_but_removals() {
     for_every_way(|case, from, to| {
@@ -171,7 +172,7 @@ fn a_rollback_step_that_fails_stops_no_other_but_removals() {
     });
 }
 
-/// The steps of a run that adds an event persister, and the number of the one at which its main process starts again.
+/// The states before and after adding an event persister, and the number of the step at which main starts again.
 fn adding() -> (State, State, usize) {
     let state = |spec| digests(&Setup::new(spec));
     let (from, to) = (state("event_persister"), state("event_persister:2"));
@@ -235,7 +236,7 @@ fn every_part_of_a_rollback_is_tried_and_each_error_is_named() {
                   and: a fault Back at Call(\"restore_settings\")";
     assert_eq!(left(&ended, &text), format!("{errors}\n{REPAIR}"));
     assert_eq!(model.settings, "anew");
-    // The processes are back all the same, and nothing was removed.
+    // The processes run again despite the errors, and nothing was removed.
     assert!(from.units.iter().all(|unit| model.units[unit].active));
     assert!(!ended.back.iter().any(Step::removes), "{:?}", ended.back);
     assert!(!ended.back.is_empty());
@@ -250,7 +251,7 @@ fn every_part_of_a_rollback_is_tried_and_each_error_is_named() {
     assert_eq!(code, 70);
     let lost = format!("The rollback is incomplete: generation 1 is lost\n{REPAIR}");
     assert_eq!(left(&ended, &text), lost);
-    // Settings and secrets do not depend on it.
+    // Settings and secrets do not depend on the lost generation.
     assert_eq!(model.settings, "as before");
     assert!(model.stale.contains(secret));
     model.run(&to, End::Done);

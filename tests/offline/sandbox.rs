@@ -1,4 +1,4 @@
-//! The sandbox of each unit: what is open to whom, and that switches come and go with their processes.
+//! The sandbox of each unit: its access, and when its drop-ins are added and removed.
 
 use super::metrics::measured;
 use super::model::{End, Model};
@@ -18,7 +18,7 @@ pub fn values<'a>(state: &'a State, unit: &str, key: &str) -> Vec<&'a str> {
         .collect()
 }
 
-/// Whatever listens on a Unix socket, the bus and PostgreSQL among it, is out of reach of those that need none.
+/// Services that need no Unix socket cannot connect to one, such as those of the system bus and PostgreSQL.
 #[test]
 fn who_opens_no_unix_socket_may_not() {
     let state = measured("synchrotron")
@@ -44,7 +44,7 @@ fn who_opens_no_unix_socket_may_not() {
     }
 }
 
-/// Switches come from the template alone, and each unit that runs a program has it once.
+/// Sandbox options come only from the template, and each unit that runs a program has each of them once.
 #[test]
 fn every_service_has_the_sandbox_and_nothing_beside_it() {
     let everything = "metrics: {enabled: true, redis: true, postgres: true}\n\
@@ -71,7 +71,8 @@ fn every_service_has_the_sandbox_and_nothing_beside_it() {
     }
 }
 
-/// A drop-in counts until it is gone, so it goes before its unit starts again; with a worker that goes, after it.
+/// A drop-in applies until it is removed, so it is removed before its unit starts again. If the worker is removed, its
+/// drop-in is removed after the worker has stopped.
 #[test]
 fn a_drop_in_goes_before_its_worker_starts_again() {
     let place = |plan: &Plan, is: &dyn Fn(&Step) -> bool| {
@@ -105,7 +106,7 @@ fn a_drop_in_goes_before_its_worker_starts_again() {
     );
 }
 
-/// What a unit may not see is where the certificate is not.
+/// A unit may access a protected directory only if the certificate is in it.
 #[test]
 fn the_certificate_is_seen_where_it_is() {
     let switches = |path: &str, target: Option<&str>| {
@@ -119,7 +120,7 @@ fn the_certificate_is_seen_where_it_is() {
     assert_eq!(switches("/etc/a.pem", None), ["yes", "yes"]);
     assert_eq!(switches("/root/a.pem", None), ["read-only", "yes"]);
     assert_eq!(switches("/var/tmp/a.pem", None), ["yes", "no"]);
-    // Behind a link.
+    // The certificate is a symbolic link.
     assert_eq!(
         switches("/etc/a.pem", Some("/home/acme/a.pem")),
         ["read-only", "yes"]

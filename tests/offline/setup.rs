@@ -1,4 +1,4 @@
-//! What is rendered in these tests: settings with a worker spec, on a host with given facts.
+//! The fixture of these tests: settings with a worker spec, on a host with certain host facts.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -11,7 +11,7 @@ use synapse_workers::state::State;
 use synapse_workers::state::host_facts::Installed;
 use synapse_workers::topology::{Topology, spec};
 
-/// None, every preset, merged, sharded, and each kind of list that Synapse's processes share.
+/// Worker specs: none, every preset, merged and sharded workers, and each kind of list that Synapse's processes share.
 pub const SPECS: &[&str] = &[
     "",
     "full",
@@ -28,7 +28,7 @@ pub const SPECS: &[&str] = &[
 pub struct Setup {
     settings: String,
     env_file: String,
-    /// Unless the settings say them.
+    /// The worker spec, or `None` if the settings contain it.
     workers: Option<String>,
     pub own_options: SynapseOptions,
     pub named: ReferencedFiles,
@@ -37,7 +37,7 @@ pub struct Setup {
 }
 
 impl Setup {
-    /// Defaults, with these workers.
+    /// Default settings with these workers.
     pub fn new(workers: &str) -> Self {
         Self {
             workers: Some(workers.to_owned()),
@@ -45,7 +45,7 @@ impl Setup {
         }
     }
 
-    /// As a settings file says.
+    /// The settings of a settings file.
     pub fn of(settings: &str) -> Self {
         Self {
             settings: settings.to_owned(),
@@ -58,46 +58,46 @@ impl Setup {
         }
     }
 
-    /// With more lines of the settings file.
+    /// Adds lines to the settings file.
     pub fn settings(mut self, lines: &str) -> Self {
         self.settings.push_str(lines);
         self.settings.push('\n');
         self
     }
 
-    /// With an env-file, which then says the workers too.
+    /// Sets an env-file, which then provides the workers too.
     pub fn env_file(mut self, text: &str) -> Self {
         self.env_file = text.to_owned();
         self
     }
 
-    /// With a file of the administrator's own Synapse options.
+    /// Adds a file of homeserver.d options.
     pub fn own(mut self, name: &str, contents: &str) -> Self {
         self.own_options.insert(name.to_owned(), contents.into());
         self
     }
 
-    /// With the registration of an application service at this path.
+    /// Adds the registration of an application service at this path.
     pub fn app_service(mut self, path: &str, contents: &str) -> Self {
         let services = &mut self.named.app_services;
         services.insert(path.to_owned(), contents.into());
         self
     }
 
-    /// With a logging configuration of the administrator's.
+    /// Adds a log configuration of the administrator.
     pub fn log_config(mut self, contents: &str) -> Self {
         self.named.log_config = Some(contents.into());
         self
     }
 
-    /// Beside a server that was there before, whose one file this is, and its service.
+    /// Adopts an existing server that has this one configuration file and a service.
     pub fn adopting(mut self, contents: &str) -> Self {
         let files = vec![("/etc/old/homeserver.yaml".to_owned(), contents.into())];
         self.adopted = Adopted::new(files).unwrap();
         self.settings("adopt: {config: [/etc/old/homeserver.yaml], service: old.service}")
     }
 
-    /// Where the host has Synapse beside this Python.
+    /// Gives the host a Synapse that is installed for this Python.
     pub fn python(mut self, python: impl Into<PathBuf>) -> Self {
         self.facts.synapse = Some(Installed {
             python: python.into(),
@@ -106,7 +106,7 @@ impl Setup {
         self
     }
 
-    /// With a secret that is there.
+    /// Adds an existing secret.
     pub fn secret(mut self, name: &str) -> Self {
         self.facts.secrets.insert(name.to_owned());
         self
@@ -116,7 +116,7 @@ impl Setup {
         self.with_input(|input| desired(input).unwrap())
     }
 
-    /// What `read` makes of all that rendering reads.
+    /// Calls `read` with everything that rendering reads.
     pub fn with_input<T>(&self, read: impl FnOnce(&Input) -> T) -> T {
         let settings = self
             .try_settings()

@@ -1,4 +1,4 @@
-//! The hands of the converger: files replaced at once, programs whose errors are told, questions over sockets.
+//! The tools of the host: atomic replacement of files, programs and their errors, and requests over sockets.
 
 use std::fs;
 use std::io::{Read, Write};
@@ -28,7 +28,7 @@ fn files_are_replaced_whole_and_absence_is_no_error() {
             .permissions()
             .mode();
         assert_eq!(found & 0o7777, mode);
-        // Nothing else is left behind.
+        // No temporary file is left behind.
         assert_eq!(host::names(at("deep/er")), ["file"]);
     }
     for number in ["1", "2"] {
@@ -58,7 +58,7 @@ fn a_program_that_fails_is_told_with_the_end_of_what_it_printed() {
     assert_eq!(shell("cat").input("secret").run().unwrap(), "secret");
     assert_eq!(shell("echo \"$A\"").env("A", "b").run().unwrap(), "b\n");
     assert_eq!(shell("pwd").run().unwrap(), "/\n");
-    // A program that reads nothing of what it is given has not failed for that.
+    // A program that ignores its input has not failed.
     assert_eq!(
         shell("exec true").input(vec![0; 100_000]).run().unwrap(),
         ""
@@ -81,12 +81,12 @@ fn a_program_that_fails_is_told_with_the_end_of_what_it_printed() {
 #[test]
 fn a_program_knows_nothing_of_where_this_one_came_from_and_ends_in_time() {
     let shell = |script: &str| Tool::new("/bin/sh").args(["-c", script]);
-    // Of the environment, three variables that this program sets, and those that the shell adds.
+    // The environment has three variables that this program sets, and those that the shell adds.
     let names = shell("env | cut -d= -f1 | sort | tr '\\n' ' '")
         .run()
         .unwrap();
     assert_eq!(names, "LANG PATH PWD TMPDIR ");
-    // A session of its own without a terminal, and no new privileges (proc_pid_stat(5), proc_pid_status(5)).
+    // The program has its own session without a terminal, and no new privileges (proc_pid_stat(5), proc_pid_status(5)).
     let stat =
         shell("read -r _ _ _ _ _ session terminal _ </proc/self/stat; echo $$ $session $terminal");
     let stat = stat.run().unwrap();
@@ -96,14 +96,14 @@ fn a_program_knows_nothing_of_where_this_one_came_from_and_ends_in_time() {
     let status = shell("grep NoNewPrivs /proc/self/status").run().unwrap();
     assert_eq!(status, "NoNewPrivs:\t1\n");
 
-    // What it has started ends with it.
+    // The processes that it started end with it.
     let late = shell("sleep 1000 & wait").within(Duration::from_millis(100));
     let error = late.output().unwrap_err().to_string();
     assert!(error.contains("did not end within"), "{error}");
     let error = shell("yes").output().unwrap_err().to_string();
     assert!(error.contains("printed more than"), "{error}");
 
-    // Root runs only what nobody but root can replace.
+    // Root runs only programs that no other account can replace.
     let directory = tempfile::tempdir().unwrap();
     let program = directory.path().join("program");
     fs::write(&program, "#!/bin/sh\necho ran\n").unwrap();
@@ -127,12 +127,12 @@ fn own_session() -> String {
     after.split_whitespace().nth(3).unwrap().to_owned()
 }
 
-/// Longer than an answer takes here.
+/// A deadline that no answer in these tests exceeds.
 fn soon() -> Instant {
     Instant::now() + Duration::from_secs(60)
 }
 
-/// Answers one connection; what was asked.
+/// Answers one connection; returns the request.
 fn answering(path: &std::path::Path, answer: &'static str) -> JoinHandle<String> {
     let listener = UnixListener::bind(path).unwrap();
     std::thread::spawn(move || {
@@ -185,7 +185,7 @@ fn processes_are_asked_over_http_and_redis_in_its_own_tongue() {
             asked.starts_with("PUT /_matrix/x?y=z HTTP/1.1\r\n"),
             "{asked}"
         );
-        // Synapse writes a warning where the second of these is missing.
+        // Synapse logs a warning if the second of these headers is missing.
         let origin = "\r\nX-Forwarded-For: 127.0.0.1\r\nX-Forwarded-Proto: https\r\n";
         assert!(asked.contains(origin), "{asked}");
         assert_eq!(
@@ -230,7 +230,8 @@ fn processes_are_asked_over_http_and_redis_in_its_own_tongue() {
     assert!(error.to_string().contains("cannot connect to"), "{error}");
 }
 
-/// A peer that a compromised account put in the place of a process. It goes on until it is hung up on.
+/// A peer that a compromised account put in the place of a process. It sends data until the client closes the
+/// connection.
 fn going_on(path: &std::path::Path, head: &'static str, pause: Duration) -> JoinHandle<u64> {
     let listener = UnixListener::bind(path).unwrap();
     std::thread::spawn(move || {
@@ -263,7 +264,7 @@ fn a_process_that_answers_without_end_costs_neither_memory_nor_time() {
     assert!(error.contains("more than 1048576 bytes"), "{error}");
     assert!(server.join().unwrap() < 8 << 20, "it was read on");
 
-    // The status alone keeps nothing, and is not waited for without end either.
+    // A request for the status alone does not store the body, and does not wait for it forever either.
     let (path, endless) = peer("endless-status");
     let server = going_on(&path, OK, Duration::ZERO);
     let error = format!(

@@ -1,4 +1,5 @@
-//! The TURN server's configuration before the real one, and what Synapse tells clients of it.
+//! The TURN server: its configuration, checked by a real turnserver, and the options with which Synapse announces it to
+//! clients.
 
 use super::setup::{Setup, text};
 use super::validators::program;
@@ -31,7 +32,8 @@ fn values<'a>(state: &'a State, option: &str) -> Vec<&'a str> {
         .collect()
 }
 
-/// What turnserver says until it serves, with this configuration on loopback and files of its own.
+/// Runs turnserver with this configuration on loopback, with its own files. Returns its log up to the point at which it
+/// serves.
 pub fn start(state: &State, port: u16) -> String {
     let directory = tempfile::tempdir().unwrap();
     let at = |name: &str| directory.path().join(name);
@@ -54,7 +56,7 @@ pub fn start(state: &State, port: u16) -> String {
     if text.contains("cert=") {
         certificate(&at("synapse-coturn.pem"));
     }
-    // In a network of its own no other test holds the port; after a while it ends in any case.
+    // In its own network namespace, no other test uses the port. A timeout ends the process in any case.
     let mut server = program("unshare");
     if !nix::unistd::geteuid().is_root() {
         server.arg("--map-root-user");
@@ -121,7 +123,7 @@ fn certificate(path: &Path) {
     fs::write(path, both).unwrap();
 }
 
-/// An option that it does not know, or a value that it cannot use, is a line in its log only.
+/// turnserver reports an unknown option or an invalid value only as a line in its log.
 #[test]
 fn turnserver_complains_of_nothing() {
     let tls = "tls: {certificate: /etc/ssl/a.pem, key: /etc/ssl/a.key}";
@@ -167,8 +169,8 @@ fn turnserver_complains_of_nothing() {
     }
 }
 
-/// Synapse's docs/turn-howto.md names these, and facts of other programs' mistakes: a TURN server reaches whatever its
-/// host reaches.
+/// The ranges are from Synapse's docs/turn-howto.md and from known mistakes of other programs: a TURN server reaches
+/// every address that its host reaches.
 #[test]
 fn peers_in_the_own_network_are_denied() {
     let state = calling("").state();
@@ -199,7 +201,7 @@ fn peers_in_the_own_network_are_denied() {
     ] {
         assert!(denied.contains(range), "{range} not in {denied:?}");
     }
-    // To coturn these are every address: nobody could call anybody.
+    // coturn reads each of these as every address, which would make all calls impossible.
     let everybody = ["::", "0.0.0.0", "0.0.0.0-0.0.0.0"];
     assert!(everybody.iter().all(|range| !denied.contains(range)));
     for option in [
@@ -215,7 +217,8 @@ fn peers_in_the_own_network_are_denied() {
 
 #[test]
 fn addresses_and_ports_are_those_of_settings_or_host() {
-    // Settings, the default route's address, then listening, relay, external, allowed.
+    // Settings and the address of the default route, then the expected listening, relay, external and allowed
+    // addresses.
     type Lists = [&'static [&'static str]; 4];
     let cases: &[(&str, Option<&str>, Lists)] = &[
         ("", None, [&[], &[], &[], &[]]),
@@ -267,7 +270,7 @@ fn addresses_and_ports_are_those_of_settings_or_host() {
         ("listening-port", "3480"),
         ("min-port", "50000"),
         ("max-port", "50009"),
-        // No more than there are ports.
+        // The quotas do not exceed the number of ports.
         ("total-quota", "10"),
         ("user-quota", "10"),
     ] {
@@ -329,7 +332,7 @@ fn synapse_tells_clients_of_the_server() {
     }
 }
 
-/// Debian's coturn was built without them; another one that has them keeps them to this host.
+/// Debian's coturn was built without metrics. A coturn that has them serves them on this host only.
 #[test]
 fn metrics_are_its_own_or_counted() {
     let unit = "synapse-coturn-exporter.service";
@@ -351,7 +354,7 @@ fn metrics_are_its_own_or_counted() {
     assert!(!silent.units.contains(unit));
 }
 
-/// The secret is in a copy that root alone reads and systemd hands over: nothing that is rendered has it.
+/// The secret is in a copy that only root can read and that systemd passes to coturn. No rendered file contains it.
 #[test]
 fn coturn_gets_its_secret_from_systemd() {
     let state = calling("").state();

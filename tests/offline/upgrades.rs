@@ -1,4 +1,5 @@
-//! Another release of Synapse: where it lies, when the one before goes, and whether the database serves it.
+//! Another release of Synapse: its location, when the previous release is removed, and whether the database supports
+//! it.
 
 use super::adoption;
 use super::model::{End, Model};
@@ -23,7 +24,7 @@ fn venv(release: &str) -> Resource {
     Resource::Venv(release.to_owned())
 }
 
-/// Where a step is in a plan.
+/// The position of a step in a plan.
 fn place(plan: &Plan, of: impl Fn(&Step) -> bool) -> Option<usize> {
     plan.steps.iter().position(of)
 }
@@ -40,7 +41,7 @@ fn each_release_has_a_directory_of_its_own() {
             "/opt/synapse-workers/venv-1.162.0/bin/python",
             "1.162.0\n",
         ),
-        // The host's own counts, whatever the settings would have installed.
+        // A Synapse of the host takes precedence over the release in the settings.
         (
             of_release("1.162.0").python("/opt/x/py"),
             "/opt/x/py",
@@ -66,7 +67,7 @@ fn the_release_before_stays_until_the_change_after() {
     let job = place(&plan, |step| matches!(step, Step::Jobs { .. }));
     assert!(made.is_some() && made < place(&plan, schema), "{plan}");
     assert!(place(&plan, schema) < job, "{plan}");
-    // What it is about stands below each job of a process of Synapse.
+    // The plan prints the reason below each job of a Synapse process.
     let untold = |step: &&Step| {
         let synapse = |unit: &String| units::is_synapse(unit);
         matches!(step, Step::Jobs { units, .. } if units.iter().any(synapse))
@@ -75,7 +76,7 @@ fn the_release_before_stays_until_the_change_after() {
     assert_eq!(plan.steps.iter().find(untold), None, "{plan}");
     assert!(model.run(&new, End::Done).is_empty());
 
-    // There and back nothing is made again.
+    // A rollback and its reversal create nothing again.
     for (generation, state) in [(1, &old), (2, &new)] {
         let plan = model.towards(
             state,
@@ -136,9 +137,9 @@ fn the_schema_is_asked_for_where_another_synapse_meets_a_database() {
         asked(&state, &older, Target::Generation(1), keep),
         "rollback"
     );
-    // That one has run with this database, and has to run again.
+    // The earlier release has run with this database and must run again.
     assert!(!asked(&state, &older, Target::Generation(1), Removal::Undo));
-    // A first installation beside a database that may be somebody's, and with one that it makes.
+    // A first installation with an external database, which may contain data, and with a database that the run creates.
     let first = |setup: Setup| Model::default().run(&setup.state(), End::Done);
     let external = "database: {kind: external, host: 127.0.0.1}";
     assert!(place(&first(base().settings(external)), schema).is_some());
@@ -172,7 +173,7 @@ fn a_database_serves_code_from_its_compat_version_on() {
         ),
         (code(93, 84), database(94, 93), "newer than 93"),
         (code(93, 84), database(95, 94), refused),
-        // Also where nothing has migrated it yet.
+        // The same applies if no process has migrated the database yet.
         (code(93, 84), database(93, 94), refused),
         (
             code(96, 95),
@@ -180,7 +181,7 @@ fn a_database_serves_code_from_its_compat_version_on() {
             "to schema 96, which code for 94 cannot use: the way back is a backup",
         ),
         (code(96, 94), database(94, 84), silent),
-        // From before there was such a number.
+        // This database predates compatibility versions.
         (
             code(94, 84),
             Database {
@@ -227,8 +228,7 @@ fn the_database_is_the_one_that_synapse_is_told() {
     assert_eq!(adopted["args"]["password"], "hidden");
 }
 
-/// What stands in place of Synapse and of PostgreSQL's driver, which tells what it was called with. SQLite stands in
-/// for PostgreSQL.
+/// A fake PostgreSQL driver that prints its arguments and uses SQLite in place of PostgreSQL.
 const PSYCOPG2: &str = "
 import json, sqlite3, sys
 def connect(**arguments):
@@ -244,7 +244,7 @@ fn the_script_asks_code_and_database() {
     let directory = tempfile::tempdir().unwrap();
     let at = |name: &str| directory.path().join(name);
     fs::create_dir_all(at("synapse/storage/schema")).unwrap();
-    // The package around the file is not imported.
+    // The script must not import the package that contains the file.
     fs::write(at("synapse/__init__.py"), "raise SystemExit(1)\n").unwrap();
     let constants =
         "SCHEMA_VERSION = 94  # of these\nSCHEMA_COMPAT_VERSION = (\n    # why\n    84\n)\n";

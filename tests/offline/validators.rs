@@ -1,5 +1,5 @@
-//! Rendered files before the programs that will read them: nginx, systemd, systemd-sysusers and systemd-tmpfiles.
-//! A program that is missing fails the test; `tests/host/needs` installs them all.
+//! Rendered files before the programs that read them: nginx, systemd, systemd-sysusers and systemd-tmpfiles. A missing
+//! program fails the test; `tests/host/needs` installs them all.
 
 use super::rendering::{NASTY, setting};
 use super::setup::{SPECS, Setup, text};
@@ -13,7 +13,7 @@ use synapse_workers::host;
 use synapse_workers::state::paths;
 use synapse_workers::state::paths::{SYSUSERS, TMPFILES};
 
-/// A program by its name, also where `PATH` lacks the directories of the administrator.
+/// A program by its name, even if `PATH` lacks the directories of system programs.
 pub fn program(name: &str) -> Command {
     let path = host::find(name).unwrap_or_else(|_| panic!("no {name}; run: sudo tests/host/needs"));
     Command::new(path)
@@ -24,13 +24,13 @@ pub fn run(command: &mut Command) -> Output {
     output.unwrap_or_else(|error| panic!("{command:?}: {error}; run: sudo tests/host/needs"))
 }
 
-/// What a program printed.
+/// Everything that a program printed.
 pub fn shown(output: &Output) -> String {
     let text = [&output.stdout[..], &output.stderr[..]].concat();
     String::from_utf8_lossy(&text).into_owned()
 }
 
-/// Nobody, where the test runs as root.
+/// Runs the program as `nobody` if the test runs as root.
 pub fn unprivileged(command: &mut Command) -> &mut Command {
     match nix::unistd::geteuid().is_root() {
         true => command.uid(65534).gid(65534),
@@ -44,7 +44,7 @@ fn write(directory: &Path, name: &str, text: &str) {
     fs::write(path, text).unwrap();
 }
 
-/// A program as root, or as what a namespace of its own takes for root; its mounts are its own.
+/// Runs a program as root, or as root of a user namespace, with its own mounts.
 pub fn privileged(name: impl AsRef<Path>) -> Command {
     let mut command = program("unshare");
     command.arg("--mount");
@@ -58,7 +58,7 @@ pub fn privileged(name: impl AsRef<Path>) -> Command {
     command
 }
 
-/// Names and texts of the unit files, with programs that every machine has in place of those that only a server has.
+/// Names and texts of the unit files. Programs that only a server has are replaced by programs that every machine has.
 pub fn units(mut setup: Setup) -> BTreeMap<String, String> {
     setup.facts.redis = "true".to_owned();
     for program in [
@@ -84,13 +84,13 @@ pub fn units(mut setup: Setup) -> BTreeMap<String, String> {
         .collect()
 }
 
-/// Fails when `systemd-analyze verify` says anything about our units; of others on the machine it speaks as well.
+/// Asserts that `systemd-analyze verify` reports nothing about our units. It may report other units of the machine.
 pub fn verify(units: &BTreeMap<String, String>) {
     let directory = tempfile::tempdir().unwrap();
     units
         .iter()
         .for_each(|(name, text)| write(directory.path(), name, text));
-    // A drop-in is read with its unit.
+    // systemd reads a drop-in with its unit.
     let named = units.keys().map(|name| match name.split_once(".d/") {
         Some((unit, _)) => unit,
         None => name,
@@ -132,7 +132,7 @@ fn systemd_finds_nothing_wrong_in_any_unit() {
     different.iter().for_each(verify);
 }
 
-/// What systemd itself understood of units: its test mode loads them with all they need and prints everything.
+/// The units as systemd parsed them: its test mode loads them with their dependencies and prints everything.
 fn understood(units: &BTreeMap<String, String>) -> String {
     let directory = tempfile::tempdir().unwrap();
     let at = |name: &str| directory.path().join(name);
@@ -182,7 +182,7 @@ fn systemd_reads_paths_as_they_were_written() {
     assert_eq!(users.count(), NASTY.len(), "{text}");
 }
 
-/// Quotes and backslashes are not for it: systemd refuses programs with them, and so its judge the generation.
+/// Quotes and backslashes are not tested: systemd refuses programs with them, so validation rejects such a generation.
 #[test]
 fn systemd_starts_a_python_of_any_name() {
     let directory = tempfile::tempdir().unwrap();
@@ -206,7 +206,7 @@ fn systemd_starts_a_python_of_any_name() {
         .lines()
         .filter_map(|line| line.trim().strip_prefix("Command Line: "));
     let commands = commands.filter_map(|line| Some(line.split_once(" -m synapse")?.0));
-    // They are printed as a shell would have them.
+    // The commands are printed with the quoting of a shell.
     let words = commands.map(|word| {
         shown(&run(
             Command::new("sh").args(["-c", &format!("printf %s {word}")])
@@ -215,7 +215,7 @@ fn systemd_starts_a_python_of_any_name() {
     assert_eq!(words.collect::<BTreeSet<String>>(), pythons, "{text}");
 }
 
-/// Accounts and directories are made below a root of their own, by the real programs.
+/// The real programs create accounts and directories below a temporary root.
 #[test]
 fn accounts_and_directories_come_as_described() {
     for value in NASTY {
@@ -276,7 +276,7 @@ fn accounts_and_directories_come_as_described() {
 
 #[test]
 fn systemd_makes_the_accounts_that_the_settings_number() {
-    // Settings, and what /etc/passwd and /etc/group then have of Synapse's own.
+    // Settings, and the expected lines for Synapse's account in /etc/passwd and /etc/group.
     let cases = [
         ("synapse: {uid: 612}", Some("synapse:x:612:"), "synapse:x:"),
         (

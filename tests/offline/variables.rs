@@ -1,10 +1,11 @@
-//! Every environment variable of the ancestor, set to what is not its default, is carried to where it belongs, and what
-//! comes of it is taken by the programs that read it.
+//! Sets every environment variable of the Docker image to a value that is not its default. Each value must be rendered
+//! in its place, and the programs that read the files must accept them.
 //!
-//! `tests/data/carried.tsv`: number of the env-file, variable, value, file of a generation, what is looked at there, what
-//! has to be there. What: a path of YAML keys (with the value as JSON), `text`, `without`, `missing` (the file itself);
-//! the file `secret` stands for the value of a secret. Values and places come from the ancestor's README and code, and the
-//! documentation of the programs that read them. The booted case `variables` asks Synapse itself.
+//! Columns of `tests/data/carried.tsv`: number of the env-file, variable, value, file of a generation, the part of the
+//! file to check, and its expected value. The part is a path of YAML keys (with the value as JSON), `text`, `without`
+//! or `missing` (the file itself). The file `secret` stands for the value of a secret. Values and places come from the
+//! README and the code of the Docker image, and the documentation of the programs that read the files. The booted case
+//! `variables` checks a running Synapse.
 
 use super::nginx::{accepted, on_this_machine};
 use super::setup::{Setup, text};
@@ -45,7 +46,7 @@ fn rows() -> impl Iterator<Item = Row> {
     })
 }
 
-/// The env-file of that number, in the spellings that Docker knows, with every variable that means nothing any more.
+/// The env-file of that number in all notations that Docker accepts, including every retired variable.
 fn env_file(number: &str) -> String {
     let mut values: BTreeMap<&str, &str> = RETIRED.iter().map(|(name, _)| (*name, "1")).collect();
     values.extend(
@@ -81,12 +82,12 @@ fn setup(number: &str) -> Setup {
         setup = setup.log_config("version: 1\nroot: {level: ERROR}\n");
     }
     let mut setup = setup.python("/bin/true");
-    // Debian's coturn has no metrics; this one has.
+    // Debian's coturn has no metrics; this coturn has them.
     setup.facts.coturn.metrics = number == "2";
     on_this_machine(setup)
 }
 
-/// What is wrong with a row, if anything is.
+/// The problem with a row, or `None`.
 fn wrong(row: &Row, state: &State) -> Option<String> {
     let file = || text(state, row.file);
     let ok = match (row.file, row.part) {
@@ -139,13 +140,13 @@ fn every_variable_arrives_where_it_belongs() {
     assert!(all.is_empty(), "{}", all.join("\n"));
 }
 
-/// Not one of the values is what there would be anyway.
+/// No expected value is present by default.
 #[test]
 fn nothing_of_it_is_there_without_the_variables() {
     let state = on_this_machine(Setup::new("synchrotron")).state();
     let common = ["SYNAPSE_WORKER_TYPES"];
     for row in rows().filter(|row| row.file != "secret" && !common.contains(&row.variable)) {
-        // The second env-file's rows on what is not there hold in a state that has nothing.
+        // Rows of the second env-file that expect something to be absent also hold without the variables.
         let absent = ["without", "missing"].contains(&row.part);
         let default = row.variable == "SYNAPSE_SERVER_NAME" && row.env_file == "2";
         assert!(
@@ -166,7 +167,7 @@ fn the_programs_take_what_comes_of_it() {
         let state = setup.state();
         accepted(&state, number);
         verify(&units(setup.clone()));
-        // The coturn of this machine may have none.
+        // The coturn of this machine may have no metrics.
         if number == "1" {
             let port = setup.try_settings().unwrap().coturn.port.show();
             let said = start(&state, port.parse().unwrap());

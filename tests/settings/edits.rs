@@ -1,4 +1,4 @@
-//! The commented file, and edits that keep every other byte.
+//! The generated settings file with its comments, and edits that leave every other byte unchanged.
 
 use super::samples::*;
 use std::path::Path;

@@ -1,4 +1,4 @@
-//! Files that people write: what cannot be right is refused with its line.
+//! Hand-written settings files: invalid contents are refused with the line number.
 
 use super::samples::*;
 
@@ -225,14 +225,14 @@ fn yaml_bombs_are_refused() {
     ];
     let texts = [nested, wide].into_iter().chain(long.map(deep));
     for text in texts {
-        // Read naively, each of them would take longer than anybody waits, or all memory.
+        // A naive parser would run for hours on each of these texts, or use all memory.
         let refused = Given::file(text.clone()).load().map(|_| ());
         let error = refused.expect_err(&text[..60]).to_string();
         assert!(error.contains(" line ") && error.len() < 400, "{error}");
     }
 }
 
-/// Expected values: what Docker Compose's documentation of env-files says of each.
+/// The expected values follow Docker Compose's documentation of env-files.
 #[test]
 fn values_of_an_env_file_are_what_docker_makes_of_them() {
     for (written, meant) in [

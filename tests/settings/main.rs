@@ -1,5 +1,5 @@
-//! Settings as an administrator meets them: every row by every way, errors with their place,
-//! the commented file, and edits that keep the rest.
+//! Settings as an administrator uses them: every row from every source, errors that name the place, the generated file
+//! with its comments, and edits that leave the rest unchanged.
 
 mod edits;
 mod files;

@@ -1,11 +1,12 @@
-//! The reference page, and that every environment variable of the ancestor is answered.
+//! Tests of the reference page. Every environment variable of the Docker image must have a setting or be retired.
 
 use std::collections::BTreeSet;
 use synapse_workers::settings::reference;
 use synapse_workers::settings::retired::RETIRED;
 use synapse_workers::settings::table::ROWS;
 
-/// Name and setting, or `retired`: the ancestor's README and its code, read by hand.
+/// Each line has a variable and its setting, or `retired`. The lines come from the README and the code of the Docker
+/// image, read by hand.
 const VARIABLES: &str = include_str!("../data/variables.tsv");
 
 fn variables() -> impl Iterator<Item = (&'static str, &'static str)> {

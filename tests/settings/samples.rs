@@ -1,4 +1,4 @@
-//! What the tests of settings share: a sample of every row, and sources under construction.
+//! Fixtures for the tests of settings: samples for every row, and a builder for sources.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -8,7 +8,7 @@ use synapse_workers::settings::file::read;
 use synapse_workers::settings::value::Raw;
 use synapse_workers::settings::{Loaded, Row, SettingsError, Sources, load, new_file};
 
-/// For every key a value that is not the default, and one that is wrong.
+/// For every key, a valid value that is not the default, and an invalid one.
 pub const SAMPLES: &[(&str, &str, &str)] = &[
     (
         "server_name",
@@ -161,7 +161,7 @@ pub const SAMPLES: &[(&str, &str, &str)] = &[
     ("nginx.disable_logrotate", "true", "rotate"),
 ];
 
-/// What a value needs beside it: for a key, another key with a value.
+/// Values that depend on another setting: the key, the other key and its value.
 const COMPANIONS: &[(&str, &str, &str)] = &[
     ("database.cp_min", "database.cp_max", "20"),
     (
@@ -175,7 +175,7 @@ const COMPANIONS: &[(&str, &str, &str)] = &[
 
 pub const FILE: &str = "/etc/synapse-workers/settings.yaml";
 
-/// Sources under construction.
+/// A builder for the sources of settings.
 #[derive(Default)]
 pub struct Given {
     pub file: Option<String>,
@@ -185,7 +185,7 @@ pub struct Given {
 }
 
 impl Given {
-    /// With what the value of this key needs beside it.
+    /// Adds the other settings that a value of this key depends on.
     pub fn accompanied(mut self, key: &str) -> Self {
         let of_key = COMPANIONS.iter().filter(|(other, ..)| *other == key);
         self.flags
@@ -221,14 +221,14 @@ pub fn row(key: &str) -> &'static Row {
     Row::of(key).unwrap_or_else(|| panic!("{key} is a setting"))
 }
 
-/// The usual form of a value given as text.
+/// The normalized form of a value that is provided as text.
 pub fn normal(key: &str, text: &str) -> Option<Raw> {
     row(key)
         .normal(&Raw::Text(text.to_owned()))
         .expect("a right value")
 }
 
-/// `key: value` as a file of its own, with a server name.
+/// A settings file with `key: value` and, unless that is the key, a server name.
 pub fn file_with(key: &str, yaml: &str) -> String {
     let name = if key == "server_name" {
         ""
@@ -241,7 +241,7 @@ pub fn file_with(key: &str, yaml: &str) -> String {
     }
 }
 
-/// A value of loaded settings, read from the file that would be written for them.
+/// The value of one loaded setting, read back from the file that is written for the loaded settings.
 pub fn value_of(loaded: &Loaded, key: &str) -> Option<Raw> {
     if row(key).secret {
         let row = SECRETS.iter().find_map(|secret| {

@@ -1,4 +1,4 @@
-//! Every row by every way, which source counts, and types with a grammar.
+//! Tests every row from every source, the precedence of sources, and types that have a grammar.
 
 use super::samples::*;
 
@@ -22,7 +22,7 @@ fn the_samples_name_every_row_and_no_default() {
     }
 }
 
-/// Every way to give `text` for `key`, with the place that messages name.
+/// Every way to provide `text` for `key`, with the source that error messages name.
 fn ways(key: &'static str, text: &str) -> Vec<(Given, String)> {
     let mut ways = Vec::new();
     let base = || {
@@ -48,7 +48,7 @@ fn ways(key: &'static str, text: &str) -> Vec<(Given, String)> {
         environment
             .environment
             .insert((*name).to_owned(), text.to_owned());
-        // A shell's own number of its user is not meant.
+        // A shell may set these variables for its own user, so the program ignores them in the environment.
         if !["UID", "GID"].contains(name) {
             ways.push((environment, format!("environment variable {name}")));
         }
@@ -240,7 +240,7 @@ fn accounts_that_give_nothing_away_are_taken() {
     for fine in [
         "synapse: {user: matrix-synapse}",
         "database: {user: matrix, host: /run/postgresql}",
-        // Another host's own administrator has no part in this one.
+        // The superuser of PostgreSQL on another host has no rights on this one.
         "database: {user: postgres, host: db.test}",
         "database: {user: postgres, kind: sqlite}",
     ] {

@@ -1,4 +1,4 @@
-//! `--adopt` on a tree that has a Synapse of Debian's package: what settings it takes over, and what it refuses.
+//! `--adopt` on a file tree with a Synapse of Debian's package: which settings it imports, and what it refuses.
 
 use super::{Place, words};
 use crate::validators::{privileged, run};
@@ -29,7 +29,7 @@ signing_key_path: /etc/matrix-synapse/homeserver.signing.key
 
 const KEY: &str = "root/etc/matrix-synapse/homeserver.signing.key";
 
-/// A tree below `root` with these files.
+/// A file tree below `root` with a Synapse of Debian's package and this homeserver.yaml.
 fn old(homeserver: &str) -> Place {
     let place = Place::new();
     for (path, text) in [
@@ -44,7 +44,7 @@ fn old(homeserver: &str) -> Place {
         fs::write(file, text).unwrap();
     }
     if nix::unistd::geteuid().is_root() {
-        // Synapse's account, as far as adoption knows without a service: the owner of the key.
+        // Without a service to look at, adoption uses the owner of the signing key as Synapse's account.
         chown(place.at(KEY), Some(12_345), Some(12_345)).unwrap();
     }
     fs::create_dir_all(place.at("root/var/lib/matrix-synapse/media")).unwrap();
@@ -80,7 +80,7 @@ fn settings_take_over_what_nginx_and_the_units_have_to_know() {
         );
     }
     assert!(!settings.contains("hidden"), "{settings}");
-    // The settings file alone brings the same: nothing is taken over twice.
+    // The settings file alone gives the same result: nothing is imported twice.
     let changed = settings.replace("http_port: 8009", "http_port: 8010");
     fs::write(place.at("root/etc/synapse-workers/settings.yaml"), &changed).unwrap();
     let output = place.run("render --root root --adopt /etc/matrix-synapse");
@@ -157,7 +157,8 @@ fn a_server_that_ran_as_root_is_refused_with_the_way_to_an_account() {
     if nix::unistd::geteuid().is_root() {
         chown(place.at(KEY), Some(0), Some(0)).unwrap();
     }
-    // Where the tests have no root, this is who they run as.
+    // If the tests do not run as root, they own the key, and in the program's user namespace their account appears as
+    // root.
     let mut command = privileged(place.program());
     command.current_dir(place.at("")).args(words(
         "render --root root --adopt /etc/matrix-synapse --workers synchrotron",

@@ -1,4 +1,4 @@
-//! The program as a user calls it on a machine that it must not change: exit codes and texts.
+//! The program as a user calls it, on a machine that it must not change: exit statuses and output.
 
 mod adopting;
 mod refusals;
@@ -15,14 +15,15 @@ use std::process::{Command, Output, Stdio};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use tempfile::TempDir;
 
-/// A directory with the program where everybody may run it: the build directory may be open to its owner only.
+/// A directory with a copy of the program that every account may run. The build directory may be accessible to its
+/// owner only.
 fn copied() -> Arc<TempDir> {
     static SHARED: Mutex<Weak<TempDir>> = Mutex::new(Weak::new());
     let mut shared = SHARED.lock().unwrap_or_else(PoisonError::into_inner);
     shared.upgrade().unwrap_or_else(|| {
         let directory = Arc::new(tempfile::tempdir().unwrap());
         let program = directory.path().join("synapse-workers");
-        // By a program of its own: a file that this process has open for writing cannot be run.
+        // A separate program copies the file, because a file that this process has open for writing cannot be executed.
         let mut install = Command::new("install");
         let output = run(install
             .arg(env!("CARGO_BIN_EXE_synapse-workers"))
@@ -34,7 +35,7 @@ fn copied() -> Arc<TempDir> {
     })
 }
 
-/// A directory in which the program is called, without privileges and without an environment.
+/// A working directory in which the program runs without privileges and with an empty environment.
 struct Place {
     directory: TempDir,
     program: Arc<TempDir>,
@@ -76,7 +77,7 @@ impl Place {
         run(&mut self.command(arguments))
     }
 
-    /// Runs with success and returns what was printed.
+    /// Runs the program, asserts success and returns its output.
     fn prints(&self, arguments: &str) -> String {
         let output = self.run(arguments);
         assert!(
@@ -87,7 +88,7 @@ impl Place {
         String::from_utf8(output.stdout).unwrap()
     }
 
-    /// Every file with its contents, links by their target.
+    /// The contents of every file below a directory, and the target of every symbolic link.
     fn files(&self, below: &str) -> BTreeMap<PathBuf, Vec<u8>> {
         let mut files = BTreeMap::new();
         walk(&self.at(below), &mut files);
@@ -100,7 +101,7 @@ impl Place {
     }
 }
 
-/// Words at blanks; `'…'` holds one together.
+/// Splits arguments at spaces; `'…'` quotes an argument that contains spaces.
 fn words(arguments: &str) -> Vec<String> {
     let quoted = arguments.split('\'').enumerate();
     let words = quoted.flat_map(|(number, part)| match number % 2 {
@@ -152,7 +153,7 @@ fn render_needs_no_root_and_gives_the_same_twice() {
     ] {
         assert!(files.contains_key(Path::new(path)), "{path}");
     }
-    // The settings file that it wrote is one that it reads, to the same end.
+    // The program reads the settings file that it wrote, and renders the same files from it.
     place.prints("render --root one");
     assert!(
         files == place.files("one"),
@@ -221,7 +222,7 @@ fn help_manual_completions_and_presets_are_there() {
     let presets = place.prints("presets");
     let names: Vec<&str> = presets
         .lines()
-        // Below each of them is its list of workers.
+        // The list of its workers is indented below each preset.
         .filter(|line| !line.starts_with(' '))
         .filter_map(|line| line.split(' ').next())
         .collect();
@@ -267,13 +268,13 @@ fn a_reader_that_goes_away_is_no_error() {
         drop(child.stdout.take());
         let output = child.wait_with_output().unwrap();
         assert_eq!(shown(&output), "", "{arguments}");
-        // SIGPIPE, as other programs.
+        // The program may end with SIGPIPE, as other programs do.
         let quiet = output.status.signal() == Some(13) || output.status.success();
         assert!(quiet, "{arguments}: {}", output.status);
     }
 }
 
-/// Nothing is known to be wrong with the certificate then.
+/// In this case the program knows of no problem with the certificate.
 #[test]
 fn a_place_for_temporary_files_that_is_missing_is_no_fault_of_the_certificate() {
     let place =

@@ -1,4 +1,4 @@
-//! What is refused: exit code 64 or 65, one message that names the place, and nothing changed.
+//! Refusals: exit status 64 or 65, one message that names the place, and an unchanged host.
 
 use super::{Place, words};
 use crate::validators::{privileged, run, shown};
@@ -47,7 +47,7 @@ fn a_wrong_call_is_told_and_changes_nothing() {
         };
         let arguments = match arguments {
             "" => arguments.to_owned(),
-            // What follows `--` is no option any more.
+            // Arguments after `--` are not options, so `--settings` cannot be appended.
             _ if arguments.contains(" -- ") => arguments.to_owned(),
             _ => format!("{arguments}{settings}"),
         };
@@ -133,7 +133,7 @@ fn bad_settings_are_told_by_file_and_line() {
         );
         assert!(!place.at("root").exists(), "{text}");
     }
-    // What cannot be read at all; nobody waits for a pipe.
+    // Settings files that cannot be read at all. The program must not block on a pipe.
     for (kind, make) in [
         ("a directory", "mkdir settings.yaml"),
         ("a pipe", "mkfifo settings.yaml"),
@@ -193,7 +193,7 @@ fn own_synapse_options_must_not_contradict_the_settings() {
     );
 }
 
-/// As root in a mount namespace without `/run`, whatever machine this is.
+/// Runs as root in a mount namespace without the contents of `/run`, so that the result is the same on every machine.
 #[test]
 fn a_host_without_systemd_is_refused_in_one_sentence() {
     for command in ["plan", "install --yes"] {

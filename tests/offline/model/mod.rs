@@ -1,7 +1,8 @@
-//! A host in memory: what each step of a plan does to files, units, resources and to what processes run with.
+//! A host in memory. It simulates what each step of a plan changes: files, units, resources, and the configuration that
+//! each process has read.
 //!
-//! It also watches: a step that could not be done on a real host, or after which two processes would disagree on who
-//! does what, fails the test at once.
+//! The model also checks each step. The test fails at once when a step could not run on a real host, or when two
+//! processes would disagree about their duties after it.
 
 mod run;
 mod steps;
@@ -15,7 +16,7 @@ use synapse_workers::state::units;
 use synapse_workers::state::{HOST, Resource, State, UnitState};
 use watch::digests;
 
-/// What a process has read, by path: digests of what it goes by.
+/// The configuration that a process has read: digests by path.
 type View = BTreeMap<String, String>;
 
 #[derive(Clone, Debug, Default)]
@@ -23,25 +24,25 @@ pub struct Model {
     generations: BTreeMap<u32, State>,
     current: Option<u32>,
     applied: Option<u32>,
-    /// Generations switched to since one was applied to its end.
+    /// Generations that were switched to since the last one that was fully applied.
     switched: Vec<u32>,
-    /// Our files outside of generations, by their path in one.
+    /// Our files outside of generations, by their path inside a generation.
     host_files: BTreeMap<String, String>,
-    /// The same, as systemd last read them.
+    /// The same files as systemd last read them.
     loaded: BTreeMap<String, String>,
     pub units: BTreeMap<String, UnitState>,
     running: BTreeMap<String, View>,
     pub resources: BTreeSet<Resource>,
     pub made: BTreeSet<Resource>,
-    /// Secrets with another content than the next run is given.
+    /// Secrets whose content differs from the value provided to the next run.
     pub stale: BTreeSet<Resource>,
     pub settings: String,
     sockets: BTreeSet<String>,
-    /// Whether a step may meet a host on which those before it were not done.
+    /// Whether steps accept a host on which earlier steps failed.
     lenient: bool,
 }
 
-/// Towards the goal of a run, or back.
+/// The direction of a run: towards its goal, or back to the state before.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Way {
     There,
@@ -49,7 +50,7 @@ pub enum Way {
 }
 
 impl Model {
-    /// A host on which this state was installed, said without any plan.
+    /// A host on which this state is installed, built without a plan.
     pub fn running(state: &State) -> Self {
         let host_files: BTreeMap<String, String> = digests(&state.files)
             .into_iter()
@@ -74,24 +75,24 @@ impl Model {
         model
     }
 
-    /// A process ended, and systemd gave up on it.
+    /// Simulates a process that ended and that systemd no longer restarts.
     pub fn crash(&mut self, unit: &str) {
         self.stop(unit);
         let state = self.units.get_mut(unit).unwrap();
         (state.active, state.failed) = (false, true);
     }
 
-    /// The state of a generation is not on disk any more.
+    /// Removes the state of a generation from the disk.
     pub fn lose(&mut self, generation: u32) {
         self.generations.remove(&generation);
     }
 
-    /// One run towards a state that is rendered now, which is killed at `end`; the plan that it had.
+    /// Runs an installation of a rendered state that is killed at `end`. Returns its plan.
     pub fn run(&mut self, desired: &State, end: End) -> Plan {
         self.towards(desired, Target::Rendered, Removal::Keep, end)
     }
 
-    /// One run of any kind.
+    /// Runs towards a state with any target and removal, and is killed at `end`. Returns the plan.
     pub fn towards(&mut self, to: &State, target: Target, removal: Removal, end: End) -> Plan {
         let ended = self.attempt(&Attempt {
             target,
@@ -107,7 +108,7 @@ impl Model {
         ended.plan
     }
 
-    /// One run towards a state that is rendered now, which fails at `end` and rolls back.
+    /// Runs an installation of a rendered state that fails at `end` and rolls back.
     pub fn fails(&mut self, to: &State, end: End) -> Ended {
         self.attempt(&Attempt {
             faults: &[Fault(Way::There, end, How::Failed)],

@@ -1,4 +1,4 @@
-//! A run on a host in memory: the program's own converging and rolling back, with what is to go wrong in it.
+//! Runs on a host in memory. They use the program's own code for convergence and rollback, with injected faults.
 
 use super::{Model, Way};
 use anyhow::{Result, bail, ensure};
@@ -15,42 +15,42 @@ use synapse_workers::report::Report;
 use synapse_workers::state::Records;
 use synapse_workers::state::{Observed, Resource, State};
 
-/// A place in a run.
+/// A point in a run at which a fault can be injected.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum End {
-    /// None: the run ends well.
+    /// No fault: the run succeeds.
     Done,
-    /// Before the step of this number; the number after the last stands for what comes then.
+    /// Before the step of this number. The number after the last step means the point after all steps.
     Before(usize),
-    /// Within it: half of the units of a job are done, the others failed.
+    /// Within the step of this number: half of the units of a job are done, the others failed.
     Within(usize),
-    /// While it is verified.
+    /// During verification.
     Verification,
-    /// In this call of the way back.
+    /// In this call during the rollback.
     Call(&'static str),
 }
 
-/// What happens at a place.
+/// The kind of a fault.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum How {
     /// The program is killed.
     Killed,
-    /// What it does there fails.
+    /// The operation fails.
     Failed,
 }
 
-/// Something that is to go wrong, once.
+/// A fault that is injected once: in which direction, at which point, and how.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Fault(pub Way, pub End, pub How);
 
-/// What a run is to do.
+/// The parameters of a run.
 #[derive(Clone, Debug)]
 pub struct Attempt<'a> {
     pub to: &'a State,
     pub target: Target,
     pub removal: Removal,
     pub moving: Option<&'a str>,
-    /// The settings file that it writes.
+    /// The settings text that the run writes.
     pub settings: Option<&'a str>,
     pub faults: &'a [Fault],
 }
@@ -69,19 +69,19 @@ impl<'a> Attempt<'a> {
     }
 }
 
-/// How a run ended.
+/// The result of a run.
 pub struct Ended {
     pub plan: Plan,
-    /// Steps of the way back that were tried.
+    /// Steps that the rollback attempted.
     pub back: Vec<Step>,
-    /// `None` where the run was killed.
+    /// `None` if the run was killed.
     pub result: Option<Result<(), ConvergeError>>,
-    /// What a terminal showed.
+    /// The output on the terminal.
     pub printed: String,
 }
 
 impl Ended {
-    /// The exit code, and the error that the program ends with.
+    /// The exit status and the message of the final error.
     pub fn failure(&self) -> (u8, String) {
         match &self.result {
             Some(Err(missed)) => (missed.failure.code as u8, missed.failure.to_string()),
@@ -91,11 +91,11 @@ impl Ended {
     }
 }
 
-/// What a killed run unwinds with.
+/// The panic payload that unwinds a killed run.
 struct Killed;
 
 impl Model {
-    /// One run, as the program does it.
+    /// Performs one run as the program does.
     pub fn attempt(&mut self, attempt: &Attempt) -> Ended {
         let observed = self.observe(attempt.to);
         let before = self.settings.clone();
@@ -148,7 +148,7 @@ impl Model {
     }
 }
 
-/// A model with what is to go wrong in one run on it.
+/// A model and the faults to inject into one run on it.
 struct Run<'a> {
     model: &'a mut Model,
     faults: &'a [Fault],
@@ -159,14 +159,14 @@ struct Run<'a> {
 }
 
 impl Run<'_> {
-    /// Lets go wrong what is to go wrong here.
+    /// Injects the fault of this point, if there is one.
     fn meet(&mut self, end: End) -> Result<()> {
         let how = |fault: &Fault| (fault.0 == self.way && fault.1 == end).then_some(fault.2);
         match self.faults.iter().find_map(how) {
             None => Ok(()),
             Some(How::Killed) => resume_unwind(Box::new(Killed)),
             Some(How::Failed) => {
-                // What follows on the way back meets a host on which not all before it was done.
+                // Later rollback steps run on a host on which this step was not done.
                 self.model.lenient = self.way == Way::Back;
                 bail!("a fault {:?} at {end:?}", self.way)
             }
@@ -200,7 +200,7 @@ impl World for Run<'_> {
     fn observe(&self, desired: &State) -> Result<Observed> {
         Ok(match self.way {
             Way::There => self.model.observe(desired),
-            // Secrets that were given no longer count.
+            // The rollback ignores the secrets that were provided to the run.
             Way::Back => Model {
                 stale: BTreeSet::new(),
                 ..self.model.clone()
@@ -289,7 +289,7 @@ impl World for Run<'_> {
 }
 
 impl Model {
-    /// What a run finds.
+    /// The state that a run observes.
     pub fn observe(&self, desired: &State) -> Observed {
         let records = Records {
             current: self.current,

@@ -1,4 +1,4 @@
-//! What each step does, and what it takes to be done.
+//! The effect of each step on the model, and its preconditions.
 
 use super::watch::view;
 use super::{Model, View};
@@ -48,7 +48,7 @@ impl Model {
                 assert!(self.host_files.remove(&path).is_some(), "{path} was there");
             }
             Step::ReloadManager => self.loaded = self.host_files.clone(),
-            // Both have systemd read unit files anew.
+            // Enabling and disabling units makes systemd reload all unit files.
             Step::Enable(units) => self.enable(units, true),
             Step::Disable(units) => self.enable(units, false),
             Step::Jobs { verb, units, .. } => {
@@ -70,7 +70,7 @@ impl Model {
         self.units.retain(|_, unit| *unit != UnitState::default());
     }
 
-    /// Jobs that were queued when the run ended: half of them come to a good end.
+    /// Simulates a run that ends within this step: half of its queued jobs succeed, the others fail.
     pub(super) fn half(&mut self, step: &Step) {
         let Step::Jobs { verb, units, .. } = step else {
             return;
@@ -94,7 +94,7 @@ impl Model {
                 let role = Resource::DatabaseRole(owner.clone());
                 assert!(self.resources.contains(&role));
             }
-            // There is one venv of it: another version replaces the one before.
+            // The compressor has only one venv: a new version replaces the old one.
             Resource::Compressor(_) => {
                 self.resources.retain(|old| !resource.replaces(old));
             }
@@ -166,7 +166,7 @@ impl Model {
     fn job(&mut self, verb: Verb, unit: &str) {
         let active = self.running.contains_key(unit);
         match verb {
-            // It went with its service.
+            // This socket has already stopped with its service.
             Verb::Stop if units::is_needed(unit) => self.stop(unit),
             Verb::Stop => {
                 assert!(active || self.lenient, "{unit} was not running");
@@ -191,7 +191,7 @@ impl Model {
         }
     }
 
-    /// A unit stops, and with it the sockets that only it needs.
+    /// Stops a unit, and with it the socket that only this unit needs.
     pub(super) fn stop(&mut self, unit: &str) {
         self.running.remove(unit);
         if let Some(state) = self.units.get_mut(unit) {
@@ -218,7 +218,7 @@ impl Model {
             known && !self.running.contains_key(socket)
         });
         if let Some(socket) = socket {
-            // Systemd starts what a unit requires.
+            // systemd starts the units that a unit requires.
             let held = self.running.remove(unit);
             assert!(held.is_none(), "{unit} has its sockets already");
             self.start(&socket);
@@ -227,7 +227,7 @@ impl Model {
         if self.lenient && !self.host_files.contains_key(&file) {
             return;
         }
-        // A unit that systemd never saw is read when it starts; one that it knows is not read again.
+        // systemd reads an unknown unit when it starts, and does not read a known unit again.
         if !self.loaded.contains_key(&file) {
             let digest = self.host_files.get(&file);
             let digest = digest.unwrap_or_else(|| panic!("{unit} has no file"));
@@ -252,19 +252,19 @@ impl Model {
         (state.active, state.failed) = (true, false);
     }
 
-    /// What a process reads when it starts now.
+    /// The configuration that a process reads if it starts now.
     fn view(&self, unit: &str) -> View {
         let state = &self.generations[&self.current.expect("a generation to read")];
         let mut view = view(&state.files, unit);
         for (path, digest) in view.iter_mut().filter(|(path, _)| path.starts_with(HOST)) {
-            // systemd goes by what it read last.
+            // A process starts with the unit file that systemd read last.
             *digest = self.loaded.get(path).cloned().unwrap_or_default();
         }
         view
     }
 }
 
-/// The file that a unit is made from, by its path in a generation.
+/// The unit file of a unit, by its path in a generation.
 fn unit_file(unit: &str) -> String {
     let name = units::file_of(unit);
     let path = format!("{HOST}{}/{name}", paths::UNITS);
@@ -272,7 +272,7 @@ fn unit_file(unit: &str) -> String {
     path
 }
 
-/// Where in the file system a resource is.
+/// The path of a resource in the file system.
 fn place(resource: &Resource) -> Option<String> {
     match resource {
         Resource::Directory(path) => Some(path.clone()),

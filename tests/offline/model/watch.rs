@@ -1,4 +1,4 @@
-//! What must be true: of processes that run at once after every step, and of the whole host in the end.
+//! Invariants of the model: running processes agree after every step, and after a run the host is in the desired state.
 
 use super::{Model, View};
 use std::collections::{BTreeMap, BTreeSet};
@@ -7,7 +7,7 @@ use synapse_workers::state::units;
 use synapse_workers::state::{File, Files, HOST, State, UnitState};
 
 impl Model {
-    /// Processes that run at once must go by the same lists.
+    /// Asserts that all running processes use the same lists.
     pub(super) fn agree(&self) {
         if self.lenient {
             return;
@@ -32,7 +32,7 @@ impl Model {
                 .filter(|(unit, _)| *unit != units::MAIN)
                 .filter_map(|(_, view)| Some(view.get(path)?.as_str()))
                 .collect();
-            // Main does the work itself while it knows of nobody else.
+            // Main performs a duty as long as its configuration names no worker for it.
             if self
                 .running
                 .get(units::MAIN)
@@ -44,7 +44,7 @@ impl Model {
         }
     }
 
-    /// Whether the host is in this state, and every process runs with it.
+    /// Asserts that the host is in this state and that every process runs with it.
     pub fn assert_settled(&self, desired: &State, case: &str) {
         let current = self.current.map(|number| &self.generations[&number]);
         let files = current
@@ -81,7 +81,7 @@ impl Model {
     }
 }
 
-/// Says by path what differs.
+/// Asserts that both maps are equal, and reports the differences by path.
 fn same<T: PartialEq + std::fmt::Debug>(
     left: &BTreeMap<String, T>,
     right: &BTreeMap<String, T>,
@@ -95,7 +95,7 @@ fn same<T: PartialEq + std::fmt::Debug>(
     assert!(differences.is_empty(), "{case}, {what}: {differences:#?}");
 }
 
-/// What a process of this unit goes by, of these files.
+/// The configuration that a process of this unit reads from these files.
 pub(super) fn view(files: &Files, unit: &str) -> View {
     let mut view = View::new();
     for (path, file) in files {

@@ -1,10 +1,11 @@
-//! What nginx answers by itself, what it lets through to Synapse, and what it makes of Synapse's own answers.
+//! Responses of nginx: those that it generates, the requests that it passes to Synapse, and Synapse's responses on the
+//! way back.
 
 use super::super::setup::Setup;
 use super::running::{Answer, Nginx};
 use std::fs;
 
-/// What Twisted accepts of request line and headers together.
+/// The maximum size in bytes of a request line and its headers that Twisted accepts.
 const SYNAPSE_HEADER: usize = 16_384;
 
 fn request(line: &str, headers: &str) -> Vec<u8> {
@@ -82,7 +83,7 @@ fn every_error_of_nginx_is_one_of_matrix() {
             "M_UNRECOGNIZED",
         ),
         (request("GET /_matrix/cut", ""), 502, "M_UNKNOWN"),
-        // No worker can be reached here, and then the main process does not answer either.
+        // No worker can be reached in this test, and the main process closes the connection too.
         (
             request("GET /_matrix/client/v3/sync?/cut", ""),
             502,
@@ -107,7 +108,7 @@ fn every_error_of_nginx_is_one_of_matrix() {
 fn answers_of_synapse_pass_as_they_are() {
     let nginx = Nginx::start(Setup::new("small"));
     for status in [200, 400, 401, 403, 404, 413, 429, 500, 502, 504] {
-        // Of the main process, and of the main process in place of a worker.
+        // The main process answers the first request itself, and the second one in place of a worker.
         for path in ["/_matrix/", "/_matrix/client/v3/sync?/"] {
             let answer = nginx.ask(&request(&format!("GET {path}{status}"), ""));
             assert_eq!(answer.status(), status, "{path}");
@@ -121,7 +122,7 @@ fn answers_of_synapse_pass_as_they_are() {
     }
 }
 
-/// Synapse drops the connection, or answers without CORS headers, where this is too much for it.
+/// Synapse drops the connection of a larger request, or answers it without CORS headers.
 #[test]
 fn nothing_larger_than_synapse_accepts_gets_through() {
     let nginx = Nginx::start(Setup::new(""));
@@ -138,7 +139,7 @@ fn nothing_larger_than_synapse_accepts_gets_through() {
             request("GET /_matrix/x", &header(size)),
             request("GET /_matrix/x", &header(490).repeat(size / 500)),
             request("GET /_matrix/x", "X:1\r\n".repeat(size / 5).as_str()),
-            // The first buffer is full, and so is the second.
+            // This request fills the first buffer and then the second.
             request(
                 &format!("GET /_matrix/x?{}", "a".repeat(950)),
                 &header(size - 1_000),
@@ -175,7 +176,7 @@ fn nothing_larger_than_synapse_accepts_gets_through() {
 
 #[test]
 fn the_access_log_has_the_status_and_the_method_of_the_client() {
-    // One process writes the lines in the order of the requests.
+    // With a single process, the log lines are in the order of the requests.
     let lines = "metrics: {enabled: true}\nnginx: {worker_processes: 1}";
     let nginx = Nginx::start(Setup::new("small").settings(lines));
     let long = format!("PUT /_matrix/?{}", "a".repeat(20_000));

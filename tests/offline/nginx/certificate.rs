@@ -1,4 +1,4 @@
-//! Certificate and key: nginx tells whether they fit, before anything is handed over.
+//! Certificate and key: nginx checks whether they match before they are installed.
 
 use super::super::validators::{run, shown};
 use super::certificate;

@@ -1,4 +1,4 @@
-//! The access log that metrics are made from, before logrotate.
+//! logrotate on the access log that metrics are computed from.
 
 use super::super::setup::{Setup, text};
 use super::super::validators::{program, run, shown};
@@ -7,7 +7,7 @@ use std::os::unix::process::ExitStatusExt;
 use std::process::Command;
 use synapse_workers::state::paths;
 
-/// It exits with 0 whatever is wrong, and says so.
+/// logrotate exits with 0 even after errors, so the test checks its output.
 #[test]
 fn logrotate_finds_nothing_wrong_and_rotates_what_is_large() {
     let directory = tempfile::tempdir().unwrap();
@@ -39,7 +39,7 @@ fn logrotate_finds_nothing_wrong_and_rotates_what_is_large() {
     assert!(!rotate(false));
     assert!(rotate(true));
     assert_eq!(fs::metadata(&log).unwrap().len(), 0, "a new one");
-    // USR1 is what nginx opens its logs anew on, and what ends a program that does not know it.
+    // On USR1, nginx reopens its logs. A program that does not handle the signal ends.
     assert_eq!(nginx.wait().unwrap().signal(), Some(10));
 }
 

@@ -1,4 +1,4 @@
-//! What is rendered for nginx, before nginx itself: every topology, every way in.
+//! The rendered nginx configuration, checked by nginx: every topology and every entrypoint.
 
 mod answers;
 mod certificate;
@@ -15,7 +15,7 @@ use synapse_workers::state::State;
 use synapse_workers::state::nginx_fingerprint;
 use synapse_workers::state::paths;
 
-/// The nginx of this machine decides how HTTP/2 is switched on.
+/// Sets the version of this machine's nginx, which determines how HTTP/2 is enabled.
 pub fn on_this_machine(mut setup: Setup) -> Setup {
     let text = shown(&run(program("nginx").arg("-v")));
     let version = text.trim().split('/').nth(1).unwrap();
@@ -26,7 +26,7 @@ pub fn on_this_machine(mut setup: Setup) -> Setup {
     setup
 }
 
-/// A key and a certificate for it, signed by itself.
+/// Writes a key and a self-signed certificate for it.
 pub fn certificate(key: &Path, certificate: &Path) {
     let output = run(Command::new("openssl")
         .args([
@@ -45,7 +45,7 @@ pub fn certificate(key: &Path, certificate: &Path) {
     assert!(output.status.success(), "{}", shown(&output));
 }
 
-/// Fails unless `nginx -t` takes the configuration without a word.
+/// Asserts that `nginx -t` accepts the configuration without a warning.
 pub fn accepted(state: &State, case: &str) {
     let directory = tempfile::tempdir().unwrap();
     let at = |name: &str| directory.path().join(name);
@@ -176,7 +176,7 @@ fn nginx_tells_which_configuration_it_runs() {
         let there = nginx_fingerprint::fingerprint(conf, listen);
         let line = conf.lines().find(|line| line.contains("fingerprint"));
         let answer = line.unwrap().trim().trim_start_matches("return 200 '");
-        // What nginx will tell is what the files give, although it stands in one of them.
+        // nginx will report the fingerprint that the files have, although one of the files contains it.
         assert_eq!(nginx_fingerprint::told(answer), Some(there.as_str()));
         there
     };

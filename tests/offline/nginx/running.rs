@@ -1,4 +1,4 @@
-//! A running nginx with what is rendered for it, between a test and a stand-in for Synapse's main process.
+//! A running nginx with its rendered configuration, and a fake main process of Synapse behind it.
 
 use super::super::setup::{Setup, text};
 use super::super::validators::program;
@@ -15,14 +15,14 @@ use tempfile::TempDir;
 
 const SOCKETS: &str = "/run/synapse-workers/public/";
 
-/// Ends with the value.
+/// A running nginx. It stops when this value is dropped.
 pub struct Nginx {
     directory: TempDir,
     child: Child,
 }
 
 impl Nginx {
-    /// Reached by a Unix socket only, so that tests need no port.
+    /// Starts nginx with a Unix socket as its only listener, so that tests need no port.
     pub fn start(setup: Setup) -> Self {
         let directory = tempfile::tempdir().unwrap();
         let place = format!("{}/", directory.path().display());
@@ -59,7 +59,7 @@ impl Nginx {
         stream
             .set_read_timeout(Some(Duration::from_secs(20)))
             .unwrap();
-        // nginx may answer and close before it has read everything.
+        // nginx may answer and close the connection before it has read the whole request.
         let _ = stream.write_all(request);
         let (mut answer, mut part) = (Answer(String::new()), [0; 4096]);
         while !answer.is_complete() {
@@ -86,13 +86,13 @@ impl Nginx {
 impl Drop for Nginx {
     fn drop(&mut self) {
         let pid = nix::unistd::Pid::from_raw(i32::try_from(self.child.id()).unwrap());
-        // Its processes end with the first one on this signal only.
+        // Only on this signal do the workers of nginx end with the main process.
         let _ = nix::sys::signal::kill(pid, nix::sys::signal::Signal::SIGTERM);
         let _ = self.child.wait();
     }
 }
 
-/// Head and body as they came.
+/// A response as received: head and body.
 pub struct Answer(String);
 
 impl Answer {
@@ -109,7 +109,7 @@ impl Answer {
             .to_lowercase()
     }
 
-    /// nginx leaves the connection open for some seconds where it expects more of the request.
+    /// If nginx expects more of the request, it leaves the connection open for some seconds.
     fn is_complete(&self) -> bool {
         let head = self.head();
         let length = head
@@ -123,8 +123,8 @@ impl Answer {
     }
 }
 
-/// Answers 404 with the size of request line and headers as Twisted counts it, or the status that the path ends with.
-/// Where the path ends with `cut`, it closes the connection.
+/// A fake main process. It answers with the status at the end of the path, or 404, and with the size of the request
+/// line and headers as Twisted counts it. If the path ends with `cut`, it closes the connection.
 fn stand_in(socket: PathBuf) {
     let listener = UnixListener::bind(&socket).unwrap();
     fs::set_permissions(&socket, fs::Permissions::from_mode(0o777)).unwrap();

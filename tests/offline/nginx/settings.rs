@@ -1,10 +1,11 @@
-//! A spread of all of nginx's settings: each value where it belongs, and taken by nginx; or refused before.
+//! A range of values for all settings of nginx. Each value is rendered in its place and accepted by nginx, or refused
+//! by this program.
 
 use super::super::setup::{Setup, text};
 use super::accepted;
 use synapse_workers::state::State;
 
-/// Lines of settings, and what has to be in the configuration or unit of nginx for them.
+/// Settings, and the text that nginx's configuration or unit must contain for them.
 const SETTINGS: &[(&str, &[&str], &[&str])] = &[
     (
         "{}",
@@ -85,7 +86,7 @@ const SETTINGS: &[(&str, &[&str], &[&str])] = &[
     ),
 ];
 
-/// Everything of nginx in one text.
+/// All files of nginx in one text.
 fn all(state: &State) -> String {
     [
         "nginx/nginx.conf",
@@ -113,7 +114,7 @@ fn each_setting_is_where_it_belongs_and_nginx_takes_it() {
     }
 }
 
-/// Not for nginx on this machine, which may have fewer files to open and would say so.
+/// This check does not run nginx, which would warn if the limit of open files on this machine is lower.
 #[test]
 fn many_connections_have_files_for_them() {
     let state = Setup::new("")
