@@ -31,7 +31,7 @@ pub struct Common {
     /// Also read settings by their environment names from this file, as Docker's --env-file does
     #[arg(long, global = true, value_name = "FILE")]
     pub env_file: Option<PathBuf>,
-    /// Executor on the tree below DIR as if it were a host; nothing is started
+    /// Work on the tree below DIR as if it were a host; nothing is started
     #[arg(long, global = true, value_name = "DIR")]
     pub root: Option<PathBuf>,
     /// Do not ask before changing this host

@@ -84,30 +84,30 @@ settings! {
         /// everything else that is not a Unix socket. 12,000 ports from here on are set aside.
         tcp_ports: Whole<1_024, 53_000> = "20000";
 
-        /// The password of an external PostgreSQL. Imported from the environment or an env-file only;
+        /// The password of an external PostgreSQL. Taken from the environment or an env-file only;
         /// it is not kept here but among the secrets.
         postgres_password: Option<Secret>, env "POSTGRES_PASSWORD";
 
-        /// The secret shared with TURN servers. Imported from the environment or an env-file only; it is
+        /// The secret shared with TURN servers. Taken from the environment or an env-file only; it is
         /// kept among the secrets, and made where none is given.
         turn_shared_secret: Option<Secret>, env "SYNAPSE_TURN_SECRET";
 
-        /// The secret by which accounts are registered at the command line. Imported and kept as the
+        /// The secret by which accounts are registered at the command line. Taken and kept as the
         /// one before it.
         registration_shared_secret: Option<Secret>, env "SYNAPSE_REGISTRATION_SHARED_SECRET";
 
-        /// The secret that signs access tokens of guests and links to log in. Imported and kept as the
+        /// The secret that signs access tokens of guests and links to log in. Taken and kept as the
         /// one before it.
         macaroon_secret_key: Option<Secret>, env "SYNAPSE_MACAROON_SECRET_KEY";
 
-        /// The secret that signs forms. Imported and kept as the one before.
+        /// The secret that signs forms. Taken and kept as the one before.
         form_secret: Option<Secret>, env "SYNAPSE_FORM_SECRET";
 
-        /// The secret key of reCAPTCHA. Imported from the environment or an env-file only; it is kept
+        /// The secret key of reCAPTCHA. Taken from the environment or an env-file only; it is kept
         /// among the secrets.
         recaptcha_private_key: Option<Secret>, env "SYNAPSE_RECAPTCHA_PRIVATE_KEY";
 
-        /// The password for the mail server. Imported and kept as the one before.
+        /// The password for the mail server. Taken and kept as the one before.
         smtp_password: Option<Secret>, env "SYNAPSE_EMAIL_SMTP_PASS";
     }
 

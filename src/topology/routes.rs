@@ -125,7 +125,7 @@ impl RoutingTable {
 }
 
 impl Route {
-    /// The pattern with its methods in entrypoint: a regular expression on `METHOD PATH`. It holds one
+    /// The pattern with its methods in front: a regular expression on `METHOD PATH`. It holds one
     /// blank, so it needs quotes in nginx; `{`, `;` and quotes it has none.
     pub fn expression(&self) -> String {
         expression(self.methods, self.pattern)

@@ -140,7 +140,7 @@ fn a_file_that_cannot_be_right_is_refused_with_its_line() {
             "server_name: a\nsynapse:\n  user: synapse-nginx\n",
             line(
                 3,
-                "`synapse.user` is synapse-nginx, the account of another service (nginx in entrypoint",
+                "`synapse.user` is synapse-nginx, the account of another service (nginx in front",
             ),
         ),
         (
