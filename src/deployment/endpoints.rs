@@ -8,8 +8,8 @@
 //! |---|---|
 //! | 0 | main |
 //! | 1 to 6 | other programs, see [`ServicePort`] (first purpose only) |
-//! | *n* × 100 + 0 to 49 | workers of the *n*th role in the catalogue, if the entry is named after its only role; by index |
-//! | *n* × 100 + 50 to 99 | all other workers whose first role is the *n*th, from a slot derived from the entry's name |
+//! | *n* × 100 + 0 to 49 | workers of role *n* of the catalogue whose entry is named after its only role, by index |
+//! | *n* × 100 + 50 to 99 | all other workers whose first role is *n*, from a slot derived from the entry's name |
 //!
 //! So adding or removing an entry does not move another worker to a port that a running process still occupies. Two
 //! workers collide only if their names share a slot or an entry has more than fifty workers; the later one then takes
