@@ -26,7 +26,7 @@ struct HandOver<'a> {
 #[derive(Template)]
 #[template(path = "synapse-certificate.path")]
 struct Watch<'a> {
-    /// The directories that contain the certificate's files.
+    /// The directories of the certificate and its key.
     watched: BTreeSet<&'a str>,
 }
 

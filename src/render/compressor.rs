@@ -1,4 +1,5 @@
-//! The state compressor: a timer, the service that it starts, and the script that reads the database's address.
+//! The state compressor: a timer, the service that it starts, and the script that takes the database from Synapse's
+//! configuration.
 
 use super::StateBuilder;
 use super::sandbox::Sandbox;

@@ -160,7 +160,7 @@ pub fn relay_address(input: &Input) -> Option<IpAddr> {
     input.settings.coturn.internal_ip.or(input.facts.address)
 }
 
-/// The address that coturn announces to clients, if it differs from its own.
+/// The address that coturn announces to clients instead of its own, in coturn's syntax; `None` if both are the same.
 fn external(external: Option<IpAddr>, relay: Option<IpAddr>) -> Option<String> {
     let external = external.filter(|address| Some(*address) != relay)?;
     Some(match relay {

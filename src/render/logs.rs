@@ -25,7 +25,7 @@ struct Log {
 
 /// The path in a generation of the log configuration of a process.
 pub(super) fn configuration(input: &Input, process: &str) -> String {
-    // The administrator's file applies to all processes and itself decides where logs go.
+    // The administrator's file applies to all processes and determines where logs go.
     match (&input.named.log_config, input.settings.log_to_disk) {
         (Some(_), _) => OWN.to_owned(),
         (None, true) => format!("synapse/logs/{process}.yaml"),

@@ -1,4 +1,4 @@
-//! Auxiliary services, each in its own unit: the condition for its existence, its account, and its files.
+//! Auxiliary services, each in its own unit: the condition for its existence, its account and the files that it reads.
 
 use super::{
     Input, StateBuilder, certificate, compressor, coturn, logrotate, metrics, nginx, redis,

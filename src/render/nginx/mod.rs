@@ -35,15 +35,15 @@ struct Nginx<'a> {
     client_keepalive: u64,
     routes: Vec<Route<'a>>,
     upstreams: Vec<Upstream<'a>>,
-    /// The names of upstreams for which main can answer instead, as alternatives of a regular expression. `None`
-    /// matches if bodies are not buffered, because nginx cannot resend the part of a body that it has passed on.
+    /// The names of upstreams for which main can answer instead, as alternatives of a regular expression. Empty if
+    /// bodies are not buffered, because nginx cannot resend the part of a body that it has passed on.
     fallback: String,
     /// The file that contains certificate and key.
     pair: String,
     /// The address of this server that other homeservers receive.
     delegation: Option<String>,
-    /// The port of nginx's status page, open to this host only. It exists whenever systemd opens nginx's ports, so that
-    /// enabling or disabling metrics does not change the sockets.
+    /// The port of nginx's status page, open to this host only. It exists with metrics, and whenever systemd opens
+    /// nginx's ports, so that enabling or disabling metrics does not change the sockets.
     status: Option<u16>,
     metrics: Option<Metrics>,
     /// Whether systemd opens the sockets of the processes.

@@ -148,7 +148,7 @@ pub(super) static ROWS: &[Row] = &[
     Row {
         unit: units::REDIS_EXPORTER,
         network: |input| near(input.settings.redis.host.is_none()),
-        // The unit file makes only the directory of Redis' socket visible.
+        // Of the sockets in /run/synapse-workers, the unit file leaves only the directory of Redis' visible.
         hidden: &[paths::ETC, paths::DATA, paths::STATE],
         ..EXPORTER
     },
