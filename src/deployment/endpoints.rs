@@ -1,10 +1,19 @@
-//! Where processes listen: Unix sockets, or TCP ports on 127.0.0.1 that stay the same while workers come and go.
+//! Endpoints of processes: Unix sockets, or TCP ports on 127.0.0.1 that stay the same when other workers are added or
+//! removed.
 //!
-//! A port is told by the worker's role, name and number, not by its place in a list: the first role of its entry gives
-//! the hundred. In the lower half of it are workers named after their one role, by number; in the upper half all
-//! others, from a place on that their entry's name gives. So no worker has to leave its port, which a process that
-//! still runs may be about to take, because another entry comes or goes. Only names that share a place, and entries of
-//! more than fifty, can meet; the later one then takes the next port that is free.
+//! A worker's port depends on its role, name and index, not on its position in a list. Each purpose has 3000 ports; a
+//! worker has the same slot in each of them:
+//!
+//! | Slots | Process |
+//! |---|---|
+//! | 0 | main |
+//! | 1 to 6 | other programs, see [`ServicePort`] (first purpose only) |
+//! | *n* × 100 + 0 to 49 | workers of role *n* of the catalogue whose entry is named after its only role, by index |
+//! | *n* × 100 + 50 to 99 | all other workers whose first role is *n*, from a slot derived from the entry's name |
+//!
+//! So adding or removing an entry does not move another worker to a port that a running process still occupies. Two
+//! workers collide only if their names share a slot or an entry has more than fifty workers; the later one then takes
+//! the next free slot.
 
 use crate::settings::Settings;
 use crate::settings::types::NetworkAccess;
@@ -13,10 +22,10 @@ use crate::topology::{Duty, ROLES, Topology};
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::{Ipv4Addr, SocketAddr};
 
-/// How many ports each purpose has; the purposes follow one another from `tcp_ports` on.
+/// The number of ports per purpose. The port ranges of the purposes follow one another, starting at `tcp_ports`.
 const WIDTH: u16 = 3_000;
 
-/// What a port is for, in the order of the ports.
+/// The purpose of a port, in the order of the port ranges.
 #[derive(Clone, Copy)]
 enum Purpose {
     Metrics,
@@ -25,10 +34,11 @@ enum Purpose {
     Manhole,
 }
 
-/// A port of a program beside Synapse, the number being its place before those of workers.
+/// A port of a program other than Synapse. The number is its offset from `tcp_ports`; the slots of workers start after
+/// these.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ServicePort {
-    /// nginx's own counters (stub_status).
+    /// nginx's stub_status page.
     NginxStatus = 1,
     NginxExporter = 2,
     RedisExporter = 3,
@@ -37,16 +47,16 @@ pub enum ServicePort {
     Coturn = 6,
 }
 
-/// Where something listens.
+/// An address that a process listens on.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Endpoint {
     Socket(String),
-    /// On 127.0.0.1.
+    /// A TCP port on 127.0.0.1.
     Port(u16),
 }
 
 impl Endpoint {
-    /// As nginx's `server` wants it.
+    /// The address in the syntax of nginx's `server` directive.
     pub fn upstream(&self) -> String {
         match self {
             Endpoint::Socket(path) => format!("unix:{path}"),
@@ -55,14 +65,14 @@ impl Endpoint {
     }
 }
 
-/// The places of all processes.
+/// The endpoints of all processes.
 #[derive(Clone, Debug)]
 pub struct Endpoints {
     base: u16,
     main_metrics: u16,
     public_sockets: bool,
     replication_sockets: bool,
-    /// Of each worker.
+    /// The slot of each worker, by name.
     slots: BTreeMap<String, u16>,
     /// See [`Endpoints::reached`].
     reached: BTreeSet<String>,
@@ -86,7 +96,7 @@ impl Endpoints {
             .chain(writers)
             .chain(senders.iter().map(String::as_str));
         Self {
-            // The bounds of the setting are far inside those of u16.
+            // The setting's range lies well inside that of u16.
             base: u16::try_from(settings.tcp_ports.get()).unwrap_or(u16::MAX),
             main_metrics: settings.metrics.port.number(),
             public_sockets: settings.sockets.public,
@@ -97,18 +107,18 @@ impl Endpoints {
         }
     }
 
-    /// The processes that others send requests to: the main process where there are workers, those that write a stream,
-    /// and [`Endpoints::senders`].
+    /// The processes that other processes send requests to: main if there are workers, stream writers, and
+    /// [`Endpoints::senders`].
     pub fn reached(&self) -> &BTreeSet<String> {
         &self.reached
     }
 
-    /// The workers that send the requests of all processes to other homeservers; none where each sends its own.
+    /// The workers that send all processes' requests to other homeservers; empty if every process sends its own.
     pub fn senders(&self) -> &[String] {
         &self.senders
     }
 
-    /// Where nginx reaches a process.
+    /// The endpoint at which nginx reaches a process.
     pub fn public(&self, process: &str) -> Endpoint {
         match self.public_sockets {
             true => Endpoint::Socket(paths::public_socket(process)),
@@ -116,7 +126,7 @@ impl Endpoints {
         }
     }
 
-    /// Where the other Synapse processes reach a process.
+    /// The endpoint at which other Synapse processes reach a process.
     pub fn replication(&self, process: &str) -> Endpoint {
         match self.replication_sockets {
             true => Endpoint::Socket(paths::replication_socket(process)),
@@ -124,7 +134,7 @@ impl Endpoints {
         }
     }
 
-    /// The port of a process's metrics.
+    /// The port on which a process serves metrics.
     pub fn metrics(&self, process: &str) -> u16 {
         match process {
             "main" => self.main_metrics,
@@ -137,7 +147,7 @@ impl Endpoints {
         self.port(Purpose::Manhole, process)
     }
 
-    /// The port of another program.
+    /// The port of a program other than Synapse.
     pub fn service(&self, service: ServicePort) -> u16 {
         self.base + service as u16
     }
@@ -148,12 +158,12 @@ impl Endpoints {
     }
 }
 
-/// An address on 127.0.0.1.
+/// The socket address of a port on 127.0.0.1.
 pub fn loopback(port: u16) -> SocketAddr {
     SocketAddr::from((Ipv4Addr::LOCALHOST, port))
 }
 
-/// A place for each worker, from 100 on; main has 0.
+/// The slot of each worker, starting at 100; main has slot 0.
 fn slots(topology: &Topology) -> BTreeMap<String, u16> {
     let mut taken = BTreeSet::new();
     let mut slots = BTreeMap::new();
@@ -179,10 +189,10 @@ fn slots(topology: &Topology) -> BTreeMap<String, u16> {
     slots
 }
 
-/// Half of the ports of a role.
+/// Half of the slots of a role.
 const HALF: u16 = 50;
 
-/// A number below [`HALF`] that a name always has, and others rarely (FNV-1a).
+/// A number below [`HALF`] that is stable for a name and rarely shared by two names (FNV-1a hash).
 fn place_of(name: &str) -> u16 {
     let hash = name.bytes().fold(0x811c_9dc5_u32, |hash, byte| {
         (hash ^ u32::from(byte)).wrapping_mul(0x0100_0193)
@@ -206,7 +216,7 @@ mod tests {
         let after = of("full, synchrotron:3, sso_login, x=event_persister:2");
         assert!(before.iter().all(|(name, slot)| after[name] == *slot));
         assert_eq!(after["synchrotron3"] - after["synchrotron1"], 2);
-        // Entries with the same first role, in whatever order they come and go.
+        // Entries with the same first role keep their ports, whatever the order in which others are added and removed.
         let merged = "clients=synchrotron+client_reader:2, other=synchrotron";
         let (before, after) = (
             of(merged),

@@ -2,14 +2,14 @@
 
 use std::collections::BTreeMap;
 
-/// The administrator's own Synapse options: file name and contents.
+/// The Synapse options in homeserver.d: contents by file name.
 pub type SynapseOptions = BTreeMap<String, Vec<u8>>;
 
-/// Files that settings name, which are copied into the generation: what processes read is then what was judged, a
-/// change of them is a change like any other, and the way back has them too.
+/// Files that settings name. They are copied into the generation, so that processes read exactly what was validated, a
+/// change of their contents is planned like any other change, and a rollback restores them.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ReferencedFiles {
-    /// Registrations of application services, by their absolute path.
+    /// Registrations of application services, by absolute path.
     pub app_services: BTreeMap<String, Vec<u8>>,
     pub log_config: Option<Vec<u8>>,
 }

@@ -1,5 +1,5 @@
-//! The deployment: settings, topology, the administrator's files and an adopted server, checked against each other, and the
-//! questions that can be answered without a look at the host.
+//! The deployment: settings, topology, the administrator's files and an adopted server, checked against each other.
+//! This module also answers every question that needs no access to the host.
 
 pub mod adopted;
 pub mod endpoints;

@@ -1,4 +1,4 @@
-//! The deployment: the validated intent, before a host is looked at.
+//! The deployment: the validated intent, before host facts are gathered.
 
 use super::adopted::Adopted;
 use super::endpoints::Endpoints;
@@ -8,7 +8,8 @@ use crate::settings::Settings;
 use crate::settings::types::DatabaseKind;
 use crate::topology::Topology;
 
-/// Everything that is wanted of a host. Pure: two hosts with the same deployment may still differ in their facts.
+/// Everything that the administrator requests of a host. The type is pure: two hosts with the same deployment may still
+/// differ in their host facts.
 pub struct Deployment {
     pub settings: Settings,
     pub topology: Topology,
@@ -16,17 +17,17 @@ pub struct Deployment {
     pub named: ReferencedFiles,
     /// The configuration of an adopted server.
     pub adopted: Adopted,
-    /// The database that this server's data is in already, which `auto` keeps to.
+    /// The kind of database that already contains this server's data. `auto` resolves to it.
     pub settled: Option<DatabaseKind>,
 }
 
 impl Deployment {
-    /// Redis, replication and the rest are there for workers only.
+    /// Whether there are workers. Redis and replication exist only for them.
     pub fn has_workers(&self) -> bool {
         !self.topology.workers.is_empty()
     }
 
-    /// The secrets that these settings ask for.
+    /// The secrets that these settings require.
     pub fn secrets(&self) -> impl Iterator<Item = &'static secrets::Secret> {
         let conditions = secrets::Conditions {
             settings: &self.settings,
@@ -38,12 +39,12 @@ impl Deployment {
             .filter(move |secret| (secret.wanted)(&conditions))
     }
 
-    /// Where processes listen.
+    /// The endpoints that the processes listen on.
     pub fn endpoints(&self) -> Endpoints {
         Endpoints::new(&self.settings, &self.topology)
     }
 
-    /// Which database serves, `auto` resolved.
+    /// The kind of database in use, with `auto` resolved.
     pub fn database(&self) -> DatabaseKind {
         match (self.settings.database.kind, self.settled) {
             (DatabaseKind::Auto, Some(settled)) if self.settings.database.host.is_none() => settled,

@@ -1,40 +1,41 @@
-//! Secrets: what there is, where each comes from, and the files that are composed with them.
+//! The catalogue of secrets, the source of each, and the composed files that contain them.
 //!
-//! A secret is a file in the directory of secrets, known to Synapse by path. Where a program has no option for a path,
-//! a file is *composed*: a template in the generation names the secret as `@name@`, and the value takes its place in
-//! a copy that only the program can read.
+//! A secret is a file in the secrets directory, and Synapse's configuration refers to it by path. For a program that
+//! has no option for a path, a file is *composed*: a template in the generation contains the placeholder `@name@`, and
+//! the value replaces it in a copy that only that program can read.
 
 use crate::settings::Settings;
 use crate::settings::types::{AbsolutePath, DatabaseKind, Secret as Given, Verification};
 use crate::settings::value::Scalar;
 
-/// The part of a deployment that decides which secrets it has.
+/// The part of a deployment that decides which secrets exist.
 #[derive(Clone, Copy)]
 pub struct Conditions<'a> {
     pub settings: &'a Settings,
     pub workers: bool,
-    /// Which database serves.
+    /// The kind of database in use.
     pub database: DatabaseKind,
 }
 
-/// One secret.
+/// A row of the catalogue of secrets.
 pub struct Secret {
-    /// The file's name in the directory of secrets.
+    /// The name of the file in the secrets directory.
     pub name: &'static str,
-    /// Made of random bits where none is given and there is none; one that is not, is there only if it is given.
+    /// Whether a random value is generated if none is provided and none exists. A secret that is not generated exists
+    /// only if it is provided.
     pub generated: bool,
     pub wanted: fn(&Conditions) -> bool,
     /// The value from the environment or an env-file.
     pub given: fn(&Settings) -> Option<&Given>,
-    /// A file of the administrator's that has it.
+    /// The administrator's file that contains the value.
     pub file: fn(&Settings) -> Option<&AbsolutePath>,
-    /// Whether Synapse does not work without, where it cannot be made.
+    /// Whether Synapse cannot work without this secret although it cannot be generated.
     pub needed: fn(&Conditions) -> bool,
-    /// How it is given.
+    /// Instructions for providing it, for messages.
     pub way: &'static str,
 }
 
-/// What most rows have in common.
+/// The defaults of a row.
 const GENERATED: Secret = Secret {
     name: "",
     generated: true,
@@ -45,7 +46,7 @@ const GENERATED: Secret = Secret {
     way: "",
 };
 
-/// Every secret (for Synapse's `_path` options: config_documentation.md).
+/// All secrets (for Synapse's `_path` options: config_documentation.md).
 pub static SECRETS: &[Secret] = &[
     Secret {
         name: "registration_shared_secret",
@@ -129,52 +130,52 @@ pub static SECRETS: &[Secret] = &[
         generated: false,
         wanted: |deployment| deployment.workers && deployment.settings.redis.host.is_some(),
         file: |settings| settings.redis.password_file.as_ref(),
-        // config/redis.py: a user name asks for a password.
+        // config/redis.py: a user name requires a password.
         needed: |deployment| deployment.settings.redis.username.is_some(),
         way: "set redis.password_file, or leave redis.username empty",
         ..GENERATED
     },
 ];
 
-/// A server that was taken over keeps its own.
+/// An adopted server keeps its own secrets.
 fn not_adopted(deployment: &Conditions) -> bool {
     deployment.settings.adopt.config.is_empty()
 }
 
 impl Secret {
-    /// Whether the environment or a file of the administrator's has it.
+    /// Whether the environment, an env-file or a file of the administrator provides the secret.
     pub fn is_given(&self, settings: &Settings) -> bool {
         (self.given)(settings).is_some() || (self.file)(settings).is_some()
     }
 }
 
-/// The secret of that name.
+/// The secret with this name.
 pub fn secret(name: &str) -> Option<&'static Secret> {
     SECRETS.iter().find(|secret| secret.name == name)
 }
 
-/// A file that is composed.
+/// A row of the catalogue of composed files.
 pub struct Composed {
-    /// The file's name in the directory of secrets; the template has the same below `secrets/` in a generation.
+    /// The name of the file in the secrets directory. The template has the same name below `secrets/` in a generation.
     pub name: &'static str,
-    /// The account that reads it; empty for Synapse's own. systemd hands it to others (`LoadCredential=`).
+    /// The reader, which determines ownership and permissions.
     pub reader: Reader,
-    /// What the language of the file makes of a value.
+    /// Escapes a value for the syntax of the file.
     pub escape: fn(&str) -> String,
 }
 
-/// Who reads a composed file.
+/// The reader of a composed file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Reader {
-    /// Synapse's processes, as members of its group.
+    /// Synapse's processes, which read the file as members of Synapse's group.
     Synapse,
-    /// libpq in Synapse's processes, which refuses what others than the owner may read.
+    /// libpq in Synapse's processes, which rejects a file that accounts other than its owner can read.
     SynapseAlone,
-    /// systemd, which gives the file to the one service that is to have it.
+    /// systemd, which passes the file to a single service (`LoadCredential=`).
     Systemd,
 }
 
-/// Every composed file.
+/// All composed files.
 pub static COMPOSED: &[Composed] = &[
     Composed {
         name: "pgpass",
@@ -208,20 +209,20 @@ pub static COMPOSED: &[Composed] = &[
     },
 ];
 
-/// The composed file of that name.
+/// The composed file with this name.
 pub fn composed(name: &str) -> Option<&'static Composed> {
     COMPOSED.iter().find(|composed| composed.name == name)
 }
 
-/// The path of a composed file's template in a generation.
+/// The path of a composed file's template, relative to the generation.
 pub fn template(name: &str) -> String {
     format!("secrets/{name}")
 }
 
-/// The file with every `@name@` replaced by what `value` has for that secret.
+/// Replaces every placeholder `@name@` in the template with the escaped value of that secret.
 ///
 /// # Errors
-/// What `value` says when it has none.
+/// Returns the error of `value` if it has no value for a secret.
 pub fn compose<E>(
     composed: &Composed,
     template: &str,
@@ -237,7 +238,7 @@ pub fn compose<E>(
     Ok(text)
 }
 
-/// The line of libpq's password file (PostgreSQL manual, 32.16).
+/// The template of the line in libpq's password file (PostgreSQL manual, 32.16).
 pub fn pgpass_line(settings: &Settings) -> String {
     let database = &settings.database;
     let host = database.host.as_ref().map_or("*", |host| host.as_str());
@@ -251,12 +252,12 @@ pub fn pgpass_line(settings: &Settings) -> String {
     format!("{}:@postgres_password@", escaped.join(":"))
 }
 
-/// A field of libpq's password file (PostgreSQL manual, 32.16).
+/// Escapes a field of libpq's password file (PostgreSQL manual, 32.16).
 fn in_pgpass(value: &str) -> String {
     value.replace('\\', "\\\\").replace(':', "\\:")
 }
 
-/// The inside of a quoted JSON string, which is one in YAML as well.
+/// Escapes text for the inside of a double-quoted JSON string, which is valid YAML too.
 fn in_json(value: &str) -> String {
     let quoted = serde_json::Value::from(value).to_string();
     quoted[1..quoted.len() - 1].to_owned()

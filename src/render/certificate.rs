@@ -1,4 +1,5 @@
-//! The certificate: the units that copy it, with its key, for each service that reads it, and that watch its files.
+//! The certificate: the units that install a copy of it and its key for each service that reads it, and that watch its
+//! files.
 
 use super::sandbox::Sandbox;
 use super::{Input, StateBuilder, filters};
@@ -9,7 +10,7 @@ use askama::Template;
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
-/// Services that read the certificate, each in a copy of its own; a reload makes them read it anew.
+/// Services that read the certificate, each from its own copy. A reload makes them read it again.
 static READERS: &[&str] = &[units::NGINX, units::COTURN];
 
 #[derive(Template)]
@@ -25,7 +26,7 @@ struct HandOver<'a> {
 #[derive(Template)]
 #[template(path = "synapse-certificate.path")]
 struct Watch<'a> {
-    /// Directories.
+    /// The directories of the certificate and its key.
     watched: BTreeSet<&'a str>,
 }
 
@@ -56,7 +57,7 @@ pub(super) fn render(builder: &mut StateBuilder) -> Result<()> {
     Ok(())
 }
 
-/// Whether the certificate or its key is in one of these directories, by its path or behind links.
+/// Whether the certificate or its key is in one of these directories, by its path or after resolving symbolic links.
 pub(super) fn is_below(input: &Input, directories: &[&str]) -> bool {
     let tls = &input.settings.tls;
     let named = [&tls.certificate, &tls.key].into_iter().flatten();
@@ -69,7 +70,7 @@ pub(super) fn is_below(input: &Input, directories: &[&str]) -> bool {
     })
 }
 
-/// The units among these settings' that read the certificate.
+/// The units that read the certificate under these settings.
 pub fn readers(input: &Input) -> Vec<&'static str> {
     let wanted = |unit: &str| super::services::wanted(input).any(|service| service.unit == unit);
     READERS

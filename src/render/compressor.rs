@@ -1,4 +1,5 @@
-//! The state compressor: a timer, the service that it starts, and the small program that finds the database.
+//! The state compressor: a timer, the service that it starts, and the script that takes the database from Synapse's
+//! configuration.
 
 use super::StateBuilder;
 use super::sandbox::Sandbox;
@@ -9,7 +10,7 @@ use crate::state::units;
 use anyhow::Result;
 use askama::Template;
 
-/// The version that is installed. Of those on PyPI it is the newest that has its code: 0.1.4 was published without.
+/// The installed version. It is the newest release on PyPI that contains the code; 0.1.4 was published without it.
 pub const VERSION: &str = "0.1.2";
 
 #[derive(Template)]
@@ -18,7 +19,7 @@ struct Service<'a> {
     sandbox: Sandbox,
     process: Process<'a>,
     venv: &'a str,
-    /// Synapse's configuration, in the order in which the main process reads it.
+    /// Synapse's configuration files, in the order in which the main process reads them.
     options: [String; 2],
 }
 

@@ -1,6 +1,7 @@
-//! Our own TURN server: its configuration, which is composed with the secret shared with Synapse, and its unit.
+//! This server's own TURN server: its unit and its configuration, which is composed with the secret shared with
+//! Synapse.
 //!
-//! Options: coturn's turnserver(1) and README.turnserver; what calls need of them: Synapse's docs/turn-howto.md.
+//! Options: coturn's turnserver(1) and README.turnserver; requirements of calls: Synapse's docs/turn-howto.md.
 
 use super::sandbox::Sandbox;
 use super::{Input, StateBuilder};
@@ -13,7 +14,7 @@ use anyhow::Result;
 use askama::Template;
 use std::net::IpAddr;
 
-/// How many streams one user may have relayed at a time, ports permitting.
+/// The maximum number of streams that coturn relays per user at the same time, if there are enough ports.
 const STREAMS: u32 = 12;
 
 #[derive(Template)]
@@ -46,7 +47,7 @@ struct Configuration<'a> {
 
 struct Tls {
     port: u16,
-    /// The file with certificate and key.
+    /// The file that contains certificate and key.
     pair: String,
     has_old: bool,
 }
@@ -57,7 +58,7 @@ struct ExporterUnit<'a> {
     sandbox: Sandbox,
     current: &'a str,
     port: u16,
-    /// coturn's own ports for clients.
+    /// coturn's ports for clients.
     clients: String,
     first: u32,
     last: u32,
@@ -110,14 +111,15 @@ pub(super) fn render(builder: &mut StateBuilder) -> Result<()> {
     Ok(())
 }
 
-/// Whether it listens below port 1024.
+/// Whether coturn listens on a port below 1024.
 pub(super) fn has_low_port(input: &Input) -> bool {
     let coturn = &input.settings.coturn;
     let tls = input.settings.tls.certificate.is_some();
     coturn.port.number() < 1024 || (tls && coturn.tls_port.number() < 1024)
 }
 
-/// What it binds on each address of the host, as `SocketBindAllow=` has it: its ports for clients, and those of relays.
+/// The addresses that coturn binds on each address of the host, in the syntax of `SocketBindAllow=`: its ports for
+/// clients and its relay ports.
 pub(super) fn binds(input: &Input) -> Vec<String> {
     let coturn = &input.settings.coturn;
     let tls = input.settings.tls.certificate.is_some();
@@ -130,13 +132,13 @@ pub(super) fn binds(input: &Input) -> Vec<String> {
         .collect()
 }
 
-/// Whether metrics are asked for that this coturn does not have.
+/// Whether metrics are requested that the installed coturn does not provide.
 pub(super) fn is_counted(input: &Input) -> bool {
     let coturn = &input.settings.coturn;
     coturn.enabled && coturn.metrics && !input.facts.coturn.metrics
 }
 
-/// What counts its relays instead, at the place where its own metrics would be.
+/// Adds the program that counts coturn's relays instead. It listens on the port where coturn's own metrics would be.
 pub(super) fn exporter(builder: &mut StateBuilder) -> Result<()> {
     let input = builder.input;
     let coturn = &input.settings.coturn;
@@ -153,12 +155,12 @@ pub(super) fn exporter(builder: &mut StateBuilder) -> Result<()> {
     Ok(())
 }
 
-/// The address of this host that calls are relayed from, where it is known.
+/// The local address from which calls are relayed, if it is known.
 pub fn relay_address(input: &Input) -> Option<IpAddr> {
     input.settings.coturn.internal_ip.or(input.facts.address)
 }
 
-/// What coturn tells people instead of its own address.
+/// The address that coturn announces to clients instead of its own, in coturn's syntax; `None` if both are the same.
 fn external(external: Option<IpAddr>, relay: Option<IpAddr>) -> Option<String> {
     let external = external.filter(|address| Some(*address) != relay)?;
     Some(match relay {
@@ -167,8 +169,9 @@ fn external(external: Option<IpAddr>, relay: Option<IpAddr>) -> Option<String> {
     })
 }
 
-/// Ranges as coturn wants them: the first and the last address. One that ends with `::` would be every address to it
-/// (ioa_addr_in_range() in its ns_turn_ioaddr.c); that address itself it refuses anyway.
+/// Denied ranges in coturn's syntax: the first and the last address. coturn would read a range that ends with `::` as
+/// all addresses (ioa_addr_in_range() in its ns_turn_ioaddr.c), so that range is left out; coturn refuses the address
+/// `::` in any case.
 fn denied() -> Vec<String> {
     special_ranges::special()
         .map(|range| (range.network(), range.broadcast()))
@@ -180,13 +183,13 @@ fn denied() -> Vec<String> {
         .collect()
 }
 
-/// Where clients find TURN servers: as the settings say, or at our own.
+/// The URIs of TURN servers for clients: those in the settings, or those of this server's own coturn.
 pub(super) fn uris(settings: &Settings) -> Vec<String> {
     if !settings.turn.uris.is_empty() || !settings.coturn.enabled {
         let uris = settings.turn.uris.iter();
         return uris.map(|uri| uri.as_str().to_owned()).collect();
     }
-    // The name that clients know this host by.
+    // The host name under which clients know this host.
     let host = match &settings.public_baseurl {
         Some(url) => url.host(),
         None => settings.server_name.host(),
@@ -197,7 +200,7 @@ pub(super) fn uris(settings: &Settings) -> Vec<String> {
         format!("turn:{host}:{port}?transport=tcp"),
     ];
     if settings.tls.certificate.is_some() {
-        // Networks that let nothing else through often let this one.
+        // Networks that block everything else often allow TLS.
         uris.push(format!("turns:{host}:{tls_port}?transport=tcp"));
     }
     uris

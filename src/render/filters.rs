@@ -1,19 +1,19 @@
-//! Quoting: each value that crosses into another language passes the filter of that language.
+//! Quoting filters: every value that is written into another language passes the filter of that language.
 //!
-//! With these a `;`, `%`, `"`, `$` or blank in a setting never changes the structure of a file.
-//! (Control characters do not get this far: settings refuse them.)
+//! With these filters, a `;`, `%`, `"`, `$` or blank in a setting never changes the structure of a file. (Control
+//! characters cannot occur, because settings reject them.)
 
 use askama::Values;
 use serde::Serialize;
 use std::fmt::Display;
 
-/// YAML for Python's reader: JSON, which is YAML 1.1 with every string quoted.
+/// A value in YAML for Python's parser: JSON, which is YAML 1.1 with every string quoted.
 #[askama::filter_fn]
 pub fn yaml<T: Serialize>(value: T, _: &dyn Values) -> askama::Result<String> {
     serde_json::to_string(&value).map_err(|error| askama::Error::Custom(Box::new(error)))
 }
 
-/// A word in a systemd unit file: quoted where not plain, C-style escapes, `%` doubled (systemd.syntax(7)).
+/// A word in a systemd unit file: quoted unless plain, with C-style escapes and `%` doubled (systemd.syntax(7)).
 #[askama::filter_fn]
 pub fn unit<T: Display>(value: T, _: &dyn Values) -> askama::Result<String> {
     let text = value.to_string();
@@ -24,7 +24,7 @@ pub fn unit<T: Display>(value: T, _: &dyn Values) -> askama::Result<String> {
     Ok(format!("\"{}\"", escaped(&text).replace('%', "%%")))
 }
 
-/// A path in a tmpfiles.d line: quoted, `%` doubled (tmpfiles.d(5)).
+/// A path in a tmpfiles.d line: quoted, with `%` doubled (tmpfiles.d(5)).
 #[askama::filter_fn]
 pub fn tmpfiles<T: Display>(value: T, _: &dyn Values) -> askama::Result<String> {
     Ok(format!(
@@ -33,20 +33,20 @@ pub fn tmpfiles<T: Display>(value: T, _: &dyn Values) -> askama::Result<String> 
     ))
 }
 
-/// A quoted word in nginx's configuration. Only for text without variables: nginx knows no escape for `$`.
+/// A quoted word in nginx's configuration. It suits only text without variables, because nginx has no escape for `$`.
 #[askama::filter_fn]
 pub fn nginx<T: Display>(value: T, _: &dyn Values) -> askama::Result<String> {
     Ok(format!("\"{}\"", value.to_string().replace('"', "\\\"")))
 }
 
-/// A value in a systemd unit file that is a path to its end, without quotes: only `%` means something in it
-/// (systemd.path(5), `PathChanged=`).
+/// A path that is the whole value of an option in a systemd unit file: not quoted, with `%` doubled, its only special
+/// character (systemd.path(5), `PathChanged=`).
 #[askama::filter_fn]
 pub fn path_value<T: Display>(value: T, _: &dyn Values) -> askama::Result<String> {
     Ok(value.to_string().replace('%', "%%"))
 }
 
-/// `on` or `off`.
+/// A boolean as `on` or `off`.
 #[askama::filter_fn]
 pub fn switch(value: &bool, _: &dyn Values) -> askama::Result<&'static str> {
     Ok(if *value { "on" } else { "off" })

@@ -1,4 +1,4 @@
-//! Rotation of the access log that metrics are made from: a timer, its service, and what logrotate reads.
+//! Rotation of the access log from which metrics are derived: a timer, its service, and the configuration of logrotate.
 
 use super::StateBuilder;
 use super::sandbox::Sandbox;
@@ -12,7 +12,7 @@ use askama::Template;
 struct Service<'a> {
     sandbox: Sandbox,
     current: &'a str,
-    /// Of the log.
+    /// The directory of the log.
     directory: &'a str,
 }
 

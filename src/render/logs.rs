@@ -1,8 +1,8 @@
-//! Logging: one configuration for all of Synapse's processes, or one for each where each writes a file of its own.
+//! Logging: one configuration for all of Synapse's processes, or one per process if each writes its own log file.
 //!
-//! Synapse reads it again on SIGHUP (config/logger.py), and Python then changes only the loggers that it names. A file of
-//! the administrator's may drop loggers and may write to `sys.stderr`, which Synapse has replaced by its log: it has a path
-//! of its own, whose rule is a restart.
+//! Synapse reloads the configuration on SIGHUP (config/logger.py), and Python then changes only the loggers that it
+//! names. A log configuration of the administrator may drop loggers and may write to `sys.stderr`, which Synapse has
+//! replaced by its log. It therefore has its own path, whose restart rule is a restart.
 
 use super::{Input, StateBuilder, filters};
 use crate::settings::value::Scalar;
@@ -10,7 +10,7 @@ use crate::state::paths;
 use anyhow::Result;
 use askama::Template;
 
-/// The one configuration of ours, and the administrator's own in a generation.
+/// The rendered configuration, and the copy of the administrator's, as paths in a generation.
 const OURS: &str = "synapse/log.yaml";
 const OWN: &str = "synapse/own-log.yaml";
 
@@ -19,13 +19,13 @@ const OWN: &str = "synapse/own-log.yaml";
 struct Log {
     level: String,
     sensitive: bool,
-    /// Where else than to the journal.
+    /// The log file, if logs go to a file besides the journal.
     file: Option<String>,
 }
 
-/// The path in a generation of what this process reads.
+/// The path in a generation of the log configuration of a process.
 pub(super) fn configuration(input: &Input, process: &str) -> String {
-    // A file of the administrator's counts for all, and says itself where logs go.
+    // The administrator's file applies to all processes and determines where logs go.
     match (&input.named.log_config, input.settings.log_to_disk) {
         (Some(_), _) => OWN.to_owned(),
         (None, true) => format!("synapse/logs/{process}.yaml"),
@@ -33,7 +33,7 @@ pub(super) fn configuration(input: &Input, process: &str) -> String {
     }
 }
 
-/// Whether processes write log files, as far as is known here.
+/// Whether processes write log files, or may do so because of the administrator's log configuration.
 pub(super) fn on_disk(input: &Input) -> bool {
     input.settings.log_to_disk || input.named.log_config.is_some()
 }

@@ -1,4 +1,4 @@
-//! E-mail: Synapse takes the password of the mail server as a value only, so the block that has one is composed.
+//! E-mail: Synapse accepts the mail server's password only as a value, so a block with a password is a composed file.
 
 use super::{StateBuilder, filters};
 use crate::settings::table::Email;
@@ -14,7 +14,7 @@ struct Block<'a> {
     from: String,
 }
 
-/// The block for homeserver.yaml, unless it is composed or there is none.
+/// The block for homeserver.yaml; `None` if it is a composed file or e-mail is off.
 pub(super) fn render(builder: &mut StateBuilder) -> Result<Option<String>> {
     let settings = &builder.input.settings;
     if !settings.email.enabled {

@@ -1,6 +1,7 @@
-//! From settings and topology to the desired state: every file with its bytes, every unit, every resource.
+//! Renders the desired state from the deployment and the host facts: every file with its contents, every unit, every
+//! resource.
 //!
-//! Pure and deterministic: the same input gives the same bytes on every machine.
+//! Rendering is pure and deterministic: the same input gives the same bytes on every machine.
 
 pub mod certificate;
 pub mod compressor;
@@ -37,7 +38,7 @@ use anyhow::Result;
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Deref;
 
-/// Everything that rendering reads.
+/// The input of rendering.
 pub struct Input<'a> {
     pub deployment: &'a Deployment,
     pub facts: &'a HostFacts,
@@ -52,7 +53,7 @@ impl Deref for Input<'_> {
 }
 
 impl Input<'_> {
-    /// Whether a secret is there, or will be once this is applied.
+    /// Whether a secret exists, or will exist after this deployment is applied.
     pub fn has_secret(&self, name: &str) -> bool {
         let mut secrets = self.secrets().filter(|secret| secret.name == name);
         secrets.any(|secret| {
@@ -60,7 +61,7 @@ impl Input<'_> {
         })
     }
 
-    /// The Synapse that is going to run.
+    /// The Synapse installation that the units will run.
     pub fn synapse(&self) -> Installed {
         let ours = || {
             let version = self.settings.synapse.version.to_string();
@@ -71,21 +72,21 @@ impl Input<'_> {
     }
 }
 
-/// The files of a state under construction: each stamped with the units it affects.
+/// The desired state under construction. Each file records the units that it affects.
 struct StateBuilder<'a> {
     input: &'a Input<'a>,
     files: BTreeMap<String, File>,
-    /// Directories of the settings' choice, with their owners.
+    /// Directories that settings name, with their owners.
     directories: BTreeMap<String, &'static str>,
 }
 
 impl StateBuilder<'_> {
-    /// Adds a rendered text; the newline that askama drops at the end of a template comes back here.
+    /// Adds a rendered text, with the newline that askama drops at the end of a template.
     fn text(&mut self, path: &str, text: String) {
         self.add(path, format!("{text}\n").into_bytes(), &[]);
     }
 
-    /// Adds Synapse's options, without those that an adopted server has already.
+    /// Adds Synapse options, except those that the files of an adopted server decide.
     fn options(&mut self, path: &str, text: String) {
         let text = self.input.adopted.without(&text, self.input.database());
         let says = |line: &str| !line.trim().is_empty() && !line.starts_with('#');
@@ -104,7 +105,7 @@ impl StateBuilder<'_> {
         sandbox::of(self.input, unit)
     }
 
-    /// Adds a directory that everybody may enter.
+    /// Adds a directory that every account may enter.
     fn directory(&mut self, path: &str, owner: &'static str) {
         self.directories.insert(path.to_owned(), owner);
     }
@@ -117,7 +118,7 @@ impl StateBuilder<'_> {
         }
     }
 
-    /// Adds a file that lists workers.
+    /// Adds a file that lists workers, and so affects them.
     fn listing(&mut self, path: &str, text: String, workers: &[&str]) {
         self.add(path, text.into_bytes(), workers);
     }
@@ -160,7 +161,7 @@ fn stem(path: &str) -> Option<&str> {
 /// Renders the whole desired state.
 ///
 /// # Errors
-/// Only when a template cannot be rendered, which would be a fault of this program.
+/// Fails only if a template cannot be rendered, which is a bug in this program.
 pub fn desired(input: &Input) -> Result<State> {
     let mut builder = StateBuilder {
         input,
@@ -183,7 +184,7 @@ pub fn desired(input: &Input) -> Result<State> {
     })
 }
 
-/// What has to exist besides files and units.
+/// The resources of the desired state: everything that must exist besides files and units.
 fn resources(input: &Input, files: &BTreeMap<String, File>) -> BTreeSet<Resource> {
     let directory = |path: &str| Resource::Directory(path.to_owned());
     let mut resources: BTreeSet<Resource> = Resource::directories().collect();

@@ -1,7 +1,8 @@
-//! Which processes of Synapse need a network.
+//! Decides which processes of Synapse need network access.
 //!
-//! The role catalogue says what a worker sends by itself. Here is the rest: how it reaches its database, Redis, nginx and
-//! the other processes, and the options of the administrator that can have any process send something.
+//! The role catalogue states what the workers of a role send. This module adds the rest: how a worker reaches its
+//! database, Redis, nginx and the other processes, and the administrator's options that can make any process open
+//! connections.
 
 use super::Input;
 use crate::deployment::SynapseOptions;
@@ -12,8 +13,8 @@ use crate::topology::roles::Sends;
 use crate::topology::{Role, Worker};
 use serde_yaml::{Mapping, Value};
 
-/// Options that can have every process of Synapse open connections, by their place in its configuration. From the files
-/// of `synapse/config` of 1.163.2 that load code or open connections in every process.
+/// Options, by their path in Synapse's configuration, that can make every process of Synapse open connections. Source:
+/// the files of `synapse/config` of 1.163.2 that load code or open connections in every process.
 static OPTIONS: &[&str] = &[
     // modules.py and the older ways to load modules: their code runs in every process.
     "modules",
@@ -21,10 +22,11 @@ static OPTIONS: &[&str] = &[
     "third_party_event_rules",
     "password_providers",
     "presence.presence_router",
-    // tracer.py and metrics.py: reports of every process.
+    // tracer.py and metrics.py: every process sends reports.
     "opentracing",
     "sentry",
-    // mas.py: access tokens are checked by a request to MAS (api/auth/mas.py), wherever a client asks.
+    // mas.py: the process that receives a client's request checks its access token by a request to MAS
+    // (api/auth/mas.py).
     "matrix_authentication_service",
     "experimental_features.msc3861",
     // oidc.py: app/_base.py fetches the metadata of providers at every start.
@@ -34,14 +36,14 @@ static OPTIONS: &[&str] = &[
     "saml2_config",
 ];
 
-/// What a role sends beside requests to other homeservers, in some configurations.
+/// Requests that a role sends, in some configurations, besides those to other homeservers.
 struct More {
     role: &'static str,
-    /// Whether the settings have it do so.
+    /// Whether these settings cause such requests.
     settings: fn(&Settings) -> bool,
-    /// Options of the administrator that may have it do so.
+    /// Options of the administrator that may cause such requests.
     options: &'static [&'static str],
-    /// Whether it asks application services, where there are any.
+    /// Whether the role queries application services, if any are registered.
     asks_app_services: bool,
 }
 
@@ -52,30 +54,30 @@ const MORE: More = More {
     asks_app_services: false,
 };
 
-/// For the roles that send to homeservers ([`Sends::ToHomeservers`]), from the files of Synapse 1.163.2 that use another
-/// client than the one for federation.
+/// Rows for roles that send requests to homeservers ([`Sends::ToHomeservers`]). Source: the files of Synapse 1.163.2
+/// that use an HTTP client other than the federation client.
 static ROWS: &[More] = &[
     More {
-        // app/phone_stats_home.py: statistics. handlers/account_validity.py: e-mails.
+        // app/phone_stats_home.py sends statistics, handlers/account_validity.py e-mails.
         role: "background_worker",
         settings: |settings| settings.report_stats || settings.email.enabled,
         options: &["account_validity", "email"],
         ..MORE
     },
     More {
-        // handlers/directory.py: an alias that nobody has yet may be one of an application service.
+        // handlers/directory.py: an unknown alias may belong to an application service.
         role: "event_persister",
         asks_app_services: true,
         ..MORE
     },
     More {
-        // handlers/ui_auth/checkers.py: telephone numbers are checked by an identity server.
+        // handlers/ui_auth/checkers.py: an identity server verifies telephone numbers.
         role: "device_lists",
         options: &["account_threepid_delegates"],
         ..MORE
     },
     More {
-        // handlers/ui_auth/checkers.py: captchas as well. handlers/directory.py, handlers/e2e_keys.py.
+        // handlers/ui_auth/checkers.py: captchas too. handlers/directory.py, handlers/e2e_keys.py.
         role: "client_reader",
         settings: |settings| settings.registration.decided() == Verification::Captcha,
         options: &["account_threepid_delegates", "enable_registration_captcha"],
@@ -89,13 +91,13 @@ static ROWS: &[More] = &[
     },
 ];
 
-/// Options of the administrator that name application services.
+/// The option of the administrator that names application services.
 const APP_SERVICES: &str = "app_service_config_files";
 
-/// Arguments for PostgreSQL by which it is reached over a network, or that may say so (libpq, "Parameter Key Words").
+/// Arguments for PostgreSQL that mean, or may mean, a connection over a network (libpq, "Parameter Key Words").
 static FAR: &[&str] = &["hostaddr", "service", "dsn"];
 
-/// Whether a worker has to have the network.
+/// Whether a worker needs network access.
 pub(super) fn is_needed(input: &Input, worker: &Worker) -> bool {
     let settings = &input.settings;
     let own = || read(&input.own_options).chain(read(&input.adopted.copies));
@@ -126,32 +128,32 @@ pub(super) fn is_needed(input: &Input, worker: &Worker) -> bool {
         || settings.manhole.workers
         || settings.redis.host.is_some()
         || !database_is_near(input)
-        // A file of the administrator's may send logs anywhere.
+        // The administrator's log configuration may send logs to any host.
         || input.named.log_config.is_some()
         || OPTIONS.iter().any(|place| own().any(|all| says(all, place)))
 }
 
-/// Whether nginx and the other processes reach processes over Unix sockets.
+/// Whether all Synapse processes listen on Unix sockets, both for nginx and for each other.
 fn listen_on_sockets(input: &Input) -> bool {
     let sockets = &input.settings.sockets;
     sockets.public && sockets.replication
 }
 
-/// What a process with the network binds beside the ports of its listeners, as `SocketBindAllow=` has it; none: whatever
-/// it wants.
+/// The addresses that a process with network access binds besides the ports of its listeners, in the syntax of
+/// `SocketBindAllow=`; `None` allows all.
 pub(super) fn binds(input: &Input) -> Option<Vec<String>> {
     let open = input.settings.sandbox.network == NetworkAccess::All;
-    // Twisted asks DNS for SRV records from UDP ports that it binds (twisted/names/client.py).
+    // Twisted queries DNS for SRV records from UDP ports that it binds (twisted/names/client.py).
     (!open).then(|| vec!["udp".to_owned()])
 }
 
-/// The same for workers, which have one unit file together, so that it cannot list the ports of each.
+/// The same for workers. They share one unit file, which therefore cannot list the ports of each.
 pub(super) fn workers_bind(input: &Input) -> Option<Vec<String>> {
     let have_ports = !listen_on_sockets(input) || input.settings.manhole.workers;
     binds(input).filter(|_| !have_ports)
 }
 
-/// Whether the database is a file of this host, or a PostgreSQL behind a Unix socket.
+/// Whether the database is a local file, or a PostgreSQL behind a Unix socket.
 pub(super) fn database_is_near(input: &Input) -> bool {
     if read(&input.own_options).any(|all| says(all, "database")) {
         return false;
@@ -165,7 +167,7 @@ pub(super) fn database_is_near(input: &Input) -> bool {
     }
 }
 
-/// Whether the files of an adopted server, which may decide, name no other place.
+/// Whether the files of an adopted server, which may decide, name no database on another host.
 fn adopted_is_near(input: &Input) -> bool {
     let Some(Store::Postgres(arguments)) = input.adopted.store() else {
         return true;
@@ -175,7 +177,7 @@ fn adopted_is_near(input: &Input) -> bool {
     !FAR.iter().any(|key| arguments.contains_key(*key)) && host.is_none_or(is_path)
 }
 
-/// The options of files of the administrator; none for a file that is not a mapping.
+/// The options of each file of the administrator; `None` for a file that is not a mapping.
 fn read(files: &SynapseOptions) -> impl Iterator<Item = Option<Mapping>> {
     files
         .values()
@@ -186,12 +188,12 @@ fn read(files: &SynapseOptions) -> impl Iterator<Item = Option<Mapping>> {
         })
 }
 
-/// Whether a file has an option at this place, or may have it because it cannot be read.
+/// Whether a file sets the option at this path; true for an unreadable file, which may set it.
 fn says(options: Option<Mapping>, place: &str) -> bool {
     options.is_none_or(|options| has(&options, place))
 }
 
-/// Whether there is an option at a place such as `presence.presence_router`. One that is empty or false says nothing.
+/// Whether the option at a path such as `presence.presence_router` is set. An empty or false value counts as not set.
 fn has(options: &Mapping, place: &str) -> bool {
     let (key, rest) = match place.split_once('.') {
         Some((key, rest)) => (key, Some(rest)),

@@ -1,4 +1,4 @@
-//! Every port that the wanted units bind, with the unit that holds it and the setting that moves it.
+//! Every port that the units of the desired state bind, with the unit that binds it and the setting that changes it.
 
 use super::{Input, nginx, processes, services};
 use crate::deployment::endpoints::{ServicePort, loopback};
@@ -6,7 +6,7 @@ use crate::state::ports::{BoundPort, Transport};
 use crate::state::units;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
-/// The ports of a service: what binds them, what moves them, and which they are.
+/// The ports of a unit, with the setting that changes them.
 struct Row {
     unit: &'static str,
     setting: &'static str,
@@ -100,7 +100,7 @@ static ROWS: &[Row] = &[
     },
 ];
 
-/// All of them, in order.
+/// All ports that the units of the desired state bind, in sorted order.
 pub fn bound(input: &Input) -> Vec<BoundPort> {
     let wanted = |unit: &str| services::wanted(input).any(|service| service.unit == unit);
     let of_services = ROWS.iter().filter(|row| wanted(row.unit)).flat_map(|row| {
@@ -123,7 +123,7 @@ pub fn bound(input: &Input) -> Vec<BoundPort> {
     of_services.chain(of_processes).collect()
 }
 
-/// On every address that nginx listens on.
+/// A port on every address that nginx listens on.
 fn outside(input: &Input, port: Option<u16>) -> Vec<(Transport, SocketAddr)> {
     let addresses = input.settings.bind_addresses.iter();
     let on = |address: &IpAddr| Some((Transport::Tcp, SocketAddr::new(*address, port?)));
@@ -138,7 +138,7 @@ fn service(input: &Input, port: ServicePort) -> Vec<(Transport, SocketAddr)> {
     here(input.endpoints().service(port))
 }
 
-/// coturn serves each of its ports over both.
+/// A port of coturn, which serves each one over TCP and UDP.
 fn turn(input: &Input, port: Option<u16>) -> Vec<(Transport, SocketAddr)> {
     let any = IpAddr::V4(Ipv4Addr::UNSPECIFIED);
     let address = input.settings.coturn.internal_ip.unwrap_or(any);

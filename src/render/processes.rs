@@ -1,4 +1,4 @@
-//! What each Synapse process reads alone: its name, its listeners.
+//! The configuration file of each Synapse process: its name and its listeners.
 
 use super::{Input, StateBuilder, filters, logs, metrics, sockets};
 use crate::deployment::endpoints::Endpoint;
@@ -19,11 +19,11 @@ struct Process<'a> {
     listeners: Vec<Listener>,
 }
 
-/// Something that a process serves, and where (config_documentation.md, `listeners`).
+/// A listener of a process (config_documentation.md, `listeners`).
 struct Listener {
     kind: &'static str,
     endpoint: Endpoint,
-    /// Of an http listener.
+    /// The resources of an HTTP listener.
     resources: Vec<&'static str>,
 }
 
@@ -54,7 +54,7 @@ pub(super) fn render(builder: &mut StateBuilder) -> Result<()> {
     Ok(())
 }
 
-/// What a process serves; the same for main, where there is no `worker`.
+/// The listeners of a process. `worker` is `None` for main.
 fn listeners(
     input: &Input,
     name: &str,
@@ -68,7 +68,8 @@ fn listeners(
         resources.push("metrics");
     }
     let mut listeners = vec![Listener::http(endpoints.public(name), resources)];
-    // Systemd holds a socket for it in every worker alike, and one that nobody serves would keep who connects waiting.
+    // systemd opens a replication socket for every worker. Without a listener behind it, connections to it would wait
+    // forever.
     let held = sockets::of_process(input, name);
     if endpoints.reached().contains(name) || held.contains(&paths::replication_socket(name)) {
         listeners.push(Listener::http(
@@ -99,7 +100,7 @@ fn listeners(
     listeners
 }
 
-/// The TCP ports of all processes, each with the unit that binds it and the setting that moves it.
+/// The TCP ports of all processes, each with the unit that binds it and the setting that changes it.
 pub(super) fn ports(input: &Input) -> Vec<(String, u16, &'static str)> {
     let main = listeners(input, "main", None, Vec::new());
     let workers = input.topology.workers.iter().map(|worker| {
@@ -136,7 +137,7 @@ fn process<'a>(
     }
 }
 
-/// Whether options that are not of ours ask for the consent pages, which need a resource of their own on main.
+/// Whether the administrator's options enable the consent pages, which need their own resource on main.
 fn consent(input: &Input) -> bool {
     let files = input
         .own_options

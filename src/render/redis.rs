@@ -1,4 +1,4 @@
-//! Our own Redis: one small file, and its unit.
+//! This server's own Redis: its configuration file and its unit.
 
 use super::StateBuilder;
 use super::sandbox::Sandbox;

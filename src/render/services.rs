@@ -1,4 +1,4 @@
-//! Programs beside Synapse's own processes, each in a unit of its own: when there is one, who it runs as, what it reads.
+//! Auxiliary services, each in its own unit: the condition for its existence, its account and the files that it reads.
 
 use super::{
     Input, StateBuilder, certificate, compressor, coturn, logrotate, metrics, nginx, redis,
@@ -7,16 +7,17 @@ use crate::state::accounts::{self, Account};
 use crate::state::units;
 use anyhow::Result;
 
-/// One unit that is enabled and running while it is wanted.
+/// One unit that is enabled and running while its condition holds.
 pub struct Service {
-    /// A service, or the timer or path that starts one.
+    /// The name of the service, or of the timer or path unit that starts it.
     pub unit: &'static str,
-    /// The system user that it runs as, where it has one of its own.
+    /// The system user that it runs as, if it has its own.
     pub account: Option<Account>,
     pub wanted: fn(&Input) -> bool,
-    /// Adds its unit files and configuration.
+    /// Adds its unit files and configuration to the desired state.
     pub(super) render: fn(&mut StateBuilder) -> Result<()>,
-    /// Its directories and what has to be in them, as lines of tmpfiles.d. The directories go with it.
+    /// Its directories and their required contents, as lines of tmpfiles.d. The directories are removed together with
+    /// the service.
     pub directories: &'static [&'static str],
 }
 
@@ -28,8 +29,9 @@ impl Service {
     }
 }
 
-/// What packages have for /usr/lib/sysusers.d: the accounts of all services. Synapse's own is not among them, for its
-/// name and number are settings. `install` puts a file of the same name into /etc/sysusers.d, which then counts.
+/// The file that packages install in /usr/lib/sysusers.d: the accounts of all services. Synapse's own account is not
+/// included, because its name and number are settings. `install` writes a file of the same name to /etc/sysusers.d,
+/// which overrides it.
 pub fn accounts() -> String {
     let mut lines: Vec<String> = accounts::OURS.iter().map(Account::line).collect();
     lines.sort();
@@ -39,7 +41,7 @@ pub fn accounts() -> String {
     )
 }
 
-/// Every such unit.
+/// All auxiliary services.
 pub static SERVICES: &[Service] = &[
     Service {
         unit: units::NGINX,
@@ -102,7 +104,7 @@ pub static SERVICES: &[Service] = &[
         render: metrics::nginx_log,
         directories: &[
             "d /var/log/synapse-workers/nginx 0750 synapse-nginx synapse-nginx -",
-            // nginx -t makes a log that is missing, as root, and nginx could not write to that one.
+            // nginx -t creates a missing log as root, and nginx could not write to that file.
             "f /var/log/synapse-workers/nginx/access.log 0640 synapse-nginx synapse-nginx -",
         ],
     },
@@ -143,7 +145,7 @@ pub static SERVICES: &[Service] = &[
     },
 ];
 
-/// Those that these settings ask for.
+/// The auxiliary services that these settings require.
 pub fn wanted<'a>(input: &'a Input) -> impl Iterator<Item = &'static Service> + use<'a> {
     SERVICES.iter().filter(|service| (service.wanted)(input))
 }

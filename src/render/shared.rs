@@ -1,4 +1,5 @@
-//! What Synapse's processes share when there are workers: a file for each top-level key, the unit of restarts.
+//! The configuration that Synapse's processes share when there are workers: one file per top-level key, so that restart
+//! rules apply per key.
 
 use super::{Input, StateBuilder};
 use crate::deployment::endpoints::Endpoint;
@@ -8,8 +9,9 @@ use anyhow::Result;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 
-/// What every process reads about the workers. Synapse merges files by top-level key, so each key stands whole in
-/// one file; a key whose list would be empty is left out (an empty list would mean that nobody does the work).
+/// Renders the options about workers that every process reads. Synapse merges files by top-level key, so each key is
+/// complete in one file. A key whose list would be empty is omitted, because an empty list would assign the duty to no
+/// process.
 pub(super) fn render(builder: &mut StateBuilder) -> Result<()> {
     let topology = &builder.input.topology;
     let endpoints = builder.input.endpoints();
@@ -92,7 +94,7 @@ fn place(endpoint: &Endpoint) -> Value {
     }
 }
 
-/// Our own Redis, or the one of the settings (config_documentation.md, `redis`).
+/// The connection to this server's own Redis or to the one in the settings (config_documentation.md, `redis`).
 fn redis(input: &Input) -> Value {
     let redis = &input.settings.redis;
     let Some(host) = &redis.host else {

@@ -1,5 +1,5 @@
-//! Sockets that systemd holds: those of Synapse's processes, and nginx's ports. A process is restarted behind them while
-//! connections wait in the kernel.
+//! Socket activation: systemd opens the sockets of Synapse's processes and nginx's ports. While a process restarts,
+//! connections to its sockets wait in the kernel.
 
 use super::sandbox::Sandbox;
 use super::{Input, StateBuilder, nginx};
@@ -35,7 +35,7 @@ struct Hold {
     file: &'static str,
 }
 
-/// The Unix sockets of a process that systemd holds; none where it listens on TCP ports.
+/// The Unix sockets that systemd opens for a process; empty if it listens on TCP ports.
 pub fn of_process(input: &Input, process: &str) -> Vec<String> {
     if !input.settings.sockets.held {
         return Vec::new();
@@ -52,14 +52,15 @@ pub fn of_process(input: &Input, process: &str) -> Vec<String> {
         .collect()
 }
 
-/// The program in front of Synapse that takes over held sockets, with its options; none where there are no such sockets.
+/// The command line of the launcher, which starts Synapse with the sockets that systemd passes; `None` without such
+/// sockets.
 pub fn launcher(input: &Input) -> Option<String> {
     let drain = input.settings.sockets.drain_timeout.seconds();
     let held = !of_process(input, "main").is_empty();
     held.then(|| format!("{} --drain {drain}", paths::LAUNCHER))
 }
 
-/// The units that hold them.
+/// The socket units of the desired state.
 pub fn wanted(input: &Input) -> BTreeSet<String> {
     let mut units = BTreeSet::new();
     if input.settings.sockets.held {

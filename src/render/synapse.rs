@@ -1,5 +1,5 @@
-//! Synapse's options: homeserver.yaml, logging, and the administrator's own files. What processes share or read alone is
-//! in [`super::shared`] and [`super::processes`].
+//! Synapse's options: homeserver.yaml, logging, and the administrator's files. Options that processes share or read
+//! alone are in [`super::shared`] and [`super::processes`].
 
 use super::{StateBuilder, coturn, filters, logs, mail, processes, shared};
 use crate::deployment::secrets::pgpass_line;
@@ -17,9 +17,9 @@ struct Homeserver<'a> {
     settings: &'a Settings,
     signing_key: &'a str,
     captcha_secret: bool,
-    /// The block, unless it is in a file of its own.
+    /// The e-mail block, unless it is a composed file.
     email: Option<String>,
-    /// Registrations as Synapse finds them.
+    /// Paths of the registrations of application services, as Synapse reads them.
     app_services: Vec<String>,
     sqlite: Option<&'a str>,
     database_host: String,
@@ -93,7 +93,7 @@ pub(super) fn render(builder: &mut StateBuilder) -> Result<()> {
     Ok(())
 }
 
-/// The copy of a registration in a generation; where it came from stays to be seen.
+/// The path of the copy of a registration in a generation. It contains the original path.
 fn registration(path: &str) -> String {
     format!("synapse/app_services{path}")
 }

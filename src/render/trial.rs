@@ -1,4 +1,5 @@
-//! The units that return from a change which nobody confirms. They are of no generation, for they outlive one.
+//! The units that revert an unconfirmed trial. They belong to no generation, because they must survive the switch to
+//! another one.
 
 use super::filters;
 use crate::state::trial::Trial;
@@ -20,10 +21,10 @@ struct Service<'a> {
     program: String,
 }
 
-/// Unit files by name.
+/// The unit files, each with its name.
 ///
 /// # Errors
-/// Only when a template cannot be rendered, which would be a fault of this program.
+/// Fails only if a template cannot be rendered, which is a bug in this program.
 pub fn units(trial: &Trial, program: &Path) -> Result<[(&'static str, String); 2]> {
     let timer = Timer { trial };
     let service = Service {

@@ -1,4 +1,4 @@
-//! systemd's files: the units of Synapse's own processes, accounts, directories.
+//! Files of systemd: the units of Synapse's processes, accounts, directories.
 
 use super::sandbox::{Sandbox, WorkerNetwork};
 use super::services;
@@ -19,14 +19,15 @@ struct Target<'a> {
     server_name: &'a str,
 }
 
-/// The drop-in of a worker without network. By its name it comes before what an administrator adds with `systemctl edit`.
+/// The drop-in of a worker without network access. Its name sorts before the drop-in that `systemctl edit` creates,
+/// which can therefore override it.
 const NETWORK: &str = "50-network.conf";
 
-/// What the unit files of Synapse processes differ in.
+/// The values in which the unit files of Synapse's processes differ.
 pub(super) struct Process<'a> {
     pub current: &'a str,
     pub python: String,
-    /// What stands between Python and Synapse, where systemd holds the sockets.
+    /// The launcher between Python and Synapse, if systemd opens the sockets.
     pub launcher: Option<String>,
     pub jemalloc: bool,
     pub memory: String,
@@ -53,7 +54,7 @@ struct Worker<'a> {
 #[derive(Template)]
 #[template(path = "host/sysusers.conf")]
 struct Sysusers {
-    /// The lines of Synapse's own account.
+    /// The lines of sysusers.d for Synapse's account.
     synapse: Vec<String>,
     accounts: Vec<Account>,
 }
@@ -66,7 +67,7 @@ struct Tmpfiles<'a> {
     logs: Option<&'a str>,
     workers: bool,
     directories: Vec<&'static str>,
-    /// With their owners.
+    /// Directories that settings name, with their owners.
     chosen: &'a BTreeMap<String, &'static str>,
 }
 
@@ -104,7 +105,7 @@ pub(super) fn render(builder: &mut StateBuilder) -> Result<()> {
     let tmpfiles = Tmpfiles {
         user: settings.synapse.user.as_str(),
         logs: logs::on_disk(input).then_some(paths::SYNAPSE_LOGS),
-        // What was there before keeps its owner and mode.
+        // The media store of an adopted server keeps its ownership and permissions.
         media_store_path: input
             .adopted
             .is_empty()
@@ -121,7 +122,7 @@ pub(super) fn render(builder: &mut StateBuilder) -> Result<()> {
     Ok(())
 }
 
-/// For a process with this much memory.
+/// The values for a process with this memory limit.
 pub(super) fn process<'a>(input: &'a Input, memory: &str) -> Process<'a> {
     let settings: &Settings = &input.settings;
     Process {
@@ -137,7 +138,8 @@ pub(super) fn process<'a>(input: &'a Input, memory: &str) -> Process<'a> {
     }
 }
 
-/// Who owns Synapse's data and reads its secrets: our user with its group, or the group alone beside another user.
+/// The account that owns Synapse's data and reads its secrets: this program's user with its group, or only the group if
+/// the settings name another user.
 pub(super) fn owner(settings: &Settings) -> Resource {
     match settings.synapse.user.as_str() == paths::GROUP {
         true => Resource::Account(paths::GROUP.to_owned()),
@@ -145,7 +147,7 @@ pub(super) fn owner(settings: &Settings) -> Resource {
     }
 }
 
-/// The lines of sysusers.d for it.
+/// The lines of sysusers.d for the account of Synapse.
 fn account(settings: &Settings) -> Vec<String> {
     let number = |id: Option<u32>| id.map_or("-".to_owned(), |id| id.to_string());
     let uid = settings.synapse.uid.map(|uid| uid.get());
@@ -167,7 +169,7 @@ fn account(settings: &Settings) -> Vec<String> {
     lines
 }
 
-/// The units that are enabled and running.
+/// The units that are enabled and running in the desired state.
 pub fn wanted(input: &Input) -> BTreeSet<String> {
     let workers = &input.topology.workers;
     let mut units: BTreeSet<String> = workers

@@ -1,4 +1,4 @@
-//! What the settings take over from adopted files, and what is told of the rest.
+//! Imports settings from adopted files, and notes what is not imported.
 
 use super::imported::{Imported, scalar};
 use super::listeners;
@@ -6,7 +6,7 @@ use super::{Adopted, Store};
 use crate::state::paths;
 use serde_yaml::Mapping;
 
-/// Keys that settings take over as they are, with the setting.
+/// Keys that are imported unchanged, with the setting that receives the value.
 static TAKEN: &[(&str, &str)] = &[
     ("server_name", "server_name"),
     ("report_stats", "report_stats"),
@@ -16,7 +16,7 @@ static TAKEN: &[(&str, &str)] = &[
     ("media_store_path", "media_store_path"),
 ];
 
-/// Keys that lose their meaning here, with what to do instead.
+/// Keys that have no effect after adoption, with the replacement.
 static LOST: &[(&str, &str)] = &[
     (
         "redis",
@@ -32,7 +32,7 @@ static LOST: &[(&str, &str)] = &[
     ),
 ];
 
-/// Goes through the adopted files. `user` is the system user of the adopted server.
+/// Derives settings and notes from the adopted files. `user` is the system user of the adopted server.
 pub fn import(adopted: &Adopted, user: Option<&str>) -> Imported {
     let mut taken = Imported::default();
     for (key, setting) in TAKEN {
@@ -54,7 +54,7 @@ pub fn import(adopted: &Adopted, user: Option<&str>) -> Imported {
     taken
 }
 
-/// libpq's arguments (PostgreSQL manual, 34.1.2) and those of Twisted's pool of connections, with their defaults.
+/// Imports libpq's arguments (PostgreSQL manual, 34.1.2) and those of Twisted's connection pool, with their defaults.
 fn postgres(arguments: &Mapping, user: Option<&str>, taken: &mut Imported) {
     let given = |key: &str| arguments.get(key).and_then(scalar);
     let user = given("user").or(user.map(str::to_owned));
@@ -75,7 +75,7 @@ fn postgres(arguments: &Mapping, user: Option<&str>, taken: &mut Imported) {
     }
 }
 
-/// The size of Twisted's pool (twisted.enterprise.adbapi, ConnectionPool).
+/// The maximum size of Twisted's connection pool (twisted.enterprise.adbapi, ConnectionPool).
 pub(super) fn pool(arguments: &Mapping) -> String {
     arguments
         .get("cp_max")

@@ -1,11 +1,11 @@
-//! Settings that come from adopted files.
+//! Settings that are imported from adopted files.
 
 use serde_yaml::Value;
 
-/// Settings, and notes for the administrator.
+/// Imported settings, and notes for the administrator.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct Imported {
-    /// Key and value, as one would write them.
+    /// Key and value, in the notation of the settings file.
     pub settings: Vec<(&'static str, String)>,
     pub notes: Vec<String>,
 }
@@ -20,7 +20,7 @@ impl Imported {
     }
 }
 
-/// A word, number or boolean as text; none for what is empty or has parts.
+/// A string, number or boolean as text; `None` for null, lists and mappings.
 pub(super) fn scalar(value: &Value) -> Option<String> {
     match value {
         Value::String(text) => Some(text.clone()),

@@ -1,4 +1,5 @@
-//! Listeners of the adopted server: those of clients and other servers become nginx's, each other one is told.
+//! Listeners of the adopted server: nginx takes over those for clients and other homeservers, and a note reports each
+//! of the others.
 
 use super::Adopted;
 use super::imported::{Imported, scalar};
@@ -19,12 +20,12 @@ impl Listener<'_> {
     }
 
     fn tls(&self) -> bool {
-        // Booleans of YAML 1.1, which Synapse reads.
+        // Synapse reads booleans of YAML 1.1.
         let on = ["true", "yes", "on", "True", "Yes", "On"];
         self.word("tls").is_some_and(|word| on.contains(&&*word))
     }
 
-    /// Whether it serves this resource.
+    /// Whether the listener serves this resource.
     fn serves(&self, resource: &str) -> bool {
         let resources = self.of.get("resources").and_then(Value::as_sequence);
         let names = resources
@@ -39,7 +40,7 @@ impl Listener<'_> {
             .any(|name| name == resource)
     }
 
-    /// The addresses in the form of the settings; every one where it names none.
+    /// The bind addresses as the settings write them; all addresses if the listener names none.
     fn addresses(&self) -> Vec<String> {
         let listed = self.of.get("bind_addresses").and_then(Value::as_sequence);
         let single = self.word("bind_address");
@@ -76,7 +77,7 @@ impl std::fmt::Display for Listener<'_> {
     }
 }
 
-/// Sorts the listeners into settings and notes.
+/// Converts the listeners into settings and notes.
 pub(super) fn take(adopted: &Adopted, taken: &mut Imported) {
     let listed = adopted
         .options
@@ -123,7 +124,8 @@ pub(super) fn take(adopted: &Adopted, taken: &mut Imported) {
     if let Some(path) = socket.and_then(|listener| listener.word("path")) {
         taken.set("nginx.listen_unix_socket", path);
     }
-    // Those of TLS first: what the internet reaches must stay where it is, and plain HTTP is often for this host only.
+    // TLS listeners come first: addresses that the internet reaches must not change, and plain HTTP is often for this
+    // host only.
     let listeners = [secure, secure_federation, plain, federation];
     let mut listeners = listeners.into_iter().flatten();
     if let Some(first) = listeners.next() {

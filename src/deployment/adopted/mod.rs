@@ -1,7 +1,8 @@
-//! A Synapse that was there before: its configuration files stay where they are and stay in force.
+//! An existing Synapse that is adopted: its configuration files keep their place and stay in effect.
 //!
-//! Synapse reads copies of them before everything of ours, and of two files with one top-level key the later counts. So
-//! what they say stays by leaving it out of our files; the few keys that have to be ours come last. Pure.
+//! Synapse reads copies of the adopted files before all rendered files, and if two files contain the same top-level
+//! key, the later file wins. Therefore rendered files omit every key that the adopted files set, except for the few
+//! keys that this program must control; those come last. This module is pure.
 
 mod import;
 mod imported;
@@ -15,26 +16,26 @@ use crate::settings::types::DatabaseKind;
 use crate::yaml;
 use serde_yaml::{Mapping, Value};
 
-/// The adopted files.
+/// The adopted configuration files.
 #[derive(Clone, Debug, Default)]
 pub struct Adopted {
-    /// Their bytes, by the name of the copy; in the order of these names Synapse reads them.
+    /// Contents by the name of the copy. Synapse reads the copies in the order of these names.
     pub copies: SynapseOptions,
-    /// What they say together.
+    /// The merged options of all files.
     options: Mapping,
 }
 
-/// Where the adopted server keeps its data.
+/// The database of the adopted server.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Store {
-    /// The file.
+    /// The path of the SQLite file.
     Sqlite(String),
-    /// The arguments for PostgreSQL.
+    /// The connection arguments for PostgreSQL.
     Postgres(Mapping),
 }
 
-/// Keys that are ours although the adopted files have them: nginx and the units have to know them as well, so the
-/// settings took them over.
+/// Keys that rendered files set although the adopted files contain them. nginx and the units depend on these values
+/// too, so they are imported into the settings.
 static OURS: &[&str] = &[
     "server_name",
     "report_stats",
@@ -46,7 +47,7 @@ static OURS: &[&str] = &[
     "daemonize",
 ];
 
-/// Keys that we set for new servers only: an old one has its own, or does without.
+/// Keys that are set for new servers only. An adopted server has its own values or works without them.
 static OF_NEW_SERVERS: &[&str] = &[
     "signing_key_path",
     "registration_shared_secret_path",
@@ -54,8 +55,8 @@ static OF_NEW_SERVERS: &[&str] = &[
     "form_secret_path",
 ];
 
-/// Keys by which work is divided among processes. They would contradict the worker set, and no later file can take a
-/// key away.
+/// Keys that divide work among processes. They would contradict the configured workers, and no later file can remove a
+/// key.
 static OF_WORKERS: &[&str] = &[
     "instance_map",
     "stream_writers",
@@ -79,15 +80,15 @@ static OF_WORKERS: &[&str] = &[
     "databases",
 ];
 
-/// Keys without which Synapse takes a place relative to where it was started.
+/// Required keys. Without them, Synapse uses a path relative to its working directory.
 static PLACES: &[&str] = &["signing_key_path", "media_store_path", "database"];
 
 impl Adopted {
-    /// Puts together files in the order in which Synapse read them, each with its path.
+    /// Merges files, each with its path, in the order in which Synapse read them.
     ///
     /// # Errors
-    /// Names the file that cannot be read, or the key that stands in the way, with the cure. Contents are not repeated:
-    /// there are passwords among them.
+    /// Names the file that cannot be read or the conflicting key, with the remedy. The message does not quote contents,
+    /// because they include passwords.
     pub fn new(files: Vec<(String, Vec<u8>)>) -> Result<Self, String> {
         let mut adopted = Self::default();
         let mut origin = std::collections::BTreeMap::new();
@@ -168,12 +169,12 @@ impl Adopted {
         self.options.contains_key(key)
     }
 
-    /// A text at the top level.
+    /// The value of a top-level key, if it is a string.
     pub fn text(&self, key: &str) -> Option<&str> {
         self.options.get(key)?.as_str()
     }
 
-    /// Where its data is (config_documentation.md, `database`).
+    /// The database of the adopted server (config_documentation.md, `database`).
     pub fn store(&self) -> Option<Store> {
         let database = self.options.get("database")?.as_mapping()?;
         let arguments = database.get("args")?.as_mapping()?;
@@ -186,7 +187,7 @@ impl Adopted {
         }
     }
 
-    /// The password for PostgreSQL.
+    /// The password for PostgreSQL, if the files contain one.
     pub fn database_password(&self) -> Option<String> {
         match self.store()? {
             Store::Postgres(arguments) => imported::scalar(arguments.get("password")?),
@@ -194,7 +195,7 @@ impl Adopted {
         }
     }
 
-    /// Connections that each process opens at most.
+    /// The maximum number of PostgreSQL connections per process.
     pub fn pool(&self) -> Option<String> {
         match self.store()? {
             Store::Postgres(arguments) => Some(import::pool(&arguments)),
@@ -202,7 +203,7 @@ impl Adopted {
         }
     }
 
-    /// The SQLite file.
+    /// The path of the SQLite file, if the server uses SQLite.
     pub fn sqlite(&self) -> Option<String> {
         match self.store()? {
             Store::Sqlite(path) => Some(path),
@@ -210,14 +211,14 @@ impl Adopted {
         }
     }
 
-    /// Directories besides the media store that Synapse has to write in.
+    /// The directory, besides the media store, that Synapse must be able to write to.
     pub fn writable(&self) -> Option<String> {
         let file = self.sqlite()?;
         let (directory, _) = file.rsplit_once('/')?;
         Some(directory.to_owned())
     }
 
-    /// Files and directories that have to be where they are named.
+    /// Files and directories that must exist at the paths that the adopted files name.
     pub fn places(&self) -> Vec<String> {
         let named = ["signing_key_path", "media_store_path"].map(|key| self.text(key));
         let mut places: Vec<String> = named.into_iter().flatten().map(str::to_owned).collect();
@@ -233,16 +234,17 @@ impl Adopted {
         places
     }
 
-    /// Whether a key of ours is left out because the adopted files decide, given the database that serves.
+    /// Whether rendered files omit a key because the adopted files decide it. The answer depends on the database in
+    /// use.
     pub fn decides(&self, key: &str, database: DatabaseKind) -> bool {
         if self.is_empty() || OURS.contains(&key) {
             return false;
         }
         if key == "database" {
-            // After SQLite was moved to PostgreSQL, ours names the new place.
+            // After a migration from SQLite to PostgreSQL, the rendered key names the new database.
             return self.sqlite().is_none() || database == DatabaseKind::Sqlite;
         }
-        // Synapse refuses a secret and its file together.
+        // Synapse rejects a secret together with the path of its file.
         let other = match key.strip_suffix("_path") {
             Some(value) => value.to_owned(),
             None => format!("{key}_path"),
@@ -250,8 +252,8 @@ impl Adopted {
         OF_NEW_SERVERS.contains(&key) || self.has(key) || self.has(&other)
     }
 
-    /// The text of options without the top-level keys that the adopted files decide. It is text of ours: every key
-    /// begins a line.
+    /// Removes the top-level keys that the adopted files decide from rendered options, in which every key begins a
+    /// line.
     pub fn without(&self, text: &str, database: DatabaseKind) -> String {
         let mut kept = true;
         let mut lines = Vec::new();

@@ -1,4 +1,5 @@
-//! The exporters: each a small program on 127.0.0.1 that asks another one and tells Prometheus.
+//! The exporters: each is a small program on 127.0.0.1 that queries another program and serves its metrics to
+//! Prometheus.
 
 use super::super::sandbox::Sandbox;
 use super::super::{Input, StateBuilder, filters};
@@ -41,7 +42,7 @@ struct Redis<'a> {
     program: &'a str,
     port: u16,
     server: Server<'a>,
-    /// An assignment for the environment, like the others below.
+    /// An assignment of an environment variable, like the others below.
     address: String,
 }
 
@@ -55,28 +56,28 @@ struct Postgres<'a> {
     address: String,
 }
 
-/// Composed files with what the exporters of somebody else's servers log in with.
+/// Composed files with the credentials for external servers.
 const REDIS_PASSWORDS: &str = "redis-exporter.json";
 const POSTGRES_PASSWORDS: &str = "postgres-exporter.pgpass";
 
-/// Whose server an exporter asks.
+/// The server that an exporter queries.
 enum Server<'a> {
-    /// One of this host, over its socket.
+    /// This host's own server, over its Unix socket.
     Own,
     Other(External<'a>),
 }
 
-/// How somebody else's server is reached, besides its address.
+/// The means of access to an external server, besides its address.
 struct External<'a> {
     user: Option<String>,
-    /// A file that systemd hands over.
+    /// The password file that systemd passes (`LoadCredential=`).
     passwords: Option<String>,
     ca_file: Option<&'a str>,
-    /// The user of this host that the server knows, where it asks for nothing else.
+    /// The system user that the server knows (peer authentication), if it requires no password.
     peer: Option<&'a str>,
 }
 
-/// nginx's own counters.
+/// Adds the exporter of nginx's stub_status page.
 pub fn nginx(builder: &mut StateBuilder) -> Result<()> {
     let endpoints = builder.input.endpoints();
     let unit = Nginx {
@@ -89,7 +90,7 @@ pub fn nginx(builder: &mut StateBuilder) -> Result<()> {
     Ok(())
 }
 
-/// What nginx's access log tells.
+/// Adds the exporter of metrics from nginx's access log.
 pub fn nginx_log(builder: &mut StateBuilder) -> Result<()> {
     let unit = NginxLog {
         sandbox: builder.sandbox(units::NGINX_LOG_EXPORTER)?,
@@ -102,7 +103,8 @@ pub fn nginx_log(builder: &mut StateBuilder) -> Result<()> {
     Ok(())
 }
 
-/// Redis, our own over its socket or the one of the settings. Names of the environment: redis_exporter's README.
+/// Adds the exporter of Redis, this server's own over its Unix socket or the one in the settings. Names of environment
+/// variables: redis_exporter's README.
 pub fn redis(builder: &mut StateBuilder) -> Result<()> {
     let input = builder.input;
     let redis = &input.settings.redis;
@@ -114,7 +116,8 @@ pub fn redis(builder: &mut StateBuilder) -> Result<()> {
             let user = redis.username.as_ref().map(|user| user.as_str());
             let password = input.has_secret("redis_password");
             if password {
-                // Passwords by address. Releases differ in whether they look with the user in it, as Go's net/url writes one.
+                // Passwords by address. Releases differ in whether the address that they look up contains the user, in
+                // the form of Go's net/url.
                 let named =
                     user.map(|user| format!("{scheme}://{}@{place}", encoded(user, b"-_.~$&+,;=")));
                 let keys = named.into_iter().chain([format!("{scheme}://{place}")]);
@@ -142,8 +145,8 @@ pub fn redis(builder: &mut StateBuilder) -> Result<()> {
     Ok(())
 }
 
-/// PostgreSQL: the host's own as a role that may read statistics only, another one as Synapse's own role. Names of
-/// the environment: postgres_exporter's README.
+/// Adds the exporter of PostgreSQL. It connects to the host's own PostgreSQL with a role that may only read statistics,
+/// and to an external one with Synapse's role. Names of environment variables: postgres_exporter's README.
 pub fn postgres(builder: &mut StateBuilder) -> Result<()> {
     let input = builder.input;
     let database = &input.settings.database;
@@ -157,7 +160,7 @@ pub fn postgres(builder: &mut StateBuilder) -> Result<()> {
                 user: None,
                 passwords: password.then(|| paths::secret(POSTGRES_PASSWORDS)),
                 ca_file: None,
-                // PostgreSQL behind a socket may know Synapse by its system user.
+                // PostgreSQL behind a Unix socket may identify Synapse by its system user.
                 peer: (host.is_socket_directory() && !password)
                     .then(|| input.settings.synapse.user.as_str()),
             };
@@ -190,15 +193,16 @@ fn port(input: &Input, service: ServicePort) -> u16 {
     input.endpoints().service(service)
 }
 
-/// How PostgreSQL is spoken to. The exporter's library knows no `prefer`: over a network it asks for TLS, on this
-/// host not.
+/// The `sslmode` for PostgreSQL. The exporter's library does not support `prefer`, so TLS is required over a network
+/// and off on this host.
 fn tls_mode(host: &str) -> &'static str {
     let loopback = |address: IpAddr| address.is_loopback();
     let near = host.starts_with('/') || host == "localhost" || host.parse().is_ok_and(loopback);
     if near { "disable" } else { "require" }
 }
 
-/// A value in PostgreSQL's connection string (manual, 32.1.1.1); the exporter itself cannot do with blanks in one.
+/// Quotes a value in PostgreSQL's connection string (manual, 32.1.1.1). The exporter itself cannot parse a value with
+/// blanks.
 fn quoted(value: &str) -> String {
     let plain = |c: char| c.is_ascii_alphanumeric() || "/._-:".contains(c);
     if value.chars().all(plain) {
@@ -207,7 +211,7 @@ fn quoted(value: &str) -> String {
     format!("'{}'", value.replace('\\', "\\\\").replace('\'', "\\'"))
 }
 
-/// Host and port in a URI.
+/// Host and port in the syntax of a URI.
 fn authority(host: &str, port: u16) -> String {
     match host.contains(':') {
         true => format!("[{host}]:{port}"),
@@ -215,7 +219,7 @@ fn authority(host: &str, port: u16) -> String {
     }
 }
 
-/// Percent-encoded but for letters, digits and these (RFC 3986, 2.1).
+/// Percent-encodes everything except letters, digits and the bytes in `plain` (RFC 3986, 2.1).
 fn encoded(text: &str, plain: &[u8]) -> String {
     let byte = |byte: u8| match byte.is_ascii_alphanumeric() || plain.contains(&byte) {
         true => char::from(byte).to_string(),

@@ -1,15 +1,15 @@
-//! Files for a Grafana that this host has: where our Prometheus is, and dashboards. Provisioning reads the former at
-//! Grafana's start, the latter every minute (grafana.com, "Provision Grafana").
+//! Provisioning files for a Grafana on this host: the data source and dashboards. Grafana reads the former when it
+//! starts, the latter every minute (grafana.com, "Provision Grafana").
 
 use super::super::StateBuilder;
 use crate::state::paths;
 use anyhow::Result;
 use askama::Template;
 
-/// The name of our Prometheus in Grafana, which the dashboards use too.
+/// The name of this server's Prometheus in Grafana. The dashboards refer to it.
 const SOURCE: &str = "synapse-workers";
 
-/// The dashboards as Grafana exports them: the name of the file, and its text.
+/// The dashboards in Grafana's export format: file name and contents.
 static DASHBOARDS: &[(&str, &str)] = &[
     (
         "synapse-workers-overview",
@@ -34,7 +34,7 @@ struct Provider<'a> {
     directory: &'a str,
 }
 
-/// Adds them where Grafana is.
+/// Adds the files if Grafana is installed.
 pub(super) fn render(builder: &mut StateBuilder) -> Result<()> {
     if !builder.input.facts.grafana {
         return Ok(());

@@ -1,5 +1,5 @@
-//! What no exporter tells of this host: free space where data is, and when the certificate ends. A timer has a script
-//! write it to a file, which nginx hands to Prometheus.
+//! Metrics of this host that no exporter provides: free space of data directories, and the expiry of the certificate. A
+//! timer runs a script that writes them to a file, which nginx serves to Prometheus.
 
 use super::super::sandbox::Sandbox;
 use super::super::{StateBuilder, filters};
@@ -14,7 +14,7 @@ struct Service<'a> {
     sandbox: Sandbox,
     current: &'a str,
     file: &'a str,
-    /// Names for labels, with their paths.
+    /// Directories to measure: label and path.
     directories: [(&'a str, &'a str); 3],
     certificate: Option<&'a str>,
 }

@@ -1,4 +1,4 @@
-//! Metrics: Prometheus, what it collects from, and the exporters of programs that have no metrics of their own.
+//! Metrics: Prometheus, its targets, and the exporters of programs without metrics of their own.
 
 mod exporters;
 mod grafana;
@@ -13,28 +13,28 @@ pub use prometheus::{Target, targets};
 use super::Input;
 use crate::settings::types::DatabaseKind;
 
-/// Whether there are metrics at all.
+/// Whether metrics are enabled.
 pub(super) fn wanted(input: &Input) -> bool {
     input.settings.metrics.enabled
 }
 
-/// Whether processes of Synapse tell their metrics over the Unix sockets at which nginx reaches them. Synapse's own
-/// listener for metrics is a TCP port, and its thread spins while the process has no descriptor left (http.server).
+/// Whether Synapse's processes serve metrics over the Unix sockets at which nginx reaches them. Synapse's own listener
+/// for metrics is a TCP port, and its thread spins while the process has no descriptor left (http.server).
 pub(super) fn over_socket(input: &Input) -> bool {
     wanted(input) && input.settings.sockets.public
 }
 
-/// Where nginx hands on the metrics of such a process.
+/// The path at which nginx serves the metrics of such a process.
 pub(super) fn path_of(process: &str) -> String {
     format!("/process/{process}")
 }
 
-/// Whether Redis' metrics are asked for, of one that there is.
+/// Whether Redis' metrics are enabled and Redis is in use.
 pub(super) fn redis_wanted(input: &Input) -> bool {
     wanted(input) && input.settings.metrics.redis && input.has_workers()
 }
 
-/// Whether PostgreSQL's metrics are asked for, of one that is used.
+/// Whether PostgreSQL's metrics are enabled and PostgreSQL is in use.
 pub(super) fn postgres_wanted(input: &Input) -> bool {
     let used = matches!(
         input.database(),
@@ -43,7 +43,7 @@ pub(super) fn postgres_wanted(input: &Input) -> bool {
     wanted(input) && input.settings.metrics.postgres && used
 }
 
-/// Whether the PostgreSQL that is asked is the host's own.
+/// Whether these metrics come from the host's own PostgreSQL.
 pub(super) fn own_postgres_wanted(input: &Input) -> bool {
     postgres_wanted(input) && input.database() == DatabaseKind::Local
 }

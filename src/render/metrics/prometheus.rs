@@ -1,4 +1,4 @@
-//! Prometheus: a target for each thing that runs and has metrics, and for nothing else.
+//! Prometheus: one target for every running program that has metrics.
 
 use super::super::sandbox::Sandbox;
 use super::super::{Input, StateBuilder, filters, services};
@@ -30,13 +30,13 @@ struct Configuration<'a> {
     targets: Vec<Target>,
 }
 
-/// Something with metrics.
+/// A Prometheus target.
 pub struct Target {
-    /// What it is called in messages and labels: a process of Synapse, or a job.
+    /// The name in messages and labels: a process of Synapse, or a job.
     pub name: String,
     pub port: u16,
     pub path: String,
-    /// `job` and `index` of a process of Synapse.
+    /// The labels `job` and `index` of a process of Synapse.
     process: Option<(String, u16)>,
 }
 
@@ -46,17 +46,17 @@ impl Target {
     }
 }
 
-/// Where Synapse tells its metrics (docs/metrics-howto.md).
+/// The path at which Synapse serves metrics (docs/metrics-howto.md).
 pub(in crate::render) const SYNAPSE_PATH: &str = "/_synapse/metrics";
 
-/// A program with metrics, its job being its name.
+/// A program with metrics. Its name is the job's name.
 struct Job {
     name: &'static str,
-    /// Without which there are none.
+    /// The unit that serves the metrics.
     unit: &'static str,
     port: ServicePort,
     path: &'static str,
-    /// Whether it tells metrics as these settings have it.
+    /// Whether the program exports metrics under these settings.
     told: fn(&Settings) -> bool,
 }
 
@@ -70,7 +70,7 @@ const fn job(name: &'static str, unit: &'static str, port: ServicePort) -> Job {
     }
 }
 
-/// Every one but Prometheus itself, which needs none of these units.
+/// All jobs except Prometheus itself, which needs none of these units.
 static JOBS: &[Job] = &[
     job("nginx", units::NGINX_EXPORTER, ServicePort::NginxExporter),
     job(
@@ -94,7 +94,7 @@ static JOBS: &[Job] = &[
     },
 ];
 
-/// Rules and pages, by their path in a generation.
+/// Rules and console pages, by their path in a generation.
 static FILES: &[(&str, &str)] = &[
     (
         "prometheus/rules/recording.yml",
@@ -126,7 +126,7 @@ static FILES: &[(&str, &str)] = &[
     ),
 ];
 
-/// Adds Prometheus' unit, its configuration, rules and pages.
+/// Adds Prometheus' unit, its configuration, rules and console pages.
 pub fn render(builder: &mut StateBuilder) -> Result<()> {
     let input = builder.input;
     let metrics = &input.settings.metrics;
@@ -151,8 +151,8 @@ pub fn render(builder: &mut StateBuilder) -> Result<()> {
     grafana::render(builder)
 }
 
-/// Everything that has metrics. `job` and `index` of a process group the graphs of Synapse's own dashboards
-/// (docs/metrics-howto.md); there the main process is `synapse` (contrib/grafana/synapse.json).
+/// All targets. The labels `job` and `index` of a process group the graphs of Synapse's own dashboards
+/// (docs/metrics-howto.md), in which the main process is called `synapse` (contrib/grafana/synapse.json).
 pub fn targets(input: &Input) -> Vec<Target> {
     if !wanted(input) {
         return Vec::new();

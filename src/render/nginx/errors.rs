@@ -1,21 +1,22 @@
-//! The errors that nginx answers by itself, in the form of Synapse's own (Matrix specification 1.16, client-server API,
+//! The error responses of nginx itself, in the format of Synapse's (Matrix specification 1.16, client-server API,
 //! "Standard error response").
 
-/// Where nginx redirects a request that it could not parse; a client that asks for it gets 404.
+/// The internal location for requests that nginx could not parse. A client that requests it gets 404.
 pub(super) const ERROR_AT: &str = "/_synapse/workers/error";
 
-/// One status that clients get.
+/// An error response to clients.
 pub(super) struct ErrorAnswer {
-    /// The statuses inside nginx that lead to this answer; the first one is sent. nginx has some of its own, as 494 for
-    /// a header that is too long.
+    /// The statuses inside nginx that lead to this response; the first one is sent. Some are specific to nginx, such as
+    /// 494 for a header that is too long.
     pub raised: &'static [u16],
-    /// Whether nginx knows the path whenever it raises one of them.
+    /// Whether nginx has parsed the path whenever it raises one of these statuses.
     pub parsed: bool,
     pub errcode: &'static str,
     pub error: &'static str,
 }
 
-/// 408 is not among them: nginx closes the connection of a client that is too slow, without an answer.
+/// All error responses. 408 is not among them: nginx closes the connection of a client that is too slow, without a
+/// response.
 pub(super) const ANSWERS: &[ErrorAnswer] = &[
     unparsed(&[400, 497], UNKNOWN, "The request is malformed"),
     parsed(&[403], "M_FORBIDDEN", "Open to the host itself only"),
@@ -49,7 +50,7 @@ const UNRECOGNIZED: &str = "M_UNRECOGNIZED";
 const TOO_LARGE: &str = "M_TOO_LARGE";
 
 impl ErrorAnswer {
-    /// The status that clients get.
+    /// The status that clients receive.
     pub fn sent(&self) -> u16 {
         self.raised[0]
     }

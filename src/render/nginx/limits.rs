@@ -1,4 +1,5 @@
-//! The sizes of requests that Synapse accepts. nginx refuses larger ones with an answer; Synapse would drop the connection.
+//! The request sizes that Synapse accepts. nginx rejects a larger request with a response; Synapse would drop the
+//! connection.
 
 /// Sizes in bytes.
 pub(super) struct Limits {
@@ -6,12 +7,12 @@ pub(super) struct Limits {
     pub header: u32,
     /// nginx's first buffer for request line and headers (its own default). The second one follows it.
     pub first_buffer: u32,
-    /// A body, except that of an upload of media.
+    /// The body, except that of a media upload.
     pub body: u32,
     /// A host name with a port: 253 characters of DNS, a colon and five digits.
     pub host: u32,
-    /// What nginx adds besides the Host header, which it also repeats as X-Forwarded-Host: the names of four headers, an
-    /// address, a scheme.
+    /// The bytes that nginx adds besides the Host header, which it repeats as X-Forwarded-Host: the names of four
+    /// headers, an address, a scheme.
     added: u32,
 }
 
@@ -27,10 +28,11 @@ pub(super) const SYNAPSE: Limits = Limits {
 };
 
 impl Limits {
-    /// The size of the second buffer. It takes over a line that the first one has no room for, so a request fits for
-    /// certain if it is no longer than this, and is refused for certain if it is longer than both.
+    /// The size of the second buffer. It receives a line that does not fit into the first one. A request that is no
+    /// longer than this buffer always fits; a request longer than both is always rejected.
     pub fn header_buffer(&self) -> u32 {
-        // HTTP/2 does not count the colon and the blank that each header gets on its way to Synapse, which accepts 500.
+        // HTTP/2 does not count the colon and the blank that each header gets on its way to Synapse, which accepts 500
+        // headers.
         let separators = 2 * 500;
         let most = self.header - self.first_buffer - self.host - self.added - separators;
         most / 1_024 * 1_024

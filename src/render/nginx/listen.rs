@@ -1,4 +1,4 @@
-//! Where nginx listens: addresses with ports, plain or with TLS, and a Unix socket.
+//! nginx's listeners: addresses with ports, plain or with TLS, and a Unix socket.
 
 use super::super::Input;
 use crate::deployment::endpoints::loopback;
@@ -6,7 +6,7 @@ use crate::settings::Settings;
 use askama::Template;
 use std::net::{IpAddr, SocketAddr};
 
-/// The `listen` lines and the switch of HTTP/2, for the one server that there is.
+/// The `listen` lines and the HTTP/2 directive of nginx's only `server`.
 #[derive(Template)]
 #[template(path = "nginx/listen.conf")]
 pub(super) struct Listen {
@@ -14,11 +14,12 @@ pub(super) struct Listen {
     http2: bool,
 }
 
-/// Since when HTTP/2 has a directive of its own, and `listen … http2` is complained of (nginx' CHANGES, 1.25.1).
+/// The first nginx version with a separate directive for HTTP/2; it warns about `listen … http2` (nginx' CHANGES,
+/// 1.25.1).
 const OWN_DIRECTIVE: (u32, u32) = (1, 25);
 
-/// As the unit of the sockets that systemd holds has it. With nginx's own 511, many connections at once make the kernel
-/// drop those of others, which are tried again only after a second.
+/// The same backlog as in the socket unit. With nginx's default of 511, a burst of connections makes the kernel drop
+/// others, which retry only after a second.
 const BACKLOG: &str = "backlog=4096";
 
 impl Listen {
@@ -48,8 +49,8 @@ impl Listen {
     }
 }
 
-/// What systemd holds for nginx, as it writes addresses: the same as in the configuration, which is how nginx knows
-/// each again.
+/// The addresses that systemd opens for nginx. They are written as in nginx's configuration, because nginx matches
+/// inherited sockets by address.
 pub fn held(input: &Input) -> Vec<String> {
     let settings = &input.settings;
     let ports = [plain_ports(settings), tls_ports(settings)].concat();
@@ -75,7 +76,7 @@ pub fn plain_ports(settings: &Settings) -> Vec<u16> {
         .collect()
 }
 
-/// The ports of HTTPS, where there is a certificate.
+/// The ports of HTTPS, if there is a certificate.
 pub fn tls_ports(settings: &Settings) -> Vec<u16> {
     let tls = &settings.tls;
     match tls.certificate {

@@ -23,7 +23,7 @@ use errors::ErrorAnswer;
 use limits::{Limits, SYNAPSE};
 use listen::Listen;
 
-/// The directory of bodies that are too large for memory.
+/// The directory for request bodies that are too large for memory.
 const PREFIX: &str = "/var/lib/synapse-workers/nginx";
 
 #[derive(Template)]
@@ -31,46 +31,46 @@ const PREFIX: &str = "/var/lib/synapse-workers/nginx";
 struct Nginx<'a> {
     settings: &'a Settings,
     buffers: Buffers,
-    /// Seconds; 0 closes a connection after one request.
+    /// In seconds; 0 closes a connection after one request.
     client_keepalive: u64,
     routes: Vec<Route<'a>>,
     upstreams: Vec<Upstream<'a>>,
-    /// The names of upstreams in whose stead the main process can answer, as alternatives of a regular expression. None
-    /// where bodies are not buffered: nginx has given away what it read of them.
+    /// The names of upstreams for which main can answer instead, as alternatives of a regular expression. Empty if
+    /// bodies are not buffered, because nginx cannot resend the part of a body that it has passed on.
     fallback: String,
-    /// The file with certificate and key.
+    /// The file that contains certificate and key.
     pair: String,
-    /// What other servers are told of where this one is reached.
+    /// The address of this server that other homeservers receive.
     delegation: Option<String>,
-    /// Where it tells of itself, to this host alone; always there where systemd holds the port, so that metrics come and
-    /// go without a change of sockets.
+    /// The port of nginx's status page, open to this host only. It exists with metrics, and whenever systemd opens
+    /// nginx's ports, so that enabling or disabling metrics does not change the sockets.
     status: Option<u16>,
     metrics: Option<Metrics>,
-    /// Whether systemd holds the sockets of the processes.
+    /// Whether systemd opens the sockets of the processes.
     held: bool,
     fingerprint_path: &'static str,
-    /// The open files of each process.
+    /// The limit of open files of each nginx process.
     files: u32,
     limits: Limits,
-    /// Requests of one client at the same time; 0 for any number.
+    /// The maximum number of concurrent requests per client; 0 for no limit.
     clients: u32,
     errors: &'static [ErrorAnswer],
     error_at: &'static str,
-    /// Empty while it is made.
+    /// The fingerprint of the rendered configuration; empty while it is computed.
     fingerprint: String,
 }
 
-/// What is counted, and where it is told.
+/// The metrics that nginx serves.
 struct Metrics {
     access_log: &'static str,
     host: &'static str,
-    /// Processes that tell theirs over their sockets: the path at nginx, and where it asks.
+    /// Processes that serve metrics over their Unix sockets: the path at nginx, and the URL that nginx requests.
     processes: Vec<(String, String)>,
-    /// The processes that nginx reaches over TCP; a socket tells the name itself.
+    /// The processes that nginx reaches over TCP. The path of a Unix socket already contains the name.
     ports: Vec<Process>,
 }
 
-/// A process by its port.
+/// The name of a process by its port.
 struct Process {
     port: u16,
     name: String,
@@ -81,22 +81,23 @@ struct Process {
 struct Unit<'a> {
     sandbox: Sandbox,
     current: &'a str,
-    /// The socket for another proxy.
+    /// The Unix socket for another reverse proxy.
     socket: Option<&'a str>,
     files: u32,
     tls: bool,
     held: Option<Held>,
 }
 
-/// Where systemd holds the ports.
+/// The sockets that systemd passes to nginx.
 struct Held {
-    /// Numbers of descriptors as nginx takes them from one before it (its `ngx_add_inherited_sockets`).
+    /// The descriptor numbers in the format in which nginx inherits sockets from a previous nginx (its
+    /// `ngx_add_inherited_sockets`).
     descriptors: String,
-    /// How often the end of requests under way is looked for, twenty times a second.
+    /// The maximum number of checks for the end of in-flight requests, at twenty checks per second.
     drain: u64,
 }
 
-/// A line of the map: matched against `METHOD /raw/path`.
+/// A line of the map, which is matched against `METHOD /raw/path`.
 struct Route<'a> {
     condition: String,
     upstream: &'a str,
@@ -104,10 +105,10 @@ struct Route<'a> {
 
 struct Upstream<'a> {
     name: &'a str,
-    /// The balancing directive, empty for nginx's round robin.
+    /// The balancing directive; empty for nginx's round robin.
     balance: &'static str,
     servers: Vec<String>,
-    /// Idle connections that are kept for the next request; nginx wants it after the balancing directive.
+    /// The number of idle connections that are kept open. nginx requires this directive after the balancing directive.
     keepalive: Option<usize>,
 }
 
@@ -187,19 +188,19 @@ pub(super) fn render(builder: &mut StateBuilder) -> Result<()> {
     Ok(())
 }
 
-/// The port at which it tells of itself.
+/// The port of nginx's status page, if there is one.
 pub fn status(input: &Input) -> Option<u16> {
     let wanted = input.settings.metrics.enabled || input.settings.sockets.held;
     wanted.then(|| input.endpoints().service(ServicePort::NginxStatus))
 }
 
-/// The directory of the socket for another proxy.
+/// The directory of the Unix socket for another reverse proxy.
 fn socket_directory(settings: &Settings) -> Option<&str> {
     let socket = settings.nginx.listen_unix_socket.as_ref()?;
     Some(socket.as_str().rsplit_once('/')?.0)
 }
 
-/// Which network it needs: none where systemd holds its ports and the processes listen on Unix sockets.
+/// The network access of nginx: none if systemd opens its ports and the processes listen on Unix sockets.
 pub(super) fn network(input: &Input) -> Network {
     match (input.settings.sockets.held, input.settings.sockets.public) {
         (true, true) => Network::None,
@@ -208,20 +209,20 @@ pub(super) fn network(input: &Input) -> Network {
     }
 }
 
-/// Whether it serves a port below 1024.
+/// Whether nginx serves a port below 1024.
 pub(super) fn has_low_port(input: &Input) -> bool {
     let ports = [plain_ports(&input.settings), tls_ports(&input.settings)].concat();
     ports.iter().any(|port| *port < 1024)
 }
 
-/// Where it writes: large bodies, logs, and the socket for another proxy.
+/// The directories that nginx writes to: large bodies, logs, and the Unix socket for another reverse proxy.
 pub(super) fn writes(input: &Input) -> Vec<String> {
     let own = [PREFIX, paths::LOGS].into_iter();
     let own = own.chain(socket_directory(&input.settings));
     own.map(str::to_owned).collect()
 }
 
-/// Systemd passes descriptors from 3 on, in the order of its unit (sd_listen_fds(3)).
+/// systemd passes descriptors starting at 3, in the order of the socket unit (sd_listen_fds(3)).
 fn inherit(input: &Input) -> Held {
     let numbers = 3..3 + listen::held(input).len();
     Held {
@@ -257,7 +258,8 @@ fn metrics(input: &Input) -> Metrics {
     }
 }
 
-/// `consistent`, so that scaling moves few keys. A single server needs no choice.
+/// The balancing directive. `consistent` limits how many keys move when the number of workers changes. A single server
+/// needs no balancing.
 fn balance(balance: Balance, servers: usize) -> &'static str {
     if servers < 2 {
         return "";
@@ -272,8 +274,9 @@ fn balance(balance: Balance, servers: usize) -> &'static str {
     }
 }
 
-/// Two for each server, times the multiplier of the settings (the ancestor's README, "Upstream Keep-alives").
-/// None to sockets that systemd holds: a request on a kept connection would meet a process that stops.
+/// The number of kept connections: two per server, times the multiplier in the settings (README of the Docker image,
+/// "Upstream Keep-alives"). There are none to sockets that systemd opens, because a request on a kept connection could
+/// reach a process that is stopping.
 fn keepalive(input: &Input, servers: usize) -> Option<usize> {
     let settings = &input.settings;
     let multiplier = settings.nginx.upstream_keepalive_multiplier.get();
@@ -281,18 +284,19 @@ fn keepalive(input: &Input, servers: usize) -> Option<usize> {
     (settings.nginx.upstream_keepalive && !holds(input)).then_some(connections)
 }
 
-/// Whether systemd holds the sockets that nginx sends requests to.
+/// Whether systemd opens the sockets to which nginx sends requests.
 fn holds(input: &Input) -> bool {
     sockets::of_process(input, "main").contains(&paths::public_socket("main"))
 }
 
-/// The open files that each process of nginx may need: one for a connection, and one for a body on disk.
+/// The number of files that each nginx process may have to open: one per connection, and one per body on disk.
 fn open_files(settings: &Settings) -> u32 {
     let connections = settings.nginx.worker_connections.get();
     connections.saturating_mul(2).max(65_536)
 }
 
-/// Where `public_baseurl` is, for other servers. They come by HTTPS only, whose port is 443 where none is given.
+/// The host and port of `public_baseurl`, for other homeservers. They connect by HTTPS only, whose port defaults to
+/// 443.
 fn delegation(settings: &Settings) -> Option<String> {
     let url = settings.public_baseurl.as_ref()?;
     let authority = url.authority();

@@ -1,6 +1,6 @@
-//! The sandbox of every service: one template (`systemd/sandbox.conf`), and for each unit a row of switches.
+//! The sandbox of every service: one template (`systemd/sandbox.conf`) and a row of switches per unit.
 //!
-//! A row states what its program needs beyond the least. `systemd-analyze security` weighs the result.
+//! A row states what its program needs beyond the minimum. `systemd-analyze security` scores the result.
 
 mod rows;
 
@@ -10,18 +10,18 @@ use anyhow::{Context, Result};
 use askama::Template;
 use rows::{ROWS, Row};
 
-/// Which network a service has.
+/// The network access of a service.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Network {
-    /// A namespace of its own, in which nobody else is. Sockets that systemd holds work all the same.
+    /// A private network namespace. Sockets passed by systemd work in it all the same.
     None,
-    /// This host's, but packets to and from loopback addresses only.
+    /// The host's network, restricted to packets from and to loopback addresses.
     Loopback,
-    /// This host's.
+    /// The host's network.
     Host,
 }
 
-/// A rendered sandbox, to be put into a unit file.
+/// The sandbox section of a unit file.
 #[derive(Template)]
 #[template(path = "sandbox.conf")]
 pub(super) struct Sandbox {
@@ -30,17 +30,18 @@ pub(super) struct Sandbox {
     families: String,
     capabilities: &'static str,
     ambient: bool,
-    /// Its user and root are the only ones of its user namespace; capabilities count outside of one only.
+    /// Whether the user namespace contains only the service's user and root. Capabilities count only outside such a
+    /// namespace.
     private_users: bool,
     reads_proc: bool,
     shares_tmp: bool,
     sees_home: bool,
     writable: Vec<String>,
-    /// What may be bound, as `SocketBindAllow=` has it; none: everything.
+    /// The addresses that may be bound, in the syntax of `SocketBindAllow=`; `None` allows all.
     binds: Option<Vec<String>>,
 }
 
-/// The network of a worker that sends nothing, as a drop-in beside the unit file of all workers.
+/// The network access of a worker that sends nothing, as a drop-in for the unit file that all workers share.
 #[derive(Template)]
 #[template(path = "worker-network.conf")]
 pub(super) struct WorkerNetwork {
@@ -50,10 +51,10 @@ pub(super) struct WorkerNetwork {
 }
 
 impl WorkerNetwork {
-    /// The text of the file.
+    /// Renders the drop-in.
     ///
     /// # Errors
-    /// Only when the template cannot be rendered.
+    /// Fails only if the template cannot be rendered.
     pub fn none() -> Result<String> {
         let file = Self {
             network: Network::None,
@@ -67,7 +68,7 @@ impl WorkerNetwork {
 /// The sandbox of a unit file.
 ///
 /// # Errors
-/// Where the unit has no row, which a test excludes.
+/// Fails if the unit has no row, which a test excludes.
 pub(super) fn of(input: &Input, unit: &str) -> Result<Sandbox> {
     let row = row(unit)?;
     let network = (row.network)(input);
@@ -87,7 +88,7 @@ pub(super) fn of(input: &Input, unit: &str) -> Result<Sandbox> {
     })
 }
 
-/// The kinds of sockets that a service may open, as `RestrictAddressFamilies=` has them.
+/// The socket address families that a service may use, in the syntax of `RestrictAddressFamilies=`.
 fn families(row: &Row, network: Network) -> String {
     let kinds = [
         ("AF_UNIX", row.unix),
@@ -102,7 +103,7 @@ fn families(row: &Row, network: Network) -> String {
     }
 }
 
-/// What a service may bind: nothing where it has no network, and else its ports.
+/// The addresses that a service may bind: none without network access, otherwise its own ports and those of its row.
 fn binds(input: &Input, row: &Row, network: Network) -> Option<Vec<String>> {
     let more = match network {
         Network::None => return Some(Vec::new()),

@@ -1,4 +1,4 @@
-//! What each service may do: a row of switches for each.
+//! The permissions of each service: one row of switches per unit.
 
 use super::super::{Input, certificate, network, nginx};
 use super::Network;
@@ -7,40 +7,40 @@ use crate::state::units;
 
 /// The switches of one unit.
 pub(super) struct Row {
-    /// The unit file.
+    /// The name of the unit file.
     pub unit: &'static str,
     pub network: fn(&Input) -> Network,
-    /// What it binds beside the ports of its unit, as `SocketBindAllow=` has it; none: whatever it wants.
+    /// Addresses that it binds besides the ports of its unit, in the syntax of `SocketBindAllow=`; `None` allows all.
     pub binds: fn(&Input) -> Option<Vec<String>>,
-    /// Capabilities that it keeps, given its network; none in most rows.
+    /// Capabilities that it keeps, depending on its network access; most rows have none.
     pub capabilities: fn(&Input, Network) -> &'static str,
-    /// Whether it runs as another user than root, so that it has to be given its capabilities.
+    /// Whether it runs as a user other than root, so that it needs ambient capabilities.
     pub is_unprivileged: bool,
     pub umask: &'static str,
     /// Whether it reads files in home directories.
     pub sees_home: fn(&Input) -> bool,
-    /// Whether it has the temporary directories of the host.
+    /// Whether it shares the host's temporary directories.
     pub shares_tmp: fn(&Input) -> bool,
-    /// Whether it has to tell other users apart.
+    /// Whether it must distinguish the other users of the host.
     pub sees_users: bool,
-    /// Whether it reads files of /proc that belong to no process.
+    /// Whether it reads files in /proc that belong to no process.
     pub reads_proc: fn(&Input) -> bool,
-    /// Whether it makes code at run time.
+    /// Whether it generates machine code at run time.
     pub writes_code: bool,
-    /// Whether it opens Unix sockets, which lead to whatever of this host listens on one.
+    /// Whether it opens Unix sockets, through which it can reach any service of this host that listens on one.
     pub unix: bool,
-    /// Whether it asks the kernel for addresses and routes.
+    /// Whether it queries the kernel for addresses and routes.
     pub netlink: bool,
-    /// System calls, and groups of them, beyond those of any service.
+    /// System calls, and groups of them, beyond those that every service may use.
     pub calls: &'static [&'static str],
-    /// Whether a call that is not allowed fails; otherwise it ends the process.
+    /// Whether a forbidden system call fails with an error; otherwise it kills the process.
     pub survives_refusal: bool,
     pub writable: fn(&Input) -> Vec<String>,
-    /// Paths out of its sight, which all exist.
+    /// Paths that are inaccessible to it. All of them exist.
     pub hidden: &'static [&'static str],
 }
 
-/// The least, which most rows start from.
+/// The minimum, on which most rows are based.
 const ROW: Row = Row {
     unit: "",
     network: |_| Network::None,
@@ -71,8 +71,8 @@ const SYNAPSE: Row = Row {
     ..ROW
 };
 
-/// An exporter, which listens on a loopback address. Those made with Go 1.19, as Debian 12 has them, try to raise their
-/// limit of open files, and go on where they may not.
+/// An exporter, which listens on a loopback address. Exporters built with Go 1.19, as in Debian 12, try to raise their
+/// limit of open files, and continue if that is forbidden.
 const EXPORTER: Row = Row {
     network: |_| Network::Loopback,
     reads_proc: |_| true,
@@ -81,7 +81,7 @@ const EXPORTER: Row = Row {
     ..ROW
 };
 
-/// A row for each service.
+/// One row per service.
 pub(super) static ROWS: &[Row] = &[
     Row {
         unit: units::MAIN,
@@ -111,9 +111,9 @@ pub(super) static ROWS: &[Row] = &[
             true => BIND,
             false => "",
         },
-        // Its group reads the access log that it makes.
+        // nginx's group reads the access log that nginx creates.
         umask: "0027",
-        // Its regular expressions may be compiled to machine code.
+        // PCRE may compile nginx's regular expressions to machine code.
         writes_code: true,
         writable: nginx::writes,
         hidden: &[paths::ETC, paths::DATA],
@@ -121,9 +121,9 @@ pub(super) static ROWS: &[Row] = &[
     },
     Row {
         unit: units::REDIS,
-        // Its group, Synapse's, reaches its socket.
+        // Redis runs with Synapse's group, whose members connect to its socket.
         umask: "0007",
-        // It asks for more open files and for processors, and goes on where it may not.
+        // Redis tries to raise its limit of open files and to set its processors, and continues if that is forbidden.
         survives_refusal: true,
         writable: |_| vec![paths::REDIS.to_owned()],
         hidden: &[paths::ETC, paths::DATA],
@@ -148,7 +148,7 @@ pub(super) static ROWS: &[Row] = &[
     Row {
         unit: units::REDIS_EXPORTER,
         network: |input| near(input.settings.redis.host.is_none()),
-        // Its unit file leaves it the directory of Redis' socket alone.
+        // Of the sockets in /run/synapse-workers, the unit file leaves only the directory of Redis' visible.
         hidden: &[paths::ETC, paths::DATA, paths::STATE],
         ..EXPORTER
     },
@@ -167,7 +167,7 @@ pub(super) static ROWS: &[Row] = &[
             false => "",
         },
         netlink: true,
-        // It gives up groups when it has started, and goes on where it may not.
+        // It drops its groups after the start, and continues if that is forbidden.
         survives_refusal: true,
         hidden: &[paths::ETC, paths::DATA],
         ..ROW
@@ -175,7 +175,7 @@ pub(super) static ROWS: &[Row] = &[
     Row {
         unit: units::COTURN_EXPORTER,
         unix: false,
-        // The kernel's list of sockets has their users.
+        // The kernel's list of sockets includes their users.
         sees_users: true,
         ..EXPORTER
     },
@@ -189,7 +189,7 @@ pub(super) static ROWS: &[Row] = &[
     },
     Row {
         unit: units::HAND_OVER,
-        // The key may be anybody's, and the copy becomes the reader's.
+        // Any account may own the key; the copy belongs to its reader.
         capabilities: |_, _| "CAP_DAC_READ_SEARCH CAP_CHOWN CAP_FOWNER",
         is_unprivileged: false,
         sees_home: |input| certificate::is_below(input, HOMES),
@@ -201,12 +201,12 @@ pub(super) static ROWS: &[Row] = &[
     Row {
         unit: units::HOST_METRICS_SERVICE,
         unix: false,
-        // Directories that others may not enter have a file system too.
+        // The script also measures file systems of directories that other accounts may not enter.
         capabilities: |_, _| "CAP_DAC_READ_SEARCH",
         is_unprivileged: false,
-        // nginx hands the file to Prometheus.
+        // nginx serves the file to Prometheus.
         umask: "0022",
-        // Media may be in a home directory.
+        // The media store may be in a home directory.
         sees_home: |_| true,
         writable: |_| vec![paths::METRICS.to_owned()],
         ..ROW
@@ -219,14 +219,14 @@ pub(super) static ROWS: &[Row] = &[
     },
 ];
 
-/// What `ProtectHome=` closes (systemd.exec(5)), and what `PrivateTmp=` does.
+/// The directories that `ProtectHome=` makes inaccessible (systemd.exec(5)), and those that `PrivateTmp=` replaces.
 const HOMES: &[&str] = &["/home", "/root", "/run/user"];
 const TEMPORARY: &[&str] = &["/tmp", "/var/tmp"];
 
-/// Ports below 1024.
+/// The capability to bind ports below 1024.
 const BIND: &str = "CAP_NET_BIND_SERVICE";
 
-/// An exporter reaches its server over a socket, or somewhere else.
+/// The network access of an exporter: loopback only if its server is on this host.
 fn near(is_near: bool) -> Network {
     match is_near {
         true => Network::Loopback,
