@@ -38,8 +38,8 @@ pub const PROGRAM: &str = "/usr/bin/synapse-workers";
 pub const DATA: &str = "/var/lib/synapse";
 /// Synapse's signing key.
 pub const SIGNING_KEY: &str = "/var/lib/synapse/signing.key";
-/// The working directory of a database migration. Synapse's account writes below it, in a directory in which only root
-/// creates files.
+/// The working directory of a database migration, to which Synapse's account writes. Only root creates names in its
+/// parent directory.
 pub const MIGRATION: &str = "/var/lib/synapse-workers/migration";
 /// The working directory of a migration in earlier releases; only programs that run as Synapse's account read it.
 pub const OLD_MIGRATION: &str = "/var/lib/synapse/migration";

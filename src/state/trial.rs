@@ -13,7 +13,7 @@ pub struct Trial {
     pub seconds: u64,
     /// Whether the change was applied completely; an interrupted change can only be rolled back.
     pub made: bool,
-    /// The settings file that a rollback restores.
+    /// The path of the settings file that a rollback restores.
     pub settings: String,
 }
 
