@@ -19,9 +19,9 @@ pub fn parse<T: DeserializeOwned>(text: &[u8]) -> Result<T> {
     serde_yaml::from_slice(text).context("is not YAML")
 }
 
-/// Whether more than the permitted number of brackets are open at one place, list items begin on one line, or levels of
-/// indentation precede a line. Brackets in quotes count as well: so many brackets without their counterparts have no
-/// sensible meaning.
+/// Whether the text is nested too deeply: more than `DEEPEST` brackets are open at one place, more list items begin on
+/// one line, or a line is indented by more levels. Brackets in quotes count as well: so many brackets without their
+/// counterparts have no sensible meaning.
 fn is_deep(text: &[u8]) -> bool {
     let mut open: usize = 0;
     let bracketed = text.iter().any(|byte| {
