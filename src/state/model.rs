@@ -259,7 +259,7 @@ pub struct Observed {
     /// Files on disk of every generation that processes may run with: the generation that was applied last and those
     /// that were switched to since, which an interrupted run or a failed rollback leaves.
     pub baselines: Vec<Files>,
-    /// Resources of the same generations.
+    /// The resources of these generations.
     pub in_use: BTreeSet<Resource>,
     /// Digests of this program's files outside generations, by their path in a generation.
     pub host_files: BTreeMap<String, String>,

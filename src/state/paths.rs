@@ -134,7 +134,7 @@ pub fn secret(name: &str) -> String {
     format!("{SECRETS}/{name}")
 }
 
-/// Whether this is the Python of a venv of this program, or the link to one. In the settings, such a path asks for this
+/// Whether this is the Python of a venv of this program, or the link to one. Such a path in the settings selects this
 /// program's own Synapse, whatever the host has.
 pub fn is_our_python(python: &Path) -> bool {
     python.starts_with(OPT)

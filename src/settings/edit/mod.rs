@@ -34,7 +34,7 @@ pub fn edit_file(
         })
 }
 
-/// One change of one key.
+/// A change of one key.
 struct Edit<'t> {
     path: &'t Path,
     text: &'t str,
