@@ -1,22 +1,22 @@
-//! How a command ends: one error with the kind that decides the exit code, the place, the cause, and what helps.
+//! The failure of a command: an error with the kind that decides the exit status, the place, the cause and the help.
 
 use std::fmt;
 use std::process::ExitCode;
 
-/// Exit codes.
+/// The exit statuses.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Code {
-    /// Failed; the host is as before.
+    /// The command failed; the host is as before.
     Failed = 1,
-    /// `plan --detailed-exitcode`: there is something to do.
+    /// `plan --detailed-exitcode`: there are changes to apply.
     Pending = 2,
-    /// Usage or settings are wrong; nothing was touched.
+    /// The usage or the settings are wrong; nothing was changed.
     Usage = 64,
-    /// The host does not fulfil what is needed; nothing was touched.
+    /// A preflight check failed; nothing was changed.
     Preflight = 65,
     /// The host is neither as before nor as desired; the message names the command to run.
     Incomplete = 70,
-    /// Applied, failed verification, rolled back.
+    /// The change was applied, failed verification and was rolled back.
     RolledBack = 75,
 }
 
@@ -26,17 +26,17 @@ impl From<Code> for ExitCode {
     }
 }
 
-/// An error that ends the program. It may travel inside an [`anyhow::Error`]; what is added on the way is its place.
+/// An error that ends the program. It may be wrapped in an [`anyhow::Error`], whose context becomes its place.
 #[derive(Clone, Debug)]
 pub struct Failure {
     pub code: Code,
-    /// Where it happened: a file, a setting, a step.
+    /// The place of the problem: a file, a setting, a step.
     place: Option<String>,
-    /// What is wrong, with its causes.
+    /// The problem, with its causes.
     problem: String,
-    /// What to do about it.
+    /// The remedy.
     help: Option<String>,
-    /// How it left the host, where that is not as the kind says.
+    /// The state in which the host was left, if it is not the one that the kind implies.
     left: Option<String>,
 }
 
@@ -53,28 +53,28 @@ impl Failure {
         }
     }
 
-    /// Usage or settings are wrong.
+    /// An error in the usage or the settings.
     pub fn usage(problem: impl fmt::Display) -> Self {
         Self::new(Code::Usage, problem)
     }
 
-    /// The host does not fulfil what is needed.
+    /// A failed preflight check.
     pub fn preflight(problem: impl fmt::Display) -> Self {
         Self::new(Code::Preflight, problem)
     }
 
-    /// Nothing was changed, or the host is as it was before.
+    /// A failure after which nothing is changed, or the host is as before.
     pub fn failed(problem: impl fmt::Display) -> Self {
         Self::new(Code::Failed, problem)
     }
 
-    /// What helps: a command where there is one.
+    /// Adds the help: a command if there is one.
     pub fn help(mut self, help: impl fmt::Display) -> Self {
         self.help = Some(help.to_string());
         self
     }
 
-    /// What is wrong, with its place.
+    /// The problem, with its place.
     pub fn problem(&self) -> String {
         match &self.place {
             Some(place) => format!("{place}: {}", self.problem),
@@ -82,25 +82,25 @@ impl Failure {
         }
     }
 
-    /// What helps against it in particular.
+    /// The help, if there is any.
     pub fn cure(&self) -> Option<&str> {
         self.help.as_deref()
     }
 
-    /// How the host was left, as the last line.
+    /// Adds, as the last line, the state in which the host was left.
     pub fn left(mut self, left: impl fmt::Display) -> Self {
         self.left = Some(left.to_string());
         self
     }
 
-    /// The same error, which ends the program in another way.
+    /// The same error with another exit status.
     pub fn ending(mut self, code: Code) -> Self {
         self.code = code;
         self
     }
 }
 
-/// The problem behind its place, the help, and how the host was left, each on a line of its own.
+/// Prints the problem after its place, the help, and the state of the host, each on a line of its own.
 impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}", self.problem())?;
@@ -114,7 +114,7 @@ impl fmt::Display for Failure {
     }
 }
 
-/// An error without a kind of its own has failed.
+/// An error without a kind of its own becomes [`Code::Failed`].
 impl From<anyhow::Error> for Failure {
     fn from(error: anyhow::Error) -> Self {
         let around = error.chain().take_while(|error| !error.is::<Failure>());

@@ -1,7 +1,7 @@
 //! `synapse-workers`: Synapse, the Matrix homeserver, with workers on plain Linux.
 //!
-//! The modules stand in the order in which data flows through them. Everything but
-//! [`host`] and what calls it is a pure function of its arguments.
+//! The modules are listed in the order in which data flows through them. Everything except [`host`] and its callers is
+//! a pure function of its arguments.
 //!
 //! ```text
 //! settings.yaml ─┐

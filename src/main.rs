@@ -1,4 +1,4 @@
-//! Parses arguments, runs one command, prints what went wrong, returns the exit code of the contract.
+//! Parses the arguments, runs one command, prints its error, and returns its exit status.
 
 use clap::Parser;
 use nix::sys::signal::{SigHandler, Signal, signal};
@@ -9,15 +9,16 @@ use synapse_workers::failure::Code;
 use synapse_workers::report;
 
 fn main() -> ExitCode {
-    // Modes are set where they matter; what is made on the way must be readable for Synapse, whatever root's umask.
+    // Permissions are set explicitly where they matter; all other files must be readable for Synapse, whatever root's
+    // umask.
     nix::sys::stat::umask(nix::sys::stat::Mode::from_bits_truncate(0o022));
-    // `status | head` ends quietly, as other programs do; what changes the host ignores the signal again.
+    // `status | head` ends quietly, as other programs do; commands that change the host ignore the signal again.
     // SAFETY: the default action installs no handler that could run.
     let _ = unsafe { signal(Signal::SIGPIPE, SigHandler::SigDfl) };
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
         Err(error) => {
-            // Not being able to print help is no reason to fail.
+            // A failure to print the help is not an error.
             let _ = error.print();
             return if error.use_stderr() {
                 Code::Usage.into()

@@ -1,13 +1,13 @@
-//! Questions that wait for others, asked side by side.
+//! Runs queries that wait for other programs in parallel.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 
-/// How many are asked at once. They wait rather than compute, so this is no matter of processors; it bounds memory and
-/// connections.
+/// The maximum number of parallel queries. They wait rather than compute, so the number of processors does not matter;
+/// the limit bounds memory and connections.
 const THREADS: usize = 32;
 
-/// What `ask` makes of each item, in the order of the items.
+/// Returns the result of `ask` for each item, in the order of the items.
 pub fn map<T: Sync, R: Send>(items: &[T], ask: impl Fn(&T) -> R + Sync) -> Vec<R> {
     let next = AtomicUsize::new(0);
     let answers = Mutex::new(Vec::with_capacity(items.len()));
@@ -46,7 +46,7 @@ mod tests {
 
     #[test]
     fn they_are_asked_side_by_side_and_never_more_than_the_bound() {
-        // Each waits until all threads are here, so that one after the other would wait for ever.
+        // Each query waits until all threads have arrived, so that sequential execution would never finish.
         let all = Barrier::new(THREADS);
         let (now, most) = (AtomicUsize::new(0), AtomicUsize::new(0));
         map(&[(); 2 * THREADS], |()| {

@@ -1,29 +1,30 @@
-//! Progress: a line for each step as it happens, with its seconds. Nothing is redrawn, so a terminal, a journal and a
-//! log of CI show the same. A terminal that went away (a lost ssh connection) does not end the work.
+//! Progress output: one line for each step as it happens, with its duration in seconds. Nothing is redrawn, so a
+//! terminal, a journal and a CI log show the same. A terminal that is closed (a lost ssh connection) does not interrupt
+//! the run.
 
 use std::fmt::Display;
 use std::io::Write;
 use std::time::{Duration, Instant};
 
-/// A line on standard error. One that cannot be written is lost, and ends nothing: the terminal may be gone while the
-/// host is on its way back.
+/// Prints a line to standard error. A line that cannot be written is lost without an error, because the terminal may be
+/// gone while the host is being rolled back.
 pub fn complain(text: impl Display) {
     let _ = writeln!(std::io::stderr(), "{text}");
 }
 
-/// Standard output, for what a command is asked for. Where it cannot be written, as when it is closed or a disk is full, the
-/// text is lost, and nothing ends because of it.
+/// Prints the output of a command to standard output. Text that cannot be written, for example because standard output
+/// is closed or a disk is full, is lost without an error.
 pub fn write(text: impl Display) {
     let mut out = std::io::stdout();
     let _ = write!(out, "{text}").and_then(|()| out.flush());
 }
 
-/// As `print!`, by [`write()`].
+/// Like `print!`, through [`write()`].
 macro_rules! out {
     ($($text:tt)*) => { $crate::report::write(format_args!($($text)*)) };
 }
 
-/// As `println!`, by [`write()`].
+/// Like `println!`, through [`write()`].
 macro_rules! outln {
     () => { $crate::report::write("\n") };
     ($($text:tt)*) => { $crate::report::write(format_args!("{}\n", format_args!($($text)*))) };
@@ -31,7 +32,7 @@ macro_rules! outln {
 
 pub(crate) use {out, outln};
 
-/// Prints to standard output and standard error; says nothing on the former where a command prints JSON.
+/// Prints to standard output and standard error; prints nothing to standard output if the command prints JSON.
 pub struct Report {
     begun: Instant,
     out: Sink,
@@ -52,7 +53,7 @@ impl Report {
         }
     }
 
-    /// All that a terminal would show goes to `print`.
+    /// Sends everything that a terminal would show to `print`.
     pub fn into(print: impl Fn(&str) + Clone + 'static) -> Self {
         let err = print.clone();
         Self {
@@ -62,17 +63,17 @@ impl Report {
         }
     }
 
-    /// A line on standard error, as by [`complain`].
+    /// Prints a line to standard error, like [`complain`].
     pub fn complain(&self, text: impl Display) {
         (self.err)(&text.to_string());
     }
 
-    /// A line.
+    /// Prints a line to standard output.
     pub fn say(&self, text: impl Display) {
         (self.out)(&format!("{text}\n"));
     }
 
-    /// Does something under a line that says what, and ends the line with the seconds it took.
+    /// Prints a line that describes `work`, does the work, and completes the line with the seconds it took.
     pub fn step<T, E>(
         &self,
         text: impl Display,
@@ -92,7 +93,7 @@ impl Report {
         result
     }
 
-    /// Seconds since the command began.
+    /// The seconds since the command started.
     pub fn elapsed(&self) -> String {
         seconds(self.begun.elapsed())
     }

@@ -1,11 +1,11 @@
-//! Address ranges that are nobody's on the public internet: what fetches for others must not fetch from them.
+//! Address ranges that are not public: a service that fetches URLs for others must not fetch from them.
 
 use ipnet::IpNet;
 use std::net::IpAddr;
 
 /// Every block of IANA's two registries of special-purpose addresses (RFC 6890 and its successors, as of 2026), with
-/// multicast (RFC 5771, RFC 4291) and the site-local addresses that RFC 3879 gave up. Those that carry an IPv4 address
-/// inside, such as NAT64 and 6to4, would else be a way around the others.
+/// multicast (RFC 5771, RFC 4291) and the site-local addresses that RFC 3879 deprecates. Blocks that embed an IPv4
+/// address, such as NAT64 and 6to4, are included because they would otherwise bypass the others.
 pub static SPECIAL: &[&str] = &[
     "0.0.0.0/8",
     "10.0.0.0/8",
@@ -44,7 +44,7 @@ pub static SPECIAL: &[&str] = &[
     "ff00::/8",
 ];
 
-/// The blocks of [`SPECIAL`].
+/// The parsed blocks of [`SPECIAL`].
 pub fn special() -> impl Iterator<Item = IpNet> {
     SPECIAL.iter().filter_map(|range| range.parse().ok())
 }
@@ -70,7 +70,8 @@ mod tests {
         }
     }
 
-    /// The denied peers of Synapse's setup-turn guide, and its own default of `ip_range_blacklist`, among them.
+    /// The addresses include the denied peers of Synapse's setup-turn guide and Synapse's default of
+    /// `ip_range_blacklist`.
     #[test]
     fn nothing_private_is_left_out_and_nothing_public_is_in() {
         for address in [

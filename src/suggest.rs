@@ -1,11 +1,11 @@
-//! The known word that was probably meant.
+//! Suggests the known word that was probably meant.
 
 use strsim::osa_distance;
 
-/// Longer words are not names that somebody mistyped.
+/// The maximum length in characters; a longer word is not a mistyped name.
 const LONGEST: usize = 64;
 
-/// The known word with the fewest edits from `word`, if a third of its letters would do. Case does not count.
+/// The known word with the fewest edits from `word`, if they affect at most a third of the letters. Case is ignored.
 pub fn nearest<'a>(word: &str, known: impl Iterator<Item = &'a str>) -> Option<&'a str> {
     let word = &word.to_lowercase();
     if word.chars().count() > LONGEST {

@@ -1,16 +1,16 @@
-//! YAML of the administrator's, refused where it is nested so deeply that reading it would take very long.
+//! Parses YAML of the administrator, and refuses nesting so deep that parsing would take very long.
 
 use anyhow::{Context, Result, ensure};
 use serde::de::DeserializeOwned;
 
-/// Levels of nesting. No configuration comes near, and the library refuses more than 128 itself, but only after it has read
-/// all of them, which takes time by their square.
+/// The maximum number of nesting levels. No configuration comes near it. The library refuses more than 128 itself, but
+/// only after it has read all of them, which takes quadratic time.
 const DEEPEST: usize = 200;
 
-/// Reads a document.
+/// Parses a document.
 ///
 /// # Errors
-/// When it is nested too deeply, or is not YAML of this kind.
+/// When the document is nested too deeply, or is not valid YAML for `T`.
 pub fn parse<T: DeserializeOwned>(text: &[u8]) -> Result<T> {
     ensure!(
         !is_deep(text),
@@ -19,8 +19,9 @@ pub fn parse<T: DeserializeOwned>(text: &[u8]) -> Result<T> {
     serde_yaml::from_slice(text).context("is not YAML")
 }
 
-/// Whether more brackets are open at one place, more list items begin on one line, or a line is indented further than there
-/// may be levels. Brackets in quotes count as well: so many of them without their counterparts mean nothing.
+/// Whether the text is nested too deeply: more than `DEEPEST` brackets are open at one place, more list items begin on
+/// one line, or a line is indented by more levels. Brackets in quotes count as well: so many brackets without their
+/// counterparts have no sensible meaning.
 fn is_deep(text: &[u8]) -> bool {
     let mut open: usize = 0;
     let bracketed = text.iter().any(|byte| {

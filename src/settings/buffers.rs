@@ -1,30 +1,30 @@
-//! The sizes of nginx's buffers: those that are set, and those that follow from the size of a page.
+//! The sizes of nginx's buffers, as set or as derived from the size of a page.
 
 use super::table::Nginx;
 
-/// The sizes in bytes. nginx wants them to fit together (ngx_http_proxy_module.c, `merge_loc_conf`): what is busy has
-/// to hold the largest buffer and to leave one of them free.
+/// The sizes in bytes. nginx requires them to fit together (ngx_http_proxy_module.c, `merge_loc_conf`): the busy
+/// buffers must hold the largest buffer and leave one of them free.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Buffers {
-    /// How much of a request stays in memory.
+    /// The part of a request that stays in memory.
     pub request: u64,
-    /// For the first part of an answer.
+    /// The buffer for the first part of a response.
     pub first: u64,
-    /// Each of those for the rest of an answer.
+    /// Each buffer for the rest of a response.
     pub rest: u64,
-    /// How many of those there are.
+    /// The number of buffers for the rest of a response.
     pub count: u64,
-    /// How much may be on its way to the client while more is read.
+    /// The part of a response that may be in transit to the client while more is read.
     pub busy: u64,
-    /// How much is written to disk at once.
+    /// The part of a response that is written to disk at once.
     pub disk: u64,
 }
 
-/// nginx's own number of buffers.
+/// nginx's default number of buffers.
 const COUNT: u64 = 8;
 
 impl Nginx {
-    /// The sizes with what is derived (the ancestor's README, "Proxy Buffering fine-tuning").
+    /// All sizes, as set or as derived (the Docker image's README, "Proxy Buffering fine-tuning").
     pub fn buffers(&self) -> Buffers {
         let page = u64::from(self.page_size.get());
         let pages = match self.proxy_buffering {
@@ -47,7 +47,7 @@ impl Nginx {
 }
 
 impl Buffers {
-    /// The largest single buffer for answers.
+    /// The size of the largest single buffer for responses.
     pub fn largest(&self) -> u64 {
         self.first.max(self.rest)
     }

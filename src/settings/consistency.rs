@@ -1,4 +1,4 @@
-//! Values that are right alone but not together: a table of rules, each of which names the key that is to blame.
+//! Rules across settings, for values that are valid alone but not together. Each rule names the key at fault.
 
 use super::origin::{Origin, SettingsError};
 use super::table::{Buffer, Settings};
@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::path::Path;
 
-/// What is wrong, and the key to look at.
+/// The key at fault, and the problem.
 type Wrong = Option<(&'static str, String)>;
 
 static RULES: &[fn(&Settings) -> Wrong] = &[
@@ -26,7 +26,7 @@ static RULES: &[fn(&Settings) -> Wrong] = &[
     |settings| {
         let user = settings.database.user.as_str();
         let who = accounts::reserved(user)?;
-        // Somewhere else, PostgreSQL has no part in this host.
+        // On another host, PostgreSQL has no privileges on this one.
         let mighty = match user {
             accounts::POSTGRES => database_is_here(settings),
             _ => true,
@@ -216,7 +216,7 @@ static RULES: &[fn(&Settings) -> Wrong] = &[
     },
 ];
 
-/// Directories that units do not see or cannot write to, that go with a process, or that are ours.
+/// Directories that units cannot see or write to, that disappear with a process, or that belong to this program.
 const NO_PLACE: &[&str] = &[
     "/tmp",
     "/var/tmp",
@@ -240,11 +240,12 @@ const NO_PLACE: &[&str] = &[
     "/var/lib/synapse-workers",
 ];
 
-/// Why a path is no place for a socket that another proxy shall reach. Its directory is given to nginx.
+/// The reason why a path is unsuitable for a socket to which another proxy connects. nginx becomes the owner of its
+/// directory.
 fn unfit_for_a_socket(path: &str) -> Option<&'static str> {
     let (directory, name) = path.rsplit_once('/')?;
     let plain = |c: char| c.is_ascii_alphanumeric() || "/._-@".contains(c);
-    // sun_path has 108 bytes with its end (unix(7)).
+    // sun_path has 108 bytes, including the terminating null byte (unix(7)).
     if path.len() > 107 || !path.chars().all(plain) {
         Some("which has more than 107 characters, or others than letters, digits and /._-@")
     } else if name.is_empty() || directory.matches('/').count() < 2 {
@@ -259,7 +260,7 @@ fn unfit_for_a_socket(path: &str) -> Option<&'static str> {
     }
 }
 
-/// Whether the PostgreSQL of the settings, if Synapse uses one, is a program of this host.
+/// Whether Synapse uses a PostgreSQL, and that PostgreSQL runs on this host.
 fn database_is_here(settings: &Settings) -> bool {
     let database = &settings.database;
     let loopback = |host: &Host| {
@@ -272,14 +273,14 @@ fn database_is_here(settings: &Settings) -> bool {
     database.kind != DatabaseKind::Sqlite && database.host.as_ref().is_none_or(loopback)
 }
 
-/// How many ports are set aside from `tcp_ports` on.
+/// The number of ports that are reserved from `tcp_ports` on.
 pub const TCP_PORTS: u32 = 12_000;
 
 fn wrong(is: bool, key: &'static str, message: impl FnOnce() -> String) -> Wrong {
     is.then(|| (key, message()))
 }
 
-/// The TCP ports that settings name, of what is switched on.
+/// The TCP ports that settings name, of enabled services only.
 fn ports(settings: &Settings) -> Vec<(&'static str, u32)> {
     let mut ports = vec![("http_port", settings.http_port.get())];
     let federation = settings.http_federation_port;
@@ -302,7 +303,7 @@ fn ports(settings: &Settings) -> Vec<(&'static str, u32)> {
     ports
 }
 
-/// The first rule that is broken, with the place of the key.
+/// Checks all rules. The error of the first violated rule names the origin of its key.
 pub(super) fn check(
     settings: &Settings,
     origins: &BTreeMap<&'static str, Origin>,

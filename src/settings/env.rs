@@ -10,10 +10,10 @@ use super::row::Row;
 use super::table::ROWS;
 use super::value::Raw;
 
-/// Names that start like this are meant for the ancestor of this program.
+/// The prefixes of names that are meant for the Docker image.
 const PREFIXES: [&str; 5] = ["SYNAPSE_", "NGINX_", "COTURN_", "PROMETHEUS_", "POSTGRES_"];
 
-/// Names that shells have for themselves: in an env-file they are meant, in the environment they are not.
+/// Names that shells use themselves. In an env-file they are meant as settings, in the environment they are not.
 const OF_SHELLS: [&str; 2] = ["UID", "GID"];
 
 /// One `NAME=VALUE` of an env-file.
@@ -24,10 +24,10 @@ pub struct Assignment {
     pub line: usize,
 }
 
-/// Reads a Docker env-file: `NAME=VALUE` lines, comments, blank lines, with or without blanks around the `=`, quotes
-/// around the value, a comment behind it and `export` before the name (Compose's reading; `docker run` takes quotes and
-/// comments for part of the value, which no setting can use). A name alone stands for the environment's own value, which
-/// is read anyway.
+/// Reads a Docker env-file: `NAME=VALUE` lines, comments and blank lines. Blanks around the `=`, quotes around the
+/// value, a comment after it and `export` before the name are accepted, as in Compose; `docker run` takes quotes and
+/// comments as part of the value, which no setting can use. A name alone stands for its value in the environment, which
+/// is read in any case.
 pub fn read_env_file(path: &Path, text: &str) -> Result<Vec<Assignment>, SettingsError> {
     let mut assignments = Vec::new();
     for (index, line) in text.trim_start_matches('\u{feff}').lines().enumerate() {
@@ -62,7 +62,7 @@ fn is_name(text: &str) -> bool {
         && text.bytes().all(rest)
 }
 
-/// What stands between quotes, or before a comment. A `#` in the middle of a word is part of it, and so is a quote.
+/// The value between quotes, or before a comment. A `#` or a quote in the middle of a word is part of the value.
 fn value_of(text: &str) -> String {
     let quoted = |quote: char| {
         let mut value = String::new();
@@ -70,7 +70,8 @@ fn value_of(text: &str) -> String {
         loop {
             match rest.next()? {
                 end if end == quote => break,
-                // Only in double quotes, and only before what would else end or change the value.
+                // Backslashes escape only in double quotes, and only characters that would otherwise end or change the
+                // value.
                 '\\' if quote == '"' => match rest.next()? {
                     escaped @ ('"' | '\\' | '$') => value.push(escaped),
                     other => value.extend(['\\', other]),
@@ -81,7 +82,7 @@ fn value_of(text: &str) -> String {
         let rest = rest.as_str().trim_start();
         (rest.is_empty() || rest.starts_with('#')).then_some(value)
     };
-    // A quote within, which Compose refuses, is taken for what it looks like.
+    // A quote inside a quoted value, which Compose refuses, is taken literally.
     let around = |quote: char| {
         let inner = text.strip_prefix(quote)?.strip_suffix(quote)?;
         Some(inner.to_owned())
@@ -101,8 +102,8 @@ fn value_of(text: &str) -> String {
     }
 }
 
-/// The values of an env-file, and notes on names that nothing reads. Of two lines with one
-/// name the later counts, as in Docker. An empty value is as good as none.
+/// The values of an env-file, and notes on unknown names. Of two lines with the same name the later counts, as in
+/// Docker. An empty value counts as unset.
 pub(super) fn env_file_fragments(
     path: &Path,
     text: &str,
@@ -129,7 +130,7 @@ pub(super) fn env_file_fragments(
     Ok((fragments, notes))
 }
 
-/// The values of the process environment, and notes; only names of the tables are looked at.
+/// The values of the process environment, and notes; only names in the tables are read.
 pub(super) fn environment_fragments(
     environment: &BTreeMap<String, String>,
 ) -> (Vec<Fragment>, Vec<String>) {
@@ -148,7 +149,7 @@ pub(super) fn environment_fragments(
     (fragments, names.filter_map(retired).collect())
 }
 
-/// For every row the first of its names with a value.
+/// Finds, for every row, the first of its names that has a value.
 fn of_environment(find: impl Fn(&'static Row, &'static str) -> Option<Fragment>) -> Vec<Fragment> {
     let is_set = |fragment: &Fragment| !matches!(&fragment.raw, Raw::Text(text) if text.is_empty());
     ROWS.iter()

@@ -1,17 +1,17 @@
-//! Raw values with their origin, and the one that counts for each key.
+//! Raw values with their origin, and the effective value of each key.
 
 use super::file::Place;
 use super::origin::{Origin, SettingsError};
 use super::row::Row;
 use super::value::{Raw, Value};
 use std::collections::BTreeMap;
-/// A raw value and where it was written.
+/// A raw value and its origin.
 #[derive(Clone, Debug)]
 pub(super) struct Fragment {
     pub(super) row: &'static Row,
     pub(super) raw: Raw,
     pub(super) origin: Origin,
-    /// Where the items of a list stand in the file.
+    /// The places of the items of a list in the file.
     pub(super) items: Vec<Place>,
 }
 
@@ -25,7 +25,7 @@ impl Fragment {
         }
     }
 
-    /// The value in its usual form, or an error that names the exact line.
+    /// The value in its normal form, or an error that names the exact line.
     pub(super) fn normal(&self) -> Result<Option<Raw>, SettingsError> {
         self.row.normal(&self.raw).map_err(|refused| {
             let mut origin = self.origin.clone();
@@ -38,10 +38,10 @@ impl Fragment {
     }
 }
 
-/// The value that counts for each key.
+/// The effective value of each key.
 pub(super) struct Values {
     pub(super) fragments: BTreeMap<&'static str, Fragment>,
-    /// Where to write what is missing.
+    /// The file in which to write a missing setting, for messages.
     pub(super) file: String,
 }
 

@@ -1,4 +1,4 @@
-//! The overlay: fragments of all sources become typed settings.
+//! The overlay: merges the fragments of all sources into typed settings.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -11,31 +11,31 @@ use super::origin::{Origin, SettingsError};
 use super::row::Row;
 use super::table::{ROWS, Settings};
 
-/// Everything that settings can come from, already read.
+/// All sources of settings, already read.
 #[derive(Clone, Copy, Debug)]
 pub struct Sources<'a> {
-    /// The settings file: path for messages, and text.
+    /// The settings file: its path, for messages, and its text.
     pub file: Option<(&'a Path, &'a str)>,
     pub env_file: Option<(&'a Path, &'a str)>,
     pub environment: &'a BTreeMap<String, String>,
-    /// Flag as typed, such as `--workers`, key, value. Of two with one key the later counts.
+    /// The flag as typed, such as `--workers`, the key and the value. Of two with the same key the later counts.
     pub flags: &'a [(&'static str, &'static str, String)],
 }
 
-/// Settings and where they came from.
+/// The settings and their origins.
 #[derive(Clone, Debug)]
 pub struct Loaded {
     pub settings: Settings,
-    /// For every key.
+    /// The origin of every key.
     pub origins: BTreeMap<&'static str, Origin>,
-    /// Keys with values in YAML that came by flag, environment or env-file and that the file
-    /// lacks or has otherwise.
+    /// Keys, with their values in YAML, that a flag, the environment or the env-file provided and that the file lacks
+    /// or sets to another value.
     pub to_write: Vec<(&'static str, String)>,
-    /// One line each, for the user to read.
+    /// Notes for the user, one line each.
     pub notes: Vec<String>,
 }
 
-/// Reads all sources, lets the strongest of each key count, and validates every one, also those
+/// Reads all sources, gives each key the value with the highest precedence, and validates every value, including those
 /// that another overrides.
 pub fn load(sources: &Sources) -> Result<Loaded, SettingsError> {
     let mut notes = Vec::new();
@@ -108,7 +108,7 @@ fn flag_fragments(
     flags.iter().map(fragment).collect()
 }
 
-/// The last fragment of each key, all of them validated.
+/// The last fragment of each key; all fragments are validated.
 fn overlay(fragments: Vec<Fragment>) -> Result<BTreeMap<&'static str, Fragment>, SettingsError> {
     for fragment in &fragments {
         fragment.normal()?;
@@ -128,7 +128,7 @@ fn origins(fragments: BTreeMap<&'static str, Fragment>) -> BTreeMap<&'static str
     origins
 }
 
-/// What was given from outside and differs from the file, in the order of the table.
+/// The provided values that differ from the file, in the order of the table.
 fn to_write(
     given: &BTreeMap<&'static str, Fragment>,
     in_file: &BTreeMap<&'static str, Fragment>,
@@ -147,7 +147,7 @@ fn to_write(
     Ok(changes)
 }
 
-/// Matrix compares server names letter by letter, so a capital typed by habit stays for ever.
+/// Matrix compares server names letter by letter, so a capital that was typed by habit is permanent.
 fn capitals(settings: &Settings) -> Option<String> {
     let name = settings.server_name.as_str();
     let has_capitals = name.contains(|letter: char| letter.is_ascii_uppercase());

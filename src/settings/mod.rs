@@ -1,12 +1,11 @@
-//! Settings: from what was written to values that are right.
+//! Settings: from raw values to validated ones.
 //!
-//! One table ([`table`]) declares every setting once: field, type, YAML key, environment
-//! names, default and explanation. Everything else follows from it. *Fragments* are raw
-//! values with their [`Origin`], read from the settings file ([`mod@file`]), an env-file, the
-//! environment ([`mod@env`]) and flags. The overlay ([`mod@load`]) lets a flag win over the environment,
-//! that over the env-file, that over the file, that over the default, and makes typed
-//! [`Settings`] of it. [`mod@write`] prints the commented file, [`edit`] changes one key in it,
-//! [`reference`](reference()) makes the page of documentation.
+//! One table ([`table`]) declares every setting once: field, type, YAML key, environment names, default and
+//! explanation. Everything else follows from it. *Fragments* are raw values with their [`Origin`], read from the
+//! settings file ([`mod@file`]), an env-file, the environment ([`mod@env`]) and flags. The overlay ([`mod@load`])
+//! applies their precedence (flag, environment, env-file, file, default) and produces typed [`Settings`]. [`mod@write`]
+//! prints the commented file, [`edit`] changes single keys in it, and [`reference`](reference()) generates the
+//! reference page.
 
 pub mod buffers;
 pub(crate) mod consistency;

@@ -1,9 +1,9 @@
-//! Where a value was written, and errors that name that place.
+//! The origin of a value, and errors that name it.
 
 use std::fmt;
 use std::path::{Path, PathBuf};
 
-/// Where a value came from. Lines count from 1.
+/// The origin of a value. Lines count from 1.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Origin {
     Default,
@@ -39,7 +39,7 @@ impl fmt::Display for Origin {
     }
 }
 
-/// Why settings cannot be used: one sentence with the place and, where one exists, the cure.
+/// The reason why settings cannot be used: one sentence with the place and, if there is one, the remedy.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SettingsError(String);
 

@@ -1,4 +1,4 @@
-//! The reference page of the settings (docs/settings.md), from the same table that reads them.
+//! The reference page of the settings (docs/settings.md), generated from the table that also reads them.
 
 use super::retired::RETIRED;
 use super::row::Row;
@@ -25,7 +25,7 @@ const RETIRED_HEAD: &str = "
 These environment names of the Docker image are accepted, and answered with a note on what took their place.
 ";
 
-/// The page, in Markdown.
+/// Generates the page in Markdown.
 pub fn reference() -> String {
     let mut page = HEAD.to_owned();
     let mut section = None;
@@ -52,7 +52,7 @@ fn section_head(section: &str) -> String {
     format!("\n## `{section}`\n\n{}\n\n", sentence(about))
 }
 
-/// One setting: what it is for, then what may be written.
+/// One setting: its purpose, then its valid values.
 fn entry(row: &Row) -> String {
     let mut facts = vec![plain(&row.kind())];
     match row.default_raw() {
@@ -71,13 +71,13 @@ fn entry(row: &Row) -> String {
     format!("* `{key}`: {}\n  ({facts})\n", sentence(row.explanation))
 }
 
-/// Lines of explanation as one.
+/// Joins the lines of an explanation.
 fn sentence(lines: &[&str]) -> String {
     let lines: Vec<&str> = lines.iter().map(|line| line.trim()).collect();
     plain(&lines.join(" "))
 }
 
-/// Text in which Markdown takes nothing for its own, but for words between backquotes.
+/// Escapes text for Markdown, except for words in backquotes.
 fn plain(text: &str) -> String {
     let parts = text.split('`').enumerate();
     let parts: Vec<String> = parts

@@ -1,6 +1,7 @@
-//! Environment names of the ancestor that have lost their meaning: accepted, and answered with what took their place.
+//! Environment names of the Docker image that no longer have a meaning. They are accepted, with a note that names their
+//! replacement.
 
-/// A name and a note, which completes "NAME is not used: …".
+/// A retired name and its note, which completes "NAME is not used: …".
 pub static RETIRED: &[(&str, &str)] = &[
     (
         "SYNAPSE_CONFIG_DIR",
@@ -28,7 +29,7 @@ pub static RETIRED: &[(&str, &str)] = &[
     ),
 ];
 
-/// The note on a name, if it is one of these.
+/// The note on a name; `None` if the name is not retired.
 pub fn retired(name: &str) -> Option<String> {
     let (name, note) = RETIRED.iter().find(|(retired, _)| *retired == name)?;
     Some(format!("{name} is not used: {note}"))

@@ -1,23 +1,24 @@
-//! One row of the settings table, and the macro that makes rows and struct from one declaration.
+//! One row of the settings table, and the macro that generates the rows and the struct from one declaration.
 
 use super::origin::{Origin, SettingsError};
 use super::table::ROWS;
 use super::value::{Raw, Refused, Value};
 
-/// What is known about one setting.
+/// The properties of one setting.
 #[derive(Debug)]
 pub struct Row {
     /// The YAML key; a dot stands for one level: `database.host`.
     pub key: &'static str,
-    /// Environment names, the first that is set counts.
+    /// The environment names; the first that is set counts.
     pub env: &'static [&'static str],
-    /// As one would write it; `None`: unset, or required, see [`Row::is_required`].
+    /// The default as it would be written in the file; `None` if the setting is unset by default or required, see
+    /// [`Row::is_required`].
     pub default: Option<&'static str>,
     /// Lines of explanation.
     pub explanation: &'static [&'static str],
-    /// Written as a list.
+    /// Whether it is written as a list.
     pub list: bool,
-    /// Never written to the settings file, never part of a message.
+    /// Whether it is kept out of the settings file and out of messages.
     pub secret: bool,
     bare: bool,
     required: fn() -> bool,
@@ -52,7 +53,7 @@ impl Row {
         ROWS.iter().find(|row| row.key == key)
     }
 
-    /// Section and name: `database.host` is `host` in `database`.
+    /// The section and the name: `database.host` is `host` in `database`.
     pub fn path(&self) -> (Option<&'static str>, &'static str) {
         match self.key.split_once('.') {
             Some((section, name)) => (Some(section), name),
@@ -60,23 +61,23 @@ impl Row {
         }
     }
 
-    /// Whether there are no settings without this one.
+    /// Whether the setting must be set.
     pub fn is_required(&self) -> bool {
         (self.required)()
     }
 
-    /// What may be written, for errors and documentation.
+    /// A description of the valid values, for errors and documentation.
     pub fn kind(&self) -> String {
         (self.kind)()
     }
 
-    /// The default in its usual form; `None` when there is none.
+    /// The default in its normal form; `None` if there is none.
     pub fn default_raw(&self) -> Option<Raw> {
         let written = Raw::Text(self.default?.to_owned());
         self.normal(&written).unwrap_or(Some(written))
     }
 
-    /// The value in its usual form, if it is right.
+    /// The value in its normal form, or the reason why it is refused.
     pub fn normal(&self, raw: &Raw) -> Result<Option<Raw>, Refused> {
         let control = |text: &String| text.chars().any(char::is_control);
         match raw.texts().iter().position(control) {
@@ -88,7 +89,7 @@ impl Row {
         }
     }
 
-    /// The value in one line of YAML that readers of YAML 1.1 and 1.2 understand alike.
+    /// The value as one line of YAML that readers of YAML 1.1 and 1.2 interpret alike.
     pub fn yaml(&self, raw: Option<&Raw>) -> String {
         match raw {
             None => String::new(),
@@ -118,7 +119,7 @@ impl Row {
     }
 }
 
-/// The value quoted for a message, cut where it gets long.
+/// The value quoted for a message, truncated if it is long.
 fn short(text: &str) -> String {
     const SHOWN: usize = 60;
     match text.char_indices().nth(SHOWN) {
@@ -132,8 +133,8 @@ pub(super) fn quoted(text: &str) -> String {
     serde_json::Value::from(text).to_string()
 }
 
-/// Whether every reader takes the bare text for the same string: a word that is no boolean
-/// or null, a path, or a number with one unit letter.
+/// Whether every reader interprets the bare text as the same string: a word that is not a boolean or null, a path, or a
+/// number with one unit letter.
 fn is_plain(text: &str) -> bool {
     const WORDS: [&str; 9] = ["y", "n", "yes", "no", "on", "off", "true", "false", "null"];
     if let Some(unit) = text.chars().last().filter(char::is_ascii_alphabetic) {
@@ -151,8 +152,8 @@ fn is_plain(text: &str) -> bool {
 
 /// Declares [`Settings`](super::Settings), its sections and the rows of all keys at once.
 ///
-/// The comments are the explanations. `= "…"` is the default as one would write it, `env` the
-/// names in the environment.
+/// The doc comments are the explanations. `= "…"` is the default as it would be written in the file, and `env` lists
+/// the names in the environment.
 macro_rules! settings {
     (
         top {
@@ -196,7 +197,7 @@ macro_rules! settings {
         ];
 
         impl Settings {
-            /// Typed values out of raw ones.
+            /// Parses the raw values.
             pub(super) fn assemble(values: &Values) -> Result<Self, SettingsError> {
                 Ok(Self {
                     $($field: values.typed(stringify!($field))?,)*

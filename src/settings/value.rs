@@ -1,7 +1,7 @@
-//! What every type of a setting can do: be read from a raw value and be written back.
+//! The traits of the types of settings: a value is parsed from a raw value and can be written back.
 //!
-//! A [`Scalar`] is one word or number. A [`Value`] is what stands in a field of
-//! [`Settings`](super::Settings): a scalar, a scalar that may be unset, or a list of scalars.
+//! A [`Scalar`] is one word or number. A [`Value`] is the type of a field of [`Settings`](super::Settings): a scalar, a
+//! scalar that may be unset, or a list of scalars.
 
 /// A value as written, before its type is known.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -19,10 +19,10 @@ impl Raw {
     }
 }
 
-/// Why a raw value is refused.
+/// The reason why a raw value is refused.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Refused {
-    /// Which item of the list is wrong, counted from 0; `None` for the whole value.
+    /// The index of the wrong item of the list, from 0; `None` if the whole value is wrong.
     pub item: Option<usize>,
     /// Completes the sentence "the value is wrong: …".
     pub reason: String,
@@ -30,16 +30,16 @@ pub struct Refused {
 
 /// A type of a single value.
 pub trait Scalar: Sized {
-    /// Printed in YAML without quotes: numbers and booleans.
+    /// Whether YAML contains it without quotes, like numbers and booleans.
     const BARE: bool = false;
-    /// What is expected, with bounds; used in errors and in the documentation.
+    /// A description of the valid values with their bounds, for errors and documentation.
     fn kind() -> String;
-    /// Reads a trimmed text; the error is the reason.
+    /// Parses a trimmed text; the error is the reason.
     fn parse(text: &str) -> Result<Self, String>;
-    /// The text that [`Scalar::parse`] reads as this value again.
+    /// The text that [`Scalar::parse`] parses as this value again.
     fn show(&self) -> String;
 
-    /// The reason that says no more than what was expected.
+    /// The reason that states only what was expected.
     fn expected() -> String {
         format!("expected {}", Self::kind())
     }
@@ -49,13 +49,13 @@ pub trait Scalar: Sized {
 pub trait Value: Sized {
     const BARE: bool = false;
     const LIST: bool = false;
-    /// Never written to the settings file, never part of a message.
+    /// Whether the value is kept out of the settings file and out of messages.
     const SECRET: bool = false;
     fn kind() -> String;
     fn parse(raw: &Raw) -> Result<Self, Refused>;
     /// The value to write; `None` leaves the key empty.
     fn to_raw(&self) -> Option<Raw>;
-    /// The value when nothing was written and the table has no default; `None`: it is required.
+    /// The value if nothing was written and the table has no default; `None` if the setting is required.
     fn unset() -> Option<Self> {
         None
     }
@@ -135,8 +135,7 @@ impl<T: Scalar + PartialEq> Value for Vec<T> {
     }
 }
 
-/// Trimmed items, split at commas too, each with the index of the raw item it stood in.
-/// A text without any word is the empty list.
+/// The trimmed items, also split at commas, each with the index of its raw item. A blank text is the empty list.
 pub(super) fn items(raw: &Raw) -> Vec<(usize, String)> {
     if matches!(raw, Raw::Text(text) if text.trim().is_empty()) {
         return Vec::new();

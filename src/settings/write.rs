@@ -1,4 +1,4 @@
-//! The commented settings file.
+//! Writes the commented settings file.
 
 use super::row::{Row, quoted};
 use super::table::{ROWS, SECTIONS, Settings};
@@ -9,8 +9,8 @@ const HEAD: &str = "\
 # A key with nothing after its colon has its default.
 ";
 
-/// The whole settings file: every key with its explanation, default and value. Loaded again it
-/// gives the same settings, but for secrets, which are not written.
+/// The whole settings file: every key with its explanation, default and value. Loading it gives the same settings,
+/// except for secrets, which are not written.
 pub fn new_file(settings: &Settings) -> String {
     let mut lines: Vec<String> = HEAD.lines().map(str::to_owned).collect();
     let mut section = None;
@@ -31,7 +31,7 @@ pub fn new_file(settings: &Settings) -> String {
     lines.join("\n") + "\n"
 }
 
-/// The key of a section with its comment.
+/// The key of a section with the comment before it.
 pub(super) fn section_head(section: &str) -> Vec<String> {
     let about = SECTIONS.iter().find(|(name, _)| *name == section);
     let about = about.map_or(&[][..], |(_, about)| about);
@@ -40,7 +40,7 @@ pub(super) fn section_head(section: &str) -> Vec<String> {
     lines
 }
 
-/// Explanation, kind and default of a key.
+/// The explanation, the kind and the default of a key.
 pub(super) fn comment(row: &Row, indent: &str) -> Vec<String> {
     let kind = row.kind();
     let facts = match row.default_raw() {
@@ -55,7 +55,7 @@ pub(super) fn comment(row: &Row, indent: &str) -> Vec<String> {
         .collect()
 }
 
-/// A key with its value; a list has a line for each item.
+/// A key with its value; a list has one line for each item.
 pub(super) fn entry(row: &Row, raw: Option<&Raw>, indent: &str) -> Vec<String> {
     let (_, name) = row.path();
     match raw {

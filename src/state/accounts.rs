@@ -1,8 +1,9 @@
-//! System accounts: those that this program makes beside Synapse's, and those that Synapse must not be.
+//! System accounts that this program creates in addition to Synapse's, and accounts and groups that Synapse must not
+//! use.
 
 use super::units;
 
-/// A system user without a home.
+/// A system user without a home directory.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Account {
     pub name: &'static str,
@@ -10,7 +11,7 @@ pub struct Account {
 }
 
 impl Account {
-    /// Its line of sysusers.d.
+    /// The line of sysusers.d that creates the account.
     pub fn line(&self) -> String {
         format!(r#"u {} - "{}" /"#, self.name, self.about)
     }
@@ -28,7 +29,7 @@ pub const PROMETHEUS: Account = Account {
     name: "synapse-prometheus",
     about: "Prometheus for Synapse",
 };
-/// Also the name of its role in PostgreSQL.
+/// Its role in PostgreSQL has the same name.
 pub const POSTGRES_EXPORTER: Account = Account {
     name: "synapse-postgres-exporter",
     about: "Metrics of the PostgreSQL that Synapse uses",
@@ -38,16 +39,17 @@ pub const COTURN: Account = Account {
     about: "TURN server of Synapse",
 };
 
-/// Every account that this program makes beside Synapse's own, whose name and number are settings.
+/// Every account that this program creates, except Synapse's own, whose name and numeric ID are settings.
 pub static OURS: &[Account] = &[NGINX, REDIS, PROMETHEUS, POSTGRES_EXPORTER, COTURN];
 
-/// The operating system's and PostgreSQL's own administrator of databases, on Debian and Fedora alike.
+/// The system account and the PostgreSQL role of the database administrator, on Debian and Fedora alike.
 pub const POSTGRES: &str = "postgres";
 
-/// The administrator, who has the number 0.
+/// The superuser, user ID 0.
 pub const ROOT: &str = "root";
 
-/// Why Synapse must not run as this account: an attacker who takes over Synapse would have what the account has.
+/// Describes an account that Synapse must not run as, because an attacker who takes over Synapse would gain the
+/// privileges of that account; `None` for any other account.
 pub fn reserved(name: &str) -> Option<String> {
     match name {
         ROOT => Some("the administrator of this host".to_owned()),
@@ -66,7 +68,8 @@ pub fn all_reserved() -> impl Iterator<Item = &'static str> {
         .chain(OURS.iter().map(|account| account.name))
 }
 
-/// Groups whose members have this host, with the reason. Groups of [`all_reserved`] accounts come on top of these.
+/// Groups whose members control this host, each with the reason. The groups of the [`all_reserved`] accounts are added
+/// to these.
 static PRIVILEGED_GROUPS: &[(&str, &str)] = &[
     (
         "root",
@@ -90,20 +93,20 @@ static PRIVILEGED_GROUPS: &[(&str, &str)] = &[
     ),
 ];
 
-/// Why Synapse must not be in this group.
+/// The reason why Synapse must not be a member of this group; `None` if it may.
 pub fn mighty_group(name: &str) -> Option<String> {
     let row = PRIVILEGED_GROUPS.iter().find(|(group, _)| *group == name);
     row.map(|(_, why)| (*why).to_owned())
         .or_else(|| Some(format!("it is that of {}", reserved(name)?)))
 }
 
-/// The names of all groups that Synapse must not be in.
+/// The names of all groups that Synapse must not be a member of.
 pub fn mighty_groups() -> impl Iterator<Item = &'static str> {
     let named = PRIVILEGED_GROUPS.iter().map(|(group, _)| *group);
     named.chain(all_reserved().filter(|name| *name != ROOT))
 }
 
-/// The account that a unit reads its copy of certificate and key as; `None` where it reads none.
+/// The account as which a unit reads its copy of the certificate and key; `None` if the unit reads no certificate.
 pub fn certificate_reader(unit: &str) -> Option<Account> {
     match unit {
         units::NGINX => Some(NGINX),

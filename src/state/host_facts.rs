@@ -1,47 +1,48 @@
-//! Properties of the machine that rendering needs; the same facts give the same bytes on every machine.
+//! Properties of the machine that rendering depends on. The same facts give the same bytes on every machine.
 
 use super::paths;
 use std::collections::BTreeSet;
 use std::net::IpAddr;
 use std::path::PathBuf;
 
-/// What rendering has to know of a host, with the values of a plain Debian as default.
+/// The facts about a host that rendering needs. The defaults are those of a plain Debian.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct HostFacts {
-    /// This program.
+    /// The path of this program.
     pub program: PathBuf,
-    /// Synapse as the host has it; `None` where our own venv has, or will have, the one that the settings name.
+    /// The Synapse that the host provides; `None` if this program's venv has, or will have, the version that the
+    /// settings name.
     pub synapse: Option<Installed>,
-    /// `redis-server` or `valkey-server`.
+    /// The name of the Redis program: `redis-server` or `valkey-server`.
     pub redis: String,
-    /// The programs that export metrics.
+    /// The names of the exporters.
     pub exporters: Exporters,
     /// Major and minor version of nginx.
     pub nginx: (u32, u32),
-    /// What its coturn can do.
+    /// The capabilities of the host's coturn.
     pub coturn: CoturnBuild,
-    /// Whether Grafana is there and takes provisioned files.
+    /// Whether Grafana is installed and reads provisioned files.
     pub grafana: bool,
-    /// Whether jemalloc is there to be preloaded.
+    /// Whether jemalloc is installed, so that it can be preloaded.
     pub jemalloc: bool,
-    /// Secrets that are there already, by name.
+    /// The names of the secrets that exist already.
     pub secrets: BTreeSet<String>,
     /// The address of this host's default route.
     pub address: Option<IpAddr>,
-    /// The group that Synapse's user has of its own, where that is not ours.
+    /// The primary group of Synapse's user, if it is not the group `synapse`.
     pub user_group: Option<String>,
-    /// Where certificate and key are, links resolved; none where there are no such files.
+    /// The paths of the certificate and its key, with symbolic links resolved; empty if there are no such files.
     pub certificate: Vec<PathBuf>,
 }
 
-/// A Python that has Synapse.
+/// A Python interpreter that has Synapse.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Installed {
     pub python: PathBuf,
     pub version: String,
 }
 
-/// The names of programs that distributions call differently.
+/// The exporters, whose names differ between distributions.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Exporters {
     pub nginx: String,
@@ -78,19 +79,19 @@ impl Default for HostFacts {
     }
 }
 
-/// What the coturn of a host can do; distributions build it differently.
+/// The capabilities of a coturn. Distributions build it with different options.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct CoturnBuild {
-    /// Tells systemd when it is ready.
+    /// Whether it notifies systemd when it is ready.
     pub notifies: bool,
-    /// Has metrics, and can keep them to one address.
+    /// Whether it exports metrics and can restrict them to one address.
     pub metrics: bool,
-    /// Speaks TLS 1.0 and 1.1 unless told not to.
+    /// Whether it accepts TLS 1.0 and 1.1 unless they are disabled.
     pub old_tls: bool,
 }
 
 impl Default for CoturnBuild {
-    /// Debian's.
+    /// The build of Debian.
     fn default() -> Self {
         Self {
             notifies: true,

@@ -1,7 +1,8 @@
-//! The vocabulary of all other modules: what a host is, where things are on it, and which change asks for which restart.
+//! The vocabulary of all other modules: the state of a host, its paths and unit names, and the restart that each change
+//! requires.
 //!
-//! [`State`] describes a host, wanted or found; [`units`], [`paths`] and [`accounts`] hold the names that are a contract
-//! with users. Nothing here imports another module of this program.
+//! [`State`] describes a host, either as desired or as a generation recorded it; [`units`], [`paths`] and [`accounts`]
+//! hold the names that are a contract with users. Nothing here imports another module of this program.
 
 pub mod accounts;
 pub mod host_facts;

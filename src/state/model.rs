@@ -1,6 +1,7 @@
-//! What a host is: the same type for what it shall be, what a generation was, and nothing at all.
+//! The state of a host. The same type describes the desired state, the state of a generation, and a host without this
+//! program.
 //!
-//! `uninstall` is a plan towards [`State::default`], `rollback` one towards the state of an earlier generation.
+//! `uninstall` plans towards [`State::default`], `rollback` towards the state of an earlier generation.
 
 use super::paths;
 use anyhow::{Context, Result};
@@ -9,19 +10,19 @@ use sha2::{Digest, Sha256};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
-/// Files by their path in a generation. Those below `host/` also stand at that place on the host.
+/// Files by their path in a generation. A file below `host/` is also copied to the rest of its path on the host.
 pub type Files = BTreeMap<String, File>;
 
 /// The part of a generation that is copied to the host: unit files, sysusers.d, tmpfiles.d.
 pub const HOST: &str = "host";
 
-/// A host, as far as it concerns this program.
+/// The state of a host, as far as this program manages it.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct State {
     pub files: Files,
     /// Units that are enabled and running.
     pub units: BTreeSet<String>,
-    /// What has to exist besides files and units.
+    /// Resources that must exist in addition to files and units.
     pub resources: BTreeSet<Resource>,
 }
 
@@ -42,17 +43,17 @@ impl State {
 pub struct File {
     /// SHA-256 of the contents, in hexadecimal digits.
     pub digest: String,
-    /// Readable by Synapse and root only.
+    /// Whether only Synapse and root may read the file.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub private: bool,
-    /// Units that have to act when this file changes; how is told by [`super::restart_rules`].
+    /// Units that must act when this file changes; [`super::restart_rules`] defines how.
     pub affects: BTreeSet<String>,
     #[serde(skip)]
     pub contents: Vec<u8>,
 }
 
 impl File {
-    /// A file with its digest.
+    /// Creates a file and computes its digest.
     pub fn new(contents: Vec<u8>, affects: BTreeSet<String>) -> Self {
         Self {
             digest: digest(&contents),
@@ -63,13 +64,13 @@ impl File {
     }
 }
 
-/// SHA-256 in hexadecimal digits.
+/// The SHA-256 digest of the contents, in hexadecimal digits.
 pub fn digest(contents: &[u8]) -> String {
     let hash = Sha256::digest(contents);
     hash.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
-/// Something that is made once. The order of the variants is the order in which they are made.
+/// A thing that is created once. The order of the variants is the order of creation.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Resource {
@@ -77,15 +78,15 @@ pub enum Resource {
     Group(String),
     /// A system user with its group.
     Account(String),
-    /// A directory tree; its owners and modes stand in tmpfiles.d.
+    /// A directory tree; tmpfiles.d defines its ownership and permissions.
     Directory(String),
-    /// Synapse of this version in a venv of ours.
+    /// A venv of this program with this version of Synapse.
     Venv(String),
-    /// The state compressor in its own venv, at this version.
+    /// The venv of the state compressor, with this version of it.
     Compressor(String),
     /// A random secret in the directory of secrets.
     Secret(String),
-    /// A file in the directory of secrets, composed of a template of the generation and secrets.
+    /// A file in the directory of secrets, composed of a rendered template and secrets.
     Composed(String),
     SigningKey,
     DatabaseRole(String),
@@ -95,14 +96,14 @@ pub enum Resource {
         name: String,
         owner: String,
     },
-    /// A service of an adopted server that does not start at boot. To take this away is to enable it again.
+    /// A disabled service of an adopted server. Removing this resource enables the service again.
     Disabled(String),
-    /// A service of an adopted server that does not run. To take this away is to start it again.
+    /// A stopped service of an adopted server. Removing this resource starts the service again.
     Stopped(String),
 }
 
 impl Resource {
-    /// Whether `uninstall` without `--purge` leaves it: what could not be made again.
+    /// Whether `uninstall` without `--purge` retains it, because it could not be created again.
     pub fn kept(&self) -> bool {
         match self {
             Resource::Account(name) => name == paths::GROUP,
@@ -112,7 +113,7 @@ impl Resource {
                 !own.iter().any(|own| Path::new(path).starts_with(own))
                     && !paths::SHARED.contains(&path.as_str())
             }
-            // Secrets are kept, and composed files are made of them.
+            // Secrets are retained, and files can be composed of them again.
             Resource::Venv(_)
             | Resource::Composed(_)
             | Resource::MonitorRole(_)
@@ -128,17 +129,17 @@ impl Resource {
 }
 
 impl Resource {
-    /// Whether this is somebody who owns files, and so is made before them.
+    /// Whether this is an account or a group, which must exist before the files that it owns.
     pub fn is_owner(&self) -> bool {
         matches!(self, Resource::Group(_) | Resource::Account(_))
     }
 
-    /// Whether this is made only when everything is ready to take its place: an adopted server serves until then.
+    /// Whether this is created only when its replacement is ready: an adopted server serves requests until then.
     pub fn is_late(&self) -> bool {
         matches!(self, Resource::Disabled(_) | Resource::Stopped(_))
     }
 
-    /// Whether making this one takes the place of the other: the compressor has one venv, whatever version is in it.
+    /// Whether creating this resource replaces the other: the compressor has one venv, whatever its version.
     pub fn replaces(&self, other: &Self) -> bool {
         matches!(
             (self, other),
@@ -146,7 +147,7 @@ impl Resource {
         )
     }
 
-    /// The place of a secret, or of a file composed with one.
+    /// The path of a secret or of a composed file; `None` for any other resource.
     pub fn secret_path(&self) -> Option<String> {
         match self {
             Resource::Secret(name) | Resource::Composed(name) => Some(paths::secret(name)),
@@ -154,14 +155,14 @@ impl Resource {
         }
     }
 
-    /// Directories that this program works in.
+    /// All directories of this program, and Synapse's data directory.
     pub fn directories() -> impl Iterator<Item = Resource> {
         let data = Resource::Directory(paths::DATA.to_owned());
         Self::ours_by_name().chain([data])
     }
 
-    /// Those of them in which nobody else has anything, whoever made them. Another package of Synapse may have made
-    /// the directory of its data.
+    /// The directories that belong to this program alone, even if it did not create them. The data directory is not
+    /// among them: another package of Synapse may have created it.
     pub fn ours_by_name() -> impl Iterator<Item = Resource> {
         [
             paths::ETC,
@@ -204,17 +205,17 @@ impl std::fmt::Display for Resource {
     }
 }
 
-/// A state with what is told about it, as it is kept beside the files of a generation.
+/// The state of a generation and its metadata, stored beside the files of the generation.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Manifest {
-    /// Raised when an older program could not read this any more.
+    /// The version of the format. It is raised when older releases cannot read the new format.
     pub format: u32,
     pub number: u32,
-    /// Seconds since 1970.
+    /// The time of creation, in seconds since 1970.
     pub made: u64,
-    /// What asked for it, in the words of the command line.
+    /// The command that created it, as written on the command line.
     pub summary: String,
-    /// The generation that it took the place of, where `rollback` returns to; none for the first.
+    /// The generation that it replaced and that `rollback` returns to; `None` for the first.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub previous: Option<u32>,
     pub state: State,
@@ -226,7 +227,7 @@ impl Manifest {
     /// Reads a manifest.
     ///
     /// # Errors
-    /// With [`Newer`] when a newer release wrote it, whatever else that has in it.
+    /// [`Newer`] when a newer release wrote it, whatever else it contains; another error when it is not a manifest.
     pub fn parse(text: &[u8]) -> Result<Self> {
         #[derive(Deserialize)]
         struct Head {
@@ -240,7 +241,7 @@ impl Manifest {
     }
 }
 
-/// A file of a newer release, by the number of its format.
+/// The error for a file of a newer release; it holds the format of the file.
 #[derive(Debug)]
 pub struct Newer(u32);
 
@@ -252,53 +253,53 @@ impl std::fmt::Display for Newer {
     }
 }
 
-/// What was found on the host.
+/// The observed state of the host.
 #[derive(Clone, Debug, Default)]
 pub struct Observed {
-    /// Files as they are on disk, of every generation that processes may run with: the one that was applied last
-    /// and those switched to since, which an interrupted run or a failed way back leaves.
+    /// Files on disk of every generation that processes may run with: the generation that was applied last and those
+    /// that were switched to since, which an interrupted run or a failed rollback leaves.
     pub baselines: Vec<Files>,
-    /// Resources of the same generations.
+    /// The resources of these generations.
     pub in_use: BTreeSet<Resource>,
-    /// Digests of our files outside of generations, by their path in a generation.
+    /// Digests of this program's files outside generations, by their path in a generation.
     pub host_files: BTreeMap<String, String>,
-    /// Our units that systemd knows.
+    /// Units of this program that systemd knows.
     pub units: BTreeMap<String, UnitState>,
     pub resources: BTreeSet<Resource>,
-    /// The generation that `current` names.
+    /// The generation that `current` links to.
     pub current: Option<u32>,
-    /// The generation that was last applied to its end.
+    /// The generation that was last applied completely.
     pub applied: Option<u32>,
     /// The number for the next generation.
     pub next: u32,
-    /// Resources that an earlier run of this program made.
+    /// Resources that an earlier run of this program created.
     pub made: BTreeSet<Resource>,
-    /// The processors of the host: so many processes start at a time where they do so one after another.
+    /// The number of processors of the host, which limits how many processes start at the same time.
     pub processors: usize,
-    /// Files outside of generations that changed after units which read them at their start had begun, with these units.
+    /// Files outside generations that changed after the start of units that read them at start, with these units.
     pub outdated: BTreeMap<String, BTreeSet<String>>,
-    /// Sockets of processes, without directory and ending, that still have a file.
+    /// Names of process sockets, without directory and suffix, that still have a file.
     pub sockets: BTreeSet<String>,
-    /// Files of our own state that are damaged, and that this run makes good.
+    /// Damaged files of this program's own state, which this run repairs.
     pub notes: Vec<String>,
 }
 
 impl Observed {
-    /// The generation that a run returns to: what processes run with, as far as that is known.
+    /// The generation that a run rolls back to: the one that processes run with, as far as that is known.
     pub fn before(&self) -> Option<u32> {
         self.applied.or(self.current)
     }
 }
 
-/// A unit as systemd knows it.
+/// The state of a unit according to systemd.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct UnitState {
-    /// Started to its end.
+    /// Whether it has started completely.
     pub active: bool,
-    /// On its way to running or stopped; there may be processes.
+    /// Whether it is starting or stopping, so that it may have processes.
     pub changing: bool,
     pub enabled: bool,
     pub failed: bool,
-    /// Its files, or the links that enable it, changed since systemd read them.
+    /// Whether its files, or the links that enable it, have changed since systemd read them.
     pub stale: bool,
 }

@@ -1,15 +1,15 @@
-//! Which configuration nginx runs, as it tells itself.
+//! The fingerprint by which nginx reports the configuration that it runs.
 
 use super::digest;
 
-/// Where nginx tells this host the fingerprint of the configuration that it runs.
+/// The path at which nginx reports to this host the fingerprint of the configuration that it runs.
 pub const FINGERPRINT_PATH: &str = "/_synapse/workers/configuration";
 
-/// What the line that tells it contains, in the file and in the answer.
+/// The text that marks the line with the fingerprint, in the file and in the response.
 const FINGERPRINT: &str = "{\"fingerprint\":\"";
 
-/// The fingerprint of nginx.conf and listen.conf: of all but the line that tells it, so that it changes only when
-/// something else does, and can be made of files that somebody edited.
+/// The fingerprint of nginx.conf and listen.conf. It covers every line except the one that contains it, so that it
+/// changes only when another line does, and can be computed from files that were modified outside synapse-workers.
 pub fn fingerprint(configuration: &str, listen: &str) -> String {
     let rest = configuration
         .lines()
@@ -21,7 +21,7 @@ pub fn fingerprint(configuration: &str, listen: &str) -> String {
     digest(text.as_bytes())
 }
 
-/// The fingerprint in an answer of nginx.
+/// Extracts the fingerprint from a response of nginx.
 pub fn told(answer: &str) -> Option<&str> {
     answer.strip_prefix(FINGERPRINT)?.split('"').next()
 }

@@ -1,4 +1,4 @@
-//! Where things are on the host: the contract of the project with its users, in one place.
+//! The paths on the host: the contract of the project with its users, in one place.
 
 use std::path::{Path, PathBuf};
 
@@ -6,87 +6,91 @@ use std::path::{Path, PathBuf};
 pub const SETTINGS: &str = "/etc/synapse-workers/settings.yaml";
 /// The directory of the settings, the administrator's own Synapse options and the secrets.
 pub const ETC: &str = "/etc/synapse-workers";
-/// The administrator's own Synapse options, passed on untouched.
+/// The administrator's own Synapse options, passed on unchanged.
 pub const HOMESERVER_D: &str = "/etc/synapse-workers/homeserver.d";
-/// Secrets: generated once, kept for ever, never printed.
+/// Secrets, which are generated once, never deleted by `uninstall` without `--purge`, and never printed.
 pub const SECRETS: &str = "/etc/synapse-workers/secrets";
-/// The group of every Synapse process, whatever its user: what it has to read and nobody else may belongs to this one.
+/// The group of every Synapse process, whatever its user. It owns the files that Synapse must read and other accounts
+/// must not.
 pub const GROUP: &str = "synapse";
-/// What this program made on the host and `uninstall --purge` may therefore remove.
+/// The list of what this program created on the host, so that `uninstall --purge` may remove it.
 pub const MADE: &str = "/etc/synapse-workers/made.json";
 /// Generations and the links to them.
 pub const STATE: &str = "/var/lib/synapse-workers";
-/// One complete rendered tree per generation.
+/// Generations, each one complete rendered tree.
 pub const GENERATIONS: &str = "/var/lib/synapse-workers/generations";
-/// The active generation; units read through this link only.
+/// The link to the generation in use; units read files only through this link.
 pub const CURRENT: &str = "/var/lib/synapse-workers/current";
-/// The generation that the running processes were last brought to; behind `current` after an interrupted run.
+/// The generation that was last applied to the running processes; older than `current` after an interrupted run.
 pub const APPLIED: &str = "/var/lib/synapse-workers/applied";
-/// Generations switched to since one was applied to its end, a number a line: processes may run with any of them.
+/// Generations switched to since one was applied completely, one number per line: processes may run with any of them.
 pub const SWITCHED: &str = "/var/lib/synapse-workers/switched";
-/// A change that goes again unless it is confirmed.
+/// The record of a trial.
 pub const TRIAL: &str = "/var/lib/synapse-workers/trial.json";
-/// Touched by packages of Synapse when they change its code: processes that began before run older code.
+/// A file that packages of Synapse touch when they change its code: processes that started before it changed run older
+/// code.
 pub const UPGRADED: &str = "/var/lib/synapse-workers/upgraded";
 /// Copies of the certificate with its key, one for each service that reads it.
 pub const TLS: &str = "/var/lib/synapse-workers/tls";
-/// This program, where its package puts it.
+/// The path at which the package installs this program.
 pub const PROGRAM: &str = "/usr/bin/synapse-workers";
 /// Signing key, media and the SQLite database.
 pub const DATA: &str = "/var/lib/synapse";
 /// Synapse's signing key.
 pub const SIGNING_KEY: &str = "/var/lib/synapse/signing.key";
-/// The move of a database: what Synapse's account writes, below a directory in which only root makes names.
+/// The working directory of a database migration, to which Synapse's account writes. Only root creates names in its
+/// parent directory.
 pub const MIGRATION: &str = "/var/lib/synapse-workers/migration";
-/// Where earlier releases had it; only programs of Synapse's account look into it.
+/// The working directory of a migration in earlier releases; only programs that run as Synapse's account read it.
 pub const OLD_MIGRATION: &str = "/var/lib/synapse/migration";
-/// The database of a server without workers.
+/// The SQLite database of a server without workers.
 pub const SQLITE: &str = "/var/lib/synapse/homeserver.db";
-/// Where Grafana takes files from, where it is installed.
+/// The directory from which Grafana, if installed, reads provisioned files.
 pub const GRAFANA: &str = "/etc/grafana/provisioning";
-/// What our own Prometheus keeps; there while metrics are on.
+/// The data of our own Prometheus; it exists while metrics are enabled.
 pub const PROMETHEUS: &str = "/var/lib/synapse-workers/prometheus";
-/// Metrics of this host that no exporter tells, in Prometheus' text format.
+/// Metrics of this host that no exporter provides, in Prometheus' text format.
 pub const HOST_METRICS: &str = "/run/synapse-workers/metrics/host.prom";
-/// Logs that are files; nginx may write below it at any time, since its sandbox is made when it starts.
+/// The directory of log files. nginx may write below it at any time, because its sandbox is set up when it starts.
 pub const LOGS: &str = "/var/log/synapse-workers";
-/// nginx's access log in the format that mtail reads; there while metrics are on.
+/// nginx's access log in the format that mtail reads; it exists while metrics are enabled.
 pub const ACCESS_LOG: &str = "/var/log/synapse-workers/nginx/access.log";
-/// Logs of nginx.
+/// The directory of nginx's logs.
 pub const NGINX_LOGS: &str = "/var/log/synapse-workers/nginx";
-/// What a timer writes down of this host for Prometheus.
+/// The directory of the metrics of this host that a timer writes for Prometheus.
 pub const METRICS: &str = "/run/synapse-workers/metrics";
 /// The directory of our own Redis' socket.
 pub const REDIS: &str = "/run/synapse-workers/redis";
-/// Every Unix socket.
+/// The directory of all Unix sockets.
 pub const RUN: &str = "/run/synapse-workers";
-/// Synapse itself, when the host has none: for people, a link to [`venv`] of the version that is in use.
+/// Synapse itself, if the host has none: a link, for people, to the [`venv`] of the version in use.
 pub const VENV: &str = "/opt/synapse-workers/venv";
-/// The state compressor.
+/// The venv of the state compressor.
 pub const COMPRESSOR: &str = "/opt/synapse-workers/compressor";
-/// Parent of both, which goes with `uninstall`.
+/// The parent directory of both, which `uninstall` removes.
 pub const OPT: &str = "/opt/synapse-workers";
-/// Unit files written by us.
+/// The directory of this program's unit files.
 pub const UNITS: &str = "/etc/systemd/system";
-/// Directories of the system in which we have a file; a small host may lack them, and they are never ours alone.
+/// System directories in which this program has a file. A small host may lack them, and they never belong to this
+/// program alone.
 pub const SHARED: [&str; 2] = ["/etc/sysusers.d", "/etc/tmpfiles.d"];
-/// Our accounts, by their path in a generation.
+/// The file that declares this program's accounts, by its path in a generation.
 pub const SYSUSERS: &str = "host/etc/sysusers.d/synapse-workers.conf";
-/// Our directories, by their path in a generation.
+/// The file that declares this program's directories, by its path in a generation.
 pub const TMPFILES: &str = "host/etc/tmpfiles.d/synapse-workers.conf";
-/// Log files of Synapse's processes, where they are asked for.
+/// Log files of Synapse's processes, if they are enabled.
 pub const SYNAPSE_LOGS: &str = "/var/log/synapse";
-/// One `install` at a time.
+/// The lock file that permits one `install` at a time.
 pub const LOCK: &str = "/run/synapse-workers.lock";
-/// The program that starts Synapse on sockets that systemd holds; the package brings it.
+/// The program that starts Synapse with socket activation; the package installs it.
 pub const LAUNCHER: &str = "/usr/libexec/synapse-workers/launcher";
-/// Locked while requests shall wait at nginx's ports.
+/// The lock file that is locked while new connections wait at nginx's sockets.
 pub const HOLD: &str = "/run/synapse-workers.hold";
-/// Socket directory of the host's own PostgreSQL (Debian, Ubuntu and Fedora alike).
+/// The socket directory of the host's own PostgreSQL (Debian, Ubuntu and Fedora alike).
 pub const POSTGRES_SOCKETS: &str = "/run/postgresql";
 
-/// Synapse of one version. Each has a directory of its own, so that a process never meets the files of another one, and
-/// so that the way back finds the version that it leads to.
+/// The venv of one version of Synapse. Each version has a directory of its own, so that a process never reads the files
+/// of another version, and so that a rollback finds the version that it returns to.
 pub fn venv(version: &str) -> String {
     format!("{VENV}-{version}")
 }
@@ -96,17 +100,17 @@ pub fn python(venv: &str) -> PathBuf {
     Path::new(venv).join("bin/python")
 }
 
-/// Where nginx reaches a process.
+/// The socket at which nginx reaches a process.
 pub fn public_socket(process: &str) -> String {
     format!("{RUN}/public/{process}.sock")
 }
 
-/// Where the other Synapse processes reach a process.
+/// The socket at which the other Synapse processes reach a process.
 pub fn replication_socket(process: &str) -> String {
     format!("{RUN}/replication/{process}.sock")
 }
 
-/// The process that a socket file, or what Twisted keeps beside it, is of.
+/// The process that owns a socket file, or a file that Twisted keeps beside it.
 pub fn process_of(path: &str) -> Option<&str> {
     let (kind, file) = path.strip_prefix(RUN)?.strip_prefix('/')?.split_once('/')?;
     let ours = ["public", "replication"].contains(&kind);
@@ -120,7 +124,7 @@ pub fn redis_socket() -> String {
     format!("{REDIS}/redis.sock")
 }
 
-/// The certificate and its key in one file (PEM), as the system user `account` reads it.
+/// The file with the certificate and its key (PEM) that the system user `account` reads.
 pub fn certificate(account: &str) -> String {
     format!("{TLS}/{account}.pem")
 }
@@ -130,8 +134,8 @@ pub fn secret(name: &str) -> String {
     format!("{SECRETS}/{name}")
 }
 
-/// Whether this is the Python of a venv of ours, or the link to one: in the settings it asks for a Synapse of ours,
-/// whatever the host has.
+/// Whether this is the Python of a venv of this program, or the link to one. Such a path in the settings selects this
+/// program's own Synapse, whatever the host has.
 pub fn is_our_python(python: &Path) -> bool {
     python.starts_with(OPT)
 }

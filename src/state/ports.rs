@@ -1,26 +1,27 @@
-//! A port that one of our units binds.
+//! Ports that this program's units bind.
 
 use std::net::SocketAddr;
 
-/// See [`BoundPort`].
+/// The transport protocol of a [`BoundPort`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Transport {
     Tcp,
     Udp,
 }
 
-/// A port, bound by a unit of ours while it runs.
+/// A port that a unit of this program binds while it runs.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct BoundPort {
     pub transport: Transport,
     pub address: SocketAddr,
     pub unit: String,
-    /// Another value of this one moves it.
+    /// The setting that determines the port.
     pub setting: &'static str,
 }
 
 impl BoundPort {
-    /// Whether nobody can bind both: the same port, and one of the addresses means all of its kind.
+    /// Whether the two cannot be bound at the same time: they have the same port, and either the same address or,
+    /// within one family, an unspecified address.
     pub fn conflicts_with(&self, other: &Self) -> bool {
         let (one, two) = (self.address, other.address);
         let any = one.ip().is_unspecified() || two.ip().is_unspecified();
@@ -29,7 +30,7 @@ impl BoundPort {
             && (one.ip() == two.ip() || any && one.is_ipv4() == two.is_ipv4())
     }
 
-    /// As `SocketBindAllow=` has it (systemd.resource-control(5)).
+    /// The rule for `SocketBindAllow=` (systemd.resource-control(5)).
     pub fn rule(&self) -> String {
         let family = match self.address {
             SocketAddr::V4(_) => "ipv4",

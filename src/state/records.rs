@@ -1,21 +1,21 @@
-//! What the records of earlier runs say: the generations that processes may run with. The host, and the hosts in memory
-//! of the tests, observe by it.
+//! The records of earlier runs, which determine the generations that processes may run with. Both the real host and the
+//! in-memory model of the tests observe with them.
 
 use super::{HOST, Observed, Resource, State};
 use std::collections::{BTreeMap, BTreeSet};
 
-/// The records of earlier runs, as they are read.
+/// The records of earlier runs, as read from disk.
 #[derive(Clone, Debug, Default)]
 pub struct Records {
-    /// The generation that `current` names.
+    /// The generation that `current` links to.
     pub current: Option<u32>,
-    /// The generation that was last applied to its end.
+    /// The generation that was last applied completely.
     pub applied: Option<u32>,
-    /// Generations switched to since; `None` where their record is damaged.
+    /// Generations that were switched to since; `None` if their record is damaged.
     pub switched: Option<Vec<u32>>,
-    /// Generations on disk.
+    /// The generations on disk.
     pub written: Vec<u32>,
-    /// Resources that an earlier run of this program made.
+    /// Resources that an earlier run of this program created.
     pub made: BTreeSet<Resource>,
 }
 
@@ -27,7 +27,7 @@ impl Records {
         known.chain(self.current).collect()
     }
 
-    /// One more than the highest number, those that are pointed at but lost included.
+    /// One more than the highest number, including generations that are linked to but lost.
     fn next(&self) -> u32 {
         let pointed = self.current.into_iter().chain(self.applied);
         let highest = self.written.iter().copied().chain(pointed).max();
@@ -36,7 +36,8 @@ impl Records {
 }
 
 impl Observed {
-    /// What is known before the host itself is looked at. `states` are those of the generations of the records.
+    /// Builds the part of the observed state that follows from the records, before the host itself is observed.
+    /// `states` are the states of the generations in the records.
     pub fn recorded(records: Records, states: BTreeMap<u32, State>) -> Self {
         let never_applied = records.applied.is_none() && records.current.is_some();
         let unknown = never_applied || records.switched.is_none();
@@ -48,7 +49,8 @@ impl Observed {
             ..Self::default()
         };
         if unknown {
-            // The first run was interrupted, or the record of one is damaged: nothing is known to run with these files.
+            // The first run was interrupted, or the record of a run is damaged: no process is known to run with these
+            // files.
             observed.baselines.push(Default::default());
         }
         for state in states.into_values() {
@@ -58,14 +60,14 @@ impl Observed {
         observed
     }
 
-    /// Our files outside of generations that are looked for, by their path in one.
+    /// The files outside generations to look for, by their path in a generation.
     pub fn places(&self, desired: &State) -> BTreeSet<String> {
         let known = self.baselines.iter().flat_map(|files| files.keys());
         let all = known.chain(desired.files.keys());
         all.filter(|path| path.starts_with(HOST)).cloned().collect()
     }
 
-    /// Resources that are looked for.
+    /// The resources to look for.
     pub fn candidates(&self, desired: &State) -> BTreeSet<Resource> {
         let wanted = desired.resources.union(&self.made).cloned();
         Resource::directories().chain(wanted).collect()

@@ -1,37 +1,38 @@
-//! Which change asks for which restart, as data. A file is the unit of change, so each top-level key of
-//! the shared configuration has a file of its own.
+//! The restart rules: the restart that a change requires. A file is the unit of change, so each top-level key of the
+//! shared configuration has a file of its own.
 //!
 //! Sources: Synapse 1.163.2's `docs/workers.md`, `config_documentation.md` and, where these are silent, its code.
 
 use super::HOST;
 use crate::state::paths;
 
-/// How a unit has to act. The order is by force: of two rules for one unit the stronger counts.
+/// The effect of a change on a unit, from the weakest to the strongest. If two rules affect one unit, the stronger
+/// effect counts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Change {
-    /// Nothing: it is read by nobody who runs, or at the next start only.
+    /// No effect: no running process reads the file, or a unit reads it only at its next start.
     None,
-    /// SIGHUP.
+    /// Reload by SIGHUP.
     Reload,
     /// Restart; the main process before workers.
     Restart,
-    /// All that are affected stop before the first of them starts again. Where systemd holds nginx's ports, requests wait
-    /// there meanwhile.
+    /// All affected units stop before the first of them starts again. With socket activation of nginx, new connections
+    /// wait at its sockets meanwhile.
     StopFirst,
 }
 
-/// Whom a change concerns.
+/// The units that a change affects.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Scope {
     Nobody,
     Main,
-    /// Main and every worker.
+    /// The main process and every worker.
     Synapse,
     /// The process that the file is named after.
     Named,
-    /// The units that run and are made from this unit file: none where a timer or a path starts them anew each time.
+    /// The running units of this unit file; none if a timer or a path starts them each time.
     UnitFile,
-    /// The workers that the file lists, and main: always, or only when the file comes or goes.
+    /// The workers that the file lists, and the main process: always, or only when the file is added or removed.
     Listed {
         main: When,
     },
@@ -39,18 +40,19 @@ pub enum Scope {
     Unit(&'static str),
 }
 
-/// When main is concerned by a file that lists workers.
+/// When a file that lists workers affects the main process.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum When {
     Always,
-    /// Main does the work itself while the file is missing.
+    /// The main process does the work itself while the file is missing.
     AddedOrRemoved,
 }
 
-/// One row: files, whom a change of them concerns, and why.
+/// One rule: the files, the units that a change of them affects, the effect and the reason.
 #[derive(Debug)]
 pub struct Rule {
-    /// A path in a generation, or with a `/` before it one of the host; one that ends in `/` stands for all below it.
+    /// A path in a generation, or with a leading `/` a path on the host. A path that ends in `/` stands for all files
+    /// below it.
     pub path: &'static str,
     pub scope: Scope,
     pub change: Change,
@@ -69,13 +71,13 @@ const fn rule(path: &'static str, scope: Scope, change: Change, reason: &'static
 
 const SOCKETS: &str = "systemd takes or gives back sockets only while nobody has them";
 
-/// The release of Synapse that the processes run, by its path in a generation.
+/// The file that names the release of Synapse that the processes run, by its path in a generation.
 pub const VERSION: &str = "synapse/version";
 
-/// The first row whose path fits counts.
+/// The restart rules. The first row whose path matches applies.
 pub static RULES: &[Rule] = &[
-    // docs/workers.md: all worker instances must restart when event persisters come or go. The same holds for every
-    // writer: storage/util/id_generators.py deletes the positions of instances that are not in its own list.
+    // docs/workers.md: all worker instances must restart when event persisters are added or removed. The same holds for
+    // every writer: storage/util/id_generators.py deletes the positions of instances that are not in its own list.
     rule(
         "synapse/shared.d/stream_writers.yaml",
         Scope::Synapse,
@@ -94,14 +96,14 @@ pub static RULES: &[Rule] = &[
         Change::StopFirst,
         "processes with different replication settings do not hear each other",
     ),
-    // http/matrixfederationclient.py: each process reads at start who sends for it.
+    // http/matrixfederationclient.py: each process reads at start which instances send its requests.
     rule(
         "synapse/shared.d/outbound_federation_restricted_to.yaml",
         Scope::Synapse,
         Change::Restart,
         "requests to other homeservers go another way",
     ),
-    // config_documentation.md, federation_sender_instances: all stopped together, or events may be dropped.
+    // config_documentation.md, federation_sender_instances: all must be stopped together, or events may be dropped.
     rule(
         "synapse/shared.d/federation_sender_instances.yaml",
         Scope::Listed {
@@ -130,7 +132,7 @@ pub static RULES: &[Rule] = &[
         Change::StopFirst,
         "one process only may notify application services",
     ),
-    // config/workers.py: nothing else ensures that a single instance runs them.
+    // config/workers.py: nothing else ensures that only one instance runs them.
     rule(
         "synapse/shared.d/run_background_tasks_on.yaml",
         Scope::Listed { main: When::Always },
@@ -144,7 +146,7 @@ pub static RULES: &[Rule] = &[
         Change::StopFirst,
         "the media repository moves between processes",
     ),
-    // docs/upgrade.md: releases have changed what processes say to each other (1.64, 1.69, 1.76).
+    // docs/upgrade.md: some releases changed the communication between processes (1.64, 1.69, 1.76).
     rule(
         VERSION,
         Scope::Synapse,
@@ -181,15 +183,16 @@ pub static RULES: &[Rule] = &[
         Change::Restart,
         "Synapse reads its options at start",
     ),
-    // logging.config.dictConfig: loggers that the new file does not name keep the levels and handlers of the old one. And
-    // app/_base.py, redirect_stdio_to_logs: a stream that it does not name is the log itself by now.
+    // logging.config.dictConfig: loggers that the new file does not name keep the levels and handlers of the old one.
+    // In addition, app/_base.py, redirect_stdio_to_logs: a stream that the new file does not name is by then the log
+    // itself.
     rule(
         "synapse/own-log.yaml",
         Scope::Synapse,
         Change::Restart,
         "a reload takes over only a part of a log configuration of your own",
     ),
-    // app/_base.py and config/logger.py: SIGHUP reads it anew.
+    // app/_base.py and config/logger.py: Synapse reads the file again on SIGHUP.
     rule(
         "synapse/log.yaml",
         Scope::Synapse,
@@ -215,7 +218,7 @@ pub static RULES: &[Rule] = &[
         Change::Reload,
         "nginx takes new routes without closing connections",
     ),
-    // A reload would bind the new address before it lets go of the old one, fail, and leave all as it was.
+    // A reload would bind the new address before it releases the old one, fail, and leave everything unchanged.
     rule(
         "nginx/listen.conf",
         Scope::Unit("synapse-nginx.service"),
@@ -282,7 +285,7 @@ pub static RULES: &[Rule] = &[
         Change::Restart,
         "mtail reads its program at start",
     ),
-    // Files outside of generations, by their place on the host.
+    // Files outside generations, by their path on the host.
     rule(
         "/etc/synapse-workers/secrets/worker_replication_secret",
         Scope::Synapse,
@@ -349,7 +352,7 @@ pub static RULES: &[Rule] = &[
         Change::None,
         "logrotate reads it each time it runs",
     ),
-    // Whenever it starts, the watch has the certificate handed over.
+    // Whenever it starts, the path unit triggers the installation of the certificate.
     rule(
         "host/etc/systemd/system/synapse-certificate.service",
         Scope::Unit("synapse-certificate.path"),
@@ -401,7 +404,8 @@ pub static RULES: &[Rule] = &[
     ),
 ];
 
-/// For files of generations that another release of this program wrote; a test excludes it for all that this one does.
+/// The rule for files of generations that another release of this program wrote. A test ensures that it applies to no
+/// file of this release.
 static UNKNOWN: Rule = rule(
     "",
     Scope::Nobody,
@@ -409,7 +413,7 @@ static UNKNOWN: Rule = rule(
     "another release of synapse-workers wrote it",
 );
 
-/// The row of a path.
+/// The rule that applies to a path.
 pub fn rule_for(path: &str) -> &'static Rule {
     RULES
         .iter()
@@ -417,7 +421,7 @@ pub fn rule_for(path: &str) -> &'static Rule {
         .unwrap_or(&UNKNOWN)
 }
 
-/// The place on the host that a path in a generation is copied to, if it is.
+/// The path on the host to which a file of a generation is copied; `None` if it is not copied.
 pub fn host_path(path: &str) -> Option<&str> {
     path.strip_prefix(HOST)
 }

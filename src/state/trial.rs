@@ -1,24 +1,25 @@
-//! A change on trial: in use, and given back unless somebody confirms it.
+//! A trial: a change that is in use and is rolled back unless it is confirmed.
 
 use serde::{Deserialize, Serialize};
 
-/// What is noted of it on the host.
+/// The record of a trial on the host.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Trial {
     /// The generation on trial.
     pub generation: u32,
-    /// The one to return to.
+    /// The generation to return to.
     pub back: u32,
-    /// How long it may take to confirm, from the end of the change or a reboot on.
+    /// The time to confirm, in seconds from the end of the change or from a reboot.
     pub seconds: u64,
-    /// Whether its change was made to the end; one that was cut can only be returned from.
+    /// Whether the change was applied completely; an interrupted change can only be rolled back.
     pub made: bool,
-    /// The settings file that is put back with it.
+    /// The path of the settings file that a rollback restores.
     pub settings: String,
 }
 
 impl Trial {
-    /// What is on trial and for how long, as a sentence without an end; `left` is what the timer has left.
+    /// Describes what is on trial and for how long, without a final period; `left` is the time left on the timer, in
+    /// seconds, and `None` if it is over.
     pub fn told(&self, left: Option<u64>) -> String {
         let Self {
             generation, back, ..

@@ -1,10 +1,10 @@
-//! Names of units.
+//! The names of units.
 
 use super::HOST;
 use crate::state::paths::UNITS;
 use std::path::Path;
 
-/// Everything.
+/// The target that groups all units.
 pub const TARGET: &str = "synapse-workers.target";
 /// The main process.
 pub const MAIN: &str = "synapse-main.service";
@@ -12,54 +12,55 @@ pub const MAIN: &str = "synapse-main.service";
 pub const WORKERS: &str = "synapse-worker@.service";
 /// Our own nginx.
 pub const NGINX: &str = "synapse-nginx.service";
-/// Ports and Unix socket of our own nginx.
+/// The ports and the Unix socket of our own nginx.
 pub const NGINX_SOCKET: &str = "synapse-nginx.socket";
 /// The Unix sockets of the main process.
 pub const MAIN_SOCKET: &str = "synapse-main.socket";
 /// The template of the Unix sockets of workers.
 pub const WORKER_SOCKETS: &str = "synapse-worker@.socket";
-/// Keeps nginx from starting, while requests wait at the ports that systemd holds.
+/// Keeps nginx from starting while new connections wait at the sockets that systemd holds.
 pub const HOLD: &str = "synapse-hold.service";
 /// Our own Redis.
 pub const REDIS: &str = "synapse-redis.service";
-/// Hands a new certificate to nginx and coturn when its file changes; the work is done by a service of the same name.
+/// Watches the certificate file for changes; a service of the same name installs a new certificate for nginx and
+/// coturn.
 pub const CERTIFICATE: &str = "synapse-certificate.path";
-/// What [`CERTIFICATE`] starts.
+/// The service that [`CERTIFICATE`] starts.
 pub const HAND_OVER: &str = "synapse-certificate.service";
-/// Rotates the access log that metrics are made from.
+/// Rotates the access log from which metrics are derived.
 pub const LOGROTATE: &str = "synapse-logrotate.timer";
-/// What [`LOGROTATE`] starts.
+/// The service that [`LOGROTATE`] starts.
 pub const LOGROTATE_SERVICE: &str = "synapse-logrotate.service";
 /// Our own Prometheus.
 pub const PROMETHEUS: &str = "synapse-prometheus.service";
 /// Metrics of nginx.
 pub const NGINX_EXPORTER: &str = "synapse-nginx-exporter.service";
-/// Metrics made from nginx's access log.
+/// Metrics derived from nginx's access log.
 pub const NGINX_LOG_EXPORTER: &str = "synapse-nginx-log-exporter.service";
 /// Metrics of Redis.
 pub const REDIS_EXPORTER: &str = "synapse-redis-exporter.service";
 /// Metrics of PostgreSQL.
 pub const POSTGRES_EXPORTER: &str = "synapse-postgres-exporter.service";
-/// Has free space and the end of the certificate written down as metrics.
+/// Writes the free disk space and the expiry of the certificate as metrics.
 pub const HOST_METRICS: &str = "synapse-host-metrics.timer";
-/// What [`HOST_METRICS`] starts.
+/// The service that [`HOST_METRICS`] starts.
 pub const HOST_METRICS_SERVICE: &str = "synapse-host-metrics.service";
 /// Our own TURN server.
 pub const COTURN: &str = "synapse-coturn.service";
-/// Metrics of a TURN server that has none of its own.
+/// Metrics of a coturn that exports none itself.
 pub const COTURN_EXPORTER: &str = "synapse-coturn-exporter.service";
 /// Runs the state compressor.
 pub const COMPRESSOR: &str = "synapse-compressor.timer";
-/// What [`COMPRESSOR`] starts.
+/// The service that [`COMPRESSOR`] starts.
 pub const COMPRESS: &str = "synapse-compressor.service";
 
-/// Returns from a change that nobody confirms; there while one is on trial, whatever generation is in use.
+/// Rolls back a change that is not confirmed. It exists during a trial, whatever generation is in use.
 pub const TRIAL_TIMER: &str = "synapse-trial.timer";
-/// What [`TRIAL_TIMER`] starts.
+/// The service that [`TRIAL_TIMER`] starts.
 pub const TRIAL: &str = "synapse-trial.service";
 
-/// Every unit of ours that is enabled and running at times, as systemd's patterns. What a timer or path starts is not
-/// among them: it comes and goes by itself.
+/// All units of this program that can be enabled and running, as patterns of systemd. Services that a timer or a path
+/// starts are not among them, because they run only on demand.
 pub static PATTERNS: &[&str] = &[
     TARGET,
     MAIN,
@@ -87,7 +88,7 @@ pub fn worker(name: &str) -> String {
     format!("synapse-worker@{name}.service")
 }
 
-/// The unit of a process of Synapse, by the name of its socket.
+/// The unit of a Synapse process, by the name of its socket.
 pub fn process(name: &str) -> String {
     match name {
         "main" => MAIN.to_owned(),
@@ -95,55 +96,55 @@ pub fn process(name: &str) -> String {
     }
 }
 
-/// The worker of a unit, if it is the unit of one.
+/// The name of the worker that a unit runs; `None` if it is not the unit of a worker.
 pub fn worker_of(unit: &str) -> Option<&str> {
     unit.strip_prefix("synapse-worker@")?
         .strip_suffix(".service")
 }
 
-/// The unit that holds the sockets of a service, where there is one.
+/// The name of the unit that holds the sockets of a service.
 pub fn socket_of(service: &str) -> Option<String> {
     let name = service.strip_suffix(".service")?;
     Some(format!("{name}.socket"))
 }
 
-/// Whether a unit is started by another one that needs it, and so has nothing to be enabled for.
+/// Whether another unit starts this one as a dependency, so that it need not be enabled.
 pub fn is_needed(unit: &str) -> bool {
     unit == MAIN_SOCKET || file_of(unit) == WORKER_SOCKETS
 }
 
-/// The service that a unit holds sockets of.
+/// The service for which a unit holds sockets.
 pub fn served_by(socket: &str) -> Option<String> {
     let name = socket.strip_suffix(".socket")?;
     Some(format!("{name}.service"))
 }
 
-/// The directory of a unit's drop-ins that are ours, in the directory of unit files.
+/// The directory of this program's drop-ins for a unit, relative to the directory of unit files.
 pub fn drop_ins(unit: &str) -> String {
     format!("{unit}.d")
 }
 
-/// Whether a directory holds drop-ins of a unit of ours.
+/// Whether a directory holds drop-ins for a unit of this program.
 pub fn is_drop_ins(directory: &Path) -> bool {
     let name = directory.file_name().and_then(|name| name.to_str());
     directory.parent() == Some(Path::new(UNITS))
         && name.is_some_and(|name| name.starts_with("synapse-") && name.ends_with(".d"))
 }
 
-/// The place of a file of a generation in the directory of unit files.
+/// The path of a file of a generation relative to the directory of unit files.
 fn place(path: &str) -> Option<&str> {
     path.strip_prefix(HOST)?
         .strip_prefix(UNITS)?
         .strip_prefix('/')
 }
 
-/// The unit of which a file of a generation is a drop-in.
+/// The unit for which a file of a generation is a drop-in.
 pub fn drop_in_of(path: &str) -> Option<&str> {
     let (directory, _) = place(path)?.split_once('/')?;
     directory.strip_suffix(".d")
 }
 
-/// The path that `systemd-analyze verify` takes for a file of units: a drop-in is read with its unit.
+/// The path to pass to `systemd-analyze verify` for a unit file or a drop-in; a drop-in is read with its unit.
 pub fn judged(path: &str) -> Option<&str> {
     let place = place(path)?;
     match place.split_once('/') {
@@ -152,12 +153,12 @@ pub fn judged(path: &str) -> Option<&str> {
     }
 }
 
-/// Whether a file of a generation is part of a unit: its unit file, or a drop-in of it.
+/// Whether a file of a generation belongs to a unit, as its unit file or as a drop-in.
 pub fn is_of(path: &str, unit: &str) -> bool {
     drop_in_of(path) == Some(unit) || place(path) == Some(file_of(unit))
 }
 
-/// The unit file that a unit is made from.
+/// The unit file that defines a unit.
 pub fn file_of(unit: &str) -> &str {
     match unit.strip_prefix("synapse-worker@") {
         Some(instance) if instance.ends_with(".socket") => WORKER_SOCKETS,
@@ -166,7 +167,7 @@ pub fn file_of(unit: &str) -> &str {
     }
 }
 
-/// Units in which Synapse itself runs.
+/// Whether a unit runs a process of Synapse itself.
 pub fn is_synapse(unit: &str) -> bool {
     unit == MAIN || worker_of(unit).is_some()
 }

@@ -1,14 +1,14 @@
-//! Changing a list of worker specs: `scale`, `add` and `remove`, before it is written back.
+//! Edits a list of worker specs for `scale`, `add` and `remove`, before it is written back.
 //!
-//! Workers are numbered from 1 without gaps, so only the last of an entry can leave alone.
+//! Workers are numbered from 1 without gaps, so only the last worker of an entry can be removed on its own.
 
 use super::roles::{ROLES, role};
 use super::spec::{self, SpecError, WorkerSpec, refuse};
 use super::workers::{Topology, worker_name};
 use crate::suggest::nearest;
 
-/// Sets how many workers an entry has. `target` is the entry's name, or a role that one entry has
-/// alone; a role that no entry has gets one. 0 removes the entry.
+/// Sets how many workers an entry has. `target` is the name of the entry, or a role that exactly one entry has as its
+/// only role; a role that no entry has gets a new entry. A count of 0 removes the entry.
 pub fn scale(specs: &[WorkerSpec], target: &str, count: u16) -> Result<Vec<WorkerSpec>, SpecError> {
     spec::check_count(target, count)?;
     let mut specs = specs.to_vec();
@@ -21,7 +21,7 @@ pub fn scale(specs: &[WorkerSpec], target: &str, count: u16) -> Result<Vec<Worke
     checked(specs)
 }
 
-/// Adds what `text` specifies; an entry that is there already grows.
+/// Adds the workers that `text` specifies; an existing entry grows.
 pub fn add(specs: &[WorkerSpec], text: &str) -> Result<Vec<WorkerSpec>, SpecError> {
     let new = spec::parse(&[text])?;
     if new.is_empty() {
@@ -30,7 +30,7 @@ pub fn add(specs: &[WorkerSpec], text: &str) -> Result<Vec<WorkerSpec>, SpecErro
     checked(spec::add_up(specs.iter().cloned().chain(new).collect())?)
 }
 
-/// Removes an entry by its name, or the last worker of one by the worker's.
+/// Removes an entry by its name, or the last worker of an entry by the name of the worker.
 pub fn remove(specs: &[WorkerSpec], name: &str) -> Result<Vec<WorkerSpec>, SpecError> {
     let mut specs = specs.to_vec();
     if let Some(at) = specs.iter().position(|spec| spec.name == name) {
@@ -53,7 +53,7 @@ pub fn remove(specs: &[WorkerSpec], name: &str) -> Result<Vec<WorkerSpec>, SpecE
     checked(specs)
 }
 
-/// Where the entry stands whose count `target` means; none where a role is new.
+/// The index of the entry whose count `target` refers to; `None` if the role is new.
 fn find_scalable(
     specs: &[WorkerSpec],
     target: &str,
@@ -129,7 +129,7 @@ fn unknown(specs: &[WorkerSpec], name: &str) -> Result<Vec<WorkerSpec>, SpecErro
     }
 }
 
-/// The list, if it can run.
+/// Returns the list if it is a valid topology.
 fn checked(specs: Vec<WorkerSpec>) -> Result<Vec<WorkerSpec>, SpecError> {
     Topology::new(specs).map(|topology| topology.specs)
 }

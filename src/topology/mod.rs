@@ -5,8 +5,8 @@
 //!                          ^ presets           ^ roles               ^ patterns
 //! ```
 //!
-//! Everything here is a pure function of the spec and of two tables: the role catalogue
-//! ([`roles::ROLES`]) and the endpoints that workers serve ([`patterns::ENDPOINTS`]).
+//! Everything here is a pure function of the spec and of two tables: the catalogue of roles ([`roles::ROLES`]) and the
+//! endpoints that workers serve ([`patterns::ENDPOINTS`]).
 
 pub mod edit;
 pub mod patterns;

@@ -1,27 +1,27 @@
 //! The endpoints that workers serve, and the roles that may serve them.
 //!
-//! One row per set of paths with a common rule. The paths are those of Synapse's `docs/workers.md`
-//! at 1.163.2, made exact where it is loose, plus the few that workers register without the manual
-//! saying so and that matter for load. Whatever is in no row belongs to the main process, and no
-//! path is in two rows, so the order decides only how soon nginx finds one.
+//! One row describes a set of paths with a common rule. The paths are those of Synapse's `docs/workers.md` at 1.163.2,
+//! made exact where that document is loose, plus the few that workers register although the document does not list them
+//! and that matter for load. A path in no row belongs to the main process. No path is in two rows, so the order affects
+//! only how soon nginx finds a match.
 //!
-//! Patterns are regular expressions on the raw path, as Synapse's own: nothing is decoded, a segment
-//! may be empty (`[^/]*`), and `%2F` stays inside it. nginx (PCRE) and Rust read them alike.
+//! Patterns are regular expressions on the raw path, like Synapse's own: nothing is decoded, a segment may be empty
+//! (`[^/]*`), and `%2F` does not end a segment. nginx (PCRE) and Rust interpret them alike.
 
 use super::roles::Balance;
 
-/// A set of endpoints with one rule.
+/// A set of endpoints with a common rule.
 pub struct EndpointSet {
     pub name: &'static str,
-    /// The methods the rule is for; none named: all. GET brings HEAD, and OPTIONS always comes along.
+    /// The HTTP methods that the rule applies to; all if empty. GET includes HEAD, and OPTIONS is always included.
     pub methods: &'static [&'static str],
-    /// Who serves it, the first that exists; the main process where none does.
+    /// The roles that may serve it: the first one that a worker has, or the main process if no worker has any.
     pub roles: &'static [&'static str],
-    /// How servers are chosen, where that is not the role's own way.
+    /// How a server is chosen, if not by the balance of the role.
     pub balance: Option<Balance>,
-    /// What the server must have switched on for these paths to exist.
+    /// The Synapse option that must be enabled for these paths to exist.
     pub needs: Option<&'static str>,
-    /// Patterns, each with a request that it matches.
+    /// Patterns, each with a sample request that it matches.
     pub paths: &'static [(&'static str, &'static str)],
 }
 
@@ -53,7 +53,7 @@ const THREADS: Option<&str> = Some("experimental_features.msc4306_enabled");
 
 #[rustfmt::skip] // one path, one line
 pub static ENDPOINTS: [EndpointSet; 29] = [
-    // The most frequent first.
+    // The most frequent endpoints come first.
     EndpointSet { name: "sync", roles: &["synchrotron"], paths: &[
         (v!("sync$"), "GET /_matrix/client/v3/sync"),
         (v1!("events$"), "GET /_matrix/client/v3/events"),
@@ -64,7 +64,7 @@ pub static ENDPOINTS: [EndpointSet; 29] = [
         (r"^/_matrix/client/unstable/org\.matrix\.simplified_msc3575/sync$", "POST /_matrix/client/unstable/org.matrix.simplified_msc3575/sync"),
     ], ..SET },
 
-    // Writers that no other process can stand in for: a bystander fails these requests.
+    // Only the writer can serve these requests: they fail in any other process.
     EndpointSet { name: "typing", roles: &["typing"], paths: &[
         (v1!("rooms/[^/]*/typing/"), "PUT /_matrix/client/v3/rooms/!r:example.com/typing/@u:example.com"),
     ], ..SET },
@@ -88,12 +88,12 @@ pub static ENDPOINTS: [EndpointSet; 29] = [
         (r"^/_matrix/client/unstable/io\.element\.msc4308/thread_subscriptions$", "GET /_matrix/client/unstable/io.element.msc4308/thread_subscriptions"),
     ], ..SET },
 
-    // Writers to which other workers forward: theirs first, to save the hop.
+    // Other workers forward these requests to the writer. The direct route saves a hop.
     EndpointSet { name: "account_data", roles: &["account_data", "client_reader"], paths: &[
         (v!("user/[^/]*/(rooms/[^/]*/)?account_data/"), "GET /_matrix/client/v3/user/@u:example.com/account_data/m.foo"),
         (v!("user/[^/]*/rooms/[^/]*/tags(/|$)"), "GET /_matrix/client/v3/user/@u:example.com/rooms/!r:example.com/tags"),
     ], ..SET },
-    // Tried: a process that is not the writer fails to tell the presence of another user.
+    // Tested: a process that is not the writer fails to report the presence of another user.
     EndpointSet { name: "presence", roles: &["presence"], paths: &[
         (v1!("presence/"), "GET /_matrix/client/v3/presence/@u:example.com/status"),
     ], ..SET },
@@ -114,7 +114,7 @@ pub static ENDPOINTS: [EndpointSet; 29] = [
         (v!("knock/"), "POST /_matrix/client/v3/knock/!r:example.com"),
         (v1!("createRoom(/|$)"), "POST /_matrix/client/v3/createRoom"),
     ], ..SET },
-    // A new name or picture is an event in every room of the user; looking one up is not.
+    // A new display name or avatar is an event in every room of the user; a lookup is not.
     EndpointSet { name: "profile_write", methods: &["PUT", "DELETE"], roles: &["event_creator"], paths: &[
         (v1!("profile/"), "PUT /_matrix/client/v3/profile/@u:example.com/displayname"),
     ], ..SET },
@@ -122,7 +122,7 @@ pub static ENDPOINTS: [EndpointSet; 29] = [
         (v1!("profile/"), "GET /_matrix/client/v3/profile/@u:example.com"),
     ], ..SET },
 
-    // Synapse asks for one process per room here.
+    // Synapse requires one process per room here.
     EndpointSet { name: "messages", roles: &["client_reader"], balance: Some(Balance::Room), paths: &[
         (v1!("rooms/[^/]*/messages$"), "GET /_matrix/client/v3/rooms/!r:example.com/messages"),
     ], ..SET },
@@ -146,8 +146,8 @@ pub static ENDPOINTS: [EndpointSet; 29] = [
     EndpointSet { name: "account_read", roles: &["client_reader"], paths: &[
         (r"^/_matrix/client/versions$", "GET /_matrix/client/versions"),
         (v!("(capabilities|notifications|password_policy)$"), "GET /_matrix/client/v3/capabilities"),
-        // Not `account/deactivate`, which asks identity servers (handlers/deactivate_account.py): the main process has
-        // the network in any case.
+        // `account/deactivate` is not listed, because it sends requests to identity servers
+        // (handlers/deactivate_account.py): the main process has network access in any case.
         (v!("account/(3pid|whoami)$"), "GET /_matrix/client/v3/account/whoami"),
         (v!("user/[^/]*/filter(/|$)"), "POST /_matrix/client/v3/user/@u:example.com/filter"),
         (v1!("voip/turnServer$"), "GET /_matrix/client/v3/voip/turnServer"),
@@ -156,7 +156,7 @@ pub static ENDPOINTS: [EndpointSet; 29] = [
         (v!("register(/available)?$"), "POST /_matrix/client/v3/register"),
         (r"^/_matrix/client/(v1|unstable)/register/m\.login\.registration_token/validity$", "GET /_matrix/client/v1/register/m.login.registration_token/validity"),
     ], ..SET },
-    // The main process alone serves the other methods of these two.
+    // Only the main process serves the other methods of these two.
     EndpointSet { name: "method_bound_read", methods: &["GET"], roles: &["client_reader"], paths: &[
         (r"^/_matrix/client/unstable/org\.matrix\.msc4140/delayed_events(/[^/]*)?$", "GET /_matrix/client/unstable/org.matrix.msc4140/delayed_events/d1"),
         (r"^/_synapse/admin/v2/users/[^/]*$", "GET /_synapse/admin/v2/users/@u:example.com"),
@@ -168,7 +168,7 @@ pub static ENDPOINTS: [EndpointSet; 29] = [
         (v!("user_directory/search$"), "POST /_matrix/client/v3/user_directory/search"),
     ], ..SET },
 
-    // Once there is a media worker, the main process serves none of this.
+    // If there is a media worker, the main process serves none of these.
     EndpointSet { name: "media", roles: &["media_repository"], paths: &[
         (r"^/_matrix/(media|client/v1/media|federation/v1/media)/", "GET /_matrix/client/v1/media/config"),
         (r"^/_synapse/admin/v1/(media/|quarantine_media/|purge_media_cache$)", "GET /_synapse/admin/v1/media/example.com/abc"),
@@ -176,13 +176,14 @@ pub static ENDPOINTS: [EndpointSet; 29] = [
         (r"^/_synapse/admin/v1/(users/[^/]*/media|user/[^/]*/media/quarantine)$", "GET /_synapse/admin/v1/users/@u:example.com/media"),
     ], ..SET },
 
-    // A federation_reader can take transactions too, still one origin at a time.
+    // A federation_reader can receive transactions too, still balanced by origin.
     EndpointSet { name: "federation_send", roles: &["federation_inbound", "federation_reader"], balance: Some(Balance::Origin), paths: &[
         (r"^/_matrix/federation/v1/send/", "PUT /_matrix/federation/v1/send/123"),
     ], ..SET },
     EndpointSet { name: "federation_read", roles: &["federation_reader"], paths: &[
         (r"^/_matrix/federation/v1/(event|state|state_ids|backfill|get_missing_events|event_auth|timestamp_to_event|hierarchy)/", "GET /_matrix/federation/v1/event/$e"),
-        // Not `exchange_third_party_invite`, which asks the identity server of the invitation (handlers/federation.py).
+        // `exchange_third_party_invite` is not listed, because it sends a request to the identity server of the
+        // invitation (handlers/federation.py).
         (r"^/_matrix/federation/v1/(make_join|make_leave|make_knock|send_knock)/", "GET /_matrix/federation/v1/make_join/!r:example.com/@u:example.com"),
         (r"^/_matrix/federation/(v1|v2)/(send_join|send_leave|invite)/", "PUT /_matrix/federation/v2/send_join/!r:example.com/$e"),
         (r"^/_matrix/federation/v1/(version|publicRooms|user/keys/(query|claim))$", "GET /_matrix/federation/v1/version"),

@@ -1,16 +1,16 @@
-//! Named lists of workers: `full`, and three sizes of host.
+//! Named lists of workers: `full`, and one for each of three sizes of host.
 //!
-//! Merged roles halve the memory at the same throughput, so small hosts merge. What merges has one
-//! reason to be busy at the same time; roles that can be sharded stay apart from those that cannot
-//! wherever the host has cores to shard them over. With the main process, no preset has more than
-//! 23 processes: four database connections each fit PostgreSQL's default of 100.
+//! Merging roles halves the memory at the same throughput, so the presets for small hosts merge roles. Merged roles
+//! have one reason to be busy at the same time. Roles that can be sharded are separate from those that cannot, wherever
+//! the host has enough cores for the shards. With the main process, no preset has more than 23 processes: four database
+//! connections for each fit PostgreSQL's default of 100.
 
-/// A named list of workers, written where a worker spec is.
+/// A named list of workers, which may be written in place of a worker spec.
 pub struct Preset {
     pub name: &'static str,
-    /// The least number of cores it is meant for.
+    /// The minimum number of cores of the host that it is meant for.
     pub cores: u16,
-    /// What it is, in one line.
+    /// A description in one line.
     pub summary: &'static str,
     /// Its workers, in the grammar of [`super::spec`].
     pub spec: &'static str,
@@ -48,8 +48,8 @@ pub static PRESETS: [Preset; 4] = [
         name: "full",
         cores: 8,
         summary: "20 workers: one for each role that has work of its own on a plain server",
-        // Not in it: frontend_proxy (device_lists serves the same endpoint), thread_subscriptions
-        // (experimental), sso_login and mas_helper (idle without single sign-on or MAS).
+        // Not included: frontend_proxy (device_lists serves the same endpoint), thread_subscriptions (experimental),
+        // sso_login and mas_helper (idle without single sign-on or MAS).
         spec: "pusher, federation_sender, appservice, background_worker, user_dir, event_persister, \
                typing, to_device, account_data, presence, push_rules, receipts, device_lists, \
                media_repository, synchrotron, sliding_sync, client_reader, event_creator, \
@@ -57,7 +57,7 @@ pub static PRESETS: [Preset; 4] = [
     },
 ];
 
-/// The preset of that name.
+/// Finds a preset by its name.
 pub fn preset(name: &str) -> Option<&'static Preset> {
     PRESETS.iter().find(|preset| preset.name == name)
 }

@@ -1,56 +1,58 @@
-//! The role catalogue: what a worker can be, and what that asks of Synapse's configuration.
+//! The catalogue of roles: the kinds of workers, and the configuration of Synapse that each kind requires.
 //!
-//! One row per role. A worker may have several. What Synapse itself demands (how many writers a
-//! stream takes, which duty is a single name) is from `synapse/config/workers.py` of 1.163.2.
-//! Which requests reach a role is not here but in [`super::patterns`].
+//! One row describes one role; a worker may have several roles. The limits of Synapse itself (how many writers a stream
+//! takes, which duty is a single name) are from `synapse/config/workers.py` of 1.163.2. [`super::patterns`] defines
+//! which requests reach a role.
 
 use serde::Serialize;
 
-/// A job that Synapse hands to workers by naming them in the shared configuration.
+/// A job that Synapse assigns to workers by name in the shared configuration.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Duty {
-    /// `pusher_instances`: all of them.
+    /// `pusher_instances` lists all workers with this duty.
     Pusher,
-    /// `federation_sender_instances`: all of them.
+    /// `federation_sender_instances` lists all workers with this duty.
     FederationSender,
-    /// `notify_appservices_from_worker`: the one.
+    /// `notify_appservices_from_worker` names the only worker with this duty.
     NotifyAppservices,
-    /// `update_user_directory_from_worker`: the one.
+    /// `update_user_directory_from_worker` names the only worker with this duty.
     UpdateUserDirectory,
-    /// `run_background_tasks_on`: the one.
+    /// `run_background_tasks_on` names the only worker with this duty.
     BackgroundTasks,
-    /// `enable_media_repo: false` for all others, `media_instance_running_background_jobs`: the first.
+    /// `enable_media_repo` is false for all other processes, and `media_instance_running_background_jobs` names the
+    /// first worker with this duty.
     Media,
 }
 
-/// What a process with a role sends by itself beyond this host, with the file of Synapse 1.163.2 that shows it. Requests
-/// to other processes of Synapse, to Redis and to PostgreSQL do not count: these may be behind Unix sockets.
+/// The requests that a process with a role itself sends beyond this host, with the file of Synapse 1.163.2 that shows
+/// it. Requests to other processes of Synapse, to Redis and to PostgreSQL do not count, because these may be behind
+/// Unix sockets.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Sends {
-    /// Nothing, though options of the administrator may change that.
+    /// No requests, although options of the administrator may change that.
     Nothing(&'static str),
-    /// Requests to application services, where there are any.
+    /// Requests to application services, if there are any.
     ToAppServices(&'static str),
-    /// Requests to other homeservers, all of them through Synapse's client for federation (http/matrixfederationclient.py),
-    /// which can hand them to another process. Options may add other requests: src/render/network.rs has them.
+    /// Requests to other homeservers, all of them through Synapse's federation client (http/matrixfederationclient.py),
+    /// which can delegate them to another process. Options may add other requests, which src/render/network.rs lists.
     ToHomeservers(&'static str),
-    /// Requests to other servers, push gateways, mail servers and the like.
+    /// Requests to other servers, such as push gateways and mail servers.
     ToAnyone(&'static str),
 }
 
-/// How an upstream of several servers chooses one for a request.
+/// How an upstream with several servers chooses one of them for a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Balance {
-    /// The same user's requests to the same server: its caches are warm.
+    /// Requests of one user go to the same server, whose caches are warm.
     User,
-    /// The same room to the same server; requests without a room ID by user.
+    /// Requests for one room go to the same server; requests without a room ID are balanced by user.
     Room,
-    /// The same sending homeserver (its address) to the same server.
+    /// Requests of one sending homeserver (by its address) go to the same server.
     Origin,
-    /// The same URI to the same server.
+    /// Requests for one URI go to the same server.
     Uri,
-    /// The server with the fewest requests in flight.
+    /// Each request goes to the server with the fewest in-flight requests.
     LeastConnections,
     /// There is only one server.
     Single,
@@ -76,23 +78,23 @@ pub struct Role {
     pub name: &'static str,
     /// What the role does, in one line.
     pub summary: &'static str,
-    /// The resources of its http listener, beside `health`, which every listener has.
+    /// The resources of its HTTP listener, in addition to `health`, which every listener has.
     pub resources: &'static [&'static str],
     /// The key in `stream_writers` under which its workers are listed.
     pub stream: Option<&'static str>,
-    /// The duty it takes from the main process.
+    /// The duty that it takes over from the main process.
     pub duty: Option<Duty>,
-    /// Why there can be only one worker with this role; none: any number.
+    /// The reason why only one worker can have this role; `None` if any number of workers can.
     pub only_one: Option<&'static str>,
-    /// How its workers share requests; none: no request is routed to it.
+    /// How requests are balanced over its workers; `None` if no request is routed to the role.
     pub balance: Option<Balance>,
-    /// Whether the main process can answer in its stead when no worker of the role does.
+    /// Whether the main process can serve its requests when no worker of the role does.
     pub fallback_to_main: bool,
-    /// Whether it needs the network.
+    /// The requests that it sends, which decide whether it needs network access.
     pub sends: Sends,
 }
 
-/// What most rows have in common.
+/// Values that most rows have in common.
 const ROLE: Role = Role {
     name: "",
     summary: "",
@@ -259,11 +261,11 @@ pub static ROLES: [Role; 24] = [
     Role {
         name: "media_repository",
         summary: "stores, scales and serves media; the main process then does not",
-        // Quarantining media is a stream that only its writers may write, since Synapse 1.152.
+        // Since Synapse 1.152, quarantining media is a stream that only its writers may write.
         resources: &["media", "replication"],
         stream: Some("quarantined_media_changes"),
         duty: Some(Duty::Media),
-        // Not by URI: every upload has the same one.
+        // Requests are not balanced by URI, because every upload has the same URI.
         balance: Some(Balance::LeastConnections),
         fallback_to_main: false,
         sends: Sends::ToAnyone(
@@ -319,7 +321,7 @@ pub static ROLES: [Role; 24] = [
         name: "federation_reader",
         summary: "answers other homeservers' questions",
         resources: &["federation"],
-        // Equal questions about a room's state are dear and share one answer.
+        // Identical requests for the state of a room are expensive and share one response.
         balance: Some(Balance::Uri),
         sends: Sends::ToHomeservers("crypto/keyring.py: signing keys of other servers"),
         ..ROLE
@@ -356,13 +358,13 @@ pub static ROLES: [Role; 24] = [
     },
 ];
 
-/// The role of that name.
+/// Finds a role by its name.
 pub fn role(name: &str) -> Option<&'static Role> {
     ROLES.iter().find(|role| role.name == name)
 }
 
 impl Role {
-    /// Its place in the catalogue, the order of names and of workers.
+    /// Its index in the catalogue, which is the order of names and of workers.
     pub(super) fn position(&self) -> usize {
         ROLES
             .iter()

@@ -1,8 +1,7 @@
-//! The routing table: which upstream a request goes to, and which processes an upstream is made of.
+//! The routing table: the upstream of each request, and the processes of each upstream.
 //!
-//! nginx evaluates it as a `map` of `"$request_method $raw_path"` with [`Route::expression`] as the
-//! keys, in order; [`RoutingTable::pick`] evaluates the very same expressions for the `routes` and
-//! `verify` commands and the tests.
+//! nginx evaluates it as a `map` of `"$request_method $raw_path"` with [`Route::expression`] as the keys, in order;
+//! [`RoutingTable::pick`] evaluates the same expressions for the `routes` and `verify` commands and the tests.
 
 use std::sync::LazyLock;
 
@@ -13,32 +12,32 @@ use super::patterns::{ENDPOINTS, EndpointSet};
 use super::roles::{Balance, Role, role};
 use super::workers::Topology;
 
-/// What the main process is called, as upstream and as the only server of it.
+/// The name of the main process, as an upstream and as the only server of that upstream.
 pub const MAIN: &str = "main";
 
-/// One line of the table.
+/// One row of the routing table.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Route {
-    /// The set of endpoints it belongs to.
+    /// The name of its set of endpoints.
     pub set: &'static str,
-    /// The methods it is for; none named: all.
+    /// The HTTP methods that it applies to; all if empty.
     pub methods: &'static [&'static str],
     /// A regular expression on the raw path, without the query string.
     pub pattern: &'static str,
-    /// The name of one of the table's upstreams.
+    /// The name of an upstream of the table.
     pub upstream: String,
     /// The role whose workers serve it, or `main`.
     pub role: &'static str,
     /// Method and path of a request that takes this route.
     pub example: &'static str,
-    /// What the server must have switched on for these paths to exist.
+    /// The Synapse option that must be enabled for these paths to exist.
     pub needs: Option<&'static str>,
 }
 
-/// Processes that share requests.
+/// A group of processes that share requests.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Upstream {
-    /// The role, with the balance where that is not the role's own; `[a-z0-9_]+`.
+    /// The name of the role, with the balance if that is not the role's own; it matches `[a-z0-9_]+`.
     pub name: String,
     /// Names of workers, or `main` alone.
     pub servers: Vec<String>,
@@ -47,13 +46,13 @@ pub struct Upstream {
     pub fallback_to_main: bool,
 }
 
-/// Where every request goes. What matches no route goes to the upstream `main`.
+/// The upstream of every request. A request that matches no route goes to the upstream `main`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct RoutingTable {
-    /// In order: the first that matches counts. The same lines for every topology, only their
-    /// upstreams differ.
+    /// The routes in order; the first match counts. All topologies have the same routes and differ only in the
+    /// upstreams.
     pub routes: Vec<Route>,
-    /// `main` first, then in the order of first use.
+    /// The upstream `main`, then the others in order of first use.
     pub upstreams: Vec<Upstream>,
 }
 
@@ -90,7 +89,7 @@ impl RoutingTable {
         table
     }
 
-    /// The route that a request takes, none where no worker may serve it, and its upstream.
+    /// The route of a request, or `None` if no worker may serve it, and the upstream of the request.
     pub fn pick(&self, method: &str, raw_path_and_query: &str) -> (Option<&Route>, &Upstream) {
         let path = raw_path_and_query.split('?').next().unwrap_or_default();
         let matches = EXPRESSIONS.matches(&format!("{method} {path}"));
@@ -100,7 +99,7 @@ impl RoutingTable {
         (route, named.unwrap_or(&self.upstreams[0]))
     }
 
-    /// The name of the upstream of a role, which is added where it is new.
+    /// Returns the name of the upstream of a role, and adds the upstream if it is new.
     fn upstream(&mut self, role: &Role, balance: Option<Balance>, topology: &Topology) -> String {
         let own = role.balance.unwrap_or(Balance::Single);
         let balance = balance.unwrap_or(own);
@@ -125,8 +124,8 @@ impl RoutingTable {
 }
 
 impl Route {
-    /// The pattern with its methods in front: a regular expression on `METHOD PATH`. It holds one
-    /// blank, so it needs quotes in nginx; `{`, `;` and quotes it has none.
+    /// The pattern after its methods: a regular expression on `METHOD PATH`. It contains one blank, so it needs quotes
+    /// in nginx; it contains no `{`, no `;` and no quotes.
     pub fn expression(&self) -> String {
         expression(self.methods, self.pattern)
     }
@@ -139,12 +138,12 @@ impl Route {
     }
 }
 
-/// The expressions of all tables: they are the same for every topology.
+/// The expressions of all routes, which are the same for every topology.
 static EXPRESSIONS: LazyLock<RegexSet> = LazyLock::new(|| {
     let paths = ENDPOINTS
         .iter()
         .flat_map(|set| set.paths.iter().map(|path| (set.methods, path.0)));
-    // Constants, each of them matched by the tests.
+    // The patterns are constants, and the tests match each of them.
     RegexSet::new(paths.map(|(methods, pattern)| expression(methods, pattern)))
         .expect("the patterns are regular expressions")
 });
@@ -154,7 +153,7 @@ fn expression(methods: &[&str], pattern: &str) -> String {
     if methods.is_empty() {
         return format!("^[A-Z]+ {path}");
     }
-    // Synapse answers HEAD as GET, and OPTIONS (a browser's preflight) everywhere.
+    // Synapse answers HEAD like GET, and OPTIONS (a browser's preflight) everywhere.
     let head = methods.contains(&"GET").then_some("HEAD");
     let methods: Vec<_> = methods
         .iter()
@@ -165,7 +164,7 @@ fn expression(methods: &[&str], pattern: &str) -> String {
     format!("^({}) {path}", methods.join("|"))
 }
 
-/// The first of the set's roles that a worker has.
+/// The first role of the set that any worker has.
 fn serving_role(set: &EndpointSet, topology: &Topology) -> Option<&'static Role> {
     let mut present = set
         .roles

@@ -1,8 +1,8 @@
 //! The grammar of worker specs: `[NAME=]ROLE[+ROLE…][:COUNT]`, comma-separated.
 //!
-//! Blanks around tokens are allowed, `:0` means none, and a preset's name stands for its list.
-//! Workers are called after the entry with a number from 1, so that scaling never renames one;
-//! an entry is called after its roles, in the order of the catalogue, unless it has a name.
+//! Blanks around tokens are allowed, `:0` means no workers, and the name of a preset stands for its list. Workers are
+//! named after their entry with a number from 1, so that scaling never renames a worker. An entry is named after its
+//! roles, in the order of the catalogue, unless it has a name of its own.
 
 use std::fmt;
 
@@ -10,25 +10,25 @@ use super::presets::{PRESETS, preset};
 use super::roles::{ROLES, Role, role};
 use crate::suggest::nearest;
 
-/// The most workers of one entry: more than any host runs, fewer than would bring one down.
+/// The maximum number of workers of one entry: more than any host runs, but fewer than would overload one.
 pub const MAX_COUNT: u16 = 100;
-/// The longest name: with directory and suffix it still fits the 108 bytes of a socket path.
+/// The maximum length of a name: with directory and suffix it still fits the 108 bytes of a socket path.
 pub const MAX_NAME: usize = 48;
 
-/// One entry of `workers:`, understood.
+/// One parsed entry of `workers:`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct WorkerSpec {
-    /// The name its workers have before their number.
+    /// The name of its workers, without their number.
     pub name: String,
-    /// Whether that name was chosen, and is not simply that of the roles.
+    /// Whether the name was chosen, rather than derived from the roles.
     pub named: bool,
-    /// In the order of the catalogue, each once.
+    /// The roles in the order of the catalogue, each once.
     pub roles: Vec<&'static Role>,
-    /// How many workers, 1 to [`MAX_COUNT`].
+    /// The number of workers, 1 to [`MAX_COUNT`].
     pub count: u16,
 }
 
-/// Why a worker spec cannot be, with the cure; one sentence.
+/// The reason why a worker spec is invalid, with the remedy, in one sentence.
 #[derive(Debug, PartialEq, Eq)]
 pub struct SpecError(pub(super) String);
 
@@ -59,9 +59,8 @@ impl fmt::Display for WorkerSpec {
     }
 }
 
-/// Understands a list of entries, each of which may hold several, separated by commas. Presets are
-/// expanded and entries of the same name and roles added up. An empty list, or an empty string,
-/// means no workers.
+/// Parses a list of entries, each of which may contain several, separated by commas. Presets are expanded, and entries
+/// with the same name and roles are added up. An empty list, or an empty string, means no workers.
 pub fn parse(entries: &[impl AsRef<str>]) -> Result<Vec<WorkerSpec>, SpecError> {
     if entries.iter().all(|entry| trim(entry.as_ref()).is_empty()) {
         return Ok(Vec::new());
@@ -77,7 +76,7 @@ pub fn parse(entries: &[impl AsRef<str>]) -> Result<Vec<WorkerSpec>, SpecError> 
     add_up(specs)
 }
 
-/// One entry; none where its count is 0.
+/// Parses one entry; `None` if its count is 0.
 fn parse_entry(entry: &str) -> Result<Option<WorkerSpec>, SpecError> {
     if entry.is_empty() {
         return refuse!(
@@ -143,13 +142,13 @@ fn parse_count(entry: &str, count: &str) -> Result<u16, SpecError> {
              after the last role"
         );
     }
-    // What does not fit is too many, whatever it is.
+    // A number that does not fit is too large in any case.
     let count = count.parse().unwrap_or(u16::MAX);
     check_count(entry, count)?;
     Ok(count)
 }
 
-/// Refuses more workers of one entry than [`MAX_COUNT`].
+/// Refuses more than [`MAX_COUNT`] workers in one entry.
 pub(super) fn check_count(entry: &str, count: u16) -> Result<(), SpecError> {
     if count > MAX_COUNT {
         return refuse!(
@@ -159,7 +158,7 @@ pub(super) fn check_count(entry: &str, count: u16) -> Result<(), SpecError> {
     Ok(())
 }
 
-/// A spec with the name given, or with that of its roles.
+/// A spec with the given name, or with a name derived from its roles.
 pub(super) fn named(
     name: Option<&str>,
     roles: Vec<&'static Role>,
@@ -197,7 +196,7 @@ pub(super) fn named(
     })
 }
 
-/// Entries of the same name and roles become one with the sum of their counts.
+/// Merges entries with the same name and roles into one with the sum of their counts.
 pub(super) fn add_up(entries: Vec<WorkerSpec>) -> Result<Vec<WorkerSpec>, SpecError> {
     let mut specs: Vec<WorkerSpec> = Vec::new();
     for entry in entries {
@@ -228,7 +227,7 @@ pub(super) fn joined(roles: &[&Role], by: &str) -> String {
         .join(by)
 }
 
-/// Blanks are spaces and tabs; other white space in a spec is a mistake.
+/// Removes spaces and tabs; other white space in a spec is a mistake.
 fn trim(token: &str) -> &str {
     token.trim_matches([' ', '\t'])
 }

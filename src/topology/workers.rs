@@ -1,27 +1,26 @@
-//! The workers of a spec, and the lists of them that Synapse's shared configuration asks for.
+//! The workers of a spec, and the lists of them that Synapse's shared configuration requires.
 //!
-//! What Synapse refuses at start, or worse accepts and leaves idle, is refused here: a second
-//! worker for a role that can only be held once, two workers of the same name, more workers than
-//! any host runs.
+//! This module refuses what Synapse refuses at start or, worse, accepts and leaves idle: a second worker for a role
+//! that only one worker can have, two workers with the same name, or more workers than any host runs.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::roles::{Duty, ROLES, Role};
 use super::spec::{SpecError, WorkerSpec, refuse};
 
-/// The most workers of one host, all entries together.
+/// The maximum number of workers of one host, over all entries.
 pub const MAX_WORKERS: u32 = 250;
 
 /// One worker process.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Worker {
-    /// Unique on the host; its unit, socket and metrics carry it.
+    /// The name, unique on the host, from which its unit, socket and metrics are named.
     pub name: String,
-    /// The name of the entry it comes from.
+    /// The name of its entry.
     pub spec_name: String,
     /// Its number in that entry, from 1.
     pub index: u16,
-    /// In the order of the catalogue.
+    /// The roles in the order of the catalogue.
     pub roles: Vec<&'static Role>,
 }
 
@@ -30,7 +29,7 @@ impl Worker {
         self.roles.iter().any(|own| own.name == role)
     }
 
-    /// The resources of its listener for requests from outside; `health` alone where it takes none.
+    /// The resources of its listener for external requests; only `health` if it serves none.
     pub fn resources(&self) -> BTreeSet<&'static str> {
         let mut resources: BTreeSet<_> = self
             .roles
@@ -49,10 +48,10 @@ impl Worker {
 /// The workers of a host.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Topology {
-    /// As written, so that they can be written back.
+    /// The specs as written, so that they can be written back.
     pub specs: Vec<WorkerSpec>,
-    /// In the order of the catalogue, then by name and number: the order in which entries are
-    /// written changes nothing, and least of all how Synapse shards over a list.
+    /// The workers in the order of the catalogue, then by name and number. The order in which entries are written has
+    /// no effect, in particular not on how Synapse shards over a list.
     pub workers: Vec<Worker>,
 }
 
@@ -99,14 +98,14 @@ impl Topology {
         writers
     }
 
-    /// The workers that write any stream.
+    /// The workers that write at least one stream.
     pub fn writers(&self) -> impl Iterator<Item = &Worker> {
         let writes = |worker: &&Worker| worker.roles.iter().any(|role| role.stream.is_some());
         self.workers.iter().filter(writes)
     }
 }
 
-/// The name of an entry's worker with that number.
+/// The name of a worker, from its entry and number.
 pub(super) fn worker_name(spec: &WorkerSpec, index: u16) -> String {
     format!("{}{index}", spec.name)
 }
@@ -143,7 +142,7 @@ fn check_only_ones(specs: &[WorkerSpec]) -> Result<(), SpecError> {
     Ok(())
 }
 
-/// `x:11` and `x1` would both make an `x11`; and `x1` could be meant for either entry.
+/// Refuses names that occur twice: `x:11` and `x1` would both create an `x11`, and `x1` could refer to either entry.
 fn check_names(specs: &[WorkerSpec]) -> Result<(), SpecError> {
     let mut owners: BTreeMap<String, &str> = BTreeMap::new();
     for spec in specs {

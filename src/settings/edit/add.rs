@@ -8,7 +8,7 @@ use crate::settings::file::Place;
 use crate::settings::write::{comment, entry, section_head};
 
 impl Edit<'_> {
-    /// The places where the key could be added, the best first.
+    /// The possible additions of the key, the best first.
     pub(super) fn additions(&self) -> Vec<Vec<Splice>> {
         let (section, _) = self.row.path();
         let place = section.and_then(|section| self.section(section));
@@ -27,7 +27,7 @@ impl Edit<'_> {
         }
     }
 
-    /// Places of the keys in `section`, or of all at the top: settings and sections.
+    /// The places of the keys in `section`, or of all top-level keys, both settings and sections.
     fn keys_of(&self, section: Option<&'static str>) -> impl Iterator<Item = Place> {
         let entries = self.before.entries.iter();
         let entries = entries.filter(move |entry| entry.row.path().0 == section);
@@ -44,7 +44,7 @@ impl Edit<'_> {
         self.keys_of(None).next().map_or(0, |key| key.column - 1)
     }
 
-    /// The lines below the key of a section, down to the next key at the top.
+    /// The lines below the key of a section, up to the next top-level key.
     fn body(&self, section: Place) -> Option<Range<usize>> {
         let later = self.keys_of(None).filter(|key| key.line > section.line);
         let end = match later.min_by_key(|key| key.line) {
@@ -54,14 +54,14 @@ impl Edit<'_> {
         Some(next_line(self.text, offset(self.text, section)?)..end)
     }
 
-    /// Before the first key of a flow mapping.
+    /// Adds the key before the first key of a flow mapping.
     fn in_flow(&self, first: Option<Place>) -> Option<Vec<Splice>> {
         let at = offset(self.text, first?)?;
         let (_, name) = self.row.path();
         Some(vec![(at..at, format!("{name}: {}, ", self.yaml))])
     }
 
-    /// Below a line that has the key commented out, behind the last key, or before the first.
+    /// Adds the key below a line in which it is commented out, after the last key, or before the first.
     fn in_section(&self, body: Range<usize>, indent: usize) -> Vec<Vec<Splice>> {
         let indent = " ".repeat(indent);
         let bare = entry(self.row, self.wanted.as_ref(), &indent);
@@ -75,7 +75,7 @@ impl Edit<'_> {
         guesses
     }
 
-    /// The section with this key alone, at the end of the file.
+    /// Adds the section with only this key, at the end of the file.
     fn new_section(&self, section: &str) -> Splice {
         let indent = " ".repeat(self.root_indent());
         let lines = section_head(section)
@@ -92,7 +92,7 @@ impl Edit<'_> {
         lines
     }
 
-    /// Below each line of `body` that has the key commented out.
+    /// Adds the key below each line of `body` in which it is commented out.
     fn below_comments(&self, body: Range<usize>, lines: &[String]) -> Vec<Vec<Splice>> {
         let (_, name) = self.row.path();
         let is_commented_out = |line: &str| {
@@ -122,7 +122,7 @@ impl Edit<'_> {
             .map_or(start, |line| line.end)
     }
 
-    /// The lines of a range that starts with a line.
+    /// The lines of a range that begins at the start of a line.
     fn lines_of(&self, range: Range<usize>) -> impl Iterator<Item = Range<usize>> {
         let mut start = range.start;
         std::iter::from_fn(move || {
@@ -132,7 +132,7 @@ impl Edit<'_> {
         })
     }
 
-    /// Lines with a blank line before them.
+    /// Inserts lines with a blank line before them.
     fn paragraph_at(&self, at: usize, lines: &[String]) -> Splice {
         let is_first = self.text[..at].trim().is_empty();
         let blank = (!is_first).then(String::new);

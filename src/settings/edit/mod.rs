@@ -1,8 +1,8 @@
-//! Changes of single keys in a settings file; every other byte stays as it is.
+//! Changes single keys in a settings file; every other byte stays the same.
 //!
-//! Each way of making a change is a guess about the text. What makes it safe is the test
-//! afterwards: the new text is read, and must mean exactly the old one with that change.
-//! Otherwise the next guess is tried, and after the last one the change is refused.
+//! Each way of making a change is a guess about the text. A check makes it safe: the new text is read, and must have
+//! exactly the meaning of the old text with that change. Otherwise the next guess is tried, and after the last one the
+//! change is refused.
 
 mod add;
 mod place;
@@ -18,11 +18,10 @@ use super::row::Row;
 use super::value::Raw;
 use place::{after_colon, offset, skip_blank};
 
-/// Replaces `range` of a text.
+/// A replacement of a range of the text.
 type Splice = (Range<usize>, String);
 
-/// Sets keys in the text of the settings file at `path`; values are one line of YAML, an
-/// empty one unsets the key.
+/// Sets keys in the text of the settings file at `path`. Each value is one line of YAML; an empty value unsets the key.
 pub fn edit_file(
     path: &Path,
     text: &str,
@@ -35,7 +34,7 @@ pub fn edit_file(
         })
 }
 
-/// One change of one key.
+/// A change of one key.
 struct Edit<'t> {
     path: &'t Path,
     text: &'t str,
@@ -83,7 +82,7 @@ impl<'t> Edit<'t> {
         ))
     }
 
-    /// Whether `text` means the old settings with the wanted change.
+    /// Whether `text` has the meaning of the old settings with the wanted change.
     fn is_change(&self, text: &str) -> bool {
         let Ok(after) = read(self.path, text) else {
             return false;
@@ -95,7 +94,7 @@ impl<'t> Edit<'t> {
         meaning(&after) == expected
     }
 
-    /// The text with all splices made, which must not overlap.
+    /// The text after all splices, which must not overlap.
     fn spliced(&self, mut splices: Vec<Splice>) -> Option<String> {
         let mut text = self.text.to_owned();
         splices.sort_by_key(|(range, _)| std::cmp::Reverse(range.start));
@@ -106,7 +105,7 @@ impl<'t> Edit<'t> {
         Some(text)
     }
 
-    /// Whether the keys of `section`, or of the file, stand in a flow mapping `{…}`.
+    /// Whether the keys of `section`, or of the file, are in a flow mapping `{…}`.
     fn is_flow(&self, section: Option<&str>) -> Option<bool> {
         if self.text[skip_blank(self.text, 0)..].starts_with('{') {
             return Some(true);
@@ -119,14 +118,14 @@ impl<'t> Edit<'t> {
         Some(self.text[start..].starts_with('{'))
     }
 
-    /// Where the key of a section stands.
+    /// The place of the key of a section.
     fn section(&self, section: &str) -> Option<Place> {
         let mut sections = self.before.sections.iter();
         let found = sections.find(|(name, _)| *name == section);
         found.map(|(_, place)| *place)
     }
 
-    /// Lines put in at the start of a line.
+    /// Inserts lines at the start of a line.
     fn lines_at(&self, at: usize, lines: &[String]) -> Splice {
         let mut added: String = lines
             .iter()
@@ -139,7 +138,7 @@ impl<'t> Edit<'t> {
     }
 }
 
-/// Every key that has a value. What a list of texts means does not depend on how it is written.
+/// Every key that has a value, in its normal form, so that the notation of a list does not matter.
 fn meaning(document: &Document) -> BTreeMap<&'static str, Raw> {
     let with_value = |entry: &Entry| {
         let raw = entry.raw.clone()?;
@@ -149,7 +148,7 @@ fn meaning(document: &Document) -> BTreeMap<&'static str, Raw> {
     document.entries.iter().filter_map(with_value).collect()
 }
 
-/// The value that `yaml` stands for, in its usual form.
+/// The value of `yaml` in its normal form.
 fn wanted(row: &'static Row, yaml: &str) -> Result<Option<Raw>, SettingsError> {
     let line = match row.path() {
         (Some(section), name) => format!("{section}: {{{name}: {yaml}}}"),

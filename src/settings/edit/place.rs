@@ -1,8 +1,8 @@
-//! Where keys and values stand in the text of a settings file, in bytes.
+//! The places of keys and values in the text of a settings file, in bytes.
 //!
-//! Only what people write in such a file is understood: plain and quoted scalars, flow lists,
-//! `- item` lines. For the rest the answer is `None`, or a text that [`Edit`](super::Edit) finds
-//! to mean something else, and it refuses.
+//! These functions handle only the YAML that people write in such a file: plain and quoted scalars, flow lists, `-
+//! item` lines. For anything else they return `None`, or a place at which an edit would change the meaning, which
+//! [`Edit`](super::Edit) detects and refuses.
 
 use std::ops::Range;
 
@@ -25,7 +25,7 @@ pub fn offset(text: &str, place: Place) -> Option<usize> {
     Some(start + inside)
 }
 
-/// The start of the line that holds `offset`.
+/// The start of the line that contains `offset`.
 pub fn line_start(text: &str, offset: usize) -> usize {
     text[..offset].rfind('\n').map_or(0, |newline| newline + 1)
 }
@@ -37,7 +37,7 @@ pub fn next_line(text: &str, offset: usize) -> usize {
         .map_or(text.len(), |newline| offset + newline + 1)
 }
 
-/// The offset behind the colon of the key at `offset`.
+/// The offset after the colon of the key at `offset`.
 pub fn after_colon(text: &str, offset: usize, name: &str) -> Option<usize> {
     let rest = &text[offset..];
     let quote = rest
@@ -51,7 +51,7 @@ pub fn after_colon(text: &str, offset: usize, name: &str) -> Option<usize> {
         .map(|value| text.len() - value.len())
 }
 
-/// The first offset from `from` on that is neither blank nor in a comment.
+/// The first offset at or after `from` that is neither blank nor in a comment.
 pub fn skip_blank(text: &str, from: usize) -> usize {
     let mut offset = from;
     loop {
@@ -64,8 +64,8 @@ pub fn skip_blank(text: &str, from: usize) -> usize {
     }
 }
 
-/// The scalar or flow list that starts at `start`; inside of a flow mapping (`in_flow`) a
-/// plain scalar ends at a comma or bracket.
+/// The scalar or flow list that starts at `start`; in a flow mapping (`in_flow`), a plain scalar ends at a comma or
+/// bracket.
 pub fn value_at(text: &str, start: usize, in_flow: bool) -> Option<Range<usize>> {
     let rest = &text[start..];
     let length = match rest.chars().next()? {

@@ -1,4 +1,4 @@
-//! The change of a key that stands in the file.
+//! The change of a key that the file contains.
 
 use std::ops::Range;
 
@@ -9,7 +9,7 @@ use crate::settings::row::quoted;
 use crate::settings::value::Raw;
 
 impl Edit<'_> {
-    /// A key that stands in the file.
+    /// Changes a key that the file contains.
     pub(super) fn replacement(&self, entry: &Entry) -> Option<Vec<Splice>> {
         let (section, name) = self.row.path();
         let colon = after_colon(self.text, offset(self.text, entry.key)?, name)?;
@@ -40,13 +40,13 @@ impl Edit<'_> {
         }
     }
 
-    /// Takes a value away with the blanks before it.
+    /// Removes a value and the blanks before it.
     fn cut(&self, value: Range<usize>) -> Splice {
         let before = self.text[..value.start].trim_end_matches([' ', '\t']);
         (before.len()..value.end, String::new())
     }
 
-    /// A block list: items that stay keep their lines and comments.
+    /// Changes a block list; items that stay keep their lines and comments.
     fn items(&self, colon: usize, places: &[Place], old: &[String]) -> Option<Vec<Splice>> {
         let new = match &self.wanted {
             Some(Raw::List(new)) => new.as_slice(),

@@ -1,10 +1,9 @@
-//! The keys of the file: known, and each only once.
+//! Reads the keys of the file, each of which must be known and set only once.
 //!
-//! What is wrong is kept in the [`Reader`], because the words of an error cannot be had back
-//! from the YAML library without its own around them.
+//! Problems are kept in the [`Reader`], because the YAML library wraps the message of an error in text of its own.
 //!
-//! Every value is read as the type its key asks for, never as a tree of anything. That is also
-//! what makes aliases harmless: where a tree could multiply, a text or a list of texts is expected.
+//! Every value is read as the type of its key, never as an arbitrary tree. This also makes aliases harmless: where a
+//! tree could multiply, only a text or a list of texts is accepted.
 
 use std::fmt;
 
@@ -17,7 +16,7 @@ use crate::settings::row::Row;
 use crate::settings::table::SECTIONS;
 
 impl Reader {
-    /// Reads the value of `row` out of `map` and keeps the entry.
+    /// Reads the value of `row` from `map` and records the entry.
     fn value<'de, A: MapAccess<'de>>(
         &self,
         map: &mut A,
@@ -37,7 +36,7 @@ impl Reader {
     }
 }
 
-/// The whole file: nothing, or a mapping.
+/// The whole file: empty, or a mapping.
 pub(super) struct Top<'r>(pub &'r Reader);
 
 impl<'de> Visitor<'de> for Top<'_> {
@@ -76,7 +75,7 @@ impl<'de> Visitor<'de> for Top<'_> {
     }
 }
 
-/// Turns "wrong type" into our words; problems and syntax errors stay as they are.
+/// Replaces the error "wrong type" by a message of this program; problems and syntax errors are passed on unchanged.
 fn not_a_mapping<E: Error>(reader: &Reader, error: E, what: &str) -> Result<(), E> {
     if !reader.is_wrong_type(&error) {
         return Err(error);
@@ -85,7 +84,7 @@ fn not_a_mapping<E: Error>(reader: &Reader, error: E, what: &str) -> Result<(), 
     reader.fail(Place::of(&error).line, message)
 }
 
-/// The keys below a section.
+/// The keys of a section.
 struct Section<'r> {
     reader: &'r Reader,
     section: &'static str,

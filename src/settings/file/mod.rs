@@ -15,14 +15,13 @@ use super::value::Raw;
 use mapping::Top;
 use reader::Reader;
 
-/// A settings file of this size is a mistake.
+/// The maximum size of a settings file in bytes; a larger file is a mistake.
 const MAX_BYTES: usize = 1 << 20;
 
-/// So is one with more opening brackets than this; the YAML library takes quadratic time for
-/// nested ones.
+/// The maximum number of opening brackets; the YAML library takes quadratic time for nested ones.
 const MAX_BRACKETS: usize = 1000;
 
-/// Where something stands in a text; both count from 1, columns in characters.
+/// A place in a text. Line and column count from 1, and columns count characters.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Place {
     pub line: usize,
@@ -30,7 +29,7 @@ pub struct Place {
 }
 
 impl Place {
-    /// The place in an error of the YAML library, which leaves out the very first one.
+    /// The place in an error of the YAML library, which omits the place if it is the very first one.
     pub(super) fn of(error: &impl fmt::Display) -> Self {
         let message = error.to_string();
         let place = message.rsplit_once(" at line ").and_then(|(_, place)| {
@@ -47,11 +46,11 @@ impl Place {
 pub struct Entry {
     pub row: &'static Row,
     pub key: Place,
-    /// The first line of the value, the key's when there is none.
+    /// The first line of the value, or the line of the key if there is no value.
     pub line: usize,
     /// `None` for a key with nothing after the colon.
     pub raw: Option<Raw>,
-    /// Where the items of a list stand.
+    /// The places of the items of a list.
     pub items: Vec<Place>,
 }
 
@@ -69,7 +68,7 @@ impl Document {
     }
 }
 
-/// Reads the structure of a settings file; values are not judged yet.
+/// Reads the structure of a settings file; values are validated later.
 pub fn read(path: &Path, text: &str) -> Result<Document, SettingsError> {
     if text.len() > MAX_BYTES {
         let message = "larger than 1 MiB, this cannot be a settings file";
@@ -95,7 +94,7 @@ pub fn read(path: &Path, text: &str) -> Result<Document, SettingsError> {
     }
 }
 
-/// Characters that are never meant. The line breaks among them count for YAML, not for editors.
+/// Whether a character is never intended. Some of these are line breaks for YAML, but not for editors.
 fn is_control(text: &str, (at, letter): (usize, char)) -> bool {
     match letter {
         '\t' | '\n' => false,
@@ -105,7 +104,7 @@ fn is_control(text: &str, (at, letter): (usize, char)) -> bool {
     }
 }
 
-/// The library's error as one sentence.
+/// Turns an error of the library into one sentence.
 fn syntax_error(path: &Path, text: &str, error: &serde_yaml::Error) -> SettingsError {
     let Some(location) = error.location() else {
         return several_documents(path, text);
@@ -121,7 +120,7 @@ fn syntax_error(path: &Path, text: &str, error: &serde_yaml::Error) -> SettingsE
     SettingsError::at_line(path, line, format!("this is not YAML: {problem}"))
 }
 
-/// The one error of the library without a place.
+/// The only error of the library without a place.
 fn several_documents(path: &Path, text: &str) -> SettingsError {
     let starts = text.lines().enumerate().skip(1);
     match starts.filter(|(_, line)| line.starts_with("---")).last() {

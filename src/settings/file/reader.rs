@@ -1,4 +1,4 @@
-//! The reader of a settings file: keys so far, and the first problem.
+//! The reader of a settings file: the keys read so far, and the first problem.
 
 use super::{Document, Place};
 use crate::settings::row::Row;
@@ -9,7 +9,7 @@ use std::cell::RefCell;
 use std::collections::BTreeSet;
 use std::fmt;
 
-/// What has been read so far.
+/// The settings read so far, and the first problem.
 #[derive(Default)]
 pub(super) struct Reader {
     pub(super) document: RefCell<Document>,
@@ -18,7 +18,7 @@ pub(super) struct Reader {
 }
 
 impl Reader {
-    /// What was read, or the line and the words of the problem.
+    /// Returns the document, or the line and the message of the problem.
     pub fn finish(self) -> Result<Document, (usize, String)> {
         match self.problem.into_inner() {
             Some(problem) => Err(problem),
@@ -26,18 +26,18 @@ impl Reader {
         }
     }
 
-    /// Ends the reading with this problem.
+    /// Stops reading with this problem.
     pub fn fail<T, E: Error>(&self, line: usize, message: String) -> Result<T, E> {
         *self.problem.borrow_mut() = Some((line, message));
         Err(E::custom(""))
     }
 
-    /// Whether the library found another type than asked for; the words are serde's own.
+    /// Whether the library found a type other than the requested one; the test matches serde's own message.
     pub fn is_wrong_type(&self, error: &impl fmt::Display) -> bool {
         self.problem.borrow().is_none() && error.to_string().contains("invalid type")
     }
 
-    /// Refuses a key that stands twice, and takes note of it.
+    /// Records a key, and refuses one that is set twice.
     pub(super) fn only_once<E: Error>(&self, key: &str, place: Place) -> Result<(), E> {
         if self.seen.borrow_mut().insert(key.to_owned()) {
             return Ok(());
@@ -64,7 +64,7 @@ impl Reader {
         self.fail(place.line, format!("unknown setting `{key}`, {cure}"))
     }
 
-    /// The row of a key of the file.
+    /// The row of a key in the file.
     pub(super) fn row<E: Error>(&self, key: &str, place: Place) -> Result<&'static Row, E> {
         match Row::of(key) {
             Some(row) if row.secret => {

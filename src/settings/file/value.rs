@@ -1,8 +1,7 @@
-//! One key or value of the file: its text and its place.
+//! Reads one key or value of the file: its text and its place.
 //!
-//! The YAML library tells where a value stands only in errors. So each text is read by a visitor
-//! that keeps it and then fails: the failure carries the line and column, and the library has
-//! moved on to the next value.
+//! The YAML library reports the place of a value only in errors. Therefore a visitor reads each text, keeps it and then
+//! fails: the error carries the line and column, and the library has moved on to the next value.
 
 use std::fmt;
 
@@ -13,7 +12,7 @@ use super::reader::Reader;
 use crate::settings::row::Row;
 use crate::settings::value::Raw;
 
-/// A key, or an item of a list: a text and its place.
+/// Reads a key or an item of a list: a text and its place.
 pub(super) struct Word<'r>(pub &'r Reader);
 
 impl<'de> DeserializeSeed<'de> for Word<'_> {
@@ -31,7 +30,7 @@ impl<'de> DeserializeSeed<'de> for Word<'_> {
     }
 }
 
-/// The text of a scalar as written, and where it stands; no text for what is not a scalar.
+/// The text of a scalar as written, and its place; the text is `None` if the value is not a scalar.
 fn text_and_place<'de, D: Deserializer<'de>>(
     deserializer: D,
 ) -> Result<(Option<String>, Place), D::Error> {
@@ -60,7 +59,7 @@ impl Visitor<'_> for KeepAndFail<'_> {
     }
 }
 
-/// The value of a key.
+/// Reads the value of a key.
 pub(super) struct ValueOf<'r> {
     pub reader: &'r Reader,
     pub row: &'static Row,
@@ -68,14 +67,14 @@ pub(super) struct ValueOf<'r> {
 
 #[derive(Default)]
 pub(super) struct Written {
-    /// Its first line; a list counts from its key.
+    /// The first line of the value; the first line of a list is that of its key.
     pub line: Option<usize>,
     pub raw: Option<Raw>,
     pub items: Vec<Place>,
 }
 
 impl ValueOf<'_> {
-    /// A list, or a text with commas that stands for one.
+    /// Reads a list, or a text with commas that stands for a list.
     fn list<'de, D: Deserializer<'de>>(&self, deserializer: D) -> Result<Written, D::Error> {
         let mut text = None;
         let visitor = ListOrText {

@@ -1,9 +1,10 @@
-//! Texts in a format of somebody else: mail, TURN, systemd's calendar, keys that another service gave.
+//! Texts in formats that other programs define: mail addresses, TURN URIs, systemd's calendar events, and keys that
+//! other services issued.
 
 use super::names::text;
 
 text! {
-    /// What another service gave: a key or a user name, of printable ASCII without blanks and quotes.
+    /// A key or user name that another service issued, of printable ASCII without blanks and quotes.
     Token,
     "at most 255 printable characters without blanks, quotes and backslashes",
     is_token
@@ -17,14 +18,14 @@ text! {
 }
 
 text! {
-    /// Where a TURN server is (RFC 7065).
+    /// The URI of a TURN server (RFC 7065).
     TurnUri,
     "a TURN address such as turn:turn.example.org:3478?transport=udp",
     is_turn_uri
 }
 
 text! {
-    /// A calendar event (systemd.time(7)); systemd itself judges the rest.
+    /// A calendar event (systemd.time(7)); systemd itself validates the rest.
     Calendar,
     "a calendar event of systemd, such as Sun 01:00 or *-*-* 03:30",
     is_calendar

@@ -1,4 +1,4 @@
-//! The types of settings. What parses cannot break out of the files it is rendered into.
+//! The types of settings. A value that parses cannot break out of the files into which it is rendered.
 
 mod formats;
 mod names;

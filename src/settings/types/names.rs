@@ -7,7 +7,7 @@ use std::path::Path;
 use super::numbers::Port;
 use crate::settings::value::{Raw, Refused, Scalar, Value};
 
-/// Declares a text that one function finds right.
+/// Declares a text type that a predicate validates.
 macro_rules! text {
     ($(#[$about:meta])* $Name:ident, $kind:literal, $is_right:path) => {
         $(#[$about])*
@@ -48,9 +48,9 @@ macro_rules! text {
 pub(super) use text;
 
 text! {
-    /// The name of the homeserver, the part of user IDs after the colon (Matrix specification,
-    /// appendix "Server Name"; at most 230 characters). Case counts: servers whose name has
-    /// capitals exist and cannot be renamed, so these are not refused.
+    /// The name of the homeserver: the part of user IDs after the colon (Matrix specification, appendix "Server Name";
+    /// at most 230 characters). Case is significant. Servers whose name has capitals exist and cannot be renamed, so
+    /// capitals are accepted.
     ServerName,
     "a host name, an IPv4 address or an IPv6 address in brackets, with :PORT if need be, at most 230 characters",
     is_server_name
@@ -64,14 +64,14 @@ impl ServerName {
 }
 
 text! {
-    /// An address under which clients reach the server.
+    /// The URL at which clients reach the server.
     BaseUrl,
     "an address such as https://matrix.example.org/, without query or fragment",
     is_base_url
 }
 
 impl BaseUrl {
-    /// Host and, where it is given, port.
+    /// The host and, if given, the port.
     pub fn authority(&self) -> &str {
         let rest = self.0.split_once("://").map_or("", |(_, rest)| rest);
         rest.split('/').next().unwrap_or_default()
@@ -84,7 +84,7 @@ impl BaseUrl {
 }
 
 text! {
-    /// A file or directory. Written without `.`, `..` and `//`, which systemd refuses in units.
+    /// The path of a file or directory, without `.`, `..` and `//`, which systemd refuses in units.
     AbsolutePath,
     "an absolute path, without . or .. or // in it",
     is_absolute_path
@@ -97,7 +97,7 @@ impl AbsolutePath {
 }
 
 text! {
-    /// Where a PostgreSQL server is reached.
+    /// The host name, IP address or socket directory of a PostgreSQL server.
     Host,
     "a host name, an IP address or the directory of a socket",
     is_host
@@ -111,28 +111,28 @@ impl Host {
 }
 
 text! {
-    /// A machine.
+    /// The host name or IP address of a machine.
     HostName,
     "a host name or an IP address",
     is_machine
 }
 
 text! {
-    /// A system user (systemd's strict rule, systemd.io/USER_NAMES).
+    /// The name of a system user (systemd's strict rule, systemd.io/USER_NAMES).
     AccountName,
     "the name of a system user: at most 31 letters, digits, _ and -, starting with a letter or _",
     is_account_name
 }
 
 text! {
-    /// A service of systemd.
+    /// The name of a systemd service.
     UnitName,
     "the name of a systemd service, such as matrix-synapse.service",
     is_unit_name
 }
 
 text! {
-    /// The name of a database or role that needs no quoting anywhere (PostgreSQL cuts names at 63 bytes).
+    /// The name of a database or role, which never needs quoting (PostgreSQL truncates names to 63 bytes).
     Identifier,
     "a name of at most 63 letters, digits, _ and -, starting with a letter or _",
     is_identifier
@@ -145,7 +145,7 @@ text! {
     is_version
 }
 
-/// A name and its port. An IPv6 address stands in brackets.
+/// Splits a host from its port. An IPv6 address is in brackets.
 fn split_port(text: &str) -> (&str, Option<&str>) {
     match text.rsplit_once(':') {
         Some((host, port)) if !text.ends_with(']') => (host, Some(port)),
@@ -233,11 +233,11 @@ fn is_version(text: &str) -> bool {
     release.contains('.') && release.split('.').all(is_number) && candidate.is_none_or(is_number)
 }
 
-/// An IP address or a range of them in CIDR notation.
+/// An IP address or a range in CIDR notation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Network {
     pub address: IpAddr,
-    /// Leading bits that count; `None` for a single address.
+    /// The number of significant leading bits; `None` for a single address.
     pub prefix: Option<u8>,
 }
 
@@ -280,7 +280,7 @@ impl fmt::Display for Network {
     }
 }
 
-/// A value that no message and no settings file shows.
+/// A value that no message and no settings file contains.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Secret(String);
 

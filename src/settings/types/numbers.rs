@@ -1,4 +1,4 @@
-//! Numbers with bounds, some with units.
+//! Numbers with bounds, some of them with units.
 
 use crate::settings::value::Scalar;
 
@@ -16,9 +16,9 @@ impl<const MIN: u32, const MAX: u32> Whole<MIN, MAX> {
 }
 
 impl Port {
-    /// As sockets want it.
+    /// The port number as sockets use it.
     pub fn number(self) -> u16 {
-        // The bounds of the type are those of u16.
+        // The range of the type is within that of u16.
         self.0 as u16
     }
 }
@@ -42,7 +42,7 @@ impl<const MIN: u32, const MAX: u32> Scalar for Whole<MIN, MAX> {
     }
 }
 
-/// Decimal digits only: signs, and leading zeros that some readers take for octal, are refused.
+/// Parses decimal digits only. Signs are refused, and so are leading zeros, which some readers take for octal.
 fn digits(text: &str) -> Option<u64> {
     let plain = text.bytes().all(|byte| byte.is_ascii_digit());
     let octal = text.len() > 1 && text.starts_with('0');
@@ -93,7 +93,7 @@ const SIZE_UNITS: [(char, u64); 4] = [
 ];
 const TIME_UNITS: [(char, u64); 4] = [('d', 86_400), ('h', 3_600), ('m', 60), ('s', 1)];
 
-/// A number of bytes from 1K to 1T, the units being powers of 1024.
+/// A number of bytes from 1K to 1T; the units are powers of 1024.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Size(u64);
 
@@ -147,7 +147,7 @@ impl Scalar for Duration {
     }
 }
 
-/// A time as Prometheus writes it: whole numbers with units from years to milliseconds, as in 1y or 1h30m
+/// A duration in the format of Prometheus: whole numbers with units from years to milliseconds, as in 1y or 1h30m
 /// (prometheus.io, configuration, `<duration>`).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Span(String);
@@ -157,7 +157,7 @@ impl Span {
         &self.0
     }
 
-    /// Seconds, with years of 365 days as Prometheus counts them; below one second 0.
+    /// The duration in whole seconds; a year has 365 days, as in Prometheus.
     pub fn seconds(&self) -> u64 {
         span(&self.0).unwrap_or(0) / 1_000
     }
@@ -170,7 +170,7 @@ impl Scalar for Span {
 
     fn parse(text: &str) -> Result<Self, String> {
         let number = text.bytes().all(|byte| byte.is_ascii_digit());
-        // The ancestor's users write seconds without a unit at times; Prometheus wants one.
+        // Users of the Docker image sometimes write seconds without a unit; Prometheus requires one.
         let text = if number {
             format!("{text}s")
         } else {
@@ -187,7 +187,7 @@ impl Scalar for Span {
     }
 }
 
-/// Milliseconds; units come in descending order, each at most once.
+/// The milliseconds of a duration. Units come in descending order, each at most once.
 fn span(text: &str) -> Option<u64> {
     const UNITS: [(&str, u64); 7] = [
         ("y", 31_536_000_000),

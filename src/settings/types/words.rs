@@ -1,11 +1,11 @@
-//! Choices out of few words, and the list of workers.
+//! Enumerations of a few words, and the list of workers.
 
 use std::fmt;
 
 use super::numbers::{Size, Whole};
 use crate::settings::value::{Raw, Refused, Scalar, Value, items};
 
-/// An enumeration of words, matched in any case and written as listed.
+/// An enumeration of words, matched regardless of case and written as listed.
 macro_rules! words {
     ($(#[$about:meta])* $Name:ident { $($(#[$variant_about:meta])* $Variant:ident = $word:literal,)+ }) => {
         $(#[$about])*
@@ -38,7 +38,7 @@ macro_rules! words {
 }
 
 words! {
-    /// How much Synapse logs.
+    /// The log level of Synapse.
     LogLevel {
         Debug = "DEBUG",
         Info = "INFO",
@@ -48,52 +48,52 @@ words! {
 }
 
 words! {
-    /// Where Synapse's data lives.
+    /// The kind of database that Synapse uses.
     DatabaseKind {
-        /// External when a host is given; else local with workers, SQLite without.
+        /// External if a host is set; otherwise local with workers, and SQLite without.
         Auto = "auto",
-        /// Role and database on this host's own PostgreSQL, peer authentication.
+        /// A role and a database in this host's own PostgreSQL, with peer authentication.
         Local = "local",
-        /// A PostgreSQL that someone else looks after.
+        /// A PostgreSQL that the administrator runs.
         External = "external",
-        /// One file, for a server without workers.
+        /// A single file, for a server without workers.
         Sqlite = "sqlite",
     }
 }
 
 words! {
-    /// Which Synapse processes have the network.
+    /// The Synapse processes that have network access.
     NetworkAccess {
-        /// Those that need it.
+        /// The processes that need it.
         Auto = "auto",
-        /// The same, but requests to other homeservers are sent by the federation senders.
+        /// As `auto`, but the federation senders send all requests to other homeservers.
         Senders = "senders",
         All = "all",
     }
 }
 
 words! {
-    /// What people have to show to register.
+    /// The verification that users must pass to register.
     Verification {
-        /// Captcha where there is a key for it, else token.
+        /// Captcha if its key is set, otherwise token.
         Auto = "auto",
         Token = "token",
         Email = "email",
         Captcha = "captcha",
-        /// Nothing at all.
+        /// No verification.
         None = "none",
     }
 }
 
 words! {
-    /// A version of HTTP as nginx' `gzip_http_version` knows it.
+    /// A version of HTTP, as in nginx's `gzip_http_version`.
     HttpVersion {
         V10 = "1.0",
         V11 = "1.1",
     }
 }
 
-/// The memory a process may use; systemd's `MemoryMax=`.
+/// The maximum memory of a process, systemd's `MemoryMax=`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum MemoryLimit {
     Infinity,
@@ -122,10 +122,10 @@ impl Scalar for MemoryLimit {
     }
 }
 
-/// How many processes nginx serves with.
+/// The number of nginx's worker processes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Processes {
-    /// One for each core.
+    /// One process for each core.
     Auto,
     Count(Whole<1, 256>),
 }
@@ -154,7 +154,7 @@ impl Scalar for Processes {
     }
 }
 
-/// Worker specs as written, split at commas and trimmed; the topology reads their grammar.
+/// Worker specs as written, split at commas and trimmed; the topology parses their grammar.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct WorkerList(pub Vec<String>);
 
