@@ -4,6 +4,7 @@ import fcntl
 import http.client
 import os
 import resource
+import signal
 import socket
 import subprocess
 import sys
@@ -91,6 +92,8 @@ class Launched(unittest.TestCase):
         sockets = self.held if held else []
 
         def inherit():
+            # A shell starts its background jobs with SIGINT ignored, which programs inherit.
+            signal.signal(signal.SIGINT, signal.SIG_DFL)
             # Out of the way of the places that they get.
             numbers = [fcntl.fcntl(one, fcntl.F_DUPFD_CLOEXEC, 3 + len(sockets)) for one in sockets]
             for place, number in enumerate(numbers, 3):
