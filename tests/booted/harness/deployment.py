@@ -83,7 +83,7 @@ def remember(host: Host) -> None:
 
 
 def remember_distribution_services(host: Host) -> None:
-    """Notes which invocations of the distribution's services run, at first and after each reboot."""
+    """Notes which invocations of the distribution's services run: at first, before an install, and after each reboot."""
     units = distribution_services(host)
     host.distribution_services = host.invocations(*units)
     assert_equal(set(host.distribution_services), set(units), "units of the distribution that run")
@@ -91,6 +91,8 @@ def remember_distribution_services(host: Host) -> None:
 
 def install(host: Host) -> Result:
     """Installs one worker of each role with the options for tests, and notes the state of the host for `return_to_full`."""
+    # A case before may have restarted PostgreSQL, as `faults` does.
+    remember_distribution_services(host)
     add_test_options(host)
     result = host.product("install", "--server-name", SERVER, "--workers", "full", "--yes")
     host.settings_of_full, host.with_full = host.read(SETTINGS), listing.everything(host)
