@@ -6,7 +6,7 @@ import pytest
 
 from harness import deployment
 from harness.checks import Checks
-from harness.deployment import SETTINGS, SHARED_SECRET, all_active, generation, talk
+from harness.deployment import CURRENT, SETTINGS, SHARED_SECRET, all_active, generation, talk
 from harness.expect import assert_contains, assert_equal, wait_until
 from harness.failures import OWN, REFUSED
 from harness.host import FAULTY, KILLED, Host
@@ -18,7 +18,8 @@ LOCK = "/run/synapse-workers.lock"
 @pytest.mark.installed
 def test_trial(host: Host, check: Checks) -> None:
     """A change that is confirmed stays, and one that is not is rolled back."""
-    settings, before = host.read(SETTINGS), generation(host)[0]
+    # A rollback restores the text that the generation was rendered from; the file may since have been written differently.
+    settings, before = host.read(f"{CURRENT}/settings.yaml"), generation(host)[0]
     with check("nothing is on trial: confirm says so, exit code 64"):
         assert_contains(host.product("confirm", expect=(64,)).err, "nothing is on trial")
     with check("a change that changes nothing is not tried"):
