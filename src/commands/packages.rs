@@ -52,13 +52,11 @@ pub fn install(
     course.check(&rest, &prepared.observed)?;
     refuse(&prepared.host, &prepared.desired, &rest, &prepared.observed)?;
     let steps = [std::slice::from_ref(&step), &rest.steps[..]].concat();
-    agree(
-        common,
-        &Plan {
-            steps,
-            ..rest.clone()
-        },
-    )?;
+    let whole = Plan {
+        steps,
+        generation: rest.generation,
+    };
+    agree(common, &whole)?;
     let world = &mut OnHost::new(&prepared.host);
     converge::install_programs(world, &goal, &prepared.observed, step, report)?;
     let prepared = prepare(common, flags, change, Purpose::Run).map_err(after)?;
