@@ -6,6 +6,7 @@ use crate::failure::Failure;
 use crate::plan::step::Judge;
 use crate::state::paths;
 use crate::state::restart_rules::host_path;
+use crate::state::synapse_config;
 use crate::state::units;
 use crate::state::{File, Manifest, Newer, State, digest};
 use anyhow::{Result, ensure};
@@ -23,14 +24,6 @@ pub struct Generation {
     pub manifest: Result<Manifest>,
     pub current: bool,
 }
-
-/// Directories of a generation that programs are configured with. They exist even if they are empty.
-const DIRECTORIES: [&str; 4] = [
-    "synapse/adopted",
-    "synapse/homeserver.d",
-    "synapse/shared.d",
-    "synapse/workers",
-];
 
 fn directory(number: u32) -> String {
     format!("{}/{number}", paths::GENERATIONS)
@@ -232,7 +225,11 @@ impl Host {
             ("manifest.json", Some(manifest.as_bytes()), open),
             ("settings.yaml", Some(settings.as_bytes()), settings_access),
         ];
-        let directories = DIRECTORIES.iter().map(|path| (*path, None, open));
+        // Synapse's own directories exist even if they are empty.
+        let directories: Vec<String> = synapse_config::directories()
+            .map(|name| format!("synapse/{name}"))
+            .collect();
+        let directories = directories.iter().map(|path| (path.as_str(), None, open));
         files::publish(directory(number), directories.chain(rendered).chain(own))
     }
 

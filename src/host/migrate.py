@@ -1,10 +1,11 @@
 """Moves Synapse's data from an SQLite file into PostgreSQL with Synapse's own synapse_port_db, and compares both.
 
-    first|last|compare DIRECTORY SECRETS SQLITE WORK BEGUN OLD
+    first|last|compare SQLITE WORK BEGUN OLD CONFIGURATION...
 
-DIRECTORY has the options that Synapse will run with, SECRETS more of them, WORK is a place for copies, and BEGUN a file for
-a note of the database that is filled. OLD is where an earlier release had copies and note. `first` copies all
-while the server runs, `last` what changed since, once it is stopped; `compare` then counts the rows of every table.
+WORK is the directory for copies, and BEGUN the file that records the database that is being filled. OLD is the directory
+in which an earlier release had both. CONFIGURATION are the files and directories with the options of the server, in the
+order in which Synapse reads them. `first` copies all rows while the server runs; `last` copies the changes since, when
+the server is stopped; `compare` then counts the rows of every table.
 """
 import json
 import os
@@ -59,12 +60,6 @@ SEQUENCES = {
     "un_partial_stated_event_stream": "un_partial_stated_event_stream_sequence",
     "un_partial_stated_room_stream": "un_partial_stated_room_stream_sequence",
 }
-
-
-def options(directory, secrets):
-    """The options that concern the database: nothing of listeners and workers."""
-    paths = [os.path.join(directory, name) for name in ("adopted", "homeserver.yaml", "homeserver.d")]
-    return read_config_files(find_config_files([*paths, secrets]))
 
 
 def postgres(config):
@@ -273,8 +268,8 @@ def compare(config, _source, work, _begun):
 
 
 def main():
-    step, directory, secrets, source, work, begun, old = sys.argv[1:]
-    config = options(directory, secrets)
+    step, source, work, begun, old, *configuration = sys.argv[1:]
+    config = read_config_files(find_config_files(configuration))
     if step == "first":
         take_over(Path(old), Path(begun))
     steps = {"first": first, "last": last, "compare": compare}

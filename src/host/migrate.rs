@@ -7,6 +7,7 @@ use super::tools::{self, Tool};
 use crate::plan::step::Move;
 use crate::state::State;
 use crate::state::paths;
+use crate::state::synapse_config;
 use crate::state::units;
 use anyhow::{Context, Result, ensure};
 use serde::Deserialize;
@@ -65,17 +66,17 @@ impl Host {
             copies(),
             begun()
         ));
+        let configuration = format!("{}/{number}/synapse", paths::GENERATIONS);
         let output = Tool::confined(sandbox, &self.facts.python)
             .args(["-I", "-c", SCRIPT])
             .args([
                 part.word(),
-                &format!("{}/{number}/synapse", paths::GENERATIONS),
-                &paths::secret("synapse.d"),
                 file,
                 &copies(),
                 &begun(),
                 paths::OLD_MIGRATION,
             ])
+            .args(synapse_config::of_server(&configuration))
             .within(LIMIT)
             .interruptible()
             .output()?;

@@ -7,6 +7,7 @@ use crate::settings::types::DatabaseKind;
 use crate::state::Records;
 use crate::state::paths;
 use crate::state::restart_rules::host_path;
+use crate::state::synapse_config::{self, Engine};
 use crate::state::units;
 use crate::state::{Observed, Resource, State, UnitState, digest};
 use anyhow::Result;
@@ -190,15 +191,36 @@ pub fn move_was_cut() -> Result<bool> {
 /// Synapse's data, which Synapse's account can create at any time. So the directory counts only if root's own records
 /// say that a change from SQLite to PostgreSQL was not completely applied, and nothing in it is read.
 fn earlier_release_was_cut() -> Result<bool> {
-    let changed = uses_postgres(paths::APPLIED)? == Some(false)
-        && uses_postgres(paths::CURRENT)? == Some(true);
+    let changed = engine(paths::APPLIED)? == Some(Engine::Sqlite)
+        && engine(paths::CURRENT)? == Some(Engine::Postgres);
     Ok(changed && files::exists(paths::OLD_MIGRATION))
 }
 
-/// Whether the generation that a link points to stores its data in PostgreSQL.
-fn uses_postgres(link: &str) -> Result<Option<bool>> {
-    let options = files::read_text(format!("{link}/synapse/homeserver.yaml"))?;
-    Ok(options.map(|text| text.lines().any(|line| line.trim() == "name: psycopg2")))
+/// The database engine of the generation that a link points to; `None` if there is no generation. The manifest is not
+/// needed: if it is damaged, the data is still in the database that the configuration names.
+fn engine(link: &str) -> Result<Option<Engine>> {
+    let places = synapse_config::of_database(&format!("{link}/synapse"));
+    for path in places.iter().flat_map(|place| files_in(place)).rev() {
+        let contents = match files::read(path) {
+            // Only root and Synapse may read the copies of adopted files.
+            Err(_) if !nix::unistd::geteuid().is_root() => return Ok(None),
+            contents => contents?.unwrap_or_default(),
+        };
+        if let Some(database) = synapse_config::database(&contents) {
+            return Ok(synapse_config::engine(&database));
+        }
+    }
+    Ok(None)
+}
+
+/// The files that Synapse reads for a file or directory of its configuration.
+fn files_in(path: &str) -> Vec<String> {
+    if !files::is_directory(path) {
+        return vec![path.to_owned()];
+    }
+    let names = files::names(path).into_iter();
+    let names = names.filter(|name| name.ends_with(".yaml"));
+    names.map(|name| format!("{path}/{name}")).collect()
 }
 
 /// The database that already contains this server's data, if that is known. It is the SQLite file (this program's, or
@@ -206,11 +228,11 @@ fn uses_postgres(link: &str) -> Result<Option<bool>> {
 /// this program created; else, if no generation is in use, an existing SQLite file. The file remains after a migration.
 pub fn settled_database(adopted: bool) -> Result<Option<DatabaseKind>> {
     let file = adopted || files::exists(paths::SQLITE);
-    let postgres = uses_postgres(paths::CURRENT)?;
-    if file && (postgres == Some(false) || move_was_cut()?) {
+    let in_use = engine(paths::CURRENT)?;
+    if file && (in_use == Some(Engine::Sqlite) || move_was_cut()?) {
         return Ok(Some(DatabaseKind::Sqlite));
     }
-    Ok(match (made_database()?, file && postgres.is_none()) {
+    Ok(match (made_database()?, file && in_use.is_none()) {
         (true, _) => Some(DatabaseKind::Local),
         (false, true) => Some(DatabaseKind::Sqlite),
         (false, false) => None,

@@ -4,7 +4,7 @@ use super::Host;
 use super::confined::Sandbox;
 use super::tools::{self, Tool};
 use crate::failure::Failure;
-use crate::plan::schema::{self, Code, Database};
+use crate::plan::schema::{Code, Database};
 use crate::state::State;
 use crate::state::units;
 use anyhow::{Context, Result, ensure};
@@ -14,7 +14,7 @@ const SCRIPT: &str = include_str!("schema.py");
 
 /// The output of the script.
 #[derive(Deserialize)]
-struct Told {
+struct Answer {
     code: Code,
     database: Database,
 }
@@ -24,9 +24,9 @@ impl Host {
     /// `sandbox`, which is on the host already, with the directories that its units name. Returns a note.
     ///
     /// # Errors
-    /// [`Refused`](schema::Refused), or another error when the database does not answer.
+    /// [`Refused`](crate::plan::schema::Refused), or another error when the database does not answer.
     pub fn accepts_schema(&self, state: &State, sandbox: &State) -> Result<Option<String>> {
-        let Some(database) = schema::database(state) else {
+        let Some(database) = state.database() else {
             return Ok(None);
         };
         let sandbox = Sandbox::like(units::MAIN, sandbox)?;
@@ -39,9 +39,9 @@ impl Host {
             "the schema of the database cannot be read\n{}",
             tools::tail(&output, 4)
         );
-        let told: Told = serde_json::from_slice(&output.stdout)
-            .context("reading what was told of the schema")?;
-        let judged = told.code.accepts(&told.database);
-        Ok(judged.map_err(Failure::preflight)?)
+        let answer: Answer = serde_json::from_slice(&output.stdout)
+            .context("cannot parse the schema numbers that the script printed")?;
+        let accepted = answer.code.accepts(&answer.database);
+        Ok(accepted.map_err(Failure::preflight)?)
     }
 }

@@ -9,6 +9,7 @@ use super::venv::Venv;
 use crate::settings::types::DatabaseKind;
 use crate::state::host_facts::Installed;
 use crate::state::paths;
+use crate::state::synapse_config;
 use crate::state::units;
 use crate::state::{Resource, State};
 use anyhow::{Context, Result, ensure};
@@ -155,17 +156,15 @@ pub fn generate_signing_key(python: &Path, state: &State) -> Result<()> {
     files::replace(paths::SIGNING_KEY, key.as_bytes(), access)
 }
 
-/// Loads the configuration of main and of workers, as the processes themselves do. Garbage collection is off: it would
-/// take a quarter of the time.
+/// Loads the configuration of main and of workers, as the processes themselves do. The argument is a list of pairs: the
+/// own file of a process, and all its files. Garbage collection is off: it would take a quarter of the time.
 const PARSE: &str = "
-import gc, os, sys
+import gc, json, sys
 gc.disable()
 from synapse.config._base import ConfigError
 from synapse.config.homeserver import HomeServerConfig
-directory = sys.argv[1]
-for name in sys.argv[3:]:
-    files = ['adopted', 'homeserver.yaml', 'homeserver.d', sys.argv[2], 'shared.d', name]
-    arguments = [word for file in files for word in ('-c', os.path.join(directory, file))]
+for name, files in json.loads(sys.argv[1]):
+    arguments = [word for file in files for word in ('-c', file)]
     try:
         HomeServerConfig.load_config('', arguments)
     except ConfigError as error:
@@ -174,16 +173,18 @@ for name in sys.argv[3:]:
         sys.exit(name + ': ' + type(error).__name__ + ': ' + str(error))
 ";
 
-/// Makes Synapse validate the configuration in this directory for these processes, in the sandbox of its main process.
+/// Makes Synapse validate the configuration in this directory for the processes with these own files, in the sandbox of
+/// its main process.
 pub fn parse_configuration(
     python: &Path,
     state: &State,
     directory: &str,
-    files: &[String],
+    own_files: &[String],
 ) -> Result<()> {
+    let read_by = |own: &String| (own.clone(), synapse_config::of_process(directory, own));
+    let processes: Vec<_> = own_files.iter().map(read_by).collect();
     let output = Tool::confined(Sandbox::like(units::MAIN, state)?, python)
-        .args(["-I", "-c", PARSE, directory, &paths::secret("synapse.d")])
-        .args(files)
+        .args(["-I", "-c", PARSE, &serde_json::to_string(&processes)?])
         .output()?;
     ensure!(
         output.status.success(),

@@ -6,6 +6,7 @@ use super::step::{ChangeKind, FileChange, Judge, Step, Verb};
 use super::{Plan, Removal, Target};
 use crate::state::paths::{OPT, TMPFILES};
 use crate::state::restart_rules::{VERSION, host_path};
+use crate::state::synapse_config::is_own;
 use crate::state::units;
 use crate::state::{Files, HOST, Observed, Resource, State};
 use std::collections::BTreeSet;
@@ -137,20 +138,19 @@ impl Planner<'_> {
             judges.push(Judge::Nginx);
         }
         // A file that only one process reads is validated for that process, any other file for all.
-        let own = |path: &str| path == "main.yaml" || path.starts_with("workers/");
         let synapse: Vec<&str> = self
             .changes
             .iter()
             .filter_map(|change| change.path.strip_prefix("synapse/"))
             .collect();
         let composed = |change: &FileChange| change.path.starts_with("secrets/synapse.d/");
-        let shared = synapse.iter().any(|path| !own(path)) || self.changes.iter().any(composed);
+        let shared = synapse.iter().any(|path| !is_own(path)) || self.changes.iter().any(composed);
         let processes: Vec<String> = self
             .desired
             .files
             .keys()
             .filter_map(|path| path.strip_prefix("synapse/"))
-            .filter(|path| own(path) && (shared || synapse.contains(path)))
+            .filter(|path| is_own(path) && (shared || synapse.contains(path)))
             .map(str::to_owned)
             .collect();
         if !processes.is_empty() {

@@ -5,10 +5,7 @@
 //! both numbers of the code that last ran, and older code than the second number does not start (Synapse 1.163.2,
 //! storage/prepare_database.py).
 
-use crate::state::State;
 use serde::Deserialize;
-use serde_yaml::Value;
-use std::collections::BTreeMap;
 use std::fmt;
 
 /// The code of a Synapse that is about to run.
@@ -90,22 +87,4 @@ impl Code {
             None
         })
     }
-}
-
-/// The files of a state that may name Synapse's database, in the order in which Synapse reads them; the last one
-/// counts. homeserver.d options cannot set it, and a server with several databases is not adopted.
-const OPTIONS: [&str; 2] = ["synapse/adopted/", "synapse/homeserver.yaml"];
-
-/// The `database` option of a state, as Synapse reads it.
-pub fn database(state: &State) -> Option<Value> {
-    let mut found = None;
-    for place in OPTIONS {
-        let files = state.files.iter();
-        for (_, file) in files.filter(|(path, _)| path.starts_with(place)) {
-            // Synapse's own parser reports files that cannot be parsed.
-            let options = serde_yaml::from_slice::<BTreeMap<String, Value>>(&file.contents);
-            found = options.unwrap_or_default().remove("database").or(found);
-        }
-    }
-    found
 }

@@ -6,6 +6,7 @@ use super::sandbox::Sandbox;
 use super::unit_files::{Process, process};
 use crate::settings::value::Scalar;
 use crate::state::paths;
+use crate::state::synapse_config;
 use crate::state::units;
 use anyhow::Result;
 use askama::Template;
@@ -19,8 +20,8 @@ struct Service<'a> {
     sandbox: Sandbox,
     process: Process<'a>,
     venv: &'a str,
-    /// Synapse's configuration files, in the order in which the main process reads them.
-    options: [String; 2],
+    /// The files and directories that may name Synapse's database.
+    configuration: Vec<String>,
 }
 
 #[derive(Template)]
@@ -35,12 +36,11 @@ struct Program {}
 
 pub(super) fn render(builder: &mut StateBuilder) -> Result<()> {
     let input = builder.input;
-    let options = ["adopted", "homeserver.yaml"];
     let service = Service {
         sandbox: builder.sandbox(units::COMPRESS)?,
         process: process(input, &input.settings.limits.worker_memory.show()),
         venv: paths::COMPRESSOR,
-        options: options.map(|name| format!("{}/synapse/{name}", paths::CURRENT)),
+        configuration: synapse_config::of_database(&format!("{}/synapse", paths::CURRENT)),
     };
     builder.unit(units::COMPRESS, service.render()?);
     let calendar = input.settings.compressor.calendar.as_str();

@@ -3,6 +3,7 @@
 use super::{Input, StateBuilder, filters, logs, metrics, sockets};
 use crate::deployment::endpoints::Endpoint;
 use crate::state::paths;
+use crate::state::synapse_config;
 use crate::state::units;
 use crate::topology::Worker;
 use anyhow::Result;
@@ -44,11 +45,14 @@ pub(super) fn render(builder: &mut StateBuilder) -> Result<()> {
         resources.push("consent");
     }
     let main = process(input, "main", None, resources);
-    builder.text("synapse/main.yaml", main.render()?);
+    builder.text(
+        &format!("synapse/{}", synapse_config::MAIN),
+        main.render()?,
+    );
     for worker in &input.topology.workers {
         let resources = worker.resources().into_iter().collect();
         let process = process(input, &worker.name, Some(worker), resources);
-        let path = format!("synapse/workers/{}.yaml", worker.name);
+        let path = format!("synapse/{}", synapse_config::of_worker(&worker.name));
         builder.text(&path, process.render()?);
     }
     Ok(())

@@ -8,6 +8,7 @@ use crate::settings::value::Scalar;
 use crate::state::Resource;
 use crate::state::accounts::Account;
 use crate::state::paths::{self, SYSUSERS, TMPFILES};
+use crate::state::synapse_config;
 use crate::state::units;
 use anyhow::Result;
 use askama::Template;
@@ -41,6 +42,8 @@ pub(super) struct Process<'a> {
 #[template(path = "synapse-main.service")]
 struct Main<'a> {
     process: Process<'a>,
+    own: String,
+    configuration: String,
     sandbox: Sandbox,
 }
 
@@ -48,6 +51,8 @@ struct Main<'a> {
 #[template(path = "synapse-worker@.service")]
 struct Worker<'a> {
     process: Process<'a>,
+    own: String,
+    configuration: String,
     sandbox: Sandbox,
 }
 
@@ -76,13 +81,26 @@ pub(super) fn render(builder: &mut StateBuilder) -> Result<()> {
     let settings = &input.settings;
     let server_name = settings.server_name.as_str();
     builder.unit(units::TARGET, Target { server_name }.render()?);
+    let directory = format!("{}/synapse", paths::CURRENT);
+    // The own file of a process, and the options that name all of its configuration files.
+    let configuration = |own: &str| {
+        let paths = synapse_config::of_process(&directory, own);
+        let options: Vec<String> = paths.iter().map(|path| format!("-c {path}")).collect();
+        (format!("{directory}/{own}"), options.join(" "))
+    };
+    let (own, options) = configuration(synapse_config::MAIN);
     let main = Main {
+        own,
+        configuration: options,
         process: process(input, &settings.limits.main_memory.show()),
         sandbox: builder.sandbox(units::MAIN)?,
     };
     builder.unit(units::MAIN, main.render()?);
     if input.has_workers() {
+        let (own, options) = configuration(&synapse_config::of_worker("%i"));
         let worker = Worker {
+            own,
+            configuration: options,
             process: process(input, &settings.limits.worker_memory.show()),
             sandbox: builder.sandbox(units::WORKERS)?,
         };

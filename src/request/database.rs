@@ -7,6 +7,7 @@ use crate::host;
 use crate::settings::types::DatabaseKind;
 use crate::state::State;
 use crate::state::paths;
+use crate::state::synapse_config::Engine;
 use crate::state::units;
 use std::path::Path;
 
@@ -93,14 +94,7 @@ impl Request {
 
     /// Whether an earlier state uses an SQLite file whose data has moved to PostgreSQL.
     pub fn left_sqlite(&self, then: &State) -> bool {
-        let options = then.files.get("synapse/homeserver.yaml");
-        let names = |engine: &str| {
-            let text = options.map(|file| String::from_utf8_lossy(&file.contents));
-            let line = format!("name: {engine}");
-            text.is_some_and(|text| text.lines().any(|found| found.trim() == line))
-        };
-        let adopted = self.adopted.sqlite().is_some() && !names("psycopg2");
-        (names("sqlite3") || adopted) && self.settled != Some(DatabaseKind::Sqlite)
+        then.engine() == Some(Engine::Sqlite) && self.settled != Some(DatabaseKind::Sqlite)
     }
 
     /// Adds the move of the data to this request.
