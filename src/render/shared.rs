@@ -4,9 +4,9 @@
 use super::{Input, StateBuilder};
 use crate::deployment::endpoints::Endpoint;
 use crate::state::paths;
-use crate::topology::Duty;
+use crate::topology::{WORKER_KEYS, worker_keys};
 use anyhow::Result;
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 use std::collections::BTreeMap;
 
 /// Renders the options about workers that every process reads. Synapse merges files by top-level key, so each key is
@@ -16,7 +16,7 @@ pub(super) fn render(builder: &mut StateBuilder) -> Result<()> {
     let topology = &builder.input.topology;
     let endpoints = builder.input.endpoints();
     let redis = redis(builder.input);
-    let mut file = |name: &str, keys: serde_json::Value, listed: &[&str]| -> Result<()> {
+    let mut file = |name: &str, keys: Value, listed: &[&str]| -> Result<()> {
         let mut text = "# Made by synapse-workers: read by every Synapse process.\n".to_owned();
         for (key, value) in keys.as_object().into_iter().flatten() {
             text.push_str(&format!("{key}: {}\n", serde_json::to_string(value)?));
@@ -24,13 +24,6 @@ pub(super) fn render(builder: &mut StateBuilder) -> Result<()> {
         builder.listing(&format!("synapse/shared.d/{name}.yaml"), text, listed);
         Ok(())
     };
-    let names = |duty: Duty| -> Vec<&str> {
-        topology
-            .with_duty(duty)
-            .map(|worker| worker.name.as_str())
-            .collect()
-    };
-
     file(
         "replication",
         json!({
@@ -39,7 +32,7 @@ pub(super) fn render(builder: &mut StateBuilder) -> Result<()> {
         }),
         &[],
     )?;
-    let instances: BTreeMap<&String, serde_json::Value> = endpoints
+    let instances: BTreeMap<&String, Value> = endpoints
         .reached()
         .iter()
         .map(|name| (name, place(&endpoints.replication(name))))
@@ -54,34 +47,29 @@ pub(super) fn render(builder: &mut StateBuilder) -> Result<()> {
         let key = "outbound_federation_restricted_to";
         file(key, json!({key: senders}), &[])?;
     }
-    for (duty, key) in [
-        (Duty::FederationSender, "federation_sender_instances"),
-        (Duty::Pusher, "pusher_instances"),
-    ] {
-        let all = names(duty);
-        if !all.is_empty() {
-            file(key, json!({key: all}), &all)?;
-        }
+    // A duty that no worker has stays with the main process.
+    let mut duties: BTreeMap<&str, (Map<String, Value>, Vec<&str>)> = BTreeMap::new();
+    for row in WORKER_KEYS {
+        let (Some(name), Some(duty)) = (row.file, row.value.duty()) else {
+            continue;
+        };
+        let workers = topology.with_duty(duty);
+        let workers: Vec<&str> = workers.map(|worker| worker.name.as_str()).collect();
+        let Some(first) = workers.first() else {
+            continue;
+        };
+        let value = match row.value {
+            worker_keys::Value::All(_) => json!(workers),
+            worker_keys::Value::Only(_) | worker_keys::Value::First(_) => json!(first),
+            worker_keys::Value::Off(_) => json!(false),
+            worker_keys::Value::Other => continue,
+        };
+        let (keys, listed) = duties.entry(name).or_default();
+        keys.insert(row.key.to_owned(), value);
+        *listed = workers;
     }
-    for (duty, key) in [
-        (Duty::NotifyAppservices, "notify_appservices_from_worker"),
-        (
-            Duty::UpdateUserDirectory,
-            "update_user_directory_from_worker",
-        ),
-        (Duty::BackgroundTasks, "run_background_tasks_on"),
-    ] {
-        if let [one] = names(duty)[..] {
-            file(key, json!({key: one}), &[one])?;
-        }
-    }
-    let media = names(Duty::Media);
-    if let Some(first) = media.first() {
-        let keys = json!({
-            "enable_media_repo": false,
-            "media_instance_running_background_jobs": first,
-        });
-        file("media", keys, &media)?;
+    for (name, (keys, listed)) in duties {
+        file(name, keys.into(), &listed)?;
     }
     Ok(())
 }

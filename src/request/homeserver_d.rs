@@ -5,126 +5,100 @@ use crate::deployment::SynapseOptions;
 use crate::host;
 use crate::settings::value::Value;
 use crate::settings::{Row, Settings};
+use crate::topology::WORKER_KEYS;
 use crate::yaml;
 use anyhow::{Context, Result, bail};
 use serde_yaml::Value as Yaml;
 use std::path::Path;
 
 /// A key of Synapse that is reserved, because the settings decide its value.
-pub struct Owned {
-    pub key: &'static str,
-    /// The settings that decide it.
-    pub instead: &'static str,
+#[derive(Clone, Copy)]
+struct Reserved {
+    key: &'static str,
+    /// What the administrator uses in its place.
+    instead: &'static str,
     /// The condition under which the key is reserved; otherwise the administrator may set it.
-    pub when: fn(&Settings) -> bool,
+    when: fn(&Settings) -> bool,
 }
 
-const fn always(key: &'static str, instead: &'static str) -> Owned {
-    Owned {
-        key,
-        instead,
-        when: |_| true,
-    }
+const fn always(key: &'static str, instead: &'static str) -> Reserved {
+    reserved(key, instead, |_| true)
 }
 
-const fn owned(key: &'static str, instead: &'static str, when: fn(&Settings) -> bool) -> Owned {
-    Owned { key, instead, when }
+const fn reserved(
+    key: &'static str,
+    instead: &'static str,
+    when: fn(&Settings) -> bool,
+) -> Reserved {
+    Reserved { key, instead, when }
 }
 
-/// All reserved keys. Synapse merges files by top-level key and the later file wins, so an option of the administrator
-/// would silently replace the value from the settings.
-pub static OWNED: &[Owned] = &[
-    always("server_name", "`server_name`"),
-    always("report_stats", "`report_stats`"),
-    always("public_baseurl", "`public_baseurl`"),
-    always("database", "`database:`"),
-    always("media_store_path", "`media_store_path`"),
-    always(
-        "max_upload_size",
-        "`max_upload_size`, which nginx has to know as well",
-    ),
-    always("log_config", "`log_level` or `log_config`"),
-    always("listeners", "`http_port` and `bind_addresses`"),
-    always("signing_key_path", "the key's place, which is fixed"),
+/// The reserved keys besides [`WORKER_KEYS`]. Synapse merges files by top-level key and the later file wins, so an
+/// option of the administrator would silently replace the value from the settings.
+#[rustfmt::skip]
+static RESERVED: &[Reserved] = &[
+    always("server_name", "use the setting `server_name`"),
+    always("report_stats", "use the setting `report_stats`"),
+    always("public_baseurl", "use the setting `public_baseurl`"),
+    always("database", "use the settings in `database`"),
+    always("media_store_path", "use the setting `media_store_path`"),
+    always("max_upload_size", "use the setting `max_upload_size`, which nginx needs as well"),
+    always("log_config", LOGGING),
+    always("worker_log_config", LOGGING),
+    always("listeners", "use the settings `http_port` and `bind_addresses`"),
+    always("signing_key_path", "the path is fixed"),
     always("registration_shared_secret", SECRETS),
     always("registration_shared_secret_path", SECRETS),
     always("macaroon_secret_key", SECRETS),
     always("macaroon_secret_key_path", SECRETS),
     always("form_secret", SECRETS),
     always("form_secret_path", SECRETS),
-    always("worker_replication_secret", SECRETS),
-    always("worker_replication_secret_path", SECRETS),
-    always("redis", "`redis:`"),
-    always("instance_map", "`workers`"),
-    always("stream_writers", "`workers`"),
-    always("federation_sender_instances", "`workers`"),
-    always("outbound_federation_restricted_to", "`sandbox.network`"),
-    always("pusher_instances", "`workers`"),
-    always("run_background_tasks_on", "`workers`"),
-    always("update_user_directory_from_worker", "`workers`"),
-    always("notify_appservices_from_worker", "`workers`"),
-    always("enable_media_repo", "`workers`"),
-    always("media_instance_running_background_jobs", "`workers`"),
-    always("worker_app", "`workers`"),
-    always("worker_name", "`workers`"),
-    always("worker_listeners", "`workers`"),
-    always("worker_log_config", "`log_level` or `log_config`"),
-    always("daemonize", "systemd, which runs the processes"),
-    always("pid_file", "systemd, which runs the processes"),
-    owned("enable_registration", REGISTRATION, registers),
-    owned("enable_registration_captcha", REGISTRATION, registers),
-    owned("registrations_require_3pid", REGISTRATION, registers),
-    owned("registration_requires_token", REGISTRATION, registers),
-    owned(
-        "enable_registration_without_verification",
-        REGISTRATION,
-        registers,
-    ),
-    owned("allow_guest_access", REGISTRATION, |settings| {
-        settings.registration.allow_guests
-    }),
-    owned("recaptcha_public_key", REGISTRATION, has_captcha),
-    owned("recaptcha_public_key_path", REGISTRATION, has_captcha),
-    owned("recaptcha_private_key", REGISTRATION, has_captcha),
-    owned("recaptcha_private_key_path", REGISTRATION, has_captcha),
-    owned("email", "`email:`", |settings| settings.email.enabled),
-    owned("url_preview_enabled", "`url_previews:`", |settings| {
-        settings.url_previews.enabled
-    }),
-    owned(
-        "default_identity_server",
-        "`default_identity_server`",
-        |settings| settings.default_identity_server.is_some(),
-    ),
-    owned(
-        "serve_server_wellknown",
-        "`serve_server_wellknown`",
-        |settings| settings.serve_server_wellknown,
-    ),
-    owned("app_service_config_files", "`app_services:`", |settings| {
-        let services = &settings.app_services;
-        services.directory.is_some() || !services.files.is_empty()
-    }),
-    owned("caches", "`caches.global_factor`", |settings| {
-        !is_default("caches.global_factor", &settings.caches.global_factor)
-    }),
-    owned(
-        "event_cache_size",
-        "`caches.event_cache_size`",
-        |settings| !is_default("caches.event_cache_size", &settings.caches.event_cache_size),
-    ),
-    owned("manhole", "`manhole:`", has_manhole),
-    owned("manhole_settings", "`manhole:`", has_manhole),
-    owned("enable_metrics", "`metrics:`", |settings| {
-        settings.metrics.enabled
-    }),
-    owned("turn_uris", "`turn:` or `coturn:`", has_turn),
-    owned("turn_shared_secret", "`turn:` or `coturn:`", has_turn),
-    owned("turn_shared_secret_path", "`turn:` or `coturn:`", has_turn),
+    always("redis", "use the settings in `redis`"),
+    always("daemonize", SYSTEMD),
+    always("pid_file", SYSTEMD),
+    reserved("enable_registration", REGISTRATION, registers),
+    reserved("enable_registration_captcha", REGISTRATION, registers),
+    reserved("registrations_require_3pid", REGISTRATION, registers),
+    reserved("registration_requires_token", REGISTRATION, registers),
+    reserved("enable_registration_without_verification", REGISTRATION, registers),
+    reserved("allow_guest_access", REGISTRATION, |settings| settings.registration.allow_guests),
+    reserved("recaptcha_public_key", REGISTRATION, has_captcha),
+    reserved("recaptcha_public_key_path", REGISTRATION, has_captcha),
+    reserved("recaptcha_private_key", REGISTRATION, has_captcha),
+    reserved("recaptcha_private_key_path", REGISTRATION, has_captcha),
+    reserved("email", "use the settings in `email`", |settings| settings.email.enabled),
+    reserved("url_preview_enabled", "use the settings in `url_previews`", |settings| settings.url_previews.enabled),
+    reserved("default_identity_server", "use the setting `default_identity_server`", |settings| settings.default_identity_server.is_some()),
+    reserved("serve_server_wellknown", "use the setting `serve_server_wellknown`", |settings| settings.serve_server_wellknown),
+    reserved("app_service_config_files", "use the settings in `app_services`", has_app_services),
+    reserved("caches", "use the setting `caches.global_factor`", |settings| !is_default("caches.global_factor", &settings.caches.global_factor)),
+    reserved("event_cache_size", "use the setting `caches.event_cache_size`", |settings| !is_default("caches.event_cache_size", &settings.caches.event_cache_size)),
+    reserved("manhole", MANHOLE, has_manhole),
+    reserved("manhole_settings", MANHOLE, has_manhole),
+    reserved("enable_metrics", "use the settings in `metrics`", |settings| settings.metrics.enabled),
+    reserved("turn_uris", TURN, has_turn),
+    reserved("turn_shared_secret", TURN, has_turn),
+    reserved("turn_shared_secret_path", TURN, has_turn),
 ];
 
-const SECRETS: &str = "the directory of secrets";
-const REGISTRATION: &str = "`registration:`";
+const LOGGING: &str = "use the setting `log_level` or `log_config`";
+const SECRETS: &str = "it is a file in the directory of secrets";
+const SYSTEMD: &str = "systemd runs the processes";
+const REGISTRATION: &str = "use the settings in `registration`";
+const MANHOLE: &str = "use the settings in `manhole`";
+const TURN: &str = "use the settings in `turn` or `coturn`";
+
+/// All reserved keys.
+fn all_reserved() -> impl Iterator<Item = Reserved> {
+    let of_workers = WORKER_KEYS.iter();
+    let of_workers = of_workers.filter_map(|row| Some(always(row.key, row.instead?)));
+    RESERVED.iter().copied().chain(of_workers)
+}
+
+fn has_app_services(settings: &Settings) -> bool {
+    let services = &settings.app_services;
+    services.directory.is_some() || !services.files.is_empty()
+}
 
 fn registers(settings: &Settings) -> bool {
     settings.registration.enabled
@@ -173,13 +147,11 @@ fn check(contents: &[u8], settings: &Settings) -> Result<()> {
     let mapping = match document {
         Yaml::Null => return Ok(()),
         Yaml::Mapping(mapping) => mapping,
-        _ => bail!("must hold options, as in homeserver.yaml"),
+        _ => bail!("must contain options of Synapse, as in homeserver.yaml"),
     };
-    let taken = |owned: &&Owned| mapping.contains_key(owned.key) && (owned.when)(settings);
-    match OWNED.iter().find(taken) {
-        Some(Owned { key, instead, .. }) => {
-            bail!("`{key}` cannot be set here; it comes from {instead} of synapse-workers")
-        }
+    let is_set = |row: &Reserved| mapping.contains_key(row.key) && (row.when)(settings);
+    match all_reserved().find(is_set) {
+        Some(Reserved { key, instead, .. }) => bail!("`{key}` cannot be set here; {instead}"),
         None => Ok(()),
     }
 }
@@ -208,7 +180,7 @@ mod tests {
         turn: {uris: [\"turn:t.test\"]}\n";
 
     #[test]
-    fn own_options_pass_unless_the_settings_say_them() {
+    fn options_are_accepted_unless_settings_decide_them() {
         for good in [
             "",
             "# nothing\n",
@@ -219,12 +191,12 @@ mod tests {
         ] {
             assert!(check(good.as_bytes(), &settings("")).is_ok(), "{good}");
         }
-        for owned in OWNED {
-            let text = format!("{}: 1\n", owned.key);
+        for row in all_reserved() {
+            let text = format!("{}: 1\n", row.key);
             let error = check(text.as_bytes(), &settings(ALL)).unwrap_err();
-            assert!(format!("{error:#}").contains(owned.key));
+            assert!(format!("{error:#}").contains(row.key));
             let free = check(text.as_bytes(), &settings("")).is_ok();
-            assert_eq!(free, !(owned.when)(&settings("")), "{}", owned.key);
+            assert_eq!(free, !(row.when)(&settings("")), "{}", row.key);
         }
         assert!(check(b"- 1\n", &settings("")).is_err());
         let error = check(b"a: 1\nb: [\n", &settings("")).unwrap_err();

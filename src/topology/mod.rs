@@ -14,10 +14,12 @@ pub mod presets;
 pub mod roles;
 pub mod routes;
 pub mod spec;
+pub mod worker_keys;
 pub mod workers;
 
 pub use presets::{PRESETS, Preset, preset};
 pub use roles::{Balance, Duty, ROLES, Role};
 pub use routes::{Route, RoutingTable, Upstream};
 pub use spec::{SpecError, WorkerSpec, parse};
+pub use worker_keys::WORKER_KEYS;
 pub use workers::{Topology, Worker};

@@ -29,3 +29,4 @@ mod turn;
 mod upgrades;
 mod validators;
 mod variables;
+mod worker_keys;

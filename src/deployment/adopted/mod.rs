@@ -13,6 +13,8 @@ pub use imported::Imported;
 
 use super::files::SynapseOptions;
 use crate::settings::types::DatabaseKind;
+use crate::topology::WORKER_KEYS;
+use crate::topology::worker_keys::WorkerKey;
 use crate::yaml;
 use serde_yaml::{Mapping, Value};
 
@@ -53,31 +55,6 @@ static OF_NEW_SERVERS: &[&str] = &[
     "registration_shared_secret_path",
     "macaroon_secret_key_path",
     "form_secret_path",
-];
-
-/// Keys that divide work among processes. They would contradict the configured workers, and no later file can remove a
-/// key.
-static OF_WORKERS: &[&str] = &[
-    "instance_map",
-    "stream_writers",
-    "federation_sender_instances",
-    "pusher_instances",
-    "run_background_tasks_on",
-    "update_user_directory_from_worker",
-    "notify_appservices_from_worker",
-    "media_instance_running_background_jobs",
-    "outbound_federation_restricted_to",
-    "enable_media_repo",
-    "send_federation",
-    "start_pushers",
-    "notify_appservices",
-    "update_user_directory",
-    "worker_app",
-    "worker_name",
-    "worker_listeners",
-    "worker_replication_secret",
-    "worker_replication_secret_path",
-    "databases",
 ];
 
 /// Required keys. Without them, Synapse uses a path relative to its working directory.
@@ -121,11 +98,20 @@ impl Adopted {
     }
 
     fn check<'a>(&self, file: impl Fn(&str) -> &'a str) -> Result<(), String> {
-        if let Some(key) = OF_WORKERS.iter().find(|key| self.has(key)) {
+        // No later file can remove a key.
+        if let Some(WorkerKey { key, .. }) = WORKER_KEYS.iter().find(|row| self.has(row.key)) {
             return Err(format!(
                 "{}: `{key}` divides work among processes, which synapse-workers does itself\n  \
-                 help: stop the workers that there are, and take `{key}` out of the file",
+                 help: stop the existing workers, and remove `{key}` from the file",
                 file(key)
+            ));
+        }
+        // config/database.py: the tables are divided among several databases.
+        if self.has("databases") {
+            return Err(format!(
+                "{}: `databases` is not supported, only `database`\n  \
+                 help: move all tables into one database, and set `database` to it",
+                file("databases")
             ));
         }
         if let Some(key) = PLACES.iter().find(|key| !self.has(key)) {

@@ -175,7 +175,7 @@ fn own_synapse_options_must_not_contradict_the_settings() {
     for (text, told) in [
         (
             "redis: {enabled: false}\n",
-            "own.yaml: `redis` cannot be set here; it comes from `redis:`",
+            "own.yaml: `redis` cannot be set here; use the settings in `redis`",
         ),
         ("a: [\n", "own.yaml: is not YAML"),
     ] {
