@@ -161,7 +161,7 @@ impl World for OnHost {
 
     fn begin_rollback(&mut self) {
         interruption::ignore();
-        self.host = self.host.without_given();
+        self.host = self.host.without_provided_secrets();
         self.leaving.clear();
     }
 

@@ -3,7 +3,6 @@
 use super::adopted::Adopted;
 use super::endpoints::Endpoints;
 use super::files::{ReferencedFiles, SynapseOptions};
-use super::secrets;
 use crate::settings::Settings;
 use crate::settings::types::DatabaseKind;
 use crate::topology::Topology;
@@ -25,18 +24,6 @@ impl Deployment {
     /// Whether there are workers. Redis and replication exist only for them.
     pub fn has_workers(&self) -> bool {
         !self.topology.workers.is_empty()
-    }
-
-    /// The secrets that these settings require.
-    pub fn secrets(&self) -> impl Iterator<Item = &'static secrets::Secret> {
-        let conditions = secrets::Conditions {
-            settings: &self.settings,
-            workers: self.has_workers(),
-            database: self.database(),
-        };
-        secrets::SECRETS
-            .iter()
-            .filter(move |secret| (secret.wanted)(&conditions))
     }
 
     /// The endpoints that the processes listen on.

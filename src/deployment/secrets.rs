@@ -4,18 +4,10 @@
 //! has no option for a path, a file is *composed*: a template in the generation contains the placeholder `@name@`, and
 //! the value replaces it in a copy that only that program can read.
 
+use super::Deployment;
 use crate::settings::Settings;
-use crate::settings::types::{AbsolutePath, DatabaseKind, Secret as Given, Verification};
+use crate::settings::types::{self, AbsolutePath, DatabaseKind, Verification};
 use crate::settings::value::Scalar;
-
-/// The part of a deployment that decides which secrets exist.
-#[derive(Clone, Copy)]
-pub struct Conditions<'a> {
-    pub settings: &'a Settings,
-    pub workers: bool,
-    /// The kind of database in use.
-    pub database: DatabaseKind,
-}
 
 /// A row of the catalogue of secrets.
 pub struct Secret {
@@ -24,15 +16,15 @@ pub struct Secret {
     /// Whether a random value is generated if none is provided and none exists. A secret that is not generated exists
     /// only if it is provided.
     pub generated: bool,
-    pub wanted: fn(&Conditions) -> bool,
+    pub wanted: fn(&Deployment) -> bool,
     /// The value from the environment or an env-file.
-    pub given: fn(&Settings) -> Option<&Given>,
+    pub provided: fn(&Settings) -> Option<&types::Secret>,
     /// The administrator's file that contains the value.
     pub file: fn(&Settings) -> Option<&AbsolutePath>,
     /// Whether Synapse cannot work without this secret although it cannot be generated.
-    pub needed: fn(&Conditions) -> bool,
-    /// Instructions for providing it, for messages.
-    pub way: &'static str,
+    pub needed: fn(&Deployment) -> bool,
+    /// How the administrator provides it, for messages.
+    pub how_to_provide: &'static str,
 }
 
 /// The defaults of a row.
@@ -40,10 +32,10 @@ const GENERATED: Secret = Secret {
     name: "",
     generated: true,
     wanted: |_| true,
-    given: |_| None,
+    provided: |_| None,
     file: |_| None,
     needed: |_| false,
-    way: "",
+    how_to_provide: "",
 };
 
 /// All secrets (for Synapse's `_path` options: config_documentation.md).
@@ -51,24 +43,24 @@ pub static SECRETS: &[Secret] = &[
     Secret {
         name: "registration_shared_secret",
         wanted: not_adopted,
-        given: |settings| settings.registration_shared_secret.as_ref(),
+        provided: |settings| settings.registration_shared_secret.as_ref(),
         ..GENERATED
     },
     Secret {
         name: "macaroon_secret_key",
         wanted: not_adopted,
-        given: |settings| settings.macaroon_secret_key.as_ref(),
+        provided: |settings| settings.macaroon_secret_key.as_ref(),
         ..GENERATED
     },
     Secret {
         name: "form_secret",
         wanted: not_adopted,
-        given: |settings| settings.form_secret.as_ref(),
+        provided: |settings| settings.form_secret.as_ref(),
         ..GENERATED
     },
     Secret {
         name: "worker_replication_secret",
-        wanted: |deployment| deployment.workers,
+        wanted: |deployment| deployment.has_workers(),
         ..GENERATED
     },
     Secret {
@@ -76,7 +68,7 @@ pub static SECRETS: &[Secret] = &[
         wanted: |deployment| {
             deployment.settings.coturn.enabled || !deployment.settings.turn.uris.is_empty()
         },
-        given: |settings| settings.turn_shared_secret.as_ref(),
+        provided: |settings| settings.turn_shared_secret.as_ref(),
         ..GENERATED
     },
     Secret {
@@ -96,12 +88,12 @@ pub static SECRETS: &[Secret] = &[
                 .recaptcha_public_key
                 .is_some()
         },
-        given: |settings| settings.recaptcha_private_key.as_ref(),
+        provided: |settings| settings.recaptcha_private_key.as_ref(),
         needed: |deployment| {
             let registration = &deployment.settings.registration;
             registration.enabled && registration.decided() == Verification::Captcha
         },
-        way: "give SYNAPSE_RECAPTCHA_PRIVATE_KEY once, in the environment or an --env-file",
+        how_to_provide: "set SYNAPSE_RECAPTCHA_PRIVATE_KEY once, in the environment or an --env-file",
         ..GENERATED
     },
     Secret {
@@ -110,42 +102,49 @@ pub static SECRETS: &[Secret] = &[
         wanted: |deployment| {
             deployment.settings.email.enabled && deployment.settings.email.smtp_user.is_some()
         },
-        given: |settings| settings.smtp_password.as_ref(),
+        provided: |settings| settings.smtp_password.as_ref(),
         file: |settings| settings.email.smtp_password_file.as_ref(),
         needed: |_| true,
-        way: "set email.smtp_password_file, or give SYNAPSE_EMAIL_SMTP_PASS once; \
-              or leave email.smtp_user empty",
+        how_to_provide: "set email.smtp_password_file, or set SYNAPSE_EMAIL_SMTP_PASS once, in the environment or an --env-file; \
+                         or leave email.smtp_user empty",
     },
     Secret {
         name: "postgres_password",
         generated: false,
-        wanted: |deployment| deployment.database == DatabaseKind::External,
-        given: |settings| settings.postgres_password.as_ref(),
+        wanted: |deployment| deployment.database() == DatabaseKind::External,
+        provided: |settings| settings.postgres_password.as_ref(),
         file: |settings| settings.database.password_file.as_ref(),
-        way: "set database.password_file, or give POSTGRES_PASSWORD once, in the environment or an --env-file",
+        how_to_provide: "set database.password_file, or set POSTGRES_PASSWORD once, in the environment or an --env-file",
         ..GENERATED
     },
     Secret {
         name: "redis_password",
         generated: false,
-        wanted: |deployment| deployment.workers && deployment.settings.redis.host.is_some(),
+        wanted: |deployment| deployment.has_workers() && deployment.settings.redis.host.is_some(),
         file: |settings| settings.redis.password_file.as_ref(),
         // config/redis.py: a user name requires a password.
         needed: |deployment| deployment.settings.redis.username.is_some(),
-        way: "set redis.password_file, or leave redis.username empty",
+        how_to_provide: "set redis.password_file, or leave redis.username empty",
         ..GENERATED
     },
 ];
 
 /// An adopted server keeps its own secrets.
-fn not_adopted(deployment: &Conditions) -> bool {
+fn not_adopted(deployment: &Deployment) -> bool {
     deployment.settings.adopt.config.is_empty()
+}
+
+impl Deployment {
+    /// The secrets that the deployment uses.
+    pub fn secrets(&self) -> impl Iterator<Item = &'static Secret> {
+        SECRETS.iter().filter(|secret| (secret.wanted)(self))
+    }
 }
 
 impl Secret {
     /// Whether the environment, an env-file or a file of the administrator provides the secret.
-    pub fn is_given(&self, settings: &Settings) -> bool {
-        (self.given)(settings).is_some() || (self.file)(settings).is_some()
+    pub fn is_provided(&self, settings: &Settings) -> bool {
+        (self.provided)(settings).is_some() || (self.file)(settings).is_some()
     }
 }
 

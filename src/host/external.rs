@@ -12,10 +12,10 @@ use std::time::Instant;
 
 /// The properties of an external PostgreSQL; `None` if there is none, or if Synapse's user is needed and missing.
 pub(super) fn postgres(facts: &Facts, scope: &Scope) -> Option<Result<Postgres, String>> {
-    if scope.database != DatabaseKind::External {
+    if scope.database() != DatabaseKind::External {
         return None;
     }
-    let mut access = Access::of_synapse(scope.settings, scope.database)?;
+    let mut access = Access::of_synapse(&scope.settings, scope.database())?;
     let asked = match password(facts, "postgres_password") {
         Err(error) => Err(error),
         Ok(Some(password)) => {
@@ -31,7 +31,7 @@ pub(super) fn postgres(facts: &Facts, scope: &Scope) -> Option<Result<Postgres, 
 
 fn with_password(access: Access, scope: &Scope, password: &str) -> Result<Postgres> {
     let composed = known::composed("pgpass").context("no row for pgpass")?;
-    let template = known::pgpass_line(scope.settings);
+    let template = known::pgpass_line(&scope.settings);
     let line = known::compose(composed, &template, |_| anyhow::Ok(password.to_owned()))?;
     let scratch = files::Scratch::new(0o700)?;
     let file = scratch.at("pgpass");
@@ -44,7 +44,7 @@ fn with_password(access: Access, scope: &Scope, password: &str) -> Result<Postgr
 
 /// Queries an external Redis; `None` if there is none.
 pub(super) fn redis(facts: &Facts, scope: &Scope) -> Option<Result<(), String>> {
-    let remote = Remote::of(scope.settings).filter(|_| scope.workers)?;
+    let remote = Remote::of(&scope.settings).filter(|_| scope.has_workers())?;
     let end = Instant::now() + redis::PATIENCE;
     let asked = password(facts, "redis_password")
         .and_then(|password| remote.ask(password.as_deref(), &["PING"], end));
@@ -53,7 +53,7 @@ pub(super) fn redis(facts: &Facts, scope: &Scope) -> Option<Result<(), String>> 
 
 /// The provided password, or else the stored one.
 fn password(facts: &Facts, name: &str) -> Result<Option<String>> {
-    match facts.given.get(name) {
+    match facts.provided.get(name) {
         Some(source) => secrets::value_of(source).map(Some),
         None => files::read_text(paths::secret(name)),
     }
@@ -61,7 +61,7 @@ fn password(facts: &Facts, name: &str) -> Result<Option<String>> {
 
 /// The administrator's password files that contain no valid password: the name of the secret, and the reason.
 pub(super) fn unusable(facts: &Facts) -> Vec<(&'static str, String)> {
-    let why = facts.given.iter().filter_map(|(name, source)| {
+    let why = facts.provided.iter().filter_map(|(name, source)| {
         let error = secrets::value_of(source).err()?;
         Some((*name, format!("{error:#}")))
     });

@@ -4,15 +4,16 @@ use super::accounts::Accounts;
 use super::certificate::Pair;
 use super::postgres;
 use super::python::MissingPackage;
+use crate::deployment::Deployment;
 use crate::failure::Failure;
-use crate::settings::Settings;
-use crate::settings::types::{DatabaseKind, Secret as Value};
+use crate::settings::types::Secret;
 use crate::state::host_facts::CoturnBuild;
 use crate::state::host_facts::{Exporters, HostFacts, Installed};
 use crate::state::paths;
 use crate::state::ports::BoundPort;
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
+use std::ops::Deref;
 use std::path::PathBuf;
 
 /// The host as the preflight checks see it.
@@ -48,7 +49,7 @@ pub struct Facts {
     /// The package manager of this host.
     pub packages: Option<PackageManager>,
     /// Ports of the desired units that another program uses.
-    pub taken: Vec<BoundPort>,
+    pub ports_in_use: Vec<BoundPort>,
     /// Certificate and key of the settings, and the result of their validation.
     pub certificate: Option<(Pair, Option<Failure>)>,
     /// Whether the kernel supports IPv6.
@@ -64,7 +65,7 @@ pub struct Facts {
     /// The port of the PostgreSQL on this host.
     pub postgres_port: u16,
     /// Why an external Redis cannot be queried; `None` if there is none.
-    pub redis_elsewhere: Option<Result<(), String>>,
+    pub external_redis: Option<Result<(), String>>,
     /// Packages that the installed Synapse requires for these settings and that are missing.
     pub lacking: Vec<MissingPackage>,
     /// The owner of Synapse's Python, if that is not root.
@@ -78,9 +79,9 @@ pub struct Facts {
     /// The existing accounts of that user and its group.
     pub accounts: Accounts,
     /// Secrets that are provided, by name.
-    pub given: BTreeMap<&'static str, Source>,
+    pub provided: BTreeMap<&'static str, Source>,
     /// Secrets that exist in their directory.
-    pub kept: BTreeSet<String>,
+    pub stored: BTreeSet<String>,
     /// The address of this host's default route.
     pub address: Option<IpAddr>,
 }
@@ -91,7 +92,7 @@ pub enum Source {
     /// A file of the administrator.
     File(PathBuf),
     /// A value in the environment.
-    Given(Value),
+    Value(Secret),
 }
 
 /// The package manager of a host.
@@ -101,21 +102,27 @@ pub enum PackageManager {
     Dnf,
 }
 
-/// The desired state and the settings, as far as gathering depends on them.
+/// The deployment, and the parts of the desired state and of the running units that gathering depends on.
 pub struct Scope<'a> {
-    pub settings: &'a Settings,
-    pub workers: bool,
+    pub deployment: &'a Deployment,
     /// The desired units.
     pub units: BTreeSet<String>,
+    /// Whether the PostgreSQL of this host is used, or may contain a database to remove.
     pub local_database: bool,
-    /// The desired database.
-    pub database: DatabaseKind,
     /// Whether this program created the existing database.
     pub database_is_ours: bool,
     /// The ports that the desired units bind.
     pub ports: Vec<BoundPort>,
     /// The ports that running units of this program use.
     pub held: Vec<BoundPort>,
+}
+
+impl Deref for Scope<'_> {
+    type Target = Deployment;
+
+    fn deref(&self) -> &Deployment {
+        self.deployment
+    }
 }
 
 impl Scope<'_> {
@@ -146,7 +153,7 @@ impl Facts {
             nginx: self.nginx.unwrap_or(default.nginx),
             coturn: self.coturn.unwrap_or_default(),
             jemalloc: self.jemalloc,
-            secrets: self.kept.clone(),
+            secrets: self.stored.clone(),
             address: self.address,
             user_group: self.accounts.user_group.clone(),
             certificate: self.certificate_places(),

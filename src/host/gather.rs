@@ -21,7 +21,7 @@ use std::path::{Path, PathBuf};
 impl Facts {
     /// Gathers the facts and changes nothing.
     pub fn gather(scope: &Scope) -> Self {
-        let settings = scope.settings;
+        let settings = &scope.settings;
         let set = settings.synapse.python.as_ref().map(|path| path.as_path());
         let version = settings.synapse.version.to_string();
         let ours = || synapse::ours(&version).filter(|_| set.is_none_or(paths::is_our_python));
@@ -53,7 +53,7 @@ impl Facts {
             lacks_launcher: !files::exists(format!("{}/__main__.py", paths::LAUNCHER)),
             jemalloc: jemalloc(),
             packages: package_manager(),
-            taken: taken(scope),
+            ports_in_use: ports_in_use(scope),
             certificate: certificate(settings),
             processor: std::env::consts::ARCH,
             ipv6: files::exists("/proc/net/if_inet6"),
@@ -65,8 +65,8 @@ impl Facts {
             media_owner: owner(Path::new(settings.media_store_path.as_str())),
             postgres: None,
             postgres_port: settings.database.port.number(),
-            redis_elsewhere: None,
-            lacking: synapse
+            external_redis: None,
+            missing_packages: synapse
                 .as_ref()
                 .map_or_else(Vec::new, |found| synapse::lacking(&found.python, scope)),
             python_owner: synapse
@@ -76,15 +76,15 @@ impl Facts {
             unusable: Vec::new(),
             user: settings.synapse.user.to_string(),
             accounts: Accounts::gather(settings),
-            given: given(settings),
-            kept: files::names(paths::SECRETS).into_iter().collect(),
+            provided: provided(settings),
+            stored: files::names(paths::SECRETS).into_iter().collect(),
             address: default_address(),
             missing: Vec::new(),
             database_used: false,
             synapse,
         };
         facts.unusable = external::unusable(&facts);
-        facts.redis_elsewhere = external::redis(&facts, scope);
+        facts.external_redis = external::redis(&facts, scope);
         let superuser = postgres::Access::superuser(facts.postgres_port);
         facts.postgres = match scope.local_database {
             true => Some(postgres::ask(&superuser).map_err(|error| format!("{error:#}"))),
@@ -112,16 +112,16 @@ pub fn booted_with_systemd() -> bool {
 }
 
 /// The secrets that the environment or a file of the administrator provides.
-fn given(settings: &Settings) -> BTreeMap<&'static str, Source> {
-    let source = |secret: &Secret| match ((secret.given)(settings), (secret.file)(settings)) {
-        (Some(value), _) => Some(Source::Given(value.clone())),
+fn provided(settings: &Settings) -> BTreeMap<&'static str, Source> {
+    let source = |secret: &Secret| match ((secret.provided)(settings), (secret.file)(settings)) {
+        (Some(value), _) => Some(Source::Value(value.clone())),
         (None, Some(path)) => Some(Source::File(PathBuf::from(path.as_str()))),
         (None, None) => None,
     };
-    let given = SECRETS
+    let provided = SECRETS
         .iter()
         .filter_map(|secret| Some((secret.name, source(secret)?)));
-    given.collect()
+    provided.collect()
 }
 
 /// The address of this host's default route: the kernel's source address for it. Nothing is sent.
@@ -196,7 +196,7 @@ fn certificate(settings: &Settings) -> Option<(Pair, Option<Failure>)> {
 
 /// Ports that another program uses. An address that this host does not have is left to nginx's own check, which has a
 /// better message.
-fn taken(scope: &Scope) -> Vec<BoundPort> {
+fn ports_in_use(scope: &Scope) -> Vec<BoundPort> {
     let in_use = |port: &BoundPort| binding::in_use(port.transport, port.address);
     let ours = |port: &BoundPort| scope.held.iter().any(|held| held.conflicts_with(port));
     let ports = scope.ports.iter();

@@ -85,10 +85,10 @@ impl Host {
     }
 
     /// The same host without provided secrets, for a run that uses the stored ones.
-    pub fn without_given(&self) -> Self {
+    pub fn without_provided_secrets(&self) -> Self {
         Self {
             facts: Facts {
-                given: BTreeMap::new(),
+                provided: BTreeMap::new(),
                 ..self.facts.clone()
             },
             systemd: self.systemd.clone(),

@@ -41,7 +41,7 @@ static PROGRAMS: &[Program] = &[
         name: "psql",
         apt: "postgresql-client",
         dnf: "postgresql",
-        missing: |_, scope| scope.database == DatabaseKind::External && absent("psql"),
+        missing: |_, scope| scope.database() == DatabaseKind::External && absent("psql"),
     },
     Program {
         name: "prometheus",

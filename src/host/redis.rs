@@ -34,7 +34,7 @@ pub enum Server {
     /// The Redis of this program.
     Own,
     /// An external Redis, with the file that contains its password.
-    Elsewhere(Remote, Option<PathBuf>),
+    External(Remote, Option<PathBuf>),
 }
 
 /// An external Redis.
@@ -58,7 +58,7 @@ impl Server {
     pub fn ask(&self, command: &[&str], end: Instant) -> Result<Vec<String>> {
         match self {
             Server::Own => ask(&paths::redis_socket(), &command.join(" "), end),
-            Server::Elsewhere(remote, file) => remote
+            Server::External(remote, file) => remote
                 .ask(password(file.as_deref())?.as_deref(), command, end)
                 .with_context(|| remote.place()),
         }
@@ -84,7 +84,7 @@ impl Server {
                 let at = json!({"path": path, "tls": false, "password": null});
                 (at, path)
             }
-            Server::Elsewhere(remote, file) => {
+            Server::External(remote, file) => {
                 let password = password(file.as_deref())?;
                 (remote.at(password.as_deref()), remote.place())
             }

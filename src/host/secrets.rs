@@ -14,7 +14,7 @@ impl Host {
     /// Whether a secret exists and equals the provided one, if any.
     pub(super) fn has_secret(&self, name: &str) -> Result<bool> {
         let path = paths::secret(name);
-        match self.given(name)? {
+        match self.provided(name)? {
             Some(value) => Ok(files::read(path)?.as_deref() == Some(value.as_bytes())),
             None => Ok(files::exists(&path)),
         }
@@ -22,7 +22,7 @@ impl Host {
 
     /// Writes the provided secret, or a random one.
     pub(super) fn make_secret(&self, name: &str) -> Result<()> {
-        let value = match self.given(name)? {
+        let value = match self.provided(name)? {
             Some(value) => value,
             None => random()?,
         };
@@ -61,15 +61,15 @@ impl Host {
     }
 
     fn value(&self, name: &str) -> Result<String> {
-        match self.given(name)? {
+        match self.provided(name)? {
             Some(value) => Ok(value),
             None => files::read_text(paths::secret(name))?
                 .with_context(|| format!("there is no secret {name}")),
         }
     }
 
-    fn given(&self, name: &str) -> Result<Option<String>> {
-        match self.facts.given.get(name) {
+    fn provided(&self, name: &str) -> Result<Option<String>> {
+        match self.facts.provided.get(name) {
             None => Ok(None),
             Some(source) => value_of(source).map(Some),
         }
@@ -79,7 +79,7 @@ impl Host {
 /// The value in the environment or in a file of the administrator.
 pub(super) fn value_of(source: &Source) -> Result<String> {
     match source {
-        Source::Given(value) => Ok(value.reveal().to_owned()),
+        Source::Value(value) => Ok(value.reveal().to_owned()),
         Source::File(path) => read_line(path),
     }
 }

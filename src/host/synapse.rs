@@ -58,12 +58,12 @@ static EXTRAS: &[Extra] = &[
     // config/redis.py
     Extra {
         name: "redis",
-        wanted: |scope| scope.workers,
+        wanted: |scope| scope.has_workers(),
     },
     // storage/engines/__init__.py
     Extra {
         name: "postgres",
-        wanted: |scope| matches!(scope.database, DatabaseKind::Local | DatabaseKind::External),
+        wanted: |scope| matches!(scope.database(), DatabaseKind::Local | DatabaseKind::External),
     },
     // config/repository.py
     Extra {

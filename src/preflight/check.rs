@@ -1,6 +1,5 @@
 //! A preflight check and its finding.
 
-use crate::deployment::secrets::Conditions;
 use crate::host::facts::{Facts, Scope};
 
 /// The facts of a host, and what the request needs from it.
@@ -9,16 +8,6 @@ pub struct Examined<'a> {
     pub scope: &'a Scope<'a>,
     /// The number of Synapse processes: main and workers.
     pub processes: usize,
-}
-
-impl Examined<'_> {
-    pub(super) fn conditions(&self) -> Conditions<'_> {
-        Conditions {
-            settings: self.scope.settings,
-            workers: self.scope.workers,
-            database: self.scope.database,
-        }
-    }
 }
 
 /// A violated check: the problem, and the command or setting that fixes it.

@@ -105,15 +105,15 @@ pub static CHECKS: &[Check] = &[
         name: "ports are free",
         fatal: true,
         check: |at| {
-            let first = at.facts.taken.first()?;
-            let taken: Vec<String> = at.facts.taken.iter().map(ToString::to_string).collect();
+            let first = at.facts.ports_in_use.first()?;
+            let ports: Vec<String> = at.facts.ports_in_use.iter().map(ToString::to_string).collect();
             let (port, setting) = (first.address.port(), first.setting);
             let rival = RIVALS.iter().find(|(unit, _)| *unit == first.unit);
             let hint = rival.map_or(String::new(), |(_, service)| {
                 format!(" (the distribution's own: systemctl disable --now {service})")
             });
             finding(
-                format!("in use by another program: {}", taken.join(", ")),
+                format!("in use by another program: {}", ports.join(", ")),
                 format!(
                     "see which with: ss -lntup 'sport = :{port}'; stop it{hint}, or set another {setting}"
                 ),

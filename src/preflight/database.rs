@@ -15,7 +15,7 @@ fn unreachable_database(at: &Examined, error: &str) -> Option<Finding> {
         "sudo -u postgres createdb --encoding=UTF8 --locale=C --template=template0 --owner={user} {name}"
     );
     let missing = |what: &str| error.contains(&format!("{what} \"")) && error.contains("exist");
-    let password = secrets::secret("postgres_password")?.way;
+    let password = secrets::secret("postgres_password")?.how_to_provide;
     let cure = if missing("database") {
         format!("on the database's host: {make}")
     } else if missing("role") || error.contains("password") {
@@ -53,7 +53,7 @@ pub(super) fn connections(at: &Examined, postgres: &Postgres) -> Option<Finding>
         Some(file) => format!("cp_max in {}", file.as_str()),
         None => "database.cp_max".to_owned(),
     };
-    let place = match at.scope.database {
+    let place = match at.scope.database() {
         DatabaseKind::External => "on the database's host: ",
         _ => "",
     };
@@ -87,7 +87,7 @@ pub(super) fn fit(at: &Examined, postgres: &Postgres) -> Option<Finding> {
     }
     let user = at.scope.settings.database.user.to_string();
     // An external PostgreSQL may grant the rights without ownership.
-    if found.owner != user && at.scope.database == DatabaseKind::Local {
+    if found.owner != user && at.scope.database() == DatabaseKind::Local {
         return finding(
             format!("database {name} belongs to {}, not to {user}", found.owner),
             format!(
@@ -119,7 +119,7 @@ pub(super) fn answers(at: &Examined) -> Option<Finding> {
         }
         // The files of an adopted server may contain more options than host, role and password.
         Err(_) if !at.scope.settings.adopt.config.is_empty() => None,
-        Err(error) if at.scope.database == DatabaseKind::External => {
+        Err(error) if at.scope.database() == DatabaseKind::External => {
             unreachable_database(at, error)
         }
         Err(error) => finding(

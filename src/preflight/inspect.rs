@@ -115,12 +115,10 @@ fn scope<'a>(asked: &'a Request, systemd: Option<&Systemd>, purpose: Purpose) ->
     // If the running generation is unknown, units are assumed to use the ports of the request.
     let holder = running.as_ref().filter(|_| !adopted_runs).unwrap_or(asked);
     Scope {
-        settings: &asked.settings,
-        workers: input.has_workers(),
+        deployment: asked,
         units: render::wanted(&input),
         local_database: input.database() == DatabaseKind::Local
             || (purpose == Purpose::Look && ours),
-        database: input.database(),
         database_is_ours: ours,
         ports: ports::bound(&input),
         held: ports::bound(&holder.input(&facts))

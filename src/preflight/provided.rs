@@ -2,26 +2,23 @@
 //! that this program did not install.
 
 use super::check::{Examined, Finding, finding};
-use crate::deployment::secrets;
 use crate::host::facts::{Facts, PackageManager};
 use crate::host::python::{MissingPackage, installable};
 use std::path::Path;
 
 pub(super) fn lacking_secret(at: &Examined) -> Option<Finding> {
-    let deployment = at.conditions();
-    let lacking = secrets::SECRETS.iter().find(|secret| {
-        let there = at.facts.given.contains_key(secret.name) || at.facts.kept.contains(secret.name);
-        !secret.generated && !there && (secret.wanted)(&deployment) && (secret.needed)(&deployment)
+    let lacking = at.scope.secrets().find(|secret| {
+        let there = at.facts.provided.contains_key(secret.name) || at.facts.stored.contains(secret.name);
+        !secret.generated && !there && (secret.needed)(at.scope.deployment)
     })?;
     finding(
         format!("the {} is not known", lacking.name.replace('_', " ")),
-        lacking.way,
+        lacking.how_to_provide,
     )
 }
 
 pub(super) fn unusable_file(at: &Examined) -> Option<Finding> {
-    let deployment = at.conditions();
-    let wanted = |name: &str| secrets::secret(name).is_some_and(|it| (it.wanted)(&deployment));
+    let wanted = |name: &str| at.scope.secrets().any(|secret| secret.name == name);
     let (_, error) = at.facts.unusable.iter().find(|(name, _)| wanted(name))?;
     finding(
         error.clone(),
@@ -94,7 +91,7 @@ fn packages(facts: &Facts, lacking: &[MissingPackage]) -> String {
 }
 
 pub(super) fn redis(at: &Examined) -> Option<Finding> {
-    let error = at.facts.redis_elsewhere.as_ref()?.as_ref().err()?;
+    let error = at.facts.external_redis.as_ref()?.as_ref().err()?;
     let redis = &at.scope.settings.redis;
     let (host, port) = (redis.host.as_ref()?.as_str(), redis.port.get());
     finding(

@@ -77,13 +77,11 @@ fn database(encoding: &str, locale: &str) -> Database {
 
 /// The names of the checks that have a finding, with its problem and remedy.
 fn findings(facts: &Facts, lines: &str, processes: usize) -> Vec<(&'static str, String)> {
-    let settings = Setup::new("").settings(lines).try_settings().unwrap();
+    let deployment = Setup::new("synchrotron").settings(lines).deployment();
     let scope = Scope {
-        settings: &settings,
-        workers: true,
+        deployment: &deployment,
         units: ["synapse-main.socket".to_owned()].into(),
-        local_database: settings.database.decided(true) == DatabaseKind::Local,
-        database: settings.database.decided(true),
+        local_database: deployment.database() == DatabaseKind::Local,
         database_is_ours: false,
         ports: Vec::new(),
         held: Vec::new(),
@@ -193,7 +191,7 @@ fn every_check_finds_what_it_is_for() {
         ),
         (
             "ports are free",
-            |facts| facts.taken = vec![taken(Transport::Tcp, 8009, "http_port")],
+            |facts| facts.ports_in_use = vec![taken(Transport::Tcp, 8009, "http_port")],
             "http_port: 8009",
             1,
             "0.0.0.0 port 8009 (http_port) => see which with: ss -lntup 'sport = :8009'; stop it, or set another http_port",
@@ -203,7 +201,7 @@ fn every_check_finds_what_it_is_for() {
             |facts| {
                 let rival = taken(Transport::Udp, 3478, "coturn.port");
                 let unit = "synapse-coturn.service".to_owned();
-                facts.taken = vec![BoundPort { unit, ..rival }];
+                facts.ports_in_use = vec![BoundPort { unit, ..rival }];
             },
             "",
             1,
@@ -344,7 +342,7 @@ fn every_check_finds_what_it_is_for() {
             },
             "database: {host: db.test, user: me}",
             1,
-            "set database.password_file, or give POSTGRES_PASSWORD once, in the environment or an --env-file; \
+            "set database.password_file, or set POSTGRES_PASSWORD once, in the environment or an --env-file; \
              where the role is missing, on the database's host: sudo -u postgres createuser --pwprompt me && \
              sudo -u postgres createdb",
         ),
@@ -360,14 +358,14 @@ fn every_check_finds_what_it_is_for() {
             |_| {},
             "registration: {enabled: true, recaptcha_public_key: k}",
             1,
-            "the recaptcha private key is not known => give SYNAPSE_RECAPTCHA_PRIVATE_KEY once",
+            "the recaptcha private key is not known => set SYNAPSE_RECAPTCHA_PRIVATE_KEY once",
         ),
         (
             "secrets that cannot be made are given",
             |_| {},
             "email: {enabled: true, smtp_user: me}",
             1,
-            "the smtp password is not known => set email.smtp_password_file, or give SYNAPSE_EMAIL_SMTP_PASS",
+            "the smtp password is not known => set email.smtp_password_file, or set SYNAPSE_EMAIL_SMTP_PASS",
         ),
         (
             "secrets that cannot be made are given",
@@ -411,7 +409,7 @@ fn every_check_finds_what_it_is_for() {
         ),
         (
             "Redis of your own answers",
-            |facts| facts.redis_elsewhere = Some(Err("Redis answers WRONGPASS".to_owned())),
+            |facts| facts.external_redis = Some(Err("Redis answers WRONGPASS".to_owned())),
             "redis: {host: r.test, port: 6380, tls: true}",
             1,
             "redis.host: r.test port 6380 does not serve Synapse: Redis answers WRONGPASS => check redis.host",
@@ -507,7 +505,7 @@ fn what_is_not_needed_or_told_already_is_no_finding() {
     assert_eq!(findings(&facts, "synapse: {jemalloc: false}", 1), []);
     // Existing secrets, secrets that no setting needs yet, and a role on an external server that owns no database.
     let mut facts = good();
-    facts.kept.insert("recaptcha_private_key".to_owned());
+    facts.stored.insert("recaptcha_private_key".to_owned());
     let captcha = "registration: {enabled: true, recaptcha_public_key: k}";
     assert_eq!(findings(&facts, captcha, 1), []);
     let unused = "registration: {recaptcha_public_key: k}\nemail: {smtp_user: me}";

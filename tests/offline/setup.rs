@@ -118,23 +118,26 @@ impl Setup {
 
     /// Calls `read` with everything that rendering reads.
     pub fn with_input<T>(&self, read: impl FnOnce(&Input) -> T) -> T {
+        read(&Input {
+            deployment: &self.deployment(),
+            facts: &self.facts,
+        })
+    }
+
+    pub fn deployment(&self) -> Deployment {
         let settings = self
             .try_settings()
             .unwrap_or_else(|error| panic!("{error}"));
         let specs = spec::parse(&settings.workers.0).unwrap();
         let topology = Topology::new(specs).unwrap();
-        let deployment = Deployment {
+        Deployment {
             settings,
             topology,
             own_options: self.own_options.clone(),
             named: self.named.clone(),
             adopted: self.adopted.clone(),
             settled: None,
-        };
-        read(&Input {
-            deployment: &deployment,
-            facts: &self.facts,
-        })
+        }
     }
 
     pub fn try_settings(&self) -> Result<Settings, String> {

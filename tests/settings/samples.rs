@@ -245,7 +245,7 @@ pub fn file_with(key: &str, yaml: &str) -> String {
 pub fn value_of(loaded: &Loaded, key: &str) -> Option<Raw> {
     if row(key).secret {
         let row = SECRETS.iter().find_map(|secret| {
-            let value = (secret.given)(&loaded.settings)?;
+            let value = (secret.provided)(&loaded.settings)?;
             key.ends_with(secret.name).then_some(value)
         });
         return row.map(|value| Raw::Text(value.reveal().to_owned()));

@@ -83,7 +83,7 @@ impl Expected {
             pool: input.settings.database.cp_max.get(),
             redis: (!input.topology.workers.is_empty()).then(|| {
                 match Remote::of(&input.settings) {
-                    Some(remote) => Server::Elsewhere(remote, secret("redis_password")),
+                    Some(remote) => Server::External(remote, secret("redis_password")),
                     None => Server::Own,
                 }
             }),
