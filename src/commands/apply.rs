@@ -13,7 +13,7 @@ use crate::report::{out, outln};
 use crate::request::SettingsEdit as Change;
 use crate::request::{self, Request};
 use crate::state::paths;
-use crate::state::{Observed, State};
+use crate::state::{HostFacts, Observed, State};
 use serde_json::json;
 use std::io::{IsTerminal, Write};
 use std::process::ExitCode;
@@ -22,6 +22,7 @@ use std::process::ExitCode;
 pub struct Prepared {
     pub asked: Request,
     pub host: Host,
+    facts: HostFacts,
     pub desired: State,
     pub observed: Observed,
 }
@@ -38,7 +39,8 @@ pub fn prepare(
 ) -> Result<Prepared, Failure> {
     let asked = request::load(common, flags, change)?;
     let host = preflight::host(&asked, purpose)?;
-    let desired = asked.desired(&host.facts.for_rendering())?;
+    let facts = host.facts.for_rendering();
+    let desired = asked.desired(&facts)?;
     let observed = host.observe(&desired)?;
     for note in &observed.notes {
         report::complain(format!("note: {note}"));
@@ -54,6 +56,7 @@ pub fn prepare(
     Ok(Prepared {
         asked,
         host,
+        facts,
         desired,
         observed,
     })
@@ -61,8 +64,7 @@ pub fn prepare(
 
 impl Prepared {
     fn expected(&self) -> Expected {
-        let facts = self.host.facts.for_rendering();
-        Expected::of(&self.asked.input(&facts), &self.desired)
+        Expected::of(&self.asked.input(&self.facts), &self.desired)
     }
 
     /// The goal of applying the rendered state.

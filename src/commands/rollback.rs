@@ -1,6 +1,7 @@
 //! `rollback`: applies an earlier generation.
 
 use super::apply::finish;
+use super::installed::current;
 use super::trial::{self, TrialAction};
 use crate::cli::Common;
 use crate::converge::Goal;
@@ -51,9 +52,7 @@ pub fn rollback(
         }
         _ => {}
     }
-    let current = Host::current().ok_or_else(|| {
-        Failure::preflight("nothing is installed here; run: synapse-workers install")
-    })?;
+    let current = current()?;
     let number = match number.or(trial.as_ref().map(|trial| trial.back)) {
         Some(number) => number,
         None => Host::generations()

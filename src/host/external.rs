@@ -1,9 +1,10 @@
 //! External PostgreSQL and Redis. They are queried before anything is changed, with the password that Synapse will use.
 
-use super::facts::{Facts, Scope};
+use super::facts::Facts;
 use super::postgres::{self, Access, Postgres};
 use super::redis::{self, Remote};
 use super::{files, secrets};
+use crate::deployment::Deployment;
 use crate::deployment::secrets as known;
 use crate::settings::types::DatabaseKind;
 use crate::state::paths;
@@ -11,16 +12,16 @@ use anyhow::{Context, Result};
 use std::time::Instant;
 
 /// The properties of an external PostgreSQL; `None` if there is none, or if Synapse's user is needed and missing.
-pub(super) fn postgres(facts: &Facts, scope: &Scope) -> Option<Result<Postgres, String>> {
-    if scope.database() != DatabaseKind::External {
+pub(super) fn postgres(facts: &Facts, deployment: &Deployment) -> Option<Result<Postgres, String>> {
+    if deployment.database() != DatabaseKind::External {
         return None;
     }
-    let mut access = Access::of_synapse(&scope.settings, scope.database())?;
+    let mut access = Access::of_synapse(&deployment.settings, deployment.database())?;
     let asked = match password(facts, "postgres_password") {
         Err(error) => Err(error),
         Ok(Some(password)) => {
             access.user = None;
-            with_password(access, scope, &password)
+            with_password(access, deployment, &password)
         }
         // On a socket without a password, Synapse's system user is the identity, and it may not exist yet.
         Ok(None) if access.host.starts_with('/') && facts.accounts.uid.is_none() => return None,
@@ -29,9 +30,9 @@ pub(super) fn postgres(facts: &Facts, scope: &Scope) -> Option<Result<Postgres, 
     Some(asked.map_err(|error| format!("{error:#}")))
 }
 
-fn with_password(access: Access, scope: &Scope, password: &str) -> Result<Postgres> {
+fn with_password(access: Access, deployment: &Deployment, password: &str) -> Result<Postgres> {
     let composed = known::composed("pgpass").context("no row for pgpass")?;
-    let template = known::pgpass_line(&scope.settings);
+    let template = known::pgpass_line(&deployment.settings);
     let line = known::compose(composed, &template, |_| anyhow::Ok(password.to_owned()))?;
     let scratch = files::Scratch::new(0o700)?;
     let file = scratch.at("pgpass");
@@ -43,8 +44,8 @@ fn with_password(access: Access, scope: &Scope, password: &str) -> Result<Postgr
 }
 
 /// Queries an external Redis; `None` if there is none.
-pub(super) fn redis(facts: &Facts, scope: &Scope) -> Option<Result<(), String>> {
-    let remote = Remote::of(&scope.settings).filter(|_| scope.has_workers())?;
+pub(super) fn redis(facts: &Facts, deployment: &Deployment) -> Option<Result<(), String>> {
+    let remote = Remote::of(&deployment.settings).filter(|_| deployment.has_workers())?;
     let end = Instant::now() + redis::PATIENCE;
     let asked = password(facts, "redis_password")
         .and_then(|password| remote.ask(password.as_deref(), &["PING"], end));

@@ -6,22 +6,22 @@ use super::certificate::Pair;
 use super::facts::{Facts, PackageManager, Scope, Source};
 use super::tools::{self, Tool};
 use super::{binding, external, files, postgres, programs, synapse};
+use crate::deployment::Deployment;
 use crate::deployment::secrets::{SECRETS, Secret};
 use crate::failure::Failure;
 use crate::settings::Settings;
 use crate::state::host_facts::CoturnBuild;
 use crate::state::paths;
 use crate::state::ports::BoundPort;
-use crate::state::units;
 use std::collections::BTreeMap;
 use std::net::{IpAddr, UdpSocket};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 impl Facts {
-    /// Gathers the facts and changes nothing.
-    pub fn gather(scope: &Scope) -> Self {
-        let settings = &scope.settings;
+    /// Gathers the facts on which rendering depends, and those that depend on the deployment alone.
+    pub fn gather(deployment: &Deployment) -> Self {
+        let settings = &deployment.settings;
         let set = settings.synapse.python.as_ref().map(|path| path.as_path());
         let version = settings.synapse.version.to_string();
         let ours = || synapse::ours(&version).filter(|_| set.is_none_or(paths::is_our_python));
@@ -49,11 +49,11 @@ impl Facts {
             exporters: programs::exporters(),
             grafana: files::is_directory(paths::GRAFANA),
             nginx: nginx_version(),
-            coturn: scope.runs(units::COTURN).then(coturn).flatten(),
+            coturn: settings.coturn.enabled.then(coturn).flatten(),
             lacks_launcher: !files::exists(format!("{}/__main__.py", paths::LAUNCHER)),
             jemalloc: jemalloc(),
             packages: package_manager(),
-            ports_in_use: ports_in_use(scope),
+            ports_in_use: Vec::new(),
             certificate: certificate(settings),
             processor: std::env::consts::ARCH,
             ipv6: files::exists("/proc/net/if_inet6"),
@@ -66,9 +66,9 @@ impl Facts {
             postgres: None,
             postgres_port: settings.database.port.number(),
             external_redis: None,
-            missing_packages: synapse
-                .as_ref()
-                .map_or_else(Vec::new, |found| synapse::lacking(&found.python, scope)),
+            missing_packages: synapse.as_ref().map_or_else(Vec::new, |found| {
+                synapse::lacking(&found.python, deployment)
+            }),
             python_owner: synapse
                 .as_ref()
                 .and_then(|found| owner(found.python.parent()?))
@@ -84,25 +84,30 @@ impl Facts {
             synapse,
         };
         facts.unusable = external::unusable(&facts);
-        facts.external_redis = external::redis(&facts, scope);
-        let superuser = postgres::Access::superuser(facts.postgres_port);
-        facts.postgres = match scope.local_database {
+        facts.external_redis = external::redis(&facts, deployment);
+        facts
+    }
+
+    /// Adds the facts that depend on the desired units, on the running ones and on the record of created resources.
+    pub fn complete(&mut self, scope: &Scope) {
+        self.ports_in_use = ports_in_use(scope);
+        let superuser = postgres::Access::superuser(self.postgres_port);
+        self.postgres = match scope.local_database {
             true => Some(postgres::ask(&superuser).map_err(|error| format!("{error:#}"))),
-            false => external::postgres(&facts, scope),
+            false => external::postgres(self, scope),
         };
-        let name = settings.database.name.as_str();
+        let name = scope.settings.database.name.as_str();
         // Queried only if the record of created resources does not answer it.
-        facts.database_used = scope.local_database
+        self.database_used = scope.local_database
             && !scope.database_is_ours
-            && facts.answering_postgres().is_some_and(|postgres| {
+            && self.answering_postgres().is_some_and(|postgres| {
                 postgres
                     .databases
                     .iter()
                     .any(|database| database.name == name)
             })
             && postgres::is_used(&superuser, name).unwrap_or(true);
-        facts.missing = programs::missing_programs(&facts, scope);
-        facts
+        self.missing = programs::missing_programs(self, scope);
     }
 }
 

@@ -69,13 +69,7 @@ impl Host {
         let configuration = format!("{}/{number}/synapse", paths::GENERATIONS);
         let output = Tool::confined(sandbox, &self.facts.python)
             .args(["-I", "-c", SCRIPT])
-            .args([
-                part.word(),
-                file,
-                &copies(),
-                &begun(),
-                paths::OLD_MIGRATION,
-            ])
+            .args([part.word(), file, &copies(), &begun(), paths::OLD_MIGRATION])
             .args(synapse_config::of_server(&configuration))
             .within(LIMIT)
             .interruptible()

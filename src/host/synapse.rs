@@ -1,11 +1,11 @@
 //! Synapse on the host or in a venv of this program, its key generator and its configuration parser.
 
 use super::confined::Sandbox;
-use super::facts::Scope;
 use super::files;
 use super::python::{MissingPackage, Packages};
 use super::tools::{self, Tool};
 use super::venv::Venv;
+use crate::deployment::Deployment;
 use crate::settings::types::DatabaseKind;
 use crate::state::host_facts::Installed;
 use crate::state::paths;
@@ -51,31 +51,34 @@ pub(super) fn version_of(python: &Path, project: &str) -> Option<String> {
 /// An extra of Synapse that the settings need. Synapse refuses to start without it.
 struct Extra {
     name: &'static str,
-    wanted: fn(&Scope) -> bool,
+    wanted: fn(&Deployment) -> bool,
 }
 
 static EXTRAS: &[Extra] = &[
     // config/redis.py
     Extra {
         name: "redis",
-        wanted: |scope| scope.has_workers(),
+        wanted: |deployment| deployment.has_workers(),
     },
     // storage/engines/__init__.py
     Extra {
         name: "postgres",
-        wanted: |scope| matches!(scope.database(), DatabaseKind::Local | DatabaseKind::External),
+        wanted: |deployment| {
+            let kind = deployment.database();
+            matches!(kind, DatabaseKind::Local | DatabaseKind::External)
+        },
     },
     // config/repository.py
     Extra {
         name: "url-preview",
-        wanted: |scope| scope.settings.url_previews.enabled,
+        wanted: |deployment| deployment.settings.url_previews.enabled,
     },
 ];
 
 /// Packages that the metadata of Synapse requires for these settings, and that this Python lacks.
-pub(super) fn lacking(python: &Path, scope: &Scope) -> Vec<MissingPackage> {
+pub(super) fn lacking(python: &Path, deployment: &Deployment) -> Vec<MissingPackage> {
     let packages = Packages::seen_by(python);
-    let extras = EXTRAS.iter().filter(|extra| (extra.wanted)(scope));
+    let extras = EXTRAS.iter().filter(|extra| (extra.wanted)(deployment));
     extras
         .flat_map(|extra| packages.lacking(PROJECT, extra.name))
         .collect()

@@ -106,7 +106,12 @@ pub static CHECKS: &[Check] = &[
         fatal: true,
         check: |at| {
             let first = at.facts.ports_in_use.first()?;
-            let ports: Vec<String> = at.facts.ports_in_use.iter().map(ToString::to_string).collect();
+            let ports: Vec<String> = at
+                .facts
+                .ports_in_use
+                .iter()
+                .map(ToString::to_string)
+                .collect();
             let (port, setting) = (first.address.port(), first.setting);
             let rival = RIVALS.iter().find(|(unit, _)| *unit == first.unit);
             let hint = rival.map_or(String::new(), |(_, service)| {

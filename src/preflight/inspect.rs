@@ -78,18 +78,24 @@ pub fn look(asked: &Request, purpose: Purpose) -> Result<Found<'_>, Failure> {
         .then(Systemd::connect)
         .transpose()
         .map_err(|error| Failure::from(error).ending(Code::Preflight))?;
-    let scope = scope(asked, systemd.as_ref(), purpose);
+    let mut facts = Facts::gather(asked);
+    let scope = scope(asked, &facts.for_rendering(), systemd.as_ref(), purpose);
+    facts.complete(&scope);
     Ok(Found {
-        facts: Facts::gather(&scope),
+        facts,
         scope,
         systemd,
     })
 }
 
-/// The facts that the request needs, and the ports that our units already use.
-fn scope<'a>(asked: &'a Request, systemd: Option<&Systemd>, purpose: Purpose) -> Scope<'a> {
-    let facts = HostFacts::default();
-    let input = asked.input(&facts);
+/// The units and ports that the request needs on a host with these facts, and the ports that our units already use.
+fn scope<'a>(
+    asked: &'a Request,
+    facts: &HostFacts,
+    systemd: Option<&Systemd>,
+    purpose: Purpose,
+) -> Scope<'a> {
+    let input = asked.input(facts);
     let units = systemd
         .and_then(|systemd| systemd.units().ok())
         .unwrap_or_default();
@@ -103,9 +109,7 @@ fn scope<'a>(asked: &'a Request, systemd: Option<&Systemd>, purpose: Purpose) ->
         let mut known = known.into_iter().flatten();
         known.any(|unit| unit.active || unit.changing)
     };
-    let running = Host::current()
-        .and_then(|number| Some((number, Host::generation(number).ok()?.1?)))
-        .and_then(|(number, text)| request::of_generation(number, &text).ok());
+    let running = request::of_current();
     let ours = host::made_database().unwrap_or(false);
     // The adopted service stops before ours start. Until then it holds the ports that ours will use.
     let service = asked.settings.adopt.service.as_ref();
@@ -121,7 +125,7 @@ fn scope<'a>(asked: &'a Request, systemd: Option<&Systemd>, purpose: Purpose) ->
             || (purpose == Purpose::Look && ours),
         database_is_ours: ours,
         ports: ports::bound(&input),
-        held: ports::bound(&holder.input(&facts))
+        held: ports::bound(&holder.input(facts))
             .into_iter()
             .filter(|port| runs(&port.unit) || adopted_runs)
             .collect(),

@@ -8,7 +8,8 @@ use std::path::Path;
 
 pub(super) fn lacking_secret(at: &Examined) -> Option<Finding> {
     let lacking = at.scope.secrets().find(|secret| {
-        let there = at.facts.provided.contains_key(secret.name) || at.facts.stored.contains(secret.name);
+        let there =
+            at.facts.provided.contains_key(secret.name) || at.facts.stored.contains(secret.name);
         !secret.generated && !there && (secret.needed)(at.scope.deployment)
     })?;
     finding(

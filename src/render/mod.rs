@@ -57,7 +57,9 @@ impl Input<'_> {
     pub fn has_secret(&self, name: &str) -> bool {
         let mut secrets = self.secrets().filter(|secret| secret.name == name);
         secrets.any(|secret| {
-            secret.generated || secret.is_provided(&self.settings) || self.facts.secrets.contains(name)
+            secret.generated
+                || secret.is_provided(&self.settings)
+                || self.facts.secrets.contains(name)
         })
     }
 

@@ -45,10 +45,7 @@ pub(super) fn render(builder: &mut StateBuilder) -> Result<()> {
         resources.push("consent");
     }
     let main = process(input, "main", None, resources);
-    builder.text(
-        &format!("synapse/{}", synapse_config::MAIN),
-        main.render()?,
-    );
+    builder.text(&format!("synapse/{}", synapse_config::MAIN), main.render()?);
     for worker in &input.topology.workers {
         let resources = worker.resources().into_iter().collect();
         let process = process(input, &worker.name, Some(worker), resources);

@@ -9,7 +9,7 @@ use crate::cli::{Common, Flags};
 use crate::deployment::adopted::Adopted;
 use crate::deployment::{Deployment, ReferencedFiles, SynapseOptions};
 use crate::failure::Failure;
-use crate::host;
+use crate::host::{self, Host};
 use crate::plan::SettingsChange;
 use crate::render::{self, Input};
 use crate::settings::types::{DatabaseKind, Identifier, NetworkAccess, WorkerList};
@@ -134,7 +134,7 @@ pub fn load(common: &Common, flags: &Flags, change: &SettingsEdit) -> Result<Req
         Some(_) => None,
         // If nothing is installed, only the settings show that the data has moved to an external PostgreSQL.
         None if loaded.settings.database.kind == DatabaseKind::External
-            && host::Host::current().is_none() =>
+            && Host::current().is_none() =>
         {
             None
         }
@@ -153,14 +153,18 @@ pub fn load(common: &Common, flags: &Flags, change: &SettingsEdit) -> Result<Req
     Ok(asked)
 }
 
-/// The request of the generation in use; the settings file counts if there is none.
+/// The request of the generation in use; `None` if there is none, or if it cannot be read.
+pub fn of_current() -> Option<Request> {
+    let number = Host::current()?;
+    let (_, text) = Host::generation(number).ok()?;
+    of_generation(number, &text?).ok()
+}
+
+/// The request of the generation in use, or of the settings file if there is none.
 pub fn of_installed(common: &Common) -> Result<Request, Failure> {
-    let recalled = host::Host::current()
-        .and_then(|number| Some((number, host::Host::generation(number).ok()?.1?)))
-        .map(|(number, text)| of_generation(number, &text));
-    match recalled {
-        Some(Ok(asked)) => Ok(asked),
-        _ => load(common, &Flags::default(), &SettingsEdit::None),
+    match of_current() {
+        Some(request) => Ok(request),
+        None => load(common, &Flags::default(), &SettingsEdit::None),
     }
 }
 

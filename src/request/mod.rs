@@ -11,4 +11,4 @@ pub mod referenced_files;
 
 pub use edits::SettingsEdit;
 pub use files::rooted;
-pub use load::{Request, load, load_or_placeholder, of_generation, of_installed};
+pub use load::{Request, load, load_or_placeholder, of_current, of_generation, of_installed};

@@ -48,7 +48,10 @@ pub fn of_worker(name: &str) -> String {
 
 /// Whether a path in `synapse/` of a generation is the own file of a process.
 pub fn is_own(path: &str) -> bool {
-    path == MAIN || path.split_once('/').is_some_and(|(directory, _)| directory == WORKERS)
+    path == MAIN
+        || path
+            .split_once('/')
+            .is_some_and(|(directory, _)| directory == WORKERS)
 }
 
 /// The configuration of a process with this own file. `directory` is `synapse/` of a generation.
@@ -79,9 +82,9 @@ fn up_to(directory: &str, last: Contents) -> Vec<String> {
 
 /// The directories among them, relative to `synapse/` of a generation. Synapse refuses to start without them.
 pub fn directories() -> impl Iterator<Item = &'static str> {
-    let rows = SHARED.iter().filter(|(parent, name, _)| {
-        *parent == Parent::Generation && !name.ends_with(".yaml")
-    });
+    let rows = SHARED
+        .iter()
+        .filter(|(parent, name, _)| *parent == Parent::Generation && !name.ends_with(".yaml"));
     rows.map(|(_, name, _)| *name).chain([WORKERS])
 }
 
@@ -116,7 +119,9 @@ impl State {
             let files = self.files.iter();
             files.filter(move |(path, _)| *path == place || path.starts_with(&below))
         });
-        files.filter_map(|(_, file)| database(&file.contents)).last()
+        files
+            .filter_map(|(_, file)| database(&file.contents))
+            .last()
     }
 
     /// The engine of Synapse's database.
@@ -148,7 +153,10 @@ mod tests {
             (vec![], None),
             (vec![("adopted/00-a.yaml", sqlite)], Some(Engine::Sqlite)),
             (
-                vec![("adopted/00-a.yaml", sqlite), ("adopted/01-b.yaml", postgres)],
+                vec![
+                    ("adopted/00-a.yaml", sqlite),
+                    ("adopted/01-b.yaml", postgres),
+                ],
                 Some(Engine::Postgres),
             ),
             (

@@ -33,7 +33,12 @@ fn each_key_is_rendered_into_its_file_which_has_a_rule() {
     for row in WORKER_KEYS {
         let Some(file) = row.file else { continue };
         let path = format!("synapse/shared.d/{file}.yaml");
-        assert_eq!(rule_for(&path).path, path, "no restart rule for {}", row.key);
+        assert_eq!(
+            rule_for(&path).path,
+            path,
+            "no restart rule for {}",
+            row.key
+        );
         expected.insert(row.key.to_owned(), BTreeSet::from([path]));
     }
     assert_eq!(rendered, expected);
@@ -43,9 +48,14 @@ fn each_key_is_rendered_into_its_file_which_has_a_rule() {
 fn a_key_takes_one_name_exactly_if_its_role_allows_one_worker() {
     let mut assigned = Vec::new();
     for row in WORKER_KEYS {
-        let Some(duty) = row.value.duty() else { continue };
+        let Some(duty) = row.value.duty() else {
+            continue;
+        };
         assigned.push(duty);
-        let roles: Vec<_> = ROLES.iter().filter(|role| role.duty == Some(duty)).collect();
+        let roles: Vec<_> = ROLES
+            .iter()
+            .filter(|role| role.duty == Some(duty))
+            .collect();
         assert!(!roles.is_empty(), "no role has the duty of {}", row.key);
         for role in roles {
             let reason = role.only_one.unwrap_or_default();
