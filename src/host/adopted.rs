@@ -54,7 +54,7 @@ pub fn find(file: &Path, systemd: Option<&Systemd>) -> Result<Found> {
     }
     let candidates = found.service.clone().into_iter();
     for service in candidates.chain(SERVICES.iter().map(|name| (*name).to_owned())) {
-        let Some(started) = systemd.started_by(&service)? else {
+        let Some(started) = systemd.command_of(&service)? else {
             continue;
         };
         let read = configuration(&started.command, Path::new("/"), Path::new("/"));

@@ -7,6 +7,7 @@ mod bounded;
 pub mod certificate;
 mod compressor;
 mod confined;
+mod dbus;
 mod drain;
 mod external;
 pub mod facts;
@@ -14,10 +15,12 @@ mod files;
 mod gather;
 mod generations;
 pub mod interruption;
+mod jobs;
 mod migrate;
 mod observe;
 pub mod postgres;
 mod probe;
+mod processes;
 pub mod programs;
 pub mod python;
 pub mod redis;
@@ -40,11 +43,13 @@ pub use files::{
 };
 pub use gather::booted_with_systemd;
 pub use generations::{Generation, edited_files, left_files};
+pub use jobs::JobsFailed;
 pub use observe::{
     enabled, made_database, move_was_cut, outdated, own_options_differ, settled_database, sockets,
 };
 pub use probe::{Answer, Peer, get, get_as_host, reachable, status};
-pub use systemd::{JobsFailed, Process, Systemd};
+pub use processes::Process;
+pub use systemd::Systemd;
 pub use tools::{Tool, find, journal};
 pub use trial::{Ending, trial};
 
@@ -80,7 +85,7 @@ impl Host {
     /// this program ends.
     pub fn hold(&self) -> Result<Hold> {
         let lock = files::lock(paths::HOLD, HOLD)?;
-        self.systemd.begin(units::HOLD)?;
+        self.systemd.begin_start(units::HOLD)?;
         Ok(Hold { _lock: lock })
     }
 

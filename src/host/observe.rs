@@ -103,8 +103,8 @@ pub fn outdated(
         if !state.active || !unit.ends_with(".service") {
             continue;
         }
-        let begun = systemd.begun(unit)?;
-        for (path, _) in files.iter().filter(|file| file.1 > begun) {
+        let started = systemd.started_at(unit)?;
+        for (path, _) in files.iter().filter(|file| file.1 > started) {
             outdated
                 .entry(path.clone())
                 .or_default()

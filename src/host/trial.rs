@@ -4,7 +4,7 @@
 //! the change would never be reverted. systemd runs both, so that they survive a lost terminal and the end of this
 //! program.
 
-use super::systemd::Systemd;
+use super::systemd::{Systemd, about};
 use super::{Host, files};
 use crate::failure::Failure;
 use crate::plan::step::Verb;
@@ -13,17 +13,6 @@ use crate::state::trial::Trial;
 use crate::state::units;
 use anyhow::{Context, Result};
 use nix::time::ClockId;
-use zbus::proxy::CacheProperties;
-
-#[zbus::proxy(
-    interface = "org.freedesktop.systemd1.Timer",
-    default_service = "org.freedesktop.systemd1"
-)]
-trait Timer {
-    /// Microseconds of the monotonic clock.
-    #[zbus(property, name = "NextElapseUSecMonotonic")]
-    fn next_elapse(&self) -> zbus::Result<u64>;
-}
 
 /// How a trial ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -111,15 +100,10 @@ impl Systemd {
         if !self.runs(units::TRIAL_TIMER)? {
             return Ok(None);
         }
-        let next = zbus::block_on(async {
-            let timer = TimerProxy::builder(&self.connection)
-                .path(self.path(units::TRIAL_TIMER).await?)
-                .cache_properties(CacheProperties::No)
-                .build()
-                .await?;
+        let next = about(units::TRIAL_TIMER, async {
+            let timer = self.timer(units::TRIAL_TIMER).await?;
             timer.next_elapse().await
-        });
-        let next = next.with_context(|| format!("asking systemd about {}", units::TRIAL_TIMER))?;
+        })?;
         // The maximum value and 0 mean "never again".
         let next = Some(next).filter(|next| ![0, u64::MAX].contains(next));
         let now = ClockId::CLOCK_MONOTONIC

@@ -1,0 +1,67 @@
+//! The processes of units, as systemd and the kernel report them.
+
+use super::files;
+use super::systemd::{Systemd, about};
+use anyhow::Result;
+
+/// The state of a process, as `status` prints it.
+#[derive(Clone, Debug, Default)]
+pub struct Process {
+    /// `active`, `activating`, `failed` …
+    pub state: String,
+    /// The process ID; 0 when the unit is not running.
+    pub pid: u32,
+    /// Memory in bytes of the control group, or of the main process on hosts without memory accounting; `None` when the
+    /// unit is not running.
+    pub memory: Option<u64>,
+    /// When the unit became active, in seconds since 1970.
+    pub since: Option<u64>,
+}
+
+impl Systemd {
+    /// When the main process of a running service was started, in microseconds since 1970. The timestamps of the unit
+    /// are not used: when systemd retries a failed start, they refer to the first attempt.
+    pub fn started_at(&self, service: &str) -> Result<u64> {
+        about(service, async {
+            let service = self.service(service).await?;
+            service.exec_main_start_timestamp().await
+        })
+    }
+
+    /// Whether the files or links of a unit have changed since systemd loaded them (`NeedDaemonReload`).
+    pub fn is_stale(&self, unit: &str) -> Result<bool> {
+        about(unit, async {
+            self.unit(unit).await?.need_daemon_reload().await
+        })
+    }
+
+    /// The state of a unit's process, as `status` prints it.
+    pub fn process(&self, unit: &str) -> Result<Process> {
+        about(unit, async {
+            let service = self.service(unit).await?;
+            let unit = self.unit(unit).await?;
+            let since = unit.active_enter_timestamp().await?;
+            let pid = service.main_pid().await?;
+            Ok(Process {
+                state: unit.active_state().await?,
+                pid,
+                // systemd reports the maximum value for "unknown", as on hosts without memory accounting.
+                memory: Some(service.memory_current().await?)
+                    .filter(|bytes| *bytes != u64::MAX)
+                    .or_else(|| resident(pid)),
+                since: (since > 0).then_some(since / 1_000_000),
+            })
+        })
+    }
+}
+
+/// Resident memory of a process in bytes (proc_pid_status(5)).
+fn resident(pid: u32) -> Option<u64> {
+    let status = files::of_process(pid, "status")?;
+    let status = String::from_utf8_lossy(&status);
+    let line = status
+        .lines()
+        .find_map(|line| line.strip_prefix("VmRSS:"))?;
+    let kilobytes: u64 = line.trim().strip_suffix("kB")?.trim().parse().ok()?;
+    Some(kilobytes * 1024)
+}
