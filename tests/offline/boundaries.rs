@@ -1,4 +1,4 @@
-//! Calls that are reserved to one module: only `host/files` works on files, and only `host/tools.rs` starts programs.
+//! Calls that are reserved to one module: only `host/files` works on files, and only `host/tools` starts programs.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -53,7 +53,7 @@ fn one_module_works_on_files_and_one_starts_programs() {
             ],
         ),
         (
-            "host/tools.rs",
+            "host/tools/",
             &[
                 "process::Command",
                 "Command::new(",
