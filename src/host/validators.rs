@@ -5,6 +5,7 @@ use super::confined::Sandbox;
 use super::files::{self, Scratch};
 use super::tools::{self, Tool};
 use crate::state::State;
+use crate::state::accounts;
 use crate::state::paths;
 use crate::state::units;
 use anyhow::{Context, Result, ensure};
@@ -47,8 +48,8 @@ pub(super) fn nginx_accepts(directory: &str, pair: Option<&Pair>, state: &State)
         pair.fitting()?;
         let text = files::read_text(scratch.at("nginx.conf"))?.context("nginx.conf is missing")?;
         let place = |kind: &str, name: &str| {
-            let handed_over = paths::certificate("synapse-nginx");
-            let own = format!("{kind} {handed_over};");
+            let copy = paths::certificate(accounts::NGINX.name);
+            let own = format!("{kind} {copy};");
             (
                 own,
                 format!("{kind} /run/credentials/{task}.service/{name};"),

@@ -59,16 +59,17 @@ impl Request {
     /// Rejects paths that are hidden from units.
     fn check_places(&self) -> Result<(), Failure> {
         let hidden = |path: &&str| {
-            let places = ["/home", "/root", "/run/user"];
-            places
-                .iter()
-                .any(|place| Path::new(path).starts_with(place))
+            let mut places = paths::HOMES.iter();
+            places.any(|place| Path::new(path).starts_with(place))
         };
+        let homes = format!(
+            "hidden from Synapse's units, which cannot access {}",
+            paths::HOMES.join(", ")
+        );
         let media = self.settings.media_store_path.as_str();
         if hidden(&media) {
             return Err(Failure::usage(format!(
-                "media_store_path: {media} is hidden from Synapse's units, which cannot see /home, /root and /run/user; \
-                 choose a place such as /srv/synapse-media"
+                "media_store_path: {media} is {homes}; choose a directory such as /srv/synapse-media"
             )));
         }
         let places = self.adopted.places();
@@ -79,10 +80,9 @@ impl Request {
             .as_ref()
             .map(|path| path.as_str());
         if let Some(path) = places.iter().map(String::as_str).chain(python).find(hidden) {
-            return Err(Failure::preflight(format!(
-                "{path} is hidden from Synapse's units, which cannot see /home, /root and /run/user"
-            ))
-            .help("stop Synapse, move the directory to a place such as /srv/synapse, and write that into its files"));
+            return Err(Failure::preflight(format!("{path} is {homes}")).help(
+                "stop Synapse, move the directory to a path such as /srv/synapse, and set that path in its files",
+            ));
         }
         Ok(())
     }

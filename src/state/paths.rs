@@ -63,7 +63,13 @@ pub const METRICS: &str = "/run/synapse-workers/metrics";
 pub const REDIS: &str = "/run/synapse-workers/redis";
 /// The directory of all Unix sockets.
 pub const RUN: &str = "/run/synapse-workers";
-/// Synapse itself, if the host has none: a link, for people, to the [`venv`] of the version in use.
+/// The sockets at which nginx reaches Synapse's processes.
+pub const PUBLIC_SOCKETS: &str = "/run/synapse-workers/public";
+/// The sockets at which Synapse's processes reach each other.
+pub const REPLICATION_SOCKETS: &str = "/run/synapse-workers/replication";
+/// nginx's prefix, with the request bodies that are too large for memory.
+pub const NGINX: &str = "/var/lib/synapse-workers/nginx";
+/// Synapse itself, if the host has none: a link, for administrators, to the [`venv`] of the version in use.
 pub const VENV: &str = "/opt/synapse-workers/venv";
 /// The venv of the state compressor.
 pub const COMPRESSOR: &str = "/opt/synapse-workers/compressor";
@@ -86,6 +92,8 @@ pub const LOCK: &str = "/run/synapse-workers.lock";
 pub const LAUNCHER: &str = "/usr/libexec/synapse-workers/launcher";
 /// The lock file that is locked while new connections wait at nginx's sockets.
 pub const HOLD: &str = "/run/synapse-workers.hold";
+/// The directories that `ProtectHome=` makes inaccessible to units (systemd.exec(5)).
+pub const HOMES: &[&str] = &["/home", "/root", "/run/user"];
 /// The socket directory of the host's own PostgreSQL (Debian, Ubuntu and Fedora alike).
 pub const POSTGRES_SOCKETS: &str = "/run/postgresql";
 
@@ -102,21 +110,20 @@ pub fn python(venv: &str) -> PathBuf {
 
 /// The socket at which nginx reaches a process.
 pub fn public_socket(process: &str) -> String {
-    format!("{RUN}/public/{process}.sock")
+    format!("{PUBLIC_SOCKETS}/{process}.sock")
 }
 
 /// The socket at which the other Synapse processes reach a process.
 pub fn replication_socket(process: &str) -> String {
-    format!("{RUN}/replication/{process}.sock")
+    format!("{REPLICATION_SOCKETS}/{process}.sock")
 }
 
 /// The process that owns a socket file, or a file that Twisted keeps beside it.
 pub fn process_of(path: &str) -> Option<&str> {
-    let (kind, file) = path.strip_prefix(RUN)?.strip_prefix('/')?.split_once('/')?;
-    let ours = ["public", "replication"].contains(&kind);
-    file.split_once(".sock")
-        .filter(|_| ours)
-        .map(|(name, _)| name)
+    let (directory, file) = path.rsplit_once('/')?;
+    let ours = [PUBLIC_SOCKETS, REPLICATION_SOCKETS].contains(&directory);
+    let (name, _) = file.split_once(".sock").filter(|_| ours)?;
+    Some(name)
 }
 
 /// The socket of our own Redis.

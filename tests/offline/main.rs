@@ -15,6 +15,7 @@ mod network;
 mod nginx;
 mod on_host;
 mod output;
+mod paths;
 mod plans;
 mod ports;
 mod preflight;

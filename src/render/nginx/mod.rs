@@ -13,6 +13,7 @@ use crate::deployment::endpoints::{Endpoint, ServicePort};
 use crate::settings::Settings;
 use crate::settings::buffers::Buffers;
 use crate::settings::value::Scalar;
+use crate::state::accounts;
 use crate::state::nginx_fingerprint::{FINGERPRINT_PATH, fingerprint};
 use crate::state::paths;
 use crate::state::units;
@@ -22,9 +23,6 @@ use askama::Template;
 use errors::ErrorAnswer;
 use limits::{Limits, SYNAPSE};
 use listen::Listen;
-
-/// The directory for request bodies that are too large for memory.
-const PREFIX: &str = "/var/lib/synapse-workers/nginx";
 
 #[derive(Template)]
 #[template(path = "nginx/nginx.conf")]
@@ -152,7 +150,7 @@ pub(super) fn render(builder: &mut StateBuilder) -> Result<()> {
             .map(|upstream| upstream.name.as_str())
             .collect::<Vec<_>>()
             .join("|"),
-        pair: paths::certificate("synapse-nginx"),
+        pair: paths::certificate(accounts::NGINX.name),
         delegation: delegation(settings),
         status: status(builder.input),
         metrics: settings.metrics.enabled.then(|| metrics(builder.input)),
@@ -170,7 +168,7 @@ pub(super) fn render(builder: &mut StateBuilder) -> Result<()> {
     builder.text("nginx/nginx.conf", nginx.render()?);
     builder.text("nginx/listen.conf", listen);
     if let Some(directory) = socket_directory(settings) {
-        builder.directory(directory, "synapse-nginx");
+        builder.directory(directory, accounts::NGINX.name);
     }
     let unit = Unit {
         sandbox: builder.sandbox(units::NGINX)?,
@@ -217,7 +215,7 @@ pub(super) fn has_low_port(input: &Input) -> bool {
 
 /// The directories that nginx writes to: large bodies, logs, and the Unix socket for another reverse proxy.
 pub(super) fn writes(input: &Input) -> Vec<String> {
-    let own = [PREFIX, paths::LOGS].into_iter();
+    let own = [paths::NGINX, paths::LOGS].into_iter();
     let own = own.chain(socket_directory(&input.settings));
     own.map(str::to_owned).collect()
 }

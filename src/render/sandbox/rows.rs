@@ -192,7 +192,7 @@ pub(super) static ROWS: &[Row] = &[
         // Any account may own the key; the copy belongs to its reader.
         capabilities: |_, _| "CAP_DAC_READ_SEARCH CAP_CHOWN CAP_FOWNER",
         is_unprivileged: false,
-        sees_home: |input| certificate::is_below(input, HOMES),
+        sees_home: |input| certificate::is_below(input, paths::HOMES),
         shares_tmp: |input| certificate::is_below(input, TEMPORARY),
         calls: &["@chown"],
         writable: |_| vec![paths::TLS.to_owned()],
@@ -219,8 +219,7 @@ pub(super) static ROWS: &[Row] = &[
     },
 ];
 
-/// The directories that `ProtectHome=` makes inaccessible (systemd.exec(5)), and those that `PrivateTmp=` replaces.
-const HOMES: &[&str] = &["/home", "/root", "/run/user"];
+/// The directories that `PrivateTmp=` replaces (systemd.exec(5)).
 const TEMPORARY: &[&str] = &["/tmp", "/var/tmp"];
 
 /// The capability to bind ports below 1024.
