@@ -53,7 +53,7 @@ fn paths_are_written_in_one_place() {
         r"/(?:run|etc|var/lib|var/log|opt|usr/libexec)/(?:synapse|postgresql)[\w./@%-]*",
     )
     .unwrap();
-    let runtime = Regex::new(r"(?m)^RuntimeDirectory=(\S+)$").unwrap();
+    let runtime_directory = Regex::new(r"(?m)^RuntimeDirectory=(\S+)$").unwrap();
     let places = [
         "templates",
         "systemd",
@@ -66,7 +66,7 @@ fn paths_are_written_in_one_place() {
         true => files(&place),
         false => vec![place],
     });
-    let mut known = known();
+    let (known, mut created) = (known(), BTreeSet::new());
     let mut found = BTreeSet::new();
     for source in sources {
         let name = source
@@ -82,24 +82,22 @@ fn paths_are_written_in_one_place() {
         let text = fs::read_to_string(&source).unwrap();
         let text = text.split("#[cfg(test)]").next().unwrap();
         // systemd creates these (systemd.exec(5)).
-        let directories = runtime.captures_iter(text);
-        known.extend(directories.map(|found| format!("/run/{}", &found[1])));
+        let directories = runtime_directory.captures_iter(text);
+        created.extend(directories.map(|found| format!("/run/{}", &found[1])));
         for path in path.find_iter(text) {
             let path = path.as_str().trim_end_matches(['/', '.']);
             found.insert((path.to_owned(), name.clone()));
         }
     }
     assert!(found.len() > 20, "{found:?}");
-    let below = |path: &str| {
-        // A file in a runtime directory, which only that unit uses.
-        let directory = Path::new(path).parent().and_then(Path::to_str);
-        directory.is_some_and(|directory| {
-            directory != paths::RUN && directory.starts_with("/run/") && known.contains(directory)
-        })
+    // A runtime directory, or a file in it.
+    let runtime = |path: &str| {
+        let parent = path.rsplit_once('/').map(|(parent, _)| parent);
+        created.contains(path) || parent.is_some_and(|parent| created.contains(parent))
     };
     let unknown: Vec<_> = found
         .iter()
-        .filter(|(path, _)| !known.contains(path) && !below(path))
+        .filter(|(path, _)| !known.contains(path) && !runtime(path))
         .collect();
     assert!(
         unknown.is_empty(),
