@@ -17,7 +17,7 @@ pub fn generations(common: &Common) -> Result<ExitCode, Failure> {
             .map(|generation| match &generation.manifest {
                 Ok(manifest) => json!({
                     "number": generation.number,
-                    "made": manifest.made,
+                    "made": manifest.created,
                     "current": generation.current,
                     "summary": manifest.summary,
                     "units": manifest.state.units.len(),
@@ -41,7 +41,7 @@ pub fn generations(common: &Common) -> Result<ExitCode, Failure> {
         match generation.manifest {
             Ok(manifest) => outln!(
                 "{number:>4}  {}  {current:<8} {:>3} units  {}",
-                utc(manifest.made),
+                utc(manifest.created),
                 manifest.state.units.len(),
                 manifest.summary
             ),

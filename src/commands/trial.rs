@@ -24,7 +24,7 @@ pub fn refuse() -> Result<(), Failure> {
         return Ok(());
     };
     let left = Systemd::connect()?.trial_left()?;
-    Err(Failure::preflight(trial.told(left)).help(HELP))
+    Err(Failure::preflight(trial.description(left)).help(HELP))
 }
 
 /// The effect of a run on the trial.
@@ -99,7 +99,7 @@ impl TrialAction {
             generation,
             back,
             seconds: time.seconds(),
-            made: false,
+            applied: false,
             settings: settings.to_string_lossy().into_owned(),
         };
         let files = render::trial::units(&trial, &host.facts.for_rendering().program)?;
@@ -169,7 +169,7 @@ pub fn confirm(common: &Common) -> Result<ExitCode, Failure> {
             "nothing is on trial; a trial begins with: synapse-workers install --try 5m",
         ));
     };
-    if !trial.made {
+    if !trial.applied {
         return Err(Failure::preflight(format!(
             "generation {} was not made to its end, so it cannot stay",
             trial.generation

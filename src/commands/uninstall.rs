@@ -32,7 +32,7 @@ pub fn uninstall(
         .help("synapse-workers plan names the file and what is wrong with it"));
     }
     if purge {
-        confirmed(&asked, host::made_database()?, confirm)?;
+        confirmed(&asked, host::created_database()?, confirm)?;
     }
     let _lock = host::lock_if_root()?;
     let host = preflight::host(&asked, Purpose::Look)?;
@@ -40,10 +40,10 @@ pub fn uninstall(
     let mut observed = host.observe(&desired)?;
     if asked.moved() {
         // The old service would serve outdated data to its users, and send it to other servers.
-        observed.made.retain(|made| !made.is_late());
+        observed.created.retain(|created| !created.is_late());
     }
     let database = |made: &Resource| matches!(made, Resource::Database { .. });
-    if purge && observed.made.iter().any(database) && host.facts.answering_postgres().is_none() {
+    if purge && observed.created.iter().any(database) && host.facts.answering_postgres().is_none() {
         return Err(Failure::preflight(
             "the database is to be removed, and the host's PostgreSQL does not answer",
         )
@@ -68,7 +68,7 @@ pub fn uninstall(
     let kept: Vec<&Resource> = observed
         .resources
         .iter()
-        .filter(|resource| !purge && resource.kept())
+        .filter(|resource| !purge && resource.is_retained())
         .collect();
     let code = finish(
         common,

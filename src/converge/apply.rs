@@ -61,7 +61,7 @@ impl OnHost {
 }
 
 impl World for OnHost {
-    type Kept = host::Kept;
+    type Kept = host::Backup;
 
     fn observe(&self, desired: &State) -> Result<Observed> {
         self.host.observe(desired)
@@ -84,7 +84,7 @@ impl World for OnHost {
         let host = &self.host;
         match step {
             Step::InstallPrograms { command, .. } => host::programs::install(command),
-            Step::Judge { number, judge } => return host.judge(*number, judge, goal.desired),
+            Step::Judge { number, judge } => return host.validate(*number, judge, goal.desired),
             Step::MoveDatabase { number, file, part } => {
                 let note = host.migrate(*number, file, *part, goal.desired)?;
                 if *part == Move::Compare {
@@ -138,17 +138,17 @@ impl World for OnHost {
         .map(|()| None)
     }
 
-    fn keep(&self, resource: &Resource) -> Result<Option<host::Kept>> {
-        let kept = resource.secret_path().map(host::keep).transpose()?;
+    fn keep(&self, resource: &Resource) -> Result<Option<host::Backup>> {
+        let kept = resource.secret_path().map(host::back_up).transpose()?;
         Ok(kept.flatten())
     }
 
-    fn put_back(&mut self, kept: &host::Kept, seen: bool) -> Result<()> {
-        kept.put_back(seen)
+    fn put_back(&mut self, kept: &host::Backup, seen: bool) -> Result<()> {
+        kept.restore(seen)
     }
 
     fn record(&mut self, made: &BTreeSet<Resource>) -> Result<()> {
-        self.host.record_made(made)
+        self.host.record_created(made)
     }
 
     fn verify(&mut self, expected: &Expected) -> Result<()> {

@@ -28,7 +28,7 @@ impl<'a, W: World> Executor<'a, W> {
         Self {
             world,
             goal,
-            made: observed.made.clone(),
+            made: observed.created.clone(),
             made_now: BTreeSet::new(),
             replaced: Vec::new(),
             seen: false,

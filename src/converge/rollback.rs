@@ -50,7 +50,7 @@ pub(super) fn undo<W: World>(
             expected: Expected::default(),
         };
         let mut backwards = Executor::new(&mut *world, &back, &observed);
-        backwards.made = made;
+        backwards.created = made;
         backwards.apply_all(&plan, report, &mut errors);
         if goal.moving.is_some() {
             errors.note(world.leave_migration());
@@ -79,7 +79,7 @@ fn way_back(
     let mut observed = world.observe(&before)?;
     // Whatever this run created is removed; earlier resources stay.
     observed.resources.extend(made_now.iter().cloned());
-    observed.made = made_now;
+    observed.created = made_now;
     let plan = Plan::back(&before, &observed, target, seen);
     Ok((before, target, observed, plan))
 }

@@ -43,11 +43,11 @@ pub fn find(file: &Path, systemd: Option<&Systemd>) -> Result<Found> {
             Some(unit) => found.service = Some(unit),
             None => {
                 let problem = format!(
-                    "the Synapse that reads {} runs as process {}, which no service of systemd started",
+                    "the Synapse that reads {} runs as process {}, which is not part of a systemd service",
                     file.display(),
                     process.pid
                 );
-                let help = "stop it where it was started (docker stop …, synctl stop), and see that it does not come back";
+                let help = "stop it (docker stop …, synctl stop), and disable its automatic start";
                 return Err(Failure::preflight(problem).help(help).into());
             }
         }
@@ -75,7 +75,8 @@ pub fn find(file: &Path, systemd: Option<&Systemd>) -> Result<Found> {
 
 /// The name of a file's owner, if it has one, and the numbers of its user and group.
 pub fn owner(path: &str) -> Result<(Option<String>, (u32, u32))> {
-    let metadata = files::metadata(path).with_context(|| format!("cannot look at {path}"))?;
+    let metadata =
+        files::metadata(path).with_context(|| format!("cannot read the owner of {path}"))?;
     let user = users::get_user_by_uid(metadata.uid());
     let name = user.map(|user| user.name().to_string_lossy().into_owned());
     Ok((name, (metadata.uid(), metadata.gid())))

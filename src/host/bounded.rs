@@ -108,7 +108,7 @@ impl Read for Bounded {
         if read > self.left {
             return Err(Error::new(
                 ErrorKind::FileTooLarge,
-                format!("more than {} bytes came, and no end of them", self.limit),
+                format!("the peer sent more than {} bytes", self.limit),
             ));
         }
         self.left -= read;
@@ -195,9 +195,9 @@ mod tests {
             error.to_string().contains("more than 10000 bytes"),
             "{error}"
         );
-        assert!(answer.len() <= 10_000, "{} bytes kept", answer.len());
+        assert!(answer.len() <= 10_000, "{} bytes read", answer.len());
         // Only the kernel's buffers were filled beyond the limit: the reader stopped.
-        assert!(sent < 4_000_000, "{sent} bytes taken");
+        assert!(sent < 4_000_000, "{sent} bytes sent");
     }
 
     #[test]
@@ -239,7 +239,7 @@ mod tests {
     }
 
     #[test]
-    fn a_peer_that_accepts_nothing_holds_nobody() {
+    fn a_peer_that_accepts_nothing_blocks_no_connection() {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("socket");
         let listener = UnixListener::bind(&path).unwrap();

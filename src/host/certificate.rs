@@ -20,7 +20,7 @@ pub struct Pair {
 
 /// How long to wait for the second file while a certificate is renewed. A later change starts this program again. nginx
 /// waits the same time when it starts.
-const PATIENCE: Duration = Duration::from_secs(2);
+const RENEWAL_TIMEOUT: Duration = Duration::from_secs(2);
 
 impl Pair {
     /// The pair of the settings, if they have one.
@@ -47,7 +47,7 @@ impl Pair {
         // terminal.
         ensure!(
             !String::from_utf8_lossy(&key).contains("ENCRYPTED"),
-            "tls.key: {} needs a password, which nobody is there to type",
+            "tls.key: {} is encrypted with a password; nginx and coturn start without a terminal and need a key without one",
             self.key.display()
         );
         pair.push(b'\n');
@@ -59,7 +59,7 @@ impl Pair {
     ///
     /// # Errors
     /// Names the file that is invalid, and the reason.
-    pub fn fitting(&self) -> Result<Vec<u8>> {
+    pub fn validated(&self) -> Result<Vec<u8>> {
         let pair = self.read()?;
         // The directory is in memory, closed to other accounts and temporary, since it contains a private key.
         let scratch = Scratch::new(0o700)?;
@@ -85,7 +85,7 @@ impl Pair {
             .output()?;
         ensure!(
             output.status.success(),
-            "tls.certificate {} and tls.key {} are no certificate with its key\n{}",
+            "tls.certificate {} and tls.key {} do not match\n{}",
             self.certificate.display(),
             self.key.display(),
             tools::tail(&output, 3)
@@ -93,12 +93,12 @@ impl Pair {
         Ok(pair)
     }
 
-    /// Like [`Pair::fitting`], but waits for the second file while both are being replaced.
+    /// Like [`Pair::validated`], but waits for the second file while both are being replaced.
     fn settled(&self) -> Result<Vec<u8>> {
-        let begun = Instant::now();
+        let start = Instant::now();
         loop {
-            match self.fitting() {
-                Err(_) if begun.elapsed() < PATIENCE => {
+            match self.validated() {
+                Err(_) if start.elapsed() < RENEWAL_TIMEOUT => {
                     std::thread::sleep(Duration::from_millis(200));
                 }
                 result => return result,
@@ -111,12 +111,12 @@ impl Pair {
     ///
     /// # Errors
     /// When the files do not match; the copies stay unchanged.
-    pub fn hand_over(&self, units: &[String]) -> Result<Vec<String>> {
+    pub fn install(&self, units: &[String]) -> Result<Vec<String>> {
         remove_others(units)?;
-        let mut told = Vec::new();
+        let mut changed = Vec::new();
         let mut pair = self
             .settled()
-            .context("what was handed over before stays in use")?;
+            .context("the installed certificate stays in use")?;
         loop {
             let mut new = Vec::new();
             for unit in units {
@@ -130,18 +130,18 @@ impl Pair {
                     .args(["--no-block", "try-reload-or-restart"])
                     .args(&new)
                     .run()?;
-                told.extend(new);
+                changed.extend(new);
             }
             // The path unit did not see changes from meanwhile.
             if self.read().is_ok_and(|now| now == pair) {
-                return Ok(told);
+                return Ok(changed);
             }
             pair = self.settled()?;
         }
     }
 
     /// Whether a unit's copy equals these files.
-    pub fn is_with(&self, unit: &str) -> Result<bool> {
+    pub fn is_installed_for(&self, unit: &str) -> Result<bool> {
         let account = account(unit)?;
         Ok(files::read(paths::certificate(account))?.as_deref() == Some(&self.read()?[..]))
     }
@@ -156,14 +156,14 @@ fn account(unit: &str) -> Result<&'static str> {
 /// Removes the copies of units that no longer read any: their accounts no longer exist, and other accounts may get
 /// their numbers later.
 fn remove_others(units: &[String]) -> Result<()> {
-    let kept: BTreeSet<String> = units
+    let wanted: BTreeSet<String> = units
         .iter()
         .map(|unit| account(unit).map(paths::certificate))
         .collect::<Result<_>>()?;
-    let there = files::names(paths::TLS).into_iter();
-    there
+    let names = files::names(paths::TLS).into_iter();
+    names
         .map(|name| format!("{}/{name}", paths::TLS))
-        .filter(|path| !kept.contains(path))
+        .filter(|path| !wanted.contains(path))
         .try_for_each(files::remove)
 }
 

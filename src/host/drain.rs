@@ -12,11 +12,11 @@ use std::time::{Duration, Instant};
 
 /// The timeout of the drain. A request that takes longer, such as a slow download through another worker, does not
 /// delay the change: the worker that stops has its own timeout for in-flight requests.
-const PATIENCE: Duration = Duration::from_secs(10);
+const DRAIN_TIMEOUT: Duration = Duration::from_secs(10);
 const INTERVAL: Duration = Duration::from_millis(50);
-/// Number of intervals between two requests to answer long polls: a client that got its answer polls again, through the
-/// new configuration.
-const ASKED: u32 = 20;
+/// Intervals between two requests to answer long polls. A client that received its answer polls again, through the new
+/// configuration.
+const LONG_POLL_ROUNDS: u32 = 20;
 
 impl Host {
     /// The nginx processes that serve now. After a reload they accept for a moment longer, and then finish their
@@ -32,12 +32,12 @@ impl Host {
         let units = self.systemd.units()?;
         let serving =
             |(unit, state): &(&String, &UnitState)| units::is_synapse(unit) && state.active;
-        let begun = Instant::now();
+        let start = Instant::now();
         for round in 0.. {
-            if children(nginx).is_disjoint(before) || begun.elapsed() > PATIENCE {
+            if children(nginx).is_disjoint(before) || start.elapsed() > DRAIN_TIMEOUT {
                 break;
             }
-            if round % ASKED == 0 {
+            if round % LONG_POLL_ROUNDS == 0 {
                 for (unit, _) in units.iter().filter(serving) {
                     // A worker that exited since `units` was read has no long polls left.
                     let _ = self.systemd.signal(unit, Signal::SIGWINCH);

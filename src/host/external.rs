@@ -17,7 +17,7 @@ pub(super) fn postgres(facts: &Facts, deployment: &Deployment) -> Option<Result<
         return None;
     }
     let mut access = Access::of_synapse(&deployment.settings, deployment.database())?;
-    let asked = match password(facts, "postgres_password") {
+    let answer = match password(facts, "postgres_password") {
         Err(error) => Err(error),
         Ok(Some(password)) => {
             access.user = None;
@@ -27,7 +27,7 @@ pub(super) fn postgres(facts: &Facts, deployment: &Deployment) -> Option<Result<
         Ok(None) if access.host.starts_with('/') && facts.accounts.uid.is_none() => return None,
         Ok(None) => postgres::ask(&access),
     };
-    Some(asked.map_err(|error| format!("{error:#}")))
+    Some(answer.map_err(|error| format!("{error:#}")))
 }
 
 fn with_password(access: Access, deployment: &Deployment, password: &str) -> Result<Postgres> {
@@ -46,10 +46,10 @@ fn with_password(access: Access, deployment: &Deployment, password: &str) -> Res
 /// Queries an external Redis; `None` if there is none.
 pub(super) fn redis(facts: &Facts, deployment: &Deployment) -> Option<Result<(), String>> {
     let remote = Remote::of(&deployment.settings).filter(|_| deployment.has_workers())?;
-    let end = Instant::now() + redis::PATIENCE;
-    let asked = password(facts, "redis_password")
+    let end = Instant::now() + redis::REDIS_TIMEOUT;
+    let answer = password(facts, "redis_password")
         .and_then(|password| remote.ask(password.as_deref(), &["PING"], end));
-    Some(asked.map(drop).map_err(|error| format!("{error:#}")))
+    Some(answer.map(drop).map_err(|error| format!("{error:#}")))
 }
 
 /// The provided password, or else the stored one.

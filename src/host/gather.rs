@@ -195,7 +195,7 @@ fn package_manager() -> Option<PackageManager> {
 fn certificate(settings: &Settings) -> Option<(Pair, Option<Failure>)> {
     let pair = Pair::of(settings)?;
     tools::find("nginx").ok()?;
-    let problem = pair.fitting().err().map(Failure::from);
+    let problem = pair.validated().err().map(Failure::from);
     Some((pair, problem))
 }
 

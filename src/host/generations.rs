@@ -13,8 +13,8 @@ use anyhow::{Result, ensure};
 use std::collections::BTreeSet;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-/// Number of generations to keep besides the active one.
-const KEPT: usize = 10;
+/// How many generations remain besides the applied one and its predecessor.
+const RETAINED: usize = 10;
 
 /// A generation as the command `generations` lists it.
 #[derive(Debug)]
@@ -46,13 +46,14 @@ fn number(name: &str) -> Option<u32> {
 }
 
 /// The number of the generation that a link points to.
-pub(super) fn pointed(link: &str) -> Option<u32> {
-    number(&files::pointed(link)?)
+pub(super) fn generation_of(link: &str) -> Option<u32> {
+    number(&files::link_target(link)?)
 }
 
 /// The state of a generation as it is on disk, with the contents of its manifest. If the manifest is lost or damaged,
 /// the state is empty and a note is added, so that everything is written and started as on a first run.
 ///
+/// # Errors
 /// When a newer release wrote the generation.
 pub(super) fn on_disk(number: u32, notes: &mut Vec<String>) -> Result<State> {
     match load(number) {
@@ -70,14 +71,14 @@ fn manifest(number: u32) -> Result<Manifest> {
     let path = format!("{}/manifest.json", directory(number));
     let text = files::read(&path)?.ok_or_else(|| {
         Failure::failed(format!("there is no generation {number}"))
-            .help("synapse-workers generations shows those that there are")
+            .help("synapse-workers generations lists the existing ones")
     })?;
     match Manifest::parse(&text) {
         Err(error) if error.is::<Newer>() => Err(error.context(path)),
         Err(error) => Err(Failure::failed(format!("{path} is damaged: {error:#}"))
-            .help(match pointed(paths::CURRENT) == Some(number) {
-                true => "synapse-workers install writes the generation in use again",
-                false => "synapse-workers generations shows those that can be used",
+            .help(match generation_of(paths::CURRENT) == Some(number) {
+                true => "synapse-workers install creates a new generation",
+                false => "synapse-workers generations lists those that can be used",
             })
             .into()),
         manifest => manifest,
@@ -126,7 +127,7 @@ impl std::fmt::Display for Damaged {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(
             f,
-            "{} is damaged, so that every process is started again; synapse-workers install writes it again",
+            "{} is damaged; synapse-workers install restarts every process and writes the file again",
             paths::SWITCHED
         )
     }
@@ -169,7 +170,7 @@ pub fn left_files(wanted: &BTreeSet<String>) -> Result<BTreeSet<String>> {
 impl Host {
     /// Every generation, the oldest first.
     pub fn generations() -> Vec<Generation> {
-        let current = pointed(paths::CURRENT);
+        let current = generation_of(paths::CURRENT);
         let generation = |number| Generation {
             number,
             manifest: manifest(number),
@@ -186,7 +187,7 @@ impl Host {
 
     /// The number of the generation in use.
     pub fn current() -> Option<u32> {
-        pointed(paths::CURRENT)
+        generation_of(paths::CURRENT)
     }
 
     /// Writes a generation under a temporary name and renames it, so that an incomplete one never counts.
@@ -199,15 +200,15 @@ impl Host {
     ) -> Result<()> {
         // An interrupted run may have left an unused generation of this number.
         self.forget_generation(number)?;
-        let made = SystemTime::now()
+        let created = SystemTime::now()
             .duration_since(UNIX_EPOCH)
             .unwrap_or_default();
         let manifest = Manifest {
             format: Manifest::FORMAT,
             number,
-            made: made.as_secs(),
+            created: created.as_secs(),
             summary: summary.to_owned(),
-            previous: pointed(paths::APPLIED),
+            previous: generation_of(paths::APPLIED),
             state: state.clone(),
         };
         let manifest = serde_json::to_string_pretty(&manifest)?;
@@ -234,7 +235,7 @@ impl Host {
     }
 
     /// Validates a generation with a real program. Returns a note.
-    pub fn judge(&self, number: u32, judge: &Judge, state: &State) -> Result<Option<String>> {
+    pub fn validate(&self, number: u32, judge: &Judge, state: &State) -> Result<Option<String>> {
         let directory = directory(number);
         match judge {
             Judge::Schema => return self.accepts_schema(state, state),
@@ -255,7 +256,7 @@ impl Host {
                 let units: Vec<String> = state
                     .files
                     .keys()
-                    .filter_map(|path| units::judged(path))
+                    .filter_map(|path| units::to_verify(path))
                     .map(|path| format!("{directory}/{path}"))
                     .collect();
                 super::validators::systemd_accepts(&directory, &units)
@@ -272,7 +273,7 @@ impl Host {
         switched.push(number);
         let lines: String = switched.iter().map(|one| format!("{one}\n")).collect();
         files::replace(paths::SWITCHED, lines.as_bytes(), 0o644)?;
-        files::point(paths::CURRENT, &format!("generations/{number}"))?;
+        files::replace_link(paths::CURRENT, &format!("generations/{number}"))?;
         super::synapse::link(state)
     }
 
@@ -282,17 +283,17 @@ impl Host {
         let Some(number) = number else {
             return Ok(());
         };
-        let before = pointed(paths::APPLIED);
+        let before = generation_of(paths::APPLIED);
         if before == Some(number) {
             return files::remove(paths::SWITCHED);
         }
-        files::point(paths::APPLIED, &format!("generations/{number}"))?;
+        files::replace_link(paths::APPLIED, &format!("generations/{number}"))?;
         files::remove(paths::SWITCHED)?;
         let old: Vec<u32> = numbers()
             .into_iter()
             .filter(|other| *other != number && Some(*other) != before)
             .collect();
-        for number in old.iter().take(old.len().saturating_sub(KEPT)) {
+        for number in old.iter().take(old.len().saturating_sub(RETAINED)) {
             files::remove_tree(directory(*number))?;
         }
         Ok(())
@@ -301,7 +302,7 @@ impl Host {
     /// Removes a generation that was never used.
     pub fn forget_generation(&self, number: u32) -> Result<()> {
         ensure!(
-            pointed(paths::CURRENT) != Some(number),
+            generation_of(paths::CURRENT) != Some(number),
             "generation {number} is in use"
         );
         files::remove_tree(directory(number))

@@ -36,7 +36,7 @@ fn copies() -> String {
 
 /// The file in which the script records the database that it fills. It remains when a migration fails, and the next one
 /// empties that database.
-fn begun() -> String {
+fn target_record() -> String {
     format!("{}/begun", paths::MIGRATION)
 }
 
@@ -64,29 +64,36 @@ impl Host {
         let sandbox = Sandbox::like(units::MAIN, state)?.property(&format!(
             "ReadWritePaths={} {}",
             copies(),
-            begun()
+            target_record()
         ));
         let configuration = format!("{}/{number}/synapse", paths::GENERATIONS);
         let output = Tool::confined(sandbox, &self.facts.python)
             .args(["-I", "-c", SCRIPT])
-            .args([part.word(), file, &copies(), &begun(), paths::OLD_MIGRATION])
+            .args([
+                part.word(),
+                file,
+                &copies(),
+                &target_record(),
+                paths::OLD_MIGRATION,
+            ])
             .args(synapse_config::of_server(&configuration))
             .within(LIMIT)
             .interruptible()
             .output()?;
         ensure!(
             output.status.success(),
-            "{file} was not moved\n{}",
+            "the migration of {file} failed\n{}",
             tools::tail(&output, 12)
         );
         let text = String::from_utf8_lossy(&output.stdout);
         let line = text.lines().last().unwrap_or_default();
-        let moved: Moved = serde_json::from_str(line).context("reading what was moved")?;
+        let moved: Moved =
+            serde_json::from_str(line).context("cannot parse the result of the migration")?;
         Ok(match part {
             Move::First => String::new(),
             Move::Last if moved.again.is_empty() => String::new(),
             Move::Last => format!(
-                "copied anew, since rows had changed: {}",
+                "copied again because rows had changed: {}",
                 moved.again.join(", ")
             ),
             Move::Compare => format!(
@@ -101,8 +108,8 @@ impl Host {
         files::directory(paths::MIGRATION, 0o755)?;
         files::remove_tree(copies())?;
         files::directory(copies(), Access::of(user, paths::GROUP, 0o700)?)?;
-        if !files::exists(begun()) {
-            files::replace(begun(), b"", Access::of(user, paths::GROUP, 0o600)?)?;
+        if !files::exists(target_record()) {
+            files::replace(target_record(), b"", Access::of(user, paths::GROUP, 0o600)?)?;
         }
         files::replace(mark(), b"", 0o644)
     }
@@ -116,8 +123,8 @@ impl Host {
     /// for the next migration.
     pub fn leave_migration(&self) -> Result<()> {
         files::remove_tree(copies())?;
-        let noted = files::metadata(begun()).is_some_and(|file| file.len() > 0);
-        if !noted {
+        let recorded = files::metadata(target_record()).is_some_and(|file| file.len() > 0);
+        if !recorded {
             return self.forget_migration();
         }
         files::remove(mark())

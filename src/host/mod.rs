@@ -38,14 +38,15 @@ mod validators;
 mod venv;
 
 pub use files::{
-    Kept, Lock, directory, exists, is_directory, keep, names, point, read, read_text, remove,
-    remove_with_drop_ins, replace, rewrite,
+    Backup, Lock, back_up, directory, exists, is_directory, names, read, read_text, remove,
+    remove_with_drop_ins, replace, replace_link, rewrite,
 };
 pub use gather::booted_with_systemd;
 pub use generations::{Generation, edited_files, left_files};
 pub use jobs::JobsFailed;
 pub use observe::{
-    enabled, made_database, move_was_cut, outdated, own_options_differ, settled_database, sockets,
+    created_database, enabled, move_was_cut, outdated, own_options_differ, settled_database,
+    sockets,
 };
 pub use probe::{Answer, Peer, get, get_as_host, reachable, status};
 pub use processes::Process;
@@ -61,12 +62,12 @@ use facts::Facts;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-/// How long a change waits for the lock of another run that is just ending.
-const MOMENT: Duration = Duration::from_secs(1);
-/// How long the revert of a trial waits for the run in progress. After that, its service tries again.
-const RUN: Duration = Duration::from_secs(3600);
+/// How long a change waits for the lock of another run, which may just be ending.
+const CHANGE_LOCK_TIMEOUT: Duration = Duration::from_secs(1);
+/// How long the rollback of a trial waits for the run in progress. After that, its service tries again.
+const TRIAL_LOCK_TIMEOUT: Duration = Duration::from_secs(3600);
 /// How long a hold waits for a service that still has the lock of the previous hold.
-const HOLD: Duration = Duration::from_secs(30);
+const HOLD_LOCK_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// The host and its facts.
 #[derive(Clone)]
@@ -84,7 +85,7 @@ impl Host {
     /// Prevents nginx from starting: a service that nginx starts after waits for a lock. The lock is also released when
     /// this program ends.
     pub fn hold(&self) -> Result<Hold> {
-        let lock = files::lock(paths::HOLD, HOLD)?;
+        let lock = files::lock(paths::HOLD, HOLD_LOCK_TIMEOUT)?;
         self.systemd.begin_start(units::HOLD)?;
         Ok(Hold { _lock: lock })
     }
@@ -109,7 +110,7 @@ impl Host {
 pub fn lock_if_root() -> Result<Option<Lock>> {
     nix::unistd::geteuid()
         .is_root()
-        .then(|| locked(MOMENT))
+        .then(|| lock(CHANGE_LOCK_TIMEOUT))
         .transpose()
 }
 
@@ -118,15 +119,15 @@ pub fn lock_if_root() -> Result<Option<Lock>> {
 /// # Errors
 /// When the lock is not released within an hour.
 pub fn lock_after_others() -> Result<Lock> {
-    locked(RUN)
+    lock(TRIAL_LOCK_TIMEOUT)
 }
 
-fn locked(patience: Duration) -> Result<Lock> {
-    files::lock(paths::LOCK, patience).map_err(|error| {
+fn lock(timeout: Duration) -> Result<Lock> {
+    files::lock(paths::LOCK, timeout).map_err(|error| {
         Failure::failed(format!(
             "another synapse-workers is changing this host: {error:#}"
         ))
-        .help("wait until it has ended, then run this again")
+        .help("wait until it has ended, then run the command again")
         .into()
     })
 }

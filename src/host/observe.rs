@@ -60,15 +60,15 @@ impl Host {
     }
 
     /// Writes the record of created resources. It is removed together with its directory.
-    pub fn record_made(&self, made: &BTreeSet<Resource>) -> Result<()> {
+    pub fn record_created(&self, created: &BTreeSet<Resource>) -> Result<()> {
         if !files::is_directory(paths::ETC) {
             return Ok(());
         }
-        if made.is_empty() {
-            return files::remove(paths::MADE);
+        if created.is_empty() {
+            return files::remove(paths::CREATED);
         }
-        let text = serde_json::to_string_pretty(made)?;
-        files::replace(paths::MADE, format!("{text}\n").as_bytes(), 0o644)
+        let text = serde_json::to_string_pretty(created)?;
+        files::replace(paths::CREATED, format!("{text}\n").as_bytes(), 0o644)
     }
 }
 
@@ -82,11 +82,11 @@ fn records(notes: &mut Vec<String>) -> Result<Records> {
         switched => Some(switched?),
     };
     Ok(Records {
-        current: generations::pointed(paths::CURRENT),
-        applied: generations::pointed(paths::APPLIED),
+        current: generations::generation_of(paths::CURRENT),
+        applied: generations::generation_of(paths::APPLIED),
         switched,
         written: generations::numbers(),
-        made: made()?,
+        created: created()?,
     })
 }
 
@@ -140,25 +140,25 @@ fn outside(python: Option<&Path>) -> Vec<(String, u64)> {
 }
 
 /// The resources that this program created on this host, according to the record.
-fn made() -> Result<BTreeSet<Resource>> {
-    let Some(text) = files::read(paths::MADE)? else {
+fn created() -> Result<BTreeSet<Resource>> {
+    let Some(text) = files::read(paths::CREATED)? else {
         return Ok(BTreeSet::new());
     };
     serde_json::from_slice(&text).map_err(|error| {
-        let (made, problem) = (paths::MADE, format!("{} is damaged: {error}", paths::MADE));
-        Failure::preflight(problem)
+        let record = paths::CREATED;
+        Failure::preflight(format!("{record} is damaged: {error}"))
             .help(format!(
-                "restore it from a backup, or `mv {made} {made}.damaged`, then synapse-workers install: an uninstall --purge \
-                 will then leave the accounts, the database and the directories that were made before"
+                "restore it from a backup, or `mv {record} {record}.damaged`, then synapse-workers install: uninstall --purge \
+                 will then not remove the accounts, the database and the directories that exist already"
             ))
             .into()
     })
 }
 
 /// Whether this program created a database on this host.
-pub fn made_database() -> Result<bool> {
-    let database = |made: &Resource| matches!(made, Resource::Database { .. });
-    Ok(made()?.iter().any(database))
+pub fn created_database() -> Result<bool> {
+    let database = |created: &Resource| matches!(created, Resource::Database { .. });
+    Ok(created()?.iter().any(database))
 }
 
 /// Whether the homeserver.d options differ from those that a state was rendered from.
@@ -232,7 +232,7 @@ pub fn settled_database(adopted: bool) -> Result<Option<DatabaseKind>> {
     if file && (in_use == Some(Engine::Sqlite) || move_was_cut()?) {
         return Ok(Some(DatabaseKind::Sqlite));
     }
-    Ok(match (made_database()?, file && in_use.is_none()) {
+    Ok(match (created_database()?, file && in_use.is_none()) {
         (true, _) => Some(DatabaseKind::Local),
         (false, true) => Some(DatabaseKind::Sqlite),
         (false, false) => None,

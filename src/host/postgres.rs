@@ -138,7 +138,7 @@ fn parse(text: &str) -> Result<Postgres> {
         }
     }
     let (version, max_connections, reserved) =
-        server.context("PostgreSQL gave no answer that can be read")?;
+        server.context("cannot parse the answer of PostgreSQL")?;
     Ok(Postgres {
         version,
         max_connections,

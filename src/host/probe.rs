@@ -8,7 +8,7 @@ use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 /// Timeout of a whole exchange: a healthy process answers in milliseconds.
-const PATIENCE: Duration = Duration::from_secs(5);
+const PROBE_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// The answer to an HTTP request.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -33,9 +33,9 @@ pub enum Peer {
 }
 
 impl Peer {
-    /// A connection for one exchange. Its deadline is `end`, and at most [`PATIENCE`] from now.
+    /// A connection for one exchange. Its deadline is `end`, and at most [`PROBE_TIMEOUT`] from now.
     fn connect(&self, end: Instant, limit: usize) -> Result<Bounded> {
-        let end = end.min(Instant::now() + PATIENCE);
+        let end = end.min(Instant::now() + PROBE_TIMEOUT);
         let address = match self {
             Peer::At(Endpoint::Socket(path)) => {
                 return Bounded::unix(path, end, limit)

@@ -1,9 +1,9 @@
-"""Asks Redis one command, or asks on a channel and listens there for the beginnings (of three words) of what is due; prints
-the reply, or what did not come.
+"""Sends Redis one command and prints the reply; or publishes a question on a channel, listens there for the expected
+answers (the first three words of each message), and prints those that did not arrive.
 
-Everything comes over standard input, so that no password shows in a process list. The server's certificate is checked,
-which Synapse itself does not do (replication/tcp/context.py). The alarm ends whatever is waited for: the name server, the
-connection, the handshake of TLS, and a reply that comes a byte at a time. Lengths and depth are bounded as in resp.rs.
+All parameters arrive on standard input, so that no password is visible in a process list. The server's certificate is
+checked, which Synapse itself does not do (replication/tcp/context.py). The alarm limits every wait: for the name server,
+the connection, the TLS handshake, and a reply that arrives one byte at a time. Lengths and depth are limited as in resp.rs.
 """
 import json
 import signal
@@ -28,7 +28,7 @@ def within(seconds):
 
 
 def refuse(what):
-    sys.exit("it is no Redis that answers, or it wants TLS: " + what)
+    sys.exit("the server is not a Redis, or it requires TLS: " + what)
 
 
 class Redis:
@@ -40,7 +40,7 @@ class Redis:
             connection = socket.create_connection((at["host"], at["port"]))
         if at["tls"]:
             context = ssl.create_default_context(cafile=at["ca_file"])
-            # Chain and name are checked, as Python before 3.13 does; authorities of one's own lack RFC 5280's extensions.
+            # Chain and name are checked, as by Python before 3.13: private authorities often lack extensions of RFC 5280.
             context.verify_flags &= ~ssl.VERIFY_X509_STRICT
             connection = context.wrap_socket(connection, server_hostname=at["host"])
         self.stream = connection.makefile("rwb")
@@ -89,12 +89,12 @@ class Redis:
         self.stream.flush()
         return self.reply()
 
-    def converse(self, channel, question, due, patience):
+    def converse(self, channel, question, due, timeout):
         due = set(due)
         self.ask("SUBSCRIBE", channel)
         Redis().ask("PUBLISH", channel, question)
         try:
-            within(patience)
+            within(timeout)
             while due:
                 due.discard(" ".join(self.reply()[-1].split(" ")[:3]))
             within(0)
@@ -104,7 +104,7 @@ class Redis:
 
 
 try:
-    within(at["patience"])
+    within(at["timeout"])
     answer = Redis().converse(*at["converse"]) if at["converse"] else Redis().ask(*at["command"])
     within(0)
 except OSError as error:

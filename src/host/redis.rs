@@ -13,7 +13,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 /// Timeout of a whole exchange: a healthy server answers in milliseconds.
-pub const PATIENCE: Duration = Duration::from_secs(5);
+pub const REDIS_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Sends one command with a deadline; its arguments must not contain blanks. Returns the first line, or the elements,
 /// of the reply.
@@ -21,7 +21,7 @@ pub const PATIENCE: Duration = Duration::from_secs(5);
 /// # Errors
 /// When Redis answers with an error, or does not reply before the deadline.
 pub fn ask(socket: &str, command: &str, end: Instant) -> Result<Vec<String>> {
-    let end = end.min(Instant::now() + PATIENCE);
+    let end = end.min(Instant::now() + REDIS_TIMEOUT);
     let mut stream =
         Bounded::unix(socket, end, LIMIT).with_context(|| format!("cannot connect to {socket}"))?;
     stream.write_all(format!("{command}\r\n").as_bytes())?;
@@ -149,9 +149,11 @@ impl Remote {
 /// Runs the script with the system's Python: another account may be able to replace Synapse's own Python, and the
 /// directory of the script and the current directory may contain modules that shadow the standard library.
 fn run(mut at: Value, end: Instant) -> Result<Vec<String>> {
-    let left = end.saturating_duration_since(Instant::now()).min(PATIENCE);
+    let left = end
+        .saturating_duration_since(Instant::now())
+        .min(REDIS_TIMEOUT);
     ensure!(!left.is_zero(), "no complete answer in time");
-    at["patience"] = json!(left.as_secs_f64());
+    at["timeout"] = json!(left.as_secs_f64());
     let output = Tool::new("python3")
         .args(["-I", "-c", CLIENT])
         .input(at.to_string())
@@ -161,7 +163,7 @@ fn run(mut at: Value, end: Instant) -> Result<Vec<String>> {
         "{}",
         tools::tail(&output, 1).trim()
     );
-    serde_json::from_slice(&output.stdout).context("no answer that can be read")
+    serde_json::from_slice(&output.stdout).context("cannot parse the answer")
 }
 
 #[cfg(test)]
@@ -201,7 +203,7 @@ mod tests {
 
     fn answering(reply: &str) -> Result<Vec<String>> {
         let reply = reply.to_owned();
-        against(PATIENCE, move |mut stream| {
+        against(REDIS_TIMEOUT, move |mut stream| {
             // The script may have closed the connection before all of it was sent.
             let _ = stream.write_all(reply.as_bytes());
             let _ = stream.read(&mut [0]);

@@ -102,14 +102,14 @@ impl Host {
         let missing = desired.resources.contains(&key) && !observed.resources.contains(&key);
         let used = || {
             let in_use = observed.in_use.contains(&key);
-            in_use || (observed.made.contains(&key) && self.has_data(observed))
+            in_use || (observed.created.contains(&key) && self.has_data(observed))
         };
         missing && used()
     }
 
     /// Whether Synapse has written to a database that this program created.
     fn has_data(&self, observed: &Observed) -> bool {
-        let database = observed.made.iter().find_map(|made| match made {
+        let database = observed.created.iter().find_map(|created| match created {
             Resource::Database { name, .. } => Some(name),
             _ => None,
         });

@@ -50,7 +50,7 @@ pub fn read(source: &mut impl BufRead) -> Result<Reply> {
 fn nested(source: &mut impl BufRead, depth: usize) -> Result<Reply> {
     let line = line(source)?;
     let Some((kind, rest)) = line.split_at_checked(1) else {
-        bail!("an empty line is no reply of Redis");
+        bail!("an empty line is not a reply of Redis");
     };
     match kind {
         "+" | ":" => Ok(Reply::Text(rest.to_owned())),
@@ -68,7 +68,7 @@ fn nested(source: &mut impl BufRead, depth: usize) -> Result<Reply> {
             None => Ok(Reply::Null),
         },
         _ => bail!(
-            "{:?} is no reply of Redis",
+            "{:?} is not a reply of Redis",
             line.chars().take(80).collect::<String>()
         ),
     }
@@ -153,7 +153,7 @@ mod tests {
     fn what_is_no_reply_is_an_error_that_says_so() {
         let deep = "*1\r\n".repeat(100_000);
         let long = format!("+{}", "x".repeat(2 * LONGEST));
-        for (bytes, told) in [
+        for (bytes, expected) in [
             ("", "no answer"),
             ("\r\n", "an empty line"),
             ("*1\r\n\r\n", "an empty line"),
@@ -162,8 +162,8 @@ mod tests {
                 "-NOAUTH Authentication required.\r\n",
                 "Redis answers NOAUTH",
             ),
-            ("HTTP/1.1 400 Bad Request\r\n", "is no reply of Redis"),
-            ("\u{e4}\r\n", "is no reply of Redis"),
+            ("HTTP/1.1 400 Bad Request\r\n", "is not a reply of Redis"),
+            ("\u{e4}\r\n", "is not a reply of Redis"),
             ("+PONG\n", "without its end"),
             ("+PONG", "without its end"),
             ("$\r\n", "the length \"\""),
@@ -178,7 +178,7 @@ mod tests {
         ] {
             let error = format!("{:#}", read(&mut bytes.as_bytes()).unwrap_err());
             let shown: String = bytes.chars().take(40).collect();
-            assert!(error.contains(told), "{shown:?}: {error}");
+            assert!(error.contains(expected), "{shown:?}: {error}");
             assert!(error.len() < 200, "{shown:?}: {error}");
         }
     }

@@ -1,6 +1,6 @@
-"""Tells the schema of Synapse's database, and the one that this Python's Synapse is written for.
+"""Prints the schema numbers of Synapse's database, and those of the Synapse of this Python.
 
-The database comes through standard input as Synapse's configuration has it, since there may be a password in that.
+Standard input contains the option `database` of Synapse, which may include a password.
 """
 import importlib.metadata
 import importlib.util
@@ -11,12 +11,12 @@ import sqlite3
 import sys
 from contextlib import closing
 
-# What tells whether a table is there.
+# Queries for the existence of a table.
 EXISTS = {"sqlite3": "select name from sqlite_master where name = '{}'", "psycopg2": "select to_regclass('{}')"}
 
 
 def code():
-    """From the one file: to import the package around it takes a second."""
+    """Reads the numbers from one file, because importing the package takes a second."""
     package = importlib.util.find_spec("synapse").submodule_search_locations[0]
     names = runpy.run_path(os.path.join(package, "storage", "schema", "__init__.py"))
     return {
@@ -27,10 +27,10 @@ def code():
 
 
 def connect(database):
-    """As Synapse does it (storage/database.py, make_conn)."""
+    """Connects as Synapse does (storage/database.py, make_conn)."""
     arguments = {key: value for key, value in (database.get("args") or {}).items() if not key.startswith("cp_")}
     if database["name"] == "sqlite3":
-        # To open a file that is not there would make it.
+        # SQLite creates a missing file when it opens it.
         return sqlite3.connect(arguments["database"] if os.path.exists(arguments["database"]) else ":memory:")
     import psycopg2
     return psycopg2.connect(**{"connect_timeout": 5, **arguments})
@@ -42,7 +42,7 @@ def first(cursor, query):
 
 
 def ask(cursor, engine, table, column):
-    """The one value of a table, where that is there."""
+    """The only value of a table; `None` if the table does not exist."""
     return first(cursor, f"select {column} from {table}") if first(cursor, EXISTS[engine].format(table)) else None
 
 

@@ -64,7 +64,7 @@ impl Host {
         match self.provided(name)? {
             Some(value) => Ok(value),
             None => files::read_text(paths::secret(name))?
-                .with_context(|| format!("there is no secret {name}")),
+                .with_context(|| format!("the secret {name} does not exist")),
         }
     }
 
@@ -85,7 +85,7 @@ pub(super) fn value_of(source: &Source) -> Result<String> {
 }
 
 fn composed(name: &str) -> Result<&'static secrets::Composed> {
-    secrets::composed(name).with_context(|| format!("{name} is not composed by this release"))
+    secrets::composed(name).with_context(|| format!("this release does not compose {name}"))
 }
 
 /// The single line in a file of the administrator.
@@ -94,7 +94,7 @@ fn read_line(path: &Path) -> Result<String> {
     let line = text.trim_end_matches(['\r', '\n']);
     ensure!(
         !line.is_empty() && !line.contains('\n'),
-        "{} must hold one line with the password",
+        "{} must contain one line with the password",
         path.display()
     );
     Ok(line.to_owned())

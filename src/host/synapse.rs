@@ -123,7 +123,7 @@ fn make_way() -> Result<()> {
     match version.map(|version| paths::venv(&version)) {
         Some(own) if !files::exists(&own) => {
             files::rename(old, &own)?;
-            files::point(paths::VENV, &own)
+            files::replace_link(paths::VENV, &own)
         }
         _ => files::remove_tree(paths::VENV),
     }
@@ -136,7 +136,7 @@ pub(super) fn link(state: &State) -> Result<()> {
         _ => None,
     });
     match venv {
-        Some(venv) => files::point(paths::VENV, &venv),
+        Some(venv) => files::replace_link(paths::VENV, &venv),
         None if files::is_link(paths::VENV) => files::remove(paths::VENV),
         None => Ok(()),
     }

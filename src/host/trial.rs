@@ -60,7 +60,7 @@ impl Systemd {
     /// its service is waiting for the end of this run and is stopped.
     pub fn time_trial(&self, trial: Trial) -> Result<()> {
         note(&Trial {
-            made: true,
+            applied: true,
             ..trial
         })?;
         self.jobs(Verb::Restart, &[units::TRIAL_TIMER.to_owned()])?;

@@ -45,7 +45,7 @@ pub(super) fn nginx_accepts(directory: &str, pair: Option<&Pair>, state: &State)
         .property("AmbientCapabilities=CAP_NET_BIND_SERVICE")
         .property(&format!("RuntimeDirectory={task}"));
     if let Some(pair) = pair {
-        pair.fitting()?;
+        pair.validated()?;
         let text = files::read_text(scratch.at("nginx.conf"))?.context("nginx.conf is missing")?;
         let place = |kind: &str, name: &str| {
             let copy = paths::certificate(accounts::NGINX.name);

@@ -27,7 +27,9 @@ impl Venv<'_> {
             .within(tools::PACKAGES)
             .interruptible()
             .run()
-            .context("making the venv (python3-venv gives what is missing)")?;
+            .context(
+                "cannot create the venv; if `venv` or `ensurepip` is missing, install python3-venv",
+            )?;
         Tool::new(format!("{}/bin/python", self.directory))
             .args(["-I", "-m", "pip", "install", "--quiet"])
             // Missing byte code makes the start of a worker 3.6 times as long.

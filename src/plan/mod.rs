@@ -74,7 +74,7 @@ impl Plan {
         }
         let ours = |step: &Step| match step {
             Step::Remove(_) => true,
-            Step::Create(resource) => observed.made.iter().any(|made| resource.replaces(made)),
+            Step::Create(resource) => observed.created.iter().any(|made| resource.replaces(made)),
             _ => false,
         };
         Self {
@@ -98,7 +98,7 @@ impl Plan {
     /// The path of a secret that exists on this host and is replaced. No copy of the old secret remains.
     pub fn given_anew(&self, observed: &Observed) -> Option<String> {
         self.steps.iter().find_map(|step| match step {
-            Step::Create(secret @ Resource::Secret(_)) if observed.made.contains(secret) => {
+            Step::Create(secret @ Resource::Secret(_)) if observed.created.contains(secret) => {
                 secret.secret_path()
             }
             _ => None,

@@ -314,10 +314,10 @@ impl Planner<'_> {
     /// Existing resources of this program that are no longer desired, in the order of creation.
     fn unwanted(&self) -> impl Iterator<Item = Resource> {
         let ours: BTreeSet<Resource> = match self.removal {
-            Removal::Undo => self.observed.made.clone(),
+            Removal::Undo => self.observed.created.clone(),
             Removal::Keep | Removal::Purge => self
                 .observed
-                .made
+                .created
                 .iter()
                 .cloned()
                 .chain(Resource::ours_by_name())
@@ -326,7 +326,7 @@ impl Planner<'_> {
         let goes = |resource: &&Resource| {
             let stays = |wanted: &Resource| wanted == *resource || wanted.replaces(resource);
             !self.desired.resources.iter().any(stays)
-                && (self.removal != Removal::Keep || !resource.kept())
+                && (self.removal != Removal::Keep || !resource.is_retained())
                 && !self.stays_for_return(resource)
         };
         let there = ours.intersection(&self.observed.resources).filter(goes);

@@ -110,7 +110,7 @@ fn scope<'a>(
         known.any(|unit| unit.active || unit.changing)
     };
     let running = request::of_current();
-    let ours = host::made_database().unwrap_or(false);
+    let ours = host::created_database().unwrap_or(false);
     // The adopted service stops before ours start. Until then it holds the ports that ours will use.
     let service = asked.settings.adopt.service.as_ref();
     let adopted_runs = service

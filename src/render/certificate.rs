@@ -15,7 +15,7 @@ static READERS: &[&str] = &[units::NGINX, units::COTURN];
 
 #[derive(Template)]
 #[template(path = "synapse-certificate.service")]
-struct HandOver<'a> {
+struct Service<'a> {
     sandbox: Sandbox,
     program: String,
     certificate: &'a str,
@@ -36,14 +36,14 @@ pub(super) fn render(builder: &mut StateBuilder) -> Result<()> {
     let (Some(certificate), Some(key)) = (&tls.certificate, &tls.key) else {
         return Ok(());
     };
-    let hand_over = HandOver {
-        sandbox: builder.sandbox(units::HAND_OVER)?,
+    let service = Service {
+        sandbox: builder.sandbox(units::CERTIFICATE_SERVICE)?,
         program: input.facts.program.to_string_lossy().into_owned(),
         certificate: certificate.as_str(),
         key: key.as_str(),
         readers: readers(input),
     };
-    builder.unit(units::HAND_OVER, hand_over.render()?);
+    builder.unit(units::CERTIFICATE_SERVICE, service.render()?);
     let directories = [certificate, key].map(|path| path.as_path().parent());
     let watch = Watch {
         watched: directories

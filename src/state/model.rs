@@ -104,7 +104,7 @@ pub enum Resource {
 
 impl Resource {
     /// Whether `uninstall` without `--purge` retains it, because it could not be created again.
-    pub fn kept(&self) -> bool {
+    pub fn is_retained(&self) -> bool {
         match self {
             Resource::Account(name) => name == paths::GROUP,
             Resource::Group(_) => true,
@@ -212,7 +212,8 @@ pub struct Manifest {
     pub format: u32,
     pub number: u32,
     /// The time of creation, in seconds since 1970.
-    pub made: u64,
+    #[serde(rename = "made")]
+    pub created: u64,
     /// The command that created it, as written on the command line.
     pub summary: String,
     /// The generation that it replaced and that `rollback` returns to; `None` for the first.
@@ -273,7 +274,7 @@ pub struct Observed {
     /// The number for the next generation.
     pub next: u32,
     /// Resources that an earlier run of this program created.
-    pub made: BTreeSet<Resource>,
+    pub created: BTreeSet<Resource>,
     /// The number of processors of the host, which limits how many processes start at the same time.
     pub processors: usize,
     /// Files outside generations that changed after the start of units that read them at start, with these units.

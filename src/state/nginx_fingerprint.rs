@@ -22,6 +22,6 @@ pub fn fingerprint(configuration: &str, listen: &str) -> String {
 }
 
 /// Extracts the fingerprint from a response of nginx.
-pub fn told(answer: &str) -> Option<&str> {
+pub fn reported(answer: &str) -> Option<&str> {
     answer.strip_prefix(FINGERPRINT)?.split('"').next()
 }

@@ -13,8 +13,8 @@ pub const SECRETS: &str = "/etc/synapse-workers/secrets";
 /// The group of every Synapse process, whatever its user. It owns the files that Synapse must read and other accounts
 /// must not.
 pub const GROUP: &str = "synapse";
-/// The list of what this program created on the host, so that `uninstall --purge` may remove it.
-pub const MADE: &str = "/etc/synapse-workers/made.json";
+/// The record of the resources that this program created on the host, so that `uninstall --purge` may remove them.
+pub const CREATED: &str = "/etc/synapse-workers/made.json";
 /// Generations and the links to them.
 pub const STATE: &str = "/var/lib/synapse-workers";
 /// Generations, each one complete rendered tree.

@@ -16,7 +16,7 @@ pub struct Records {
     /// The generations on disk.
     pub written: Vec<u32>,
     /// Resources that an earlier run of this program created.
-    pub made: BTreeSet<Resource>,
+    pub created: BTreeSet<Resource>,
 }
 
 impl Records {
@@ -45,7 +45,7 @@ impl Observed {
             next: records.next(),
             current: records.current,
             applied: records.applied,
-            made: records.made,
+            created: records.created,
             ..Self::default()
         };
         if unknown {
@@ -69,7 +69,7 @@ impl Observed {
 
     /// The resources to look for.
     pub fn candidates(&self, desired: &State) -> BTreeSet<Resource> {
-        let wanted = desired.resources.union(&self.made).cloned();
+        let wanted = desired.resources.union(&self.created).cloned();
         Resource::directories().chain(wanted).collect()
     }
 }

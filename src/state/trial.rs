@@ -12,15 +12,16 @@ pub struct Trial {
     /// The time to confirm, in seconds from the end of the change or from a reboot.
     pub seconds: u64,
     /// Whether the change was applied completely; an interrupted change can only be rolled back.
-    pub made: bool,
+    #[serde(rename = "made")]
+    pub applied: bool,
     /// The path of the settings file that a rollback restores.
     pub settings: String,
 }
 
 impl Trial {
-    /// Describes what is on trial and for how long, without a final period; `left` is the time left on the timer, in
-    /// seconds, and `None` if it is over.
-    pub fn told(&self, left: Option<u64>) -> String {
+    /// Describes the trial, without a final period; `left` is the time left on the timer, in seconds, and `None` if it has
+    /// expired.
+    pub fn description(&self, left: Option<u64>) -> String {
         let Self {
             generation, back, ..
         } = self;
@@ -29,7 +30,7 @@ impl Trial {
                 "generation {generation} is on trial: the host returns to generation {back} in {seconds} s"
             ),
             None => format!(
-                "generation {generation} was on trial, its time is over, and the host has not returned to generation {back} yet"
+                "the trial of generation {generation} has expired, and the host has not returned to generation {back} yet"
             ),
         }
     }

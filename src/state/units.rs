@@ -26,7 +26,7 @@ pub const REDIS: &str = "synapse-redis.service";
 /// coturn.
 pub const CERTIFICATE: &str = "synapse-certificate.path";
 /// The service that [`CERTIFICATE`] starts.
-pub const HAND_OVER: &str = "synapse-certificate.service";
+pub const CERTIFICATE_SERVICE: &str = "synapse-certificate.service";
 /// Rotates the access log from which metrics are derived.
 pub const LOGROTATE: &str = "synapse-logrotate.timer";
 /// The service that [`LOGROTATE`] starts.
@@ -145,7 +145,7 @@ pub fn drop_in_of(path: &str) -> Option<&str> {
 }
 
 /// The path to pass to `systemd-analyze verify` for a unit file or a drop-in; a drop-in is read with its unit.
-pub fn judged(path: &str) -> Option<&str> {
+pub fn to_verify(path: &str) -> Option<&str> {
     let place = place(path)?;
     match place.split_once('/') {
         Some((_, file)) => path.strip_suffix(file)?.strip_suffix(".d/"),

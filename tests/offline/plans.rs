@@ -137,7 +137,7 @@ fn uninstall_leaves_what_could_not_be_made_again_and_purge_nothing() {
         model.towards(&nothing, Target::Nothing, Removal::Keep, End::Done);
         model.assert_settled(&nothing, &case);
         let mut kept: BTreeSet<Resource> = state.resources.clone();
-        kept.retain(Resource::kept);
+        kept.retain(Resource::is_retained);
         kept.extend(foreign);
         assert_eq!(model.resources, kept, "{case}: uninstall");
         for precious in [
@@ -208,7 +208,7 @@ fn undo_removes_only_what_the_run_made() {
             Resource::Account("synapse".to_owned()),
         ]
         .into(),
-        made: [made.clone()].into(),
+        created: [made.clone()].into(),
         ..Observed::default()
     };
     let printed =

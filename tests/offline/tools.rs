@@ -32,7 +32,7 @@ fn files_are_replaced_whole_and_absence_is_no_error() {
         assert_eq!(host::names(at("deep/er")), ["file"]);
     }
     for number in ["1", "2"] {
-        host::point(at("link"), &format!("deep/{number}")).unwrap();
+        host::replace_link(at("link"), &format!("deep/{number}")).unwrap();
         assert_eq!(
             fs::read_link(at("link")).unwrap().display().to_string(),
             format!("deep/{number}")

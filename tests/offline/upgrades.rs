@@ -7,7 +7,7 @@ use super::setup::{Setup, text};
 use super::validators::{program, run, shown};
 use serde_json::{Value, json};
 use std::fs;
-use synapse_workers::plan::schema::{Code, Database, database};
+use synapse_workers::plan::schema::{Code, Database};
 use synapse_workers::plan::step::{Judge, Step};
 use synapse_workers::plan::{Plan, Removal, Target};
 use synapse_workers::state::restart_rules::VERSION;
@@ -210,7 +210,7 @@ fn a_database_serves_code_from_its_compat_version_on() {
 
 #[test]
 fn the_database_is_the_one_that_synapse_is_told() {
-    let told = |setup: &Setup| serde_json::to_value(database(&setup.state())).unwrap();
+    let told = |setup: &Setup| serde_json::to_value(setup.state().database()).unwrap();
     let sqlite = told(&Setup::new(""));
     assert_eq!(sqlite["name"], "sqlite3");
     assert_eq!(sqlite["args"]["database"], "/var/lib/synapse/homeserver.db");

@@ -82,7 +82,10 @@ pub fn status(common: &Common) -> Result<ExitCode, Failure> {
         table(common, &lines);
         outln!("\ngeneration {current}, {} processes", lines.len());
         if let Some(trial) = trial {
-            outln!("{}; synapse-workers confirm keeps it", trial.told(left));
+            outln!(
+                "{}; synapse-workers confirm keeps it",
+                trial.description(left)
+            );
         }
         drift.tell(&Report::new(false));
     }

@@ -3,7 +3,7 @@
 use super::{Entrypoint, Expected};
 use crate::deployment::endpoints::Endpoint;
 use crate::host::{self, Host, Peer};
-use crate::state::nginx_fingerprint::{self, FINGERPRINT_PATH, told};
+use crate::state::nginx_fingerprint::{self, FINGERPRINT_PATH, reported};
 use crate::state::paths;
 use crate::state::units;
 use anyhow::{Context, Result, ensure};
@@ -66,7 +66,7 @@ pub(super) fn files(_: &Host, expected: &Expected, end: Instant) -> Result<Strin
     let there = nginx_fingerprint::fingerprint(&read("nginx.conf")?, &read("listen.conf")?);
     let answer = host::get_as_host(&Peer::Address(address), FINGERPRINT_PATH, end)?;
     ensure!(
-        told(&answer.body) == Some(&there),
+        reported(&answer.body) == Some(&there),
         "nginx runs another configuration than {}/nginx; see: journalctl -u {unit}, help: systemctl reload {unit}, or \
          synapse-workers install where somebody changed the files",
         paths::CURRENT,
@@ -81,9 +81,9 @@ pub(super) fn certificate(_: &Host, expected: &Expected, _: Instant) -> Result<S
     };
     for unit in units {
         ensure!(
-            pair.is_with(unit)?,
+            pair.is_installed_for(unit)?,
             "{unit} has not got the certificate of the settings; see: journalctl -u {}",
-            units::HAND_OVER
+            units::CERTIFICATE_SERVICE
         );
     }
     Ok(format!("with {}", units.join(" and ")))

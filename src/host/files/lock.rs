@@ -23,19 +23,19 @@ pub struct Lock {
 ///
 /// # Errors
 /// When another process holds the lock until the timeout; the error names that process.
-pub fn lock(path: impl AsRef<Path>, patience: Duration) -> Result<Lock> {
+pub fn lock(path: impl AsRef<Path>, timeout: Duration) -> Result<Lock> {
     let path = path.as_ref();
     let shown = path.display();
     let file = open(path).with_context(|| format!("cannot open {shown}"))?;
-    let begun = Instant::now();
+    let start = Instant::now();
     loop {
         match file.try_lock() {
             Ok(()) => return Ok(Lock { _file: file }),
             Err(TryLockError::Error(error)) => {
                 return Err(error).with_context(|| format!("cannot lock {shown}"));
             }
-            Err(TryLockError::WouldBlock) if begun.elapsed() < patience => {
-                std::thread::sleep(INTERVAL.min(patience));
+            Err(TryLockError::WouldBlock) if start.elapsed() < timeout => {
+                std::thread::sleep(INTERVAL.min(timeout));
             }
             Err(TryLockError::WouldBlock) => bail!("{shown} is locked by {}", holder(&file)),
         }

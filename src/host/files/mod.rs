@@ -3,7 +3,7 @@
 //! All operations use file descriptors, starting at the root of the file system. So no account can redirect root to
 //! another path by changing names meanwhile; see [`place`].
 
-mod kept;
+mod backup;
 mod lock;
 mod place;
 #[cfg(test)]
@@ -14,15 +14,15 @@ mod scratch;
 mod sys;
 mod write;
 
-pub use kept::{Kept, keep};
+pub use backup::{Backup, back_up};
 pub use lock::{Lock, lock};
 pub use read::{
-    exists, is_directory, is_link, is_socket, metadata, mode, names, of_process,
-    only_root_can_replace, pointed, random, read, read_text, working_directory,
+    exists, is_directory, is_link, is_socket, link_target, metadata, mode, names, of_process,
+    only_root_can_replace, random, read, read_text, working_directory,
 };
 pub use remove::{remove, remove_empty, remove_tree, remove_with_drop_ins};
 pub use scratch::Scratch;
-pub use write::{Access, directory, point, publish, rename, replace, rewrite};
+pub use write::{Access, directory, publish, rename, replace, replace_link, rewrite};
 
 use anyhow::Result;
 use nix::errno::Errno;

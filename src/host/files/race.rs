@@ -134,7 +134,9 @@ fn operations() -> Vec<(&'static str, Operation)> {
         ("directories", |tree| {
             done(directory(tree.at("shared/new/deep"), 0o777))
         }),
-        ("point", |tree| done(point(tree.at("shared/link"), "file"))),
+        ("replace_link", |tree| {
+            done(replace_link(tree.at("shared/link"), "file"))
+        }),
         ("publish", |tree| {
             let entries = [
                 ("a/b", Some(&b"x"[..]), Access::from(0o666)),
@@ -153,9 +155,9 @@ fn operations() -> Vec<(&'static str, Operation)> {
         ("remove tree", |tree| {
             done(remove_tree(tree.at("shared/sub")))
         }),
-        ("keep", |tree| {
-            let kept = keep(tree.at("shared/file"))?;
-            done(kept.map_or(Ok(()), |kept| kept.put_back(false)))
+        ("back_up", |tree| {
+            let backup = back_up(tree.at("shared/file"))?;
+            done(backup.map_or(Ok(()), |backup| backup.restore(false)))
         }),
         ("lock", |tree| {
             done(lock(tree.at("shared/lock"), Duration::ZERO).map(drop))

@@ -135,8 +135,8 @@ pub fn working_directory(process: u32) -> Option<PathBuf> {
     std::fs::read_link(format!("/proc/{process}/cwd")).ok()
 }
 
-/// The last component of a link's target.
-pub fn pointed(link: impl AsRef<Path>) -> Option<String> {
+/// The name of the file or directory that a link points to, without its path.
+pub fn link_target(link: impl AsRef<Path>) -> Option<String> {
     let target = target(link.as_ref())?;
     Some(target.file_name()?.to_string_lossy().into_owned())
 }

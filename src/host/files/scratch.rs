@@ -16,20 +16,20 @@ impl Scratch {
     /// /run, which is in memory. For a user other than root, it is created in the directory for temporary files.
     pub fn new(mode: u32) -> Result<Self> {
         static NUMBER: AtomicU32 = AtomicU32::new(0);
-        let given = std::env::var_os("RUNTIME_DIRECTORY").map(PathBuf::from);
+        let runtime = std::env::var_os("RUNTIME_DIRECTORY").map(PathBuf::from);
         let run = || match nix::unistd::geteuid().is_root() {
             true => PathBuf::from("/run"),
             false => std::env::temp_dir(),
         };
         let number = NUMBER.fetch_add(1, Ordering::Relaxed);
         let name = format!("synapse-workers-scratch.{}.{number}", std::process::id());
-        let path = given.unwrap_or_else(run).join(name);
+        let path = runtime.unwrap_or_else(run).join(name);
         // A killed process with the same number may have left one.
-        let made = remove_tree(&path).and_then(|()| directory(&path, Access::from(mode)));
-        made.map_err(|error| {
+        let created = remove_tree(&path).and_then(|()| directory(&path, Access::from(mode)));
+        created.map_err(|error| {
             let place = path.parent().unwrap_or(&path).display();
-            Failure::failed(format!("no place for temporary files: {error:#}")).help(format!(
-                "make {place} a directory with room that this user may write to, or set TMPDIR to one"
+            Failure::failed(format!("cannot create a directory for temporary files: {error:#}")).help(format!(
+                "{place} must be a directory with free space that this user can write to; or set TMPDIR to such a directory"
             ))
         })?;
         Ok(Self { path })

@@ -160,16 +160,16 @@ pub fn rename(from: impl AsRef<Path>, to: impl AsRef<Path>) -> Result<()> {
 }
 
 /// Replaces the target of a link atomically.
-pub fn point(link: impl AsRef<Path>, target: &str) -> Result<()> {
+pub fn replace_link(link: impl AsRef<Path>, target: &str) -> Result<()> {
     let link = link.as_ref();
     let next = link.with_extension("next");
     super::remove(&next)?;
-    let point = || -> Result<()> {
+    let replace = || -> Result<()> {
         let place = place::parent(&next, Missing::Make)?;
         sys::make_link(place.directory.as_fd(), &place.name, OsStr::new(target))?;
         rename(&next, link)
     };
-    point().with_context(|| format!("cannot make {} name {target}", link.display()))
+    replace().with_context(|| format!("cannot link {} to {target}", link.display()))
 }
 
 /// Creates a directory with its parents, and sets its ownership and mode.

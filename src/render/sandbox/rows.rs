@@ -188,7 +188,7 @@ pub(super) static ROWS: &[Row] = &[
         ..ROW
     },
     Row {
-        unit: units::HAND_OVER,
+        unit: units::CERTIFICATE_SERVICE,
         // Any account may own the key; the copy belongs to its reader.
         capabilities: |_, _| "CAP_DAC_READ_SEARCH CAP_CHOWN CAP_FOWNER",
         is_unprivileged: false,

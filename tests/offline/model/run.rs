@@ -296,7 +296,7 @@ impl Model {
             applied: self.applied,
             switched: Some(self.switched.clone()),
             written: self.generations.keys().copied().collect(),
-            made: self.made.clone(),
+            created: self.made.clone(),
         };
         let state = |number| {
             let generation = self.generations.get(&number).cloned();

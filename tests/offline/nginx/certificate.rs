@@ -25,7 +25,7 @@ fn only_a_certificate_with_its_own_key_is_taken() {
             certificate: at(certificate),
             key: at(key),
         };
-        pair.fitting().map_err(|error| format!("{error:#}"))
+        pair.validated().map_err(|error| format!("{error:#}"))
     };
     let pair = String::from_utf8(fitting("one.pem", "one.key").unwrap()).unwrap();
     assert!(
@@ -34,11 +34,11 @@ fn only_a_certificate_with_its_own_key_is_taken() {
     );
     for (certificate, key, told) in [
         ("one.pem", "two.key", "key values mismatch"),
-        ("one.pem", "locked.key", "needs a password"),
+        ("one.pem", "locked.key", "is encrypted"),
         ("one.pem", "none.key", "tls.key: "),
         ("none.pem", "one.key", "tls.certificate: "),
-        ("empty", "one.key", "are no certificate with its key"),
-        ("one.key", "one.key", "are no certificate with its key"),
+        ("empty", "one.key", "do not match"),
+        ("one.key", "one.key", "do not match"),
     ] {
         let error = fitting(certificate, key).unwrap_err();
         assert!(error.contains(told), "{certificate} {key}: {error}");

@@ -177,7 +177,7 @@ fn nginx_tells_which_configuration_it_runs() {
         let line = conf.lines().find(|line| line.contains("fingerprint"));
         let answer = line.unwrap().trim().trim_start_matches("return 200 '");
         // nginx will report the fingerprint that the files have, although one of the files contains it.
-        assert_eq!(nginx_fingerprint::told(answer), Some(there.as_str()));
+        assert_eq!(nginx_fingerprint::reported(answer), Some(there.as_str()));
         there
     };
     let (small, full) = (Setup::new("small"), Setup::new("full").state());
@@ -193,5 +193,5 @@ fn nginx_tells_which_configuration_it_runs() {
         nginx_fingerprint::fingerprint(&format!("{conf}# edited\n"), listen),
         fingerprint(&full)
     );
-    assert_eq!(nginx_fingerprint::told("<html>"), None);
+    assert_eq!(nginx_fingerprint::reported("<html>"), None);
 }

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 /// The contents, ownership, permissions and modification time of a file.
-pub struct Kept {
+pub struct Backup {
     path: PathBuf,
     contents: Vec<u8>,
     access: Access,
@@ -16,9 +16,9 @@ pub struct Kept {
 }
 
 /// Reads a file into memory; `None` if it does not exist.
-pub fn keep(path: impl AsRef<Path>) -> Result<Option<Kept>> {
+pub fn back_up(path: impl AsRef<Path>) -> Result<Option<Backup>> {
     let path = path.as_ref();
-    let keep = || -> Result<Option<Kept>> {
+    let read = || -> Result<Option<Backup>> {
         let Some((mut file, status)) = read::open(path)? else {
             return Ok(None);
         };
@@ -26,20 +26,20 @@ pub fn keep(path: impl AsRef<Path>) -> Result<Option<Kept>> {
         file.read_to_end(&mut contents)?;
         let seconds = Duration::from_secs(u64::try_from(status.st_mtime).unwrap_or_default());
         let rest = Duration::from_nanos(u64::try_from(status.st_mtime_nsec).unwrap_or_default());
-        Ok(Some(Kept {
+        Ok(Some(Backup {
             path: path.to_owned(),
             contents,
             access: Access::numbers(status.st_uid, status.st_gid, status.st_mode & 0o7777),
             modified: UNIX_EPOCH + seconds + rest,
         }))
     };
-    keep().with_context(|| format!("cannot read {}", path.display()))
+    read().with_context(|| format!("cannot read {}", path.display()))
 }
 
-impl Kept {
+impl Backup {
     /// Restores the file with its ownership and permissions. If a process may have `read` the replaced contents, the
     /// file gets a new modification time, so that the process counts as stale.
-    pub fn put_back(&self, read: bool) -> Result<()> {
+    pub fn restore(&self, read: bool) -> Result<()> {
         let modified = (!read).then_some(self.modified);
         write(&self.path, &self.contents, self.access, modified)
     }
