@@ -89,7 +89,7 @@ pub fn rollback(
         before,
         after: Some(text.clone()),
     });
-    if host::own_options_differ(&desired)? {
+    if host::homeserver_d_differs(&desired)? {
         report.say(format!(
             "note: {} is not as it was then; the next install takes what is there",
             paths::HOMESERVER_D

@@ -12,12 +12,12 @@ use crate::topology::Topology;
 pub struct Deployment {
     pub settings: Settings,
     pub topology: Topology,
-    pub own_options: SynapseOptions,
-    pub named: ReferencedFiles,
+    pub homeserver_d: SynapseOptions,
+    pub referenced: ReferencedFiles,
     /// The configuration of an adopted server.
     pub adopted: Adopted,
     /// The kind of database that already contains this server's data. `auto` resolves to it.
-    pub settled: Option<DatabaseKind>,
+    pub existing_database: Option<DatabaseKind>,
 }
 
 impl Deployment {
@@ -33,8 +33,10 @@ impl Deployment {
 
     /// The kind of database in use, with `auto` resolved.
     pub fn database(&self) -> DatabaseKind {
-        match (self.settings.database.kind, self.settled) {
-            (DatabaseKind::Auto, Some(settled)) if self.settings.database.host.is_none() => settled,
+        match (self.settings.database.kind, self.existing_database) {
+            (DatabaseKind::Auto, Some(existing)) if self.settings.database.host.is_none() => {
+                existing
+            }
             _ => self.settings.database.decided(self.has_workers()),
         }
     }

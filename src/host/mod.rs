@@ -45,8 +45,8 @@ pub use gather::booted_with_systemd;
 pub use generations::{Generation, edited_files, left_files};
 pub use jobs::JobsFailed;
 pub use observe::{
-    created_database, enabled, move_was_cut, outdated, own_options_differ, settled_database,
-    sockets,
+    created_database, enabled, existing_database, homeserver_d_differs, migration_was_interrupted,
+    outdated, sockets,
 };
 pub use probe::{Answer, Peer, get, get_as_host, reachable, status};
 pub use processes::Process;

@@ -162,7 +162,7 @@ pub fn created_database() -> Result<bool> {
 }
 
 /// Whether the homeserver.d options differ from those that a state was rendered from.
-pub fn own_options_differ(state: &State) -> Result<bool> {
+pub fn homeserver_d_differs(state: &State) -> Result<bool> {
     let prefix = "synapse/homeserver.d/";
     let mut then = state
         .files
@@ -183,14 +183,14 @@ pub fn own_options_differ(state: &State) -> Result<bool> {
 ///
 /// # Errors
 /// When the configuration in use cannot be read.
-pub fn move_was_cut() -> Result<bool> {
-    Ok(super::migrate::is_unfinished() || earlier_release_was_cut()?)
+pub fn migration_was_interrupted() -> Result<bool> {
+    Ok(super::migrate::is_unfinished() || earlier_release_was_interrupted()?)
 }
 
 /// Whether an earlier release, which had no marker file, was interrupted during a migration. It had a directory in
 /// Synapse's data, which Synapse's account can create at any time. So the directory counts only if root's own records
 /// say that a change from SQLite to PostgreSQL was not completely applied, and nothing in it is read.
-fn earlier_release_was_cut() -> Result<bool> {
+fn earlier_release_was_interrupted() -> Result<bool> {
     let changed = engine(paths::APPLIED)? == Some(Engine::Sqlite)
         && engine(paths::CURRENT)? == Some(Engine::Postgres);
     Ok(changed && files::exists(paths::OLD_MIGRATION))
@@ -226,10 +226,10 @@ fn files_in(path: &str) -> Vec<String> {
 /// The database that already contains this server's data, if that is known. It is the SQLite file (this program's, or
 /// an `adopted` one) if the generation in use uses it or a migration to PostgreSQL is incomplete; else a database that
 /// this program created; else, if no generation is in use, an existing SQLite file. The file remains after a migration.
-pub fn settled_database(adopted: bool) -> Result<Option<DatabaseKind>> {
+pub fn existing_database(adopted: bool) -> Result<Option<DatabaseKind>> {
     let file = adopted || files::exists(paths::SQLITE);
     let in_use = engine(paths::CURRENT)?;
-    if file && (in_use == Some(Engine::Sqlite) || move_was_cut()?) {
+    if file && (in_use == Some(Engine::Sqlite) || migration_was_interrupted()?) {
         return Ok(Some(DatabaseKind::Sqlite));
     }
     Ok(match (created_database()?, file && in_use.is_none()) {

@@ -26,7 +26,7 @@ struct Log {
 /// The path in a generation of the log configuration of a process.
 pub(super) fn configuration(input: &Input, process: &str) -> String {
     // The administrator's file applies to all processes and determines where logs go.
-    match (&input.named.log_config, input.settings.log_to_disk) {
+    match (&input.referenced.log_config, input.settings.log_to_disk) {
         (Some(_), _) => OWN.to_owned(),
         (None, true) => format!("synapse/logs/{process}.yaml"),
         (None, false) => OURS.to_owned(),
@@ -35,12 +35,12 @@ pub(super) fn configuration(input: &Input, process: &str) -> String {
 
 /// Whether processes write log files, or may do so because of the administrator's log configuration.
 pub(super) fn on_disk(input: &Input) -> bool {
-    input.settings.log_to_disk || input.named.log_config.is_some()
+    input.settings.log_to_disk || input.referenced.log_config.is_some()
 }
 
 pub(super) fn render(builder: &mut StateBuilder) -> Result<()> {
     let input = builder.input;
-    if let Some(own) = &input.named.log_config {
+    if let Some(own) = &input.referenced.log_config {
         builder.add(OWN, own.clone(), &[]).private = true;
         return Ok(());
     }

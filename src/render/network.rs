@@ -100,9 +100,9 @@ static FAR: &[&str] = &["hostaddr", "service", "dsn"];
 /// Whether a worker needs network access.
 pub(super) fn is_needed(input: &Input, worker: &Worker) -> bool {
     let settings = &input.settings;
-    let own = || read(&input.own_options).chain(read(&input.adopted.copies));
+    let own = || read(&input.homeserver_d).chain(read(&input.adopted.copies));
     let has_app_services =
-        !input.named.app_services.is_empty() || own().any(|all| says(all, APP_SERVICES));
+        !input.referenced.app_services.is_empty() || own().any(|all| says(all, APP_SERVICES));
     let sends_more = |role: &Role| {
         let more = ROWS.iter().filter(|more| more.role == role.name);
         more.into_iter().any(|more| {
@@ -129,7 +129,7 @@ pub(super) fn is_needed(input: &Input, worker: &Worker) -> bool {
         || settings.redis.host.is_some()
         || !database_is_near(input)
         // The administrator's log configuration may send logs to any host.
-        || input.named.log_config.is_some()
+        || input.referenced.log_config.is_some()
         || OPTIONS.iter().any(|place| own().any(|all| says(all, place)))
 }
 
@@ -155,7 +155,7 @@ pub(super) fn workers_bind(input: &Input) -> Option<Vec<String>> {
 
 /// Whether the database is a local file, or a PostgreSQL behind a Unix socket.
 pub(super) fn database_is_near(input: &Input) -> bool {
-    if read(&input.own_options).any(|all| says(all, "database")) {
+    if read(&input.homeserver_d).any(|all| says(all, "database")) {
         return false;
     }
     let host = input.settings.database.host.as_ref();

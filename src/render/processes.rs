@@ -141,7 +141,7 @@ fn process<'a>(
 /// Whether the administrator's options enable the consent pages, which need their own resource on main.
 fn consent(input: &Input) -> bool {
     let files = input
-        .own_options
+        .homeserver_d
         .values()
         .chain(input.adopted.copies.values());
     files.into_iter().any(|contents| {

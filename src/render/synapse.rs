@@ -42,7 +42,7 @@ pub(super) fn render(builder: &mut StateBuilder) -> Result<()> {
     let input = builder.input;
     let settings = &input.settings;
     let database = input.database();
-    let registrations = input.named.app_services.keys();
+    let registrations = input.referenced.app_services.keys();
     let homeserver = Homeserver {
         settings,
         signing_key: paths::SIGNING_KEY,
@@ -69,7 +69,7 @@ pub(super) fn render(builder: &mut StateBuilder) -> Result<()> {
     if input.has_secret("manhole_password") {
         builder.composed("synapse.d/manhole.yaml", Manhole.render()?);
     }
-    for (path, contents) in &input.named.app_services {
+    for (path, contents) in &input.referenced.app_services {
         builder
             .add(&registration(path), contents.clone(), &[])
             .private = true;
@@ -77,7 +77,7 @@ pub(super) fn render(builder: &mut StateBuilder) -> Result<()> {
     logs::render(builder)?;
     builder.text(restart_rules::VERSION, input.synapse().version);
     let copies = [
-        ("homeserver.d", &input.own_options),
+        ("homeserver.d", &input.homeserver_d),
         ("adopted", &input.adopted.copies),
     ];
     for (directory, files) in copies {

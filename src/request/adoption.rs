@@ -39,9 +39,9 @@ pub fn begin(
     }
     if common.root.is_none() && Host::current().is_some() {
         return Err(Failure::preflight(
-            "--adopt: this host runs a server of synapse-workers already, which would be lost",
+            "--adopt: synapse-workers already runs a server on this host, and would replace it",
         )
-        .help("synapse-workers uninstall --purge, if it is of no use"));
+        .help("if that server is not needed: synapse-workers uninstall --purge"));
     }
     let file = file(common, path)?;
     let systemd = match common.root.is_none() && host::booted_with_systemd() {
@@ -62,11 +62,11 @@ pub fn begin(
     {
         let directory = file.parent().unwrap_or(&file).display();
         return Err(Failure::preflight(format!(
-            "{FLAG}: {} names {place}, which is not there",
+            "{FLAG}: {} names {place}, which does not exist",
             file.display()
         ))
         .help(format!(
-            "if this is the volume of a container, mount it where the container had it: \
+            "if this is the volume of a container, mount it at the path that it had in the container: \
              mkdir -p /data && mount --bind {directory} /data (and a line in /etc/fstab), then --adopt /data"
         )));
     }
@@ -76,16 +76,16 @@ pub fn begin(
     if let Some(accounts::ROOT | "0") = user.as_deref() {
         return Err(runs_as_root(found.service.as_deref(), key, &adopted));
     }
-    let mut taken = import(&adopted, user.as_deref());
+    let mut imported = import(&adopted, user.as_deref());
     let root = common.root.as_deref().unwrap_or(Path::new("/"));
     let root = std::path::absolute(root).unwrap_or_else(|_| root.to_owned());
     let paths = found.config.iter().map(|path| in_root(path, &root));
-    taken
+    imported
         .settings
         .push(("adopt.config", paths.collect::<Vec<_>>().join(", ")));
     if let Some(service) = &found.service {
-        taken.notes.push(format!(
-            "{service}: the environment and limits of its unit file stay with it; settings have `caches` and `limits`"
+        imported.notes.push(format!(
+            "{service}: the environment and limits in its unit file are not imported; use the settings in `caches` and `limits`"
         ));
     }
     let numbers = user.is_none().then_some(ids);
@@ -97,12 +97,12 @@ pub fn begin(
         ("synapse.python", found.python),
     ];
     for (key, value) in more {
-        taken.settings.extend(value.map(|value| (key, value)));
+        imported.settings.extend(value.map(|value| (key, value)));
     }
     let flag = |(key, value)| (FLAG, key, value);
     Ok(Adoption {
-        flags: taken.settings.into_iter().map(flag).collect(),
-        notes: taken.notes,
+        flags: imported.settings.into_iter().map(flag).collect(),
+        notes: imported.notes,
     })
 }
 
@@ -121,11 +121,11 @@ pub fn read(settings: &mut Settings, place: impl Fn(&str) -> PathBuf) -> Result<
         settings.postgres_password = secret(password);
     }
     if let Some(shared) = adopted.text("turn_shared_secret") {
-        // Synapse derives passwords for clients from this secret, so our TURN server has to know it.
+        // Synapse derives passwords for clients from this secret, so our TURN server needs it.
         settings.turn_shared_secret = secret(shared.to_owned());
     }
     if let Some(pool) = adopted.pool() {
-        // The adopted file decides, and the check of connections needs the same value.
+        // The adopted file decides, and the check of connections needs its value.
         let pool =
             Scalar::parse(&pool).map_err(|error| format!("cp_max of `database`: {error}"))?;
         settings.database.cp_max = pool;
@@ -139,18 +139,18 @@ fn runs_as_root(service: Option<&str>, key: &str, adopted: &Adopted) -> Failure 
         Some(service) => (
             format!("{service} runs Synapse as root"),
             format!(
-                ", and see that it runs as that: systemctl edit {service} with the lines [Service] and \
+                ", and run the service as that account: systemctl edit {service} with the lines [Service] and \
                  User=matrix-synapse, systemctl restart {service}"
             ),
         ),
         None => (
-            format!("{key} belongs to root, so that Synapse ran as root"),
+            format!("{key} belongs to root, so Synapse has run as root"),
             String::new(),
         ),
     };
     Failure::preflight(format!(
-        "{FLAG}: {why}, and an attacker who takes over Synapse would have all of this host\n  \
-         help: give the server an account of its own: useradd --system --shell /usr/sbin/nologin matrix-synapse; \
+        "{FLAG}: {why}, and an attacker who takes over Synapse would control this host\n  \
+         help: run the server as its own account: useradd --system --shell /usr/sbin/nologin matrix-synapse; \
          chown -R matrix-synapse: {}{restart}; then {FLAG} again",
         adopted.places().join(" ")
     ))
@@ -211,7 +211,7 @@ mod tests {
         let mut settings = loaded.unwrap().settings;
         read(&mut settings, |path| PathBuf::from(path)).unwrap();
         let revealed = |secret: &Option<Secret>| secret.as_ref().map(|it| it.reveal().to_owned());
-        // The adopted file decides, whatever else is provided, because Synapse reads it.
+        // The adopted file takes precedence, because Synapse reads it.
         assert_eq!(
             revealed(&settings.turn_shared_secret).as_deref(),
             Some("of old")

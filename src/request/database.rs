@@ -15,28 +15,28 @@ impl Request {
     /// Rejects combinations of settings that are valid one by one.
     pub(super) fn check(&self) -> Result<(), Failure> {
         let database = self.database();
-        let kept = database == DatabaseKind::External;
-        if !self.adopted.is_empty() && kept != self.adopted.sqlite().is_none() && !self.moved() {
+        let (external, sqlite) = (database == DatabaseKind::External, self.adopted.sqlite());
+        if !self.adopted.is_empty() && external != sqlite.is_none() && !self.moved() {
             return Err(Failure::usage(format!(
-                "database.kind: {database}, but the adopted server has its data in {}; set it to {}",
-                self.adopted.sqlite().unwrap_or("PostgreSQL".to_owned()),
-                if kept { "sqlite" } else { "external" },
+                "database.kind is {database}, but the data of the adopted server is in {}; set it to {}",
+                sqlite.unwrap_or("PostgreSQL".to_owned()),
+                if external { "sqlite" } else { "external" },
             )));
         }
-        if self.settled == Some(DatabaseKind::Sqlite)
+        if self.existing_database == Some(DatabaseKind::Sqlite)
             && (self.has_workers() || database != DatabaseKind::Sqlite)
         {
-            return Err(self.how_to_move()?);
+            return Err(self.how_to_migrate()?);
         }
-        if self.settled == Some(DatabaseKind::Local) && database == DatabaseKind::Sqlite {
+        if self.existing_database == Some(DatabaseKind::Local) && database == DatabaseKind::Sqlite {
             return Err(Failure::preflight(
-                "the data of this server is in the host's PostgreSQL, and SQLite would begin with nothing",
+                "the data of this server is in the host's own PostgreSQL, and an SQLite database would be empty",
             )
             .help("set database.kind to auto"));
         }
         if database == DatabaseKind::Sqlite && self.settings.compressor.enabled {
             return Err(Failure::usage(
-                "compressor.enabled: the state compressor works on PostgreSQL, and the data of this server is in SQLite; \
+                "compressor.enabled: the state compressor requires PostgreSQL, and the data of this server is in SQLite; \
                  set it to false, or database.kind to `local`",
             ));
         }
@@ -49,8 +49,8 @@ impl Request {
         let user = self.settings.synapse.user.as_str();
         if database == DatabaseKind::Local && self.settings.database.user.as_str() != user {
             return Err(Failure::usage(format!(
-                "database.user: the host's own PostgreSQL knows Synapse by its system user, so the role is `{user}`; \
-                 set database.user to that, or database.kind to `external` with a database.host"
+                "database.user: the host's own PostgreSQL identifies Synapse by its system user, so the role is `{user}`; \
+                 set database.user to it, or database.kind to `external` with a database.host"
             )));
         }
         self.check_places()
@@ -89,34 +89,35 @@ impl Request {
 
     /// Whether the data of an adopted server has moved from its SQLite file to PostgreSQL.
     pub fn moved(&self) -> bool {
-        self.adopted.sqlite().is_some() && self.settled != Some(DatabaseKind::Sqlite)
+        self.adopted.sqlite().is_some() && self.existing_database != Some(DatabaseKind::Sqlite)
     }
 
     /// Whether an earlier state uses an SQLite file whose data has moved to PostgreSQL.
     pub fn left_sqlite(&self, then: &State) -> bool {
-        then.engine() == Some(Engine::Sqlite) && self.settled != Some(DatabaseKind::Sqlite)
+        then.engine() == Some(Engine::Sqlite)
+            && self.existing_database != Some(DatabaseKind::Sqlite)
     }
 
-    /// Adds the move of the data to this request.
-    pub(super) fn move_database(&mut self) -> Result<(), Failure> {
-        if self.settled != Some(DatabaseKind::Sqlite) {
+    /// Adds the migration of the data to this request.
+    pub(super) fn migrate_database(&mut self) -> Result<(), Failure> {
+        if self.existing_database != Some(DatabaseKind::Sqlite) {
             return Err(Failure::preflight(
-                "the data of this server is not in an SQLite database; there is nothing to move",
+                "the data of this server is not in an SQLite database; there is nothing to migrate",
             ));
         }
         self.moving = Some(self.sqlite());
-        self.deployment.settled = None;
+        self.deployment.existing_database = None;
         Ok(())
     }
 
-    /// The error for settings that SQLite cannot serve, with the steps of the move (Synapse's docs/postgres.md).
-    fn how_to_move(&self) -> Result<Failure, Failure> {
+    /// The error for settings that SQLite cannot serve, with the steps of the migration (Synapse's docs/postgres.md).
+    fn how_to_migrate(&self) -> Result<Failure, Failure> {
         let file = self.sqlite();
-        if host::move_was_cut()? {
+        if host::migration_was_interrupted()? {
             return Ok(Failure::preflight(format!(
-                "a move of {file} to PostgreSQL was cut, and what came since may be in that file only"
+                "the migration of {file} to PostgreSQL was interrupted, and newer data may be in that file only"
             ))
-            .help("synapse-workers migrate-database goes on with it"));
+            .help("synapse-workers migrate-database continues it"));
         }
         let service = match &self.settings.adopt.service {
             Some(service) => service.as_str(),
@@ -126,14 +127,14 @@ impl Request {
             "the data of this server is in {file}, an SQLite database, which workers cannot share"
         );
         Ok(Failure::preflight(problem).help(format!(
-            "without workers (workers: []) install; then `synapse-workers migrate-database` moves the data to \
-             PostgreSQL, and workers can be added. It does these steps of Synapse's own:\n    \
+            "install without workers (workers: []); then `synapse-workers migrate-database` moves the data to \
+             PostgreSQL, and workers can be added. It executes the steps of Synapse's documentation:\n    \
              sqlite3 {file} \".backup {file}.snapshot\"\n    \
              synapse_port_db --sqlite-database {file}.snapshot --postgres-config homeserver-postgres.yaml\n    \
              systemctl stop {service}\n    \
              sqlite3 {file} \".backup {file}.snapshot\"\n    \
              synapse_port_db --sqlite-database {file}.snapshot --postgres-config homeserver-postgres.yaml\n  \
-             or, if the data is of no use, remove {file}"
+             or, if the data is not needed, remove {file}"
         )))
     }
 

@@ -11,7 +11,7 @@ pub enum SettingsEdit {
     Add(Vec<String>),
     /// Names of workers to remove.
     Remove(Vec<String>),
-    /// Move the data from SQLite to PostgreSQL.
+    /// Migrate the data from SQLite to PostgreSQL.
     MigrateDatabase,
 }
 
@@ -22,9 +22,9 @@ impl SettingsEdit {
             SettingsEdit::None | SettingsEdit::MigrateDatabase => {}
             SettingsEdit::Scale(counts) => {
                 for word in counts {
-                    let (name, count) = word
-                        .split_once('=')
-                        .ok_or_else(|| format!("`{word}`: say ROLE=N, as in synchrotron=3"))?;
+                    let (name, count) = word.split_once('=').ok_or_else(|| {
+                        format!("`{word}`: expected ROLE=N, such as synchrotron=3")
+                    })?;
                     let count = count
                         .parse()
                         .map_err(|_| format!("`{word}`: `{count}` is not a count"))?;

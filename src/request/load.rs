@@ -47,8 +47,8 @@ impl Deref for Request {
 
 /// Contents of the administrator's files.
 struct Files {
-    own_options: SynapseOptions,
-    named: ReferencedFiles,
+    homeserver_d: SynapseOptions,
+    referenced: ReferencedFiles,
     adopted: Adopted,
 }
 
@@ -82,7 +82,7 @@ pub fn load(common: &Common, flags: &Flags, change: &SettingsEdit) -> Result<Req
         None => Adoption::default(),
     };
     // Of two flags with the same key, the later one counts.
-    let flags = [adoption.flags, given(flags)?].concat();
+    let flags = [adoption.flags, from_flags(flags)?].concat();
     sources.flags = &flags;
     let mut loaded = settings::load(&sources).map_err(Failure::usage)?;
     loaded.notes.extend(adoption.notes);
@@ -105,9 +105,9 @@ pub fn load(common: &Common, flags: &Flags, change: &SettingsEdit) -> Result<Req
         }
         loaded.settings.database.kind = kind;
     }
-    let own_options = homeserver_d::read(&rooted(common, paths::HOMESERVER_D), &loaded.settings)
+    let homeserver_d = homeserver_d::read(&rooted(common, paths::HOMESERVER_D), &loaded.settings)
         .map_err(|error| Failure::usage(format!("{error:#}")))?;
-    let named = referenced_files::read(&loaded.settings, |path| {
+    let referenced = referenced_files::read(&loaded.settings, |path| {
         rooted(common, &path.to_string_lossy())
     })
     .map_err(|error| Failure::usage(format!("{error:#}")))?;
@@ -130,7 +130,7 @@ pub fn load(common: &Common, flags: &Flags, change: &SettingsEdit) -> Result<Req
         after: Some(after.clone()),
     });
     // Another root is not this host.
-    let settled = match common.root {
+    let existing = match common.root {
         Some(_) => None,
         // If nothing is installed, only the settings show that the data has moved to an external PostgreSQL.
         None if loaded.settings.database.kind == DatabaseKind::External
@@ -138,19 +138,19 @@ pub fn load(common: &Common, flags: &Flags, change: &SettingsEdit) -> Result<Req
         {
             None
         }
-        None => host::settled_database(adopted.sqlite().is_some())?,
+        None => host::existing_database(adopted.sqlite().is_some())?,
     };
     let files = Files {
-        own_options,
-        named,
+        homeserver_d,
+        referenced,
         adopted,
     };
-    let mut asked = Request::new(loaded, specs, files, settled, after, change)?;
+    let mut request = Request::new(loaded, specs, files, existing, after, change)?;
     if moving {
-        asked.move_database()?;
+        request.migrate_database()?;
     }
-    asked.check()?;
-    Ok(asked)
+    request.check()?;
+    Ok(request)
 }
 
 /// The request of the generation in use; `None` if there is none, or if it cannot be read.
@@ -189,28 +189,28 @@ pub fn of_generation(number: u32, text: &str) -> Result<Request, Failure> {
     };
     let mut loaded = settings::load(&sources).map_err(Failure::usage)?;
     let specs = specs(&mut loaded, &SettingsEdit::None)?;
-    let own_options =
+    let homeserver_d =
         homeserver_d::read(Path::new(paths::HOMESERVER_D), &loaded.settings).unwrap_or_default();
-    let named = referenced_files::read(&loaded.settings, Path::to_owned).unwrap_or_default();
+    let referenced = referenced_files::read(&loaded.settings, Path::to_owned).unwrap_or_default();
     let adopted =
         adoption::read(&mut loaded.settings, |path| PathBuf::from(path)).unwrap_or_default();
-    let settled = host::settled_database(adopted.sqlite().is_some())?;
+    let existing = host::existing_database(adopted.sqlite().is_some())?;
     let files = Files {
-        own_options,
-        named,
+        homeserver_d,
+        referenced,
         adopted,
     };
-    Request::new(loaded, specs, files, settled, text.to_owned(), None)
+    Request::new(loaded, specs, files, existing, text.to_owned(), None)
 }
 
 /// Settings from flags: the flag, the key and the value.
-fn given(flags: &Flags) -> Result<Vec<(&'static str, &'static str, String)>, Failure> {
+fn from_flags(flags: &Flags) -> Result<Vec<(&'static str, &'static str, String)>, Failure> {
     if let Some(name) = &flags.preset
         && topology::preset(name).is_none()
     {
         let names: Vec<&str> = topology::PRESETS.iter().map(|preset| preset.name).collect();
         return Err(Failure::usage(format!(
-            "--preset: there is no preset `{name}`; say one of {}",
+            "--preset: there is no preset `{name}`; use one of {}",
             names.join(", ")
         )));
     }
@@ -262,7 +262,7 @@ impl Request {
         loaded: Loaded,
         specs: Vec<WorkerSpec>,
         files: Files,
-        settled: Option<DatabaseKind>,
+        existing_database: Option<DatabaseKind>,
         text: String,
         change: Option<SettingsChange>,
     ) -> Result<Self, Failure> {
@@ -271,27 +271,26 @@ impl Request {
         if loaded.settings.sandbox.network == NetworkAccess::Senders
             && topology.with_duty(Duty::FederationSender).next().is_none()
         {
-            let message = "`sandbox.network` is senders, but no worker has the role federation_sender, and so nothing would \
-                           be sent to other homeservers; add federation_sender to `workers`, or set `sandbox.network` to auto";
+            let message = "`sandbox.network` is senders, but no worker has the role federation_sender, so no process could \
+                           send to other homeservers; add federation_sender to `workers`, or set `sandbox.network` to auto";
             let origin = &loaded.origins["sandbox.network"];
             return Err(Failure::usage(SettingsError::at(origin, message)));
         }
         let deployment = Deployment {
             settings: loaded.settings,
             topology,
-            own_options: files.own_options,
-            named: files.named,
+            homeserver_d: files.homeserver_d,
+            referenced: files.referenced,
             adopted: files.adopted,
-            settled,
+            existing_database,
         };
-        let asked = Self {
+        Ok(Self {
             deployment,
             moving: None,
             text,
             change,
             notes: loaded.notes,
-        };
-        Ok(asked)
+        })
     }
 
     /// The input of rendering.

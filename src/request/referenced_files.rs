@@ -36,7 +36,7 @@ pub fn read(settings: &Settings, place: impl Fn(&Path) -> PathBuf) -> Result<Ref
         let directory = directory.as_path();
         ensure!(
             host::is_directory(place(directory)),
-            "`app_services.directory`: there is no directory {}; make it, or leave the setting empty",
+            "`app_services.directory`: the directory {} does not exist; create it, or leave the setting empty",
             directory.display()
         );
         for name in host::names(place(directory)) {
@@ -67,7 +67,7 @@ fn contents(path: &Path) -> Result<Vec<u8>> {
 fn mapping(contents: &[u8]) -> Result<Mapping> {
     match yaml::parse(contents)? {
         Value::Mapping(mapping) => Ok(mapping),
-        _ => bail!("holds no keys with values"),
+        _ => bail!("is not a mapping of keys to values"),
     }
 }
 
@@ -82,14 +82,14 @@ fn registration(contents: &[u8]) -> Result<Registration> {
     let fields = mapping(contents)?;
     let text = |name: &str| match fields.get(name) {
         Some(Value::String(text)) => Ok(text.clone()),
-        _ => bail!("`{name}` is missing or no text; put quotes around a number"),
+        _ => bail!("`{name}` is missing or not a string; quote a number"),
     };
     let (id, token) = (text("id")?, text("as_token")?);
     text("hs_token")?;
     text("sender_localpart")?;
     ensure!(
         matches!(fields.get("url"), Some(Value::String(_) | Value::Null)),
-        "`url` is missing; write `url: null` for a service that is sent nothing"
+        "`url` is missing; write `url: null` for a service that receives no events"
     );
     ensure!(
         matches!(fields.get("namespaces"), Some(Value::Mapping(_))),
@@ -108,7 +108,7 @@ fn distinct(
         let before = seen.insert((field, value.clone()), path.to_owned());
         if let Some(other) = before {
             bail!(
-                "`{field}` is the same as in {}; Synapse wants one of its own for each",
+                "`{field}` is the same as in {}; each registration needs its own",
                 other.display()
             );
         }
@@ -122,7 +122,7 @@ fn logging(path: &Path) -> Result<Vec<u8>> {
     let version = mapping(&contents)?.get("version").and_then(Value::as_u64);
     ensure!(
         version == Some(1),
-        "`version` is not 1, so this is no configuration of Python's logging.config"
+        "`version` is not 1, as Python's logging.config requires"
     );
     Ok(contents)
 }

@@ -57,13 +57,13 @@ fn setup(folder: &Path) -> Setup {
     let facts = read("host.yaml").map(|text| serde_yaml::from_str::<Facts>(&text).unwrap());
     let mut setup = Setup::of(&text);
     setup.facts = facts.unwrap_or_default().on_debian();
-    setup.own_options = files(&folder.join("homeserver.d"))
+    setup.homeserver_d = files(&folder.join("homeserver.d"))
         .into_iter()
         .collect::<SynapseOptions>();
     let place = |path: &Path| folder.join("files").join(path.strip_prefix("/").unwrap());
     let settings = setup.try_settings();
     let settings = settings.unwrap_or_else(|error| panic!("{folder:?}: {error}"));
-    setup.named = referenced_files::read(&settings, place).unwrap();
+    setup.referenced = referenced_files::read(&settings, place).unwrap();
     let adopted = settings.adopt.config.iter().map(|path| {
         let contents = std::fs::read(place(path.as_path())).unwrap();
         (path.as_str().to_owned(), contents)

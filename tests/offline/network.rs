@@ -83,7 +83,7 @@ fn nobody_loses_a_network_that_may_be_needed() {
         assert_eq!(closed(&setup.state()), none, "{options}");
     }
     let mut logged = Setup::new("typing");
-    logged.named.log_config = Some(b"version: 1".to_vec());
+    logged.referenced.log_config = Some(b"version: 1".to_vec());
     assert_eq!(closed(&logged.state()), none);
     for harmless in [
         "presence: {enabled: true}",

@@ -30,8 +30,8 @@ pub struct Setup {
     env_file: String,
     /// The worker spec, or `None` if the settings contain it.
     workers: Option<String>,
-    pub own_options: SynapseOptions,
-    pub named: ReferencedFiles,
+    pub homeserver_d: SynapseOptions,
+    pub referenced: ReferencedFiles,
     pub adopted: Adopted,
     pub facts: HostFacts,
 }
@@ -51,8 +51,8 @@ impl Setup {
             settings: settings.to_owned(),
             env_file: String::new(),
             workers: None,
-            own_options: SynapseOptions::new(),
-            named: ReferencedFiles::default(),
+            homeserver_d: SynapseOptions::new(),
+            referenced: ReferencedFiles::default(),
             adopted: Adopted::default(),
             facts: HostFacts::default(),
         }
@@ -73,20 +73,20 @@ impl Setup {
 
     /// Adds a file of homeserver.d options.
     pub fn own(mut self, name: &str, contents: &str) -> Self {
-        self.own_options.insert(name.to_owned(), contents.into());
+        self.homeserver_d.insert(name.to_owned(), contents.into());
         self
     }
 
     /// Adds the registration of an application service at this path.
     pub fn app_service(mut self, path: &str, contents: &str) -> Self {
-        let services = &mut self.named.app_services;
+        let services = &mut self.referenced.app_services;
         services.insert(path.to_owned(), contents.into());
         self
     }
 
     /// Adds a log configuration of the administrator.
     pub fn log_config(mut self, contents: &str) -> Self {
-        self.named.log_config = Some(contents.into());
+        self.referenced.log_config = Some(contents.into());
         self
     }
 
@@ -133,10 +133,10 @@ impl Setup {
         Deployment {
             settings,
             topology,
-            own_options: self.own_options.clone(),
-            named: self.named.clone(),
+            homeserver_d: self.homeserver_d.clone(),
+            referenced: self.referenced.clone(),
             adopted: self.adopted.clone(),
-            settled: None,
+            existing_database: None,
         }
     }
 

@@ -7,7 +7,7 @@ use crate::state::paths;
 use serde_yaml::Mapping;
 
 /// Keys that are imported unchanged, with the setting that receives the value.
-static TAKEN: &[(&str, &str)] = &[
+static IMPORTED: &[(&str, &str)] = &[
     ("server_name", "server_name"),
     ("report_stats", "report_stats"),
     ("public_baseurl", "public_baseurl"),
@@ -16,61 +16,67 @@ static TAKEN: &[(&str, &str)] = &[
     ("media_store_path", "media_store_path"),
 ];
 
-/// Keys that have no effect after adoption, with the replacement.
-static LOST: &[(&str, &str)] = &[
+/// Keys that have no effect after adoption, with the setting to use in their place.
+static IGNORED: &[(&str, &str)] = &[
     (
         "redis",
-        "with workers there is one for this server alone; to use another, set redis.host",
+        "this program runs a Redis for the workers; to use another one, set redis.host",
     ),
     (
         "log_config",
-        "Synapse logs to the journal from now on; to keep the adopted configuration, set log_config to its path",
+        "Synapse logs to the journal; to use the adopted log configuration, set log_config to its path",
     ),
     (
         "enable_metrics",
-        "metrics are served where the settings say; set metrics.enabled to have them",
+        "the settings decide about metrics; set metrics.enabled to enable them",
     ),
 ];
 
 /// Derives settings and notes from the adopted files. `user` is the system user of the adopted server.
 pub fn import(adopted: &Adopted, user: Option<&str>) -> Imported {
-    let mut taken = Imported::default();
-    for (key, setting) in TAKEN {
+    let mut imported = Imported::default();
+    for (key, setting) in IMPORTED {
         if let Some(value) = adopted.options.get(*key).and_then(scalar) {
-            taken.set(setting, value);
+            imported.set(setting, value);
         }
     }
     match adopted.store() {
-        Some(Store::Sqlite(_)) => taken.set("database.kind", "sqlite"),
-        Some(Store::Postgres(arguments)) => postgres(&arguments, user, &mut taken),
+        Some(Store::Sqlite(_)) => imported.set("database.kind", "sqlite"),
+        Some(Store::Postgres(arguments)) => postgres(&arguments, user, &mut imported),
         None => {}
     }
-    listeners::take(adopted, &mut taken);
-    for (key, instead) in LOST {
+    listeners::import(adopted, &mut imported);
+    for (key, instead) in IGNORED {
         if adopted.has(key) {
-            taken.note(format!("{key}: {instead}"));
+            imported.note(format!("{key}: {instead}"));
         }
     }
-    taken
+    imported
 }
 
 /// Imports libpq's arguments (PostgreSQL manual, 34.1.2) and those of Twisted's connection pool, with their defaults.
-fn postgres(arguments: &Mapping, user: Option<&str>, taken: &mut Imported) {
-    let given = |key: &str| arguments.get(key).and_then(scalar);
-    let user = given("user").or(user.map(str::to_owned));
-    let name = given("dbname").or(given("database")).or(user.clone());
-    taken.set("database.kind", "external");
-    let host = given("host").filter(|host| !host.is_empty());
-    taken.set(
+fn postgres(arguments: &Mapping, user: Option<&str>, imported: &mut Imported) {
+    let argument = |key: &str| arguments.get(key).and_then(scalar);
+    let user = argument("user").or(user.map(str::to_owned));
+    let name = argument("dbname").or(argument("database")).or(user.clone());
+    imported.set("database.kind", "external");
+    let host = argument("host").filter(|host| !host.is_empty());
+    imported.set(
         "database.host",
         host.unwrap_or(paths::POSTGRES_SOCKETS.to_owned()),
     );
-    taken.set("database.port", given("port").unwrap_or("5432".to_owned()));
-    taken.set("database.cp_min", given("cp_min").unwrap_or("3".to_owned()));
-    taken.set("database.cp_max", pool(arguments));
+    imported.set(
+        "database.port",
+        argument("port").unwrap_or("5432".to_owned()),
+    );
+    imported.set(
+        "database.cp_min",
+        argument("cp_min").unwrap_or("3".to_owned()),
+    );
+    imported.set("database.cp_max", pool(arguments));
     for (setting, value) in [("database.user", user), ("database.name", name)] {
         if let Some(value) = value {
-            taken.set(setting, value);
+            imported.set(setting, value);
         }
     }
 }

@@ -7,12 +7,12 @@ use serde_yaml::{Mapping, Value};
 
 /// One entry of `listeners` (config_documentation.md).
 struct Listener<'a> {
-    of: &'a Mapping,
+    entry: &'a Mapping,
 }
 
 impl Listener<'_> {
     fn word(&self, key: &str) -> Option<String> {
-        self.of.get(key).and_then(scalar)
+        self.entry.get(key).and_then(scalar)
     }
 
     fn is_http(&self) -> bool {
@@ -27,7 +27,7 @@ impl Listener<'_> {
 
     /// Whether the listener serves this resource.
     fn serves(&self, resource: &str) -> bool {
-        let resources = self.of.get("resources").and_then(Value::as_sequence);
+        let resources = self.entry.get("resources").and_then(Value::as_sequence);
         let names = resources
             .into_iter()
             .flatten()
@@ -42,7 +42,10 @@ impl Listener<'_> {
 
     /// The bind addresses as the settings write them; all addresses if the listener names none.
     fn addresses(&self) -> Vec<String> {
-        let listed = self.of.get("bind_addresses").and_then(Value::as_sequence);
+        let listed = self
+            .entry
+            .get("bind_addresses")
+            .and_then(Value::as_sequence);
         let single = self.word("bind_address");
         let words = listed
             .into_iter()
@@ -53,12 +56,12 @@ impl Listener<'_> {
         if words.is_empty() {
             return vec!["0.0.0.0".to_owned(), "::".to_owned()];
         }
-        let near = |word: String| match word.as_str() {
+        let resolved = |word: String| match word.as_str() {
             "localhost" => vec!["127.0.0.1".to_owned(), "::1".to_owned()],
             _ => vec![word],
         };
         let mut addresses: Vec<String> = Vec::new();
-        for address in words.into_iter().flat_map(near) {
+        for address in words.into_iter().flat_map(resolved) {
             if !addresses.contains(&address) {
                 addresses.push(address);
             }
@@ -78,7 +81,7 @@ impl std::fmt::Display for Listener<'_> {
 }
 
 /// Converts the listeners into settings and notes.
-pub(super) fn take(adopted: &Adopted, taken: &mut Imported) {
+pub(super) fn import(adopted: &Adopted, imported: &mut Imported) {
     let listed = adopted
         .options
         .get("listeners")
@@ -88,7 +91,7 @@ pub(super) fn take(adopted: &Adopted, taken: &mut Imported) {
         .flatten()
         .filter_map(|entry| {
             Some(Listener {
-                of: entry.as_mapping()?,
+                entry: entry.as_mapping()?,
             })
         })
         .collect();
@@ -106,7 +109,7 @@ pub(super) fn take(adopted: &Adopted, taken: &mut Imported) {
 
     let mut set = |key, listener: &Listener| {
         if let Some(port) = listener.word("port") {
-            taken.set(key, port);
+            imported.set(key, port);
         }
     };
     if let Some(listener) = federation {
@@ -122,18 +125,18 @@ pub(super) fn take(adopted: &Adopted, taken: &mut Imported) {
         set("http_port", listener);
     }
     if let Some(path) = socket.and_then(|listener| listener.word("path")) {
-        taken.set("nginx.listen_unix_socket", path);
+        imported.set("nginx.listen_unix_socket", path);
     }
     // TLS listeners come first: addresses that the internet reaches must not change, and plain HTTP is often for this
     // host only.
     let listeners = [secure, secure_federation, plain, federation];
     let mut listeners = listeners.into_iter().flatten();
     if let Some(first) = listeners.next() {
-        taken.set("bind_addresses", first.addresses().join(", "));
+        imported.set("bind_addresses", first.addresses().join(", "));
         for other in listeners {
             if other.addresses() != first.addresses() {
-                taken.note(format!(
-                    "{other}: nginx listens for it on the same addresses as for the others, bind_addresses"
+                imported.note(format!(
+                    "{other}: nginx listens on the addresses of the other listeners, bind_addresses"
                 ));
             }
         }
@@ -144,21 +147,21 @@ pub(super) fn take(adopted: &Adopted, taken: &mut Imported) {
             ("tls_private_key_path", "tls.key"),
         ] {
             if let Some(path) = adopted.text(key) {
-                taken.set(setting, path);
+                imported.set(setting, path);
             }
         }
     }
     if plain.is_none() {
-        taken.note("no listener of the adopted server is plain HTTP for clients; nginx serves that on http_port");
+        imported.note("the adopted server has no plain HTTP listener for clients; nginx serves plain HTTP on http_port");
     }
     for listener in rest {
         let instead = match listener.word("type").as_deref() {
-            Some("metrics") => "set metrics.enabled to have metrics, on ports of the settings",
-            Some("manhole") => "set manhole.main to have one, on a port of the settings",
-            Some("replication") => "workers of synapse-workers have their own",
-            _ => "nginx serves everything at one place",
+            Some("metrics") => "set metrics.enabled; the settings decide the ports",
+            Some("manhole") => "set manhole.main; the settings decide the port",
+            Some("replication") => "the workers of synapse-workers have their own",
+            _ => "nginx serves all requests on its own ports",
         };
-        taken.note(format!("{listener} is not taken over: {instead}"));
+        imported.note(format!("{listener} is not imported: {instead}"));
     }
 }
 
@@ -169,19 +172,19 @@ mod tests {
     const HEAD: &str = "server_name: a.test\nsigning_key_path: /k\nmedia_store_path: /m\n\
                         database: {name: sqlite3, args: {database: /d/h.db}}\n";
 
-    fn told(listeners: &str) -> (Vec<(&'static str, String)>, Vec<String>) {
+    fn imported(listeners: &str) -> (Vec<(&'static str, String)>, Vec<String>) {
         let text = format!("{HEAD}{listeners}\n");
         let adopted = Adopted::new(vec![("/h.yaml".to_owned(), text.into())]).unwrap();
-        let taken = import(&adopted, None);
+        let imported = import(&adopted, None);
         let known = ["server_name", "media_store_path", "database.kind"];
-        let settings = taken.settings.into_iter();
+        let settings = imported.settings.into_iter();
         let settings = settings.filter(|(key, _)| !known.contains(key));
-        (settings.collect(), taken.notes)
+        (settings.collect(), imported.notes)
     }
 
     #[test]
-    fn debians_listener_becomes_nginx_own() {
-        let (settings, notes) = told(
+    fn the_listener_of_debian_becomes_that_of_nginx() {
+        let (settings, notes) = imported(
             "listeners:\n- {port: 8009, tls: false, type: http, x_forwarded: true, bind_addresses: ['::1', '127.0.0.1'],\n\
              resources: [{names: [client, federation], compress: false}]}",
         );
@@ -194,8 +197,8 @@ mod tests {
     }
 
     #[test]
-    fn tls_and_federation_have_settings_and_the_rest_is_told() {
-        let (settings, notes) = told(
+    fn tls_and_federation_have_settings_and_the_rest_is_noted() {
+        let (settings, notes) = imported(
             "tls_certificate_path: /c.pem\ntls_private_key_path: /c.key\nlisteners:\n\
              - {port: 443, tls: yes, type: http, bind_addresses: [''], resources: [{names: [client]}]}\n\
              - {port: 8448, tls: true, type: http, bind_address: 192.0.2.1, resources: [{names: [federation]}]}\n\
@@ -216,8 +219,8 @@ mod tests {
         let notes = notes.join("\n");
         for part in [
             "listener http on port 8448: nginx listens",
-            "nginx serves that on http_port",
-            "listener metrics on port 9000 is not taken over: set metrics.enabled",
+            "nginx serves plain HTTP on http_port",
+            "listener metrics on port 9000 is not imported: set metrics.enabled",
             "listener manhole on port 9001",
         ] {
             assert!(notes.contains(part), "{notes}");

@@ -58,7 +58,7 @@ static OF_NEW_SERVERS: &[&str] = &[
 ];
 
 /// Required keys. Without them, Synapse uses a path relative to its working directory.
-static PLACES: &[&str] = &["signing_key_path", "media_store_path", "database"];
+static REQUIRED: &[&str] = &["signing_key_path", "media_store_path", "database"];
 
 impl Adopted {
     /// Merges files, each with its path, in the order in which Synapse read them.
@@ -82,7 +82,7 @@ impl Adopted {
                         adopted.options.insert(key, value);
                     }
                 }
-                _ => return Err(format!("{path}: holds no options of Synapse")),
+                _ => return Err(format!("{path}: contains no options of Synapse")),
             }
             let name = path.rsplit('/').next().unwrap_or("homeserver.yaml");
             let name = name.strip_suffix(".yaml").unwrap_or(name);
@@ -114,10 +114,10 @@ impl Adopted {
                 file("databases")
             ));
         }
-        if let Some(key) = PLACES.iter().find(|key| !self.has(key)) {
+        if let Some(key) = REQUIRED.iter().find(|key| !self.has(key)) {
             return Err(format!(
-                "{}: `{key}` is not set, so that its place depends on where Synapse is started\n  \
-                 help: set it in that file to what it is, with an absolute path",
+                "{}: `{key}` is not set, so its path depends on the working directory of Synapse\n  \
+                 help: set it in that file to its present value, as an absolute path",
                 file("server_name")
             ));
         }
@@ -134,8 +134,8 @@ impl Adopted {
             .or(sqlite);
         match relative {
             Some((key, path)) => Err(format!(
-                "{}: `{key}` is {path:?}, and depends on where Synapse is started\n  \
-                 help: write it with an absolute path there",
+                "{}: `{key}` is {path:?}, which depends on the working directory of Synapse\n  \
+                 help: set it to an absolute path in that file",
                 file(key)
             )),
             None if self.store().is_none() => Err(format!(
@@ -241,14 +241,14 @@ impl Adopted {
     /// Removes the top-level keys that the adopted files decide from rendered options, in which every key begins a
     /// line.
     pub fn without(&self, text: &str, database: DatabaseKind) -> String {
-        let mut kept = true;
+        let mut included = true;
         let mut lines = Vec::new();
         for line in text.lines() {
             let begins = line.starts_with(|first: char| first.is_ascii_alphabetic());
             if begins && let Some((key, _)) = line.split_once(':') {
-                kept = !self.decides(key, database);
+                included = !self.decides(key, database);
             }
-            if kept {
+            if included {
                 lines.push(line);
             }
         }
@@ -271,7 +271,7 @@ mod tests {
     }
 
     #[test]
-    fn what_the_files_say_stays_and_what_must_be_ours_is_ours() {
+    fn adopted_keys_take_precedence_except_for_those_of_this_program() {
         let adopted = adopted("email: {smtp_host: a}\nturn_shared_secret: x\n").unwrap();
         let names: Vec<&String> = adopted.copies.keys().collect();
         assert_eq!(names, ["00-homeserver.yaml", "01-more.yaml"]);
@@ -286,8 +286,8 @@ mod tests {
     }
 
     #[test]
-    fn what_stands_in_the_way_is_named_with_its_file() {
-        for (more, told) in [
+    fn an_obstacle_is_reported_with_its_file() {
+        for (more, expected) in [
             (
                 "instance_map: {}",
                 "/etc/x/conf.d/more.yaml: `instance_map`",
@@ -299,13 +299,13 @@ mod tests {
             ),
             ("database: {name: other}", "neither sqlite3 nor psycopg2"),
             ("a: [", "/etc/x/conf.d/more.yaml: is not YAML"),
-            ("- 1", "holds no options"),
+            ("- 1", "contains no options"),
         ] {
             let error = adopted(more).unwrap_err();
-            assert!(error.contains(told), "{more}: {error}");
+            assert!(error.contains(expected), "{more}: {error}");
         }
-        let lacking = vec![("/h.yaml".to_owned(), b"server_name: a.test\n".to_vec())];
-        let error = Adopted::new(lacking).unwrap_err();
+        let incomplete = vec![("/h.yaml".to_owned(), b"server_name: a.test\n".to_vec())];
+        let error = Adopted::new(incomplete).unwrap_err();
         assert!(error.contains("`signing_key_path` is not set"), "{error}");
     }
 }

@@ -78,7 +78,7 @@ def adopted(host: Host, check: Checks, theirs: str) -> None:
         host.run("rm", f"{ETC}/conf.d/zz.yaml")
     with check("install --adopt with workers", vital=True) as note:
         result = host.product("install", "--adopt", FILE, "--preset", "small", "--yes")
-        assert_contains(result.out, f"! stop    {SERVICE}", "note: listener metrics on port 9008 is not taken over", "note: log_config")
+        assert_contains(result.out, f"! stop    {SERVICE}", "note: listener metrics on port 9008 is not imported", "note: log_config")
         without_password(result.out + result.err)
         note(f"{result.seconds:.1f} s")
     with check("old tokens, messages and media are there, behind nginx and workers"):

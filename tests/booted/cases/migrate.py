@@ -57,10 +57,10 @@ def test_migrate(host: Host, check: Checks) -> None:
     for what, fault in (("after the first copy", "kill@switch  to"), ("with the server stopped", "kill@check   that every table")):
         with check(f"a move that is interrupted {what}: install touches nothing and names the command that continues it"):
             host.faulty(fault, "migrate-database", "--yes", expect=KILLED)
-            assert_contains(host.product("install", "--yes", expect=(65,)).err, "was cut", "help: synapse-workers migrate-database goes on")
+            assert_contains(host.product("install", "--yes", expect=(65,)).err, "was interrupted", "help: synapse-workers migrate-database continues")
     with check("the same of an earlier release, with its note in Synapse's own directory: install touches nothing and says how to go on"):
         host.shell('install -d -o synapse -g synapse "$2" && mv "$1/begun" "$1"/copies/* "$2" && rm -r "$1"', NOTES, OLD_NOTES)
-        assert_contains(host.product("install", "--yes", expect=(65,)).err, "was cut", "help: synapse-workers migrate-database goes on")
+        assert_contains(host.product("install", "--yes", expect=(65,)).err, "was interrupted", "help: synapse-workers migrate-database continues")
     with check("migrate-database moves everything", vital=True) as note:
         result = host.product("migrate-database", "--yes")
         found = re.search(r"(\d+) tables, (\d+) rows, the same in both", result.out)
@@ -83,7 +83,7 @@ def test_migrate(host: Host, check: Checks) -> None:
         assert_equal(host.shell('ls -d "$@" 2>/dev/null || true', NOTES, OLD_NOTES).out, "", "copies")
     with check("going back to SQLite is refused, and so is moving twice"):
         assert_contains(host.product("rollback", "--yes", expect=(65,)).err, "would be lost")
-        assert_contains(host.product("migrate-database", "--yes", expect=(65,)).err, "nothing to move")
+        assert_contains(host.product("migrate-database", "--yes", expect=(65,)).err, "nothing to migrate")
         assert_contains(host.product("install", "--yes").out, "0 changed")
     with check("the first workers bring Redis", vital=True) as note:
         result = host.product("add", "synchrotron", "event_persister", "--yes")

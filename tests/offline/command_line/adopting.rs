@@ -106,7 +106,7 @@ fn what_cannot_be_adopted_is_refused_with_its_cure() {
         (
             with("form_secret_path: secret"),
             65,
-            "`form_secret_path` is \"secret\", and depends",
+            "`form_secret_path` is \"secret\", which depends",
         ),
         (
             without("media_store_path: /var/lib/matrix-synapse/media\n"),
@@ -116,7 +116,7 @@ fn what_cannot_be_adopted_is_refused_with_its_cure() {
         (
             HOMESERVER.replace("homeserver.signing.key", "other.key"),
             65,
-            "names /etc/matrix-synapse/other.key, which is not there\n  help: if this is the volume of a container",
+            "names /etc/matrix-synapse/other.key, which does not exist\n  help: if this is the volume of a container",
         ),
         (
             with("public_baseurl: nowhere"),
@@ -129,7 +129,7 @@ fn what_cannot_be_adopted_is_refused_with_its_cure() {
                 "media_store_path: /home/x",
             ),
             65,
-            "names /home/x, which is not there",
+            "names /home/x, which does not exist",
         ),
     ];
     for (homeserver, wanted, told) in cases {
