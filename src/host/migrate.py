@@ -1,11 +1,11 @@
 """Moves Synapse's data from an SQLite file into PostgreSQL with Synapse's own synapse_port_db, and compares both.
 
-    first|last|compare SQLITE WORK BEGUN OLD CONFIGURATION...
+    first|last|compare SQLITE WORK RECORD OLD CONFIGURATION...
 
-WORK is the directory for copies, and BEGUN the file that records the database that is being filled. OLD is the directory
-in which an earlier release had both. CONFIGURATION are the files and directories with the options of the server, in the
-order in which Synapse reads them. `first` copies all rows while the server runs; `last` copies the changes since, when
-the server is stopped; `compare` then counts the rows of every table.
+WORK is the directory for copies, and RECORD the file that names the database that is being filled. OLD is the
+directory in which an earlier release had both. CONFIGURATION are the files and directories with the options of the
+server, in the order in which Synapse reads them. `first` copies all rows while the server runs; `last` copies the
+changes since, when the server is stopped; `compare` then counts the rows of every table.
 """
 import json
 import os
@@ -23,14 +23,15 @@ import yaml
 from synapse._scripts.synapse_port_db import APPEND_ONLY_TABLES, IGNORED_TABLES
 from synapse.config._base import find_config_files, read_config_files
 
-# How long a copy may be begun anew because the server wrote meanwhile; then it is made in one go.
-PATIENCE = 60
-# synapse_port_db leaves these out: the schema's own, an old one of which it takes the last day only, and one that it
-# sets so that the user directory is built anew.
+# Seconds during which a copy restarts if the server has written; after that, one copy is made without interruption.
+SNAPSHOT_TIMEOUT = 60
+# Tables that synapse_port_db does not copy row by row: those of the schema, an old one of which it copies the last day,
+# and one that it sets so that Synapse rebuilds the user directory.
 APART = {"schema_version", "applied_schema_deltas", "sent_transactions", "user_directory_stream_pos", "port_from_sqlite3"}
-# What Synapse's admin API does for `regenerate_directory` (rest/admin/background_updates.py): the directory is not moved.
+# The background updates of `regenerate_directory` in Synapse's admin API (rest/admin/background_updates.py): the user
+# directory is not copied.
 DIRECTORY = [f"populate_user_directory_{step}" for step in ("createtables", "process_rooms", "process_users", "cleanup")]
-# Statements that drop what Synapse's schema is made of.
+# Queries whose results are statements that drop all objects of Synapse's schema.
 OURS = [
     f"select format('drop {what} if exists %s cascade', oid::{name}) from {catalog} "
     f"where {short}namespace::regnamespace::text = any(current_schemas(false)) and {short}owner = current_user::regrole {kind}"
@@ -75,30 +76,30 @@ def sqlite(path):
 
 
 class Busy(Exception):
-    """The server writes too often for a copy that lets it."""
+    """The server writes too often for a copy that permits writes."""
 
 
 def snapshot(source, target):
-    """Copies the file as SQLite does it, whole and consistent."""
-    begun = time.monotonic()
+    """Copies the file by SQLite's online backup, which is consistent."""
+    start = time.monotonic()
 
     def watch(_status, _remaining, _total):
-        if time.monotonic() - begun > PATIENCE:
+        if time.monotonic() - start > SNAPSHOT_TIMEOUT:
             raise Busy
 
     target.unlink(missing_ok=True)
     with closing(sqlite(source)) as old, closing(sqlite3.connect(target)) as new:
         try:
-            # Between these pages the server may write.
+            # The server may write between two batches of pages.
             old.backup(new, pages=10_000, sleep=0.01, progress=watch)
         except Busy:
             old.backup(new)
 
 
 def port(config, copy, work):
-    """Runs synapse_port_db. Its configuration has passwords, so it is a file of this user alone."""
+    """Runs synapse_port_db. Its configuration contains passwords, so only this user can read the file."""
     file = work / "postgres.yaml"
-    # The updates of the new, empty database: by default there is a second between any two of them.
+    # The background updates of the new, empty database: by default, Synapse waits a second after each.
     config = config | {"background_updates": {"sleep_duration_ms": 1}}
     with open(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w", encoding="utf-8") as out:
         yaml.safe_dump(config, out)
@@ -142,34 +143,34 @@ class Sides:
         return sorted(name for name in names - APART - IGNORED_TABLES if not name.startswith("sqlite_"))
 
 
-def take_over(old, begun):
-    """Takes the note of a move that an earlier release began, and removes its copies."""
-    note = old / "begun"
-    if note.exists() and not begun.read_text(encoding="ascii"):
-        begun.write_text(note.read_text(encoding="ascii"), encoding="ascii")
+def take_over(old, record):
+    """Takes over the record of a migration that an earlier release began, and removes its copies."""
+    earlier = old / "begun"
+    if earlier.exists() and not record.read_text(encoding="ascii"):
+        record.write_text(earlier.read_text(encoding="ascii"), encoding="ascii")
     shutil.rmtree(old, ignore_errors=True)
 
 
-def begin(config, begun):
-    """Notes in a file which database is filled, once it is known to be empty. One that a move has begun to fill and was
-    cut is emptied: until the comparison nobody works with it."""
+def begin(config, record):
+    """Checks that the database is empty, and records its identity in a file. A database that an interrupted migration
+    has begun to fill is emptied: no process uses it before the comparison."""
     with closing(postgres(config)) as connection, connection, connection.cursor() as cursor:
         cursor.execute("select oid::text from pg_database where datname = current_database()")
         identity = cursor.fetchone()[0]
-        if begun.exists() and begun.read_text(encoding="ascii") == identity:
+        if record.exists() and record.read_text(encoding="ascii") == identity:
             for query in OURS:
                 cursor.execute(query)
                 for statement, in cursor.fetchall():
                     cursor.execute(statement)
         cursor.execute("select count(*) from information_schema.tables where table_schema = any(current_schemas(false))")
         if cursor.fetchone()[0]:
-            sys.exit("the database in PostgreSQL has tables already, and they would be lost; "
-                     "empty it: drop schema public cascade; create schema public;")
-    begun.write_text(identity, encoding="ascii")
+            sys.exit("the database in PostgreSQL has tables already, which would be lost; "
+                     "to empty it: drop schema public cascade; create schema public;")
+    record.write_text(identity, encoding="ascii")
 
 
 def changed(sides, before, now):
-    """Tables that synapse_port_db takes for append-only, in which rows changed or went since the copy before."""
+    """Tables that synapse_port_db regards as append-only, but with changed or deleted rows since the first copy."""
     found = []
     with closing(sqlite(now)) as connection:
         connection.execute("attach ? as before", (f"file:{quote(str(before))}?mode=ro",))
@@ -184,7 +185,7 @@ def changed(sides, before, now):
 
 
 def empty(sides, names):
-    """Empties tables in PostgreSQL with those that refer to them, so that they are copied anew; returns all of them."""
+    """Empties tables in PostgreSQL and those that refer to them, so that they are copied again; returns all."""
     refers = sides.ask("select confrelid::regclass::text, conrelid::regclass::text from pg_constraint where contype = 'f'")
     whole, size = set(names), -1
     while size != len(whole):
@@ -197,22 +198,22 @@ def empty(sides, names):
     return sorted(whole)
 
 
-def first(config, source, work, begun):
-    begin(config, begun)
+def first(config, source, work, record):
+    begin(config, record)
     with closing(sqlite(source)) as connection:
         updates = [name for name, in connection.execute("select update_name from background_updates")]
     if updates:
-        sys.exit(f"Synapse has not finished {len(updates)} background updates of the data, {updates[0]} among them, and "
-                 "synapse_port_db asks for that; the running server does them by itself: try again later")
+        sys.exit(f"{len(updates)} background updates of Synapse are unfinished, such as {updates[0]}, and synapse_port_db "
+                 "requires that all are finished; the running server completes them: try again later")
     size = os.stat(source).st_size
     if shutil.disk_usage(work).free < 2 * size + (64 << 20):
-        sys.exit(f"{work} needs room for two copies of {source}, {2 * size >> 20} MiB")
+        sys.exit(f"{work} needs free space for two copies of {source}, {2 * size >> 20} MiB")
     snapshot(source, work / "first.db")
     port(config, work / "first.db", work)
     return {}
 
 
-def last(config, source, work, _begun):
+def last(config, source, work, _record):
     before, now = work / "first.db", work / "last.db"
     snapshot(source, now)
     with Sides(config, now) as sides:
@@ -224,19 +225,19 @@ def last(config, source, work, _begun):
 
 
 def advance(sides):
-    """Brings the sequences up to their streams, as used ones.
+    """Sets the sequences to the last positions of their streams, as used numbers.
 
-    synapse_port_db sets them by the rows that there are. Where the last ones were deleted, as of messages to devices that
-    have arrived, Synapse would give numbers a second time, and refuses to start (element-hq/synapse issue 19467). And it
-    leaves them as if not used yet, which Synapse takes for one more than was given: the first receipt, say, would then
-    never reach anybody.
+    synapse_port_db sets them by the existing rows. If the last rows were deleted, such as messages that have reached
+    their devices, Synapse would assign numbers twice, so it refuses to start (element-hq/synapse issue 19467). In
+    addition, synapse_port_db leaves each sequence as if its number was not used yet, and Synapse then assumes a position
+    that is one too high: for example, no client would receive the first receipt.
     """
     positions = dict(sides.ask("select stream_name, max(stream_id) from stream_positions group by stream_name"))
     with sides.postgres, sides.postgres.cursor() as cursor:
         for stream, sequence in SEQUENCES.items():
             cursor.execute("select to_regclass(%s) is not null", (sequence,))
             if not cursor.fetchone()[0]:
-                # Of another release of Synapse.
+                # A stream of another release of Synapse.
                 continue
             cursor.execute(f"select last_value, is_called from {sequence}")
             value, called = cursor.fetchone()
@@ -244,21 +245,21 @@ def advance(sides):
             cursor.execute("select setval(%s, %s)", (sequence, max(last, positions.get(stream, 1), 1)))
 
 
-def compare(config, _source, work, _begun):
+def compare(config, _source, work, _record):
     tables, rows, wrong = 0, 0, []
     with Sides(config, work / "last.db") as sides:
         for table in sides.copied():
             query = f"select count(*) from {table}"
             ours = sides.ask(query)[0][0]
             if table == "event_search":
-                # Rows of events that are not there any more are left out.
+                # Rows of deleted events are not copied.
                 query += " join events using (event_id, room_id)"
             theirs = sides.sqlite.execute(query).fetchone()[0]
             tables, rows = tables + 1, rows + ours
             if ours != theirs:
                 wrong.append(f"{table}: {theirs} rows in SQLite, {ours} in PostgreSQL")
         if wrong:
-            sys.exit("not every row arrived\n" + "\n".join(wrong))
+            sys.exit("not all rows were copied\n" + "\n".join(wrong))
         with sides.postgres, sides.postgres.cursor() as cursor:
             for name, after in zip(DIRECTORY, ["", *DIRECTORY]):
                 cursor.execute("insert into background_updates (update_name, progress_json, depends_on) "
@@ -268,12 +269,12 @@ def compare(config, _source, work, _begun):
 
 
 def main():
-    step, source, work, begun, old, *configuration = sys.argv[1:]
+    step, source, work, record, old, *configuration = sys.argv[1:]
     config = read_config_files(find_config_files(configuration))
     if step == "first":
-        take_over(Path(old), Path(begun))
+        take_over(Path(old), Path(record))
     steps = {"first": first, "last": last, "compare": compare}
-    print(json.dumps(steps[step](config, source, Path(work), Path(begun))))
+    print(json.dumps(steps[step](config, source, Path(work), Path(record))))
 
 
 main()

@@ -2,8 +2,9 @@
 answers (the first three words of each message), and prints those that did not arrive.
 
 All parameters arrive on standard input, so that no password is visible in a process list. The server's certificate is
-checked, which Synapse itself does not do (replication/tcp/context.py). The alarm limits every wait: for the name server,
-the connection, the TLS handshake, and a reply that arrives one byte at a time. Lengths and depth are limited as in resp.rs.
+checked, which Synapse itself does not do (replication/tcp/context.py). The alarm limits every wait: for the name
+server, the connection, the TLS handshake, and a reply that arrives one byte at a time. Lengths and depth are limited as
+in resp.rs.
 """
 import json
 import signal
@@ -40,7 +41,8 @@ class Redis:
             connection = socket.create_connection((at["host"], at["port"]))
         if at["tls"]:
             context = ssl.create_default_context(cafile=at["ca_file"])
-            # Chain and name are checked, as by Python before 3.13: private authorities often lack extensions of RFC 5280.
+            # Chain and name are checked, as by Python before 3.13: private authorities often lack extensions of
+            # RFC 5280.
             context.verify_flags &= ~ssl.VERIFY_X509_STRICT
             connection = context.wrap_socket(connection, server_hostname=at["host"])
         self.stream = connection.makefile("rwb")
