@@ -3,11 +3,9 @@
 use super::Host;
 use super::files::{self, Access};
 use crate::failure::Failure;
-use crate::plan::step::Judge;
 use crate::state::paths;
 use crate::state::restart_rules::host_path;
 use crate::state::synapse_config;
-use crate::state::units;
 use crate::state::{File, Manifest, Newer, State, digest};
 use anyhow::{Result, ensure};
 use std::collections::BTreeSet;
@@ -25,7 +23,8 @@ pub struct Generation {
     pub current: bool,
 }
 
-fn directory(number: u32) -> String {
+/// The directory of a generation.
+pub(super) fn directory(number: u32) -> String {
     format!("{}/{number}", paths::GENERATIONS)
 }
 
@@ -232,37 +231,6 @@ impl Host {
             .collect();
         let directories = directories.iter().map(|path| (path.as_str(), None, open));
         files::publish(directory(number), directories.chain(rendered).chain(own))
-    }
-
-    /// Validates a generation with a real program. Returns a note.
-    pub fn validate(&self, number: u32, judge: &Judge, state: &State) -> Result<Option<String>> {
-        let directory = directory(number);
-        match judge {
-            Judge::Schema => return self.accepts_schema(state, state),
-            Judge::Nginx => {
-                let pair = self.facts.certificate.as_ref().map(|(pair, _)| pair);
-                super::validators::nginx_accepts(&format!("{directory}/nginx"), pair, state)
-            }
-            Judge::Synapse(processes) => super::synapse::parse_configuration(
-                &self.facts.python,
-                state,
-                &format!("{directory}/synapse"),
-                processes,
-            ),
-            Judge::Prometheus => super::validators::prometheus_accepts(&format!(
-                "{directory}/prometheus/prometheus.yml"
-            )),
-            Judge::Systemd => {
-                let units: Vec<String> = state
-                    .files
-                    .keys()
-                    .filter_map(|path| units::to_verify(path))
-                    .map(|path| format!("{directory}/{path}"))
-                    .collect();
-                super::validators::systemd_accepts(&directory, &units)
-            }
-        }?;
-        Ok(None)
     }
 
     /// Switches `current` to this generation, and the venv link for administrators to its Synapse.

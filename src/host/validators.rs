@@ -4,11 +4,46 @@ use super::certificate::Pair;
 use super::confined::Sandbox;
 use super::files::{self, Scratch};
 use super::tools::{self, Tool};
+use super::{Host, generations, synapse};
+use crate::plan::step::Judge;
 use crate::state::State;
 use crate::state::accounts;
 use crate::state::paths;
 use crate::state::units;
 use anyhow::{Context, Result, ensure};
+
+impl Host {
+    /// Validates a generation with a real program. Returns a note.
+    pub fn validate(&self, number: u32, judge: &Judge, state: &State) -> Result<Option<String>> {
+        let directory = generations::directory(number);
+        match judge {
+            Judge::Schema => return self.accepts_schema(state, state),
+            Judge::Nginx => {
+                let pair = self.facts.certificate.as_ref().map(|(pair, _)| pair);
+                nginx_accepts(&format!("{directory}/nginx"), pair, state)
+            }
+            Judge::Synapse(processes) => synapse::parse_configuration(
+                &self.facts.python,
+                state,
+                &format!("{directory}/synapse"),
+                processes,
+            ),
+            Judge::Prometheus => {
+                prometheus_accepts(&format!("{directory}/prometheus/prometheus.yml"))
+            }
+            Judge::Systemd => {
+                let units: Vec<String> = state
+                    .files
+                    .keys()
+                    .filter_map(|path| units::to_verify(path))
+                    .map(|path| format!("{directory}/{path}"))
+                    .collect();
+                systemd_accepts(&directory, &units)
+            }
+        }?;
+        Ok(None)
+    }
+}
 
 /// Properties that prevent nginx from binding ports when it uses socket activation. `nginx -t` binds the ports itself.
 const BINDING: [&str; 9] = [
@@ -28,7 +63,7 @@ const BINDING: [&str; 9] = [
 ///
 /// The certificate is read from the administrator's files, since the copies are installed only when the generation is
 /// in use. nginx receives it as a credential (systemd.exec(5)), so that no key is written to disk.
-pub(super) fn nginx_accepts(directory: &str, pair: Option<&Pair>, state: &State) -> Result<()> {
+fn nginx_accepts(directory: &str, pair: Option<&Pair>, state: &State) -> Result<()> {
     // The directory contains only configuration, which every account may read anyway.
     let scratch = Scratch::new(0o755)?;
     for name in files::names(directory) {
@@ -93,7 +128,7 @@ pub(super) fn nginx_accepts(directory: &str, pair: Option<&Pair>, state: &State)
 }
 
 /// Runs `promtool check config`, which reads the rules as well.
-pub(super) fn prometheus_accepts(configuration: &str) -> Result<()> {
+fn prometheus_accepts(configuration: &str) -> Result<()> {
     let output = Tool::new("promtool")
         .args(["check", "config", configuration])
         .output()?;
@@ -107,7 +142,7 @@ pub(super) fn prometheus_accepts(configuration: &str) -> Result<()> {
 
 /// Runs `systemd-analyze verify`. It exits with 0 on unknown keys and also reports other units of the host, so only its
 /// messages about this program's units count.
-pub(super) fn systemd_accepts(directory: &str, units: &[String]) -> Result<()> {
+fn systemd_accepts(directory: &str, units: &[String]) -> Result<()> {
     let output = Tool::new("systemd-analyze")
         .args(["verify", "--man=no"])
         .args(units)

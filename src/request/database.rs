@@ -1,7 +1,7 @@
 //! Consistency of the settings with the database and the data of this server: the kind of the database, an SQLite file
 //! whose data has moved, and paths that are hidden from units.
 
-use super::load::Request;
+use super::model::Request;
 use crate::failure::Failure;
 use crate::host;
 use crate::settings::types::DatabaseKind;

@@ -4,53 +4,20 @@
 use super::adoption::{self, Adoption};
 use super::edits::SettingsEdit;
 use super::files::{read, rooted, settings_path};
+use super::model::{Files, Request, refused};
 use super::{homeserver_d, referenced_files};
 use crate::cli::{Common, Flags};
-use crate::deployment::adopted::Adopted;
-use crate::deployment::{Deployment, ReferencedFiles, SynapseOptions};
 use crate::failure::Failure;
 use crate::host::{self, Host};
 use crate::plan::SettingsChange;
-use crate::render::{self, Input};
-use crate::settings::types::{DatabaseKind, Identifier, NetworkAccess, WorkerList};
+use crate::settings::types::{DatabaseKind, Identifier, WorkerList};
 use crate::settings::value::{Scalar, Value};
-use crate::settings::{self, Loaded, Origin, Row, SettingsError, Sources};
-use crate::state::HostFacts;
-use crate::state::State;
+use crate::settings::{self, Loaded, Row, Sources};
 use crate::state::paths;
-use crate::topology::{self, Duty, SpecError, Topology, WorkerSpec};
+use crate::topology::{self, WorkerSpec};
 use anyhow::Context;
 use std::collections::BTreeMap;
-use std::ops::Deref;
 use std::path::{Path, PathBuf};
-
-/// A validated request, as far as that is possible without host facts.
-pub struct Request {
-    pub deployment: Deployment,
-    /// The SQLite file whose data is to be moved to PostgreSQL.
-    pub moving: Option<String>,
-    /// The text of the settings file after this run.
-    pub text: String,
-    /// The change of the settings file, if its text differs.
-    pub change: Option<SettingsChange>,
-    /// Notes about the settings for the user.
-    pub notes: Vec<String>,
-}
-
-impl Deref for Request {
-    type Target = Deployment;
-
-    fn deref(&self) -> &Deployment {
-        &self.deployment
-    }
-}
-
-/// Contents of the administrator's files.
-struct Files {
-    homeserver_d: SynapseOptions,
-    referenced: ReferencedFiles,
-    adopted: Adopted,
-}
 
 /// Loads and validates the request from settings file, environment, env-file and flags. Changes nothing.
 pub fn load(common: &Common, flags: &Flags, change: &SettingsEdit) -> Result<Request, Failure> {
@@ -246,63 +213,4 @@ fn set(loaded: &mut Loaded, key: &'static str, value: &impl Value) -> Result<(),
     let value = row.yaml(value.to_raw().as_ref());
     loaded.to_write.push((key, value));
     Ok(())
-}
-
-/// The error for invalid workers, with its place in the settings file; the names of flags and variables already say
-/// which setting they are.
-fn refused(origin: &Origin, error: &SpecError) -> Failure {
-    match origin {
-        Origin::File { .. } => Failure::usage(format!("{origin}: workers: {error}")),
-        origin => Failure::usage(format!("{origin}: {error}")),
-    }
-}
-
-impl Request {
-    fn new(
-        loaded: Loaded,
-        specs: Vec<WorkerSpec>,
-        files: Files,
-        existing_database: Option<DatabaseKind>,
-        text: String,
-        change: Option<SettingsChange>,
-    ) -> Result<Self, Failure> {
-        let topology =
-            Topology::new(specs).map_err(|error| refused(&loaded.origins["workers"], &error))?;
-        if loaded.settings.sandbox.network == NetworkAccess::Senders
-            && topology.with_duty(Duty::FederationSender).next().is_none()
-        {
-            let message = "`sandbox.network` is senders, but no worker has the role federation_sender, so no process could \
-                           send to other homeservers; add federation_sender to `workers`, or set `sandbox.network` to auto";
-            let origin = &loaded.origins["sandbox.network"];
-            return Err(Failure::usage(SettingsError::at(origin, message)));
-        }
-        let deployment = Deployment {
-            settings: loaded.settings,
-            topology,
-            homeserver_d: files.homeserver_d,
-            referenced: files.referenced,
-            adopted: files.adopted,
-            existing_database,
-        };
-        Ok(Self {
-            deployment,
-            moving: None,
-            text,
-            change,
-            notes: loaded.notes,
-        })
-    }
-
-    /// The input of rendering.
-    pub fn input<'a>(&'a self, facts: &'a HostFacts) -> Input<'a> {
-        Input {
-            deployment: &self.deployment,
-            facts,
-        }
-    }
-
-    /// The desired state on a host with these facts.
-    pub fn desired(&self, facts: &HostFacts) -> Result<State, Failure> {
-        Ok(render::desired(&self.input(facts))?)
-    }
 }

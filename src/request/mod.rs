@@ -7,8 +7,10 @@ mod edits;
 mod files;
 mod homeserver_d;
 mod load;
+mod model;
 pub mod referenced_files;
 
 pub use edits::SettingsEdit;
 pub use files::rooted;
-pub use load::{Request, load, load_or_placeholder, of_current, of_generation, of_installed};
+pub use load::{load, load_or_placeholder, of_current, of_generation, of_installed};
+pub use model::Request;

@@ -11,11 +11,13 @@ pub mod nginx_fingerprint;
 pub mod paths;
 pub mod ports;
 mod records;
+mod resource;
 pub mod restart_rules;
 pub mod synapse_config;
 pub mod trial;
 pub mod units;
 
 pub use host_facts::HostFacts;
-pub use model::{File, Files, HOST, Manifest, Newer, Observed, Resource, State, UnitState, digest};
+pub use model::{File, Files, HOST, Manifest, Newer, Observed, State, UnitState, digest};
 pub use records::Records;
+pub use resource::Resource;

@@ -1,0 +1,99 @@
+//! The validated request.
+
+use crate::deployment::adopted::Adopted;
+use crate::deployment::{Deployment, ReferencedFiles, SynapseOptions};
+use crate::failure::Failure;
+use crate::plan::SettingsChange;
+use crate::render::{self, Input};
+use crate::settings::types::{DatabaseKind, NetworkAccess};
+use crate::settings::{Loaded, Origin, SettingsError};
+use crate::state::{HostFacts, State};
+use crate::topology::{Duty, SpecError, Topology, WorkerSpec};
+use std::ops::Deref;
+
+/// A validated request, as far as that is possible without host facts.
+pub struct Request {
+    pub deployment: Deployment,
+    /// The SQLite file whose data is to be moved to PostgreSQL.
+    pub moving: Option<String>,
+    /// The text of the settings file after this run.
+    pub text: String,
+    /// The change of the settings file, if its text differs.
+    pub change: Option<SettingsChange>,
+    /// Notes about the settings for the user.
+    pub notes: Vec<String>,
+}
+
+impl Deref for Request {
+    type Target = Deployment;
+
+    fn deref(&self) -> &Deployment {
+        &self.deployment
+    }
+}
+
+/// Contents of the administrator's files.
+pub(super) struct Files {
+    pub homeserver_d: SynapseOptions,
+    pub referenced: ReferencedFiles,
+    pub adopted: Adopted,
+}
+
+impl Request {
+    pub(super) fn new(
+        loaded: Loaded,
+        specs: Vec<WorkerSpec>,
+        files: Files,
+        existing_database: Option<DatabaseKind>,
+        text: String,
+        change: Option<SettingsChange>,
+    ) -> Result<Self, Failure> {
+        let topology =
+            Topology::new(specs).map_err(|error| refused(&loaded.origins["workers"], &error))?;
+        if loaded.settings.sandbox.network == NetworkAccess::Senders
+            && topology.with_duty(Duty::FederationSender).next().is_none()
+        {
+            let message = "`sandbox.network` is senders, but no worker has the role federation_sender, so no process could \
+                           send to other homeservers; add federation_sender to `workers`, or set `sandbox.network` to auto";
+            let origin = &loaded.origins["sandbox.network"];
+            return Err(Failure::usage(SettingsError::at(origin, message)));
+        }
+        let deployment = Deployment {
+            settings: loaded.settings,
+            topology,
+            homeserver_d: files.homeserver_d,
+            referenced: files.referenced,
+            adopted: files.adopted,
+            existing_database,
+        };
+        Ok(Self {
+            deployment,
+            moving: None,
+            text,
+            change,
+            notes: loaded.notes,
+        })
+    }
+
+    /// The input of rendering.
+    pub fn input<'a>(&'a self, facts: &'a HostFacts) -> Input<'a> {
+        Input {
+            deployment: &self.deployment,
+            facts,
+        }
+    }
+
+    /// The desired state on a host with these facts.
+    pub fn desired(&self, facts: &HostFacts) -> Result<State, Failure> {
+        Ok(render::desired(&self.input(facts))?)
+    }
+}
+
+/// The error for invalid workers, with its place in the settings file; the names of flags and variables already say
+/// which setting they are.
+pub(super) fn refused(origin: &Origin, error: &SpecError) -> Failure {
+    match origin {
+        Origin::File { .. } => Failure::usage(format!("{origin}: workers: {error}")),
+        origin => Failure::usage(format!("{origin}: {error}")),
+    }
+}

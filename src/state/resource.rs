@@ -1,0 +1,138 @@
+//! Resources: things that are created once, in addition to files and units.
+
+use super::paths;
+use serde::{Deserialize, Serialize};
+use std::path::Path;
+
+/// A thing that is created once. The order of the variants is the order of creation.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Resource {
+    /// A system group without a user.
+    Group(String),
+    /// A system user with its group.
+    Account(String),
+    /// A directory tree; tmpfiles.d defines its ownership and permissions.
+    Directory(String),
+    /// A venv of this program with this version of Synapse.
+    Venv(String),
+    /// The venv of the state compressor, with this version of it.
+    Compressor(String),
+    /// A random secret in the directory of secrets.
+    Secret(String),
+    /// A file in the directory of secrets, composed of a rendered template and secrets.
+    Composed(String),
+    SigningKey,
+    DatabaseRole(String),
+    /// A role in the host's own PostgreSQL that may read its statistics.
+    MonitorRole(String),
+    Database {
+        name: String,
+        owner: String,
+    },
+    /// A disabled service of an adopted server. Removing this resource enables the service again.
+    Disabled(String),
+    /// A stopped service of an adopted server. Removing this resource starts the service again.
+    Stopped(String),
+}
+
+impl Resource {
+    /// Whether `uninstall` without `--purge` retains it, because it could not be created again.
+    pub fn is_retained(&self) -> bool {
+        match self {
+            Resource::Account(name) => name == paths::GROUP,
+            Resource::Group(_) => true,
+            Resource::Directory(path) => {
+                let own = [paths::STATE, paths::RUN, paths::OPT, paths::LOGS];
+                !own.iter().any(|own| Path::new(path).starts_with(own))
+                    && !paths::SHARED.contains(&path.as_str())
+            }
+            // Secrets are retained, and files can be composed of them again.
+            Resource::Venv(_)
+            | Resource::Composed(_)
+            | Resource::MonitorRole(_)
+            | Resource::Compressor(_)
+            | Resource::Disabled(_)
+            | Resource::Stopped(_) => false,
+            Resource::Secret(_)
+            | Resource::SigningKey
+            | Resource::DatabaseRole(_)
+            | Resource::Database { .. } => true,
+        }
+    }
+
+    /// Whether this is an account or a group, which must exist before the files that it owns.
+    pub fn is_owner(&self) -> bool {
+        matches!(self, Resource::Group(_) | Resource::Account(_))
+    }
+
+    /// Whether this is created only when its replacement is ready: an adopted server serves requests until then.
+    pub fn is_late(&self) -> bool {
+        matches!(self, Resource::Disabled(_) | Resource::Stopped(_))
+    }
+
+    /// Whether creating this resource replaces the other: the compressor has one venv, whatever its version.
+    pub fn replaces(&self, other: &Self) -> bool {
+        matches!(
+            (self, other),
+            (Resource::Compressor(_), Resource::Compressor(_))
+        )
+    }
+
+    /// The path of a secret or of a composed file; `None` for any other resource.
+    pub fn secret_path(&self) -> Option<String> {
+        match self {
+            Resource::Secret(name) | Resource::Composed(name) => Some(paths::secret(name)),
+            _ => None,
+        }
+    }
+
+    /// All directories of this program, and Synapse's data directory.
+    pub fn directories() -> impl Iterator<Item = Resource> {
+        let data = Resource::Directory(paths::DATA.to_owned());
+        Self::ours_by_name().chain([data])
+    }
+
+    /// The directories that belong to this program alone, even if it did not create them. The data directory is not
+    /// among them: another package of Synapse may have created it.
+    pub fn ours_by_name() -> impl Iterator<Item = Resource> {
+        [
+            paths::ETC,
+            paths::HOMESERVER_D,
+            paths::SECRETS,
+            paths::STATE,
+            paths::RUN,
+            paths::OPT,
+        ]
+        .into_iter()
+        .map(|path| Resource::Directory(path.to_owned()))
+    }
+}
+
+impl std::fmt::Display for Resource {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Resource::Group(name) => write!(f, "system group {name}"),
+            Resource::Account(name) => write!(f, "system user {name}"),
+            Resource::Directory(path) => write!(f, "directory {path}"),
+            Resource::Venv(version) => {
+                write!(f, "Synapse {version} in {}", paths::venv(version))
+            }
+            Resource::Compressor(version) => {
+                write!(f, "state compressor {version} in {}", paths::COMPRESSOR)
+            }
+            Resource::Secret(name) => write!(f, "secret {name}"),
+            Resource::Composed(name) => write!(f, "{}", paths::secret(name)),
+            Resource::SigningKey => write!(f, "signing key {}", paths::SIGNING_KEY),
+            Resource::DatabaseRole(name) => write!(f, "PostgreSQL role {name}"),
+            Resource::MonitorRole(name) => {
+                write!(f, "PostgreSQL role {name}, which may read statistics")
+            }
+            Resource::Database { name, owner } => {
+                write!(f, "PostgreSQL database {name}, owned by {owner}")
+            }
+            Resource::Disabled(service) => write!(f, "{service} disabled"),
+            Resource::Stopped(service) => write!(f, "{service} stopped"),
+        }
+    }
+}
