@@ -74,7 +74,7 @@ impl World for OnHost {
     /// Fails after a signal, and where a test demands a failure.
     fn between(&mut self, number: usize, step: &str) -> Result<()> {
         fault::point(number, step)?;
-        match interruption::came() {
+        match interruption::received() {
             Some(signal) => bail!("{} by {signal}", interruption::ERROR),
             None => Ok(()),
         }

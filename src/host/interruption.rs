@@ -13,21 +13,25 @@ pub const ERROR: &str = "this run was interrupted";
 /// Interval for polling when no signal wakes up the waiting thread.
 pub const INTERVAL: Duration = Duration::from_millis(200);
 
-static CAME: AtomicI32 = AtomicI32::new(0);
+static RECEIVED: AtomicI32 = AtomicI32::new(0);
 static IGNORED: AtomicBool = AtomicBool::new(false);
 
-extern "C" fn note(signal: nix::libc::c_int) {
-    CAME.store(signal, Ordering::Relaxed);
+extern "C" fn record(signal: nix::libc::c_int) {
+    RECEIVED.store(signal, Ordering::Relaxed);
 }
 
 /// From this call on, SIGINT and SIGTERM no longer end this program at once, and a lost terminal or a closed pager has
 /// no effect: none of them may leave a host half changed.
 pub fn watch() {
-    let noting = SigAction::new(SigHandler::Handler(note), SaFlags::empty(), SigSet::empty());
+    let recording = SigAction::new(
+        SigHandler::Handler(record),
+        SaFlags::empty(),
+        SigSet::empty(),
+    );
     let ignoring = SigAction::new(SigHandler::SigIgn, SaFlags::empty(), SigSet::empty());
     let actions = [
-        (Signal::SIGINT, &noting),
-        (Signal::SIGTERM, &noting),
+        (Signal::SIGINT, &recording),
+        (Signal::SIGTERM, &recording),
         (Signal::SIGHUP, &ignoring),
         (Signal::SIGPIPE, &ignoring),
     ];
@@ -38,9 +42,9 @@ pub fn watch() {
 }
 
 /// The signal that interrupted this program, if any.
-pub fn came() -> Option<Signal> {
-    let came = Signal::try_from(CAME.load(Ordering::Relaxed)).ok();
-    came.filter(|_| !IGNORED.load(Ordering::Relaxed))
+pub fn received() -> Option<Signal> {
+    let signal = Signal::try_from(RECEIVED.load(Ordering::Relaxed)).ok();
+    signal.filter(|_| !IGNORED.load(Ordering::Relaxed))
 }
 
 /// Completes when a signal interrupts this program.
@@ -50,7 +54,7 @@ pub async fn wait() {
     std::thread::spawn(move || {
         // The loop ends when the signal arrives, or when no task waits for it any more.
         while let Some(waker) = waiting.upgrade() {
-            if came().is_some() {
+            if received().is_some() {
                 take(&waker).into_iter().for_each(Waker::wake);
                 return;
             }
@@ -61,7 +65,7 @@ pub async fn wait() {
     std::future::poll_fn(move |context| {
         // The waker is stored before the check: otherwise a signal between the two would be missed.
         *waker.lock().unwrap_or_else(PoisonError::into_inner) = Some(context.waker().clone());
-        match came() {
+        match received() {
             Some(_) => Poll::Ready(()),
             None => Poll::Pending,
         }

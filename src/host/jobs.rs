@@ -44,7 +44,7 @@ impl Systemd {
     pub fn jobs(&self, verb: Verb, units: &[String]) -> Result<()> {
         let results = zbus::block_on(self.queue(verb, units))
             .with_context(|| format!("asking systemd to {} units", verb.word()))?;
-        if let Some(signal) = interruption::came() {
+        if let Some(signal) = interruption::received() {
             bail!("{} by {signal}", interruption::ERROR);
         }
         let succeeded = |result: &str| matches!(result, "done" | "skipped");

@@ -9,6 +9,7 @@ mod compressor;
 mod confined;
 mod dbus;
 mod drain;
+mod existing_database;
 mod external;
 pub mod facts;
 mod files;
@@ -37,6 +38,7 @@ mod trial;
 mod validators;
 mod venv;
 
+pub use existing_database::{created_database, existing_database, migration_was_interrupted};
 pub use files::{
     Backup, Lock, back_up, directory, exists, is_directory, names, read, read_text, remove,
     remove_with_drop_ins, replace, replace_link, rewrite,
@@ -44,10 +46,7 @@ pub use files::{
 pub use gather::booted_with_systemd;
 pub use generations::{Generation, edited_files, left_files};
 pub use jobs::JobsFailed;
-pub use observe::{
-    created_database, enabled, existing_database, homeserver_d_differs, migration_was_interrupted,
-    outdated, sockets,
-};
+pub use observe::{enabled, homeserver_d_differs, outdated, sockets};
 pub use probe::{Answer, Peer, get, get_as_host, reachable, status};
 pub use processes::Process;
 pub use systemd::Systemd;

@@ -80,7 +80,9 @@ fn watch(group: Pid, ended: &Receiver<()>, limit: Duration, interruptible: bool)
                 let _ = killpg(group, Signal::SIGKILL);
                 return Some(Killed::TimedOut);
             }
-            Err(RecvTimeoutError::Timeout) if interruptible && interruption::came().is_some() => {
+            Err(RecvTimeoutError::Timeout)
+                if interruptible && interruption::received().is_some() =>
+            {
                 let _ = killpg(group, Signal::SIGTERM);
                 let _ = ended.recv_timeout(Duration::from_secs(5));
                 let _ = killpg(group, Signal::SIGKILL);
