@@ -29,7 +29,7 @@ impl Scratch {
         created.map_err(|error| {
             let place = path.parent().unwrap_or(&path).display();
             Failure::failed(format!("cannot create a directory for temporary files: {error:#}")).help(format!(
-                "{place} must be a directory with free space that this user can write to; or set TMPDIR to such a directory"
+                "{place} must be a directory with free space that this user can write to; or set TMPDIR to one"
             ))
         })?;
         Ok(Self { path })
