@@ -290,7 +290,7 @@ fn a_place_for_temporary_files_that_is_missing_is_no_fault_of_the_certificate() 
     let output = run(doctor.env("TMPDIR", "/nonexistent"));
     let text = String::from_utf8(output.stdout).unwrap();
     assert!(
-        text.contains("no place for temporary files: cannot make /nonexistent/"),
+        text.contains("cannot create a directory for temporary files: cannot make /nonexistent/"),
         "{text}"
     );
     assert!(
