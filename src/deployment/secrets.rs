@@ -137,7 +137,7 @@ fn not_adopted(deployment: &Deployment) -> bool {
 impl Deployment {
     /// The secrets that the deployment uses.
     pub fn secrets(&self) -> impl Iterator<Item = &'static Secret> {
-        SECRETS.iter().filter(|secret| (secret.wanted)(self))
+        SECRETS.iter().filter(move |secret| (secret.wanted)(self))
     }
 }
 

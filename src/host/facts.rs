@@ -67,7 +67,7 @@ pub struct Facts {
     /// Why an external Redis cannot be queried; `None` if there is none.
     pub external_redis: Option<Result<(), String>>,
     /// Packages that the installed Synapse requires for these settings and that are missing.
-    pub lacking: Vec<MissingPackage>,
+    pub missing_packages: Vec<MissingPackage>,
     /// The owner of Synapse's Python, if that is not root.
     pub python_owner: Option<String>,
     /// Password files without a valid password: the name of the secret, and the reason.

@@ -30,7 +30,7 @@ pub(super) fn unusable_file(at: &Examined) -> Option<Finding> {
 /// Checks the Python of a Synapse that this program did not install for what workers, PostgreSQL and URL previews need.
 pub(super) fn requirements(at: &Examined) -> Option<Finding> {
     let (facts, synapse) = (at.facts, at.facts.synapse.as_ref()?);
-    let lacking = &facts.lacking;
+    let lacking = &facts.missing_packages;
     if lacking.is_empty() {
         return None;
     }

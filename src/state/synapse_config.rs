@@ -119,9 +119,7 @@ impl State {
             let files = self.files.iter();
             files.filter(move |(path, _)| *path == place || path.starts_with(&below))
         });
-        files
-            .filter_map(|(_, file)| database(&file.contents))
-            .last()
+        files.rev().find_map(|(_, file)| database(&file.contents))
     }
 
     /// The engine of Synapse's database.

@@ -383,7 +383,7 @@ fn every_check_finds_what_it_is_for() {
         ),
         (
             "Synapse's Python has what these settings need",
-            |facts| facts.lacking = vec![lacking("beautifulsoup4", ">=4.13.0", Some("4.11.2"))],
+            |facts| facts.missing_packages = vec![lacking("beautifulsoup4", ">=4.13.0", Some("4.11.2"))],
             "url_previews: {enabled: true}",
             1,
             "Synapse 1.163.2 at /usr/bin/python3 lacks what these settings need: beautifulsoup4>=4.13.0 (it has 4.11.2) => \
@@ -397,7 +397,7 @@ fn every_check_finds_what_it_is_for() {
                     ..synapse("1.163.2")
                 });
                 facts.python_owner = Some("matrix".to_owned());
-                facts.lacking = vec![
+                facts.missing_packages = vec![
                     lacking("hiredis", ">=0.3", None),
                     lacking("psycopg2", ">=2.8", None),
                 ];
