@@ -37,57 +37,57 @@ static OPTIONS: &[&str] = &[
 ];
 
 /// Requests that a role sends, in some configurations, besides those to other homeservers.
-struct More {
+struct OtherRequests {
     role: &'static str,
     /// Whether these settings cause such requests.
     settings: fn(&Settings) -> bool,
     /// Options of the administrator that may cause such requests.
     options: &'static [&'static str],
     /// Whether the role queries application services, if any are registered.
-    asks_app_services: bool,
+    queries_app_services: bool,
 }
 
-const MORE: More = More {
+const NONE: OtherRequests = OtherRequests {
     role: "",
     settings: |_| false,
     options: &[],
-    asks_app_services: false,
+    queries_app_services: false,
 };
 
 /// Rows for roles that send requests to homeservers ([`Sends::ToHomeservers`]). Source: the files of Synapse 1.163.2
 /// that use an HTTP client other than the federation client.
-static ROWS: &[More] = &[
-    More {
+static ROWS: &[OtherRequests] = &[
+    OtherRequests {
         // app/phone_stats_home.py sends statistics, handlers/account_validity.py e-mails.
         role: "background_worker",
         settings: |settings| settings.report_stats || settings.email.enabled,
         options: &["account_validity", "email"],
-        ..MORE
+        ..NONE
     },
-    More {
+    OtherRequests {
         // handlers/directory.py: an unknown alias may belong to an application service.
         role: "event_persister",
-        asks_app_services: true,
-        ..MORE
+        queries_app_services: true,
+        ..NONE
     },
-    More {
+    OtherRequests {
         // handlers/ui_auth/checkers.py: an identity server verifies telephone numbers.
         role: "device_lists",
         options: &["account_threepid_delegates"],
-        ..MORE
+        ..NONE
     },
-    More {
+    OtherRequests {
         // handlers/ui_auth/checkers.py: captchas too. handlers/directory.py, handlers/e2e_keys.py.
         role: "client_reader",
         settings: |settings| settings.registration.decided() == Verification::Captcha,
         options: &["account_threepid_delegates", "enable_registration_captcha"],
-        asks_app_services: true,
+        queries_app_services: true,
     },
-    More {
+    OtherRequests {
         // handlers/directory.py, handlers/device.py, handlers/e2e_keys.py.
         role: "federation_reader",
-        asks_app_services: true,
-        ..MORE
+        queries_app_services: true,
+        ..NONE
     },
 ];
 
@@ -95,30 +95,30 @@ static ROWS: &[More] = &[
 const APP_SERVICES: &str = "app_service_config_files";
 
 /// Arguments for PostgreSQL that mean, or may mean, a connection over a network (libpq, "Parameter Key Words").
-static FAR: &[&str] = &["hostaddr", "service", "dsn"];
+static REMOTE: &[&str] = &["hostaddr", "service", "dsn"];
 
 /// Whether a worker needs network access.
 pub(super) fn is_needed(input: &Input, worker: &Worker) -> bool {
     let settings = &input.settings;
     let own = || read(&input.homeserver_d).chain(read(&input.adopted.copies));
     let has_app_services =
-        !input.referenced.app_services.is_empty() || own().any(|all| says(all, APP_SERVICES));
-    let sends_more = |role: &Role| {
-        let more = ROWS.iter().filter(|more| more.role == role.name);
-        more.into_iter().any(|more| {
-            (more.settings)(settings)
-                || more.asks_app_services && has_app_services
-                || more
+        !input.referenced.app_services.is_empty() || own().any(|all| sets(all, APP_SERVICES));
+    let sends_others = |role: &Role| {
+        let mut rows = ROWS.iter().filter(|row| row.role == role.name);
+        rows.any(|row| {
+            (row.settings)(settings)
+                || row.queries_app_services && has_app_services
+                || row
                     .options
                     .iter()
-                    .any(|place| own().any(|all| says(all, place)))
+                    .any(|place| own().any(|all| sets(all, place)))
         })
     };
     let sends = |role: &&Role| match role.sends {
         Sends::Nothing(_) => false,
         Sends::ToAppServices(_) => has_app_services,
         Sends::ToHomeservers(_) => {
-            settings.sandbox.network != NetworkAccess::Senders || sends_more(role)
+            settings.sandbox.network != NetworkAccess::Senders || sends_others(role)
         }
         Sends::ToAnyone(_) => true,
     };
@@ -127,10 +127,10 @@ pub(super) fn is_needed(input: &Input, worker: &Worker) -> bool {
         || !listen_on_sockets(input)
         || settings.manhole.workers
         || settings.redis.host.is_some()
-        || !database_is_near(input)
+        || !database_is_local(input)
         // The administrator's log configuration may send logs to any host.
         || input.referenced.log_config.is_some()
-        || OPTIONS.iter().any(|place| own().any(|all| says(all, place)))
+        || OPTIONS.iter().any(|place| own().any(|all| sets(all, place)))
 }
 
 /// Whether all Synapse processes listen on Unix sockets, both for nginx and for each other.
@@ -154,27 +154,27 @@ pub(super) fn workers_bind(input: &Input) -> Option<Vec<String>> {
 }
 
 /// Whether the database is a local file, or a PostgreSQL behind a Unix socket.
-pub(super) fn database_is_near(input: &Input) -> bool {
-    if read(&input.homeserver_d).any(|all| says(all, "database")) {
+pub(super) fn database_is_local(input: &Input) -> bool {
+    if read(&input.homeserver_d).any(|all| sets(all, "database")) {
         return false;
     }
     let host = input.settings.database.host.as_ref();
     match input.database() {
         DatabaseKind::Local | DatabaseKind::Sqlite => true,
         DatabaseKind::External | DatabaseKind::Auto => {
-            host.is_some_and(|host| host.is_socket_directory()) && adopted_is_near(input)
+            host.is_some_and(|host| host.is_socket_directory()) && adopted_is_local(input)
         }
     }
 }
 
 /// Whether the files of an adopted server, which may decide, name no database on another host.
-fn adopted_is_near(input: &Input) -> bool {
+fn adopted_is_local(input: &Input) -> bool {
     let Some(Store::Postgres(arguments)) = input.adopted.store() else {
         return true;
     };
     let host = arguments.get("host").map(Value::as_str);
     let is_path = |host: Option<&str>| host.is_some_and(|host| host.starts_with('/'));
-    !FAR.iter().any(|key| arguments.contains_key(*key)) && host.is_none_or(is_path)
+    !REMOTE.iter().any(|key| arguments.contains_key(*key)) && host.is_none_or(is_path)
 }
 
 /// The options of each file of the administrator; `None` for a file that is not a mapping.
@@ -189,7 +189,7 @@ fn read(files: &SynapseOptions) -> impl Iterator<Item = Option<Mapping>> {
 }
 
 /// Whether a file sets the option at this path; true for an unreadable file, which may set it.
-fn says(options: Option<Mapping>, place: &str) -> bool {
+fn sets(options: Option<Mapping>, place: &str) -> bool {
     options.is_none_or(|options| has(&options, place))
 }
 
@@ -212,11 +212,11 @@ mod tests {
     use crate::topology::ROLES;
 
     #[test]
-    fn every_row_is_of_a_role_that_asks_homeservers() {
-        for more in ROWS {
-            let role = ROLES.iter().find(|role| role.name == more.role);
-            let asks = role.is_some_and(|role| matches!(role.sends, Sends::ToHomeservers(_)));
-            assert!(asks, "{}", more.role);
+    fn every_row_is_of_a_role_that_sends_to_homeservers() {
+        for row in ROWS {
+            let role = ROLES.iter().find(|role| role.name == row.role);
+            let sends = role.is_some_and(|role| matches!(role.sends, Sends::ToHomeservers(_)));
+            assert!(sends, "{}", row.role);
         }
     }
 }

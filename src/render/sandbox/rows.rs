@@ -95,7 +95,7 @@ pub(super) static ROWS: &[Row] = &[
     },
     Row {
         unit: units::COMPRESS,
-        network: |input| match network::database_is_near(input) {
+        network: |input| match network::database_is_local(input) {
             true => Network::None,
             false => Network::Host,
         },
@@ -154,7 +154,7 @@ pub(super) static ROWS: &[Row] = &[
     },
     Row {
         unit: units::POSTGRES_EXPORTER,
-        network: |input| near(network::database_is_near(input)),
+        network: |input| near(network::database_is_local(input)),
         hidden: &[paths::ETC, paths::DATA, paths::STATE, paths::RUN],
         ..EXPORTER
     },
