@@ -1,4 +1,4 @@
-//! Named lists of workers: `full`, and one for each of three sizes of host.
+//! Named lists of workers: `full`, and one for each of three host sizes.
 //!
 //! Merging roles halves the memory at the same throughput, so the presets for small hosts merge roles. Merged roles
 //! have one reason to be busy at the same time. Roles that can be sharded are separate from those that cannot, wherever

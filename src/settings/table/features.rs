@@ -1,4 +1,4 @@
-//! The sections of what the server offers to users: registration, e-mail, previews, bridges and calls.
+//! The sections of features for users: registration, e-mail, previews, bridges and calls.
 
 use crate::settings::fragment::Values;
 use crate::settings::origin::SettingsError;
