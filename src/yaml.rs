@@ -56,10 +56,7 @@ mod tests {
                 .collect(),
         ] {
             let error = parse::<Value>(deep.as_bytes()).unwrap_err();
-            assert!(
-                error.to_string().contains("levels deep"),
-                "{error:#}"
-            );
+            assert!(error.to_string().contains("levels deep"), "{error:#}");
         }
         let list = format!("a:\n{}", "  - {b: [1, 2]}\n".repeat(10_000));
         assert!(parse::<Value>(list.as_bytes()).is_ok());

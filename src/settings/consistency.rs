@@ -105,7 +105,11 @@ static RULES: &[fn(&Settings) -> Violation] = &[
             Some((*key, *other, *port))
         })?;
         let problem = format!("`{key}` and `{other}` are both {port}");
-        Some((key, problem, "choose another port for one of them".to_owned()))
+        Some((
+            key,
+            problem,
+            "choose another port for one of them".to_owned(),
+        ))
     },
     |settings| {
         let first = settings.tcp_ports.get();
@@ -140,7 +144,9 @@ static RULES: &[fn(&Settings) -> Violation] = &[
         .find(|(_, port)| (first..=last).contains(port))?;
         violated(coturn.enabled, key, || {
             (
-                format!("`{key}` is {port}, which is in the range for relayed calls, {first} to {last}"),
+                format!(
+                    "`{key}` is {port}, which is in the range for relayed calls, {first} to {last}"
+                ),
                 "choose a port outside this range".to_owned(),
             )
         })
@@ -148,15 +154,19 @@ static RULES: &[fn(&Settings) -> Violation] = &[
     |settings| {
         let coturn = &settings.coturn;
         let (local, public) = (coturn.internal_ip?, coturn.external_ip?);
-        violated(local.is_ipv4() != public.is_ipv4(), "coturn.external_ip", || {
-            (
-                format!(
-                    "`coturn.external_ip` is {public} and `coturn.internal_ip` {local}, so one is IPv4 and the \
+        violated(
+            local.is_ipv4() != public.is_ipv4(),
+            "coturn.external_ip",
+            || {
+                (
+                    format!(
+                        "`coturn.external_ip` is {public} and `coturn.internal_ip` {local}, so one is IPv4 and the \
                      other IPv6"
-                ),
-                "set two addresses of the same IP version".to_owned(),
-            )
-        })
+                    ),
+                    "set two addresses of the same IP version".to_owned(),
+                )
+            },
+        )
     },
     |settings| {
         let registration = &settings.registration;
@@ -192,13 +202,20 @@ static RULES: &[fn(&Settings) -> Violation] = &[
         let least = settings.nginx.buffers().largest();
         let nginx = &settings.nginx;
         let sizes = [
-            ("nginx.proxy_busy_buffers_size", nginx.proxy_busy_buffers_size),
-            ("nginx.proxy_temp_file_write_size", nginx.proxy_temp_file_write_size),
+            (
+                "nginx.proxy_busy_buffers_size",
+                nginx.proxy_busy_buffers_size,
+            ),
+            (
+                "nginx.proxy_temp_file_write_size",
+                nginx.proxy_temp_file_write_size,
+            ),
         ];
         let small = |size: &Option<Buffer>| size.is_some_and(|size| u64::from(size.get()) < least);
         let (key, _) = sizes.into_iter().find(|(_, size)| small(size))?;
-        let problem =
-            format!("`{key}` is smaller than a single buffer of {least} bytes, which nginx refuses");
+        let problem = format!(
+            "`{key}` is smaller than a single buffer of {least} bytes, which nginx refuses"
+        );
         let help =
             format!("raise `{key}`, or lower `nginx.proxy_buffer_size` or `nginx.page_size`");
         Some((key, problem, help))

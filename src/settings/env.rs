@@ -116,7 +116,8 @@ pub(super) fn env_file_fragments(
         .filter(|given| !known(&given.name))
         .map(|given| {
             let (name, line) = (&given.name, given.line);
-            let note = retired(name).unwrap_or_else(|| format!("unknown variable {name} is ignored"));
+            let note =
+                retired(name).unwrap_or_else(|| format!("unknown variable {name} is ignored"));
             format!("{} line {line}: {note}", path.display())
         })
         .collect();

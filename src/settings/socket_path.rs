@@ -32,14 +32,18 @@ pub(super) fn problem(path: &str) -> Option<&'static str> {
     let plain = |c: char| c.is_ascii_alphanumeric() || "/._-@".contains(c);
     // sun_path has 108 bytes, including the terminating null byte (unix(7)).
     if path.len() > 107 || !path.chars().all(plain) {
-        Some("which is longer than 107 characters, or contains others than letters, digits and /._-@")
+        Some(
+            "which is longer than 107 characters, or contains others than letters, digits and /._-@",
+        )
     } else if name.is_empty() || directory.matches('/').count() < 2 {
         Some("which is not in a directory of its own")
     } else if UNSUITABLE
         .iter()
         .any(|place| Path::new(directory).starts_with(place))
     {
-        Some("which is in a directory that nginx and the other proxy do not share or that nginx cannot write to")
+        Some(
+            "which is in a directory that nginx and the other proxy do not share or that nginx cannot write to",
+        )
     } else {
         None
     }

@@ -114,7 +114,9 @@ fn unknown(specs: &[WorkerSpec], name: &str) -> Result<Vec<WorkerSpec>, SpecErro
                 .map(|spec| spec.name.as_str())
                 .collect();
             match with_role.is_empty() {
-                true => refuse!("no worker has the role {name}"; "list the workers: synapse-workers status"),
+                true => {
+                    refuse!("no worker has the role {name}"; "list the workers: synapse-workers status")
+                }
                 false => refuse!(
                     "no entry is named {name:?}";
                     "name one of the entries with that role: {}", with_role.join(", ")

@@ -76,8 +76,10 @@ impl<'t> Edit<'t> {
         let place = own.or_else(|| self.section(self.row.path().0?));
         let line = place.map_or(self.text.lines().count(), |place| place.line);
         let (key, yaml) = (self.row.key, self.yaml);
-        let problem = format!("`{key}` cannot be changed here without a risk to the other settings");
-        SettingsError::at_line(self.path, line, problem).help(format!("set it to {yaml} with an editor"))
+        let problem =
+            format!("`{key}` cannot be changed here without a risk to the other settings");
+        SettingsError::at_line(self.path, line, problem)
+            .help(format!("set it to {yaml} with an editor"))
     }
 
     /// Whether `text` has the meaning of the old settings with the wanted change.

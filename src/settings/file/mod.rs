@@ -125,7 +125,9 @@ fn syntax_error(path: &Path, text: &str, error: &serde_yaml::Error) -> SettingsE
 fn several_documents(path: &Path, text: &str) -> SettingsError {
     let starts = text.lines().enumerate().skip(1);
     match starts.filter(|(_, line)| line.starts_with("---")).last() {
-        Some((index, _)) => SettingsError::at_line(path, index + 1, "a second YAML document starts"),
+        Some((index, _)) => {
+            SettingsError::at_line(path, index + 1, "a second YAML document starts")
+        }
         None => SettingsError::at(path.display(), "the file contains several YAML documents"),
     }
     .help("keep one document, and remove the lines `---` between them")

@@ -3,7 +3,9 @@
 use crate::settings::fragment::Values;
 use crate::settings::origin::SettingsError;
 use crate::settings::row::{Row, Section, section};
-use crate::settings::types::{AbsolutePath, HostName, Mailbox, Port, Token, TurnUri, Verification, Whole};
+use crate::settings::types::{
+    AbsolutePath, HostName, Mailbox, Port, Token, TurnUri, Verification, Whole,
+};
 use crate::settings::value::{Raw, Value};
 use std::net::IpAddr;
 
