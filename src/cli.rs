@@ -1,6 +1,6 @@
-//! The command line, and nothing else.
+//! The declarations of the command line. They are also the source of the help, the manual pages and the completions.
 
-// `[:COUNT]` is no link: users read these texts as they are.
+// rustdoc takes `[:COUNT]` for a link; help and manual pages print it as it is.
 #![allow(rustdoc::broken_intra_doc_links)]
 
 use crate::settings::types::Duration;
@@ -8,12 +8,13 @@ use crate::settings::value::Scalar;
 use clap::{Args, Parser, Subcommand};
 use std::path::PathBuf;
 
-/// Synapse, the Matrix homeserver, with workers on plain Linux.
+/// Install and operate a Synapse homeserver with workers under systemd
 #[derive(Debug, Parser)]
 #[command(name = "synapse-workers", version, max_term_width = 100)]
 #[command(
-    after_help = "Exit codes: 0 done, 1 failed and the host is as before, 2 changes pending (plan --detailed-exitcode), \
-    64 usage or settings wrong, 65 host refused by a check, 70 incomplete (the message names the command to run), 75 applied but failed verification and rolled back."
+    after_help = "Exit status: 0 done; 1 failed, the host is as before; 2 changes pending (plan --detailed-exitcode); \
+    64 invalid usage or settings; 65 a preflight check failed; 70 incomplete, the message names the command to run; \
+    75 applied, failed verification and rolled back."
 )]
 pub struct Cli {
     #[command(subcommand)]
@@ -28,19 +29,25 @@ pub struct Common {
     /// The settings file
     #[arg(long, global = true, value_name = "FILE", default_value = crate::state::paths::SETTINGS)]
     pub settings: PathBuf,
-    /// Also read settings by their environment names from this file, as Docker's --env-file does
+    /// Also read settings from FILE, a Docker env-file of NAME=VALUE lines
+    ///
+    /// synapse-workers-settings(5) lists the variable of each setting. Values from the file take precedence over the
+    /// settings file, and the environment takes precedence over them. They are written to the settings file, secrets
+    /// to /etc/synapse-workers/secrets.
     #[arg(long, global = true, value_name = "FILE")]
     pub env_file: Option<PathBuf>,
-    /// Work on the tree below DIR as if it were a host; nothing is started
+    /// Use the directory tree at DIR as the host, and start nothing (install, render and routes only)
     #[arg(long, global = true, value_name = "DIR")]
     pub root: Option<PathBuf>,
-    /// Do not ask before changing this host
+    /// Apply changes without asking for confirmation
+    ///
+    /// Without a terminal, no confirmation is asked for.
     #[arg(long, short, global = true)]
     pub yes: bool,
-    /// Print JSON
+    /// Print JSON instead of text
     #[arg(long, global = true)]
     pub json: bool,
-    /// Print without colours
+    /// Do not print colours, as with NO_COLOR in the environment
     #[arg(long, global = true)]
     pub no_color: bool,
 }
@@ -48,141 +55,172 @@ pub struct Common {
 /// Settings that have a flag of their own.
 #[derive(Clone, Debug, Default, Args)]
 pub struct Flags {
-    /// The name of the server, the part after the colon in user names; it cannot be changed later
+    /// Server name: the part of user IDs after the colon; it cannot be changed later
     #[arg(long, value_name = "NAME")]
     pub server_name: Option<String>,
-    /// Workers, as [NAME=]ROLE[+ROLE…][:COUNT],…, or `full`; an empty text means none
+    /// Workers: [NAME=]ROLE[+ROLE…][:COUNT], separated by commas; "" runs the main process alone
+    ///
+    /// COUNT is a whole number from 0 to 100 and defaults to 1. `synchrotron:3` is three workers with one role each;
+    /// `streams=typing+presence` is one worker with two roles. The name of a preset stands for its workers.
     #[arg(long, value_name = "SPEC", conflicts_with = "preset")]
     pub workers: Option<String>,
-    /// Take over the Synapse that has this configuration file (or a directory with homeserver.yaml in it); its data
-    /// and options stay as they are
+    /// Adopt the existing Synapse that reads the configuration FILE; its data and options stay unchanged
+    ///
+    /// FILE may also be a directory that contains homeserver.yaml. See synapse-workers-adopting(7).
     #[arg(long, value_name = "FILE")]
     pub adopt: Option<PathBuf>,
-    /// Workers of a preset; see `synapse-workers presets`
+    /// Workers of a preset; `synapse-workers presets` lists them
     #[arg(long, value_name = "NAME")]
     pub preset: Option<String>,
 }
 
-/// A change that goes again by itself.
+/// The option for a trial.
 #[derive(Clone, Copy, Debug, Args)]
 pub struct Trying {
-    /// Return to the state before after this time (as 120s or 5m), unless `synapse-workers confirm` is run
+    /// Revert automatically after TIME (e.g. 5m) unless `synapse-workers confirm` is run
+    ///
+    /// TIME is from 1s to 1d, such as 90s, 5m or 2h; a number without a unit counts seconds. A systemd timer reverts
+    /// the change, so it works without a terminal; after a reboot the time starts again. Without this option, a
+    /// verified change is permanent.
     #[arg(long = "try", value_name = "TIME", value_parser = Duration::parse)]
     pub time: Option<Duration>,
 }
 
 #[derive(Debug, Subcommand)]
 pub enum Command {
-    /// Bring this host to the settings; the first time, write the settings file as well
+    /// Apply the settings to this host; creates the settings file on the first run
+    ///
+    /// Prints the plan, asks for confirmation, applies the plan and verifies every process and route. A run that fails
+    /// is rolled back. Settings from flags, the environment and the env-file are written to the settings file.
     Install {
         #[command(flatten)]
         flags: Flags,
-        /// Install missing programs with this system's package manager first
+        /// Also install missing programs with the package manager (apt or dnf)
         #[arg(long)]
         packages: bool,
         #[command(flatten)]
         trying: Trying,
     },
-    /// Print what install would do, with the reason for each restart
+    /// Print the changes that `install` would make, with the reason for each restart
     Plan {
         #[command(flatten)]
         flags: Flags,
-        /// Exit with 2 when there is something to do
+        /// Exit with status 2 if there are changes
         #[arg(long)]
         detailed_exitcode: bool,
     },
-    /// Set how many workers there are of a role, then install
+    /// Set the number of workers of a role, and apply
+    ///
+    /// Edits `workers:` in the settings file. All other lines of the file stay unchanged.
     Scale {
-        /// Role or worker name, and how many
+        /// The role, or the name of an entry of `workers:`, and its number of workers (0 to 100)
         #[arg(required = true, value_name = "ROLE=N")]
         counts: Vec<String>,
         #[command(flatten)]
         trying: Trying,
     },
-    /// Add workers, then install
+    /// Add workers, and apply
+    ///
+    /// Edits `workers:` in the settings file. An existing entry with the same name and roles gets more workers.
     Add {
-        /// [NAME=]ROLE[+ROLE…][:COUNT]
+        /// Workers to add: [NAME=]ROLE[+ROLE…][:COUNT]; COUNT defaults to 1
         #[arg(required = true, value_name = "SPEC")]
         specs: Vec<String>,
         #[command(flatten)]
         trying: Trying,
     },
-    /// Remove workers, then install
+    /// Remove workers, and apply
+    ///
+    /// Edits `workers:` in the settings file. Workers of an entry are numbered without gaps, so only the last one can
+    /// be removed on its own.
     Remove {
-        /// The name of a worker, or of all workers that share it but for the number
+        /// A worker (`synchrotron3`), or an entry with all its workers (`synchrotron`)
         #[arg(required = true, value_name = "NAME")]
         names: Vec<String>,
         #[command(flatten)]
         trying: Trying,
     },
-    /// Keep a change that is on trial: one made with --try
+    /// Keep the change that is on trial (made with --try)
     Confirm,
-    /// Show every process
+    /// Print every process with its health, the drift and the trial
+    ///
+    /// Exits with status 1 if it finds a problem. Drift alone is not a problem.
     Status,
-    /// Print the routing table, or where one request goes
+    /// Print the routing table, or the route of one request
     Routes {
         #[command(flatten)]
         flags: Flags,
-        /// GET, PUT …
+        /// The HTTP method, such as GET
         #[arg(requires = "path")]
         method: Option<String>,
-        /// The path as a client sends it, with or without a query
+        /// The path as the client sends it, with or without the query string
         path: Option<String>,
     },
-    /// Ask every process, every route, Redis and the database whether they answer
+    /// Probe every process, every route, Redis, the database and nginx
+    ///
+    /// Changes nothing. Exits with status 1 if a probe fails.
     Verify,
-    /// Check this host, and name the command that cures what is wrong
+    /// Run the preflight checks; each failure names its remedy
+    ///
+    /// Changes nothing. Exits with status 65 if a check fails.
     Doctor {
         #[command(flatten)]
         flags: Flags,
     },
-    /// Write everything that install would, as files below --root DIR
+    /// Render all files into --root DIR; needs no root, systemd or network
     Render {
         #[command(flatten)]
         flags: Flags,
     },
-    /// Move the data from SQLite to PostgreSQL: this host's own, or the one of database.host
+    /// Migrate the data from SQLite to PostgreSQL
+    ///
+    /// The target is the host's own PostgreSQL, or the one in database.host, and must be empty. The server runs during
+    /// the first of the two copies and is stopped for the second. If a step fails, it continues with SQLite. See
+    /// synapse-workers-postgresql(7).
     MigrateDatabase,
-    /// List earlier states
+    /// List the generations on this host
     Generations,
-    /// Return to an earlier state: the one before, or number N
+    /// Roll back to the previous generation, or to generation N
+    ///
+    /// Restores the configuration, the units and the settings file. The database and homeserver.d stay unchanged.
     Rollback {
+        /// The number of the generation; `synapse-workers generations` lists them [default: the previous one]
         #[arg(value_name = "N")]
         number: Option<u32>,
         #[command(flatten)]
         trying: Trying,
-        /// Only while a change is on trial, which this ends; what synapse-trial.service does
+        /// Do nothing unless a change is on trial; synapse-trial.service passes this
         #[arg(long, hide = true)]
         unconfirmed: bool,
     },
-    /// Stop and remove everything that was made, except database, media, signing key and settings
+    /// Stop and remove the server; keeps the database, media, signing key, secrets and settings
     Uninstall {
-        /// Remove these too
+        /// Delete the database, media, signing key, secrets and settings too, permanently
         #[arg(long)]
         purge: bool,
-        /// The server's name, to confirm --purge without a terminal
+        /// Confirm --purge with the server name; required without a terminal
         #[arg(long, value_name = "NAME", requires = "purge")]
         confirm: Option<String>,
     },
-    /// List the presets of workers
+    /// List the presets with their workers
     Presets,
-    /// Give services a copy of certificate and key; what synapse-certificate.service does
+    /// Install a copy of certificate and key for each unit; run by synapse-certificate.service
     #[command(hide = true)]
     HandOver {
         #[arg(long)]
         certificate: PathBuf,
         #[arg(long)]
         key: PathBuf,
-        /// The services
+        /// The units that read the certificate
         #[arg(required = true)]
         units: Vec<String>,
     },
-    /// Write man pages, shell completions, the page of all settings or the accounts of the packages into a directory
+    /// Write manual pages, shell completions, the settings page or the accounts of the packages to a directory
     #[command(hide = true)]
     Generate { what: Generated, directory: PathBuf },
 }
 
-/// What `generate` writes.
+/// The output of `generate`.
 #[derive(Clone, Copy, Debug, clap::ValueEnum)]
 pub enum Generated {
     Man,

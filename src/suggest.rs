@@ -2,7 +2,7 @@
 
 use strsim::osa_distance;
 
-/// The maximum length in characters; a longer word is not a mistyped name.
+/// The maximum length of a word in characters. Names are shorter.
 const LONGEST: usize = 64;
 
 /// The known word with the fewest edits from `word`, if they affect at most a third of the letters. Case is ignored.
@@ -24,7 +24,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn slips_are_understood_and_strangers_are_not() {
+    fn a_typing_error_has_a_suggestion_and_another_word_has_none() {
         let known = ["database.host", "database.port", "workers"];
         for (word, expected) in [
             ("databse.host", Some("database.host")),

@@ -14,9 +14,9 @@ const DEEPEST: usize = 200;
 pub fn parse<T: DeserializeOwned>(text: &[u8]) -> Result<T> {
     ensure!(
         !is_deep(text),
-        "it is nested more deeply than any configuration"
+        "the document is nested more than {DEEPEST} levels deep"
     );
-    serde_yaml::from_slice(text).context("is not YAML")
+    serde_yaml::from_slice(text).context("invalid YAML")
 }
 
 /// Whether the text is nested too deeply: more than `DEEPEST` brackets are open at one place, more list items begin on
@@ -45,7 +45,7 @@ mod tests {
     use serde_yaml::Value;
 
     #[test]
-    fn nesting_without_end_is_refused_at_once() {
+    fn deep_nesting_is_refused_before_it_is_parsed() {
         for deep in [
             "[".repeat(100_000),
             "{a: ".repeat(100_000),
@@ -56,10 +56,7 @@ mod tests {
                 .collect(),
         ] {
             let error = parse::<Value>(deep.as_bytes()).unwrap_err();
-            assert!(
-                error.to_string().contains("nested more deeply"),
-                "{error:#}"
-            );
+            assert!(error.to_string().contains("levels deep"), "{error:#}");
         }
         let list = format!("a:\n{}", "  - {b: [1, 2]}\n".repeat(10_000));
         assert!(parse::<Value>(list.as_bytes()).is_ok());

@@ -1,4 +1,4 @@
-"""Listening sockets that systemd passes on (sd_listen_fds(3)), and the connections that wait there until a program serves them."""
+"""Sockets passed by systemd (sd_listen_fds(3)), and the connections that wait on them until the program serves them."""
 import contextlib
 import math
 import os
@@ -8,15 +8,16 @@ import threading
 import time
 
 FIRST = 3
-# Connections that are refused at the same time. The rest of 1024 descriptors, the usual limit, is for the start itself.
+# The maximum number of connections that are refused at the same time. The start itself needs the rest of the 1024 file
+# descriptors, the usual limit.
 MOST = 256
-# Seconds that a connection has to send its request, and to read the answer to it.
+# Seconds that a client has to send its request and to read the response.
 SLOWNESS = 0.5
-# Seconds without a further connection once the process has no descriptor left for one.
+# Seconds until the next accept() after the process ran out of file descriptors.
 PAUSE = 0.1
-# Seconds at most that a start that failed spends on answers.
+# The maximum number of seconds that a failed start spends on responses.
 PARTING = 2.0
-# The answer for those who waited in vain, in Matrix's words, for browsers too.
+# The response to clients that waited in vain: a Matrix error with CORS headers.
 REFUSAL = b'{"errcode":"M_UNKNOWN","error":"This part of the server is starting; try again"}'
 HEADERS = (
     b"HTTP/1.1 503 Service Unavailable\r\nContent-Type: application/json\r\nRetry-After: 5\r\n"
@@ -25,7 +26,7 @@ HEADERS = (
 
 
 def inherited():
-    """The sockets by their path."""
+    """The inherited sockets by path."""
     if os.environ.get("LISTEN_PID") != str(os.getpid()):
         return {}
     count = int(os.environ.get("LISTEN_FDS", "0"))
@@ -41,11 +42,11 @@ def inherited():
 
 
 class Waiting:
-    """Sockets that no program serves yet.
+    """Sockets that the program does not serve yet.
 
-    Connections wait there for `patience` seconds. Once the start has taken longer, or has failed, a thread answers them:
-    nginx would otherwise run out of connections that all wait. The lock is never held during a call that can block, so
-    a client that sends nothing delays neither the start nor other clients.
+    Connections wait for `patience` seconds. If the start takes longer or fails, a thread answers them; otherwise
+    waiting connections could exhaust those of nginx. The lock is never held during a blocking call, so a client that sends
+    nothing delays neither the start nor other clients.
     """
 
     def __init__(self, sockets, patience):
@@ -58,18 +59,18 @@ class Waiting:
             self.thread.start()
 
     def take(self, path):
-        """The socket of this path, for the program to serve from now on; None if systemd holds none there."""
+        """Hands the socket at this path to the program; None if systemd opened none there."""
         with self.lock:
             held = self.sockets.pop(path, None)
         os.write(self.change, b".")
         return held
 
     def refuse(self):
-        """Answers all connections that wait at sockets that were not taken, and returns within `PARTING` seconds."""
+        """Answers all connections at sockets that were not handed over, and returns within `PARTING` seconds."""
         now = time.monotonic()
         self.late, self.end = now, now + PARTING
         os.write(self.change, b".")
-        # A forked process has a copy of this object, but not the thread.
+        # A forked process has a copy of this object, but not of the thread.
         if self.thread.is_alive():
             self.thread.join(PARTING)
 
@@ -85,7 +86,7 @@ class Waiting:
             refusals = self._wait(refusals, max(self.late, pause))
 
     def _accept(self, refusals, now):
-        """Accepts up to `MOST` connections; when the next one can be accepted, on the monotonic clock."""
+        """Accepts connections until `MOST` are open. Returns the monotonic time at which the next can be accepted."""
         with self.lock:
             for held in self.sockets.values():
                 while len(refusals) < MOST:
@@ -94,14 +95,14 @@ class Waiting:
                     except BlockingIOError:
                         break
                     except OSError:
-                        # Most likely no descriptor is left, and the socket stays readable all the time.
+                        # Most likely no file descriptor is left. The socket stays readable meanwhile.
                         return now + PAUSE
                     connection.setblocking(False)
                     refusals.append(Refusal(connection, now + SLOWNESS))
         return now
 
     def _wait(self, refusals, acceptable):
-        """Waits until there is something to do, does it for connections, and returns those that have not ended."""
+        """Waits for an event, serves the connections, and returns those that are still open."""
         now = time.monotonic()
         wakes = [acceptable] if acceptable > now else []
         waker = select.poll()
@@ -121,18 +122,18 @@ class Waiting:
 
 
 class Refusal:
-    """A connection that gets the answer of a server that is not ready, after its request and no later than its deadline."""
+    """A connection that gets the response 503 after its request, at the latest at its deadline."""
 
     def __init__(self, connection, deadline):
         self.connection, self.deadline, self.answered = connection, deadline, False
 
     def ended(self, readable, now):
-        """Does what can be done at once; whether that was the last of this connection, which is then closed."""
+        """Reads and responds without blocking. Returns whether the connection is finished, and closes it then."""
         over = now >= self.deadline
         if not readable and not over:
             return False
         with contextlib.suppress(OSError):
-            # The rest of a request is read too: a client that cannot send it would not read the answer.
+            # The rest of the request is read too: a client that cannot send it does not read the response.
             over = (readable and not self.connection.recv(65536)) or over
             if not self.answered:
                 self.answered = True

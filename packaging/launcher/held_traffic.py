@@ -5,16 +5,16 @@ import signal
 
 from twisted.internet import task, tcp, unix
 
-# Replication requests of other processes come here (the directory of their sockets). They are served while the process
-# finishes its own, which may need others that stop at the same time.
+# The directory of the sockets for replication requests of other processes. These requests are served while the process
+# drains, because in-flight requests may depend on other processes that stop at the same time.
 INTERNAL = "/replication/"
-# Seconds without any such request after which none is expected.
+# After this many seconds without a replication request, no further one is expected.
 QUIET = 0.1
-# How often what is under way is looked at while the process stops.
+# The interval in seconds at which in-flight requests are checked while the process stops.
 INTERVAL = 0.02
 
-# Long polls that say: nothing new, ask again from where you are. With the argument that tells from where, and what such an
-# answer is (Client-Server API, /sync and /events; MSC4186).
+# Long polls: method, path, the argument with the client's position, and the response that means "nothing new", so that
+# the client polls again from the same position (Client-Server API, /sync and /events; MSC4186).
 POLLS = (
     (b"GET", re.compile(rb"/_matrix/client/(r0|v3)/sync"), b"since", lambda since: {"next_batch": since}),
     (b"GET", re.compile(rb"/_matrix/client/(r0|v3|api/v1)/events"), b"from",
@@ -22,7 +22,7 @@ POLLS = (
     (b"POST", re.compile(rb"/_matrix/client/unstable/org\.matrix\.simplified_msc3575/sync"), b"pos",
      lambda position: {"pos": position, "lists": {}, "rooms": {}, "extensions": {}}),
 )
-# As Synapse sets them for browsers (http/server.py, set_cors_headers).
+# The same CORS headers as Synapse's (http/server.py, set_cors_headers).
 HEADERS = (
     b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nCache-Control: no-cache, no-store, must-revalidate\r\n"
     b"Access-Control-Allow-Origin: *\r\nAccess-Control-Allow-Methods: GET, HEAD, POST, PUT, DELETE, OPTIONS\r\n"
@@ -32,9 +32,9 @@ HEADERS = (
 
 
 class HeldPort(unix.Port):
-    """A port on a socket that exists already, and outlives the process."""
+    """A port on an inherited socket, which outlives the process."""
 
-    # That would end systemd's copy as well.
+    # A shutdown would affect systemd's copy of the socket as well.
     _shouldShutdown = False
 
     def __init__(self, held, factory, reactor):
@@ -42,9 +42,9 @@ class HeldPort(unix.Port):
         self.held = held
 
     def startListening(self):
-        """Neither binds nor changes the path's mode or the length of the queue."""
-        # As Twisted's own ports do: once no descriptor is left, this one is closed for a moment, to accept the connections
-        # that wait and close them. They would keep the socket readable, and the reactor busy, for as long as they wait.
+        """Starts without bind(), chmod() and listen(), which systemd has done."""
+        # As in Twisted's own ports: when no file descriptor is left, the reserved one is closed for a moment, so that
+        # waiting connections can be accepted and closed. Otherwise they keep the socket readable and the reactor busy.
         tcp._reservedFD.reserve()
         self.factory.doStart()
         self.socket = self.held
@@ -54,12 +54,12 @@ class HeldPort(unix.Port):
         self.startReading()
 
     def connectionLost(self, reason):
-        """Unlike a Unix port's own, leaves the path."""
+        """Closes the port, but keeps the socket file, unlike `unix.Port`."""
         tcp.Port.connectionLost(self, reason)
 
 
 class Connection:
-    """One connection of a client: busy from the moment it is there until its request has got an answer, to the last byte."""
+    """A connection of a client. It is busy until the last byte of the response to its request is sent."""
 
     def __init__(self, internal):
         self.internal = internal
@@ -81,14 +81,14 @@ class Traffic:
         self.listen_plainly, self.stop_now = reactor.listenUNIX, reactor.stop
 
     def take_over(self):
-        """Puts itself before the reactor's ways to listen and to stop."""
+        """Replaces the reactor's methods to listen and to stop."""
         self.reactor.listenUNIX = self.listen
         self.reactor.stop = self.stop
-        # Sent when nginx has to let go of its connections.
+        # Sent while nginx drains its connections.
         signal.signal(signal.SIGWINCH, lambda *_: self.reactor.callFromThread(self.answer_polls))
 
     def listen(self, path, factory, *arguments, **options):
-        """As `reactor.listenUNIX`."""
+        """Replaces `reactor.listenUNIX`."""
         held = self.waiting.take(path)
         if held is None:
             return self.listen_plainly(path, factory, *arguments, **options)
@@ -100,7 +100,7 @@ class Traffic:
         return port
 
     def watch(self, factory, internal):
-        """Has connections and requests of a site noted."""
+        """Records the connections and requests of a site."""
         build = factory.buildProtocol
 
         def built(address):
@@ -135,7 +135,7 @@ class Traffic:
             self.last_internal = self.reactor.seconds()
 
     def stop(self):
-        """As `reactor.stop`, but what is under way comes to its end, within the bound; at once when asked again."""
+        """Replaces `reactor.stop`: drains first, for at most `drain` seconds. A second call stops at once."""
         if self.stopping or not self.ports:
             self.stop_now()
             return
@@ -144,7 +144,7 @@ class Traffic:
         self.last_internal = self.reactor.seconds()
         self.stopping = task.LoopingCall(self.check, deadline)
         self.stopping.clock = self.reactor
-        # A fault here must not keep the process.
+        # A fault here must not keep the process running.
         self.stopping.start(INTERVAL).addErrback(lambda failure: (failure.printTraceback(), self.stop_now()))
 
     def check(self, deadline):
@@ -164,13 +164,13 @@ class Traffic:
         return any(connection.internal == internal and connection.busy(writers) for connection in self.connections)
 
     def close(self, internal):
-        """Takes no new connections: they wait for the successor."""
+        """Stops accepting connections, which then wait for the successor."""
         for port, kind in self.ports:
             if kind == internal:
                 port.stopReading()
 
     def answer_polls(self):
-        """Answers long polls as if their time were over."""
+        """Answers long polls as if their timeout had expired."""
         for connection in self.connections:
             for request in tuple(connection.requests):
                 answer = poll_answer(request)
@@ -180,7 +180,7 @@ class Traffic:
 
 
 def poll_answer(request):
-    """What ends this request, if it is a long poll that has no answer yet."""
+    """The response that ends this request, if it is a long poll without a response."""
     if request.path is None or request.startedWriting or request.channel is None:
         return None
     for method, path, argument, answer in POLLS:

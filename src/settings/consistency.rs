@@ -1,65 +1,74 @@
-//! Rules across settings, for values that are valid alone but not together. Each rule names the key at fault.
+//! Rules across settings, for values that are valid alone but not together.
 
 use super::origin::{Origin, SettingsError};
+use super::socket_path;
 use super::table::{Buffer, Settings};
 use super::types::{AbsolutePath, DatabaseKind, Host, Verification};
 use crate::state::accounts;
 use std::collections::BTreeMap;
 use std::net::IpAddr;
-use std::path::Path;
 
-/// The key at fault, and the problem.
-type Wrong = Option<(&'static str, String)>;
+/// The key at fault, the problem, and the remedy.
+type Violation = Option<(&'static str, String, String)>;
 
-static RULES: &[fn(&Settings) -> Wrong] = &[
+static RULES: &[fn(&Settings) -> Violation] = &[
     |settings| {
         let user = settings.synapse.user.as_str();
-        let who = accounts::reserved(user)?;
-        Some((
-            "synapse.user",
-            format!(
-                "`synapse.user` is {user}, {who}, and an attacker who takes over Synapse would have all that this account has; \
-                 leave it empty, or name an account that nothing else uses"
-            ),
-        ))
+        let owner = accounts::reserved(user)?;
+        let problem = format!(
+            "`synapse.user` is {user}, {owner}, and an attacker who takes over Synapse would get the privileges \
+             of this account"
+        );
+        let help = "leave `synapse.user` empty, or name an account that nothing else uses";
+        Some(("synapse.user", problem, help.to_owned()))
     },
     |settings| {
         let user = settings.database.user.as_str();
-        let who = accounts::reserved(user)?;
+        let owner = accounts::reserved(user)?;
         // On another host, PostgreSQL has no privileges on this one.
-        let mighty = match user {
+        let privileged = match user {
             accounts::POSTGRES => database_is_here(settings),
             _ => true,
         };
-        wrong(mighty, "database.user", || {
-            format!(
-                "`database.user` is {user}, {who}, and an attacker who takes over Synapse would have all that this role has; \
-                 name a role of its own, and make it the owner of Synapse's database"
+        violated(privileged, "database.user", || {
+            (
+                format!(
+                    "`database.user` is {user}, {owner}, and an attacker who takes over Synapse would get the \
+                     privileges of this role"
+                ),
+                "create a role for Synapse, and make it the owner of Synapse's database".to_owned(),
             )
         })
     },
     |settings| {
-        let (least, most) = (
-            settings.database.cp_min.get(),
-            settings.database.cp_max.get(),
-        );
-        wrong(least > most, "database.cp_min", || {
-            format!("`database.cp_min` is {least}, more than `database.cp_max`, {most}")
+        let least = settings.database.cp_min.get();
+        let most = settings.database.cp_max.get();
+        violated(least > most, "database.cp_min", || {
+            (
+                format!("`database.cp_min` is {least}, more than `database.cp_max`, {most}"),
+                "lower `database.cp_min`, or raise `database.cp_max`".to_owned(),
+            )
         })
     },
     |settings| {
         let kind = settings.database.kind;
         let host = settings.database.host.as_ref()?;
         let own = matches!(kind, DatabaseKind::Local | DatabaseKind::Sqlite);
-        wrong(own, "database.host", || {
-            format!("`database.host` is {host}, but `database.kind` is {kind}; remove one of them")
+        violated(own, "database.host", || {
+            (
+                format!("`database.host` is {host}, but `database.kind` is {kind}"),
+                "remove one of the two".to_owned(),
+            )
         })
     },
     |settings| {
         let database = &settings.database;
-        let lacking = database.kind == DatabaseKind::External && database.host.is_none();
-        wrong(lacking, "database.kind", || {
-            "`database.kind` is external, but `database.host` is not set".to_owned()
+        let missing = database.kind == DatabaseKind::External && database.host.is_none();
+        violated(missing, "database.kind", || {
+            (
+                "`database.kind` is external, but `database.host` is not set".to_owned(),
+                "set `database.host`, or remove `database.kind`".to_owned(),
+            )
         })
     },
     |settings| {
@@ -69,15 +78,13 @@ static RULES: &[fn(&Settings) -> Wrong] = &[
             (None, Some(_)) => ("tls.key", "tls.certificate"),
             _ => return None,
         };
-        Some((
-            key,
-            format!("`{key}` is set, but `{other}` is not; TLS needs both"),
-        ))
+        let problem = format!("`{key}` is set, but `{other}` is not");
+        Some((key, problem, format!("set `{other}` too; TLS needs both")))
     },
     |settings| {
         let tls = &settings.tls;
         let paths = [("tls.certificate", &tls.certificate), ("tls.key", &tls.key)];
-        let ends = |path: &Option<AbsolutePath>| {
+        let unsuitable = |path: &Option<AbsolutePath>| {
             let directory = path
                 .as_ref()
                 .and_then(|path| path.as_path().parent()?.to_str());
@@ -85,76 +92,78 @@ static RULES: &[fn(&Settings) -> Wrong] = &[
                 directory.ends_with(|c: char| c == '\\' || c.is_whitespace())
             })
         };
-        let (key, _) = paths.into_iter().find(|(_, path)| ends(path))?;
-        Some((
-            key,
-            format!(
-                "`{key}` is in a directory whose name ends with a backslash or blank, which systemd does not take so; rename it"
-            ),
-        ))
+        let (key, _) = paths.into_iter().find(|(_, path)| unsuitable(path))?;
+        let problem = format!(
+            "`{key}` is in a directory whose name ends with a backslash or a blank, which systemd cannot watch"
+        );
+        Some((key, problem, "rename the directory".to_owned()))
     },
     |settings| {
         let ports = ports(settings);
-        let twice = ports.iter().enumerate().find_map(|(place, (key, port))| {
+        let (key, other, port) = ports.iter().enumerate().find_map(|(place, (key, port))| {
             let (other, _) = ports[..place].iter().find(|(_, before)| before == port)?;
             Some((*key, *other, *port))
-        });
-        let (key, other, port) = twice?;
+        })?;
+        let problem = format!("`{key}` and `{other}` are both {port}");
         Some((
             key,
-            format!("`{key}` and `{other}` are both {port}; choose another port for one"),
+            problem,
+            "choose another port for one of them".to_owned(),
         ))
     },
     |settings| {
         let first = settings.tcp_ports.get();
-        let inside = |(_, port): &(&str, u32)| (first..first + TCP_PORTS).contains(port);
-        let (key, port) = ports(settings).into_iter().find(inside)?;
-        Some((
-            key,
-            format!(
-                "`{key}` is {port}, among the ports from `tcp_ports`, {first}, to {}; choose another one",
-                first + TCP_PORTS - 1
-            ),
-        ))
-    },
-    |settings| {
-        let (first, last) = (
-            settings.coturn.min_port.get(),
-            settings.coturn.max_port.get(),
-        );
-        wrong(first > last, "coturn.min_port", || {
-            format!("`coturn.min_port` is {first}, more than `coturn.max_port`, {last}")
-        })
-    },
-    |settings| {
-        let coturn = &settings.coturn;
-        let relayed = coturn.min_port.get()..=coturn.max_port.get();
-        let own = [
-            ("coturn.port", coturn.port),
-            ("coturn.tls_port", coturn.tls_port),
-        ];
-        let (key, port) = own
+        let last = first + TCP_PORTS - 1;
+        let (key, port) = ports(settings)
             .into_iter()
-            .find(|(_, port)| relayed.contains(&port.get()))?;
-        wrong(coturn.enabled, key, || {
-            format!(
-                "`{key}` is {}, among the ports for relayed calls, {} to {}; choose another one",
-                port.get(),
-                relayed.start(),
-                relayed.end()
+            .find(|(_, port)| (first..=last).contains(port))?;
+        let problem = format!(
+            "`{key}` is {port}, which is in the range that `tcp_ports` reserves, {first} to {last}"
+        );
+        let help = format!("choose a port outside this range for `{key}`, or change `tcp_ports`");
+        Some((key, problem, help))
+    },
+    |settings| {
+        let first = settings.coturn.min_port.get();
+        let last = settings.coturn.max_port.get();
+        violated(first > last, "coturn.min_port", || {
+            (
+                format!("`coturn.min_port` is {first}, more than `coturn.max_port`, {last}"),
+                "lower `coturn.min_port`, or raise `coturn.max_port`".to_owned(),
             )
         })
     },
     |settings| {
         let coturn = &settings.coturn;
-        let (own, told) = (coturn.internal_ip?, coturn.external_ip?);
-        wrong(
-            own.is_ipv4() != told.is_ipv4(),
+        let (first, last) = (coturn.min_port.get(), coturn.max_port.get());
+        let (key, port) = [
+            ("coturn.port", coturn.port.get()),
+            ("coturn.tls_port", coturn.tls_port.get()),
+        ]
+        .into_iter()
+        .find(|(_, port)| (first..=last).contains(port))?;
+        violated(coturn.enabled, key, || {
+            (
+                format!(
+                    "`{key}` is {port}, which is in the range for relayed calls, {first} to {last}"
+                ),
+                "choose a port outside this range".to_owned(),
+            )
+        })
+    },
+    |settings| {
+        let coturn = &settings.coturn;
+        let (local, public) = (coturn.internal_ip?, coturn.external_ip?);
+        violated(
+            local.is_ipv4() != public.is_ipv4(),
             "coturn.external_ip",
             || {
-                format!(
-                    "`coturn.external_ip` is {told} and `coturn.internal_ip` {own}; one of IPv4 and one of IPv6 \
-                     cannot stand for each other"
+                (
+                    format!(
+                        "`coturn.external_ip` is {public} and `coturn.internal_ip` {local}, so one is IPv4 and the \
+                     other IPv6"
+                    ),
+                    "set two addresses of the same IP version".to_owned(),
                 )
             },
         )
@@ -162,23 +171,31 @@ static RULES: &[fn(&Settings) -> Wrong] = &[
     |settings| {
         let registration = &settings.registration;
         let captcha = registration.verification == Verification::Captcha;
-        let lacking = captcha && registration.recaptcha_public_key.is_none();
-        wrong(lacking, "registration.verification", || {
-            "`registration.verification` is captcha, but `registration.recaptcha_public_key` is not set".to_owned()
+        let missing = captcha && registration.recaptcha_public_key.is_none();
+        violated(missing, "registration.verification", || {
+            (
+                "`registration.verification` is captcha, but `registration.recaptcha_public_key` is not set".to_owned(),
+                "set `registration.recaptcha_public_key`, or choose another verification".to_owned(),
+            )
         })
     },
     |settings| {
         let email = settings.registration.verification == Verification::Email;
-        wrong(
-            email && !settings.email.enabled,
-            "registration.verification",
-            || "`registration.verification` is email, but `email.enabled` is false".to_owned(),
-        )
+        let missing = email && !settings.email.enabled;
+        violated(missing, "registration.verification", || {
+            (
+                "`registration.verification` is email, but `email.enabled` is false".to_owned(),
+                "set `email.enabled` to true, or choose another verification".to_owned(),
+            )
+        })
     },
     |settings| {
-        let lacking = settings.serve_server_wellknown && settings.public_baseurl.is_none();
-        wrong(lacking, "serve_server_wellknown", || {
-            "`serve_server_wellknown` tells others `public_baseurl`, which is not set".to_owned()
+        let missing = settings.serve_server_wellknown && settings.public_baseurl.is_none();
+        violated(missing, "serve_server_wellknown", || {
+            (
+                "`serve_server_wellknown` is true, but `public_baseurl` is not set".to_owned(),
+                "set `public_baseurl`".to_owned(),
+            )
         })
     },
     |settings| {
@@ -196,69 +213,21 @@ static RULES: &[fn(&Settings) -> Wrong] = &[
         ];
         let small = |size: &Option<Buffer>| size.is_some_and(|size| u64::from(size.get()) < least);
         let (key, _) = sizes.into_iter().find(|(_, size)| small(size))?;
-        Some((
-            key,
-            format!(
-                "`{key}` is smaller than a single buffer of {least} bytes, which nginx refuses; make it larger, or \
-                 `nginx.proxy_buffer_size` or `nginx.page_size` smaller"
-            ),
-        ))
+        let problem = format!(
+            "`{key}` is smaller than a single buffer of {least} bytes, which nginx refuses"
+        );
+        let help =
+            format!("raise `{key}`, or lower `nginx.proxy_buffer_size` or `nginx.page_size`");
+        Some((key, problem, help))
     },
     |settings| {
         let path = settings.nginx.listen_unix_socket.as_ref()?.as_str();
-        let wrong = unfit_for_a_socket(path)?;
-        Some((
-            "nginx.listen_unix_socket",
-            format!(
-                "`nginx.listen_unix_socket` is {path}, {wrong}; choose one such as /run/matrix/nginx.sock"
-            ),
-        ))
+        let problem = socket_path::problem(path)?;
+        let problem = format!("`nginx.listen_unix_socket` is {path}, {problem}");
+        let help = "choose a path such as /run/matrix/nginx.sock";
+        Some(("nginx.listen_unix_socket", problem, help.to_owned()))
     },
 ];
-
-/// Directories that units cannot see or write to, that disappear with a process, or that belong to this program.
-const NO_PLACE: &[&str] = &[
-    "/tmp",
-    "/var/tmp",
-    "/home",
-    "/root",
-    "/run/user",
-    "/var/run",
-    "/dev",
-    "/proc",
-    "/sys",
-    "/boot",
-    "/usr",
-    "/bin",
-    "/sbin",
-    "/lib",
-    "/etc",
-    "/run/synapse-workers",
-    "/run/synapse-nginx",
-    "/run/systemd",
-    "/var/lib/synapse",
-    "/var/lib/synapse-workers",
-];
-
-/// The reason why a path is unsuitable for a socket to which another proxy connects. nginx becomes the owner of its
-/// directory.
-fn unfit_for_a_socket(path: &str) -> Option<&'static str> {
-    let (directory, name) = path.rsplit_once('/')?;
-    let plain = |c: char| c.is_ascii_alphanumeric() || "/._-@".contains(c);
-    // sun_path has 108 bytes, including the terminating null byte (unix(7)).
-    if path.len() > 107 || !path.chars().all(plain) {
-        Some("which has more than 107 characters, or others than letters, digits and /._-@")
-    } else if name.is_empty() || directory.matches('/').count() < 2 {
-        Some("which is not a file in a directory of its own")
-    } else if NO_PLACE
-        .iter()
-        .any(|place| Path::new(directory).starts_with(place))
-    {
-        Some("which is in a directory that services do not share or cannot write to")
-    } else {
-        None
-    }
-}
 
 /// Whether Synapse uses a PostgreSQL, and that PostgreSQL runs on this host.
 fn database_is_here(settings: &Settings) -> bool {
@@ -276,8 +245,16 @@ fn database_is_here(settings: &Settings) -> bool {
 /// The number of ports that are reserved from `tcp_ports` on.
 pub const TCP_PORTS: u32 = 12_000;
 
-fn wrong(is: bool, key: &'static str, message: impl FnOnce() -> String) -> Wrong {
-    is.then(|| (key, message()))
+/// The violation of a rule, if the condition is true: the key, then the problem and the remedy.
+fn violated(
+    condition: bool,
+    key: &'static str,
+    message: impl FnOnce() -> (String, String),
+) -> Violation {
+    condition.then(|| {
+        let (problem, help) = message();
+        (key, problem, help)
+    })
 }
 
 /// The TCP ports that settings name, of enabled services only.
@@ -308,12 +285,13 @@ pub(super) fn check(
     settings: &Settings,
     origins: &BTreeMap<&'static str, Origin>,
 ) -> Result<(), SettingsError> {
-    let broken = RULES.iter().find_map(|rule| rule(settings));
-    let Some((key, message)) = broken else {
+    let violation = RULES.iter().find_map(|rule| rule(settings));
+    let Some((key, problem, help)) = violation else {
         return Ok(());
     };
-    match origins.get(key) {
-        Some(origin) => Err(SettingsError::at(origin, message)),
-        None => Err(SettingsError::new(message)),
-    }
+    let error = SettingsError::new(problem).help(help);
+    Err(match origins.get(key) {
+        Some(origin) => error.within(origin),
+        None => error,
+    })
 }

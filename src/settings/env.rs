@@ -13,7 +13,7 @@ use super::value::Raw;
 /// The prefixes of names that are meant for the Docker image.
 const PREFIXES: [&str; 5] = ["SYNAPSE_", "NGINX_", "COTURN_", "PROMETHEUS_", "POSTGRES_"];
 
-/// Names that shells use themselves. In an env-file they are meant as settings, in the environment they are not.
+/// Names that shells set themselves, so they count as settings in an env-file only.
 const OF_SHELLS: [&str; 2] = ["UID", "GID"];
 
 /// One `NAME=VALUE` of an env-file.
@@ -25,9 +25,9 @@ pub struct Assignment {
 }
 
 /// Reads a Docker env-file: `NAME=VALUE` lines, comments and blank lines. Blanks around the `=`, quotes around the
-/// value, a comment after it and `export` before the name are accepted, as in Compose; `docker run` takes quotes and
-/// comments as part of the value, which no setting can use. A name alone stands for its value in the environment, which
-/// is read in any case.
+/// value, a comment after it and `export` before the name are accepted, as in Compose. `docker run` treats quotes and
+/// comments as part of the value, which is valid for no setting. A name alone stands for its value in the environment,
+/// which is read in any case.
 pub fn read_env_file(path: &Path, text: &str) -> Result<Vec<Assignment>, SettingsError> {
     let mut assignments = Vec::new();
     for (index, line) in text.trim_start_matches('\u{feff}').lines().enumerate() {
@@ -116,7 +116,8 @@ pub(super) fn env_file_fragments(
         .filter(|given| !known(&given.name))
         .map(|given| {
             let (name, line) = (&given.name, given.line);
-            let note = retired(name).unwrap_or_else(|| format!("{name} is not known, ignored"));
+            let note =
+                retired(name).unwrap_or_else(|| format!("unknown variable {name} is ignored"));
             format!("{} line {line}: {note}", path.display())
         })
         .collect();

@@ -5,6 +5,7 @@ use super::origin::{Origin, SettingsError};
 use super::row::Row;
 use super::value::{Raw, Value};
 use std::collections::BTreeMap;
+
 /// A raw value and its origin.
 #[derive(Clone, Debug)]
 pub(super) struct Fragment {
@@ -62,8 +63,7 @@ impl Values {
         let flag = key.replace(['_', '.'], "-");
         let word = key.rsplit('_').next().unwrap_or(key).to_uppercase();
         let file = &self.file;
-        SettingsError::new(format!(
-            "{key} is not set; give --{flag} {word}, or set it in {file}"
-        ))
+        let help = format!("pass --{flag} {word}, or set `{key}` in {file}");
+        SettingsError::new(format!("`{key}` is not set")).help(help)
     }
 }

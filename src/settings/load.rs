@@ -101,7 +101,7 @@ fn flag_fragments(
     flags: &[(&'static str, &'static str, String)],
 ) -> Result<Vec<Fragment>, SettingsError> {
     let fragment = |(name, key, value): &(&'static str, &'static str, String)| {
-        let unknown = || SettingsError::at(name, format!("there is no setting `{key}`"));
+        let unknown = || SettingsError::at(name, format!("unknown setting `{key}`"));
         let row = Row::of(key).ok_or_else(unknown)?;
         Ok(Fragment::new(row, value, Origin::Flag { name }))
     };
@@ -147,11 +147,14 @@ fn to_write(
     Ok(changes)
 }
 
-/// Matrix compares server names letter by letter, so a capital that was typed by habit is permanent.
+/// A note on capitals in the server name: Matrix compares names with case, and the name cannot be changed later.
 fn capitals(settings: &Settings) -> Option<String> {
     let name = settings.server_name.as_str();
     let has_capitals = name.contains(|letter: char| letter.is_ascii_uppercase());
     has_capitals.then(|| {
-        format!("the server name {name} has capital letters, which other servers take for another name than {}", name.to_lowercase())
+        let lower = name.to_lowercase();
+        format!(
+            "the server name {name} contains capital letters, so for other homeservers it differs from {lower}"
+        )
     })
 }

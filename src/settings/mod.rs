@@ -18,6 +18,7 @@ pub mod origin;
 mod reference;
 pub mod retired;
 pub mod row;
+mod socket_path;
 pub mod table;
 pub mod types;
 pub mod value;

@@ -39,29 +39,57 @@ impl fmt::Display for Origin {
     }
 }
 
-/// The reason why settings cannot be used: one sentence with the place and, if there is one, the remedy.
+/// The reason why settings cannot be used: the problem with its place and, if there is one, the remedy.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct SettingsError(String);
+pub struct SettingsError {
+    problem: String,
+    help: Option<String>,
+}
 
 impl SettingsError {
-    pub fn new(message: impl Into<String>) -> Self {
-        Self(message.into())
+    pub fn new(problem: impl Into<String>) -> Self {
+        Self {
+            problem: problem.into(),
+            help: None,
+        }
     }
 
     /// An error at `place`, which is an [`Origin`] or a path.
-    pub fn at(place: impl fmt::Display, message: impl fmt::Display) -> Self {
-        Self(format!("{place}: {message}"))
+    pub fn at(place: impl fmt::Display, problem: impl Into<String>) -> Self {
+        Self::new(problem).within(place)
     }
 
     /// An error at a line of a file.
-    pub fn at_line(path: &Path, line: usize, message: impl fmt::Display) -> Self {
-        Self(format!("{} line {line}: {message}", path.display()))
+    pub fn at_line(path: &Path, line: usize, problem: impl Into<String>) -> Self {
+        Self::new(problem).within_line(path, line)
+    }
+
+    /// Adds the remedy: a command, or the change of the settings.
+    pub fn help(mut self, help: impl Into<String>) -> Self {
+        self.help = Some(help.into());
+        self
+    }
+
+    /// Adds the place of the problem.
+    pub fn within(mut self, place: impl fmt::Display) -> Self {
+        self.problem = format!("{place}: {}", self.problem);
+        self
+    }
+
+    /// Adds the line of the problem.
+    pub fn within_line(self, path: &Path, line: usize) -> Self {
+        self.within(format_args!("{} line {line}", path.display()))
     }
 }
 
+/// Prints the problem, and the remedy on a line of its own.
 impl fmt::Display for SettingsError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
+        f.write_str(&self.problem)?;
+        match &self.help {
+            Some(help) => write!(f, "\n  help: {help}"),
+            None => Ok(()),
+        }
     }
 }
 

@@ -1,11 +1,12 @@
-//! One row of the settings table, and the macro that generates the rows and the struct from one declaration.
+//! One row of the settings table, and the macros that generate the rows and the structs from one declaration.
 
+use super::fragment::Values;
 use super::origin::{Origin, SettingsError};
 use super::table::ROWS;
 use super::value::{Raw, Refused, Value};
 
 /// The properties of one setting.
-#[derive(Debug)]
+#[derive(Clone, Copy, Debug)]
 pub struct Row {
     /// The YAML key; a dot stands for one level: `database.host`.
     pub key: &'static str,
@@ -18,7 +19,7 @@ pub struct Row {
     pub explanation: &'static [&'static str],
     /// Whether it is written as a list.
     pub list: bool,
-    /// Whether it is kept out of the settings file and out of messages.
+    /// Whether neither the settings file nor a message contains the value.
     pub secret: bool,
     bare: bool,
     required: fn() -> bool,
@@ -150,71 +151,133 @@ fn is_plain(text: &str) -> bool {
         && !WORDS.contains(&text.to_ascii_lowercase().as_str())
 }
 
-/// Declares [`Settings`](super::Settings), its sections and the rows of all keys at once.
+/// A section of the settings file.
+pub(super) trait Section: Sized {
+    const NAME: &'static str;
+    /// Lines of explanation.
+    const ABOUT: &'static [&'static str];
+    const ROWS: &'static [Row];
+    /// Parses the raw values.
+    fn assemble(values: &Values) -> Result<Self, SettingsError>;
+    /// The values to write, in the order of the rows.
+    fn raws(&self) -> Vec<Option<Raw>>;
+}
+
+/// The number of rows of all parts.
+pub(super) const fn count(parts: &[&[Row]]) -> usize {
+    let (mut total, mut part) = (0, 0);
+    while part < parts.len() {
+        total += parts[part].len();
+        part += 1;
+    }
+    total
+}
+
+/// The rows of all parts, `COUNT` together. A constant, so `for` and iterators are not available.
+pub(super) const fn joined<const COUNT: usize>(parts: &[&[Row]]) -> [Row; COUNT] {
+    let mut rows = [parts[0][0]; COUNT];
+    let (mut at, mut part) = (0, 0);
+    while part < parts.len() {
+        let mut row = 0;
+        while row < parts[part].len() {
+            rows[at] = parts[part][row];
+            at += 1;
+            row += 1;
+        }
+        part += 1;
+    }
+    rows
+}
+
+/// Declares a section: its struct and its rows.
 ///
 /// The doc comments are the explanations. `= "…"` is the default as it would be written in the file, and `env` lists
 /// the names in the environment.
+macro_rules! section {
+    (
+        $(#[doc = $about:literal])+
+        $section:ident: $Section:ident {
+            $($(#[doc = $doc:literal])+
+            $field:ident: $type:ty $(= $default:literal)? $(, env $($env:literal)+)?;)*
+        }
+    ) => {
+        $(#[doc = $about])+
+        #[derive(Clone, Debug, PartialEq)]
+        pub struct $Section {
+            $($(#[doc = $doc])+ pub $field: $type,)*
+        }
+
+        impl Section for $Section {
+            const NAME: &'static str = stringify!($section);
+            const ABOUT: &'static [&'static str] = &[$($about),+];
+            const ROWS: &'static [Row] = &[
+                $(Row::new::<$type>(
+                    concat!(stringify!($section), ".", stringify!($field)), &[$($doc),+],
+                    section!(@default $($default)?), &[$($($env),+)?],
+                ),)*
+            ];
+
+            fn assemble(values: &Values) -> Result<Self, SettingsError> {
+                Ok(Self {
+                    $($field: values.typed(concat!(stringify!($section), ".", stringify!($field)))?,)*
+                })
+            }
+
+            fn raws(&self) -> Vec<Option<Raw>> {
+                vec![$(self.$field.to_raw(),)*]
+            }
+        }
+    };
+    (@default) => { None };
+    (@default $default:literal) => { Some($default) };
+}
+pub(super) use section;
+
+/// Declares [`Settings`](super::Settings) from the keys without a section, in the notation of [`section`], and the
+/// sections.
 macro_rules! settings {
     (
         top {
             $($(#[doc = $doc:literal])+
             $field:ident: $type:ty $(= $default:literal)? $(, env $($env:literal)+)?;)*
         }
-        $($(#[doc = $about:literal])+
-        $section:ident: $Section:ident {
-            $($(#[doc = $inner_doc:literal])+
-            $inner:ident: $inner_type:ty $(= $inner_default:literal)? $(, env $($inner_env:literal)+)?;)*
-        })*
+        sections { $($section:ident: $Section:ident,)* }
     ) => {
         /// Every setting, typed and validated.
         #[derive(Clone, Debug, PartialEq)]
         pub struct Settings {
             $($(#[doc = $doc])+ pub $field: $type,)*
-            $($(#[doc = $about])+ pub $section: $Section,)*
+            $(pub $section: $Section,)*
         }
 
-        $($(#[doc = $about])+
-        #[derive(Clone, Debug, PartialEq)]
-        pub struct $Section {
-            $($(#[doc = $inner_doc])+ pub $inner: $inner_type,)*
-        })*
-
-        /// Every setting, in the order of the settings file.
-        pub static ROWS: &[Row] = &[
-            $(Row::new::<$type>(
+        const PARTS: &[&[Row]] = &[
+            &[$(Row::new::<$type>(
                 stringify!($field), &[$($doc),+],
                 settings!(@default $($default)?), &[$($($env),+)?],
-            ),)*
-            $($(Row::new::<$inner_type>(
-                concat!(stringify!($section), ".", stringify!($inner)), &[$($inner_doc),+],
-                settings!(@default $($inner_default)?), &[$($($inner_env),+)?],
-            ),)*)*
+            ),)*],
+            $($Section::ROWS,)*
         ];
 
-        /// The sections of the settings file and what they are about.
-        pub static SECTIONS: &[(&str, &[&str])] = &[
-            $((stringify!($section), &[$($about),+]),)*
-        ];
+        /// Every setting, in the order of the settings file.
+        pub static ROWS: &[Row] = &joined::<{ count(PARTS) }>(PARTS);
+
+        /// The sections of the settings file, with their explanations.
+        pub static SECTIONS: &[(&str, &[&str])] = &[$(($Section::NAME, $Section::ABOUT),)*];
 
         impl Settings {
             /// Parses the raw values.
             pub(super) fn assemble(values: &Values) -> Result<Self, SettingsError> {
                 Ok(Self {
                     $($field: values.typed(stringify!($field))?,)*
-                    $($section: $Section {
-                        $($inner: values.typed(
-                            concat!(stringify!($section), ".", stringify!($inner))
-                        )?,)*
-                    },)*
+                    $($section: $Section::assemble(values)?,)*
                 })
             }
 
             /// The values to write, in the order of [`ROWS`].
             pub(super) fn raws(&self) -> Vec<Option<Raw>> {
-                vec![
-                    $(self.$field.to_raw(),)*
-                    $($(self.$section.$inner.to_raw(),)*)*
-                ]
+                let mut raws = vec![$(self.$field.to_raw(),)*];
+                $(raws.extend(self.$section.raws());)*
+                raws
             }
         }
     };

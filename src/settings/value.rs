@@ -49,7 +49,7 @@ pub trait Scalar: Sized {
 pub trait Value: Sized {
     const BARE: bool = false;
     const LIST: bool = false;
-    /// Whether the value is kept out of the settings file and out of messages.
+    /// Whether neither the settings file nor a message contains the value.
     const SECRET: bool = false;
     fn kind() -> String;
     fn parse(raw: &Raw) -> Result<Self, Refused>;
@@ -107,7 +107,7 @@ impl<T: Scalar + PartialEq> Value for Vec<T> {
     const LIST: bool = true;
 
     fn kind() -> String {
-        format!("a list of items, each {}", T::kind())
+        format!("a list, each item {}", T::kind())
     }
 
     fn parse(raw: &Raw) -> Result<Self, Refused> {
@@ -157,7 +157,7 @@ impl Scalar for bool {
     const BARE: bool = true;
 
     fn kind() -> String {
-        "true or false, also yes, no, on, off".to_owned()
+        "true or false, or one of yes, no, on, off".to_owned()
     }
 
     fn parse(text: &str) -> Result<Self, String> {

@@ -5,8 +5,8 @@ use super::table::{ROWS, SECTIONS, Settings};
 use super::value::Raw;
 
 const HEAD: &str = "\
-# Settings of synapse-workers. After a change: sudo synapse-workers install
-# A key with nothing after its colon has its default.
+# Settings of synapse-workers. Apply a change with: sudo synapse-workers install
+# A key without a value has its default.
 ";
 
 /// The whole settings file: every key with its explanation, default and value. Loading it gives the same settings,

@@ -3,12 +3,12 @@
 //! Workers are numbered from 1 without gaps, so only the last worker of an entry can be removed on its own.
 
 use super::roles::{ROLES, role};
-use super::spec::{self, SpecError, WorkerSpec, refuse};
+use super::spec::{self, NOTATION, SpecError, WorkerSpec, refuse};
 use super::workers::{Topology, worker_name};
 use crate::suggest::nearest;
 
-/// Sets how many workers an entry has. `target` is the name of the entry, or a role that exactly one entry has as its
-/// only role; a role that no entry has gets a new entry. A count of 0 removes the entry.
+/// Sets the number of workers of an entry. `target` is the name of the entry, or a role that is the only role of exactly
+/// one entry; a role that no entry has gets a new entry. A count of 0 removes the entry.
 pub fn scale(specs: &[WorkerSpec], target: &str, count: u16) -> Result<Vec<WorkerSpec>, SpecError> {
     spec::check_count(target, count)?;
     let mut specs = specs.to_vec();
@@ -25,7 +25,7 @@ pub fn scale(specs: &[WorkerSpec], target: &str, count: u16) -> Result<Vec<Worke
 pub fn add(specs: &[WorkerSpec], text: &str) -> Result<Vec<WorkerSpec>, SpecError> {
     let new = spec::parse(&[text])?;
     if new.is_empty() {
-        return refuse!("{text:?} names no worker to add: write [NAME=]ROLE[+ROLE...][:COUNT]");
+        return refuse!("{text:?} names no worker to add"; "write {NOTATION}");
     }
     checked(spec::add_up(specs.iter().cloned().chain(new).collect())?)
 }
@@ -43,9 +43,8 @@ pub fn remove(specs: &[WorkerSpec], name: &str) -> Result<Vec<WorkerSpec>, SpecE
     let last = worker_name(&specs[at], specs[at].count);
     if name != last {
         return refuse!(
-            "{name:?} is not the last of its kind and workers are numbered without gaps: remove \
-             {last}, or {} for all of them",
-            specs[at].name
+            "{name:?} is not the last worker of its entry, and workers are numbered without gaps";
+            "remove {last}, or {} for all of them", specs[at].name
         );
     }
     specs[at].count -= 1;
@@ -64,8 +63,8 @@ fn find_scalable(
     }
     if let Some(spec) = specs.iter().find(|spec| owns(spec, target)) {
         return refuse!(
-            "{target:?} is one worker: scale all of its kind, {}={count}",
-            spec.name
+            "{target:?} is a single worker, and an entry is scaled as a whole";
+            "scale the entry: {}={count}", spec.name
         );
     }
     let Some(role) = role(target) else {
@@ -83,18 +82,17 @@ fn find_scalable(
         ([at], _) => Ok(Some(*at)),
         ([], []) => Ok(None),
         ([], [at, ..]) => refuse!(
-            "the role {target} is merged into {}: scale that, {}={count}, or add an entry of its own",
-            specs[*at],
-            specs[*at].name
+            "the role {target} is part of the entry {}", specs[*at];
+            "scale that entry, {}={count}, or add an entry for {target}", specs[*at].name
         ),
         ([at, ..], _) => refuse!(
-            "several entries have the role {target} alone ({}): scale one by its name, {}={count}",
+            "several entries have {target} as their only role: {}",
             alone
                 .iter()
                 .map(|at| specs[*at].to_string())
                 .collect::<Vec<_>>()
-                .join(", "),
-            specs[*at].name
+                .join(", ");
+            "scale one of them by its name: {}={count}", specs[*at].name
         ),
     }
 }
@@ -109,22 +107,30 @@ fn unknown(specs: &[WorkerSpec], name: &str) -> Result<Vec<WorkerSpec>, SpecErro
         name,
         names.clone().chain(ROLES.iter().map(|role| role.name)),
     ) {
-        Some(meant) if meant == name => refuse!(
-            "no entry is named {name:?}; those with that role are {}",
-            specs
+        Some(near) if near == name => {
+            let with_role: Vec<&str> = specs
                 .iter()
                 .filter(|spec| spec.roles.iter().any(|role| role.name == name))
                 .map(|spec| spec.name.as_str())
-                .collect::<Vec<_>>()
-                .join(", ")
-        ),
-        Some(meant) => refuse!("there is no worker or role {name:?}: did you mean {meant}?"),
-        None if specs.is_empty() => {
-            refuse!("there is no worker or role {name:?}: there are no workers")
+                .collect();
+            match with_role.is_empty() {
+                true => {
+                    refuse!("no worker has the role {name}"; "list the workers: synapse-workers status")
+                }
+                false => refuse!(
+                    "no entry is named {name:?}";
+                    "name one of the entries with that role: {}", with_role.join(", ")
+                ),
+            }
         }
+        Some(near) => refuse!("unknown worker or role {name:?}"; "did you mean {near}?"),
+        None if specs.is_empty() => refuse!(
+            "unknown worker or role {name:?}";
+            "this server has no workers; add one: synapse-workers add {NOTATION}"
+        ),
         None => refuse!(
-            "there is no worker or role {name:?}: the entries are {}",
-            names.collect::<Vec<_>>().join(", ")
+            "unknown worker or role {name:?}";
+            "the entries are {}", names.collect::<Vec<_>>().join(", ")
         ),
     }
 }
@@ -199,7 +205,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_unclear_or_impossible_is_refused() {
+    fn ambiguous_and_impossible_edits_are_refused() {
         let cases: [(&str, Edit, &str); 12] = [
             ("medium", |s| scale(s, "synchrotron", 3), "sync=3"),
             ("a=pusher, b=pusher", |s| scale(s, "pusher", 3), "a=3"),

@@ -1,4 +1,4 @@
-//! Named lists of workers: `full`, and one for each of three sizes of host.
+//! Named lists of workers: `full`, and one for each of three host sizes.
 //!
 //! Merging roles halves the memory at the same throughput, so the presets for small hosts merge roles. Merged roles
 //! have one reason to be busy at the same time. Roles that can be sharded are separate from those that cannot, wherever
@@ -20,7 +20,7 @@ pub static PRESETS: [Preset; 4] = [
     Preset {
         name: "small",
         cores: 2,
-        summary: "3 workers for 2 cores: clients, streams, and all that runs behind them",
+        summary: "3 workers for 2 cores: clients, streams, and background work with media and federation",
         spec: "clients=synchrotron+sliding_sync+client_reader+event_creator, \
                streams=event_persister+typing+to_device+account_data+presence+push_rules+receipts+device_lists, \
                background=pusher+federation_sender+appservice+background_worker+user_dir\
@@ -29,7 +29,7 @@ pub static PRESETS: [Preset; 4] = [
     Preset {
         name: "medium",
         cores: 4,
-        summary: "8 workers for 4 cores: sync, clients, events, streams, media and federation apart",
+        summary: "8 workers for 4 cores: separate sync, clients, events, streams, media and federation",
         spec: "sync=synchrotron+sliding_sync, clients=client_reader+event_creator, event_persister, \
                streams=typing+to_device+account_data+presence+push_rules+receipts+device_lists, \
                media_repository, federation=federation_reader+federation_inbound, \
@@ -38,7 +38,7 @@ pub static PRESETS: [Preset; 4] = [
     Preset {
         name: "large",
         cores: 8,
-        summary: "22 workers for 8 cores and more: the busy roles several times, the quiet ones merged",
+        summary: "22 workers for 8 or more cores: several workers for busy roles, idle roles merged",
         spec: "synchrotron:3, sliding_sync:2, client_reader:2, event_creator:2, event_persister:2, \
                to_device, receipts, device_lists, streams=typing+account_data+presence+push_rules, \
                media_repository, federation_reader, federation_inbound, federation_sender:2, pusher, \
@@ -47,7 +47,7 @@ pub static PRESETS: [Preset; 4] = [
     Preset {
         name: "full",
         cores: 8,
-        summary: "20 workers: one for each role that has work of its own on a plain server",
+        summary: "20 workers: one for each role that has work on an ordinary server",
         // Not included: frontend_proxy (device_lists serves the same endpoint), thread_subscriptions (experimental),
         // sso_login and mas_helper (idle without single sign-on or MAS).
         spec: "pusher, federation_sender, appservice, background_worker, user_dir, event_persister, \
@@ -68,7 +68,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn presets_have_the_workers_they_promise() {
+    fn presets_have_the_number_of_workers_in_their_summary() {
         for preset in &PRESETS {
             let workers = Topology::new(spec::parse(&[preset.name]).unwrap())
                 .unwrap()
@@ -98,7 +98,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_busy_can_be_scaled() {
+    fn busy_roles_can_be_scaled() {
         for (name, targets) in [
             ("small", &["clients"][..]),
             (

@@ -2,7 +2,7 @@
 //!
 //! Blanks around tokens are allowed, `:0` means no workers, and the name of a preset stands for its list. Workers are
 //! named after their entry with a number from 1, so that scaling never renames a worker. An entry is named after its
-//! roles, in the order of the catalogue, unless it has a name of its own.
+//! roles, in the order of [`ROLES`], unless it has a name of its own.
 
 use std::fmt;
 
@@ -22,29 +22,41 @@ pub struct WorkerSpec {
     pub name: String,
     /// Whether the name was chosen, rather than derived from the roles.
     pub named: bool,
-    /// The roles in the order of the catalogue, each once.
+    /// The roles in the order of [`ROLES`], each once.
     pub roles: Vec<&'static Role>,
     /// The number of workers, 1 to [`MAX_COUNT`].
     pub count: u16,
 }
 
-/// The reason why a worker spec is invalid, with the remedy, in one sentence.
+/// The reason why a worker spec is invalid, and the remedy.
 #[derive(Debug, PartialEq, Eq)]
-pub struct SpecError(pub(super) String);
+pub struct SpecError {
+    pub(super) problem: String,
+    pub(super) help: String,
+}
 
+/// Prints the problem, and the remedy on a line of its own.
 impl fmt::Display for SpecError {
     fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
-        f.write_str(&self.0)
+        write!(f, "{}\n  help: {}", self.problem, self.help)
     }
 }
 
 impl std::error::Error for SpecError {}
 
-/// An error from a format string.
+/// An error from two format strings with their arguments: the problem; the remedy.
 macro_rules! refuse {
-    ($($message:tt)*) => { Err(SpecError(format!($($message)*))) };
+    ($problem:literal $(, $part:expr)* ; $help:literal $(, $value:expr)* $(,)?) => {
+        Err(SpecError {
+            problem: format!($problem $(, $part)*),
+            help: format!($help $(, $value)*),
+        })
+    };
 }
 pub(super) use refuse;
+
+/// The notation of an entry, for remedies.
+pub(super) const NOTATION: &str = "[NAME=]ROLE[+ROLE...][:COUNT]";
 
 impl fmt::Display for WorkerSpec {
     fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
@@ -79,14 +91,10 @@ pub fn parse(entries: &[impl AsRef<str>]) -> Result<Vec<WorkerSpec>, SpecError> 
 /// Parses one entry; `None` if its count is 0.
 fn parse_entry(entry: &str) -> Result<Option<WorkerSpec>, SpecError> {
     if entry.is_empty() {
-        return refuse!(
-            "an entry between two commas is empty: write a role, or leave out the comma"
-        );
+        return refuse!("an entry between two commas is empty"; "write a role, or remove the comma");
     }
     if entry.chars().any(|c| c.is_control() && c != '\t') {
-        return refuse!(
-            "{entry:?} holds a control character: separate entries by commas and blanks"
-        );
+        return refuse!("{entry:?} contains a control character"; "separate entries with commas");
     }
     let (name, rest) = match entry.split_once('=') {
         Some((name, rest)) => (Some(trim(name)), rest),
@@ -103,9 +111,7 @@ fn parse_entry(entry: &str) -> Result<Option<WorkerSpec>, SpecError> {
     roles.sort_by_key(|role| role.position());
     if let Some(pair) = roles.windows(2).find(|pair| pair[0] == pair[1]) {
         let role = pair[0].name;
-        return refuse!(
-            "{entry:?} has the role {role} twice: write it once, a worker has a role or has it not"
-        );
+        return refuse!("{entry:?} contains the role {role} twice"; "remove one of the two");
     }
     let spec = named(name, roles, count)?;
     Ok((count > 0).then_some(spec))
@@ -116,30 +122,30 @@ fn parse_role(entry: &str, word: &str) -> Result<&'static Role, SpecError> {
         return Ok(role);
     }
     if word.is_empty() {
-        return refuse!("{entry:?} lacks a role: write [NAME=]ROLE[+ROLE...][:COUNT]");
+        return refuse!("{entry:?} lacks a role"; "write {NOTATION}");
     }
     if preset(word).is_some() {
         return refuse!(
-            "{entry:?}: {word} is a list of workers and takes no name, count or other role: \
-             write {word} as an entry of its own"
+            "{entry:?}: {word} is a preset, which cannot have a name, a count or another role";
+            "write {word} as a separate entry"
         );
     }
     let known = ROLES.iter().map(|role| role.name);
     let presets = PRESETS.iter().map(|preset| preset.name);
     match nearest(word, known.clone().chain(presets)) {
-        Some(meant) => refuse!("{word:?} is no role: did you mean {meant}?"),
-        None => refuse!(
-            "{word:?} is no role: the roles are {}",
-            known.collect::<Vec<_>>().join(", ")
-        ),
+        Some(near) => refuse!("unknown role {word:?}"; "did you mean {near}?"),
+        None => {
+            let known = known.collect::<Vec<_>>().join(", ");
+            refuse!("unknown role {word:?}"; "the roles are {known}")
+        }
     }
 }
 
 fn parse_count(entry: &str, count: &str) -> Result<u16, SpecError> {
     if count.is_empty() || !count.bytes().all(|byte| byte.is_ascii_digit()) {
         return refuse!(
-            "{entry:?}: the count {count:?} is no number: write a whole number from 0 to {MAX_COUNT} \
-             after the last role"
+            "{entry:?}: invalid count {count:?}";
+            "write a whole number from 0 to {MAX_COUNT} after the last role"
         );
     }
     // A number that does not fit is too large in any case.
@@ -151,9 +157,7 @@ fn parse_count(entry: &str, count: &str) -> Result<u16, SpecError> {
 /// Refuses more than [`MAX_COUNT`] workers in one entry.
 pub(super) fn check_count(entry: &str, count: u16) -> Result<(), SpecError> {
     if count > MAX_COUNT {
-        return refuse!(
-            "{entry:?} asks for more than {MAX_COUNT} workers of one kind: lower the count"
-        );
+        return refuse!("{entry:?} has more than {MAX_COUNT} workers"; "lower the count");
     }
     Ok(())
 }
@@ -169,23 +173,23 @@ pub(super) fn named(
     let shape = |c: char| c.is_ascii_alphanumeric() || c == '_' || c == '-';
     if !name.chars().all(shape) || !name.starts_with(|c: char| c.is_ascii_alphanumeric()) {
         return refuse!(
-            "{name:?} is no name for workers: write letters, digits, _ and -, the first a letter or digit"
+            "invalid name {name:?}";
+            "use letters, digits, _ and -, and start with a letter or digit"
         );
     }
     if name.len() > MAX_NAME {
         return refuse!(
-            "the name {name:?} has {} characters and {MAX_NAME} is the most: give the workers a \
-             shorter one, NAME={}",
-            name.len(),
-            joined(&roles, "+")
+            "the name {name:?} has {} characters, more than {MAX_NAME}", name.len();
+            "choose a shorter name: NAME={}", joined(&roles, "+")
         );
     }
     if name == "main" || name == "master" {
-        return refuse!("{name:?} is what Synapse calls its main process: choose another name");
+        return refuse!("{name:?} is the name of Synapse's main process"; "choose another name");
     }
     if role(name).is_some() && name != default {
         return refuse!(
-            "{name:?} is a role that these workers do not have alone: choose another name"
+            "{name:?} is a role, and these workers do not have that role alone";
+            "choose another name"
         );
     }
     Ok(WorkerSpec {
@@ -207,10 +211,11 @@ pub(super) fn add_up(entries: Vec<WorkerSpec>) -> Result<Vec<WorkerSpec>, SpecEr
             }
             Some(spec) => {
                 return refuse!(
-                    "two entries are called {:?} and have different roles, {} and {}: rename one",
+                    "two entries are named {:?} and have different roles, {} and {}",
                     spec.name,
                     joined(&spec.roles, "+"),
-                    joined(&entry.roles, "+")
+                    joined(&entry.roles, "+");
+                    "rename one of them"
                 );
             }
             None => specs.push(entry),
@@ -281,51 +286,52 @@ mod tests {
     }
 
     #[test]
-    fn mistakes_are_named_with_their_cure() {
+    fn an_error_names_the_mistake_and_its_remedy() {
         for case in [
-            "syncrotron => \"syncrotron\" is no role: did you mean synchrotron?",
+            "syncrotron => unknown role \"syncrotron\"\n  help: did you mean synchrotron?",
             "fuul => did you mean full?",
             "nonsense => the roles are pusher, federation_sender,",
             ":2 => lacks a role",
-            ":x => is no number",
-            "=pusher => \"\" is no name",
+            ":x => invalid count",
+            "=pusher => invalid name \"\"",
             "x= => lacks a role",
             "typing++presence => lacks a role",
             "typing,,presence => an entry between two commas is empty",
             ", => an entry between two commas is empty",
             "typing, => an entry between two commas is empty",
-            "pusher:-1 => the count \"-1\" is no number",
-            "pusher:+1 => the count \"+1\" is no number",
-            "pusher:x => the count \"x\" is no number",
-            "pusher: => the count \"\" is no number",
+            "pusher:-1 => invalid count \"-1\"",
+            "pusher:+1 => invalid count \"+1\"",
+            "pusher:x => invalid count \"x\"",
+            "pusher: => invalid count \"\"",
             "pusher:2+typing => after the last role",
             "pusher:101 => more than 100 workers",
             "pusher:10000 => more than 100 workers",
             "pusher:99999999999999999999 => more than 100 workers",
             "pusher:60, pusher:60 => more than 100 workers",
-            "typing+typing => has the role typing twice",
+            "typing+typing => contains the role typing twice",
             "a=typing, a=presence => different roles, typing and presence",
-            "pusher\n => \"pusher\\n\" holds a control character",
-            "pusher\0 => holds a control character",
-            "pu sher => \"pu sher\" is no role",
-            "-a=pusher => is no name",
-            "a b=pusher => is no name",
-            "ä=pusher => is no name",
-            "a.b=pusher => is no name",
-            "a%i=pusher => is no name",
+            "pusher\n => \"pusher\\n\" contains a control character",
+            "pusher\0 => contains a control character",
+            "pu sher => unknown role \"pu sher\"",
+            "-a=pusher => invalid name",
+            "a b=pusher => invalid name",
+            "ä=pusher => invalid name",
+            "a.b=pusher => invalid name",
+            "a%i=pusher => invalid name",
             "main=pusher => main process",
             "master=pusher => main process",
             "typing=pusher => is a role",
-            "full:2 => takes no name, count or other role",
-            "x=full => takes no name, count or other role",
-            "typing+small => takes no name, count or other role",
+            "full:2 => cannot have a name, a count or another role",
+            "x=full => cannot have a name, a count or another role",
+            "typing+small => cannot have a name, a count or another role",
             "Pusher => did you mean pusher?",
             "pusher+federation_sender+appservice+background_worker => NAME=pusher+federation_sender",
         ] {
             let (text, expected) = case.split_once(" => ").unwrap();
             let error = parse(&[text]).expect_err(text).to_string();
             assert!(error.contains(expected), "{text:?}: {error}");
-            assert!(!error.contains('\n'), "{text:?}: {error}");
+            assert_eq!(error.matches("\n  help: ").count(), 1, "{text:?}: {error}");
+            assert_eq!(error.lines().count(), 2, "{text:?}: {error}");
         }
     }
 }

@@ -1,7 +1,7 @@
 //! The workers of a spec, and the lists of them that Synapse's shared configuration requires.
 //!
-//! This module refuses what Synapse refuses at start or, worse, accepts and leaves idle: a second worker for a role
-//! that only one worker can have, two workers with the same name, or more workers than any host runs.
+//! This module refuses combinations that Synapse refuses at start or, worse, accepts with an idle worker: a second
+//! worker for a role that only one worker can have, two workers with the same name, or more workers than any host runs.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -20,7 +20,7 @@ pub struct Worker {
     pub spec_name: String,
     /// Its number in that entry, from 1.
     pub index: u16,
-    /// The roles in the order of the catalogue.
+    /// The roles in the order of [`ROLES`].
     pub roles: Vec<&'static Role>,
 }
 
@@ -50,7 +50,7 @@ impl Worker {
 pub struct Topology {
     /// The specs as written, so that they can be written back.
     pub specs: Vec<WorkerSpec>,
-    /// The workers in the order of the catalogue, then by name and number. The order in which entries are written has
+    /// The workers in the order of [`ROLES`], then by name and number. The order in which entries are written has
     /// no effect, in particular not on how Synapse shards over a list.
     pub workers: Vec<Worker>,
 }
@@ -60,7 +60,8 @@ impl Topology {
         let total: u32 = specs.iter().map(|spec| u32::from(spec.count)).sum();
         if total > MAX_WORKERS {
             return refuse!(
-                "{total} workers are more than the {MAX_WORKERS} of one host: lower the counts"
+                "{total} workers are more than {MAX_WORKERS}, the maximum of one host";
+                "lower the counts"
             );
         }
         check_only_ones(&specs)?;
@@ -132,10 +133,10 @@ fn check_only_ones(specs: &[WorkerSpec]) -> Result<(), SpecError> {
         if count > 1 {
             let entries: Vec<_> = holders.iter().map(|spec| spec.to_string()).collect();
             return refuse!(
-                "{count} workers would have the role {} ({}) and only one can: {reason}; \
-                 leave it in one entry, without a count",
+                "{count} workers would have the role {} ({}), but only one can: {reason}",
                 role.name,
-                entries.join(", ")
+                entries.join(", ");
+                "keep the role in one entry, without a count"
             );
         }
     }
@@ -150,8 +151,8 @@ fn check_names(specs: &[WorkerSpec]) -> Result<(), SpecError> {
         for name in names.chain([spec.name.clone()]) {
             if let Some(other) = owners.insert(name.clone(), &spec.name) {
                 return refuse!(
-                    "the entries {other:?} and {:?} would both have the name {name:?}: rename one",
-                    spec.name
+                    "the entries {other:?} and {:?} would both have the name {name:?}", spec.name;
+                    "rename one of them"
                 );
             }
         }
@@ -254,7 +255,7 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_run_is_refused() {
+    fn topologies_that_cannot_run_are_refused() {
         for (spec, expected) in [
             (
                 "typing:2",
@@ -272,7 +273,7 @@ mod tests {
             ("sso_login:2", "one process"),
             (
                 "pusher:100, receipts:100, synchrotron:100",
-                "300 workers are more than the 250",
+                "300 workers are more than 250",
             ),
             ("x=pusher:11, x1=synchrotron", "both have the name \"x11\""),
             ("x1=synchrotron:2, x=pusher:1", "both have the name \"x1\""),

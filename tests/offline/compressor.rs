@@ -131,7 +131,7 @@ fn what_it_cannot_do_is_said() {
         (json!({}), "works on PostgreSQL"),
         (
             verified,
-            "cannot check certificates, which sslmode verify-full asks for",
+            "cannot verify certificates, which sslmode verify-full requires",
         ),
     ] {
         let there = tempfile::tempdir().unwrap();

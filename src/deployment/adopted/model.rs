@@ -286,7 +286,7 @@ mod tests {
                 "`database` is \"x.db\"",
             ),
             ("database: {name: other}", "neither sqlite3 nor psycopg2"),
-            ("a: [", "/etc/x/conf.d/more.yaml: is not YAML"),
+            ("a: [", "/etc/x/conf.d/more.yaml: invalid YAML"),
             ("- 1", "contains no options"),
         ] {
             let error = adopted(more).unwrap_err();

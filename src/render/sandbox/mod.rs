@@ -118,5 +118,5 @@ fn binds(input: &Input, row: &Row, network: Network) -> Option<Vec<String>> {
 fn row(unit: &str) -> Result<&'static Row> {
     let mut rows = ROWS.iter();
     let row = rows.find(|row| row.unit == unit);
-    row.with_context(|| format!("{unit} has no row of a sandbox"))
+    row.with_context(|| format!("{unit} has no row in the sandbox table"))
 }

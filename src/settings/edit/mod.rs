@@ -47,7 +47,7 @@ struct Edit<'t> {
 
 impl<'t> Edit<'t> {
     fn new(path: &'t Path, text: &'t str, key: &str, yaml: &'t str) -> Result<Self, SettingsError> {
-        let unknown = || SettingsError::new(format!("there is no setting `{key}`"));
+        let unknown = || SettingsError::new(format!("unknown setting `{key}`"));
         let row = Row::of(key).filter(|row| !row.secret).ok_or_else(unknown)?;
         Ok(Self {
             path,
@@ -75,11 +75,11 @@ impl<'t> Edit<'t> {
         let own = self.before.entry(self.row).map(|entry| entry.key);
         let place = own.or_else(|| self.section(self.row.path().0?));
         let line = place.map_or(self.text.lines().count(), |place| place.line);
-        let (key, path, yaml) = (self.row.key, self.path.display(), self.yaml);
-        SettingsError::new(format!(
-            "`{key}` cannot be changed without risk to the rest of the file; \
-             set it to {yaml} by hand in {path} line {line}"
-        ))
+        let (key, yaml) = (self.row.key, self.yaml);
+        let problem =
+            format!("`{key}` cannot be changed here without a risk to the other settings");
+        SettingsError::at_line(self.path, line, problem)
+            .help(format!("set it to {yaml} with an editor"))
     }
 
     /// Whether `text` has the meaning of the old settings with the wanted change.
@@ -159,7 +159,7 @@ fn wanted(row: &'static Row, yaml: &str) -> Result<Option<Raw>, SettingsError> {
     let [entry] = document.entries.as_slice() else {
         return Err(SettingsError::at(
             place.display(),
-            format!("{yaml} is not one value"),
+            format!("{yaml} is not a single value"),
         ));
     };
     let Some(raw) = &entry.raw else {

@@ -12,6 +12,7 @@ use serde::de::{DeserializeSeed, Deserializer, Error, MapAccess, Visitor};
 use super::reader::Reader;
 use super::value::{ValueOf, Word};
 use super::{Entry, Place};
+use crate::settings::origin::SettingsError;
 use crate::settings::row::Row;
 use crate::settings::table::SECTIONS;
 
@@ -53,7 +54,7 @@ impl<'de> Visitor<'de> for Top<'_> {
     fn visit_some<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
         let reader = self.0;
         let result = deserializer.deserialize_map(self);
-        result.or_else(|error| not_a_mapping(reader, error, "the settings"))
+        result.or_else(|error| not_a_mapping(reader, error, "the settings file"))
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
@@ -76,12 +77,13 @@ impl<'de> Visitor<'de> for Top<'_> {
 }
 
 /// Replaces the error "wrong type" by a message of this program; problems and syntax errors are passed on unchanged.
-fn not_a_mapping<E: Error>(reader: &Reader, error: E, what: &str) -> Result<(), E> {
+fn not_a_mapping<E: Error>(reader: &Reader, error: E, part: &str) -> Result<(), E> {
     if !reader.is_wrong_type(&error) {
         return Err(error);
     }
-    let message = format!("{what} must be keys with values, each on a line as KEY: VALUE");
-    reader.fail(Place::of(&error).line, message)
+    let problem = SettingsError::new(format!("{part} has no keys"));
+    let problem = problem.help("write one KEY: VALUE per line");
+    reader.fail(Place::of(&error).line, problem)
 }
 
 /// The keys of a section.

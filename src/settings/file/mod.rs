@@ -48,7 +48,7 @@ pub struct Entry {
     pub key: Place,
     /// The first line of the value, or the line of the key if there is no value.
     pub line: usize,
-    /// `None` for a key with nothing after the colon.
+    /// `None` for a key without a value.
     pub raw: Option<Raw>,
     /// The places of the items of a list.
     pub items: Vec<Place>,
@@ -71,7 +71,7 @@ impl Document {
 /// Reads the structure of a settings file; values are validated later.
 pub fn read(path: &Path, text: &str) -> Result<Document, SettingsError> {
     if text.len() > MAX_BYTES {
-        let message = "larger than 1 MiB, this cannot be a settings file";
+        let message = "larger than 1 MiB, so this is not a settings file";
         return Err(SettingsError::at(path.display(), message));
     }
     let refuse_at = |at: usize, message: String| {
@@ -82,19 +82,19 @@ pub fn read(path: &Path, text: &str) -> Result<Document, SettingsError> {
         return refuse_at(at, "control characters are not allowed".to_owned());
     }
     if let Some((at, _)) = text.match_indices(['[', '{']).nth(MAX_BRACKETS) {
-        let message = format!("more than {MAX_BRACKETS} brackets, this cannot be a settings file");
+        let message = format!("more than {MAX_BRACKETS} brackets, so this is not a settings file");
         return refuse_at(at, message);
     }
     let reader = Reader::default();
     let result = serde_yaml::Deserializer::from_str(text).deserialize_option(Top(&reader));
     match (result, reader.finish()) {
-        (_, Err((line, message))) => Err(SettingsError::at_line(path, line, message)),
+        (_, Err((line, problem))) => Err(problem.within_line(path, line)),
         (Err(error), Ok(_)) => Err(syntax_error(path, text, &error)),
         (Ok(()), Ok(document)) => Ok(document),
     }
 }
 
-/// Whether a character is never intended. Some of these are line breaks for YAML, but not for editors.
+/// Whether the character is a mistake. YAML treats some of them as line breaks, and editors do not.
 fn is_control(text: &str, (at, letter): (usize, char)) -> bool {
     match letter {
         '\t' | '\n' => false,
@@ -104,7 +104,7 @@ fn is_control(text: &str, (at, letter): (usize, char)) -> bool {
     }
 }
 
-/// Turns an error of the library into one sentence.
+/// Turns an error of the library into a message with the line.
 fn syntax_error(path: &Path, text: &str, error: &serde_yaml::Error) -> SettingsError {
     let Some(location) = error.location() else {
         return several_documents(path, text);
@@ -113,11 +113,12 @@ fn syntax_error(path: &Path, text: &str, error: &serde_yaml::Error) -> SettingsE
     let indented = text.lines().nth(line - 1).unwrap_or_default();
     let indentation = &indented[..indented.len() - indented.trim_start().len()];
     if indentation.contains('\t') {
-        return SettingsError::at_line(path, line, "indented with a tab, use spaces");
+        let problem = SettingsError::at_line(path, line, "the line is indented with a tab");
+        return problem.help("indent with spaces");
     }
     let place = format!(" at line {line} column {}", location.column());
     let problem = error.to_string().replacen(&place, "", 1);
-    SettingsError::at_line(path, line, format!("this is not YAML: {problem}"))
+    SettingsError::at_line(path, line, format!("invalid YAML: {problem}"))
 }
 
 /// The only error of the library without a place.
@@ -125,8 +126,9 @@ fn several_documents(path: &Path, text: &str) -> SettingsError {
     let starts = text.lines().enumerate().skip(1);
     match starts.filter(|(_, line)| line.starts_with("---")).last() {
         Some((index, _)) => {
-            SettingsError::at_line(path, index + 1, "a second YAML document, keep one")
+            SettingsError::at_line(path, index + 1, "a second YAML document starts")
         }
-        None => SettingsError::at(path.display(), "more than one YAML document, keep one"),
+        None => SettingsError::at(path.display(), "the file contains several YAML documents"),
     }
+    .help("keep one document, and remove the lines `---` between them")
 }

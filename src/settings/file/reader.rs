@@ -1,6 +1,7 @@
 //! The reader of a settings file: the keys read so far, and the first problem.
 
 use super::{Document, Place};
+use crate::settings::origin::SettingsError;
 use crate::settings::row::Row;
 use crate::settings::table::{ROWS, SECTIONS};
 use crate::suggest::nearest;
@@ -14,12 +15,12 @@ use std::fmt;
 pub(super) struct Reader {
     pub(super) document: RefCell<Document>,
     seen: RefCell<BTreeSet<String>>,
-    problem: RefCell<Option<(usize, String)>>,
+    problem: RefCell<Option<(usize, SettingsError)>>,
 }
 
 impl Reader {
-    /// Returns the document, or the line and the message of the problem.
-    pub fn finish(self) -> Result<Document, (usize, String)> {
+    /// Returns the document, or the problem with its line.
+    pub fn finish(self) -> Result<Document, (usize, SettingsError)> {
         match self.problem.into_inner() {
             Some(problem) => Err(problem),
             None => Ok(self.document.into_inner()),
@@ -27,8 +28,8 @@ impl Reader {
     }
 
     /// Stops reading with this problem.
-    pub fn fail<T, E: Error>(&self, line: usize, message: String) -> Result<T, E> {
-        *self.problem.borrow_mut() = Some((line, message));
+    pub fn fail<T, E: Error>(&self, line: usize, problem: SettingsError) -> Result<T, E> {
+        *self.problem.borrow_mut() = Some((line, problem));
         Err(E::custom(""))
     }
 
@@ -42,35 +43,37 @@ impl Reader {
         if self.seen.borrow_mut().insert(key.to_owned()) {
             return Ok(());
         }
-        self.fail(
-            place.line,
-            format!("`{key}` is set a second time, remove one"),
-        )
+        let problem = SettingsError::new(format!("`{key}` is set twice"));
+        self.fail(place.line, problem.help("remove one of the two"))
     }
 
     pub(super) fn unknown<T, E: Error>(&self, key: &str, place: Place) -> Result<T, E> {
         let sections = SECTIONS.iter().map(|(section, _)| *section);
         let known = ROWS.iter().filter(|row| !row.secret).map(|row| row.key);
-        let cure = match (
+        let help = match (
             Row::of(key).map(Row::path),
             nearest(key, known.chain(sections)),
         ) {
             (Some((Some(section), name)), _) => {
-                format!("write it as `{name}:` in the section `{section}:`")
+                format!("write `{name}:` in the section `{section}:`")
             }
             (_, Some(near)) => format!("did you mean `{near}`?"),
-            (_, None) => "options of Synapse itself belong into homeserver.d".to_owned(),
+            (_, None) => "put an option of Synapse itself into a file in \
+                          /etc/synapse-workers/homeserver.d"
+                .to_owned(),
         };
-        self.fail(place.line, format!("unknown setting `{key}`, {cure}"))
+        let problem = SettingsError::new(format!("unknown setting `{key}`"));
+        self.fail(place.line, problem.help(help))
     }
 
     /// The row of a key in the file.
     pub(super) fn row<E: Error>(&self, key: &str, place: Place) -> Result<&'static Row, E> {
         match Row::of(key) {
             Some(row) if row.secret => {
-                let message =
-                    format!("`{key}` does not belong into this file, see `database.password_file`");
-                self.fail(place.line, message)
+                let problem = SettingsError::new(format!("`{key}` does not belong in this file"));
+                let names = row.env.join(" or ");
+                let help = format!("set {names} in the environment, or in a file for --env-file");
+                self.fail(place.line, problem.help(help))
             }
             Some(row) => Ok(row),
             None => self.unknown(key, place),

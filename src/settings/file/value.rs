@@ -1,7 +1,7 @@
 //! Reads one key or value of the file: its text and its place.
 //!
 //! The YAML library reports the place of a value only in errors. Therefore a visitor reads each text, keeps it and then
-//! fails: the error carries the line and column, and the library has moved on to the next value.
+//! fails: the error contains line and column, and the library has moved on to the next value.
 
 use std::fmt;
 
@@ -9,6 +9,7 @@ use serde::de::{DeserializeSeed, Deserializer, Error, SeqAccess, Visitor};
 
 use super::Place;
 use super::reader::Reader;
+use crate::settings::origin::SettingsError;
 use crate::settings::row::Row;
 use crate::settings::value::Raw;
 
@@ -22,9 +23,9 @@ impl<'de> DeserializeSeed<'de> for Word<'_> {
         match text_and_place(deserializer)? {
             (Some(text), place) => Ok((text, place)),
             (None, place) => {
-                let message =
-                    "expected a text here, found a list or a mapping; put quotes around it";
-                self.0.fail(place.line, message.to_owned())
+                let problem = SettingsError::new("expected a string, found a list or a mapping");
+                let help = "write one word, or put the text in quotes";
+                self.0.fail(place.line, problem.help(help))
             }
         }
     }
@@ -104,10 +105,8 @@ impl ValueOf<'_> {
 
     fn wrong_type<T, E: Error>(&self, place: Place) -> Result<T, E> {
         let (key, kind) = (self.row.key, self.row.kind());
-        self.reader.fail(
-            place.line,
-            format!("`{key}` is written as another type, expected {kind}"),
-        )
+        let problem = format!("`{key}` has the wrong type: expected {kind}");
+        self.reader.fail(place.line, SettingsError::new(problem))
     }
 }
 

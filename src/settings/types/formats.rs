@@ -6,7 +6,7 @@ use super::names::text;
 text! {
     /// A key or user name that another service issued, of printable ASCII without blanks and quotes.
     Token,
-    "at most 255 printable characters without blanks, quotes and backslashes",
+    "1 to 255 printable ASCII characters without blanks, quotes and backslashes",
     is_token
 }
 
@@ -20,14 +20,14 @@ text! {
 text! {
     /// The URI of a TURN server (RFC 7065).
     TurnUri,
-    "a TURN address such as turn:turn.example.org:3478?transport=udp",
+    "the URI of a TURN server, such as turn:turn.example.org:3478?transport=udp",
     is_turn_uri
 }
 
 text! {
     /// A calendar event (systemd.time(7)); systemd itself validates the rest.
     Calendar,
-    "a calendar event of systemd, such as Sun 01:00 or *-*-* 03:30",
+    "a calendar event in the format of systemd, such as Sun 01:00 or *-*-* 03:30",
     is_calendar
 }
 

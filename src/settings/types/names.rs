@@ -52,7 +52,7 @@ text! {
     /// at most 230 characters). Case is significant. Servers whose name has capitals exist and cannot be renamed, so
     /// capitals are accepted.
     ServerName,
-    "a host name, an IPv4 address or an IPv6 address in brackets, with :PORT if need be, at most 230 characters",
+    "a host name, an IPv4 address or an IPv6 address in brackets, optionally with :PORT, of at most 230 characters",
     is_server_name
 }
 
@@ -66,7 +66,7 @@ impl ServerName {
 text! {
     /// The URL at which clients reach the server.
     BaseUrl,
-    "an address such as https://matrix.example.org/, without query or fragment",
+    "an http or https URL without query and fragment, such as https://matrix.example.org/",
     is_base_url
 }
 
@@ -86,7 +86,7 @@ impl BaseUrl {
 text! {
     /// The path of a file or directory, without `.`, `..` and `//`, which systemd refuses in units.
     AbsolutePath,
-    "an absolute path, without . or .. or // in it",
+    "an absolute path without the parts . and .. and without //",
     is_absolute_path
 }
 
@@ -99,7 +99,7 @@ impl AbsolutePath {
 text! {
     /// The host name, IP address or socket directory of a PostgreSQL server.
     Host,
-    "a host name, an IP address or the directory of a socket",
+    "a host name, an IP address or the directory of a Unix socket",
     is_host
 }
 
@@ -280,7 +280,7 @@ impl fmt::Display for Network {
     }
 }
 
-/// A value that no message and no settings file contains.
+/// A secret value, which appears neither in messages nor in the settings file.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Secret(String);
 
@@ -309,7 +309,7 @@ impl Value for Option<Secret> {
             Raw::Text(text) => Ok(Some(Secret(text.clone()))),
             Raw::List(_) => Err(Refused {
                 item: None,
-                reason: "expected a single text".to_owned(),
+                reason: "expected a single value".to_owned(),
             }),
         }
     }

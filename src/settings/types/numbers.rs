@@ -27,7 +27,7 @@ impl<const MIN: u32, const MAX: u32> Scalar for Whole<MIN, MAX> {
     const BARE: bool = true;
 
     fn kind() -> String {
-        format!("a whole number, {MIN} to {MAX}")
+        format!("a whole number from {MIN} to {MAX}")
     }
 
     fn parse(text: &str) -> Result<Self, String> {
@@ -42,7 +42,7 @@ impl<const MIN: u32, const MAX: u32> Scalar for Whole<MIN, MAX> {
     }
 }
 
-/// Parses decimal digits only. Signs are refused, and so are leading zeros, which some readers take for octal.
+/// Parses decimal digits only. Signs are refused, and so are leading zeros, which some readers interpret as octal.
 fn digits(text: &str) -> Option<u64> {
     let plain = text.bytes().all(|byte| byte.is_ascii_digit());
     let octal = text.len() > 1 && text.starts_with('0');
@@ -67,7 +67,7 @@ impl Scalar for Factor {
     const BARE: bool = true;
 
     fn kind() -> String {
-        "a number, 0 to 100".to_owned()
+        "a number from 0 to 100".to_owned()
     }
 
     fn parse(text: &str) -> Result<Self, String> {
@@ -105,7 +105,7 @@ impl Size {
 
 impl Scalar for Size {
     fn kind() -> String {
-        "a size such as 50M, from 1K to 1T".to_owned()
+        "a size from 1K to 1T in units of 1024, such as 50M".to_owned()
     }
 
     fn parse(text: &str) -> Result<Self, String> {
@@ -132,7 +132,7 @@ impl Duration {
 
 impl Scalar for Duration {
     fn kind() -> String {
-        "a time such as 90s, 5m or 2h, from 1s to 1d".to_owned()
+        "a time from 1s to 1d, such as 90s, 5m or 2h".to_owned()
     }
 
     fn parse(text: &str) -> Result<Self, String> {
@@ -165,7 +165,7 @@ impl Span {
 
 impl Scalar for Span {
     fn kind() -> String {
-        "a time such as 15s, 1h30m, 30d or 1y".to_owned()
+        "a time of at least 1s, such as 15s, 1h30m, 30d or 1y".to_owned()
     }
 
     fn parse(text: &str) -> Result<Self, String> {

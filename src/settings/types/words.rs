@@ -50,7 +50,7 @@ words! {
 words! {
     /// The kind of database that Synapse uses.
     DatabaseKind {
-        /// External if a host is set; otherwise local with workers, and SQLite without.
+        /// External if a host is set; otherwise local with workers, and SQLite without workers.
         Auto = "auto",
         /// A role and a database in this host's own PostgreSQL, with peer authentication.
         Local = "local",
@@ -162,7 +162,7 @@ impl Value for WorkerList {
     const LIST: bool = true;
 
     fn kind() -> String {
-        "a list of worker specs such as synchrotron:2".to_owned()
+        "a list of workers such as synchrotron:2".to_owned()
     }
 
     fn parse(raw: &Raw) -> Result<Self, Refused> {

@@ -28,15 +28,15 @@ fn a_wrong_call_is_told_and_changes_nothing() {
         "plan --env-file none => none: there is no such file",
         "plan --settings . => .: not a regular file",
         "install --server-name 'not a name' => --server-name",
-        "install --workers syncrotron => --workers: \"syncrotron\" is no role: did you mean synchrotron?",
+        "install --workers syncrotron => --workers: unknown role \"syncrotron\"\n  help: did you mean synchrotron?",
         "install --workers typing:2 => the role typing",
-        "install --workers pusher:-1 => the count \"-1\" is no number",
+        "install --workers pusher:-1 => invalid count \"-1\"",
         "install --workers pusher:10000 => more than 100 workers",
         "install --workers typing,,pusher => an entry between two commas is empty",
         "scale synchrotron => expected ROLE=N, such as synchrotron=3",
         "scale synchrotron=x => `x` is not a count",
         "scale nothing=1 => nothing",
-        "add nothing => \"nothing\" is no role",
+        "add nothing => unknown role \"nothing\"",
         "remove nothing => nothing",
     ] {
         let (arguments, told) = case.split_once(" => ").unwrap();
@@ -65,11 +65,11 @@ fn bad_settings_are_told_by_file_and_line() {
     for (text, told) in [
         (
             "server_name: a.test\nwrokers: []\n",
-            "settings.yaml line 2: unknown setting `wrokers`, did you mean `workers`?",
+            "settings.yaml line 2: unknown setting `wrokers`\n  help: did you mean `workers`?",
         ),
         (
             "server_name: a.test\nserver_name: b.test\n",
-            "settings.yaml line 2: `server_name` is set a second time",
+            "settings.yaml line 2: `server_name` is set twice",
         ),
         (
             "server_name: a.test\n\nhttp_port: 70000\n",
@@ -91,7 +91,7 @@ fn bad_settings_are_told_by_file_and_line() {
         ("server_name: [\n", "settings.yaml line "),
         (
             "workers: []\n",
-            "server_name is not set; give --server-name NAME, or set it in settings.yaml",
+            "`server_name` is not set\n  help: pass --server-name NAME, or set `server_name` in settings.yaml",
         ),
         ("- a\n", "settings.yaml line 1: "),
         (
@@ -177,7 +177,7 @@ fn own_synapse_options_must_not_contradict_the_settings() {
             "redis: {enabled: false}\n",
             "own.yaml: `redis` cannot be set here; use the settings in `redis`",
         ),
-        ("a: [\n", "own.yaml: is not YAML"),
+        ("a: [\n", "own.yaml: invalid YAML"),
     ] {
         fs::write(directory.join("own.yaml"), text).unwrap();
         let output = place.run("render --root root --server-name a.test");
