@@ -42,6 +42,7 @@ pub struct Report {
 type Sink = Box<dyn Fn(&str)>;
 
 impl Report {
+    /// Starts the clock of [`Report::elapsed`]. With `quiet`, as for `--json`, nothing goes to standard output.
     pub fn new(quiet: bool) -> Self {
         Self {
             begun: Instant::now(),

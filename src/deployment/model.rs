@@ -11,9 +11,13 @@ use crate::topology::Topology;
 /// Everything that the administrator requests of a host. The type is pure: two hosts with the same deployment may still
 /// differ in their host facts.
 pub struct Deployment {
+    /// The validated settings of all sources.
     pub settings: Settings,
+    /// The workers that `workers` describes.
     pub topology: Topology,
+    /// The homeserver.d options.
     pub own_options: SynapseOptions,
+    /// The referenced files.
     pub named: ReferencedFiles,
     /// The configuration of an adopted server.
     pub adopted: Adopted,

@@ -11,7 +11,9 @@ use crate::settings::value::Scalar;
 /// The part of a deployment that decides which secrets exist.
 #[derive(Clone, Copy)]
 pub struct Conditions<'a> {
+    /// The settings, which enable the services and features that need a secret.
     pub settings: &'a Settings,
+    /// Whether there are workers, which authenticate replication requests with a secret.
     pub workers: bool,
     /// The kind of database in use.
     pub database: DatabaseKind,
@@ -24,6 +26,7 @@ pub struct Secret {
     /// Whether a random value is generated if none is provided and none exists. A secret that is not generated exists
     /// only if it is provided.
     pub generated: bool,
+    /// Whether a deployment has this secret.
     pub wanted: fn(&Conditions) -> bool,
     /// The value from the environment or an env-file.
     pub given: fn(&Settings) -> Option<&Given>,

@@ -15,6 +15,7 @@ const SERVICES: &[&str] = &["matrix-synapse.service", "synapse.service"];
 pub struct Found {
     /// Configuration files and directories, in the order in which Synapse reads them.
     pub config: Vec<String>,
+    /// The service of systemd that runs it, or that would start it with this file; `None` if there is no such service.
     pub service: Option<String>,
     /// Its system user.
     pub user: Option<String>,

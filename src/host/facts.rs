@@ -42,6 +42,7 @@ pub struct Facts {
     pub coturn: Option<CoturnBuild>,
     /// Whether Grafana is installed and reads provisioned files.
     pub grafana: bool,
+    /// Whether jemalloc is installed, so that units can preload it.
     pub jemalloc: bool,
     /// Whether the launcher, which starts Synapse with socket activation, is missing.
     pub lacks_launcher: bool,
@@ -97,16 +98,21 @@ pub enum Source {
 /// The package manager of a host.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum PackageManager {
+    /// apt-get, on Debian and Ubuntu.
     Apt,
+    /// dnf, on Fedora.
     Dnf,
 }
 
 /// The desired state and the settings, as far as gathering depends on them.
 pub struct Scope<'a> {
+    /// The settings, with paths and addresses of files and servers to examine.
     pub settings: &'a Settings,
+    /// Whether there are workers, so that Synapse needs Redis and its Python package.
     pub workers: bool,
     /// The desired units.
     pub units: BTreeSet<String>,
+    /// Whether Synapse will use this host's own PostgreSQL.
     pub local_database: bool,
     /// The desired database.
     pub database: DatabaseKind,

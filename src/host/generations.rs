@@ -18,9 +18,11 @@ const KEPT: usize = 10;
 /// A generation as the command `generations` lists it.
 #[derive(Debug)]
 pub struct Generation {
+    /// Its number, which is the name of its directory.
     pub number: u32,
     /// The manifest, or why it cannot be read.
     pub manifest: Result<Manifest>,
+    /// Whether `current` links to it.
     pub current: bool,
 }
 
@@ -60,6 +62,7 @@ pub(super) fn pointed(link: &str) -> Option<u32> {
 /// The state of a generation as it is on disk, with the contents of its manifest. If the manifest is lost or damaged,
 /// the state is empty and a note is added, so that everything is written and started as on a first run.
 ///
+/// # Errors
 /// When a newer release wrote the generation.
 pub(super) fn on_disk(number: u32, notes: &mut Vec<String>) -> Result<State> {
     match load(number) {

@@ -66,7 +66,9 @@ const HOLD: Duration = Duration::from_secs(30);
 /// The host and its facts.
 #[derive(Clone)]
 pub struct Host {
+    /// The facts as gathered at the beginning of the command. A run does not update them.
     pub facts: Facts,
+    /// The connection to the system manager over D-Bus.
     pub systemd: Systemd,
 }
 

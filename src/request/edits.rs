@@ -4,6 +4,7 @@ use crate::topology::{WorkerSpec, edit};
 
 /// An edit of the settings file.
 pub enum SettingsEdit {
+    /// No edit by the command; values from flags, environment and env-file are written to the file in any case.
     None,
     /// Counts of workers by role, as in `ROLE=N`.
     Scale(Vec<String>),

@@ -26,6 +26,7 @@ use std::path::{Path, PathBuf};
 
 /// A validated request, as far as that is possible without host facts.
 pub struct Request {
+    /// The validated intent that the request describes.
     pub deployment: Deployment,
     /// The SQLite file whose data is to be moved to PostgreSQL.
     pub moving: Option<String>,

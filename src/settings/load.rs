@@ -16,7 +16,9 @@ use super::table::{ROWS, Settings};
 pub struct Sources<'a> {
     /// The settings file: its path, for messages, and its text.
     pub file: Option<(&'a Path, &'a str)>,
+    /// The env-file (`--env-file`): its path, for messages, and its text.
     pub env_file: Option<(&'a Path, &'a str)>,
+    /// The variables of the environment, including those that are no settings.
     pub environment: &'a BTreeMap<String, String>,
     /// The flag as typed, such as `--workers`, the key and the value. Of two with the same key the later counts.
     pub flags: &'a [(&'static str, &'static str, String)],
@@ -25,6 +27,7 @@ pub struct Sources<'a> {
 /// The settings and their origins.
 #[derive(Clone, Debug)]
 pub struct Loaded {
+    /// The values with the highest precedence, validated.
     pub settings: Settings,
     /// The origin of every key.
     pub origins: BTreeMap<&'static str, Origin>,

@@ -19,6 +19,7 @@ pub const HOST: &str = "host";
 /// The state of a host, as far as this program manages it.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct State {
+    /// The files of the generation.
     pub files: Files,
     /// Units that are enabled and running.
     pub units: BTreeSet<String>,
@@ -48,6 +49,7 @@ pub struct File {
     pub private: bool,
     /// Units that must act when this file changes; [`super::restart_rules`] defines how.
     pub affects: BTreeSet<String>,
+    /// The bytes of the file. A manifest does not contain them; they are read from the generation.
     #[serde(skip)]
     pub contents: Vec<u8>,
 }
@@ -88,12 +90,17 @@ pub enum Resource {
     Secret(String),
     /// A file in the directory of secrets, composed of a rendered template and secrets.
     Composed(String),
+    /// The key with which this server signs events ([`paths::SIGNING_KEY`]).
     SigningKey,
+    /// The role of Synapse in the host's own PostgreSQL.
     DatabaseRole(String),
     /// A role in the host's own PostgreSQL that may read its statistics.
     MonitorRole(String),
+    /// The database of Synapse in the host's own PostgreSQL.
     Database {
+        /// The name of the database.
         name: String,
+        /// The role that owns it.
         owner: String,
     },
     /// A disabled service of an adopted server. Removing this resource enables the service again.
@@ -210,6 +217,7 @@ impl std::fmt::Display for Resource {
 pub struct Manifest {
     /// The version of the format. It is raised when older releases cannot read the new format.
     pub format: u32,
+    /// The number of the generation, which is also the name of its directory.
     pub number: u32,
     /// The time of creation, in seconds since 1970.
     pub made: u64,
@@ -218,10 +226,12 @@ pub struct Manifest {
     /// The generation that it replaced and that `rollback` returns to; `None` for the first.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub previous: Option<u32>,
+    /// The files, units and resources that belong to the generation.
     pub state: State,
 }
 
 impl Manifest {
+    /// The format that this release writes, and the newest that it reads.
     pub const FORMAT: u32 = 1;
 
     /// Reads a manifest.
@@ -265,6 +275,7 @@ pub struct Observed {
     pub host_files: BTreeMap<String, String>,
     /// Units of this program that systemd knows.
     pub units: BTreeMap<String, UnitState>,
+    /// The resources that exist, among those that are desired or recorded, whether this program created them or not.
     pub resources: BTreeSet<Resource>,
     /// The generation that `current` links to.
     pub current: Option<u32>,
@@ -298,7 +309,9 @@ pub struct UnitState {
     pub active: bool,
     /// Whether it is starting or stopping, so that it may have processes.
     pub changing: bool,
+    /// Whether systemd starts it when the host boots.
     pub enabled: bool,
+    /// Whether systemd has given it up: its active state is `failed` (systemd(1)).
     pub failed: bool,
     /// Whether its files, or the links that enable it, have changed since systemd read them.
     pub stale: bool,

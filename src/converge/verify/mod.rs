@@ -16,6 +16,7 @@ use std::time::{Duration, Instant};
 
 /// One probe: a question about the running server.
 pub struct Probe {
+    /// The word that `verify` prints before the answer; `probe` in its JSON.
     pub name: &'static str,
     /// The function that asks the question. It has to return before the instant.
     ask: Ask,

@@ -165,6 +165,7 @@ impl Adopted {
         self.copies.is_empty()
     }
 
+    /// Whether one of the adopted files sets this top-level key, even to null.
     pub fn has(&self, key: &str) -> bool {
         self.options.contains_key(key)
     }
