@@ -75,6 +75,9 @@ pub fn find(file: &Path, systemd: Option<&Systemd>) -> Result<Found> {
 }
 
 /// The name of a file's owner, if it has one, and the numbers of its user and group.
+///
+/// # Errors
+/// When there is no such file.
 pub fn owner(path: &str) -> Result<(Option<String>, (u32, u32))> {
     let metadata = files::metadata(path).with_context(|| format!("cannot look at {path}"))?;
     let user = users::get_user_by_uid(metadata.uid());
@@ -83,6 +86,9 @@ pub fn owner(path: &str) -> Result<(Option<String>, (u32, u32))> {
 }
 
 /// The contents of configuration files, and of the .yaml files in configuration directories, as Synapse reads them.
+///
+/// # Errors
+/// When a file is missing or cannot be read.
 pub fn read(config: &[PathBuf]) -> Result<Vec<(String, Vec<u8>)>> {
     let mut read = Vec::new();
     for path in config {

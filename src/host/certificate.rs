@@ -143,6 +143,9 @@ impl Pair {
     }
 
     /// Whether a unit's copy equals these files.
+    ///
+    /// # Errors
+    /// When the unit reads no certificate, or when certificate, key or copy cannot be read.
     pub fn is_with(&self, unit: &str) -> Result<bool> {
         let account = account(unit)?;
         Ok(files::read(paths::certificate(account))?.as_deref() == Some(&self.read()?[..]))

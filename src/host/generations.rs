@@ -143,6 +143,9 @@ impl std::fmt::Display for Damaged {
 }
 
 /// Files of a generation that were edited or removed outside of this program.
+///
+/// # Errors
+/// When the manifest is missing, damaged or of a newer release, or when a file cannot be read.
 pub fn edited_files(number: u32) -> Result<Vec<String>> {
     let written = manifest(number)?.state.files;
     let there = load(number)?.state.files;
@@ -160,6 +163,9 @@ pub fn edited_files(number: u32) -> Result<Vec<String>> {
 
 /// Files that generations put on the host, that are unchanged since, and that are not wanted. A file that was edited
 /// since belongs to the administrator. Generations of a newer release are skipped.
+///
+/// # Errors
+/// When a file on the host cannot be read.
 pub fn left_files(wanted: &BTreeSet<String>) -> Result<BTreeSet<String>> {
     let mut left = BTreeSet::new();
     let manifests = numbers()
@@ -189,6 +195,9 @@ impl Host {
     }
 
     /// The state of a generation, and its settings file.
+    ///
+    /// # Errors
+    /// When there is no such generation, or when its manifest is damaged or of a newer release.
     pub fn generation(number: u32) -> Result<(State, Option<String>)> {
         let settings = files::read_text(format!("{}/settings.yaml", directory(number)))?;
         Ok((load(number)?.state, settings))

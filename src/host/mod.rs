@@ -80,6 +80,9 @@ pub struct Hold {
 impl Host {
     /// Prevents nginx from starting: a service that nginx starts after waits for a lock. The lock is also released when
     /// this program ends.
+    ///
+    /// # Errors
+    /// When a service of an earlier hold keeps its lock, or when systemd refuses the job.
     pub fn hold(&self) -> Result<Hold> {
         let lock = files::lock(paths::HOLD, HOLD)?;
         self.systemd.begin(units::HOLD)?;

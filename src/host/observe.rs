@@ -16,6 +16,10 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 impl Host {
     /// Observes everything that concerns the desired state and the recorded generations. Changes nothing.
+    ///
+    /// # Errors
+    /// When a newer release wrote a generation in use, when a record of this program is damaged, or when systemd does
+    /// not answer.
     pub fn observe(&self, desired: &State) -> Result<Observed> {
         let mut notes = Vec::new();
         let records = records(&mut notes)?;
@@ -91,6 +95,9 @@ fn records(notes: &mut Vec<String>) -> Result<Records> {
 
 /// Files outside of generations that changed after units started, each with these units. The restart rules decide which
 /// of them read the file at their start. `python` is the Python that contains Synapse.
+///
+/// # Errors
+/// When systemd does not answer.
 pub fn outdated(
     systemd: &Systemd,
     units: &BTreeMap<String, UnitState>,
@@ -155,12 +162,18 @@ fn made() -> Result<BTreeSet<Resource>> {
 }
 
 /// Whether this program created a database on this host.
+///
+/// # Errors
+/// When the record of created resources is damaged.
 pub fn made_database() -> Result<bool> {
     let database = |made: &Resource| matches!(made, Resource::Database { .. });
     Ok(made()?.iter().any(database))
 }
 
 /// Whether the homeserver.d options differ from those that a state was rendered from.
+///
+/// # Errors
+/// When a file in homeserver.d cannot be read.
 pub fn own_options_differ(state: &State) -> Result<bool> {
     let prefix = "synapse/homeserver.d/";
     let mut then = state
@@ -204,6 +217,9 @@ fn uses_postgres(link: &str) -> Result<Option<bool>> {
 /// The database that already contains this server's data, if that is known. It is the SQLite file (this program's, or
 /// an `adopted` one) if the generation in use uses it or a migration to PostgreSQL is incomplete; else a database that
 /// this program created; else, if no generation is in use, an existing SQLite file. The file remains after a migration.
+///
+/// # Errors
+/// When the configuration in use cannot be read, or when the record of created resources is damaged.
 pub fn settled_database(adopted: bool) -> Result<Option<DatabaseKind>> {
     let file = adopted || files::exists(paths::SQLITE);
     let postgres = uses_postgres(paths::CURRENT)?;

@@ -159,6 +159,9 @@ fn parse(text: &str) -> Result<Postgres> {
 }
 
 /// Creates a role that may log in and has no other privileges.
+///
+/// # Errors
+/// When the server does not answer, or when the role exists.
 pub fn create_role(superuser: &Access, name: &str) -> Result<()> {
     superuser
         .psql(&format!("create role {} login", identifier(name)))
@@ -167,6 +170,9 @@ pub fn create_role(superuser: &Access, name: &str) -> Result<()> {
 }
 
 /// Creates a role that may log in and read statistics (PostgreSQL manual, 21.5, `pg_monitor`).
+///
+/// # Errors
+/// When the server does not answer, or when the role exists.
 pub fn create_monitor(superuser: &Access, name: &str) -> Result<()> {
     let name = identifier(name);
     superuser
@@ -177,6 +183,9 @@ pub fn create_monitor(superuser: &Access, name: &str) -> Result<()> {
 
 /// Creates a database as Synapse requires it: UTF-8 and locale C, so that upgrades of the C library do not reorder
 /// indices.
+///
+/// # Errors
+/// When the server does not answer, when the database exists, or when there is no such role.
 pub fn create_database(superuser: &Access, name: &str, owner: &str) -> Result<()> {
     let (database, owner) = (identifier(name), identifier(owner));
     superuser
@@ -206,6 +215,9 @@ pub fn drop_database(superuser: &Access, name: &str) -> Result<()> {
 }
 
 /// Checks that a database answers a query.
+///
+/// # Errors
+/// When the server does not answer, or refuses the role or the database.
 pub fn reachable(access: &Access) -> Result<()> {
     let answer = access.psql("select 1")?;
     ensure!(
@@ -230,6 +242,9 @@ pub struct Connections {
 
 /// Counts connections, except the querying one. Every role can see the owner of a connection, but not its purpose.
 /// Processes of the server itself have no database or no role (PostgreSQL manual, 27.2.3).
+///
+/// # Errors
+/// As for [`reachable`].
 pub fn connections(access: &Access) -> Result<Connections> {
     let query = "select current_setting('max_connections')::int \
                  - current_setting('superuser_reserved_connections')::int \
@@ -246,6 +261,9 @@ pub fn connections(access: &Access) -> Result<Connections> {
 }
 
 /// Whether a database contains a Synapse already.
+///
+/// # Errors
+/// As for [`reachable`].
 pub fn is_used(superuser: &Access, database: &str) -> Result<bool> {
     let inside = Access {
         database: database.to_owned(),

@@ -92,6 +92,9 @@ pub fn installed_at(python: &Path) -> Option<u64> {
 }
 
 /// Installs this version into its own venv. It uses the distribution's psycopg2, since PyPI has no wheel of it.
+///
+/// # Errors
+/// When Python or its venv module is missing, or with the end of pip's output.
 pub fn install(version: &str) -> Result<()> {
     make_way()?;
     if ours(version).is_some() {

@@ -18,6 +18,9 @@ pub enum SettingsEdit {
 
 impl SettingsEdit {
     /// The worker specs after this edit.
+    ///
+    /// # Errors
+    /// When the words do not fit the grammar, or the workers that result are not allowed.
     pub fn apply(&self, mut specs: Vec<WorkerSpec>) -> Result<Vec<WorkerSpec>, String> {
         match self {
             SettingsEdit::None | SettingsEdit::MigrateDatabase => {}

@@ -54,6 +54,10 @@ struct Files {
 }
 
 /// Loads and validates the request from settings file, environment, env-file and flags. Changes nothing.
+///
+/// # Errors
+/// When a source cannot be read, when a value is not allowed, alone or with the others, or when the edit does not
+/// apply. The exit status is that for usage, except for a server that cannot be adopted.
 pub fn load(common: &Common, flags: &Flags, change: &SettingsEdit) -> Result<Request, Failure> {
     let path = settings_path(common);
     let text = read(&path)?;
@@ -155,6 +159,9 @@ pub fn load(common: &Common, flags: &Flags, change: &SettingsEdit) -> Result<Req
 }
 
 /// The request of the generation in use; the settings file counts if there is none.
+///
+/// # Errors
+/// As for [`load`].
 pub fn of_installed(common: &Common) -> Result<Request, Failure> {
     let recalled = host::Host::current()
         .and_then(|number| Some((number, host::Host::generation(number).ok()?.1?)))
@@ -167,6 +174,9 @@ pub fn of_installed(common: &Common) -> Result<Request, Failure> {
 
 /// Like [`load`], for commands that change nothing and are useful before a settings file exists. Without one they use
 /// `localhost` as the name of the server.
+///
+/// # Errors
+/// As for [`load`].
 pub fn load_or_placeholder(common: &Common, flags: &Flags) -> Result<Request, Failure> {
     let mut flags = flags.clone();
     if flags.server_name.is_none() && !host::exists(settings_path(common)) {
@@ -176,6 +186,9 @@ pub fn load_or_placeholder(common: &Common, flags: &Flags) -> Result<Request, Fa
 }
 
 /// The request of an earlier generation, from the settings that are stored with it.
+///
+/// # Errors
+/// When this release refuses settings that an earlier one accepted.
 pub fn of_generation(number: u32, text: &str) -> Result<Request, Failure> {
     let path = PathBuf::from(format!("{}/{number}/settings.yaml", paths::GENERATIONS));
     let sources = Sources {
@@ -300,6 +313,9 @@ impl Request {
     }
 
     /// The desired state on a host with these facts.
+    ///
+    /// # Errors
+    /// When a template cannot be rendered.
     pub fn desired(&self, facts: &HostFacts) -> Result<State, Failure> {
         Ok(render::desired(&self.input(facts))?)
     }

@@ -31,6 +31,9 @@ pub struct Assignment {
 /// value, a comment after it and `export` before the name are accepted, as in Compose; `docker run` takes quotes and
 /// comments as part of the value, which no setting can use. A name alone stands for its value in the environment, which
 /// is read in any case.
+///
+/// # Errors
+/// Names the line that is no assignment.
 pub fn read_env_file(path: &Path, text: &str) -> Result<Vec<Assignment>, SettingsError> {
     let mut assignments = Vec::new();
     for (index, line) in text.trim_start_matches('\u{feff}').lines().enumerate() {

@@ -40,6 +40,9 @@ pub struct Loaded {
 
 /// Reads all sources, gives each key the value with the highest precedence, and validates every value, including those
 /// that another overrides.
+///
+/// # Errors
+/// Names the origin of the first value that is not allowed, or the required setting that no source contains.
 pub fn load(sources: &Sources) -> Result<Loaded, SettingsError> {
     let mut notes = Vec::new();
     let file = match sources.file {

@@ -71,6 +71,9 @@ const PATIENCE: Duration = Duration::from_secs(20);
 const LAST_ROUND: Duration = Duration::from_secs(5);
 
 /// Repeats the probes until all succeed. Fails with everything that is still wrong at the timeout.
+///
+/// # Errors
+/// Names every failed probe with its answer of the last round.
 pub fn verify(host: &Host, expected: &Expected) -> Result<()> {
     let begun = Instant::now();
     let end = begun + PATIENCE + LAST_ROUND;

@@ -16,6 +16,9 @@ pub struct Kept {
 }
 
 /// Reads a file into memory; `None` if it does not exist.
+///
+/// # Errors
+/// When the path is no regular file, cannot be read, or contains a link that another account could have placed.
 pub fn keep(path: impl AsRef<Path>) -> Result<Option<Kept>> {
     let path = path.as_ref();
     let keep = || -> Result<Option<Kept>> {
@@ -39,6 +42,9 @@ pub fn keep(path: impl AsRef<Path>) -> Result<Option<Kept>> {
 impl Kept {
     /// Restores the file with its ownership and permissions. If a process may have `read` the replaced contents, the
     /// file gets a new modification time, so that the process counts as stale.
+    ///
+    /// # Errors
+    /// As for [`replace`](super::replace).
     pub fn put_back(&self, read: bool) -> Result<()> {
         let modified = (!read).then_some(self.modified);
         write(&self.path, &self.contents, self.access, modified)

@@ -55,6 +55,9 @@ impl Access {
 }
 
 /// Replaces a file atomically: a reader sees the old or the new contents, even after a power loss.
+///
+/// # Errors
+/// When the file cannot be written, or when another account could have placed a link on the path.
 pub fn replace(path: impl AsRef<Path>, contents: &[u8], access: impl Into<Access>) -> Result<()> {
     write(path.as_ref(), contents, access.into(), None)
 }
@@ -160,6 +163,9 @@ pub fn rename(from: impl AsRef<Path>, to: impl AsRef<Path>) -> Result<()> {
 }
 
 /// Replaces the target of a link atomically.
+///
+/// # Errors
+/// When the link cannot be created, or when a directory has its name.
 pub fn point(link: impl AsRef<Path>, target: &str) -> Result<()> {
     let link = link.as_ref();
     let next = link.with_extension("next");
@@ -173,6 +179,9 @@ pub fn point(link: impl AsRef<Path>, target: &str) -> Result<()> {
 }
 
 /// Creates a directory with its parents, and sets its ownership and mode.
+///
+/// # Errors
+/// When a file has this name, or when the directory cannot be created.
 pub fn directory(path: impl AsRef<Path>, access: impl Into<Access>) -> Result<()> {
     let path = path.as_ref();
     let make = || -> Result<()> {
@@ -183,6 +192,9 @@ pub fn directory(path: impl AsRef<Path>, access: impl Into<Access>) -> Result<()
 }
 
 /// Rewrites a file of the administrator. It follows a link, and keeps ownership and mode.
+///
+/// # Errors
+/// As for [`replace`].
 pub fn rewrite(path: impl AsRef<Path>, contents: &[u8]) -> Result<()> {
     let path = path.as_ref();
     let rewrite = || -> Result<()> {

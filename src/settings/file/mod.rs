@@ -75,6 +75,9 @@ impl Document {
 }
 
 /// Reads the structure of a settings file; values are validated later.
+///
+/// # Errors
+/// Names the line that is not YAML, or the key that is unknown, repeated or of another type.
 pub fn read(path: &Path, text: &str) -> Result<Document, SettingsError> {
     if text.len() > MAX_BYTES {
         let message = "larger than 1 MiB, this cannot be a settings file";
