@@ -75,6 +75,9 @@ impl Report {
     }
 
     /// Prints a line that describes `work`, does the work, and completes the line with the seconds it took.
+    ///
+    /// # Errors
+    /// The error of `work`.
     pub fn step<T, E>(
         &self,
         text: impl Display,

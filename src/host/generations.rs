@@ -209,6 +209,10 @@ impl Host {
     }
 
     /// Writes a generation under a temporary name and renames it, so that an incomplete one never counts.
+    ///
+    /// # Errors
+    /// When the generation of this number is in use, when the group of Synapse does not exist, or when a file cannot be
+    /// written.
     pub fn write_generation(
         &self,
         number: u32,
@@ -249,6 +253,9 @@ impl Host {
     }
 
     /// Validates a generation with a real program. Returns a note.
+    ///
+    /// # Errors
+    /// With the output of the program that refuses the generation.
     pub fn judge(&self, number: u32, judge: &Judge, state: &State) -> Result<Option<String>> {
         let directory = directory(number);
         match judge {
@@ -280,6 +287,9 @@ impl Host {
     }
 
     /// Switches `current` to this generation, and the venv link for administrators to its Synapse.
+    ///
+    /// # Errors
+    /// When the record of switches or one of the links cannot be written.
     pub fn switch(&self, number: u32, state: &State) -> Result<()> {
         // The contents of a damaged file are dropped: this plan has restarted all processes that may run with other
         // generations.
@@ -293,6 +303,9 @@ impl Host {
 
     /// Records that the processes run with this generation, and removes the oldest generations. The previously applied
     /// one stays, since a rollback returns to it.
+    ///
+    /// # Errors
+    /// When the link cannot be changed, or when an old generation cannot be removed.
     pub fn applied(&self, number: Option<u32>) -> Result<()> {
         let Some(number) = number else {
             return Ok(());
@@ -314,6 +327,9 @@ impl Host {
     }
 
     /// Removes a generation that was never used.
+    ///
+    /// # Errors
+    /// When it is in use, or when a file cannot be removed.
     pub fn forget_generation(&self, number: u32) -> Result<()> {
         ensure!(
             pointed(paths::CURRENT) != Some(number),
@@ -323,6 +339,9 @@ impl Host {
     }
 
     /// Removes every generation.
+    ///
+    /// # Errors
+    /// When a file cannot be removed.
     pub fn forget(&self) -> Result<()> {
         files::remove(paths::CURRENT)?;
         files::remove(paths::APPLIED)?;

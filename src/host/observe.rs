@@ -63,6 +63,9 @@ impl Host {
     }
 
     /// Writes the record of created resources. It is removed together with its directory.
+    ///
+    /// # Errors
+    /// When the record cannot be written or removed.
     pub fn record_made(&self, made: &BTreeSet<Resource>) -> Result<()> {
         if !files::is_directory(paths::ETC) {
             return Ok(());

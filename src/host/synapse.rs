@@ -143,6 +143,9 @@ pub(super) fn link(state: &State) -> Result<()> {
 
 /// Creates a signing key with Synapse's own generator. The generator prints it and root writes it: root never reads a
 /// file that Synapse's account created.
+///
+/// # Errors
+/// When the generator fails or prints no ed25519 key, or when the file cannot be written.
 pub fn generate_signing_key(python: &Path, state: &State) -> Result<()> {
     let key = Tool::confined(Sandbox::like(units::MAIN, state)?, python)
         .args(["-I", "-m", "synapse._scripts.generate_signing_key"])
@@ -178,6 +181,9 @@ for name in sys.argv[3:]:
 ";
 
 /// Makes Synapse validate the configuration in this directory for these processes, in the sandbox of its main process.
+///
+/// # Errors
+/// With the end of Synapse's output, which names the process and the option.
 pub fn parse_configuration(
     python: &Path,
     state: &State,

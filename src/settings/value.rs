@@ -37,7 +37,10 @@ pub trait Scalar: Sized {
     const BARE: bool = false;
     /// A description of the valid values with their bounds, for errors and documentation.
     fn kind() -> String;
-    /// Parses a trimmed text; the error is the reason.
+    /// Parses a trimmed text.
+    ///
+    /// # Errors
+    /// The reason, in the form of [`Refused::reason`].
     fn parse(text: &str) -> Result<Self, String>;
     /// The text that [`Scalar::parse`] parses as this value again.
     fn show(&self) -> String;

@@ -23,6 +23,9 @@ pub fn remove(path: impl AsRef<Path>) -> Result<()> {
 }
 
 /// Removes a file, and then its directory if that is an empty drop-in directory of this program's units.
+///
+/// # Errors
+/// As for [`remove`].
 pub fn remove_with_drop_ins(path: impl AsRef<Path>) -> Result<()> {
     remove(&path)?;
     match path.as_ref().parent() {
