@@ -12,11 +12,13 @@ CARGO_GENERATE_RPM_VERSION := 0.21.0
 CHECKERS := build/tools/checkers
 SHELL_SCRIPTS := .ci/run $(addprefix tests/host/,demo host keeper needs recipe) $(wildcard packaging/scripts/*) \
     templates/metrics/host.sh
+# The oldest supported Rust.
+MSRV := $(shell sed -n 's/^rust-version = "\([0-9.]*\)".*/\1/p' Cargo.toml)
 # The cases of `make booted`: CASE="tls scale"; all without it.
 CASE :=
 
 .PHONY: build packages deb rpm share docs demo end-demo clean-demo test test-fast booted soak faults bench needs
-.PHONY: lint deny advisories
+.PHONY: lint deny advisories msrv
 
 build:
 	cargo build --release --locked
@@ -74,6 +76,16 @@ deny: $(CHECKERS)/installed
 # Downloads the RustSec database: the result depends on the day, so it is no part of `make lint`.
 advisories: $(CHECKERS)/installed
 	$(CHECKERS)/bin/cargo-deny --locked check advisories
+
+# Compiles with the declared rust-version, which rustup downloads the first time. Without rustup there is no second toolchain,
+# and nothing is checked. A directory of its own keeps the builds in target/ valid.
+msrv:
+	@if command -v rustup >/dev/null; then \
+	    set -x; rustup toolchain install --profile minimal --no-self-update $(MSRV) && \
+	        cargo +$(MSRV) check --all-targets --locked --target-dir build/msrv; \
+	else \
+	    echo "msrv: NOT CHECKED with Rust $(MSRV), because rustup is missing; the Rust here is $$(rustc --version)" >&2; \
+	fi
 
 $(CHECKERS)/installed: .ci/tools.txt
 	python3 -m venv $(CHECKERS)

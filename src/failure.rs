@@ -29,6 +29,7 @@ impl From<Code> for ExitCode {
 /// An error that ends the program. It may be wrapped in an [`anyhow::Error`], whose context becomes its place.
 #[derive(Clone, Debug)]
 pub struct Failure {
+    /// The kind, which is the exit status.
     pub code: Code,
     /// The place of the problem: a file, a setting, a step.
     place: Option<String>,
@@ -43,6 +44,7 @@ pub struct Failure {
 impl std::error::Error for Failure {}
 
 impl Failure {
+    /// A failure without place, help and state of the host. Its kind implies the state of the host.
     pub fn new(code: Code, problem: impl fmt::Display) -> Self {
         Self {
             code,

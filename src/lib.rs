@@ -5,9 +5,10 @@
 //!
 //! ```text
 //! settings.yaml ─┐
-//! environment    ├─> settings ─> topology ─> render ─> State (desired) ─┐
-//! flags         ─┘                                                      ├─> Plan ─> apply ─> verify
-//! host ──────────────────────────────────── observe ─> State (observed) ┘
+//! environment    ├─> settings ─> topology ─> deployment ─┐
+//! flags         ─┘                                       ├─> render ─> State (desired) ─┐
+//! host ─> HostFacts ─────────────────────────────────────┘                              ├─> Plan ─> apply ─> verify
+//! host ─> observe ─> State (observed) ──────────────────────────────────────────────────┘
 //! ```
 
 pub mod state;

@@ -42,6 +42,7 @@ pub struct Report {
 type Sink = Box<dyn Fn(&str)>;
 
 impl Report {
+    /// Starts the clock of [`Report::elapsed`]. With `quiet`, as for `--json`, nothing goes to standard output.
     pub fn new(quiet: bool) -> Self {
         Self {
             begun: Instant::now(),
@@ -74,6 +75,9 @@ impl Report {
     }
 
     /// Prints a line that describes `work`, does the work, and completes the line with the seconds it took.
+    ///
+    /// # Errors
+    /// The error of `work`.
     pub fn step<T, E>(
         &self,
         text: impl Display,

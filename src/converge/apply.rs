@@ -21,6 +21,7 @@ pub struct OnHost {
 }
 
 impl OnHost {
+    /// Nothing is held and no process of nginx is leaving when a run begins.
     pub fn new(host: &Host) -> Self {
         Self {
             host: host.clone(),

@@ -22,8 +22,11 @@ use verify::Expected;
 
 /// The state that a command leads to, and how it gets there.
 pub struct Goal<'a> {
+    /// The files, units and resources that the host has afterwards.
     pub desired: &'a State,
+    /// The generation that `current` links to afterwards.
     pub target: Target,
+    /// The resources that are removed because the desired state lacks them.
     pub removal: Removal,
     /// The SQLite file whose data the run moves to PostgreSQL.
     pub moving: Option<String>,
@@ -58,6 +61,7 @@ impl Goal<'_> {
 
 /// A run that did not reach its goal.
 pub struct ConvergeError {
+    /// The cause, with the exit status and the state in which the host was left.
     pub failure: Failure,
     /// Whether the host is as it was before; if not, the failure names the command to run.
     pub undone: bool,

@@ -40,16 +40,22 @@ enum Purpose {
 pub enum ServicePort {
     /// nginx's stub_status page.
     NginxStatus = 1,
+    /// The exporter that translates nginx's stub_status page for Prometheus.
     NginxExporter = 2,
+    /// The exporter for the Redis that carries replication.
     RedisExporter = 3,
+    /// The exporter for the PostgreSQL that Synapse uses.
     PostgresExporter = 4,
+    /// mtail, which counts requests in nginx's access log.
     NginxLogExporter = 5,
+    /// The metrics of coturn: its own, or those of `synapse-coturn-exporter.service` if its build has none.
     Coturn = 6,
 }
 
 /// An address that a process listens on.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Endpoint {
+    /// The path of a Unix socket.
     Socket(String),
     /// A TCP port on 127.0.0.1.
     Port(u16),
@@ -81,6 +87,7 @@ pub struct Endpoints {
 }
 
 impl Endpoints {
+    /// Assigns a slot to each worker, and decides which processes other processes send requests to.
     pub fn new(settings: &Settings, topology: &Topology) -> Self {
         let senders: Vec<String> = match settings.sandbox.network {
             NetworkAccess::Senders => topology

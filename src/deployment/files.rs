@@ -11,5 +11,6 @@ pub type SynapseOptions = BTreeMap<String, Vec<u8>>;
 pub struct ReferencedFiles {
     /// Registrations of application services, by absolute path.
     pub app_services: BTreeMap<String, Vec<u8>>,
+    /// The logging configuration for Python that `log_config` names; `None` if this program renders one.
     pub log_config: Option<Vec<u8>>,
 }

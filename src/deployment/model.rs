@@ -10,7 +10,9 @@ use crate::topology::Topology;
 /// Everything that the administrator requests of a host. The type is pure: two hosts with the same deployment may still
 /// differ in their host facts.
 pub struct Deployment {
+    /// The validated settings of all sources.
     pub settings: Settings,
+    /// The workers that `workers` describes.
     pub topology: Topology,
     pub homeserver_d: SynapseOptions,
     pub referenced: ReferencedFiles,

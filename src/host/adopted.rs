@@ -15,6 +15,7 @@ const SERVICES: &[&str] = &["matrix-synapse.service", "synapse.service"];
 pub struct Found {
     /// Configuration files and directories, in the order in which Synapse reads them.
     pub config: Vec<String>,
+    /// The service of systemd that runs it, or that would start it with this file; `None` if there is no such service.
     pub service: Option<String>,
     /// Its system user.
     pub user: Option<String>,
@@ -74,6 +75,9 @@ pub fn find(file: &Path, systemd: Option<&Systemd>) -> Result<Found> {
 }
 
 /// The name of a file's owner, if it has one, and the numbers of its user and group.
+///
+/// # Errors
+/// When there is no such file.
 pub fn owner(path: &str) -> Result<(Option<String>, (u32, u32))> {
     let metadata =
         files::metadata(path).with_context(|| format!("cannot read the owner of {path}"))?;
@@ -83,6 +87,9 @@ pub fn owner(path: &str) -> Result<(Option<String>, (u32, u32))> {
 }
 
 /// The contents of configuration files, and of the .yaml files in configuration directories, as Synapse reads them.
+///
+/// # Errors
+/// When a file is missing or cannot be read.
 pub fn read(config: &[PathBuf]) -> Result<Vec<(String, Vec<u8>)>> {
     let mut read = Vec::new();
     for path in config {

@@ -14,7 +14,9 @@ use std::time::{Duration, Instant};
 /// The paths of certificate and key in the settings.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Pair {
+    /// The certificate with its chain, in PEM (`tls.certificate`).
     pub certificate: PathBuf,
+    /// The private key of the certificate, in PEM and without a passphrase (`tls.key`).
     pub key: PathBuf,
 }
 

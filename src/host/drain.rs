@@ -21,12 +21,18 @@ const LONG_POLL_ROUNDS: u32 = 20;
 impl Host {
     /// The nginx processes that serve now. After a reload they accept for a moment longer, and then finish their
     /// in-flight requests.
+    ///
+    /// # Errors
+    /// When systemd does not answer.
     pub fn serving(&self) -> Result<BTreeSet<u32>> {
         Ok(children(self.systemd.process(units::NGINX)?.pid))
     }
 
     /// Waits until nginx has none of these processes left, since they may still send requests by the previous
     /// configuration. Long polls to any process of Synapse keep them alive, so all processes of Synapse answer theirs.
+    ///
+    /// # Errors
+    /// When systemd does not answer. A process that is left after the timeout is no error.
     pub fn drain(&self, before: &BTreeSet<u32>) -> Result<()> {
         let nginx = self.systemd.process(units::NGINX)?.pid;
         let units = self.systemd.units()?;

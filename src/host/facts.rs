@@ -43,6 +43,7 @@ pub struct Facts {
     pub coturn: Option<CoturnBuild>,
     /// Whether Grafana is installed and reads provisioned files.
     pub grafana: bool,
+    /// Whether jemalloc is installed, so that units can preload it.
     pub jemalloc: bool,
     /// Whether the launcher, which starts Synapse with socket activation, is missing.
     pub lacks_launcher: bool,
@@ -98,7 +99,9 @@ pub enum Source {
 /// The package manager of a host.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum PackageManager {
+    /// apt-get, on Debian and Ubuntu.
     Apt,
+    /// dnf, on Fedora.
     Dnf,
 }
 

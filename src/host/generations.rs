@@ -17,9 +17,11 @@ const RETAINED: usize = 10;
 /// A generation as the command `generations` lists it.
 #[derive(Debug)]
 pub struct Generation {
+    /// Its number, which is the name of its directory.
     pub number: u32,
     /// The manifest, or why it cannot be read.
     pub manifest: Result<Manifest>,
+    /// Whether `current` links to it.
     pub current: bool,
 }
 
@@ -133,6 +135,9 @@ impl std::fmt::Display for Damaged {
 }
 
 /// Files of a generation that were edited or removed outside of this program.
+///
+/// # Errors
+/// When the manifest is missing, damaged or of a newer release, or when a file cannot be read.
 pub fn edited_files(number: u32) -> Result<Vec<String>> {
     let written = manifest(number)?.state.files;
     let there = load(number)?.state.files;
@@ -150,6 +155,9 @@ pub fn edited_files(number: u32) -> Result<Vec<String>> {
 
 /// Files that generations put on the host, that are unchanged since, and that are not wanted. A file that was edited
 /// since belongs to the administrator. Generations of a newer release are skipped.
+///
+/// # Errors
+/// When a file on the host cannot be read.
 pub fn left_files(wanted: &BTreeSet<String>) -> Result<BTreeSet<String>> {
     let mut left = BTreeSet::new();
     let manifests = numbers()
@@ -179,6 +187,9 @@ impl Host {
     }
 
     /// The state of a generation, and its settings file.
+    ///
+    /// # Errors
+    /// When there is no such generation, or when its manifest is damaged or of a newer release.
     pub fn generation(number: u32) -> Result<(State, Option<String>)> {
         let settings = files::read_text(format!("{}/settings.yaml", directory(number)))?;
         Ok((load(number)?.state, settings))
@@ -190,6 +201,10 @@ impl Host {
     }
 
     /// Writes a generation under a temporary name and renames it, so that an incomplete one never counts.
+    ///
+    /// # Errors
+    /// When the generation of this number is in use, when the group of Synapse does not exist, or when a file cannot be
+    /// written.
     pub fn write_generation(
         &self,
         number: u32,
@@ -234,6 +249,9 @@ impl Host {
     }
 
     /// Switches `current` to this generation, and the venv link for administrators to its Synapse.
+    ///
+    /// # Errors
+    /// When the record of switches or one of the links cannot be written.
     pub fn switch(&self, number: u32, state: &State) -> Result<()> {
         // The contents of a damaged file are dropped: this plan has restarted all processes that may run with other
         // generations.
@@ -247,6 +265,9 @@ impl Host {
 
     /// Records that the processes run with this generation, and removes the oldest generations. The previously applied
     /// one stays, since a rollback returns to it.
+    ///
+    /// # Errors
+    /// When the link cannot be changed, or when an old generation cannot be removed.
     pub fn applied(&self, number: Option<u32>) -> Result<()> {
         let Some(number) = number else {
             return Ok(());
@@ -268,6 +289,9 @@ impl Host {
     }
 
     /// Removes a generation that was never used.
+    ///
+    /// # Errors
+    /// When it is in use, or when a file cannot be removed.
     pub fn forget_generation(&self, number: u32) -> Result<()> {
         ensure!(
             generation_of(paths::CURRENT) != Some(number),
@@ -277,6 +301,9 @@ impl Host {
     }
 
     /// Removes every generation.
+    ///
+    /// # Errors
+    /// When a file cannot be removed.
     pub fn forget(&self) -> Result<()> {
         files::remove(paths::CURRENT)?;
         files::remove(paths::APPLIED)?;

@@ -115,12 +115,18 @@ impl Host {
     }
 
     /// Removes all files of a complete migration.
+    ///
+    /// # Errors
+    /// When a file cannot be removed.
     pub fn forget_migration(&self) -> Result<()> {
         files::remove_tree(paths::MIGRATION)
     }
 
     /// Removes the copies of a migration that was rolled back. The record of the database that it began to fill remains
     /// for the next migration.
+    ///
+    /// # Errors
+    /// When a file cannot be removed.
     pub fn leave_migration(&self) -> Result<()> {
         files::remove_tree(copies())?;
         let recorded = files::metadata(target_record()).is_some_and(|file| file.len() > 0);

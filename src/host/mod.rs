@@ -71,7 +71,9 @@ const HOLD_LOCK_TIMEOUT: Duration = Duration::from_secs(30);
 /// The host and its facts.
 #[derive(Clone)]
 pub struct Host {
+    /// The facts as gathered at the beginning of the command. A run does not update them.
     pub facts: Facts,
+    /// The connection to the system manager over D-Bus.
     pub systemd: Systemd,
 }
 
@@ -83,6 +85,9 @@ pub struct Hold {
 impl Host {
     /// Prevents nginx from starting: a service that nginx starts after waits for a lock. The lock is also released when
     /// this program ends.
+    ///
+    /// # Errors
+    /// When a service of an earlier hold keeps its lock, or when systemd refuses the job.
     pub fn hold(&self) -> Result<Hold> {
         let lock = files::lock(paths::HOLD, HOLD_LOCK_TIMEOUT)?;
         self.systemd.begin_start(units::HOLD)?;

@@ -15,6 +15,10 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 impl Host {
     /// Observes everything that concerns the desired state and the recorded generations. Changes nothing.
+    ///
+    /// # Errors
+    /// When a newer release wrote a generation in use, when a record of this program is damaged, or when systemd does
+    /// not answer.
     pub fn observe(&self, desired: &State) -> Result<Observed> {
         let mut notes = Vec::new();
         let records = records(&mut notes)?;
@@ -90,6 +94,9 @@ fn records(notes: &mut Vec<String>) -> Result<Records> {
 
 /// Files outside of generations that changed after units started, each with these units. The restart rules decide which
 /// of them read the file at their start. `python` is the Python that contains Synapse.
+///
+/// # Errors
+/// When systemd does not answer.
 pub fn outdated(
     systemd: &Systemd,
     units: &BTreeMap<String, UnitState>,

@@ -15,20 +15,28 @@ use std::path::PathBuf;
 pub struct Postgres {
     /// The version as a number: 140005 for 14.5.
     pub version: u32,
+    /// The maximum number of concurrent connections, including the reserved ones (`max_connections`).
     pub max_connections: u32,
     /// Connections that PostgreSQL reserves for its superuser.
     pub reserved: u32,
+    /// The names of all roles, with or without the right to log in (`pg_roles`).
     pub roles: Vec<String>,
+    /// All databases of the server, including templates (`pg_database`).
     pub databases: Vec<Database>,
 }
 
 /// A database, with the properties that Synapse checks (storage/engines/postgres.py).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Database {
+    /// Its name (`datname`).
     pub name: String,
+    /// The name of the role that owns it (`datdba`).
     pub owner: String,
+    /// The character encoding, such as `UTF8`, the only one that Synapse accepts.
     pub encoding: String,
+    /// The collation (`datcollate`), which must be `C` unless `allow_unsafe_locale` is set.
     pub collation: String,
+    /// The character classification (`datctype`), with the same condition.
     pub character_type: String,
 }
 
@@ -37,7 +45,9 @@ pub struct Database {
 pub struct Access {
     /// A host name, or the directory of a Unix socket.
     pub host: String,
+    /// The TCP port, which is also part of the name of a Unix socket.
     pub port: u16,
+    /// The database to connect to.
     pub database: String,
     /// The role; `None` for the role with the name of the user.
     pub role: Option<String>,
@@ -149,6 +159,9 @@ fn parse(text: &str) -> Result<Postgres> {
 }
 
 /// Creates a role that may log in and has no other privileges.
+///
+/// # Errors
+/// When the server does not answer, or when the role exists.
 pub fn create_role(superuser: &Access, name: &str) -> Result<()> {
     superuser
         .psql(&format!("create role {} login", identifier(name)))
@@ -157,6 +170,9 @@ pub fn create_role(superuser: &Access, name: &str) -> Result<()> {
 }
 
 /// Creates a role that may log in and read statistics (PostgreSQL manual, 21.5, `pg_monitor`).
+///
+/// # Errors
+/// When the server does not answer, or when the role exists.
 pub fn create_monitor(superuser: &Access, name: &str) -> Result<()> {
     let name = identifier(name);
     superuser
@@ -167,6 +183,9 @@ pub fn create_monitor(superuser: &Access, name: &str) -> Result<()> {
 
 /// Creates a database as Synapse requires it: UTF-8 and locale C, so that upgrades of the C library do not reorder
 /// indices.
+///
+/// # Errors
+/// When the server does not answer, when the database exists, or when there is no such role.
 pub fn create_database(superuser: &Access, name: &str, owner: &str) -> Result<()> {
     let (database, owner) = (identifier(name), identifier(owner));
     superuser
@@ -177,17 +196,28 @@ pub fn create_database(superuser: &Access, name: &str, owner: &str) -> Result<()
         .with_context(|| format!("creating the database {name}"))
 }
 
+/// Removes a role if it exists.
+///
+/// # Errors
+/// When the server does not answer, or when the role still owns a database or other objects.
 pub fn drop_role(superuser: &Access, name: &str) -> Result<()> {
     let statement = format!("drop role if exists {}", identifier(name));
     superuser.psql(&statement).map(drop)
 }
 
+/// Removes a database with all its data if it exists.
+///
+/// # Errors
+/// When the server does not answer, or when the database is in use.
 pub fn drop_database(superuser: &Access, name: &str) -> Result<()> {
     let statement = format!("drop database if exists {}", identifier(name));
     superuser.psql(&statement).map(drop)
 }
 
 /// Checks that a database answers a query.
+///
+/// # Errors
+/// When the server does not answer, or refuses the role or the database.
 pub fn reachable(access: &Access) -> Result<()> {
     let answer = access.psql("select 1")?;
     ensure!(
@@ -202,13 +232,19 @@ pub fn reachable(access: &Access) -> Result<()> {
 /// the querying role on its database.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Connections {
+    /// The number of connections that roles other than the superuser can open.
     pub limit: u32,
+    /// The number of open connections of clients to any database of the server.
     pub used: u32,
+    /// The part of these that the querying role has open to its own database.
     pub ours: u32,
 }
 
 /// Counts connections, except the querying one. Every role can see the owner of a connection, but not its purpose.
 /// Processes of the server itself have no database or no role (PostgreSQL manual, 27.2.3).
+///
+/// # Errors
+/// As for [`reachable`].
 pub fn connections(access: &Access) -> Result<Connections> {
     let query = "select current_setting('max_connections')::int \
                  - current_setting('superuser_reserved_connections')::int \
@@ -225,6 +261,9 @@ pub fn connections(access: &Access) -> Result<Connections> {
 }
 
 /// Whether a database contains a Synapse already.
+///
+/// # Errors
+/// As for [`reachable`].
 pub fn is_used(superuser: &Access, database: &str) -> Result<bool> {
     let inside = Access {
         database: database.to_owned(),

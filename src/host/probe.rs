@@ -13,7 +13,9 @@ const PROBE_TIMEOUT: Duration = Duration::from_secs(5);
 /// The answer to an HTTP request.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Answer {
+    /// The status code of the first line.
     pub status: u16,
+    /// The body, with invalid UTF-8 replaced.
     pub body: String,
 }
 
@@ -28,7 +30,9 @@ impl Answer {
 
 /// The destination of a request.
 pub enum Peer {
+    /// A process, at its Unix socket or its port on 127.0.0.1.
     At(Endpoint),
+    /// An address of nginx.
     Address(SocketAddr),
 }
 

@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 /// An installed project.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Package {
+    /// The version in its metadata, as its authors wrote it (PEP 440).
     pub version: String,
     /// The metadata directory or file that its installer wrote.
     pub place: PathBuf,
@@ -23,7 +24,9 @@ pub struct Packages {
 /// A project that is missing, or installed in an unsuitable version.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct MissingPackage {
+    /// The name and the versions that the metadata of Synapse ask for.
     pub requirement: Requirement,
+    /// The unsuitable version that is installed; `None` if the project is missing.
     pub found: Option<String>,
 }
 

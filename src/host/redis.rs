@@ -40,7 +40,9 @@ pub enum Server {
 /// An external Redis.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Remote {
+    /// A host name or an IP address (`redis.host`).
     pub host: String,
+    /// The TCP port, with or without TLS (`redis.port`).
     pub port: u16,
     tls: bool,
     ca_file: Option<String>,

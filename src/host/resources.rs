@@ -54,6 +54,9 @@ impl Host {
     }
 
     /// Creates a resource. Some resources need texts of the desired state.
+    ///
+    /// # Errors
+    /// When the program, systemd or PostgreSQL that creates it fails.
     pub fn create(&self, resource: &Resource, desired: &State) -> Result<()> {
         match resource {
             Resource::Group(_) | Resource::Account(_) => {
@@ -130,6 +133,9 @@ impl Host {
     }
 
     /// Sets ownership and permissions of directories.
+    ///
+    /// # Errors
+    /// With the output of systemd-tmpfiles.
     pub fn directories(&self, desired: &State) -> Result<()> {
         let text = desired.contents(TMPFILES)?;
         Tool::new("systemd-tmpfiles")
@@ -140,6 +146,9 @@ impl Host {
     }
 
     /// Removes a resource.
+    ///
+    /// # Errors
+    /// When the program, systemd or PostgreSQL that removes it fails.
     pub fn remove(&self, resource: &Resource) -> Result<()> {
         match resource {
             Resource::Account(name) => {

@@ -96,6 +96,9 @@ pub fn installed_at(python: &Path) -> Option<u64> {
 }
 
 /// Installs this version into its own venv. It uses the distribution's psycopg2, since PyPI has no wheel of it.
+///
+/// # Errors
+/// When Python or its venv module is missing, or with the end of pip's output.
 pub fn install(version: &str) -> Result<()> {
     make_way()?;
     if ours(version).is_some() {
@@ -144,6 +147,9 @@ pub(super) fn link(state: &State) -> Result<()> {
 
 /// Creates a signing key with Synapse's own generator. The generator prints it and root writes it: root never reads a
 /// file that Synapse's account created.
+///
+/// # Errors
+/// When the generator fails or prints no ed25519 key, or when the file cannot be written.
 pub fn generate_signing_key(python: &Path, state: &State) -> Result<()> {
     let key = Tool::confined(Sandbox::like(units::MAIN, state)?, python)
         .args(["-I", "-m", "synapse._scripts.generate_signing_key"])

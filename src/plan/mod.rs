@@ -47,6 +47,7 @@ pub enum Target {
 /// Steps in the order in which they are applied.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Plan {
+    /// The steps. Some only check something, see [`Plan::changes`].
     pub steps: Vec<Step>,
     /// The generation that the processes run with afterwards.
     pub generation: Option<u32>,
@@ -105,6 +106,7 @@ impl Plan {
         })
     }
 
+    /// Whether there is nothing to do, so that the command neither asks nor verifies.
     pub fn is_empty(&self) -> bool {
         self.steps.is_empty()
     }

@@ -5,7 +5,9 @@ use std::path::PathBuf;
 /// A settings file before and after the change.
 #[derive(Clone, Debug)]
 pub struct SettingsChange {
+    /// The path of the settings file (`--settings`).
     pub path: PathBuf,
+    /// The text that a rollback writes back; `None` if the file does not exist.
     pub before: Option<String>,
     /// `None` removes the file.
     pub after: Option<String>,

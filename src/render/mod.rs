@@ -40,7 +40,9 @@ use std::ops::Deref;
 
 /// The input of rendering.
 pub struct Input<'a> {
+    /// The validated intent of the administrator.
     pub deployment: &'a Deployment,
+    /// The properties of the machine that the rendered files depend on.
     pub facts: &'a HostFacts,
 }
 

@@ -4,6 +4,7 @@ use crate::topology::{WorkerSpec, edit};
 
 /// An edit of the settings file.
 pub enum SettingsEdit {
+    /// No edit by the command; values from flags, environment and env-file are written to the file in any case.
     None,
     /// Counts of workers by role, as in `ROLE=N`.
     Scale(Vec<String>),
@@ -17,6 +18,9 @@ pub enum SettingsEdit {
 
 impl SettingsEdit {
     /// The worker specs after this edit.
+    ///
+    /// # Errors
+    /// When the words do not fit the grammar, or the workers that result are not allowed.
     pub fn apply(&self, mut specs: Vec<WorkerSpec>) -> Result<Vec<WorkerSpec>, String> {
         match self {
             SettingsEdit::None | SettingsEdit::MigrateDatabase => {}

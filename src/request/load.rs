@@ -20,6 +20,10 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 /// Loads and validates the request from settings file, environment, env-file and flags. Changes nothing.
+///
+/// # Errors
+/// When a source cannot be read, when a value is not allowed, alone or with the others, or when the edit does not
+/// apply. The exit status is that for usage, except for a server that cannot be adopted.
 pub fn load(common: &Common, flags: &Flags, change: &SettingsEdit) -> Result<Request, Failure> {
     let path = settings_path(common);
     let text = read(&path)?;
@@ -137,6 +141,9 @@ pub fn of_installed(common: &Common) -> Result<Request, Failure> {
 
 /// Like [`load`], for commands that change nothing and are useful before a settings file exists. Without one they use
 /// `localhost` as the name of the server.
+///
+/// # Errors
+/// As for [`load`].
 pub fn load_or_placeholder(common: &Common, flags: &Flags) -> Result<Request, Failure> {
     let mut flags = flags.clone();
     if flags.server_name.is_none() && !host::exists(settings_path(common)) {
@@ -146,6 +153,9 @@ pub fn load_or_placeholder(common: &Common, flags: &Flags) -> Result<Request, Fa
 }
 
 /// The request of an earlier generation, from the settings that are stored with it.
+///
+/// # Errors
+/// When this release refuses settings that an earlier one accepted.
 pub fn of_generation(number: u32, text: &str) -> Result<Request, Failure> {
     let path = PathBuf::from(format!("{}/{number}/settings.yaml", paths::GENERATIONS));
     let sources = Sources {

@@ -19,8 +19,11 @@ const OF_SHELLS: [&str; 2] = ["UID", "GID"];
 /// One `NAME=VALUE` of an env-file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Assignment {
+    /// The name before the `=`, without `export`; it need not be one that this program knows.
     pub name: String,
+    /// The value, without quotes and comment.
     pub value: String,
+    /// The line of the file, from 1.
     pub line: usize,
 }
 

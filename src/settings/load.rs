@@ -16,7 +16,9 @@ use super::table::{ROWS, Settings};
 pub struct Sources<'a> {
     /// The settings file: its path, for messages, and its text.
     pub file: Option<(&'a Path, &'a str)>,
+    /// The env-file (`--env-file`): its path, for messages, and its text.
     pub env_file: Option<(&'a Path, &'a str)>,
+    /// The variables of the environment, including those that are no settings.
     pub environment: &'a BTreeMap<String, String>,
     /// The flag as typed, such as `--workers`, the key and the value. Of two with the same key the later counts.
     pub flags: &'a [(&'static str, &'static str, String)],
@@ -25,6 +27,7 @@ pub struct Sources<'a> {
 /// The settings and their origins.
 #[derive(Clone, Debug)]
 pub struct Loaded {
+    /// The values with the highest precedence, validated.
     pub settings: Settings,
     /// The origin of every key.
     pub origins: BTreeMap<&'static str, Origin>,
@@ -37,6 +40,9 @@ pub struct Loaded {
 
 /// Reads all sources, gives each key the value with the highest precedence, and validates every value, including those
 /// that another overrides.
+///
+/// # Errors
+/// Names the origin of the first value that is not allowed, or the required setting that no source contains.
 pub fn load(sources: &Sources) -> Result<Loaded, SettingsError> {
     let mut notes = Vec::new();
     let file = match sources.file {

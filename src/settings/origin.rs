@@ -6,21 +6,32 @@ use std::path::{Path, PathBuf};
 /// The origin of a value. Lines count from 1.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Origin {
+    /// The default in the table of settings.
     Default,
+    /// The settings file.
     File {
+        /// The path as it was given, for messages.
         path: PathBuf,
+        /// The line of the value, or of the item at fault in a list.
         line: usize,
     },
+    /// An env-file in the format of Docker.
     EnvFile {
+        /// The path as it was given, for messages.
         path: PathBuf,
+        /// The line of the assignment.
         line: usize,
+        /// The name of the variable.
         name: &'static str,
     },
+    /// The environment of this process.
     Environment {
+        /// The name of the variable; a setting may have several.
         name: &'static str,
     },
-    /// `name` is the flag as typed, such as `--workers`.
+    /// The command line.
     Flag {
+        /// The flag as typed, such as `--workers`.
         name: &'static str,
     },
 }

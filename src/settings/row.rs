@@ -79,6 +79,9 @@ impl Row {
     }
 
     /// The value in its normal form, or the reason why it is refused.
+    ///
+    /// # Errors
+    /// With the reason, and the index of the wrong item of a list.
     pub fn normal(&self, raw: &Raw) -> Result<Option<Raw>, Refused> {
         let control = |text: &String| text.chars().any(char::is_control);
         match raw.texts().iter().position(control) {

@@ -6,11 +6,14 @@
 /// A value as written, before its type is known.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Raw {
+    /// A scalar. In an environment variable or a flag, it may stand for a list, with commas between the items.
     Text(String),
+    /// A list in the settings file.
     List(Vec<String>),
 }
 
 impl Raw {
+    /// The items of a list; a text is one item, even if it contains commas.
     pub fn texts(&self) -> &[String] {
         match self {
             Self::Text(text) => std::slice::from_ref(text),
@@ -34,7 +37,10 @@ pub trait Scalar: Sized {
     const BARE: bool = false;
     /// A description of the valid values with their bounds, for errors and documentation.
     fn kind() -> String;
-    /// Parses a trimmed text; the error is the reason.
+    /// Parses a trimmed text.
+    ///
+    /// # Errors
+    /// The reason, in the form of [`Refused::reason`].
     fn parse(text: &str) -> Result<Self, String>;
     /// The text that [`Scalar::parse`] parses as this value again.
     fn show(&self) -> String;
@@ -47,11 +53,18 @@ pub trait Scalar: Sized {
 
 /// A type of a setting.
 pub trait Value: Sized {
+    /// Whether YAML contains it without quotes, see [`Scalar::BARE`].
     const BARE: bool = false;
+    /// Whether the settings file writes it as a list.
     const LIST: bool = false;
     /// Whether neither the settings file nor a message contains the value.
     const SECRET: bool = false;
+    /// A description of the valid values, see [`Scalar::kind`].
     fn kind() -> String;
+    /// Parses a raw value. Blanks around a text count only in a secret.
+    ///
+    /// # Errors
+    /// With the reason, and the index of the wrong item of a list.
     fn parse(raw: &Raw) -> Result<Self, Refused>;
     /// The value to write; `None` leaves the key empty.
     fn to_raw(&self) -> Option<Raw>;

@@ -6,7 +6,9 @@ use super::units;
 /// A system user without a home directory.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Account {
+    /// The name of the user and of its primary group.
     pub name: &'static str,
+    /// The comment field of the account (passwd(5), GECOS).
     pub about: &'static str,
 }
 
@@ -17,14 +19,17 @@ impl Account {
     }
 }
 
+/// Runs `synapse-nginx.service` and rotates its logs.
 pub const NGINX: Account = Account {
     name: "synapse-nginx",
     about: "nginx in front of Synapse",
 };
+/// Runs `synapse-redis.service`.
 pub const REDIS: Account = Account {
     name: "synapse-redis",
     about: "Redis between Synapse processes",
 };
+/// Runs `synapse-prometheus.service`.
 pub const PROMETHEUS: Account = Account {
     name: "synapse-prometheus",
     about: "Prometheus for Synapse",
@@ -34,6 +39,7 @@ pub const POSTGRES_EXPORTER: Account = Account {
     name: "synapse-postgres-exporter",
     about: "Metrics of the PostgreSQL that Synapse uses",
 };
+/// Runs `synapse-coturn.service`, and reads its copy of the certificate.
 pub const COTURN: Account = Account {
     name: "synapse-coturn",
     about: "TURN server of Synapse",

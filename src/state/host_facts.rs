@@ -38,15 +38,20 @@ pub struct HostFacts {
 /// A Python interpreter that has Synapse.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Installed {
+    /// The path of the interpreter, which units start.
     pub python: PathBuf,
+    /// The version of Synapse.
     pub version: String,
 }
 
 /// The exporters, whose names differ between distributions.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Exporters {
+    /// The program that exports the metrics of nginx.
     pub nginx: String,
+    /// The program that exports the metrics of Redis.
     pub redis: String,
+    /// The program that exports the metrics of PostgreSQL.
     pub postgres: String,
 }
 

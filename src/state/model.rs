@@ -18,6 +18,7 @@ pub const HOST: &str = "host";
 /// The state of a host, as far as this program manages it.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct State {
+    /// The files of the generation.
     pub files: Files,
     /// Units that are enabled and running.
     pub units: BTreeSet<String>,
@@ -47,6 +48,7 @@ pub struct File {
     pub private: bool,
     /// Units that must act when this file changes; [`super::restart_rules`] defines how.
     pub affects: BTreeSet<String>,
+    /// The bytes of the file. A manifest does not contain them; they are read from the generation.
     #[serde(skip)]
     pub contents: Vec<u8>,
 }
@@ -74,6 +76,7 @@ pub fn digest(contents: &[u8]) -> String {
 pub struct Manifest {
     /// The version of the format. It is raised when older releases cannot read the new format.
     pub format: u32,
+    /// The number of the generation, which is also the name of its directory.
     pub number: u32,
     /// The time of creation, in seconds since 1970.
     #[serde(rename = "made")]
@@ -83,10 +86,12 @@ pub struct Manifest {
     /// The generation that it replaced and that `rollback` returns to; `None` for the first.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub previous: Option<u32>,
+    /// The files, units and resources that belong to the generation.
     pub state: State,
 }
 
 impl Manifest {
+    /// The format that this release writes, and the newest that it reads.
     pub const FORMAT: u32 = 1;
 
     /// Reads a manifest.
@@ -130,6 +135,7 @@ pub struct Observed {
     pub host_files: BTreeMap<String, String>,
     /// Units of this program that systemd knows.
     pub units: BTreeMap<String, UnitState>,
+    /// The resources that exist, among those that are desired or recorded, whether this program created them or not.
     pub resources: BTreeSet<Resource>,
     /// The generation that `current` links to.
     pub current: Option<u32>,
@@ -163,7 +169,9 @@ pub struct UnitState {
     pub active: bool,
     /// Whether it is starting or stopping, so that it may have processes.
     pub changing: bool,
+    /// Whether systemd starts it when the host boots.
     pub enabled: bool,
+    /// Whether systemd has given it up: its active state is `failed` (systemd(1)).
     pub failed: bool,
     /// Whether its files, or the links that enable it, have changed since systemd read them.
     pub stale: bool,

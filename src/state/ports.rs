@@ -5,15 +5,20 @@ use std::net::SocketAddr;
 /// The transport protocol of a [`BoundPort`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Transport {
+    /// With or without TLS.
     Tcp,
+    /// With or without DTLS; only coturn binds such ports.
     Udp,
 }
 
 /// A port that a unit of this program binds while it runs.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct BoundPort {
+    /// The protocol; the same port of the other one is independent.
     pub transport: Transport,
+    /// The address and the port; an unspecified address stands for all of its family.
     pub address: SocketAddr,
+    /// The unit whose process binds it.
     pub unit: String,
     /// The setting that determines the port.
     pub setting: &'static str,

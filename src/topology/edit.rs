@@ -22,6 +22,9 @@ pub fn scale(specs: &[WorkerSpec], target: &str, count: u16) -> Result<Vec<Worke
 }
 
 /// Adds the workers that `text` specifies; an existing entry grows.
+///
+/// # Errors
+/// When the text is not a worker spec, or as for [`Topology::new`].
 pub fn add(specs: &[WorkerSpec], text: &str) -> Result<Vec<WorkerSpec>, SpecError> {
     let new = spec::parse(&[text])?;
     if new.is_empty() {
@@ -31,6 +34,9 @@ pub fn add(specs: &[WorkerSpec], text: &str) -> Result<Vec<WorkerSpec>, SpecErro
 }
 
 /// Removes an entry by its name, or the last worker of an entry by the name of the worker.
+///
+/// # Errors
+/// When there is no such entry or worker, or when the worker is not the last one of its entry.
 pub fn remove(specs: &[WorkerSpec], name: &str) -> Result<Vec<WorkerSpec>, SpecError> {
     let mut specs = specs.to_vec();
     if let Some(at) = specs.iter().position(|spec| spec.name == name) {

@@ -12,6 +12,7 @@ use super::roles::Balance;
 
 /// A set of endpoints with a common rule.
 pub struct EndpointSet {
+    /// A name for readers of this table; a serialized [`Route`](super::Route) contains it.
     pub name: &'static str,
     /// The HTTP methods that the rule applies to; all if empty. GET includes HEAD, and OPTIONS is always included.
     pub methods: &'static [&'static str],
@@ -51,6 +52,7 @@ macro_rules! v {
 const MAS: Option<&str> = Some("matrix_authentication_service.enabled");
 const THREADS: Option<&str> = Some("experimental_features.msc4306_enabled");
 
+/// All sets, in the order in which nginx tries them.
 #[rustfmt::skip] // one path, one line
 pub static ENDPOINTS: [EndpointSet; 29] = [
     // The most frequent endpoints come first.

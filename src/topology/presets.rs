@@ -7,6 +7,7 @@
 
 /// A named list of workers, which may be written in place of a worker spec.
 pub struct Preset {
+    /// The word that `--preset` and the setting `workers` accept.
     pub name: &'static str,
     /// The minimum number of cores of the host that it is meant for.
     pub cores: u16,
@@ -16,6 +17,7 @@ pub struct Preset {
     pub spec: &'static str,
 }
 
+/// All presets, from the smallest host to the largest.
 pub static PRESETS: [Preset; 4] = [
     Preset {
         name: "small",

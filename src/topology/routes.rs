@@ -41,6 +41,7 @@ pub struct Upstream {
     pub name: String,
     /// Names of workers, or `main` alone.
     pub servers: Vec<String>,
+    /// How nginx chooses one of the servers.
     pub balance: Balance,
     /// Whether the main process can answer when none of the servers does.
     pub fallback_to_main: bool,
@@ -57,6 +58,7 @@ pub struct RoutingTable {
 }
 
 impl RoutingTable {
+    /// The routes of this topology. A set of endpoints goes to the first of its roles that has a worker, or to main.
     pub fn new(topology: &Topology) -> Self {
         let main = Upstream {
             name: MAIN.to_owned(),

@@ -73,6 +73,9 @@ impl fmt::Display for WorkerSpec {
 
 /// Parses a list of entries, each of which may contain several, separated by commas. Presets are expanded, and entries
 /// with the same name and roles are added up. An empty list, or an empty string, means no workers.
+///
+/// # Errors
+/// When an entry does not fit the grammar, names an unknown role or preset, or contradicts another entry.
 pub fn parse(entries: &[impl AsRef<str>]) -> Result<Vec<WorkerSpec>, SpecError> {
     if entries.iter().all(|entry| trim(entry.as_ref()).is_empty()) {
         return Ok(Vec::new());

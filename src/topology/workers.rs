@@ -25,6 +25,7 @@ pub struct Worker {
 }
 
 impl Worker {
+    /// Whether the worker has this role, given by its name in the catalogue.
     pub fn has(&self, role: &str) -> bool {
         self.roles.iter().any(|own| own.name == role)
     }
@@ -56,6 +57,10 @@ pub struct Topology {
 }
 
 impl Topology {
+    /// Expands the specs into workers.
+    ///
+    /// # Errors
+    /// When Synapse would refuse the workers or leave one idle, see the description of the module.
     pub fn new(specs: Vec<WorkerSpec>) -> Result<Self, SpecError> {
         let total: u32 = specs.iter().map(|spec| u32::from(spec.count)).sum();
         if total > MAX_WORKERS {
@@ -75,10 +80,12 @@ impl Topology {
         Ok(Topology { specs, workers })
     }
 
+    /// The workers with this role, in the order of [`Topology::workers`].
     pub fn with_role(&self, role: &str) -> impl Iterator<Item = &Worker> {
         self.workers.iter().filter(move |worker| worker.has(role))
     }
 
+    /// The workers with a role that has this duty. They have the order of [`Topology::workers`].
     pub fn with_duty(&self, duty: Duty) -> impl Iterator<Item = &Worker> {
         self.workers
             .iter()

@@ -42,8 +42,11 @@ pub struct Expected {
 /// A way into nginx.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Entrypoint {
+    /// HTTP without TLS (`http_port`, `http_federation_port`).
     Plain(SocketAddr),
+    /// HTTPS with the certificate of the settings (`tls`).
     Tls(SocketAddr),
+    /// The path of the Unix socket for a reverse proxy (`nginx.listen_unix_socket`); HTTP without TLS.
     Socket(String),
 }
 

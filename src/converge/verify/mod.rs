@@ -16,6 +16,7 @@ use std::time::{Duration, Instant};
 
 /// One probe: a question about the running server.
 pub struct Probe {
+    /// The word that `verify` prints before the answer; `probe` in its JSON.
     pub name: &'static str,
     /// The function that asks the question. It has to return before the instant.
     ask: Ask,
@@ -70,6 +71,9 @@ const PATIENCE: Duration = Duration::from_secs(20);
 const LAST_ROUND: Duration = Duration::from_secs(5);
 
 /// Repeats the probes until all succeed. Fails with everything that is still wrong at the timeout.
+///
+/// # Errors
+/// Names every failed probe with its answer of the last round.
 pub fn verify(host: &Host, expected: &Expected) -> Result<()> {
     let begun = Instant::now();
     let end = begun + PATIENCE + LAST_ROUND;

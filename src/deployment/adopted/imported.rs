@@ -7,6 +7,7 @@ use serde_yaml::Value;
 pub struct Imported {
     /// Key and value, in the notation of the settings file.
     pub settings: Vec<(&'static str, String)>,
+    /// Options that have no effect after adoption, each with its replacement.
     pub notes: Vec<String>,
 }
 

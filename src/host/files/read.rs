@@ -53,6 +53,9 @@ pub(super) fn open(path: &Path) -> Result<Option<(File, nix::sys::stat::FileStat
 }
 
 /// Like [`read`], for text.
+///
+/// # Errors
+/// As for [`read`], and when the contents are not UTF-8.
 pub fn read_text(path: impl AsRef<Path>) -> Result<Option<String>> {
     let path = path.as_ref();
     let Some(contents) = read(path)? else {

@@ -13,6 +13,9 @@ use std::path::Path;
 const ROUNDS: usize = 10_000;
 
 /// Removes a file or link. A missing one is not an error.
+///
+/// # Errors
+/// When the path is a directory, or when the name cannot be removed.
 pub fn remove(path: impl AsRef<Path>) -> Result<()> {
     at(path.as_ref(), |directory, name| {
         sys::unlink(directory.as_fd(), name)
@@ -20,6 +23,9 @@ pub fn remove(path: impl AsRef<Path>) -> Result<()> {
 }
 
 /// Removes a file, and then its directory if that is an empty drop-in directory of this program's units.
+///
+/// # Errors
+/// As for [`remove`].
 pub fn remove_with_drop_ins(path: impl AsRef<Path>) -> Result<()> {
     remove(&path)?;
     match path.as_ref().parent() {

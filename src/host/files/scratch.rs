@@ -35,6 +35,7 @@ impl Scratch {
         Ok(Self { path })
     }
 
+    /// The path of the directory itself.
     pub fn path(&self) -> &Path {
         &self.path
     }

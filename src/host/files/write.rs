@@ -55,6 +55,9 @@ impl Access {
 }
 
 /// Replaces a file atomically: a reader sees the old or the new contents, even after a power loss.
+///
+/// # Errors
+/// When the file cannot be written, or when another account could have placed a link on the path.
 pub fn replace(path: impl AsRef<Path>, contents: &[u8], access: impl Into<Access>) -> Result<()> {
     write(path.as_ref(), contents, access.into(), None)
 }
@@ -173,6 +176,9 @@ pub fn replace_link(link: impl AsRef<Path>, target: &str) -> Result<()> {
 }
 
 /// Creates a directory with its parents, and sets its ownership and mode.
+///
+/// # Errors
+/// When a file has this name, or when the directory cannot be created.
 pub fn directory(path: impl AsRef<Path>, access: impl Into<Access>) -> Result<()> {
     let path = path.as_ref();
     let make = || -> Result<()> {
@@ -183,6 +189,9 @@ pub fn directory(path: impl AsRef<Path>, access: impl Into<Access>) -> Result<()
 }
 
 /// Rewrites a file of the administrator. It follows a link, and keeps ownership and mode.
+///
+/// # Errors
+/// As for [`replace`].
 pub fn rewrite(path: impl AsRef<Path>, contents: &[u8]) -> Result<()> {
     let path = path.as_ref();
     let rewrite = || -> Result<()> {

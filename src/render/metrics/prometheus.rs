@@ -34,7 +34,9 @@ struct Configuration<'a> {
 pub struct Target {
     /// The name in messages and labels: a process of Synapse, or a job.
     pub name: String,
+    /// The port on 127.0.0.1 that serves the metrics.
     pub port: u16,
+    /// The path of the HTTP request that returns the metrics.
     pub path: String,
     /// The labels `job` and `index` of a process of Synapse.
     process: Option<(String, u16)>,

@@ -22,6 +22,9 @@ use place::{after_colon, offset, skip_blank};
 type Splice = (Range<usize>, String);
 
 /// Sets keys in the text of the settings file at `path`. Each value is one line of YAML; an empty value unsets the key.
+///
+/// # Errors
+/// When the file is not valid, when a value is not allowed, or when no edit leaves the meaning of the rest unchanged.
 pub fn edit_file(
     path: &Path,
     text: &str,

@@ -24,7 +24,9 @@ const MAX_BRACKETS: usize = 1000;
 /// A place in a text. Line and column count from 1, and columns count characters.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Place {
+    /// The line; a carriage return before the line feed belongs to the line break.
     pub line: usize,
+    /// The column; a byte order mark takes none.
     pub column: usize,
 }
 
@@ -44,7 +46,9 @@ impl Place {
 /// One key of the file.
 #[derive(Clone, Debug)]
 pub struct Entry {
+    /// The setting.
     pub row: &'static Row,
+    /// The place of the first character of the key, which may be a quote.
     pub key: Place,
     /// The first line of the value, or the line of the key if there is no value.
     pub line: usize,
@@ -57,18 +61,23 @@ pub struct Entry {
 /// A settings file as read.
 #[derive(Clone, Debug, Default)]
 pub struct Document {
+    /// The keys that the file contains, in the order of the file.
     pub entries: Vec<Entry>,
     /// The sections in the order of the file, with the place of their keys.
     pub sections: Vec<(&'static str, Place)>,
 }
 
 impl Document {
+    /// The key of a setting; `None` if the file lacks it.
     pub fn entry(&self, row: &Row) -> Option<&Entry> {
         self.entries.iter().find(|entry| entry.row.key == row.key)
     }
 }
 
 /// Reads the structure of a settings file; values are validated later.
+///
+/// # Errors
+/// Names the line that is not YAML, or the key that is unknown, repeated or of another type.
 pub fn read(path: &Path, text: &str) -> Result<Document, SettingsError> {
     if text.len() > MAX_BYTES {
         let message = "larger than 1 MiB, so this is not a settings file";

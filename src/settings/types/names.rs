@@ -15,6 +15,7 @@ macro_rules! text {
         pub struct $Name(String);
 
         impl $Name {
+            /// The validated text.
             pub fn as_str(&self) -> &str {
                 &self.0
             }
@@ -91,6 +92,7 @@ text! {
 }
 
 impl AbsolutePath {
+    /// The same text as a path for the file system.
     pub fn as_path(&self) -> &Path {
         Path::new(&self.0)
     }
@@ -236,6 +238,7 @@ fn is_version(text: &str) -> bool {
 /// An IP address or a range in CIDR notation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Network {
+    /// The address as written; in a range, bits after the prefix may be set.
     pub address: IpAddr,
     /// The number of significant leading bits; `None` for a single address.
     pub prefix: Option<u8>,
@@ -285,6 +288,7 @@ impl fmt::Display for Network {
 pub struct Secret(String);
 
 impl Secret {
+    /// The value itself, for the file that stores it. It must not reach a message or a log.
     pub fn reveal(&self) -> &str {
         &self.0
     }

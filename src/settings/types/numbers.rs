@@ -10,6 +10,7 @@ pub struct Whole<const MIN: u32, const MAX: u32>(u32);
 pub type Port = Whole<1, 65_535>;
 
 impl<const MIN: u32, const MAX: u32> Whole<MIN, MAX> {
+    /// The number; its unit is that of the setting.
     pub fn get(self) -> u32 {
         self.0
     }
@@ -58,6 +59,7 @@ fn digits(text: &str) -> Option<u64> {
 pub struct Factor(f64);
 
 impl Factor {
+    /// The factor as a number.
     pub fn get(self) -> f64 {
         self.0
     }
@@ -98,6 +100,7 @@ const TIME_UNITS: [(char, u64); 4] = [('d', 86_400), ('h', 3_600), ('m', 60), ('
 pub struct Size(u64);
 
 impl Size {
+    /// The size in bytes, from 1024 to 2⁴⁰.
     pub fn bytes(self) -> u64 {
         self.0
     }
@@ -125,6 +128,7 @@ impl Scalar for Size {
 pub struct Duration(u64);
 
 impl Duration {
+    /// The time in seconds, from 1 to 86,400.
     pub fn seconds(self) -> u64 {
         self.0
     }
@@ -153,6 +157,7 @@ impl Scalar for Duration {
 pub struct Span(String);
 
 impl Span {
+    /// The duration as written, for Prometheus.
     pub fn as_str(&self) -> &str {
         &self.0
     }

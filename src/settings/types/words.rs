@@ -40,9 +40,13 @@ macro_rules! words {
 words! {
     /// The log level of Synapse.
     LogLevel {
+        /// Details for the diagnosis of a fault (Python manual, `logging`, for all four levels).
         Debug = "DEBUG",
+        /// Confirmations that things work, such as the line for each request.
         Info = "INFO",
+        /// Unexpected events after which Synapse still works.
         Warning = "WARNING",
+        /// Problems because of which Synapse could not do something.
         Error = "ERROR",
     }
 }
@@ -68,6 +72,7 @@ words! {
         Auto = "auto",
         /// As `auto`, but the federation senders send all requests to other homeservers.
         Senders = "senders",
+        /// Every process.
         All = "all",
     }
 }
@@ -77,8 +82,11 @@ words! {
     Verification {
         /// Captcha if its key is set, otherwise token.
         Auto = "auto",
+        /// A token that an administrator created (Synapse: `registration_requires_token`).
         Token = "token",
+        /// A link in an email (Synapse: `registrations_require_3pid`).
         Email = "email",
+        /// Google reCAPTCHA (Synapse: `enable_registration_captcha`).
         Captcha = "captcha",
         /// No verification.
         None = "none",
@@ -88,7 +96,9 @@ words! {
 words! {
     /// A version of HTTP, as in nginx's `gzip_http_version`.
     HttpVersion {
+        /// nginx also compresses responses to HTTP/1.0 requests, which some proxies send.
         V10 = "1.0",
+        /// nginx compresses only responses to requests of HTTP/1.1 and newer.
         V11 = "1.1",
     }
 }
@@ -96,7 +106,9 @@ words! {
 /// The maximum memory of a process, systemd's `MemoryMax=`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum MemoryLimit {
+    /// No limit.
     Infinity,
+    /// A limit in bytes; above it, the kernel kills a process of the unit.
     Size(Size),
 }
 
@@ -127,6 +139,7 @@ impl Scalar for MemoryLimit {
 pub enum Processes {
     /// One process for each core.
     Auto,
+    /// A fixed number, whatever the number of cores.
     Count(Whole<1, 256>),
 }
 
