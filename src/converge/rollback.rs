@@ -50,7 +50,7 @@ pub(super) fn undo<W: World>(
             expected: Expected::default(),
         };
         let mut backwards = Executor::new(&mut *world, &back, &observed);
-        backwards.created = made;
+        backwards.made = made;
         backwards.apply_all(&plan, report, &mut errors);
         if goal.moving.is_some() {
             errors.note(world.leave_migration());

@@ -1,6 +1,6 @@
 //! The D-Bus interfaces of systemd, as far as this program uses them: org.freedesktop.systemd1(5).
 
-use zbus::{Connection, OwnedObjectPath};
+use zbus::OwnedObjectPath;
 
 /// Name, description, load state, active state, sub state, followed unit, path, job id, job type, job path.
 pub(super) type ListedUnit = (

@@ -383,7 +383,9 @@ fn every_check_finds_what_it_is_for() {
         ),
         (
             "Synapse's Python has what these settings need",
-            |facts| facts.missing_packages = vec![lacking("beautifulsoup4", ">=4.13.0", Some("4.11.2"))],
+            |facts| {
+                facts.missing_packages = vec![lacking("beautifulsoup4", ">=4.13.0", Some("4.11.2"))]
+            },
             "url_previews: {enabled: true}",
             1,
             "Synapse 1.163.2 at /usr/bin/python3 lacks what these settings need: beautifulsoup4>=4.13.0 (it has 4.11.2) => \
