@@ -86,7 +86,7 @@ fn bad_settings_are_told_by_file_and_line() {
         ("server_name: a_b\n", "settings.yaml line 1: "),
         (
             "server_name: a.test\nworkers: []\ncompressor: {enabled: true}\n",
-            "compressor.enabled: the state compressor works on PostgreSQL",
+            "compressor.enabled: the state compressor requires PostgreSQL",
         ),
         ("server_name: [\n", "settings.yaml line "),
         (
