@@ -126,9 +126,9 @@ fn what_it_cannot_do_is_said() {
     for (configuration, told) in [
         (
             json!({"database": {"name": "sqlite3"}}),
-            "works on PostgreSQL",
+            "requires PostgreSQL",
         ),
-        (json!({}), "works on PostgreSQL"),
+        (json!({}), "requires PostgreSQL"),
         (
             verified,
             "cannot verify certificates, which sslmode verify-full requires",

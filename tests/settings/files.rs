@@ -12,7 +12,10 @@ fn a_file_that_cannot_be_right_is_refused_with_its_line() {
     let cases = [
         (
             "server_name: a\n\n# é\ndatabse:\n",
-            line(4, "unknown setting `databse`, did you mean `database`?"),
+            line(
+                4,
+                "unknown setting `databse`\n  help: did you mean `database`?",
+            ),
         ),
         (
             "database:\n  hots: x\n",
@@ -44,10 +47,7 @@ fn a_file_that_cannot_be_right_is_refused_with_its_line() {
             "database:\n  port: 1\n  port: 2\n",
             line(3, "`database.port` is set twice"),
         ),
-        (
-            "caches:\ncaches:\n",
-            line(2, "`caches` is set twice"),
-        ),
+        ("caches:\ncaches:\n", line(2, "`caches` is set twice")),
         (
             "server_name: a\nhttp_port: [1]\n",
             line(2, "`http_port` has the wrong type: expected "),
@@ -89,12 +89,12 @@ fn a_file_that_cannot_be_right_is_refused_with_its_line() {
         ),
         (
             "postgres_password: x\n",
-            line(1, "`postgres_password` does not belong in this file\n  help: set POSTGRES_PASSWORD in the environment"),
+            line(
+                1,
+                "`postgres_password` does not belong in this file\n  help: set POSTGRES_PASSWORD in the environment",
+            ),
         ),
-        (
-            "just words\n",
-            line(1, "the settings file has no keys"),
-        ),
+        ("just words\n", line(1, "the settings file has no keys")),
         ("- a\n", line(1, "the settings file has no keys")),
         ("[a]: b\n", line(1, "expected a string")),
         (
@@ -109,10 +109,7 @@ fn a_file_that_cannot_be_right_is_refused_with_its_line() {
             ),
         ),
         ("server_name: a\n b: c: d\n", line(2, "invalid YAML")),
-        (
-            "server_name: *a\n",
-            line(1, "invalid YAML: unknown anchor"),
-        ),
+        ("server_name: *a\n", line(1, "invalid YAML: unknown anchor")),
         (
             "log_level: INFO\nserver_name: a\u{7}\n",
             line(2, "control characters are not allowed"),
@@ -185,11 +182,15 @@ fn a_file_that_cannot_be_right_is_refused_with_its_line() {
         ),
         (
             "",
-            format!("`server_name` is not set\n  help: pass --server-name NAME, or set `server_name` in {FILE}"),
+            format!(
+                "`server_name` is not set\n  help: pass --server-name NAME, or set `server_name` in {FILE}"
+            ),
         ),
         (
             "server_name:\n",
-            format!("`server_name` is not set\n  help: pass --server-name NAME, or set `server_name` in {FILE}"),
+            format!(
+                "`server_name` is not set\n  help: pass --server-name NAME, or set `server_name` in {FILE}"
+            ),
         ),
         ("server_name: ''\n", line(1, "`server_name` cannot be \"\"")),
     ];

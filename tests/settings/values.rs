@@ -233,7 +233,7 @@ fn accounts_that_give_nothing_away_are_taken() {
         let given = Given::file(format!("server_name: a\nsynapse: {{user: {user}}}\n"));
         let error = given.load().unwrap_err().to_string();
         assert!(
-            error.contains("`synapse.user`") && error.contains("leave it empty"),
+            error.contains("`synapse.user`") && error.contains("leave `synapse.user` empty"),
             "{error}"
         );
     }

@@ -19,7 +19,11 @@ pub(super) struct ErrorAnswer {
 /// response.
 pub(super) const ANSWERS: &[ErrorAnswer] = &[
     unparsed(&[400, 497], UNKNOWN, "The request is malformed"),
-    parsed(&[403], "M_FORBIDDEN", "Only the host itself may use this endpoint"),
+    parsed(
+        &[403],
+        "M_FORBIDDEN",
+        "Only the host itself may use this endpoint",
+    ),
     parsed(&[404], UNRECOGNIZED, "Unrecognized request"),
     unparsed(&[405], UNRECOGNIZED, "This method is not supported"),
     parsed(&[413], TOO_LARGE, "The body of the request is too large"),

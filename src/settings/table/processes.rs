@@ -45,8 +45,8 @@ section! {
         enabled: bool = "false", env "SYNAPSE_METRICS";
 
         /// The port on 127.0.0.1 of the main process's metrics, if sockets.public is false; the ports of
-        /// the workers follow from tcp_ports. If sockets.public is true, nginx forwards the metrics of all
-        /// processes.
+        /// the workers follow from tcp_ports. If sockets.public is true, nginx forwards all metrics, and
+        /// this port is not used.
         port: Port = "8060", env "SYNAPSE_METRICS_HTTP_PORT";
 
         /// The port of Prometheus on 127.0.0.1.
