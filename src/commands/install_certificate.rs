@@ -8,8 +8,8 @@ use std::process::ExitCode;
 /// Installs a copy of the certificate and its key for each of these units.
 pub fn install(pair: Pair, units: &[String]) -> Result<ExitCode, Failure> {
     match &pair.hand_over(units)?[..] {
-        [] => outln!("the certificate is with {} already", units.join(", ")),
-        new => outln!("gave the certificate to {}", new.join(", ")),
+        [] => outln!("{} already has this certificate", units.join(", ")),
+        new => outln!("installed the certificate for {}", new.join(", ")),
     }
     Ok(ExitCode::SUCCESS)
 }

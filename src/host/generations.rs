@@ -3,7 +3,7 @@
 use super::Host;
 use super::files::{self, Access};
 use crate::failure::Failure;
-use crate::plan::step::Judge;
+use crate::plan::step::Validator;
 use crate::state::paths;
 use crate::state::restart_rules::host_path;
 use crate::state::units;
@@ -237,24 +237,29 @@ impl Host {
     }
 
     /// Validates a generation with a real program. Returns a note.
-    pub fn judge(&self, number: u32, judge: &Judge, state: &State) -> Result<Option<String>> {
+    pub fn validate(
+        &self,
+        number: u32,
+        validator: &Validator,
+        state: &State,
+    ) -> Result<Option<String>> {
         let directory = directory(number);
-        match judge {
-            Judge::Schema => return self.accepts_schema(state, state),
-            Judge::Nginx => {
+        match validator {
+            Validator::Schema => return self.accepts_schema(state, state),
+            Validator::Nginx => {
                 let pair = self.facts.certificate.as_ref().map(|(pair, _)| pair);
                 super::validators::nginx_accepts(&format!("{directory}/nginx"), pair, state)
             }
-            Judge::Synapse(processes) => super::synapse::parse_configuration(
+            Validator::Synapse(processes) => super::synapse::parse_configuration(
                 &self.facts.python,
                 state,
                 &format!("{directory}/synapse"),
                 processes,
             ),
-            Judge::Prometheus => super::validators::prometheus_accepts(&format!(
+            Validator::Prometheus => super::validators::prometheus_accepts(&format!(
                 "{directory}/prometheus/prometheus.yml"
             )),
-            Judge::Systemd => {
+            Validator::Systemd => {
                 let units: Vec<String> = state
                     .files
                     .keys()

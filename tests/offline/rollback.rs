@@ -11,7 +11,7 @@ use synapse_workers::state::units;
 use synapse_workers::state::{Resource, State};
 
 const AS_BEFORE: &str = "the host is as it was before";
-const REPAIR: &str = "Repair that, then run: synapse-workers install";
+const REPAIR: &str = "Correct this, then run: synapse-workers install";
 
 fn fails(end: End) -> Fault {
     Fault(Way::There, end, How::Failed)
@@ -228,11 +228,11 @@ fn every_part_of_a_rollback_is_tried_and_each_error_is_named() {
     assert!(model.stale.contains(secret) && model.resources.contains(secret));
     model.assert_settled(&from, "a secret that was given anew");
 
-    let parts = ["put_back", "restore_settings"].map(|part| fails_back(End::Call(part)));
+    let parts = ["restore", "restore_settings"].map(|part| fails_back(End::Call(part)));
     let (model, ended) = ending(&[&[fails(main)], &parts[..]].concat());
     let (code, text) = ended.failure();
     assert_eq!(code, 70);
-    let errors = "The rollback is incomplete: a fault Back at Call(\"put_back\")\n\
+    let errors = "The rollback is incomplete: a fault Back at Call(\"restore\")\n\
                   and: a fault Back at Call(\"restore_settings\")";
     assert_eq!(left(&ended, &text), format!("{errors}\n{REPAIR}"));
     assert_eq!(model.settings, "anew");

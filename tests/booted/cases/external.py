@@ -49,7 +49,7 @@ def test_external(host: Host, check: Checks) -> None:
         note(f"{result.seconds:.1f} s")
     with check("verify asks both"):
         probes = {probe["probe"]: probe["seen"] for probe in host.json("verify")["probes"]}
-        assert_equal((probes["database"], probes["redis"]), ("chat answers", "4 processes listen"), "seen by verify")
+        assert_equal((probes["database"], probes["redis"]), ("chat answers", "4 processes subscribe"), "seen by verify")
         assert_equal(sql(host, "chat", "select count(*) > 100 from information_schema.tables where table_schema = 'public'"), "t",
                      "whether Synapse made its tables there")
         assert_contains(host.product("install", "--yes").out, "0 changed")

@@ -23,7 +23,7 @@ MORE = BASE | {worker("event_persister1")}
 CHANGE = ("install", "--workers", "small,event_persister", "--yes")
 BACK = ("install", "--workers", "small", "--yes")
 # Ways in which a run ends early, with a part of the message.
-ENDINGS = (("fail", "asks for a failure here"), ("int", "interrupted by SIGINT"), ("term", "interrupted by SIGTERM"))
+ENDINGS = (("fail", "requests a failure here"), ("int", "interrupted by SIGINT"), ("term", "interrupted by SIGTERM"))
 # Before the switch, after it, with everything stopped, with main back, with all back but not verified.
 STAGES = ("check   generation", "enable  ", "start   synapse-main", "start   synapse-worker", "verify")
 

@@ -54,7 +54,7 @@ def test_migrate(host: Host, check: Checks) -> None:
         psql(host, "drop role synapse")
         note(f"{failed.seconds:.1f} s")
     deployment.bring_fail_points(host)
-    for what, fault in (("after the first copy", "kill@switch  to"), ("with the server stopped", "kill@check   that every table")):
+    for what, fault in (("after the first copy", "kill@switch  to"), ("with the server stopped", "kill@check   that both databases")):
         with check(f"a move that is interrupted {what}: install touches nothing and names the command that continues it"):
             host.faulty(fault, "migrate-database", "--yes", expect=KILLED)
             assert_contains(host.product("install", "--yes", expect=(65,)).err, "was cut", "help: synapse-workers migrate-database goes on")
@@ -65,7 +65,7 @@ def test_migrate(host: Host, check: Checks) -> None:
         result = host.product("migrate-database", "--yes")
         found = re.search(r"(\d+) tables, (\d+) rows, the same in both", result.out)
         assert found, str(result)
-        assert_contains(result.out, f"+ copy    {FILE} into PostgreSQL", f"Kept: {FILE}")
+        assert_contains(result.out, f"+ copy    {FILE} into PostgreSQL", f"Retained: {FILE}")
         note(f"{found[0]}, {result.seconds:.1f} s")
     with check("rows counted by others are the same"):
         with sqlite3.connect(f"file:{host.path(FILE)}?mode=ro", uri=True) as old:

@@ -23,7 +23,7 @@ def test_persister(host: Host, check: Checks) -> None:
         planned = host.json("plan", "--workers", "full,event_persister")["steps"]
         planned = [step["line"] for step in planned]
         assert_equal(jobs("\n".join(planned)), behind_nginx(OLD, sorted([*OLD, NEW])), "jobs")
-        assert_contains("\n".join(planned), "! hold    requests at nginx's ports")
+        assert_contains("\n".join(planned), "! hold    new connections at nginx's sockets")
         for step in planned:
             if step.startswith("! ") and "nginx" not in step:
                 assert_contains(step, "because synapse/shared.d/stream_writers.yaml changed: ")

@@ -88,7 +88,7 @@ def test_programs(host: Host, check: Checks) -> None:
         host.write("/root/synapse.env", ENVIRONMENT)
     with check("at a terminal the packages are a step of the plan; without a yes nothing is installed"):
         shown = host.run("python3", "-c", AT_A_TERMINAL, "n", "synapse-workers", *INSTALL, "--packages", expect=(1,)).out
-        assert_contains(shown, "+ install nginx redis ", "by apt-get install -y nginx redis-server", "+ write   generation 1",
+        assert_contains(shown, "+ install nginx redis ", "with apt-get install -y nginx redis-server", "+ write   generation 1",
                         "nothing was changed")
         assert_equal((installed(host), host.path("/etc/synapse-workers/settings.yaml").exists()), (set(), False), "packages, settings")
     with check("the package manager fails: incomplete, with the command to run"):
@@ -110,7 +110,7 @@ def test_programs(host: Host, check: Checks) -> None:
         host.run("apt-get", "remove", "--quiet=2", "--yes", "mtail")
         deployment.bring_fail_points(host)
         failed = host.faulty("fail@switch", *INSTALL, "--packages", "--yes", expect=(70,)).err
-        assert_contains(failed, "asks for a failure here", "The programs that this run installed stay; all else is as it was before.")
+        assert_contains(failed, "requests a failure here", "The programs that this run installed remain; nothing else was changed.")
         assert_equal(installed(host), set(GONE), "packages")
         assert_equal(host.shell("ls /etc/systemd/system/synapse-* 2>/dev/null || true").out, "", "unit files")
     with check("no service of the host failed"):

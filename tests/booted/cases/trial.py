@@ -21,9 +21,9 @@ def test_trial(host: Host, check: Checks) -> None:
     # A rollback restores the text that the generation was rendered from; the file may since have been written differently.
     settings, before = host.read(f"{CURRENT}/settings.yaml"), generation(host)[0]
     with check("nothing is on trial: confirm says so, exit code 64"):
-        assert_contains(host.product("confirm", expect=(64,)).err, "nothing is on trial")
+        assert_contains(host.product("confirm", expect=(64,)).err, "no change is on trial")
     with check("a change that changes nothing is not tried"):
-        assert_contains(host.product("install", "--try", "5m", "--yes").out, "Nothing is on trial", "0 changed")
+        assert_contains(host.product("install", "--try", "5m", "--yes").out, "No trial started", "0 changed")
         over(host)
     with check("a new secret cannot be tried: nothing would keep the one before"):
         host.run("mv", SHARED_SECRET, f"{SHARED_SECRET}.aside")
@@ -55,7 +55,7 @@ def test_trial(host: Host, check: Checks) -> None:
     with check("confirmed, a change stays, and nothing of the trial is left"):
         host.write(SETTINGS, CHANGE.sub(r"\g<1>7", settings))
         assert_contains(host.product("install", "--try", "1h", "--yes").out, "On trial", "reload  synapse-nginx.service")
-        assert_contains(host.product("confirm").out, "stays")
+        assert_contains(host.product("confirm").out, "is confirmed")
         over(host)
         assert generation(host)[0] != before, "the generation from before is in use"
         host.product("verify")
@@ -80,7 +80,7 @@ def not_confirmed(host: Host, check: Checks, settings: str, before: str) -> None
     with check("the program killed in the middle: the timer rolls the host back, and keeps settings written meanwhile", vital=True) as note:
         deployment.bring_fail_points(host)
         host.faulty("kill@verify", "rollback", before.split("/")[1], "--try", "10s", "--yes", expect=KILLED)
-        assert_contains(host.product("confirm", expect=(65,)).err, "was not made to its end", "synapse-workers rollback")
+        assert_contains(host.product("confirm", expect=(65,)).err, "was only partly applied", "synapse-workers rollback")
         edited = host.read(SETTINGS) + "# for the time after\n"
         host.write(SETTINGS, edited)
         begun = time.monotonic()
@@ -106,7 +106,7 @@ def not_confirmed(host: Host, check: Checks, settings: str, before: str) -> None
         host.product("rollback", before.split("/")[1], "--try", "2s", "--yes")
         # As if confirmed by the run that has the lock: the note of the trial goes last.
         host.run("systemd-run", "--quiet", "flock", LOCK, "sh", "-c", f"sleep 4; rm {NOTE}")
-        wait_until("the service's end", lambda: "Nothing is on trial any more" in host.run(
+        wait_until("the service's end", lambda: "No change is on trial any more" in host.run(
             "journalctl", "--unit", "synapse-trial.service", "--output=cat", "--lines=4").out)
         assert_equal(generation(host)[0], before, "current")
         host.shell('systemctl disable --now --quiet "$1" && rm "$2" "$3" && systemctl daemon-reload', UNITS[0], *UNIT_FILES)

@@ -24,7 +24,7 @@ def test_uninstall(host: Host, check: Checks) -> None:
         assert_contains(valuables, "settings.yaml", "signing.key", "secrets/form_secret", "media_store/local_content")
     with check("uninstall names the data that it keeps", vital=True) as note:
         result = host.product("uninstall", "--yes")
-        assert_contains(result.out, "Kept", "database synapse", "signing key", "secret", "media_store")
+        assert_contains(result.out, "Retained", "database synapse", "signing key", "secret", "media_store")
         note(f"{result.seconds:.1f} s")
     with check("no unit, no unit file, no directory is left"):
         assert_equal(host.units(), {}, "units")

@@ -86,7 +86,7 @@ def refused(host: Host, check: Checks) -> None:
             for command in (("rollback", "--yes"), ("plan",), ("install", "--yes")):
                 with downgraded(host, command[0] != "rollback"):
                     result = host.product(*command, expect=(65,))
-                assert_contains(result.err, OLD_RELEASE, f"schema {SCHEMA + 1} or later", f"for schema {SCHEMA}", "help: ")
+                assert_contains(result.err, OLD_RELEASE, f"schema_compat_version {SCHEMA + 1}", f"for schema {SCHEMA}", "help: ")
                 assert_equal(result.out, "", "stdout")
                 note(f"{result.seconds:.2f} s")
 
@@ -119,7 +119,7 @@ def tidy(host: Host, check: Checks) -> None:
             result = host.product("install", "--yes", expect=(65,))
         ordered(result.out, f"+ create  Synapse {OLD_RELEASE}", "with the schema of the database", "FAILED",
                 f"- remove  Synapse {OLD_RELEASE}")
-        assert_contains(result.err, f"schema {SCHEMA + 1} or later", "as it was before")
+        assert_contains(result.err, f"schema_compat_version {SCHEMA + 1}", "as it was before")
         assert_equal("! " in result.out, False, "jobs")
         note(f"{result.seconds:.1f} s")
         assert_equal(host.shell(f"cd {OPT} && echo *").out, f"venv venv-{NEW_RELEASE}\n", OPT)
