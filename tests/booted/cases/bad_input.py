@@ -149,7 +149,7 @@ def test_bad_input(host: Host, check: Checks) -> None:
             note(message(refused.err))
         if check.failed and host.units():
             raise CheckFailed(f"{row.what} was installed, the rest would meet another host")
-    with check("the host as a whole is as before"):
+    with check("the whole host is as before"):
         listing.assert_equal(whole, listing.everything(host), "the host was touched")
         assert_equal(host.units(), {}, "our units")
     host.run("rm", "-r", "/etc/synapse-workers")

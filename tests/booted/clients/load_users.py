@@ -22,8 +22,8 @@ MIX = {
     "download": 6, "sliding_sync": 6, "profile": 6, "members": 4, "joined_rooms": 4,
 }
 POLL_SECONDS = 30
-# The patience of clients: Element gives up a long poll 80 s after it should have been answered.
-PATIENCE = 80
+# The timeout of clients: Element ends a long poll 80 s after its answer was due.
+CLIENT_TIMEOUT = 80
 # Between a failed long poll and the next.
 BREATH = 1.0
 FILTER = json.dumps({"room": {"timeline": {"limit": 50}}}, separators=(",", ":"))
@@ -39,7 +39,7 @@ class User:
         self.user, self.room, self.token, self.since = state["user"], state["room"], state["token"], state["long_poll"]
         self.neighbours, self.ledger, self.run = neighbours, ledger, run
         self.host = f"{address[0]}:{address[1]}"
-        self.plain, self.poll = HttpConnection(*address, timeout=PATIENCE), HttpConnection(*address, timeout=POLL_SECONDS + PATIENCE)
+        self.plain, self.poll = HttpConnection(*address, timeout=CLIENT_TIMEOUT), HttpConnection(*address, timeout=POLL_SECONDS + CLIENT_TIMEOUT)
         # Random choices are the same in each run. Messages have labels that no other run has.
         self.random, self.numbers = random.Random(self.user.partition("n")[2]), itertools.count(1)
         self.event = self.media = self.position = None

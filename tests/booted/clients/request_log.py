@@ -89,15 +89,15 @@ class RequestLog:
                     phase.slowest[kind] = max(phase.slowest.get(kind, 0.0), seconds)
             self.changed.notify_all()
 
-    def mark(self, name: str, patience: float) -> dict[str, Any]:
+    def mark(self, name: str, timeout: float) -> dict[str, Any]:
         """Begins a phase once all requests of now have ended and all messages of now have arrived; returns the one that is over.
 
-        Messages that have not arrived within `patience` seconds are not waited for again.
+        Messages that have not arrived within `timeout` seconds are not waited for again.
         """
         with self.changed:
             last, due = next(self.numbers), self._due()
             self.changed.wait_for(lambda: all(number > last for number in self.flying))
-            self.changed.wait_for(lambda: not due & self._due(), patience)
+            self.changed.wait_for(lambda: not due & self._due(), timeout)
             late = due & self._due()
             for reader, label in late:
                 self.waiting[reader].discard(label)

@@ -130,7 +130,7 @@ def jobs(text: str) -> list[tuple[str, ...]]:
 
 
 def behind_nginx(stopped: Iterable[str], started: Iterable[str]) -> list[tuple[str, ...]]:
-    """The jobs that exchange main and these workers while requests wait at nginx's ports."""
+    """The jobs that exchange main and these workers while connections wait at nginx's sockets."""
     nginx, main = "synapse-nginx.service", "synapse-main.service"
     return [("stop", nginx), ("stop", *stopped), ("stop", main), ("start", main), ("start", *started), ("start", nginx)]
 
