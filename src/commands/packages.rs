@@ -1,7 +1,7 @@
 //! `install --packages`: installs missing programs, as the first step of the plan and in a run of its own.
 //!
-//! Rendering depends on the programs of the host (their versions, names and modules), so the plan that is applied is
-//! made after their installation. It is shown again only if it differs from the confirmed one.
+//! Rendering depends on the programs of the host (their versions, names and modules), so the plan is computed again
+//! after their installation. It is shown again only if it differs from the confirmed one.
 
 use super::apply::{Prepared, agree, prepare, refuse};
 use super::trial::TrialAction;

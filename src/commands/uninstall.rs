@@ -40,9 +40,9 @@ pub fn uninstall(
     let mut observed = host.observe(&desired)?;
     if request.moved() {
         // The old service would serve outdated data to its users, and send it to other servers.
-        observed.made.retain(|made| !made.is_late());
+        observed.made.retain(|resource| !resource.is_late());
     }
-    let database = |made: &Resource| matches!(made, Resource::Database { .. });
+    let database = |resource: &Resource| matches!(resource, Resource::Database { .. });
     if purge && observed.made.iter().any(database) && host.facts.answering_postgres().is_none() {
         return Err(Failure::preflight(
             "the database cannot be removed, because PostgreSQL on this host does not answer",

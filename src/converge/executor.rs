@@ -20,7 +20,7 @@ pub(super) struct Executor<'a, W: World> {
     pub created_now: BTreeSet<Resource>,
     /// The old contents of secrets, and of files composed with them, that this run replaced.
     pub replaced: Vec<W::Backup>,
-    /// Whether a step has begun that processes or systemd notice.
+    /// Whether a step was started that processes or systemd notice.
     pub seen: bool,
 }
 

@@ -63,7 +63,7 @@ pub struct ConvergeError {
     pub rolled_back: bool,
 }
 
-/// Installs missing programs, before the plan that needs them is made.
+/// Installs missing programs before the other steps are planned, because the plan depends on the programs.
 ///
 /// # Errors
 /// When the package manager fails, which may leave some of the packages installed, or when a signal ends the run.
@@ -88,7 +88,7 @@ pub fn install_programs(
         })
 }
 
-/// Brings the host to the goal by a plan that was made for it, or rolls it back.
+/// Brings the host to the goal by this plan, or rolls it back.
 ///
 /// # Errors
 /// When a step or the verification fails, or when a signal ends the run.

@@ -53,7 +53,7 @@ impl fmt::Display for Refused {
             f,
             "Synapse {release} cannot use the database: a newer Synapse has upgraded it to schema_compat_version {compat}, \
              and Synapse {release} was written for schema {version}\n  \
-             help: keep the newer Synapse, or restore a backup of the database that was made before the upgrade"
+             help: keep the newer Synapse, or restore a backup of the database from before the upgrade"
         )
     }
 }

@@ -9,7 +9,7 @@ use std::collections::BTreeSet;
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(tag = "step", content = "of", rename_all = "snake_case")]
 pub enum Step {
-    /// Install missing programs with this command. It runs before the plan of the other steps is made, because
+    /// Install missing programs with this command. It runs before the other steps are planned, because
     /// rendering depends on the programs.
     InstallPrograms {
         programs: Vec<String>,

@@ -148,8 +148,8 @@ def behind(host: Host, check: Checks) -> None:
         try:
             host.write(CONF, text.replace("server_tokens off;", "server_tokens on;"))
             only(host, "nginx-files", NGINX)
-            assert_contains(host.product("status").out, "modified outside synapse-workers: /var/lib/synapse-workers/generations/", "nginx.conf",
-                            "drift: ")
+            assert_contains(host.product("status").out, "modified outside synapse-workers: /var/lib/synapse-workers/generations/",
+                            "nginx.conf", "drift: ")
             host.write(CONF, text.replace("server_tokens off;", "no_such_directive on;"))
             host.run("systemctl", "reload", NGINX)
             only(host, "nginx-files", NGINX)

@@ -86,7 +86,7 @@ chown -R synapse:synapse "$1"
 
 
 def run(host: Host, check: Checks) -> None:
-    with check("A3: modules below /var/lib/synapse, and root at a terminal: nothing of it runs, and no helper could type a command") as note:
+    with check("A3: modules below /var/lib/synapse, and root at a terminal: none runs, and no helper can type a command") as note:
         note(f"{types(host)} helpers seen")
     for what, options in ASKED.items():
         with check(f"A4: root stands in a directory of {LOCAL}'s, {what}: no module from there runs"):
