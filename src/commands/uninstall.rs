@@ -120,9 +120,9 @@ fn confirm_purge(
             name.trim().to_owned()
         }
         None => {
-            return Err(Failure::usage(format!(
-                "--purge: without a terminal, the server's name must be given as confirmation"
-            ))
+            return Err(Failure::usage(
+                "--purge: without a terminal, the server's name must be given as confirmation",
+            )
             .help(format!(
                 "synapse-workers uninstall --purge --confirm {server_name}"
             )));
