@@ -265,10 +265,7 @@ fn a_run_whose_end_cannot_be_recorded_names_the_next_one() {
     let ended = model.fails(&to, End::Call("applied"));
     let (code, text) = ended.failure();
     assert_eq!(code, 70);
-    assert!(
-        text.ends_with("help: run synapse-workers install again"),
-        "{text}"
-    );
+    assert!(text.ends_with("help: synapse-workers install"), "{text}");
     assert_eq!(ended.back, []);
     model.run(&to, End::Done);
     model.assert_settled(&to, "recorded by the next run");
@@ -298,7 +295,7 @@ fn an_uninstall_that_fails_is_not_rolled_back_and_names_the_command_that_goes_on
             });
             let (code, text) = ended.failure();
             assert_eq!((code, ended.back), (70, Vec::new()), "{end:?}");
-            let last = format!("Not everything is removed. To remove the rest, run: {command}");
+            let last = format!("The removal is incomplete. To remove the rest, run: {command}");
             assert_eq!(text.lines().last(), Some(&last[..]), "{end:?}");
             assert!(!ended.printed.contains("Rolling back"), "{end:?}");
             model.attempt(&attempt);

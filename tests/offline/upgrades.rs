@@ -171,7 +171,7 @@ fn a_database_serves_code_from_its_compat_version_on() {
             database(94, 84),
             "has schema 94, which is newer than schema 93 of Synapse 1.2.3",
         ),
-        (code(93, 84), database(94, 93), "newer than 93"),
+        (code(93, 84), database(94, 93), "newer than schema 93"),
         (code(93, 84), database(95, 94), refused),
         // The same applies if no process has migrated the database yet.
         (code(93, 84), database(93, 94), refused),
