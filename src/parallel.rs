@@ -7,8 +7,8 @@ use std::sync::{Mutex, PoisonError};
 /// the limit bounds memory and connections.
 const THREADS: usize = 32;
 
-/// Returns the result of `ask` for each item, in the order of the items.
-pub fn map<T: Sync, R: Send>(items: &[T], ask: impl Fn(&T) -> R + Sync) -> Vec<R> {
+/// Returns the result of `query` for each item, in the order of the items.
+pub fn map<T: Sync, R: Send>(items: &[T], query: impl Fn(&T) -> R + Sync) -> Vec<R> {
     let next = AtomicUsize::new(0);
     let answers = Mutex::new(Vec::with_capacity(items.len()));
     std::thread::scope(|scope| {
@@ -19,7 +19,7 @@ pub fn map<T: Sync, R: Send>(items: &[T], ask: impl Fn(&T) -> R + Sync) -> Vec<R
                     let Some(item) = items.get(place) else {
                         return;
                     };
-                    let answer = ask(item);
+                    let answer = query(item);
                     let mut answers = answers.lock().unwrap_or_else(PoisonError::into_inner);
                     answers.push((place, answer));
                 }
@@ -37,7 +37,7 @@ mod tests {
     use std::sync::Barrier;
 
     #[test]
-    fn answers_keep_the_order_of_the_items() {
+    fn answers_have_the_order_of_the_items() {
         let items: Vec<usize> = (0..1000).collect();
         let doubled: Vec<usize> = items.iter().map(|item| item * 2).collect();
         assert_eq!(map(&items, |item| item * 2), doubled);
@@ -45,7 +45,7 @@ mod tests {
     }
 
     #[test]
-    fn they_are_asked_side_by_side_and_never_more_than_the_bound() {
+    fn queries_run_in_parallel_up_to_the_limit() {
         // Each query waits until all threads have arrived, so that sequential execution would never finish.
         let all = Barrier::new(THREADS);
         let (now, most) = (AtomicUsize::new(0), AtomicUsize::new(0));

@@ -34,7 +34,7 @@ pub(crate) use {out, outln};
 
 /// Prints to standard output and standard error; prints nothing to standard output if the command prints JSON.
 pub struct Report {
-    begun: Instant,
+    started: Instant,
     out: Sink,
     err: Sink,
 }
@@ -45,7 +45,7 @@ impl Report {
     /// Starts the clock of [`Report::elapsed`]. With `quiet`, as for `--json`, nothing goes to standard output.
     pub fn new(quiet: bool) -> Self {
         Self {
-            begun: Instant::now(),
+            started: Instant::now(),
             out: match quiet {
                 true => Box::new(|_| ()),
                 false => Box::new(|text| write(text)),
@@ -58,7 +58,7 @@ impl Report {
     pub fn into(print: impl Fn(&str) + Clone + 'static) -> Self {
         let err = print.clone();
         Self {
-            begun: Instant::now(),
+            started: Instant::now(),
             out: Box::new(print),
             err: Box::new(move |text| err(&format!("{text}\n"))),
         }
@@ -85,7 +85,7 @@ impl Report {
     ) -> Result<T, E> {
         let text = text.to_string();
         (self.out)(&text);
-        let begun = Instant::now();
+        let started = Instant::now();
         let result = work();
         let mark = if result.is_ok() { "" } else { "FAILED after " };
         let gap = if text.contains('\n') {
@@ -93,13 +93,13 @@ impl Report {
         } else {
             "  "
         };
-        (self.out)(&format!("{gap}{mark}{}\n", seconds(begun.elapsed())));
+        (self.out)(&format!("{gap}{mark}{}\n", seconds(started.elapsed())));
         result
     }
 
     /// The seconds since the command started.
     pub fn elapsed(&self) -> String {
-        seconds(self.begun.elapsed())
+        seconds(self.started.elapsed())
     }
 }
 

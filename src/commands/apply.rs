@@ -13,14 +13,16 @@ use crate::report::{out, outln};
 use crate::request::SettingsEdit as Change;
 use crate::request::{self, Request};
 use crate::state::paths;
-use crate::state::{HostFacts, Observed, State};
+use crate::state::trial::Trial;
+use crate::state::{Observed, State};
+use serde::Serialize;
 use serde_json::json;
 use std::io::{IsTerminal, Write};
 use std::process::ExitCode;
 
 /// The input of a plan.
 pub struct Prepared {
-    pub asked: Request,
+    pub request: Request,
     pub host: Host,
     facts: HostFacts,
     pub desired: State,
@@ -30,17 +32,16 @@ pub struct Prepared {
 /// Loads the request, inspects the host, and renders and observes its state.
 ///
 /// # Errors
-/// When a preflight check fails, or when unmanaged files are in the way.
+/// When a preflight check fails, or when a file that this program did not create has a path that it needs.
 pub fn prepare(
     common: &Common,
     flags: &Flags,
     change: &Change,
     purpose: Purpose,
 ) -> Result<Prepared, Failure> {
-    let asked = request::load(common, flags, change)?;
-    let host = preflight::host(&asked, purpose)?;
-    let facts = host.facts.for_rendering();
-    let desired = asked.desired(&facts)?;
+    let request = request::load(common, flags, change)?;
+    let host = preflight::host(&request, purpose)?;
+    let desired = request.desired(&host.facts.for_rendering())?;
     let observed = host.observe(&desired)?;
     for note in &observed.notes {
         report::complain(format!("note: {note}"));
@@ -48,13 +49,16 @@ pub fn prepare(
     let foreign = foreign(&desired, &observed);
     if !foreign.is_empty() {
         return Err(Failure::preflight(format!(
-            "not made by synapse-workers, and in the way: {}",
+            "refusing to overwrite files that synapse-workers did not create: {}",
             foreign.join(", ")
         ))
-        .help("move them to another place"));
+        .help(format!(
+            "move them to another directory: mv {} /root/",
+            foreign.join(" ")
+        )));
     }
     Ok(Prepared {
-        asked,
+        request,
         host,
         facts,
         desired,
@@ -64,7 +68,8 @@ pub fn prepare(
 
 impl Prepared {
     fn expected(&self) -> Expected {
-        Expected::of(&self.asked.input(&self.facts), &self.desired)
+        let facts = self.host.facts.for_rendering();
+        Expected::of(&self.request.input(&facts), &self.desired)
     }
 
     /// The goal of applying the rendered state.
@@ -73,13 +78,20 @@ impl Prepared {
             desired: &self.desired,
             target: Target::Rendered,
             removal: Removal::Keep,
-            moving: self.asked.moving.clone(),
-            settings: self.asked.change.clone(),
-            settings_text: self.asked.text.clone(),
+            moving: self.request.moving.clone(),
+            settings: self.request.change.clone(),
+            settings_text: self.request.text.clone(),
             summary,
             expected: self.expected(),
         }
     }
+}
+
+/// The JSON of a command that changed the host.
+#[derive(Serialize)]
+struct Outcome<'a> {
+    changed: usize,
+    trial: Option<&'a Trial>,
 }
 
 /// Confirms the plan at a terminal, converges, and prints the number of changes.
@@ -90,30 +102,34 @@ pub fn finish(
     plan: &Plan,
     observed: &Observed,
     report: &Report,
-    course: TrialAction,
+    action: TrialAction,
 ) -> Result<ExitCode, Failure> {
-    course.check(plan, observed)?;
+    action.check(plan, observed)?;
     let mut trial = None;
     if !plan.is_empty() {
         refuse(host, goal.desired, plan, observed)?;
         // The administrator agreed to the rollback when the trial started, and a question could block it.
-        if !matches!(course, TrialAction::Returns(_)) {
+        if !matches!(action, TrialAction::Revert(_)) {
             agree(common, plan)?;
         }
         host::interruption::watch();
-        trial = course.enter(common, host, plan, observed)?;
-        let ended = converge::converge(&mut OnHost::new(host), goal, plan, observed, report);
-        if let Err(missed) = ended {
-            trial::missed(host, trial.as_ref(), missed.undone);
-            return Err(missed.failure);
+        trial = action.start(common, host, plan, observed)?;
+        let result = converge::converge(&mut OnHost::new(host), goal, plan, observed, report);
+        if let Err(error) = result {
+            trial::after_failure(host, trial.as_ref(), error.rolled_back);
+            return Err(error.failure);
         }
     }
-    let told = json!({"changed": plan.changes(), "trial": trial});
-    course.leave(host, trial, report)?;
+    let changed = plan.changes();
+    let json = json!(Outcome {
+        changed,
+        trial: trial.as_ref()
+    });
+    action.complete(host, trial, report)?;
     if common.json {
-        outln!("{told}");
+        outln!("{json}");
     }
-    report.say(format!("{} changed ({})", plan.changes(), report.elapsed()));
+    report.say(format!("{changed} changed ({})", report.elapsed()));
     Ok(ExitCode::SUCCESS)
 }
 
@@ -128,22 +144,22 @@ pub fn refuse(
 ) -> Result<(), Failure> {
     if host.has_lost_key(desired, observed) {
         return Err(Failure::preflight(format!(
-            "the signing key of this server is gone: {}; with another one, other servers would not know it any more",
+            "the signing key of this server is missing: {}; without it, other servers cannot verify the events of this server",
             paths::SIGNING_KEY
         ))
         .help(
-            "restore the file from a backup (root:synapse, mode 0640); only if there is none, make a new key by Synapse's \
-             generator: python -m synapse._scripts.generate_signing_key",
+            "restore the file from a backup (root:synapse, mode 0640). Only if you have no backup, generate a new key: \
+             python -m synapse._scripts.generate_signing_key",
         ));
     }
     let known = host.facts.synapse.is_some() && observed.current.is_some();
-    if known && plan.asks_schema() {
+    if known && plan.checks_schema() {
         let in_use = observed
             .current
             .and_then(|number| Host::generation(number).ok());
         let sandbox = in_use.as_ref().map_or(desired, |(state, _)| state);
-        let judged = host.accepts_schema(desired, sandbox);
-        judged.map_err(|error| Failure::from(error).ending(Code::Preflight))?;
+        let checked = host.accepts_schema(desired, sandbox);
+        checked.map_err(|error| Failure::from(error).ending(Code::Preflight))?;
     }
     Ok(())
 }

@@ -5,42 +5,60 @@ use crate::failure::{Code, Failure};
 use crate::preflight::{self, Purpose};
 use crate::report::outln;
 use crate::request;
+use serde::Serialize;
 use serde_json::json;
 use std::process::ExitCode;
 
+/// The result of one check.
+#[derive(Serialize)]
+struct Row {
+    check: &'static str,
+    result: &'static str,
+    problem: Option<String>,
+    cure: Option<String>,
+}
+
 /// Runs `synapse-workers doctor`.
 pub fn doctor(common: &Common, flags: &Flags) -> Result<ExitCode, Failure> {
-    let asked = request::load_or_placeholder(common, flags)?;
-    let found = preflight::look(&asked, Purpose::Run)?;
-    let mut refused = false;
-    let mut results = Vec::new();
-    for (check, finding) in preflight::examine(&found.examined(&asked)) {
-        refused |= check.fatal && finding.is_some();
-        let mark = match (&finding, check.fatal) {
-            (None, _) => "ok",
-            (Some(_), true) => "FAIL",
-            (Some(_), false) => "warn",
-        };
-        if common.json {
-            results.push(json!({
-                "check": check.name,
-                "result": mark,
-                "problem": finding.as_ref().map(|finding| &finding.problem),
-                "cure": finding.as_ref().map(|finding| &finding.cure),
-            }));
-            continue;
-        }
-        outln!("{mark:<4}  {}", check.name);
-        if let Some(finding) = finding {
-            outln!("      {}\n      help: {}", finding.problem, finding.cure);
-        }
-    }
+    let request = request::load_or_placeholder(common, flags)?;
+    let found = preflight::look(&request, Purpose::Run)?;
+    let examined = found.examined(&request);
+    let rows: Vec<Row> = preflight::examine(&examined)
+        .map(|(check, finding)| {
+            let result = match (&finding, check.fatal) {
+                (None, _) => "ok",
+                (Some(_), true) => "FAIL",
+                (Some(_), false) => "warn",
+            };
+            let (problem, cure) = finding
+                .map(|finding| (finding.problem, finding.cure))
+                .unzip();
+            Row {
+                check: check.name,
+                result,
+                problem,
+                cure,
+            }
+        })
+        .collect();
     if common.json {
-        outln!("{}", json!(results));
+        outln!("{}", json!(rows));
+    } else {
+        rows.iter().for_each(print);
     }
-    Ok(if refused {
+    Ok(if rows.iter().any(|row| row.result == "FAIL") {
         Code::Preflight.into()
     } else {
         ExitCode::SUCCESS
     })
+}
+
+fn print(row: &Row) {
+    outln!("{:<4}  {}", row.result, row.check);
+    if let Some(problem) = &row.problem {
+        outln!("      {problem}");
+    }
+    if let Some(cure) = &row.cure {
+        outln!("      help: {cure}");
+    }
 }

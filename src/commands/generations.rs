@@ -3,50 +3,81 @@
 use super::time::utc;
 use crate::cli::Common;
 use crate::failure::Failure;
-use crate::host::Host;
+use crate::host::{Generation, Host};
 use crate::report::outln;
+use serde::Serialize;
 use serde_json::json;
 use std::process::ExitCode;
 
-/// Runs `synapse-workers generations`.
-pub fn generations(common: &Common) -> Result<ExitCode, Failure> {
-    let generations = Host::generations();
-    if common.json {
-        let list: Vec<_> = generations
-            .iter()
-            .map(|generation| match &generation.manifest {
-                Ok(manifest) => json!({
-                    "number": generation.number,
-                    "made": manifest.created,
-                    "current": generation.current,
-                    "summary": manifest.summary,
-                    "units": manifest.state.units.len(),
-                }),
-                Err(error) => json!({
-                    "number": generation.number,
-                    "current": generation.current,
-                    "damaged": format!("{error:#}"),
-                }),
-            })
-            .collect();
-        outln!("{}", json!(list));
-        return Ok(ExitCode::SUCCESS);
-    }
-    if generations.is_empty() {
-        outln!("No generations: nothing is installed here.");
-    }
-    for generation in generations {
-        let (number, current) = (generation.number, generation.current);
-        let current = if current { "current" } else { "" };
-        match generation.manifest {
-            Ok(manifest) => outln!(
-                "{number:>4}  {}  {current:<8} {:>3} units  {}",
-                utc(manifest.created),
-                manifest.state.units.len(),
-                manifest.summary
-            ),
-            Err(error) => outln!("{number:>4}  {:<20}  {current:<8} {error:#}", "damaged"),
+/// One generation.
+#[derive(Serialize)]
+struct Row {
+    number: u32,
+    current: bool,
+    #[serde(flatten)]
+    contents: Contents,
+}
+
+/// The facts from the manifest, or the reason why it cannot be read.
+#[derive(Serialize)]
+#[serde(untagged)]
+enum Contents {
+    Intact {
+        made: u64,
+        summary: String,
+        units: usize,
+    },
+    Damaged {
+        damaged: String,
+    },
+}
+
+impl From<Generation> for Row {
+    fn from(generation: Generation) -> Self {
+        Self {
+            number: generation.number,
+            current: generation.current,
+            contents: match generation.manifest {
+                Ok(manifest) => Contents::Intact {
+                    made: manifest.made,
+                    units: manifest.state.units.len(),
+                    summary: manifest.summary,
+                },
+                Err(error) => Contents::Damaged {
+                    damaged: format!("{error:#}"),
+                },
+            },
         }
     }
+}
+
+/// Runs `synapse-workers generations`.
+pub fn generations(common: &Common) -> Result<ExitCode, Failure> {
+    let rows: Vec<Row> = Host::generations().into_iter().map(Row::from).collect();
+    if common.json {
+        outln!("{}", json!(rows));
+    } else if rows.is_empty() {
+        outln!("No generations: nothing is installed on this host.");
+    } else {
+        rows.iter().for_each(print);
+    }
     Ok(ExitCode::SUCCESS)
+}
+
+fn print(row: &Row) {
+    let number = row.number;
+    let current = if row.current { "current" } else { "" };
+    match &row.contents {
+        Contents::Intact {
+            made,
+            summary,
+            units,
+        } => outln!(
+            "{number:>4}  {}  {current:<8} {units:>3} units  {summary}",
+            utc(*made)
+        ),
+        Contents::Damaged { damaged } => {
+            outln!("{number:>4}  {:<20}  {current:<8} {damaged}", "damaged");
+        }
+    }
 }

@@ -26,18 +26,18 @@ pub fn install(
     request::load(common, flags, change)?;
     let _lock = host::lock_if_root()?;
     trial::refuse()?;
-    let course = TrialAction::from(time);
+    let action = TrialAction::from(time);
     let Installed {
         prepared,
         confirmed,
     } = match packages {
-        true => packages::install(common, flags, change, course, &report)?,
+        true => packages::install(common, flags, change, action, &report)?,
         false => Installed {
             prepared: prepare(common, flags, change, Purpose::Run)?,
             confirmed: None,
         },
     };
-    for note in &prepared.asked.notes {
+    for note in &prepared.request.notes {
         report.say(format!("note: {note}"));
     }
     let goal = prepared.goal(change.summary());
@@ -47,14 +47,14 @@ pub fn install(
         ..common.clone()
     };
     let (host, observed) = (&prepared.host, &prepared.observed);
-    let code = finish(common, host, &goal, &plan, observed, &report, course);
+    let code = finish(common, host, &goal, &plan, observed, &report, action);
     let code = code.map_err(|failure| match confirmed {
-        Some(_) => packages::after(failure),
+        Some(_) => packages::incomplete(failure),
         None => failure,
     })?;
     if let Some(file) = &goal.moving {
         report.say(format!(
-            "Kept: {file}, as it was when the server stopped; nothing uses it any more"
+            "Retained: {file}, with the data from when the server stopped; Synapse no longer uses it"
         ));
     }
     Ok(code)

@@ -7,8 +7,8 @@ use std::process::ExitCode;
 
 /// Installs a copy of the certificate and its key for each of these units.
 pub fn install(pair: Pair, units: &[String]) -> Result<ExitCode, Failure> {
-    match &pair.install(units)?[..] {
-        [] => outln!("the certificate of {} has not changed", units.join(", ")),
+    match &pair.hand_over(units)?[..] {
+        [] => outln!("{} already has this certificate", units.join(", ")),
         new => outln!("installed the certificate for {}", new.join(", ")),
     }
     Ok(ExitCode::SUCCESS)

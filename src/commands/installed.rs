@@ -2,7 +2,23 @@
 
 use crate::failure::Failure;
 use crate::host::Host;
-use crate::state::State;
+use crate::state::{State, paths};
+
+/// The number of the generation in use.
+pub(super) fn current() -> Result<u32, Failure> {
+    Host::current().ok_or_else(|| {
+        Failure::preflight("nothing is installed on this host").help("synapse-workers install")
+    })
+}
+
+/// The error of a generation whose directory has no settings file.
+pub(super) fn no_settings(number: u32) -> Failure {
+    Failure::failed(format!(
+        "generation {number} is damaged: {}/{number}/settings.yaml is missing",
+        paths::GENERATIONS
+    ))
+    .help("synapse-workers install")
+}
 
 /// The number of the generation in use.
 pub(super) fn current() -> Result<u32, Failure> {

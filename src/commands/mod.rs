@@ -41,7 +41,7 @@ pub fn run(cli: Cli) -> Result<ExitCode, Failure> {
     );
     if common.root.is_some() && !pure {
         return Err(Failure::usage(
-            "--root: below another root nothing runs; it goes with render, install and routes",
+            "--root: this command needs a running host; use --root with render, install or routes",
         ));
     }
     match cli.command {
@@ -53,7 +53,7 @@ pub fn run(cli: Cli) -> Result<ExitCode, Failure> {
             install::install(common, &flags, &Change::None, packages, trying.time)
         }
         Command::Install { trying, .. } if trying.time.is_some() => Err(Failure::usage(
-            "--try: below another root nothing runs, so there is nothing to be tried",
+            "--try: cannot be used with --root, because no process runs below another root",
         )),
         Command::Install { flags, .. } | Command::Render { flags } => {
             render::render(common, &flags)

@@ -1,7 +1,7 @@
 //! `install --packages`: installs missing programs, as the first step of the plan and in a run of its own.
 //!
-//! Rendering depends on the programs of the host (their versions, names and modules), so the plan that is applied is
-//! made after their installation. It is shown again only if it differs from the confirmed one.
+//! Rendering depends on the programs of the host (their versions, names and modules), so the plan is computed again
+//! after their installation. It is shown again only if it differs from the confirmed one.
 
 use super::apply::{Prepared, agree, prepare, refuse};
 use super::trial::TrialAction;
@@ -31,7 +31,7 @@ pub fn install(
     common: &Common,
     flags: &Flags,
     change: &Change,
-    course: TrialAction,
+    action: TrialAction,
     report: &Report,
 ) -> Result<Installed, Failure> {
     let prepared = prepare(common, flags, change, Purpose::InstallPrograms)?;
@@ -49,7 +49,7 @@ pub fn install(
     };
     let goal = prepared.goal(change.summary());
     let rest = goal.plan(&prepared.observed);
-    course.check(&rest, &prepared.observed)?;
+    action.check(&rest, &prepared.observed)?;
     refuse(&prepared.host, &prepared.desired, &rest, &prepared.observed)?;
     let steps = [std::slice::from_ref(&step), &rest.steps[..]].concat();
     let whole = Plan {
@@ -59,19 +59,19 @@ pub fn install(
     agree(common, &whole)?;
     let world = &mut OnHost::new(&prepared.host);
     converge::install_programs(world, &goal, &prepared.observed, step, report)?;
-    let prepared = prepare(common, flags, change, Purpose::Run).map_err(after)?;
+    let prepared = prepare(common, flags, change, Purpose::Run).map_err(incomplete)?;
     Ok(Installed {
         prepared,
         confirmed: Some(rest),
     })
 }
 
-/// The failure of a run that has installed programs: they stay, so the host is not as it was before.
-pub fn after(failure: Failure) -> Failure {
+/// The failure of a run that has installed programs: they remain, so the host is not as it was before.
+pub fn incomplete(failure: Failure) -> Failure {
     match failure.code {
         Code::Incomplete => failure,
         _ => failure.ending(Code::Incomplete).left(
-            "The programs that this run installed stay; all else is as it was before. To continue, run: synapse-workers install",
+            "The programs that this run installed remain; nothing else was changed. To continue, run: synapse-workers install",
         ),
     }
 }

@@ -15,12 +15,13 @@ use std::process::ExitCode;
 /// their paths below DIR.
 pub fn render(common: &Common, flags: &Flags) -> Result<ExitCode, Failure> {
     let Some(root) = &common.root else {
-        return Err(Failure::usage(
-            "render writes below a directory: give --root DIR",
-        ));
+        return Err(
+            Failure::usage("--root: render needs the directory to write to")
+                .help("synapse-workers render --root DIR"),
+        );
     };
-    let asked = request::load(common, flags, &Change::None)?;
-    let desired = asked.desired(&HostFacts::default())?;
+    let request = request::load(common, flags, &Change::None)?;
+    let desired = request.desired(&HostFacts::default())?;
     let generation = rooted(common, &format!("{}/1", paths::GENERATIONS));
     for (path, file) in &desired.files {
         host::replace(
@@ -32,8 +33,8 @@ pub fn render(common: &Common, flags: &Flags) -> Result<ExitCode, Failure> {
             host::replace(rooted(common, place), &file.contents, 0o644)?;
         }
     }
-    host::replace_link(rooted(common, paths::CURRENT), "generations/1")?;
-    if let Some(change) = &asked.change
+    host::point(rooted(common, paths::CURRENT), "generations/1")?;
+    if let Some(change) = &request.change
         && let Some(text) = &change.after
     {
         host::replace(&change.path, text.as_bytes(), 0o644)?;

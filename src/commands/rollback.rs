@@ -1,7 +1,7 @@
 //! `rollback`: applies an earlier generation.
 
 use super::apply::finish;
-use super::installed::current;
+use super::installed::{current, no_settings};
 use super::trial::{self, TrialAction};
 use crate::cli::Common;
 use crate::converge::Goal;
@@ -12,12 +12,11 @@ use crate::plan::SettingsChange;
 use crate::plan::{Removal, Target};
 use crate::preflight::{self, Purpose};
 use crate::report::Report;
-use crate::request::{self};
+use crate::request;
 use crate::settings::types::Duration;
 use crate::state::paths;
 use crate::state::trial::Trial;
-use anyhow::Context;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 /// Runs `synapse-workers rollback [N]`, which also ends a trial. The timer of the trial runs it with `unconfirmed`: it
@@ -39,11 +38,11 @@ pub fn rollback(
     let trial = host::trial()?;
     match &trial {
         None if unconfirmed => {
-            report.say("Nothing is on trial any more; the host stays as it is.");
+            report.say("No change is on trial any more; nothing was changed.");
             return Ok(ExitCode::SUCCESS);
         }
         Some(trial) if unconfirmed => report.say(format!(
-            "Generation {} was not confirmed within {} s: the host returns to generation {}.",
+            "Generation {} was not confirmed within {} s. Rolling back to generation {}.",
             trial.generation, trial.seconds, trial.back
         )),
         // A trial can only be rolled back to one generation.
@@ -55,43 +54,26 @@ pub fn rollback(
     let current = current()?;
     let number = match number.or(trial.as_ref().map(|trial| trial.back)) {
         Some(number) => number,
-        None => Host::generations()
-            .into_iter()
-            .find(|generation| generation.current)
-            .map(|generation| generation.manifest)
-            .transpose()?
-            .and_then(|manifest| manifest.previous)
-            .ok_or_else(|| {
-                Failure::usage(format!("there is no state before generation {current}"))
-            })?,
+        None => previous(current)?,
     };
     let (desired, text) =
         Host::generation(number).map_err(|error| Failure::from(error).ending(Code::Usage))?;
-    let text = text.with_context(|| format!("generation {number} has lost its settings"))?;
+    let text = text.ok_or_else(|| no_settings(number))?;
 
-    let asked = request::of_generation(number, &text)?;
-    if asked.left_sqlite(&desired) {
+    let request = request::of_generation(number, &text)?;
+    if request.left_sqlite(&desired) {
         return Err(Failure::preflight(format!(
-            "generation {number} has its data in {}, and what was written since it moved to PostgreSQL would be lost",
-            asked.sqlite()
+            "generation {number} uses {}: all data since the move to PostgreSQL would be lost",
+            request.sqlite()
         ))
-        .help("synapse-workers generations shows later ones"));
+        .help("synapse-workers generations (lists the generations after the move)"));
     }
-    let host = preflight::host(&asked, Purpose::Run)?;
+    let host = preflight::host(&request, Purpose::Run)?;
     let observed = host.observe(&desired)?;
-    let before = host::read_text(&common.settings)?;
-    if let (Some(trial), Some(found)) = (&trial, &before) {
-        keep_edited(trial, found, &text, &common.settings, &report)?;
-    }
-    let settings = (before.as_deref() != Some(text.as_str())).then(|| SettingsChange {
-        path: common.settings.clone(),
-        what: format!("as it was for generation {number}"),
-        before,
-        after: Some(text.clone()),
-    });
-    if host::homeserver_d_differs(&desired)? {
+    let settings = settings_change(common, current, trial.as_ref(), number, &text)?;
+    if host::own_options_differ(&desired)? {
         report.say(format!(
-            "note: {} is not as it was then; the next install takes what is there",
+            "note: {} has changed since generation {number}; the next install uses its present contents",
             paths::HOMESERVER_D
         ));
     }
@@ -102,43 +84,106 @@ pub fn rollback(
         settings,
         settings_text: text,
         summary: format!("rollback {number}"),
-        expected: Expected::of(&asked.input(&host.facts.for_rendering()), &desired),
+        expected: Expected::of(&request.input(&host.facts.for_rendering()), &desired),
         desired: &desired,
     };
     let plan = goal.plan(&observed);
-    let course = match (trial, unconfirmed) {
+    let action = match (trial, unconfirmed) {
         (None, _) => time.into(),
-        (Some(_), true) => TrialAction::Returns(Ending::ByTimer),
-        (Some(_), false) => TrialAction::Returns(Ending::ByHand),
+        (Some(_), true) => TrialAction::Revert(Ending::ByTimer),
+        (Some(_), false) => TrialAction::Revert(Ending::ByHand),
     };
-    finish(common, &host, &goal, &plan, &observed, &report, course)
+    finish(common, &host, &goal, &plan, &observed, &report, action)
 }
 
-/// Keeps a copy of a settings file that was edited during the trial, because its rollback does not ask for
-/// confirmation.
-fn keep_edited(
-    trial: &Trial,
-    found: &str,
-    before: &str,
-    settings: &Path,
-    report: &Report,
-) -> Result<(), Failure> {
-    let tried = Host::generation(trial.generation).ok();
-    let tried = tried.and_then(|(_, tried)| tried);
-    if found == before || tried.as_deref() == Some(found) {
-        return Ok(());
+/// The generation before the one in use.
+fn previous(current: u32) -> Result<u32, Failure> {
+    let mut generations = Host::generations().into_iter();
+    let manifest = generations
+        .find(|generation| generation.current)
+        .map(|generation| generation.manifest)
+        .transpose()?;
+    manifest
+        .and_then(|manifest| manifest.previous)
+        .ok_or_else(|| {
+            Failure::usage(format!(
+                "there is no generation before generation {current}"
+            ))
+            .help("synapse-workers generations")
+        })
+}
+
+/// The change of the settings file to the text of a generation. A file with a text that no generation would restore,
+/// such as one with new comments, is saved beside it.
+fn settings_change(
+    common: &Common,
+    current: u32,
+    trial: Option<&Trial>,
+    number: u32,
+    text: &str,
+) -> Result<Option<SettingsChange>, Failure> {
+    let path = &common.settings;
+    let before = host::read_text(path)?;
+    if before.as_deref() == Some(text) {
+        return Ok(None);
     }
-    let mut copies = (1..).map(|number| format!("{}.unconfirmed.{number}", settings.display()));
-    // A repeated rollback reuses its copy.
-    let free = |copy: &String| {
-        host::read_text(copy).is_ok_and(|there| there.is_none_or(|there| there == found))
+    let generations = [Some(current), trial.map(|trial| trial.generation)];
+    let restorable = |found: &str| {
+        let texts = generations.into_iter().flatten();
+        texts
+            .filter_map(|number| Host::generation(number).ok()?.1)
+            .any(|text| text == found)
     };
-    if let Some(copy) = copies.find(free) {
-        host::replace(&copy, found.as_bytes(), 0o600)?;
-        report.say(format!(
-            "note: {} was edited during the trial; that is kept as {copy}",
-            settings.display()
-        ));
+    let suffix = match trial {
+        Some(_) => "unconfirmed",
+        None => "before-rollback",
+    };
+    let copy = match &before {
+        Some(found) if !restorable(found) => Some(free_copy(path, suffix, found)),
+        _ => None,
+    };
+    let saved = copy
+        .as_ref()
+        .map(|copy| format!("; the edited file is saved as {}", copy.display()));
+    Ok(Some(SettingsChange {
+        path: path.clone(),
+        what: format!(
+            "the settings of generation {number}{}",
+            saved.unwrap_or_default()
+        ),
+        before,
+        after: Some(text.to_owned()),
+        copy,
+    }))
+}
+
+/// The first path `FILE.SUFFIX.1`, `FILE.SUFFIX.2` … without a file, or with this text: a repeated rollback reuses its
+/// copy.
+fn free_copy(path: &Path, suffix: &str, text: &str) -> PathBuf {
+    let mut number = 1;
+    loop {
+        let copy = PathBuf::from(format!("{}.{suffix}.{number}", path.display()));
+        // A file that cannot be read is another text.
+        if host::read_text(&copy).is_ok_and(|found| found.is_none_or(|found| found == text)) {
+            return copy;
+        }
+        number += 1;
     }
-    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::free_copy;
+    use std::fs;
+
+    #[test]
+    fn a_copy_replaces_no_other_text() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("settings.yaml");
+        let copy = |number| directory.path().join(format!("settings.yaml.x.{number}"));
+        assert_eq!(free_copy(&path, "x", "a"), copy(1));
+        fs::write(copy(1), "a").unwrap();
+        assert_eq!(free_copy(&path, "x", "a"), copy(1));
+        assert_eq!(free_copy(&path, "x", "b"), copy(2));
+    }
 }

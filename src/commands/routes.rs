@@ -1,12 +1,65 @@
-//! `routes`: prints the process that answers each request, or one request.
+//! `routes`: prints the processes that answer each request, or one request.
 
 use crate::cli::{Common, Flags};
 use crate::failure::Failure;
 use crate::report::outln;
 use crate::request;
-use crate::topology::{Route, RoutingTable};
+use crate::topology::{Balance, Route, RoutingTable, Upstream};
+use serde::Serialize;
 use serde_json::json;
 use std::process::ExitCode;
+
+/// The pattern of requests that match no route.
+const OTHER_REQUESTS: &str = "everything else";
+
+/// The processes that answer one request.
+#[derive(Serialize)]
+struct Answer<'a> {
+    method: String,
+    path: &'a str,
+    upstream: &'a str,
+    processes: &'a [String],
+    balance: Balance,
+    pattern: &'a str,
+}
+
+/// One route.
+#[derive(Serialize)]
+struct RouteRow<'a> {
+    methods: &'a [&'a str],
+    pattern: &'a str,
+    upstream: &'a str,
+    role: &'a str,
+}
+
+impl<'a> From<&'a Route> for RouteRow<'a> {
+    fn from(route: &'a Route) -> Self {
+        Self {
+            methods: route.methods,
+            pattern: route.pattern,
+            upstream: &route.upstream,
+            role: route.role,
+        }
+    }
+}
+
+/// One group of processes.
+#[derive(Serialize)]
+struct UpstreamRow<'a> {
+    name: &'a str,
+    processes: &'a [String],
+    balance: Balance,
+}
+
+impl<'a> From<&'a Upstream> for UpstreamRow<'a> {
+    fn from(upstream: &'a Upstream) -> Self {
+        Self {
+            name: &upstream.name,
+            processes: &upstream.servers,
+            balance: upstream.balance,
+        }
+    }
+}
 
 /// Runs `synapse-workers routes [METHOD PATH]`.
 pub fn routes(
@@ -14,105 +67,72 @@ pub fn routes(
     flags: &Flags,
     request: Option<(String, String)>,
 ) -> Result<ExitCode, Failure> {
-    let asked = request::load_or_placeholder(common, flags)?;
-    let table = RoutingTable::new(&asked.topology);
+    let loaded = request::load_or_placeholder(common, flags)?;
+    let table = RoutingTable::new(&loaded.topology);
     match request {
-        Some((method, path)) => one(common, &table, &method, &path),
-        None => {
-            all(common, &table);
-            Ok(ExitCode::SUCCESS)
-        }
-    }
-}
-
-fn one(
-    common: &Common,
-    table: &RoutingTable,
-    method: &str,
-    path: &str,
-) -> Result<ExitCode, Failure> {
-    if !path.starts_with('/') {
-        return Err(Failure::usage(format!(
-            "`{path}` is not a path; it begins with /"
-        )));
-    }
-    let (route, upstream) = table.pick(&method.to_ascii_uppercase(), path);
-    let pattern = route.map_or("everything else", |route| route.pattern);
-    if common.json {
-        outln!(
-            "{}",
-            json!({
-                "method": method.to_ascii_uppercase(),
-                "path": path,
-                "upstream": upstream.name,
-                "processes": upstream.servers,
-                "balance": upstream.balance,
-                "pattern": pattern,
-            })
-        );
-    } else {
-        outln!("{}: {}", upstream.name, upstream.servers.join(" "));
-        outln!("  balanced {}", upstream.balance);
-        outln!("  matched  {pattern}");
+        Some((method, path)) => print_one(common, &table, &method, &path)?,
+        None => print_all(common, &table),
     }
     Ok(ExitCode::SUCCESS)
 }
 
-fn all(common: &Common, table: &RoutingTable) {
+fn print_one(
+    common: &Common,
+    table: &RoutingTable,
+    method: &str,
+    path: &str,
+) -> Result<(), Failure> {
+    if !path.starts_with('/') {
+        return Err(
+            Failure::usage(format!("`{path}` is not a path: a path begins with /"))
+                .help("synapse-workers routes GET /_matrix/client/v3/sync"),
+        );
+    }
+    let method = method.to_ascii_uppercase();
+    let (route, upstream) = table.pick(&method, path);
+    let answer = Answer {
+        method,
+        path,
+        upstream: &upstream.name,
+        processes: &upstream.servers,
+        balance: upstream.balance,
+        pattern: route.map_or(OTHER_REQUESTS, |route| route.pattern),
+    };
     if common.json {
-        let routes: Vec<_> = table
-            .routes
-            .iter()
-            .map(|route| {
-                json!({
-                    "methods": route.methods,
-                    "pattern": route.pattern,
-                    "upstream": route.upstream,
-                    "role": route.role,
-                })
-            })
-            .collect();
-        let upstreams: Vec<_> = table
-            .upstreams
-            .iter()
-            .map(|upstream| {
-                json!({
-                    "name": upstream.name,
-                    "processes": upstream.servers,
-                    "balance": upstream.balance,
-                })
-            })
-            .collect();
+        outln!("{}", json!(answer));
+        return Ok(());
+    }
+    outln!("{}: {}", answer.upstream, answer.processes.join(" "));
+    outln!("  balanced {}", answer.balance);
+    outln!("  matched  {}", answer.pattern);
+    Ok(())
+}
+
+fn print_all(common: &Common, table: &RoutingTable) {
+    let routes: Vec<RouteRow> = table.routes.iter().map(RouteRow::from).collect();
+    let upstreams: Vec<UpstreamRow> = table.upstreams.iter().map(UpstreamRow::from).collect();
+    if common.json {
         outln!(
             "{}",
             json!({"routes": routes, "upstreams": upstreams, "otherwise": "main"})
         );
         return;
     }
-    for route in &table.routes {
-        outln!(
-            "{:<16} {:<24} {}",
-            methods(route),
-            route.upstream,
-            route.pattern
-        );
+    for route in &routes {
+        let methods = match route.methods {
+            [] => "any".to_owned(),
+            methods => methods.join(","),
+        };
+        outln!("{methods:<16} {:<24} {}", route.upstream, route.pattern);
     }
-    outln!("{:<16} {:<24} everything else", "any", "main");
+    outln!("{:<16} {:<24} {OTHER_REQUESTS}", "any", "main");
     outln!();
-    for upstream in &table.upstreams {
+    for upstream in &upstreams {
         outln!(
             "{:<24} {}  (balanced {})",
             upstream.name,
-            upstream.servers.join(" "),
+            upstream.processes.join(" "),
             upstream.balance
         );
-    }
-}
-
-fn methods(route: &Route) -> String {
-    if route.methods.is_empty() {
-        "any".to_owned()
-    } else {
-        route.methods.join(",")
     }
 }

@@ -16,7 +16,7 @@ use std::process::ExitCode;
 
 /// The remedy of errors about a trial: the commands that end it.
 const HELP: &str =
-    "synapse-workers confirm (the change stays), or synapse-workers rollback (it goes now)";
+    "synapse-workers confirm (keeps the change), or synapse-workers rollback (reverts it now)";
 
 /// Refuses another change during a trial: its administrator may have lost the connection, and waits for the rollback.
 pub fn refuse() -> Result<(), Failure> {
@@ -30,52 +30,51 @@ pub fn refuse() -> Result<(), Failure> {
 /// The effect of a run on the trial.
 #[derive(Clone, Copy, Debug)]
 pub enum TrialAction {
-    /// None.
-    Apart,
-    /// Start a trial of its change, for this time.
-    Begins(Duration),
+    None,
+    /// Start a trial of the change, for this time.
+    Start(Duration),
     /// Roll back the change on trial.
-    Returns(Ending),
+    Revert(Ending),
     /// Remove everything, including a trial.
-    Drops,
+    Discard,
 }
 
 impl From<Option<Duration>> for TrialAction {
     fn from(time: Option<Duration>) -> Self {
-        time.map_or(Self::Apart, Self::Begins)
+        time.map_or(Self::None, Self::Start)
     }
 }
 
 impl TrialAction {
     /// Refuses a trial without a generation to roll back to, or one whose rollback might fail.
     pub fn check(self, plan: &Plan, observed: &Observed) -> Result<(), Failure> {
-        let Self::Begins(_) = self else {
+        let Self::Start(_) = self else {
             return Ok(());
         };
         if observed.before().is_none() {
             return Err(Failure::usage(
-                "--try: there is no earlier state to return to; a first install cannot be tried",
+                "--try: there is no earlier generation to roll back to, so a first install cannot be tried",
             ));
         }
-        if plan.asks_schema() {
+        if plan.checks_schema() {
             return Err(Failure::usage(
-                "--try: another version of Synapse may change the database so that the one before does not start with it \
-                 any more; returning from that cannot be promised",
+                "--try: this change starts another version of Synapse, which may upgrade the database so that the previous \
+                 version cannot use it",
             )
-            .help("make that change without --try, after a backup of the database"));
+            .help("back up the database, then make the change without --try"));
         }
-        if let Some(path) = plan.given_anew(observed) {
+        if let Some(path) = plan.replaced_secret(observed) {
             return Err(Failure::usage(format!(
-                "--try: a new value is given for a secret, and {path} does not keep the one before"
+                "--try: this change replaces a secret, and {path} does not keep the old value"
             ))
-            .help("give it without --try, then try the other changes"));
+            .help("set the secret without --try, then try the other changes"));
         }
         Ok(())
     }
 
     /// Starts the trial before anything changes: from here on a timer rolls the host back, whatever happens to this
     /// run.
-    pub fn enter(
+    pub fn start(
         self,
         common: &Common,
         host: &Host,
@@ -83,8 +82,8 @@ impl TrialAction {
         observed: &Observed,
     ) -> Result<Option<Trial>, Failure> {
         let time = match self {
-            Self::Begins(time) => time,
-            Self::Drops if host::trial()?.is_some() => {
+            Self::Start(time) => time,
+            Self::Discard if host::trial()?.is_some() => {
                 host.systemd.end_trial(Ending::ByHand)?;
                 return Ok(None);
             }
@@ -104,32 +103,37 @@ impl TrialAction {
         };
         let files = render::trial::units(&trial, &host.facts.for_rendering().program)?;
         host.begin_trial(&trial, &files).map_err(|error| {
-            dropped(host);
-            let text = "the trial could not begin, and nothing was changed";
+            end(host);
+            let text = "the trial could not start; nothing was changed";
             Failure::failed(format!("{text}: {error:#}"))
         })?;
         Ok(Some(trial))
     }
 
     /// Completes the trial's part of a successful run.
-    pub fn leave(self, host: &Host, trial: Option<Trial>, report: &Report) -> Result<(), Failure> {
+    pub fn complete(
+        self,
+        host: &Host,
+        trial: Option<Trial>,
+        report: &Report,
+    ) -> Result<(), Failure> {
         match (self, trial) {
-            (Self::Begins(_), Some(trial)) => {
+            (Self::Start(_), Some(trial)) => {
                 let (back, seconds) = (trial.back, trial.seconds);
                 host.systemd.time_trial(trial).map_err(|error| {
-                    let text = "the change is made, but its time could not begin";
+                    let text = "the change is applied, but the timer of its trial could not start";
                     Failure::new(Code::Incomplete, format!("{text}: {error:#}")).help(HELP)
                 })?;
                 report.say(format!(
-                    "On trial: the host returns to generation {back} in {seconds} s, or as long after a reboot, unless you \
-                     run: synapse-workers confirm"
+                    "On trial: the host rolls back to generation {back} in {seconds} s (after a reboot, the time starts again) \
+                     unless you run: synapse-workers confirm"
                 ));
             }
-            (Self::Begins(_), None) => {
-                report.say("Nothing is on trial: the configuration is the one from before.");
+            (Self::Start(_), None) => {
+                report.say("No trial started: the configuration did not change.");
             }
-            (Self::Returns(ending), _) => host.systemd.end_trial(ending)?,
-            (Self::Apart | Self::Drops, _) => {}
+            (Self::Revert(ending), _) => host.systemd.end_trial(ending)?,
+            (Self::None | Self::Discard, _) => {}
         }
         Ok(())
     }
@@ -137,11 +141,11 @@ impl TrialAction {
 
 /// Handles a failed run: if the host was rolled back, the trial ends; otherwise it continues, so that its timer
 /// attempts another rollback.
-pub fn missed(host: &Host, trial: Option<&Trial>, undone: bool) {
+pub fn after_failure(host: &Host, trial: Option<&Trial>, rolled_back: bool) {
     match trial {
-        Some(_) if undone => dropped(host),
+        Some(_) if rolled_back => end(host),
         Some(trial) => report::complain(format!(
-            "note: the host tries to return to generation {} by itself, within {} s from when this began",
+            "note: the trial's timer tries to roll back to generation {} within {} s after the start of this run",
             trial.back, trial.seconds
         )),
         None => {}
@@ -150,10 +154,10 @@ pub fn missed(host: &Host, trial: Option<&Trial>, undone: bool) {
 
 /// Ends a trial that has no further effect. Its error is only printed, because the command already fails with another
 /// one.
-fn dropped(host: &Host) {
+fn end(host: &Host) {
     if let Err(error) = host.systemd.end_trial(Ending::ByHand) {
         report::complain(format!(
-            "note: its trial could not be ended: {error:#}\n  help: {HELP}"
+            "note: the trial could not be ended: {error:#}\n  help: {HELP}"
         ));
     }
 }
@@ -162,16 +166,15 @@ fn dropped(host: &Host) {
 pub fn confirm(common: &Common) -> Result<ExitCode, Failure> {
     let report = Report::new(common.json);
     let Some(_lock) = host::lock_if_root()? else {
-        return Err(Failure::preflight("this needs root").help("sudo synapse-workers confirm"));
+        return Err(Failure::preflight("confirm needs root").help("sudo synapse-workers confirm"));
     };
     let Some(trial) = host::trial()? else {
-        return Err(Failure::usage(
-            "nothing is on trial; a trial begins with: synapse-workers install --try 5m",
-        ));
+        return Err(Failure::usage("no change is on trial")
+            .help("to start a trial, run: synapse-workers install --try 5m"));
     };
     if !trial.applied {
         return Err(Failure::preflight(format!(
-            "generation {} was not made to its end, so it cannot stay",
+            "generation {} was only partly applied and cannot be confirmed",
             trial.generation
         ))
         .help("synapse-workers rollback"));
@@ -180,6 +183,6 @@ pub fn confirm(common: &Common) -> Result<ExitCode, Failure> {
     if common.json {
         outln!("{}", json!({"confirmed": trial.generation}));
     }
-    report.say(format!("Generation {} stays.", trial.generation));
+    report.say(format!("Generation {} is confirmed.", trial.generation));
     Ok(ExitCode::SUCCESS)
 }

@@ -24,28 +24,28 @@ pub fn uninstall(
     confirm: Option<String>,
 ) -> Result<ExitCode, Failure> {
     let report = Report::new(common.json);
-    let asked = request::of_installed(common)?;
-    if asked.adopted.is_empty() && !asked.settings.adopt.config.is_empty() {
+    let request = request::of_installed(common)?;
+    if request.adopted.is_empty() && !request.settings.adopt.config.is_empty() {
         return Err(Failure::preflight(
-            "the adopted files cannot be read, so it is not known whether the old service may serve its data again",
+            "the adopted files cannot be read, so it is unknown whether the old service may use its data again",
         )
-        .help("synapse-workers plan names the file and what is wrong with it"));
+        .help("synapse-workers plan (prints the file and the error)"));
     }
     if purge {
-        confirmed(&asked, host::created_database()?, confirm)?;
+        confirm_purge(&request, host::made_database()?, confirm)?;
     }
     let _lock = host::lock_if_root()?;
-    let host = preflight::host(&asked, Purpose::Look)?;
+    let host = preflight::host(&request, Purpose::Look)?;
     let desired = State::default();
     let mut observed = host.observe(&desired)?;
-    if asked.moved() {
+    if request.moved() {
         // The old service would serve outdated data to its users, and send it to other servers.
-        observed.created.retain(|created| !created.is_late());
+        observed.made.retain(|resource| !resource.is_late());
     }
-    let database = |made: &Resource| matches!(made, Resource::Database { .. });
-    if purge && observed.created.iter().any(database) && host.facts.answering_postgres().is_none() {
+    let database = |resource: &Resource| matches!(resource, Resource::Database { .. });
+    if purge && observed.made.iter().any(database) && host.facts.answering_postgres().is_none() {
         return Err(Failure::preflight(
-            "the database is to be removed, and the host's PostgreSQL does not answer",
+            "the database cannot be removed, because PostgreSQL on this host does not answer",
         )
         .help("systemctl start postgresql"));
     }
@@ -59,13 +59,14 @@ pub fn uninstall(
             what: String::new(),
             before: None,
             after: None,
+            copy: None,
         }),
         settings_text: String::new(),
         summary: "uninstall".to_owned(),
         expected: Expected::default(),
     };
     let plan = goal.plan(&observed);
-    let kept: Vec<&Resource> = observed
+    let retained: Vec<&Resource> = observed
         .resources
         .iter()
         .filter(|resource| !purge && resource.is_retained())
@@ -77,45 +78,53 @@ pub fn uninstall(
         &plan,
         &observed,
         &report,
-        TrialAction::Drops,
+        TrialAction::Discard,
     )?;
-    if !asked.adopted.is_empty() {
-        report.say(match asked.moved() {
-            false => "The adopted server is as it was, its database, media, signing key and files included.",
-            true => "The adopted server's service is not started: the data moved from its SQLite file to PostgreSQL since.",
+    if !request.adopted.is_empty() {
+        report.say(match request.moved() {
+            false => "The adopted server is restored, with its database, media, signing key and files.",
+            true => "The adopted server's service was not started, because its data has moved from SQLite to PostgreSQL.",
         });
     }
-    if !kept.is_empty() {
-        report.say("Kept (uninstall --purge removes these too):");
-        kept.iter()
+    if !retained.is_empty() {
+        report.say("Retained (`synapse-workers uninstall --purge` removes these too):");
+        retained
+            .iter()
             .for_each(|resource| report.say(format!("  {resource}")));
     }
     Ok(code)
 }
 
 /// Demands the server's name as confirmation of a deletion that cannot be rolled back.
-fn confirmed(asked: &Request, database: bool, confirm: Option<String>) -> Result<(), Failure> {
-    let server_name = asked.settings.server_name.as_str();
-    let what = match (asked.adopted.is_empty(), database) {
+fn confirm_purge(
+    request: &Request,
+    database: bool,
+    confirm: Option<String>,
+) -> Result<(), Failure> {
+    let server_name = request.settings.server_name.as_str();
+    let deleted = match (request.adopted.is_empty(), database) {
         (true, _) => "database, media, signing key and settings",
-        (false, false) => "settings and secrets, but nothing of the adopted server,",
+        (false, false) => "settings and secrets (but nothing of the adopted server)",
         // After a move, the adopted SQLite file is outdated, and only PostgreSQL has the current data.
         (false, true) => {
-            "the PostgreSQL database with all that came since the move, settings and secrets"
+            "the PostgreSQL database with all data since the move, settings and secrets"
         }
     };
     let typed = match confirm {
         Some(name) => name,
         None if std::io::stdin().is_terminal() => {
-            out!("This permanently deletes {what} of {server_name}.\nType the server's name: ");
+            out!("This permanently deletes {deleted} of {server_name}.\nType the server's name: ");
             let _ = std::io::stdout().flush();
             let mut name = String::new();
             let _ = std::io::stdin().read_line(&mut name);
             name.trim().to_owned()
         }
         None => {
-            return Err(Failure::usage(format!(
-                "--purge without a terminal needs --confirm {server_name}"
+            return Err(Failure::usage(
+                "--purge: without a terminal, the server's name must be given as confirmation",
+            )
+            .help(format!(
+                "synapse-workers uninstall --purge --confirm {server_name}"
             )));
         }
     };
@@ -123,7 +132,8 @@ fn confirmed(asked: &Request, database: bool, confirm: Option<String>) -> Result
         Ok(())
     } else {
         Err(Failure::usage(format!(
-            "`{typed}` is not the name of this server, {server_name}; nothing was changed"
-        )))
+            "`{typed}` is not the name of this server, {server_name}"
+        ))
+        .left("nothing was changed"))
     }
 }

@@ -1,42 +1,52 @@
 //! `verify`: the probes of the running server.
 
-use super::installed::installed;
+use super::installed::{installed, no_settings};
 use crate::cli::Common;
 use crate::converge::verify as verification;
 use crate::failure::{Code, Failure};
 use crate::preflight::{self, Purpose};
 use crate::report::outln;
 use crate::request;
-use anyhow::Context;
+use serde::Serialize;
 use serde_json::json;
 use std::process::ExitCode;
+
+/// The result of one probe.
+#[derive(Serialize)]
+struct Row {
+    probe: &'static str,
+    ok: bool,
+    /// What the probe found, or the failure.
+    seen: String,
+}
 
 /// Runs `synapse-workers verify` for the generation in use; later changes of the settings do not count.
 pub fn verify(common: &Common) -> Result<ExitCode, Failure> {
     let (current, state, text) = installed()?;
-    let text = text.with_context(|| format!("generation {current} has lost its settings"))?;
-    let asked = request::of_generation(current, &text)?;
-    let host = preflight::host(&asked, Purpose::Look)?;
+    let text = text.ok_or_else(|| no_settings(current))?;
+    let request = request::of_generation(current, &text)?;
+    let host = preflight::host(&request, Purpose::Look)?;
     let facts = host.facts.for_rendering();
-    let expected = verification::Expected::of(&asked.input(&facts), &state);
-    let mut well = true;
-    let mut results = Vec::new();
-    for (name, result) in verification::probe(&host, &expected) {
-        let (mark, text) = match &result {
-            Ok(seen) => ("ok", seen.clone()),
-            Err(error) => ("FAIL", format!("{error:#}")),
+    let expected = verification::Expected::of(&request.input(&facts), &state);
+    let mut rows = Vec::new();
+    for (probe, result) in verification::probe(&host, &expected) {
+        let row = Row {
+            probe,
+            ok: result.is_ok(),
+            seen: result.unwrap_or_else(|error| format!("{error:#}")),
         };
-        well &= result.is_ok();
-        if common.json {
-            results.push(json!({"probe": name, "ok": result.is_ok(), "seen": text}));
-        } else {
-            outln!("{mark:<4}  {name:<11} {text}");
+        // Probes may take seconds, so each line is printed as soon as it is known.
+        if !common.json {
+            let mark = if row.ok { "ok" } else { "FAIL" };
+            outln!("{mark:<4}  {:<11} {}", row.probe, row.seen);
         }
+        rows.push(row);
     }
+    let ok = rows.iter().all(|row| row.ok);
     if common.json {
-        outln!("{}", json!({"ok": well, "probes": results}));
+        outln!("{}", json!({"ok": ok, "probes": rows}));
     }
-    Ok(if well {
+    Ok(if ok {
         ExitCode::SUCCESS
     } else {
         Code::Failed.into()

@@ -47,7 +47,7 @@ impl OnHost {
                 .filter_map(|(unit, _)| host::journal(unit, 8))
                 .collect();
             error.context(format!(
-                "systemd could not {} every unit\n{journals}  more: journalctl -e -u 'synapse-*'",
+                "systemd could not {} every unit\n{journals}  see: journalctl -e -u 'synapse-*'",
                 verb.word()
             ))
         })
@@ -62,7 +62,7 @@ impl OnHost {
 }
 
 impl World for OnHost {
-    type Kept = host::Backup;
+    type Backup = host::Kept;
 
     fn observe(&self, desired: &State) -> Result<Observed> {
         self.host.observe(desired)
@@ -72,7 +72,7 @@ impl World for OnHost {
         Ok(Host::generation(number)?.0)
     }
 
-    /// Fails after a signal, and where a test demands a failure.
+    /// Fails after a signal, and at a fail point of a test.
     fn between(&mut self, number: usize, step: &str) -> Result<()> {
         fault::point(number, step)?;
         match interruption::received() {
@@ -85,7 +85,9 @@ impl World for OnHost {
         let host = &self.host;
         match step {
             Step::InstallPrograms { command, .. } => host::programs::install(command),
-            Step::Judge { number, judge } => return host.validate(*number, judge, goal.desired),
+            Step::Validate { number, validator } => {
+                return host.validate(*number, validator, goal.desired);
+            }
             Step::MoveDatabase { number, file, part } => {
                 let note = host.migrate(*number, file, *part, goal.desired)?;
                 if *part == Move::Compare {
@@ -104,7 +106,8 @@ impl World for OnHost {
             Step::Switch { number } => host.switch(*number, goal.desired),
             Step::WriteFile { path, .. } => {
                 let file = goal.desired.files.get(&format!("{HOST}{path}"));
-                let file = file.with_context(|| format!("{path} was not rendered"))?;
+                let file =
+                    file.with_context(|| format!("the generation has no file for {path}"))?;
                 host::replace(path, &file.contents, 0o644)
             }
             Step::RemoveFile { path } => host::remove_with_drop_ins(path),
@@ -118,8 +121,8 @@ impl World for OnHost {
                 ..
             } => {
                 let number = rolling.unwrap_or(units.len()).max(1);
-                let mut turns = units.chunks(number);
-                turns.try_for_each(|units| self.jobs(*verb, units))
+                let mut batches = units.chunks(number);
+                batches.try_for_each(|units| self.jobs(*verb, units))
             }
             Step::Hold => self.hold(),
             Step::Drain(_) => host.drain(&self.leaving),
@@ -139,17 +142,17 @@ impl World for OnHost {
         .map(|()| None)
     }
 
-    fn keep(&self, resource: &Resource) -> Result<Option<host::Backup>> {
-        let kept = resource.secret_path().map(host::back_up).transpose()?;
-        Ok(kept.flatten())
+    fn back_up(&self, resource: &Resource) -> Result<Option<host::Kept>> {
+        let backup = resource.secret_path().map(host::keep).transpose()?;
+        Ok(backup.flatten())
     }
 
-    fn put_back(&mut self, kept: &host::Backup, seen: bool) -> Result<()> {
-        kept.restore(seen)
+    fn restore(&mut self, backup: &host::Kept, seen: bool) -> Result<()> {
+        backup.put_back(seen)
     }
 
-    fn record(&mut self, made: &BTreeSet<Resource>) -> Result<()> {
-        self.host.record_created(made)
+    fn record(&mut self, created: &BTreeSet<Resource>) -> Result<()> {
+        self.host.record_made(created)
     }
 
     fn verify(&mut self, expected: &Expected) -> Result<()> {
@@ -186,12 +189,18 @@ impl World for OnHost {
 }
 
 fn write_settings(goal: &Goal) -> Result<()> {
-    match &goal.settings {
-        Some(SettingsChange {
-            path,
-            after: Some(text),
-            ..
-        }) => host::rewrite(path, text.as_bytes()),
-        _ => Ok(()),
+    let Some(SettingsChange {
+        path,
+        before,
+        after: Some(text),
+        copy,
+        ..
+    }) = &goal.settings
+    else {
+        return Ok(());
+    };
+    if let (Some(before), Some(copy)) = (before, copy) {
+        host::replace(copy, before.as_bytes(), 0o600)?;
     }
+    host::rewrite(path, text.as_bytes())
 }

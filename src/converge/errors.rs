@@ -9,7 +9,7 @@ pub(super) struct Errors(Vec<anyhow::Error>);
 
 impl Errors {
     /// Records an error and continues.
-    pub fn note<T>(&mut self, result: Result<T>) -> Option<T> {
+    pub fn record<T>(&mut self, result: Result<T>) -> Option<T> {
         result.map_err(|error| self.0.push(error)).ok()
     }
 
@@ -17,7 +17,7 @@ impl Errors {
         self.0.is_empty()
     }
 
-    pub fn end(self) -> Result<(), Self> {
+    pub fn into_result(self) -> Result<(), Self> {
         match self.is_empty() {
             true => Ok(()),
             false => Err(self),

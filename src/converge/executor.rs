@@ -14,12 +14,13 @@ use std::collections::BTreeSet;
 pub(super) struct Executor<'a, W: World> {
     pub world: &'a mut W,
     goal: &'a Goal<'a>,
-    pub made: BTreeSet<Resource>,
+    /// All resources that this program has created.
+    pub created: BTreeSet<Resource>,
     /// Resources that this run created.
-    pub made_now: BTreeSet<Resource>,
+    pub created_now: BTreeSet<Resource>,
     /// The old contents of secrets, and of files composed with them, that this run replaced.
-    pub replaced: Vec<W::Kept>,
-    /// Whether a step has begun that processes or systemd notice.
+    pub replaced: Vec<W::Backup>,
+    /// Whether a step was started that processes or systemd notice.
     pub seen: bool,
 }
 
@@ -28,8 +29,8 @@ impl<'a, W: World> Executor<'a, W> {
         Self {
             world,
             goal,
-            made: observed.created.clone(),
-            made_now: BTreeSet::new(),
+            created: observed.made.clone(),
+            created_now: BTreeSet::new(),
             replaced: Vec::new(),
             seen: false,
         }
@@ -39,27 +40,27 @@ impl<'a, W: World> Executor<'a, W> {
     pub fn apply(&mut self, plan: &Plan, report: &Report) -> Result<()> {
         for (number, step) in plan.steps.iter().enumerate() {
             self.world.between(number, &step.to_string())?;
-            self.one(step, report)?;
+            self.run(step, report)?;
         }
         self.world.between(plan.steps.len(), "verify")
     }
 
-    /// Applies all steps of a rollback except those that need a failed one: a process that does not start is no reason
+    /// Applies all steps of a rollback except those that do harm after a failed one: a process that does not start is no reason
     /// to leave nginx stopped. After an error nothing is removed any more, because a process may still use it.
     pub fn apply_all(&mut self, plan: &Plan, report: &Report, errors: &mut Errors) {
         let mut failed: Vec<&Step> = Vec::new();
         for step in &plan.steps {
-            let needs = |failed: &&Step| needs(step, failed);
-            if failed.iter().any(needs) || (step.removes() && !errors.is_empty()) {
+            let is_harmful = |failed: &&Step| is_harmful_after(step, failed);
+            if failed.iter().any(is_harmful) || (step.removes() && !errors.is_empty()) {
                 continue;
             }
-            if errors.note(self.one(step, report)).is_none() {
+            if errors.record(self.run(step, report)).is_none() {
                 failed.push(step);
             }
         }
     }
 
-    fn one(&mut self, step: &Step, report: &Report) -> Result<()> {
+    fn run(&mut self, step: &Step, report: &Report) -> Result<()> {
         if let Some(note) = report.step(step, || self.step(step))? {
             report.say(format!("          {note}"));
         }
@@ -72,8 +73,8 @@ impl<'a, W: World> Executor<'a, W> {
             Step::Create(resource) => self.create(resource, step),
             Step::Remove(resource) => {
                 let note = self.world.apply(step, self.goal)?;
-                self.made.remove(resource);
-                self.world.record(&self.made)?;
+                self.created.remove(resource);
+                self.world.record(&self.created)?;
                 Ok(note)
             }
             _ => self.world.apply(step, self.goal),
@@ -82,22 +83,22 @@ impl<'a, W: World> Executor<'a, W> {
 
     /// Creates a resource. It is recorded first, because a creation that fails may leave a part of it.
     fn create(&mut self, resource: &Resource, step: &Step) -> Result<Option<String>> {
-        self.made.retain(|before| !resource.replaces(before));
-        self.made.insert(resource.clone());
-        match self.world.keep(resource)? {
-            Some(before) => self.replaced.push(before),
-            None => drop(self.made_now.insert(resource.clone())),
+        self.created.retain(|before| !resource.replaces(before));
+        self.created.insert(resource.clone());
+        match self.world.back_up(resource)? {
+            Some(backup) => self.replaced.push(backup),
+            None => drop(self.created_now.insert(resource.clone())),
         }
-        self.world.record(&self.made)?;
+        self.world.record(&self.created)?;
         let note = self.world.apply(step, self.goal)?;
         // Creating this resource may have created the directory that contains the record.
-        self.world.record(&self.made)?;
+        self.world.record(&self.created)?;
         Ok(note)
     }
 }
 
 /// Whether a step would do harm after the failure of an earlier one.
-fn needs(step: &Step, earlier: &Step) -> bool {
+fn is_harmful_after(step: &Step, earlier: &Step) -> bool {
     let (starts, disturbs) = match step {
         Step::Jobs { verb, .. } => {
             let starts = step.is_of_synapse() && *verb != Verb::Stop;

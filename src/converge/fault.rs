@@ -11,7 +11,7 @@ const VARIABLE: &str = "SW_FAULT";
 /// Triggers the fault that the variable names for this step.
 ///
 /// # Errors
-/// When the variable demands a failure.
+/// When the variable requests a failure.
 pub fn point(number: usize, step: &str) -> Result<()> {
     let fault = match std::env::var(VARIABLE) {
         Ok(fault) if cfg!(debug_assertions) => fault,
@@ -26,7 +26,7 @@ pub fn point(number: usize, step: &str) -> Result<()> {
         Some(("pause", at)) if here(at) => Ok(raise(Signal::SIGSTOP)?),
         Some(("int", at)) if here(at) => Ok(raise(Signal::SIGINT)?),
         Some(("term", at)) if here(at) => Ok(raise(Signal::SIGTERM)?),
-        Some((_, at)) if here(at) => bail!("{VARIABLE} asks for a failure here"),
+        Some((_, at)) if here(at) => bail!("{VARIABLE} requests a failure here"),
         _ => Ok(()),
     }
 }

@@ -36,7 +36,7 @@ pub struct Goal<'a> {
     pub settings_text: String,
     /// A summary of the command, as the manifest of the generation records it.
     pub summary: String,
-    /// The conditions that verification checks afterwards.
+    /// The conditions that verification checks after the last step.
     pub expected: Expected,
 }
 
@@ -45,7 +45,7 @@ impl Goal<'_> {
     pub fn plan(&self, observed: &Observed) -> Plan {
         let mut plan = Plan::between(self.desired, observed, self.target, self.removal);
         if let Some(file) = &self.moving {
-            plan = plan.moving(file, observed);
+            plan = plan.with_move(file, observed);
         }
         if let Some(change) = &self.settings {
             let path = change.path.display().to_string();
@@ -64,10 +64,10 @@ pub struct ConvergeError {
     /// The cause, with the exit status and the state in which the host was left.
     pub failure: Failure,
     /// Whether the host is as it was before; if not, the failure names the command to run.
-    pub undone: bool,
+    pub rolled_back: bool,
 }
 
-/// Installs missing programs, before the plan that needs them is made.
+/// Installs missing programs before the other steps are planned, because the plan depends on the programs.
 ///
 /// # Errors
 /// When the package manager fails, which may leave some of the packages installed, or when a signal ends the run.
@@ -87,12 +87,12 @@ pub fn install_programs(
         .apply(&plan, report)
         .map_err(|error| {
             Failure::from(error).ending(Code::Incomplete).left(
-                "Packages may be installed in part; all else is as it was before. To continue, run: synapse-workers install --packages",
+                "Some of the packages may be installed; nothing else was changed. To continue, run: synapse-workers install --packages",
             )
         })
 }
 
-/// Brings the host to the goal by a plan that was made for it, or rolls it back.
+/// Brings the host to the goal by this plan, or rolls it back.
 ///
 /// # Errors
 /// When a step or the verification fails, or when a signal ends the run.
@@ -105,46 +105,48 @@ pub fn converge(
 ) -> Result<(), ConvergeError> {
     let incomplete = |failure: Failure| ConvergeError {
         failure: failure.ending(Code::Incomplete),
-        undone: false,
+        rolled_back: false,
     };
-    let mut work = Executor::new(world, goal, observed);
-    let cause = match work.apply(plan, report) {
+    let mut executor = Executor::new(world, goal, observed);
+    let cause = match executor.apply(plan, report) {
         Err(error) => Failure::from(error),
         Ok(()) if goal.expected.units.is_empty() => return Ok(()),
         Ok(()) => match report.step("  verify  units, health, routes", || {
-            work.world.verify(&goal.expected)
+            executor.world.verify(&goal.expected)
         }) {
             // Only a verified generation is a target of a rollback.
             Ok(()) => {
-                let noted = work.world.applied(plan.generation).map_err(Failure::from);
-                return noted.map_err(|failure| {
-                    incomplete(failure.help("run synapse-workers install again"))
-                });
+                let recorded = executor
+                    .world
+                    .applied(plan.generation)
+                    .map_err(Failure::from);
+                return recorded
+                    .map_err(|failure| incomplete(failure.help("synapse-workers install")));
             }
             Err(error) => Failure::from(error).ending(Code::RolledBack),
         },
     };
     if goal.target == Target::Nothing {
-        let again = match goal.removal {
+        let command = match goal.removal {
             Removal::Purge => "synapse-workers uninstall --purge",
             Removal::Keep | Removal::Undo => "synapse-workers uninstall",
         };
         return Err(incomplete(cause.left(format!(
-            "Not everything is removed. To remove the rest, run: {again}"
+            "The removal is incomplete. To remove the rest, run: {command}"
         ))));
     }
     report.complain(format!("error: {cause}"));
     report.say("Rolling back.");
     // The cause is printed last, so that it does not scroll away.
-    let rolled_back = rollback::undo(work, goal, observed, report);
+    let rolled_back = rollback::undo(executor, goal, observed, report);
     match rolled_back {
         Ok(()) => Err(ConvergeError {
             failure: cause.left("the host is as it was before"),
-            undone: true,
+            rolled_back: true,
         }),
         Err(errors) => Err(incomplete(cause.left(format!(
             "The rollback is incomplete: {errors}\n\
-             Repair that, then run: synapse-workers install"
+             Correct this, then run: synapse-workers install"
         )))),
     }
 }

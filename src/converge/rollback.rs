@@ -16,29 +16,29 @@ use std::collections::BTreeSet;
 /// # Errors
 /// With every part of the rollback that failed.
 pub(super) fn undo<W: World>(
-    work: Executor<W>,
+    executor: Executor<W>,
     goal: &Goal,
     found: &Observed,
     report: &Report,
 ) -> Result<(), Errors> {
     let Executor {
         world,
-        made,
-        made_now,
+        created,
+        created_now,
         replaced,
         seen,
         ..
-    } = work;
+    } = executor;
     world.begin_rollback();
     let mut errors = Errors::default();
     for file in &replaced {
-        errors.note(world.put_back(file, seen));
+        errors.record(world.restore(file, seen));
     }
     if let Some(settings) = &goal.settings {
-        errors.note(world.restore_settings(settings));
+        errors.record(world.restore_settings(settings));
     }
-    let way = way_back(world, found, made_now, seen);
-    if let Some((before, target, observed, plan)) = errors.note(way) {
+    let planned = plan_rollback(world, found, created_now, seen);
+    if let Some((before, target, observed, plan)) = errors.record(planned) {
         let back = Goal {
             desired: &before,
             target,
@@ -50,26 +50,26 @@ pub(super) fn undo<W: World>(
             expected: Expected::default(),
         };
         let mut backwards = Executor::new(&mut *world, &back, &observed);
-        backwards.made = made;
+        backwards.created = created;
         backwards.apply_all(&plan, report, &mut errors);
         if goal.moving.is_some() {
-            errors.note(world.leave_migration());
+            errors.record(world.leave_migration());
         }
         if errors.is_empty() {
-            errors.note(world.applied(plan.generation));
+            errors.record(world.applied(plan.generation));
             if goal.target == Target::Rendered && found.next < observed.next {
-                errors.note(world.forget_generation(found.next));
+                errors.record(world.forget_generation(found.next));
             }
         }
     }
-    errors.end()
+    errors.into_result()
 }
 
 /// The previous state, with the plan that leads to it.
-fn way_back(
+fn plan_rollback(
     world: &impl World,
     found: &Observed,
-    made_now: BTreeSet<Resource>,
+    created_now: BTreeSet<Resource>,
     seen: bool,
 ) -> Result<(State, Target, Observed, Plan)> {
     let (before, target) = match found.before() {
@@ -77,9 +77,9 @@ fn way_back(
         None => (State::default(), Target::Nothing),
     };
     let mut observed = world.observe(&before)?;
-    // Whatever this run created is removed; earlier resources stay.
-    observed.resources.extend(made_now.iter().cloned());
-    observed.created = made_now;
+    // All resources that this run created are removed; earlier ones stay.
+    observed.resources.extend(created_now.iter().cloned());
+    observed.made = created_now;
     let plan = Plan::back(&before, &observed, target, seen);
     Ok((before, target, observed, plan))
 }

@@ -10,8 +10,8 @@ use std::collections::BTreeSet;
 
 /// A host during one run.
 pub trait World {
-    /// The old contents of a file that was replaced.
-    type Kept;
+    /// The old contents of a file that is replaced.
+    type Backup;
 
     /// Observes everything that concerns this state and the previous one. Changes nothing.
     fn observe(&self, desired: &State) -> Result<Observed>;
@@ -26,16 +26,16 @@ pub trait World {
     /// Applies one step and returns a note about it. The caller records resources.
     fn apply(&mut self, step: &Step, goal: &Goal) -> Result<Option<String>>;
 
-    /// The file of a resource that is about to be replaced.
-    fn keep(&self, resource: &Resource) -> Result<Option<Self::Kept>>;
+    /// Backs up the file of a resource that is about to be replaced.
+    fn back_up(&self, resource: &Resource) -> Result<Option<Self::Backup>>;
 
     /// Restores a replaced file. `seen` is whether a process may have read the new one.
-    fn put_back(&mut self, kept: &Self::Kept, seen: bool) -> Result<()>;
+    fn restore(&mut self, backup: &Self::Backup, seen: bool) -> Result<()>;
 
     /// Writes the record of resources that this program created.
-    fn record(&mut self, made: &BTreeSet<Resource>) -> Result<()>;
+    fn record(&mut self, created: &BTreeSet<Resource>) -> Result<()>;
 
-    /// Fails with everything that differs from what is expected.
+    /// Verifies the server. Fails with all differences from the expected state.
     fn verify(&mut self, expected: &Expected) -> Result<()>;
 
     /// Records the generation that the processes run with.
@@ -47,7 +47,7 @@ pub trait World {
     /// Restores the settings file.
     fn restore_settings(&mut self, settings: &SettingsChange) -> Result<()>;
 
-    /// Removes what a move of the database left after its rollback.
+    /// Removes the files of an unfinished move of the database after its rollback.
     fn leave_migration(&mut self) -> Result<()>;
 
     /// Removes a generation that was never in use.

@@ -8,10 +8,14 @@
 mod changes;
 mod moving;
 mod planner;
+mod resources;
 mod restarts;
 pub mod schema;
 mod settings_change;
 pub mod step;
+mod step_text;
+mod unit_jobs;
+mod validation;
 
 pub use changes::foreign;
 pub use restarts::{outdated, reason};
@@ -20,7 +24,7 @@ pub use settings_change::SettingsChange;
 use crate::state::{Observed, Resource, State};
 use changes::changes;
 use planner::Planner;
-use step::{Judge, Step};
+use step::{Step, Validator};
 
 /// What happens to resources that are no longer desired.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -73,13 +77,16 @@ impl Plan {
         if seen {
             return plan;
         }
-        let ours = |step: &Step| match step {
+        let of_this_run = |step: &Step| match step {
             Step::Remove(_) => true,
-            Step::Create(resource) => observed.created.iter().any(|made| resource.replaces(made)),
+            Step::Create(resource) => observed
+                .made
+                .iter()
+                .any(|created| resource.replaces(created)),
             _ => false,
         };
         Self {
-            steps: plan.steps.into_iter().filter(ours).collect(),
+            steps: plan.steps.into_iter().filter(of_this_run).collect(),
             generation: None,
         }
     }
@@ -90,14 +97,14 @@ impl Plan {
     }
 
     /// Whether the plan checks the schema of the database, because another release of Synapse is about to use it.
-    pub fn asks_schema(&self) -> bool {
-        let asks =
-            |step: &Step| matches!(step, Step::Judge { judge, .. } if *judge == Judge::Schema);
-        self.steps.iter().any(asks)
+    pub fn checks_schema(&self) -> bool {
+        self.steps.iter().any(|step| {
+            matches!(step, Step::Validate { validator, .. } if *validator == Validator::Schema)
+        })
     }
 
     /// The path of a secret that exists on this host and is replaced. No copy of the old secret remains.
-    pub fn given_anew(&self, observed: &Observed) -> Option<String> {
+    pub fn replaced_secret(&self, observed: &Observed) -> Option<String> {
         self.steps.iter().find_map(|step| match step {
             Step::Create(secret @ Resource::Secret(_)) if observed.created.contains(secret) => {
                 secret.secret_path()

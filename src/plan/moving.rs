@@ -8,7 +8,7 @@ use crate::state::units;
 
 impl Plan {
     /// Adds the move of an SQLite file into the database of the generation that this plan leads to.
-    pub fn moving(mut self, file: &str, observed: &Observed) -> Self {
+    pub fn with_move(mut self, file: &str, observed: &Observed) -> Self {
         let Some(number) = self.generation else {
             return self;
         };
@@ -17,9 +17,9 @@ impl Plan {
             file: file.to_owned(),
             part,
         };
-        let switch = self.place(|step| matches!(step, Step::Switch { .. }));
+        let switch = self.index_of(|step| matches!(step, Step::Switch { .. }));
         self.steps.insert(switch, part(Move::First));
-        let main = self.place(|step| {
+        let main = self.index_of(|step| {
             matches!(step, Step::Jobs { units, .. } if units.iter().any(|unit| unit == units::MAIN))
         });
         let mut steps = Vec::new();
@@ -33,7 +33,9 @@ impl Plan {
             steps.push(Step::Jobs {
                 verb: Verb::Stop,
                 units: running.map(str::to_owned).collect(),
-                reasons: vec!["nothing may change while the last rows are copied".to_owned()],
+                reasons: vec![
+                    "Synapse must not write to SQLite while the last rows are copied".to_owned(),
+                ],
                 rolling: None,
             });
         }
@@ -43,7 +45,7 @@ impl Plan {
     }
 
     /// The index of the first matching step, or of the end.
-    fn place(&self, of: impl Fn(&Step) -> bool) -> usize {
+    fn index_of(&self, of: impl Fn(&Step) -> bool) -> usize {
         let found = self.steps.iter().position(of);
         found.unwrap_or(self.steps.len())
     }

@@ -8,12 +8,12 @@ use crate::state::{Observed, Resource, State};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// For each unit, the strongest effect of the changed files on it, and the files that have this effect.
-type Touched = BTreeMap<String, (Change, BTreeSet<String>)>;
+type Affected = BTreeMap<String, (Change, BTreeSet<String>)>;
 
 /// Records that a changed file affects a unit.
-fn touch(touched: &mut Touched, unit: &str, path: &str) {
+fn mark_affected(affected: &mut Affected, unit: &str, path: &str) {
     let change = rule_for(path).change;
-    let entry = touched
+    let entry = affected
         .entry(unit.to_owned())
         .or_insert((Change::None, BTreeSet::new()));
     if change > entry.0 {
@@ -60,57 +60,57 @@ pub fn reason(path: &str) -> String {
 pub struct Restarts<'a> {
     desired: &'a State,
     observed: &'a Observed,
-    touched: Touched,
+    affected: Affected,
     /// Units that run now and stop before any unit starts again.
     stops: BTreeSet<String>,
 }
 
 impl<'a> Restarts<'a> {
     pub fn new(desired: &'a State, observed: &'a Observed, changes: &[FileChange]) -> Self {
-        let mut touched = Touched::new();
+        let mut affected = Affected::new();
         for change in changes {
-            for unit in concerned(desired, observed, change) {
-                touch(&mut touched, &unit, &change.path);
+            for unit in affected_units(desired, observed, change) {
+                mark_affected(&mut affected, &unit, &change.path);
             }
         }
         let mut restarts = Self {
             desired,
             observed,
-            touched,
+            affected,
             stops: BTreeSet::new(),
         };
-        restarts.outside();
-        restarts.sockets();
-        restarts.stops = restarts.first();
+        restarts.add_external_files();
+        restarts.add_sockets();
+        restarts.stops = restarts.units_to_stop_first();
         restarts
     }
 
-    /// Adds files outside of generations: those that changed before this run, and secrets that it creates.
-    fn outside(&mut self) {
+    /// Adds the files that no generation contains: those that changed before this run, and secrets that it creates.
+    fn add_external_files(&mut self) {
         for (unit, paths) in outdated(self.desired, &self.observed.outdated) {
             for path in paths {
-                touch(&mut self.touched, &unit, &path);
+                mark_affected(&mut self.affected, &unit, &path);
             }
         }
         let missing = self.desired.resources.difference(&self.observed.resources);
         for path in missing.filter_map(Resource::secret_path) {
             for unit in of_scope(self.desired, rule_for(&path).scope) {
-                touch(&mut self.touched, &unit, &path);
+                mark_affected(&mut self.affected, &unit, &path);
             }
         }
     }
 
     /// A service stops whenever systemd opens, closes or replaces its sockets.
-    fn sockets(&mut self) {
+    fn add_sockets(&mut self) {
         let units = self.desired.units.iter().chain(self.observed.units.keys());
         for socket in units.cloned().collect::<BTreeSet<String>>() {
             let service = units::served_by(&socket).filter(|service| self.stays(service));
             if let Some(service) = service
-                && !self.is_kept(&socket)
+                && !self.remains_open(&socket)
             {
                 let path = format!("host{}/{}", paths::UNITS, units::file_of(&socket));
-                touch(&mut self.touched, &service, &path);
-                touch(&mut self.touched, &socket, &path);
+                mark_affected(&mut self.affected, &service, &path);
+                mark_affected(&mut self.affected, &socket, &path);
             }
         }
     }
@@ -118,9 +118,11 @@ impl<'a> Restarts<'a> {
     /// Units that stop before any unit starts again. The sockets of a service stop with it, because a request would
     /// otherwise start it too early. With socket activation, nginx stops before all others, so that new connections
     /// wait at its sockets.
-    fn first(&self) -> BTreeSet<String> {
-        let told = |unit: &&String| self.change(unit) == Change::StopFirst && self.runs(unit);
-        let mut stops: BTreeSet<String> = self.touched.keys().filter(told).cloned().collect();
+    fn units_to_stop_first(&self) -> BTreeSet<String> {
+        let stops_first =
+            |unit: &&String| self.change(unit) == Change::StopFirst && self.runs(unit);
+        let mut stops: BTreeSet<String> =
+            self.affected.keys().filter(stops_first).cloned().collect();
         if stops.iter().all(|unit| unit == units::MAIN) {
             // main has no other process to wait for, so it restarts in one job.
             return BTreeSet::new();
@@ -128,7 +130,7 @@ impl<'a> Restarts<'a> {
         let sockets = stops.iter().filter_map(|unit| units::socket_of(unit));
         let sockets: Vec<String> = sockets.filter(|socket| self.runs(socket)).collect();
         stops.extend(sockets);
-        if self.is_kept(units::NGINX_SOCKET) && self.stays(units::NGINX) {
+        if self.remains_open(units::NGINX_SOCKET) && self.stays(units::NGINX) {
             stops.insert(units::NGINX.to_owned());
         }
         stops
@@ -136,7 +138,7 @@ impl<'a> Restarts<'a> {
 
     /// The effect of the changed files on this unit.
     fn change(&self, unit: &str) -> Change {
-        self.touched
+        self.affected
             .get(unit)
             .map_or(Change::None, |(change, _)| *change)
     }
@@ -158,9 +160,9 @@ impl<'a> Restarts<'a> {
     }
 
     /// Whether a socket is active and remains unchanged.
-    fn is_kept(&self, socket: &str) -> bool {
-        let wanted = self.desired.units.contains(socket);
-        wanted && self.active(socket) && self.change(socket) == Change::None
+    fn remains_open(&self, socket: &str) -> bool {
+        let desired = self.desired.units.contains(socket);
+        desired && self.active(socket) && self.change(socket) == Change::None
     }
 
     /// Whether this unit stops before any unit starts again.
@@ -181,15 +183,17 @@ impl<'a> Restarts<'a> {
         let stops = stages.into_iter().filter_map(stage);
         let holds = self.stops(units::NGINX) && !self.stops(units::NGINX_SOCKET);
         let hold = holds.then_some(Step::Hold).into_iter();
-        hold.chain(stops).chain(self.left_sockets()).collect()
+        hold.chain(stops)
+            .chain(self.remove_replaced_sockets())
+            .collect()
     }
 
     /// Replaced sockets leave files behind: systemd reads the new unit file only when it stops the old socket, and
     /// Synapse does not start on a path that another program created.
-    fn left_sockets(&self) -> Option<Step> {
+    fn remove_replaced_sockets(&self) -> Option<Step> {
         let renewed = |name: &&String| {
-            let touched = self.touched.get(&units::process(name));
-            touched.is_some_and(|(_, paths)| paths.iter().any(|path| path.ends_with(".socket")))
+            let affected = self.affected.get(&units::process(name));
+            affected.is_some_and(|(_, paths)| paths.iter().any(|path| path.ends_with(".socket")))
         };
         let left = self.observed.sockets.iter().filter(renewed);
         let left: BTreeSet<String> = left.cloned().collect();
@@ -228,7 +232,7 @@ impl<'a> Restarts<'a> {
         // An obsolete unit stops because it is no longer desired, whatever files changed.
         for (unit, (_, paths)) in units
             .iter()
-            .filter_map(|unit| self.touched.get_key_value(unit))
+            .filter_map(|unit| self.affected.get_key_value(unit))
         {
             if self.active(unit) && self.desired.units.contains(unit) {
                 reasons.extend(paths.iter().map(|path| reason(path)));
@@ -237,7 +241,7 @@ impl<'a> Restarts<'a> {
         if !units.iter().any(|unit| self.stays(unit)) {
             reasons.insert(match verb {
                 Verb::Start => "not running".to_owned(),
-                _ => "no longer wanted".to_owned(),
+                _ => "no longer needed".to_owned(),
             });
         }
         let rolls =
@@ -252,7 +256,7 @@ impl<'a> Restarts<'a> {
 }
 
 /// The units that a changed file affects, by its old and by its new contents.
-fn concerned(desired: &State, observed: &Observed, change: &FileChange) -> BTreeSet<String> {
+fn affected_units(desired: &State, observed: &Observed, change: &FileChange) -> BTreeSet<String> {
     let before = observed
         .baselines
         .iter()

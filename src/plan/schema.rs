@@ -48,9 +48,9 @@ impl fmt::Display for Refused {
         } = self;
         write!(
             f,
-            "Synapse {release} cannot use the database any more: a newer one has changed it, so that it takes code for \
-             schema {compat} or later (schema_compat_version), and {release} is code for schema {version}\n  \
-             help: keep the newer Synapse, or restore a backup of the database that was made before it ran"
+            "Synapse {release} cannot use the database: a newer Synapse has upgraded it to schema_compat_version {compat}, \
+             and Synapse {release} was written for schema {version}\n  \
+             help: keep the newer Synapse, or restore a backup of the database from before the upgrade"
         )
     }
 }
@@ -74,13 +74,14 @@ impl Code {
         let release = &self.release;
         Ok(if found > self.version {
             Some(format!(
-                "note: the database is of schema {found}, newer than {} of Synapse {release}, which may use it",
+                "note: the database has schema {found}, which is newer than schema {} of Synapse {release}; it can still \
+                 use the database",
                 self.version
             ))
         } else if self.compat > found {
             Some(format!(
-                "note: Synapse {release} takes the database to schema {}, which code for {found} cannot use: the way back \
-                 is a backup",
+                "note: Synapse {release} upgrades the database to schema {}, which a Synapse for schema {found} cannot use; \
+                 to return to the older Synapse, restore a backup",
                 self.version
             ))
         } else {

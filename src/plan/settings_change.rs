@@ -13,4 +13,6 @@ pub struct SettingsChange {
     pub after: Option<String>,
     /// The changed keys, or a description of a larger change, as the step prints it.
     pub what: String,
+    /// The path at which the text before the change is saved, if no generation contains it.
+    pub copy: Option<PathBuf>,
 }

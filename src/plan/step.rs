@@ -4,13 +4,12 @@ use crate::state::Resource;
 use crate::state::units;
 use serde::Serialize;
 use std::collections::BTreeSet;
-use std::fmt;
 
 /// One change of the host, or one check of it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(tag = "step", content = "of", rename_all = "snake_case")]
 pub enum Step {
-    /// Install missing programs with this command. It runs before the plan of the other steps is made, because
+    /// Install missing programs with this command. It runs before the other steps are planned, because
     /// rendering depends on the programs.
     InstallPrograms {
         programs: Vec<String>,
@@ -36,9 +35,11 @@ pub enum Step {
         changes: Vec<FileChange>,
     },
     /// Validate the generation with a real program.
-    Judge {
+    #[serde(rename = "judge")]
+    Validate {
         number: u32,
-        judge: Judge,
+        #[serde(rename = "judge")]
+        validator: Validator,
     },
     /// Move the data of an SQLite file into the database that this generation names.
     MoveDatabase {
@@ -50,8 +51,8 @@ pub enum Step {
     Switch {
         number: u32,
     },
-    /// Copy a file of a generation to its path on the host. `edited` if another program or the administrator changed it
-    /// there.
+    /// Copy a file of a generation to its path on the host. `edited` if the file was modified there outside this
+    /// program.
     WriteFile {
         path: String,
         edited: bool,
@@ -100,7 +101,8 @@ pub enum ChangeKind {
 }
 
 impl ChangeKind {
-    fn sign(self) -> char {
+    /// The sign of this kind in a list of changes.
+    pub(super) fn sign(self) -> char {
         match self {
             ChangeKind::Added => '+',
             ChangeKind::Changed => '~',
@@ -135,7 +137,7 @@ impl Move {
 /// A validator: a program that checks rendered files.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Judge {
+pub enum Validator {
     Nginx,
     /// Synapse's parser, for the processes with these files below `synapse/`, each of which only one process reads.
     Synapse(Vec<String>),
@@ -178,7 +180,7 @@ impl Step {
             Step::WriteSettings { .. }
                 | Step::Directories
                 | Step::WriteGeneration { .. }
-                | Step::Judge { .. }
+                | Step::Validate { .. }
                 | Step::MoveDatabase {
                     part: Move::First,
                     ..
@@ -208,7 +210,7 @@ impl Step {
     pub fn changes(&self) -> bool {
         !matches!(
             self,
-            Step::Judge { .. }
+            Step::Validate { .. }
                 | Step::Hold
                 | Step::Drain(_)
                 | Step::MoveDatabase {
@@ -217,118 +219,4 @@ impl Step {
                 }
         )
     }
-}
-
-impl fmt::Display for Step {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Step::InstallPrograms { programs, command } => write!(
-                f,
-                "+ install {}\n          by {}",
-                list(programs),
-                command.join(" ")
-            ),
-            Step::WriteSettings { path, what } => write!(f, "~ write   {path}: {what}"),
-            Step::RemoveSettings { path } => write!(f, "- remove  {path}"),
-            Step::Create(Resource::Stopped(service)) => {
-                write!(
-                    f,
-                    "! stop    {service}\n          because its server is adopted"
-                )
-            }
-            Step::Create(Resource::Disabled(service)) => {
-                write!(f, "- disable {service} (uninstall gives it back)")
-            }
-            Step::Remove(Resource::Stopped(service)) => {
-                write!(
-                    f,
-                    "! start   {service}\n          because its server is given back"
-                )
-            }
-            Step::Remove(Resource::Disabled(service)) => write!(f, "+ enable  {service}"),
-            Step::Create(resource) => write!(f, "+ create  {resource}"),
-            Step::Remove(resource) => write!(f, "- remove  {resource}"),
-            Step::Directories => write!(f, "~ set     owners and modes of directories"),
-            Step::WriteGeneration { number, changes } => {
-                write!(f, "+ write   generation {number}")?;
-                changes.iter().try_for_each(|change| {
-                    write!(f, "\n          {} {}", change.kind.sign(), change.path)
-                })
-            }
-            Step::Judge { number, judge } => {
-                let program = match judge {
-                    Judge::Nginx => "nginx -t",
-                    Judge::Synapse(_) => "Synapse's own configuration parser",
-                    Judge::Systemd => "systemd-analyze verify",
-                    Judge::Prometheus => "promtool check config",
-                    Judge::Schema => "the schema of the database",
-                };
-                write!(f, "  check   generation {number} with {program}")
-            }
-            Step::MoveDatabase { file, part, .. } => match part {
-                Move::First => write!(f, "+ copy    {file} into PostgreSQL, while it is in use"),
-                Move::Last => write!(f, "~ copy    what changed in {file} since"),
-                Move::Compare => write!(f, "  check   that every table has the same rows in both"),
-            },
-            Step::Switch { number } => write!(f, "~ switch  to generation {number}"),
-            Step::WriteFile { path, edited } => {
-                let note = if *edited {
-                    " (somebody else changed it)"
-                } else {
-                    ""
-                };
-                write!(f, "+ write   {path}{note}")
-            }
-            Step::RemoveFile { path } => write!(f, "- remove  {path}"),
-            Step::ReloadManager => write!(f, "~ reload  unit files (systemctl daemon-reload)"),
-            Step::Enable(units) => write!(f, "+ enable  {}", list(units)),
-            Step::Disable(units) => write!(f, "- disable {}", list(units)),
-            Step::Jobs {
-                verb,
-                units,
-                reasons,
-                rolling,
-            } => {
-                write!(f, "! {:<7} {}", verb.word(), list(units))?;
-                if let Some(number) = rolling.filter(|number| *number < units.len()) {
-                    write!(f, "\n          {number} at a time")?;
-                }
-                reasons
-                    .iter()
-                    .try_for_each(|reason| write!(f, "\n          because {reason}"))
-            }
-            Step::Hold => write!(
-                f,
-                "! hold    requests at nginx's ports, until all others are back"
-            ),
-            Step::Drain(units) => {
-                write!(f, "  drain   connections of nginx to {}", list(units))
-            }
-            Step::ResetFailed(units) => write!(f, "~ reset   failed state of {}", list(units)),
-            Step::RemoveSockets(names) => {
-                write!(f, "- remove  sockets of {}", list(names))
-            }
-            Step::Forget => write!(f, "- remove  all generations"),
-        }
-    }
-}
-
-/// Maximum width of a line of names, in columns.
-const WIDTH: usize = 100;
-
-/// Names separated by blanks, wrapped and indented below the first one.
-fn list<'a>(names: impl IntoIterator<Item = &'a String>) -> String {
-    let mut text = String::new();
-    let mut column = 10;
-    for name in names {
-        if !text.is_empty() && column + name.len() > WIDTH {
-            text.push_str("\n          ");
-            column = 10;
-        } else if !text.is_empty() {
-            text.push(' ');
-        }
-        text.push_str(name);
-        column += name.len() + 1;
-    }
-    text
 }

@@ -99,6 +99,7 @@ pub fn load(common: &Common, flags: &Flags, change: &SettingsEdit) -> Result<Req
         },
         before: text,
         after: Some(after.clone()),
+        copy: None,
     });
     // Another root is not this host.
     let existing = match common.root {

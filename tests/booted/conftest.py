@@ -26,7 +26,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_configure() -> None:
-    """A signal that ends this run ends its host as well; later signals do not disturb that."""
+    """A signal that ends this run also ends its host; later signals are ignored meanwhile."""
     def interrupt(*_: object) -> None:
         for ending in ENDINGS:
             signal.signal(ending, signal.SIG_IGN)
@@ -52,7 +52,7 @@ def lane_of(item: pytest.Item) -> int:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Selects the cases, and sorts them so that those that can share a host follow each other."""
+    """Selects the cases, and sorts them so that cases which share a host follow each other."""
     names, lane = set(config.option.case), config.option.lane
     if unknown := names - {name_of(item) for item in items}:
         raise pytest.UsageError(f"no such case: {', '.join(sorted(unknown))}; --list names them")
@@ -115,7 +115,7 @@ def check(request: pytest.FixtureRequest) -> Checks:
 
 @pytest.fixture
 def host(request: pytest.FixtureRequest, pool: HostPool, check: Checks) -> Host:
-    """A host in the state that the markers of the case name; without any, one on which nothing is installed."""
+    """A host in the state that the markers of the case name; without markers, a host before the first install."""
     with check("a host to run on", vital=True):
         markers = {marker.name for marker in request.node.iter_markers()}
         check.host = pool.installed() if "installed" in markers else pool.fresh(bare="bare" in markers)
@@ -132,7 +132,7 @@ def pytest_runtest_protocol(item: pytest.Item) -> Iterator[None]:
 
 @pytest.hookimpl(hookwrapper=True)
 def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) -> Generator[None, Any, None]:
-    """A case has failed when one of its checks has, or when something was raised outside of any check."""
+    """A case has failed if one of its checks failed, or if an error was raised outside a check."""
     made = yield
     report, checks = made.get_result(), item.stash.get(CHECKS, None)
     if checks is None:
@@ -147,7 +147,7 @@ def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) ->
 
 
 def pytest_report_teststatus(report: pytest.TestReport) -> tuple[str, str, str]:
-    """No letters: `Checks` prints a line for each check."""
+    """Prints no letters, because `Checks` prints a line for each check."""
     return report.outcome, "", ""
 
 

@@ -9,10 +9,13 @@ use std::os::unix::fs::{MetadataExt, PermissionsExt, chown};
 use std::path::Path;
 use std::process::{Child, Stdio};
 use std::sync::mpsc::{Receiver, Sender, channel};
-use synapse_workers::converge::{OnHost, World};
+use synapse_workers::converge::verify::Expected;
+use synapse_workers::converge::{Goal, OnHost, World};
 use synapse_workers::host::facts::Facts;
 use synapse_workers::host::{self, Host, Systemd};
-use synapse_workers::plan::SettingsChange;
+use synapse_workers::plan::step::Step;
+use synapse_workers::plan::{Removal, SettingsChange, Target};
+use synapse_workers::state::State;
 use zbus::{Connection, OwnedObjectPath, fdo};
 
 type ListedUnit = (
@@ -237,6 +240,7 @@ fn a_settings_file_that_was_not_changed_is_not_written_by_the_rollback() {
             before: before.map(str::to_owned),
             after: Some("after".to_owned()),
             what: "workers".to_owned(),
+            copy: None,
         };
         on_host.restore_settings(&change)
     };
@@ -253,4 +257,40 @@ fn a_settings_file_that_was_not_changed_is_not_written_by_the_rollback() {
     // There is no file to remove, and the directory does not exist either.
     drop(directory);
     restore(None).unwrap();
+}
+
+/// A rollback replaces a settings file with the text of a generation; comments that no generation contains stay on the
+/// host in a copy that only root can read.
+#[test]
+fn a_settings_file_that_no_generation_contains_is_saved_before_it_is_replaced() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("settings.yaml");
+    let copy = directory.path().join("settings.yaml.before-rollback.1");
+    fs::write(&path, "# new comment\na: 1\n").unwrap();
+    fs::set_permissions(&path, fs::Permissions::from_mode(0o640)).unwrap();
+    let hosted = Hosted::new();
+    let goal = Goal {
+        desired: &State::default(),
+        target: Target::Generation(1),
+        removal: Removal::Keep,
+        moving: None,
+        settings: Some(SettingsChange {
+            path: path.clone(),
+            before: Some("# new comment\na: 1\n".to_owned()),
+            after: Some("a: 1\n".to_owned()),
+            what: String::new(),
+            copy: Some(copy.clone()),
+        }),
+        settings_text: String::new(),
+        summary: String::new(),
+        expected: Expected::default(),
+    };
+    let step = Step::WriteSettings {
+        path: path.display().to_string(),
+        what: String::new(),
+    };
+    OnHost::new(&hosted.host).apply(&step, &goal).unwrap();
+    assert_eq!(fs::read_to_string(&path).unwrap(), "a: 1\n");
+    assert_eq!(fs::read_to_string(&copy).unwrap(), "# new comment\na: 1\n");
+    assert_eq!(fs::metadata(&copy).unwrap().mode() & 0o077, 0);
 }

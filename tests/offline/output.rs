@@ -3,7 +3,7 @@
 use serde_json::json;
 use std::fs::OpenOptions;
 use std::process::Command;
-use synapse_workers::plan::step::{ChangeKind, FileChange, Judge, Step, Verb};
+use synapse_workers::plan::step::{ChangeKind, FileChange, Step, Validator, Verb};
 use synapse_workers::state::Resource;
 
 /// Scripts depend on these keys and values.
@@ -30,9 +30,9 @@ fn a_step_is_data_with_fields() {
             json!({"step": "write_generation", "of": {"number": 3, "changes": [{"path": "c", "kind": "removed"}]}}),
         ),
         (
-            Step::Judge {
+            Step::Validate {
                 number: 3,
-                judge: Judge::Nginx,
+                validator: Validator::Nginx,
             },
             json!({"step": "judge", "of": {"number": 3, "judge": "nginx"}}),
         ),

@@ -174,7 +174,7 @@ fn a_file_that_somebody_edited_is_told_and_one_that_a_cut_run_left_is_not() {
     let from = Setup::new("synchrotron");
     let to = from.clone().settings("limits: {worker_memory: 1G}");
     let (from, to) = (from.state(), to.state());
-    let note = "(somebody else changed it)";
+    let note = "(modified outside synapse-workers)";
     let path = "host/etc/systemd/system/synapse-worker@.service";
 
     let mut observed = Model::running(&from).observe(&from);

@@ -454,7 +454,7 @@ fn a_plan_says_what_it_does_and_why() {
 ~ switch  to generation 2
 + enable  synapse-worker@federation_sender2.service
 ~ reload  unit files (systemctl daemon-reload)
-! hold    requests at nginx's ports, until all others are back
+! hold    new connections at nginx's sockets until the other units are up
 ! stop    synapse-nginx.service
 ! stop    synapse-worker@federation_sender1.service synapse-worker@federation_sender1.socket
           because synapse/shared.d/federation_sender_instances.yaml changed: \

@@ -11,7 +11,7 @@ use synapse_workers::state::units;
 use synapse_workers::state::{Resource, State};
 
 const AS_BEFORE: &str = "the host is as it was before";
-const REPAIR: &str = "Repair that, then run: synapse-workers install";
+const REPAIR: &str = "Correct this, then run: synapse-workers install";
 
 fn fails(end: End) -> Fault {
     Fault(Way::There, end, How::Failed)
@@ -228,11 +228,11 @@ fn every_part_of_a_rollback_is_tried_and_each_error_is_named() {
     assert!(model.stale.contains(secret) && model.resources.contains(secret));
     model.assert_settled(&from, "a secret that was given anew");
 
-    let parts = ["put_back", "restore_settings"].map(|part| fails_back(End::Call(part)));
+    let parts = ["restore", "restore_settings"].map(|part| fails_back(End::Call(part)));
     let (model, ended) = ending(&[&[fails(main)], &parts[..]].concat());
     let (code, text) = ended.failure();
     assert_eq!(code, 70);
-    let errors = "The rollback is incomplete: a fault Back at Call(\"put_back\")\n\
+    let errors = "The rollback is incomplete: a fault Back at Call(\"restore\")\n\
                   and: a fault Back at Call(\"restore_settings\")";
     assert_eq!(left(&ended, &text), format!("{errors}\n{REPAIR}"));
     assert_eq!(model.settings, "anew");
@@ -265,10 +265,7 @@ fn a_run_whose_end_cannot_be_recorded_names_the_next_one() {
     let ended = model.fails(&to, End::Call("applied"));
     let (code, text) = ended.failure();
     assert_eq!(code, 70);
-    assert!(
-        text.ends_with("help: run synapse-workers install again"),
-        "{text}"
-    );
+    assert!(text.ends_with("help: synapse-workers install"), "{text}");
     assert_eq!(ended.back, []);
     model.run(&to, End::Done);
     model.assert_settled(&to, "recorded by the next run");
@@ -298,7 +295,7 @@ fn an_uninstall_that_fails_is_not_rolled_back_and_names_the_command_that_goes_on
             });
             let (code, text) = ended.failure();
             assert_eq!((code, ended.back), (70, Vec::new()), "{end:?}");
-            let last = format!("Not everything is removed. To remove the rest, run: {command}");
+            let last = format!("The removal is incomplete. To remove the rest, run: {command}");
             assert_eq!(text.lines().last(), Some(&last[..]), "{end:?}");
             assert!(!ended.printed.contains("Rolling back"), "{end:?}");
             model.attempt(&attempt);

@@ -7,8 +7,8 @@ use super::setup::{Setup, text};
 use super::validators::{program, run, shown};
 use serde_json::{Value, json};
 use std::fs;
-use synapse_workers::plan::schema::{Code, Database};
-use synapse_workers::plan::step::{Judge, Step};
+use synapse_workers::plan::schema::{Code, Database, database};
+use synapse_workers::plan::step::{Step, Validator};
 use synapse_workers::plan::{Plan, Removal, Target};
 use synapse_workers::state::restart_rules::VERSION;
 use synapse_workers::state::units;
@@ -30,7 +30,7 @@ fn place(plan: &Plan, of: impl Fn(&Step) -> bool) -> Option<usize> {
 }
 
 fn schema(step: &Step) -> bool {
-    matches!(step, Step::Judge { judge, .. } if *judge == Judge::Schema)
+    matches!(step, Step::Validate { validator, .. } if *validator == Validator::Schema)
 }
 
 #[test]
@@ -169,16 +169,16 @@ fn a_database_serves_code_from_its_compat_version_on() {
         (
             code(93, 84),
             database(94, 84),
-            "of schema 94, newer than 93 of Synapse 1.2.3",
+            "has schema 94, which is newer than schema 93 of Synapse 1.2.3",
         ),
-        (code(93, 84), database(94, 93), "newer than 93"),
+        (code(93, 84), database(94, 93), "newer than schema 93"),
         (code(93, 84), database(95, 94), refused),
         // The same applies if no process has migrated the database yet.
         (code(93, 84), database(93, 94), refused),
         (
             code(96, 95),
             database(94, 84),
-            "to schema 96, which code for 94 cannot use: the way back is a backup",
+            "to schema 96, which a Synapse for schema 94 cannot use",
         ),
         (code(96, 94), database(94, 84), silent),
         // This database predates compatibility versions.
@@ -188,7 +188,7 @@ fn a_database_serves_code_from_its_compat_version_on() {
                 version: Some(60),
                 compat: None,
             },
-            "the way back is a backup",
+            "restore a backup",
         ),
     ] {
         let told = match code.accepts(&database) {
@@ -201,7 +201,7 @@ fn a_database_serves_code_from_its_compat_version_on() {
         };
         assert!(fits, "{code:?}, {database:?}: {told:?}");
         if expected == refused {
-            for part in ["schema 94 or later", "for schema 93", "\n  help: "] {
+            for part in ["schema_compat_version 94", "for schema 93", "\n  help: "] {
                 assert!(told.contains(part), "{told}");
             }
         }

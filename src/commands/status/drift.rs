@@ -10,20 +10,39 @@ use crate::request::Request;
 use crate::state::State;
 use crate::state::restart_rules::host_path;
 use crate::state::units;
-use serde_json::{Value, json};
-use std::collections::{BTreeMap, BTreeSet};
+use serde::Serialize;
+use std::collections::BTreeSet;
 use std::path::Path;
 
-/// The differences that [`Drift::find`] finds.
+/// The differences that [`Drift::find`] finds, with the keys that they have in the JSON of `status`.
+#[derive(Serialize)]
 pub(super) struct Drift {
-    /// Files that another program or the administrator changed or removed.
+    /// Files that were modified or removed outside this program.
+    #[serde(rename = "drift")]
     files: Vec<String>,
-    /// Units that do not run or do not start at boot, with their state.
-    units: BTreeMap<String, &'static str>,
-    /// Units with stale processes, which run older code or secrets than the host has, each with the reasons.
-    outdated: BTreeMap<String, Vec<String>>,
-    /// The number of changes that an `install` would make, or the reason why it would refuse to run.
-    changes: Result<usize, String>,
+    /// Units that do not run or do not start at boot.
+    units: Vec<Unit>,
+    /// Units with stale processes, which run older code or secrets than the host has.
+    outdated: Vec<Outdated>,
+    /// The number of changes that an `install` would make; absent if it would refuse to run.
+    changes: Option<usize>,
+    /// The reason why an `install` would refuse to run.
+    refused: Option<String>,
+}
+
+/// A unit that is not as the generation has it.
+#[derive(Serialize)]
+struct Unit {
+    unit: String,
+    state: &'static str,
+}
+
+/// A unit with stale processes.
+#[derive(Serialize)]
+struct Outdated {
+    unit: String,
+    #[serde(rename = "because")]
+    reasons: Vec<String>,
 }
 
 impl Drift {
@@ -36,69 +55,60 @@ impl Drift {
         known: Option<&Request>,
     ) -> Result<Self, Failure> {
         let mut files = host::edited_files(current)?;
-        files.extend(on_host(state)?);
+        files.extend(edited_on_host(state)?);
+        let changes = apply::pending(common).map_err(|failure| failure.to_string());
         Ok(Self {
             files,
             units: units(systemd, state)?,
             outdated: outdated(systemd, state, known)?,
-            changes: apply::pending(common).map_err(|failure| failure.to_string()),
+            refused: changes.as_ref().err().cloned(),
+            changes: changes.ok(),
         })
     }
 
-    /// Adds its keys to the JSON of `status`.
-    pub(super) fn add_to(&self, told: &mut Value) {
-        let listed =
-            |(unit, because): (&String, &Vec<String>)| json!({"unit": unit, "because": because});
-        told["drift"] = json!(self.files);
-        told["units"] = self
-            .units
-            .iter()
-            .map(|(unit, state)| json!({"unit": unit, "state": state}))
-            .collect();
-        told["outdated"] = self.outdated.iter().map(listed).collect();
-        told["changes"] = json!(self.changes.as_ref().ok());
-        told["refused"] = json!(self.changes.as_ref().err());
-    }
-
     /// Prints the differences, each with its remedy.
-    pub(super) fn tell(&self, report: &Report) {
+    pub(super) fn print(&self, report: &Report) {
         for path in &self.files {
             report.say(format!(
-                "changed by somebody else: {path} (synapse-workers install undoes it)"
+                "modified outside synapse-workers: {path} (`synapse-workers install` restores it)"
             ));
         }
-        for (unit, state) in &self.units {
-            let cure = match *state {
-                "masked" => format!("systemctl unmask {unit}, then synapse-workers install"),
-                _ => "synapse-workers install brings it back".to_owned(),
+        for Unit { unit, state } in &self.units {
+            let remedy = match *state {
+                "masked" => {
+                    format!("run `systemctl unmask {unit}`, then `synapse-workers install`")
+                }
+                "disabled" => "`synapse-workers install` enables it".to_owned(),
+                _ => "`synapse-workers install` starts it".to_owned(),
             };
-            report.say(format!("{state}: {unit} ({cure})"));
+            report.say(format!("{state}: {unit} ({remedy})"));
         }
         if !self.outdated.is_empty() {
-            let units: Vec<&str> = self.outdated.keys().map(String::as_str).collect();
-            let reasons: BTreeSet<&String> = self.outdated.values().flatten().collect();
+            let units: Vec<&str> = self.outdated.iter().map(|row| row.unit.as_str()).collect();
+            let reasons: BTreeSet<&String> =
+                self.outdated.iter().flat_map(|row| &row.reasons).collect();
             report.say(format!(
-                "outdated: {} (synapse-workers install restarts them in order)",
+                "outdated: {} (`synapse-workers install` restarts them in order)",
                 units.join(" ")
             ));
             for reason in reasons {
                 report.say(format!("  because {reason}"));
             }
         }
-        match &self.changes {
-            Ok(0) => {}
-            Ok(number) => report.say(format!(
+        match (self.changes, &self.refused) {
+            (Some(number), _) if number > 0 => report.say(format!(
                 "drift: {number} changes; see: synapse-workers plan"
             )),
-            Err(refused) => report.say(format!(
-                "drift: not known, since an install would be refused: {refused}"
+            (None, Some(refused)) => report.say(format!(
+                "drift: unknown, because `synapse-workers install` would be refused: {refused}"
             )),
+            _ => {}
         }
     }
 }
 
 /// Files on the host that differ from the generation.
-fn on_host(state: &State) -> Result<Vec<String>, Failure> {
+fn edited_on_host(state: &State) -> Result<Vec<String>, Failure> {
     let mut changed = Vec::new();
     for (path, file) in &state.files {
         let Some(place) = host_path(path) else {
@@ -112,9 +122,9 @@ fn on_host(state: &State) -> Result<Vec<String>, Failure> {
 }
 
 /// Units that are not as the generation has them. A unit with several problems is listed with the one to fix first.
-fn units(systemd: &Systemd, state: &State) -> Result<BTreeMap<String, &'static str>, Failure> {
+fn units(systemd: &Systemd, state: &State) -> Result<Vec<Unit>, Failure> {
     let found = systemd.units()?;
-    let mut wrong = BTreeMap::new();
+    let mut wrong = Vec::new();
     for unit in &state.units {
         let (known, file) = (found.get(unit), systemd.file_state(unit)?);
         let enabled = file.starts_with("enabled") || units::is_needed(unit);
@@ -129,23 +139,29 @@ fn units(systemd: &Systemd, state: &State) -> Result<BTreeMap<String, &'static s
             }
             _ => "stopped",
         };
-        wrong.insert(unit.clone(), problem);
+        wrong.push(Unit {
+            unit: unit.clone(),
+            state: problem,
+        });
     }
     Ok(wrong)
 }
 
-/// Units with stale processes, which run older code or secrets than the host has, each with the reasons.
+/// Units with stale processes, each with the reasons.
 fn outdated(
     systemd: &Systemd,
     state: &State,
     known: Option<&Request>,
-) -> Result<BTreeMap<String, Vec<String>>, Failure> {
-    let set = known.and_then(|known| known.settings.synapse.python.as_ref());
-    let synapse = host::synapse::find(set.map(|python| Path::new(python.as_str())));
+) -> Result<Vec<Outdated>, Failure> {
+    let configured = known.and_then(|known| known.settings.synapse.python.as_ref());
+    let synapse = host::synapse::find(configured.map(|python| Path::new(python.as_str())));
     let python = synapse.as_ref().map(|found| found.python.as_path());
     let found = host::outdated(systemd, &systemd.units()?, python)?;
     let outdated = plan::outdated(state, &found).into_iter();
     Ok(outdated
-        .map(|(unit, paths)| (unit, paths.iter().map(|path| plan::reason(path)).collect()))
+        .map(|(unit, paths)| Outdated {
+            unit,
+            reasons: paths.iter().map(|path| plan::reason(path)).collect(),
+        })
         .collect())
 }

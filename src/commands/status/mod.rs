@@ -22,7 +22,26 @@ use serde_json::json;
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
-/// One line of `status`. Its JSON format is stable.
+/// The JSON of `status`, whose keys are stable.
+#[derive(Serialize)]
+struct Status {
+    generation: u32,
+    processes: Vec<Line>,
+    trial: Option<TrialStatus>,
+    #[serde(flatten)]
+    drift: Drift,
+}
+
+/// The change on trial.
+#[derive(Serialize)]
+struct TrialStatus {
+    generation: u32,
+    back: u32,
+    /// Absent when the time is over.
+    seconds_left: Option<u64>,
+}
+
+/// One process.
 #[derive(Serialize)]
 struct Line {
     name: String,
@@ -35,12 +54,18 @@ struct Line {
     memory: Option<u64>,
     /// Time of its start, in seconds since 1970.
     since: Option<u64>,
-    /// `ok`, or what is wrong; `-` for a process without a probe.
+    /// `ok`, or the problem; `-` for a process without a probe.
     health: String,
 }
 
+impl Line {
+    fn is_healthy(&self) -> bool {
+        self.state == "active" && matches!(self.health.as_str(), "ok" | "-")
+    }
+}
+
 /// The timeout for all answers together: a few rounds of probes, each with a timeout of its own.
-const PATIENCE: Duration = Duration::from_secs(20);
+const PROBE_TIMEOUT: Duration = Duration::from_secs(20);
 
 /// Runs `synapse-workers status`.
 pub fn status(common: &Common) -> Result<ExitCode, Failure> {
@@ -52,7 +77,7 @@ pub fn status(common: &Common) -> Result<ExitCode, Failure> {
     let processes: Vec<(&str, Process)> = units
         .map(|unit| Ok((unit.as_str(), systemd.process(unit)?)))
         .collect::<Result<_, Failure>>()?;
-    let end = Instant::now() + PATIENCE;
+    let end = Instant::now() + PROBE_TIMEOUT;
     let health = parallel::map(&processes, |(unit, process)| {
         health(unit, process, known.as_ref(), end)
     });
@@ -61,9 +86,7 @@ pub fn status(common: &Common) -> Result<ExitCode, Failure> {
         .zip(health)
         .map(|((unit, process), health)| line(unit, process, health, known.as_ref()))
         .collect();
-    let well = lines
-        .iter()
-        .all(|line| line.state == "active" && matches!(line.health.as_str(), "ok" | "-"));
+    let healthy = lines.iter().all(Line::is_healthy);
     let drift = Drift::find(common, &systemd, current, &state, known.as_ref())?;
     let trial = host::trial()?;
     let left = match &trial {
@@ -72,24 +95,29 @@ pub fn status(common: &Common) -> Result<ExitCode, Failure> {
     };
     let overdue = trial.is_some() && left.is_none();
     if common.json {
-        let trial = trial.map(|trial| {
-            json!({"generation": trial.generation, "back": trial.back, "seconds_left": left})
-        });
-        let mut told = json!({"generation": current, "processes": lines, "trial": trial});
-        drift.add_to(&mut told);
-        outln!("{told}");
+        let status = Status {
+            generation: current,
+            processes: lines,
+            trial: trial.map(|trial| TrialStatus {
+                generation: trial.generation,
+                back: trial.back,
+                seconds_left: left,
+            }),
+            drift,
+        };
+        outln!("{}", json!(status));
     } else {
         table(common, &lines);
         outln!("\ngeneration {current}, {} processes", lines.len());
         if let Some(trial) = trial {
             outln!(
-                "{}; synapse-workers confirm keeps it",
-                trial.description(left)
+                "{}; to keep the change, run: synapse-workers confirm",
+                trial.told(left)
             );
         }
-        drift.tell(&Report::new(false));
+        drift.print(&Report::new(false));
     }
-    Ok(if well && !overdue {
+    Ok(if healthy && !overdue {
         ExitCode::SUCCESS
     } else {
         Code::Failed.into()
@@ -105,7 +133,7 @@ fn name_of(unit: &str) -> &str {
 
 /// Whether a process answers at its endpoint, which follows from the settings of the generation in use.
 fn health(unit: &str, process: &Process, known: Option<&Request>, end: Instant) -> String {
-    let said = |well: bool, otherwise: &str| if well { "ok" } else { otherwise }.to_owned();
+    let text = |ok: bool, problem: &str| if ok { "ok" } else { problem }.to_owned();
     if process.state != "active" {
         return process.state.clone();
     }
@@ -113,13 +141,13 @@ fn health(unit: &str, process: &Process, known: Option<&Request>, end: Instant) 
         let endpoints = Endpoints::new(&known.settings, &known.topology);
         let peer = Peer::At(endpoints.public(name_of(unit)));
         return match host::status(&peer, "/health", end) {
-            Ok(status) => said(status == 200, &format!("answers {status}")),
-            Err(_) => said(false, NO_ANSWER),
+            Ok(status) => text(status == 200, &format!("answers {status}")),
+            Err(_) => text(false, NO_ANSWER),
         };
     }
     if unit == units::REDIS {
         let answer = host::redis::ask(&paths::redis_socket(), "PING", end);
-        return said(answer.is_ok(), NO_ANSWER);
+        return text(answer.is_ok(), NO_ANSWER);
     }
     "-".to_owned()
 }
@@ -184,7 +212,7 @@ fn table(common: &Common, lines: &[Line]) {
             line.health,
             line.roles.join(" ")
         );
-        if colour && (line.state != "active" || !matches!(line.health.as_str(), "ok" | "-")) {
+        if colour && !line.is_healthy() {
             outln!("{FAILING}{text}{FAILING:#}");
         } else {
             outln!("{}", text.trim_end());

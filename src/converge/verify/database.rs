@@ -12,7 +12,7 @@ pub(super) fn answers(_: &Host, expected: &Expected, _: Instant) -> Result<Strin
             postgres::reachable(access)?;
             Ok(format!("{} answers", access.database))
         }
-        None => Ok("not asked".to_owned()),
+        None => Ok("not used".to_owned()),
     }
 }
 
@@ -20,16 +20,16 @@ pub(super) fn answers(_: &Host, expected: &Expected, _: Instant) -> Result<Strin
 /// PostgreSQL must cover what the pools have not opened yet. This probe says nothing about clients that connect later.
 pub(super) fn connections(_: &Host, expected: &Expected, _: Instant) -> Result<String> {
     let Some(access) = &expected.database else {
-        return Ok("not asked".to_owned());
+        return Ok("not used".to_owned());
     };
     let found = postgres::connections(access)?;
     let processes = u32::try_from(expected.processes().len()).unwrap_or(u32::MAX);
     let missing = missing(&found, processes.saturating_mul(expected.pool));
     ensure!(
         missing == 0,
-        "the pools of {processes} processes may open {} connections more than PostgreSQL has left: {} of {} are in use, \
+        "the pools of {processes} processes may open {} more connections than PostgreSQL has left: {} of {} are in use, \
          {} of them by Synapse\n    see: sudo -u postgres psql -c 'select usename, datname, count(*) from pg_stat_activity group by 1, 2'\n    \
-         help: fewer connections of others, a greater max_connections, a smaller database.cp_max, or fewer workers",
+         help: close connections of other clients, raise max_connections, lower database.cp_max, or remove workers",
         missing,
         found.used,
         found.limit,
@@ -55,7 +55,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_open_already_is_not_wanted_again() {
+    fn open_connections_are_not_counted_twice() {
         let found = |used, ours| Connections {
             limit: 97,
             used,

@@ -21,21 +21,21 @@ pub(super) fn leftovers(host: &Host, expected: &Expected, _: Instant) -> Result<
             ));
         }
     }
-    let wanted = sockets(expected);
+    let used = sockets(expected);
     for path in host::sockets() {
         // Twisted keeps a lock link beside its socket, which shows whether the owner is alive.
-        if !wanted.contains(path.strip_suffix(".lock").unwrap_or(&path)) {
+        if !used.contains(path.strip_suffix(".lock").unwrap_or(&path)) {
             left.push(format!("socket {path} (rm {path})"));
         }
     }
     for path in host::left_files(&expected.files)? {
         left.push(format!("file {path} (rm {path})"));
     }
-    ensure!(left.is_empty(), "not wanted any more: {}", left.join(", "));
+    ensure!(left.is_empty(), "no longer needed: {}", left.join(", "));
     Ok("none".to_owned())
 }
 
-/// The socket files of all desired processes. systemd holds both sockets of every worker, whether or not it needs both.
+/// The socket files of all desired processes. systemd opens both sockets of every worker, whether or not it needs both.
 fn sockets(expected: &Expected) -> BTreeSet<String> {
     let path = |endpoint: Endpoint| match endpoint {
         Endpoint::Socket(path) => Some(path),

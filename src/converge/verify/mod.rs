@@ -18,17 +18,17 @@ use std::time::{Duration, Instant};
 pub struct Probe {
     /// The word that `verify` prints before the answer; `probe` in its JSON.
     pub name: &'static str,
-    /// The function that asks the question. It has to return before the instant.
-    ask: Ask,
+    /// The function that asks the question. It returns before this instant.
+    run: Run,
 }
 
-type Ask = fn(&Host, &Expected, Instant) -> Result<String>;
+type Run = fn(&Host, &Expected, Instant) -> Result<String>;
 
-const fn probe_of(name: &'static str, ask: Ask) -> Probe {
-    Probe { name, ask }
+const fn probe_of(name: &'static str, run: Run) -> Probe {
+    Probe { name, run }
 }
 
-/// All probes. Each returns a few words about what it found.
+/// All probes. Each returns a short description of its result.
 pub static PROBES: &[Probe] = &[
     probe_of("units", processes::units),
     probe_of("leftovers", leftovers::leftovers),
@@ -49,7 +49,7 @@ pub fn probe<'a>(
     host: &'a Host,
     expected: &'a Expected,
 ) -> impl Iterator<Item = (&'static str, Result<String>)> + 'a {
-    round(host, expected, Instant::now() + PATIENCE)
+    round(host, expected, Instant::now() + VERIFY_TIMEOUT)
 }
 
 /// Runs every probe once. An answer that is missing at `end` is a failure.
@@ -60,37 +60,34 @@ fn round<'a>(
 ) -> impl Iterator<Item = (&'static str, Result<String>)> + 'a {
     PROBES
         .iter()
-        .map(move |probe| (probe.name, (probe.ask)(host, expected, end)))
+        .map(move |probe| (probe.name, (probe.run)(host, expected, end)))
 }
 
 /// The timeout of verification: subscriptions to Redis and new listeners of nginx appear shortly after the jobs that
 /// start them are done.
-const PATIENCE: Duration = Duration::from_secs(20);
+const VERIFY_TIMEOUT: Duration = Duration::from_secs(20);
 
 /// The additional time of the last round, so that processes which do answer do not fail because it started late.
 const LAST_ROUND: Duration = Duration::from_secs(5);
 
-/// Repeats the probes until all succeed. Fails with everything that is still wrong at the timeout.
-///
-/// # Errors
-/// Names every failed probe with its answer of the last round.
+/// Repeats the probes until all succeed. Fails at the timeout with the probes that still fail.
 pub fn verify(host: &Host, expected: &Expected) -> Result<()> {
-    let begun = Instant::now();
-    let end = begun + PATIENCE + LAST_ROUND;
-    let mut wrong = all_wrong(host, expected, end);
-    while !wrong.is_empty() && begun.elapsed() < PATIENCE {
+    let started = Instant::now();
+    let end = started + VERIFY_TIMEOUT + LAST_ROUND;
+    let mut failures = failures_of(host, expected, end);
+    while !failures.is_empty() && started.elapsed() < VERIFY_TIMEOUT {
         std::thread::sleep(Duration::from_millis(200));
-        wrong = all_wrong(host, expected, end);
+        failures = failures_of(host, expected, end);
     }
     ensure!(
-        wrong.is_empty(),
+        failures.is_empty(),
         "verification failed\n  {}",
-        wrong.join("\n  ")
+        failures.join("\n  ")
     );
     Ok(())
 }
 
-fn all_wrong(host: &Host, expected: &Expected, end: Instant) -> Vec<String> {
+fn failures_of(host: &Host, expected: &Expected, end: Instant) -> Vec<String> {
     round(host, expected, end)
         .filter_map(|(name, result)| Some(format!("{name}: {:#}", result.err()?)))
         .collect()

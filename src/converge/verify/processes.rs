@@ -17,15 +17,15 @@ pub(super) fn units(host: &Host, expected: &Expected, _: Instant) -> Result<Stri
         .collect();
     ensure!(
         down.is_empty(),
-        "not active: {}; see: systemctl status {}",
+        "not active: {}\n    see: systemctl status {}",
         down.join(", "),
         down.join(" ")
     );
     Ok(format!("{} active", expected.units.len()))
 }
 
-/// Describes what is wrong with the answer of one program to one request; `None` if it is right.
-fn complaint(name: &str, peer: &Peer, path: &str, end: Instant) -> Option<String> {
+/// Sends one request to a program and describes the failure, if there is one.
+fn failure(name: &str, peer: &Peer, path: &str, end: Instant) -> Option<String> {
     match host::status(peer, path, end) {
         Ok(200) => None,
         Ok(status) => Some(format!("{name} answers {status}")),
@@ -36,21 +36,21 @@ fn complaint(name: &str, peer: &Peer, path: &str, end: Instant) -> Option<String
 /// Probes the endpoints that nginx and other processes use: Synapse has `/health` on every listener.
 pub(super) fn health(_: &Host, expected: &Expected, end: Instant) -> Result<String> {
     let processes = expected.processes();
-    let asked = |process: &&str| {
+    let probe = |process: &&str| {
         let peer = expected.peer(process)?;
-        complaint(process, &peer, "/health", end).or_else(|| {
+        failure(process, &peer, "/health", end).or_else(|| {
             let replication = expected.replication(process)?;
-            complaint(
-                &format!("{process} for other processes"),
+            failure(
+                &format!("{process} (replication)"),
                 &Peer::At(replication),
                 "/health",
                 end,
             )
         })
     };
-    let answers = parallel::map(&processes, asked);
-    let ill: Vec<String> = answers.into_iter().flatten().collect();
-    ensure!(ill.is_empty(), "{}", ill.join("; "));
+    let answers = parallel::map(&processes, probe);
+    let failures: Vec<String> = answers.into_iter().flatten().collect();
+    ensure!(failures.is_empty(), "{}", failures.join("; "));
     Ok(format!("{} processes answer", processes.len()))
 }
 
@@ -62,9 +62,9 @@ pub(super) fn metrics(_: &Host, expected: &Expected, end: Instant) -> Result<Str
     }
     let answers = parallel::map(&expected.metrics, |target| {
         let peer = Peer::At(Endpoint::Port(target.port));
-        complaint(&target.name, &peer, &target.path, end)
+        failure(&target.name, &peer, &target.path, end)
     });
-    let silent: Vec<String> = answers.into_iter().flatten().collect();
-    ensure!(silent.is_empty(), "{}", silent.join("; "));
+    let failures: Vec<String> = answers.into_iter().flatten().collect();
+    ensure!(failures.is_empty(), "{}", failures.join("; "));
     Ok(format!("{} answer", expected.metrics.len()))
 }

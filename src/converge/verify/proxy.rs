@@ -11,7 +11,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::time::Instant;
 
 /// The address at which this host reaches a listener: loopback for an unspecified address.
-fn near(address: SocketAddr) -> SocketAddr {
+fn loopback_if_unspecified(address: SocketAddr) -> SocketAddr {
     let ip = match address.ip() {
         IpAddr::V4(any) if any.is_unspecified() => IpAddr::V4(Ipv4Addr::LOCALHOST),
         IpAddr::V6(any) if any.is_unspecified() => IpAddr::V6(Ipv6Addr::LOCALHOST),
@@ -25,13 +25,15 @@ pub(super) fn answers(_: &Host, expected: &Expected, end: Instant) -> Result<Str
     for entrypoint in &expected.entrypoints {
         let (peer, name) = match entrypoint {
             Entrypoint::Plain(address) => {
-                (Peer::Address(near(*address)), near(*address).to_string())
+                let address = loopback_if_unspecified(*address);
+                (Peer::Address(address), address.to_string())
             }
             Entrypoint::Socket(path) => (Peer::At(Endpoint::Socket(path.clone())), path.clone()),
             // The plain entrypoints cover the answer of nginx; the certificate has a probe of its own.
             Entrypoint::Tls(address) => {
-                host::reachable(near(*address), end)?;
-                seen.push(near(*address).to_string());
+                let address = loopback_if_unspecified(*address);
+                host::reachable(address, end)?;
+                seen.push(address.to_string());
                 continue;
             }
         };
@@ -53,11 +55,11 @@ pub(super) fn files(_: &Host, expected: &Expected, end: Instant) -> Result<Strin
         .entrypoints
         .iter()
         .filter_map(|entrypoint| match entrypoint {
-            Entrypoint::Plain(address) => Some(near(*address)),
+            Entrypoint::Plain(address) => Some(loopback_if_unspecified(*address)),
             Entrypoint::Tls(_) | Entrypoint::Socket(_) => None,
         });
-    let Some(address) = plain.into_iter().find(|near| near.ip().is_loopback()) else {
-        return Ok("not told: nginx listens on no loopback address".to_owned());
+    let Some(address) = plain.into_iter().find(|address| address.ip().is_loopback()) else {
+        return Ok("unknown: nginx listens on no loopback address".to_owned());
     };
     let read = |name: &str| {
         let path = format!("{}/nginx/{name}", paths::CURRENT);
@@ -66,9 +68,9 @@ pub(super) fn files(_: &Host, expected: &Expected, end: Instant) -> Result<Strin
     let there = nginx_fingerprint::fingerprint(&read("nginx.conf")?, &read("listen.conf")?);
     let answer = host::get_as_host(&Peer::Address(address), FINGERPRINT_PATH, end)?;
     ensure!(
-        reported(&answer.body) == Some(&there),
-        "nginx runs another configuration than {}/nginx; see: journalctl -u {unit}, help: systemctl reload {unit}, or \
-         synapse-workers install where somebody changed the files",
+        told(&answer.body) == Some(&there),
+        "nginx runs another configuration than {}/nginx\n    see: journalctl -u {unit}\n    \
+         help: systemctl reload {unit}; if the files were modified, synapse-workers install",
         paths::CURRENT,
         unit = units::NGINX
     );
@@ -81,9 +83,9 @@ pub(super) fn certificate(_: &Host, expected: &Expected, _: Instant) -> Result<S
     };
     for unit in units {
         ensure!(
-            pair.is_installed_for(unit)?,
-            "{unit} has not got the certificate of the settings; see: journalctl -u {}",
-            units::CERTIFICATE_SERVICE
+            pair.is_with(unit)?,
+            "{unit} does not have the certificate of the settings\n    see: journalctl -u {}",
+            units::HAND_OVER
         );
     }
     Ok(format!("with {}", units.join(" and ")))

@@ -22,13 +22,13 @@ pub(super) fn subscribers(_: &Host, expected: &Expected, end: Instant) -> Result
     let processes = expected.processes().len();
     ensure!(
         listening >= processes,
-        "{listening} of {processes} processes listen to replication"
+        "only {listening} of {processes} processes subscribe to replication in Redis"
     );
-    Ok(format!("{listening} processes listen"))
+    Ok(format!("{listening} processes subscribe"))
 }
 
 /// The timeout of one round through all processes: each answers in milliseconds unless it is busy.
-const BOUND: Duration = Duration::from_secs(2);
+const ROUND_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// The command that a process sends when it subscribes, so that the others send their positions
 /// (replication/tcp/redis.py, `_send_subscribe`).
@@ -54,8 +54,8 @@ pub(super) fn moves(_: &Host, expected: &Expected, end: Instant) -> Result<Strin
     let due = positions(topology);
     let wanted: Vec<&str> = due.keys().map(String::as_str).collect();
     let silent = server
-        .converse(&expected.server_name, QUESTION, &wanted, BOUND, end)
-        .context("asking for the positions of streams")?;
+        .converse(&expected.server_name, QUESTION, &wanted, ROUND_TIMEOUT, end)
+        .context("requesting the positions of streams in Redis")?;
     let lost: BTreeSet<String> = silent
         .iter()
         .filter_map(|words| due.get(words))
@@ -68,8 +68,8 @@ pub(super) fn moves(_: &Host, expected: &Expected, end: Instant) -> Result<Strin
         .collect();
     ensure!(
         silent.is_empty(),
-        "within {} s nothing was heard of {}; see: journalctl {}",
-        BOUND.as_secs(),
+        "no position received within {} s from {}\n    see: journalctl {}",
+        ROUND_TIMEOUT.as_secs(),
         Vec::from_iter(lost).join(", "),
         Vec::from_iter(units.iter().map(|unit| format!("-u {unit}"))).join(" ")
     );
@@ -111,7 +111,7 @@ mod tests {
     use crate::topology::parse;
 
     #[test]
-    fn every_process_and_every_writer_is_heard() {
+    fn every_process_and_every_writer_sends_its_position() {
         let specs = parse(&["synchrotron, a=typing+presence, media_repository"]).unwrap();
         let topology = Topology::new(specs).unwrap();
         let due: Vec<String> = positions(&topology).into_keys().collect();

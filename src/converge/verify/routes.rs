@@ -12,18 +12,18 @@ use std::time::Instant;
 /// Processes are probed in parallel, the routes of one process in sequence.
 pub(super) fn routes(_: &Host, expected: &Expected, end: Instant) -> Result<String> {
     let Some((topology, endpoints)) = &expected.topology else {
-        return Ok("not asked".to_owned());
+        return Ok("not used".to_owned());
     };
     let table = RoutingTable::new(topology);
     let questions = questions(&table)?;
     let answers = parallel::map(&questions, |(server, routes)| {
         let peer = Peer::At(endpoints.public(server));
-        wrong(server, &peer, routes, &expected.server_name, end)
+        probe(server, &peer, routes, &expected.server_name, end)
     });
-    let wrong: Vec<String> = answers.into_iter().flatten().collect();
-    ensure!(wrong.is_empty(), "{}", wrong.join("; "));
-    let asked: usize = questions.iter().map(|(_, routes)| routes.len()).sum();
-    Ok(format!("{asked} answered by the process that should"))
+    let failures: Vec<String> = answers.into_iter().flatten().collect();
+    ensure!(failures.is_empty(), "{}", failures.join("; "));
+    let count: usize = questions.iter().map(|(_, routes)| routes.len()).sum();
+    Ok(format!("{count} answered by the right process"))
 }
 
 /// The routes that each process serves.
@@ -41,31 +41,31 @@ fn questions(table: &RoutingTable) -> Result<Vec<(&str, Vec<&Route>)>> {
     Ok(questions.into_iter().collect())
 }
 
-/// Describes what is wrong with a process. After a request without an answer the others are skipped, because each of
-/// them would wait for the timeout.
-fn wrong(
+/// Sends the sample request of each route to a process and returns the failures. After a request without an answer the
+/// others are skipped, because each of them would wait for the timeout.
+fn probe(
     server: &str,
     peer: &Peer,
     routes: &[&Route],
     server_name: &str,
     end: Instant,
 ) -> Vec<String> {
-    let mut wrong = Vec::new();
+    let mut failures = Vec::new();
     for route in routes {
         // For the name of another server, Synapse would send a request to that server.
         let (method, path) = route.probe();
         let path = &path.replace("example.com", server_name);
         match host::get(peer, method, path, end) {
             Ok(answer) if answer.has_servlet() => {}
-            Ok(answer) => wrong.push(format!(
+            Ok(answer) => failures.push(format!(
                 "{server} answers {} to {}",
                 answer.status, route.example
             )),
             Err(error) => {
-                wrong.push(format!("{server} to {}: {error:#}", route.example));
+                failures.push(format!("{server} to {}: {error:#}", route.example));
                 break;
             }
         }
     }
-    wrong
+    failures
 }

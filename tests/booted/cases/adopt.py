@@ -9,13 +9,13 @@ from harness.deployment import SERVER, SETTINGS, all_active, jobs, psql, talk
 from harness.expect import CheckFailed, assert_contains, assert_equal
 from harness.host import Host, Result
 
-# Contents, owners and modes of the old server's files.
+# Contents, ownership and permissions of the old server's files.
 THEIRS = f"find {ETC} {UNIT} -exec stat --format '%n %U:%G %a' {{}} + | sort; find {ETC} -type f -exec sha256sum {{}} + | sort"
 
 
 def test_adopt(host: Host, check: Checks) -> None:
     """A server of Debian's package, with its users, is adopted and restored."""
-    with check("a server as Debian's package has it serves users", vital=True):
+    with check("a server of Debian's package serves users", vital=True):
         make(host)
         talk(host)
         theirs = host.shell(THEIRS).out
@@ -23,19 +23,19 @@ def test_adopt(host: Host, check: Checks) -> None:
         adopted(host, check, theirs)
     finally:
         unmake(host)
-    with check("once the old server is gone too, the host is as before"):
+    with check("after the removal of the old server the host is as before"):
         listing.assert_equal(host.before, listing.everything(host), "afterwards")
 
 
 def adopted(host: Host, check: Checks, theirs: str) -> None:
     begun = host.invocations(SERVICE)
-    with check("plan --adopt names the steps for the old server, and changes nothing"):
+    with check("plan --adopt lists the steps for the old server and changes nothing"):
         result = host.product("plan", "--adopt", FILE, "--preset", "small")
         assert_contains(result.out, f"! stop    {SERVICE}", f"- disable {SERVICE}", "synapse/adopted/00-homeserver.yaml")
         without_password(result.out + result.err)
         assert_equal(host.invocations(SERVICE), begun, "invocation of the old service")
         assert_equal(host.path(SETTINGS).exists(), False, "settings file")
-    with check("a Python without the packages of workers: refused with the line that installs it, and nothing is written"):
+    with check("a Python without the packages of workers is refused with the command that installs them, and nothing is written"):
         site = host.shell('dirname "$1"/lib/python3*/site-packages/txredisapi-*.dist-info', VENV).out.strip()
         host.shell('mkdir /root/aside; mv "$1"/txredisapi-*.dist-info /root/aside', site)
         try:
@@ -50,7 +50,7 @@ def adopted(host: Host, check: Checks, theirs: str) -> None:
             host.shell('mv /root/aside/* "$1"; rmdir /root/aside', site)
         assert_equal(host.invocations(SERVICE), begun, "invocation of the old service")
         assert_equal(host.path(SETTINGS).exists(), False, "settings file")
-    with check("a server that runs as root, or whose user has the host by a group, is refused with the remedy"):
+    with check("a server whose account is root, or administers the host through a group, is refused with the remedy"):
         host.write(UNIT, SERVICE_FILE.replace("User=matrix-synapse\n", ""))
         host.run("systemctl", "daemon-reload")
         result = host.product("install", "--adopt", FILE, "--preset", "small", "--yes", expect=(65,))
@@ -70,18 +70,18 @@ def adopted(host: Host, check: Checks, theirs: str) -> None:
         host.write(UNIT, SERVICE_FILE)
         host.shell("sed -i /^toor:/d /etc/passwd; systemctl daemon-reload")
         assert_equal(host.path(SETTINGS).exists(), False, "settings file")
-    with check("options that Synapse's parser refuses: the old server is not touched"):
+    with check("options that Synapse's parser refuses leave the old server unchanged"):
         host.write(f"{ETC}/conf.d/zz.yaml", "turn_user_lifetime: never\n")
         result = host.product("install", "--adopt", FILE, "--preset", "small", "--yes", expect=(1,))
         assert_contains(result.err, "Synapse refuses the configuration", "the host is as it was before")
         assert_equal(host.invocations(SERVICE), begun, "invocation of the old service")
         host.run("rm", f"{ETC}/conf.d/zz.yaml")
-    with check("install --adopt with workers", vital=True) as note:
+    with check("install --adopt with workers succeeds", vital=True) as note:
         result = host.product("install", "--adopt", FILE, "--preset", "small", "--yes")
         assert_contains(result.out, f"! stop    {SERVICE}", "note: listener metrics on port 9008 is not imported", "note: log_config")
         without_password(result.out + result.err)
         note(f"{result.seconds:.1f} s")
-    with check("old tokens, messages and media are there, behind nginx and workers"):
+    with check("old tokens, messages and media work behind nginx and workers"):
         talk(host)
         units = host.units()
         assert len([name for name in units if name.startswith("synapse-worker@")]) > 2, units
@@ -90,7 +90,7 @@ def adopted(host: Host, check: Checks, theirs: str) -> None:
         assert_equal(host.run("systemctl", "is-active", SERVICE, expect=(3,)).out.strip(), "inactive", SERVICE)
         assert_equal(host.shell(THEIRS).out, theirs, "files of the old server")
         assert_equal(psql(host, "select datname from pg_database where datname = 'synapse'"), [], "a database of ours")
-    with check("settings have the imported values, and no password"):
+    with check("the settings file has the imported values and no password"):
         text = host.read(SETTINGS)
         for line in (f"server_name: {SERVER}", "http_port: 8008", "max_upload_size: 7M", "kind: external", "user: matrix-synapse",
                      f"service: {SERVICE}", f"media_store_path: {DATA}/media"):
@@ -100,25 +100,25 @@ def adopted(host: Host, check: Checks, theirs: str) -> None:
         open_ones = [line for line in found.splitlines() if line[7:10] != "---"]
         assert_equal(open_ones, [], "world-readable files with the password")
         assert_contains(found, "adopted/00-homeserver.yaml")
-    with check("the same install again: 0 changed"):
+    with check("a second install prints `0 changed`"):
         assert_contains(host.product("install", "--adopt", FILE, "--yes").out, "0 changed")
-    with check("an edit of the old file is seen, with the restart it takes"):
+    with check("an edit of the adopted file is planned with the necessary restart"):
         host.write(FILE, HOMESERVER + "allow_public_rooms_without_auth: true\n")
         plan = host.product("plan").out
         assert_contains(plan, "~ synapse/adopted/00-homeserver.yaml")
         assert {verb for verb, *_ in jobs(plan)} == {"restart"}, plan
         host.write(FILE, HOMESERVER)
-    with check("uninstall restores it, running", vital=True) as note:
+    with check("uninstall restores the old server and starts it", vital=True) as note:
         result = host.product("uninstall", "--yes")
         assert_contains(result.out, f"! start   {SERVICE}", f"+ enable  {SERVICE}")
         note(f"{result.seconds:.1f} s")
-    with check("the old server serves its users again, and nothing of ours runs"):
+    with check("the old server serves its users, and no unit of synapse-workers runs"):
         assert_equal(host.run("systemctl", "is-enabled", SERVICE).out.strip(), "enabled", SERVICE)
         assert_equal(host.run("systemctl", "is-active", SERVICE).out.strip(), "active", SERVICE)
         talk(host)
         assert_equal(host.units(), {}, "units")
         assert_equal(host.shell(THEIRS).out, theirs, "files of the old server")
-    with check("uninstall --purge leaves it alone") as note:
+    with check("uninstall --purge leaves the old server unchanged") as note:
         note(f"{purge_ours(host).seconds:.1f} s")
         talk(host)
         assert_equal(host.shell(THEIRS).out, theirs, "files of the old server")

@@ -23,7 +23,7 @@ def test_adopt_sqlite(host: Host, check: Checks) -> None:
         moved(host, check)
     finally:
         adopted.unmake(host)
-    with check("once the old server is gone too, the host is as before"):
+    with check("after the removal of the old server the host is as before"):
         listing.assert_equal(host.before, listing.everything(host), "afterwards")
 
 
@@ -33,7 +33,7 @@ def moved(host: Host, check: Checks) -> None:
         assert_contains(host.product("install", "--adopt", FILE, "--preset", "small", "--yes", expect=(65,)).err, SQLITE,
                         "synapse_port_db")
         assert_equal(host.invocations(SERVICE), before, "invocation of the old service")
-    with check("it is adopted without workers", vital=True):
+    with check("install --adopt without workers succeeds", vital=True):
         host.product("install", "--adopt", FILE, "--workers", "", "--yes")
         all_active(host, ALONE)
         talk(host)
@@ -47,18 +47,18 @@ def moved(host: Host, check: Checks) -> None:
         all_active(host, ALONE)
         talk(host)
         note(f"{result.seconds:.1f} s")
-    with check("and workers can be added"):
+    with check("workers can be added"):
         host.product("add", "synchrotron", "--yes")
         all_active(host, ALONE | {"synapse-redis.service", worker("synchrotron1")})
         talk(host)
-    with check("uninstall says that the old service is not started, and why"):
-        assert_contains(host.product("uninstall", "--yes").out, "service is not started", "moved from its SQLite file")
+    with check("uninstall reports that the old service is not started, with the reason"):
+        assert_contains(host.product("uninstall", "--yes").out, "service was not started", "has moved from SQLite")
         assert_equal(host.run("systemctl", "is-active", SERVICE, expect=(3,)).out.strip(), "inactive", SERVICE)
         assert_equal(host.units(), {}, "units")
-    with check("install brings it back, as it was left"):
+    with check("install brings the server back unchanged"):
         host.product("install", "--yes")
         talk(host)
-    with check("uninstall --purge takes the database, and the adopted file stays"):
+    with check("uninstall --purge removes the database and leaves the adopted file"):
         refused = host.product("uninstall", "--purge", "--yes", expect=(64,)).err
         assert_contains(refused, f"--confirm {SERVER}")
         host.product("uninstall", "--purge", "--confirm", SERVER, "--yes")

@@ -123,9 +123,9 @@ ROWS = (
     Bad("add of an unknown role", ("synchroton",), ("synchroton",), "server_name: example.test\n", command="add"),
     Bad("remove of a worker that is not there", ("nobody",), ("nobody",), "server_name: example.test\n", command="remove"),
     Bad("rollback of nothing", ("nothing is installed",), (), "server_name: example.test\n", code=65, command="rollback"),
-    Bad("a first install on trial", ("--try", "no earlier state"), (*NAME, "--try", "5m")),
+    Bad("a first install on trial", ("--try", "no earlier generation"), (*NAME, "--try", "5m")),
     Bad("a trial for a time that is none", ("--try", "soon", "90s"), (*NAME, "--try", "soon")),
-    Bad("confirm of nothing", ("nothing is on trial", "--try"), (), "server_name: example.test\n", command="confirm"),
+    Bad("confirm of nothing", ("no change is on trial", "--try"), (), "server_name: example.test\n", command="confirm"),
     Bad("purge of another server", ("other.test", "example.test"), ("--purge", "--confirm", "other.test"),
         "server_name: example.test\n", command="uninstall"),
     Bad("purge without a name", ("--confirm",), ("--purge",), "server_name: example.test\n", command="uninstall"),
@@ -149,7 +149,7 @@ def test_bad_input(host: Host, check: Checks) -> None:
             note(message(refused.err))
         if check.failed and host.units():
             raise CheckFailed(f"{row.what} was installed, the rest would meet another host")
-    with check("the host as a whole is as before"):
+    with check("the whole host is as before"):
         listing.assert_equal(whole, listing.everything(host), "the host was touched")
         assert_equal(host.units(), {}, "our units")
     host.run("rm", "-r", "/etc/synapse-workers")

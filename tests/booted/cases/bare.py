@@ -17,7 +17,7 @@ def test_bare(host: Host, check: Checks) -> None:
     with check("install --preset small exits 0", vital=True) as note:
         result = host.product("install", "--server-name", deployment.SERVER, "--preset", "small", "--yes")
         note(f"{result.seconds:.1f} s")
-    with check("Synapse is in the venv, compiled, and everything runs with it"):
+    with check("all processes run with the Synapse of the venv, which has byte code"):
         for unit in host.units("synapse-main.service", "synapse-worker@*.service").values():
             assert_contains(host.run("cat", f"/proc/{unit['MainPID']}/cmdline").out, f"{VENV}-1.163.2/bin/python\0", "\0synapse.app.")
         assert_contains(host.shell(f"ls {VENV}/lib/python3*/site-packages/synapse/__pycache__").out, ".pyc")
@@ -26,23 +26,23 @@ def test_bare(host: Host, check: Checks) -> None:
         processes = host.json("status")["processes"]
         assert_equal([one for one in processes if one["state"] != "active" or one["health"] not in ("ok", "-")], [], "unhealthy")
         note(f"{len(processes)} processes, {sum(one['memory'] or 0 for one in processes) // 1_000_000} MB")
-    with check("doctor is content with all"):
+    with check("doctor reports no problem"):
         findings = host.json("doctor")
         assert_equal([one for one in findings if one["result"] != "ok"], [], "findings")
-    with check("options of the administrator's own: install restarts main and workers, nothing else") as note:
+    with check("homeserver.d options: install restarts only main and workers") as note:
         deployment.add_test_options(host)
         result = host.product("install", "--yes")
         assert_equal({verb for verb, *_ in jobs(result.out)}, {"restart"}, "verbs of jobs")
         assert_equal({unit for _, *units in jobs(result.out) for unit in units}, {
             unit for unit in host.units() if unit.startswith(("synapse-main", "synapse-worker@"))}, "units of jobs")
         note(f"{result.seconds:.1f} s")
-    with check("two users do all that users do") as note:
+    with check("the scenario of two users succeeds") as note:
         note(client(host, "scenario.py", URL, "--shared-secret-file", str(host.path(deployment.SHARED_SECRET))).out.splitlines()[-1])
         talk(host)
-    with check("the same install again: 0 changed"):
+    with check("a second install prints `0 changed`"):
         number = generation(host)
         assert_contains(host.product("install", "--preset", "small", "--yes").out, "0 changed")
         assert_equal(generation(host), number, "generation")
-    with check("uninstall --purge leaves nothing, venv and later options included") as note:
+    with check("uninstall --purge removes everything, including the venv and later options") as note:
         note(f"{purge(host).seconds:.1f} s")
         listing.assert_equal(host.before, listing.everything(host), "after --purge")

@@ -39,33 +39,33 @@ def test_compressor(host: Host, check: Checks) -> None:
         result = host.product("install", "--yes")
         note(f"{result.seconds:.1f} s")
     invocations = host.invocations()
-    with check("the compressor comes without a restart of anything", vital=True) as note:
+    with check("enabling the compressor restarts nothing", vital=True) as note:
         host.write(SETTINGS, host.read(SETTINGS) + "compressor: {enabled: true}\n")
         result = host.product("install", "--yes")
         assert_equal(jobs(result.out), [("start", TIMER)], "jobs")
         assert_equal({unit: one for unit, one in host.invocations().items() if unit not in (TIMER, SERVICE)}, invocations, "units")
         note(f"{result.seconds:.1f} s")
-    with check("it is to run on Sunday at one"):
+    with check("its timer is set to Sunday 01:00"):
         next_time = host.run("systemctl", "show", "--property=NextElapseUSecRealtime", "--value", TIMER).out
         assert_contains(next_time, "Sun ", " 01:00:00")
-    with check("a room with much state is made", vital=True) as note:
+    with check("a room with many state events exists", vital=True) as note:
         before = states(host)
         rows = count(host, "state_groups_state")
         note(f"{rows} rows for {count(host, 'state_groups')} state groups")
-    with check("it runs once and the state takes fewer rows", vital=True) as note:
+    with check("one run reduces the rows of the state tables", vital=True) as note:
         result = host.run("systemctl", "start", SERVICE)
         after = count(host, "state_groups_state")
         note(f"{after} rows, {result.seconds:.1f} s")
         assert after < rows, f"{after} rows, and {rows} before"
         assert count(host, "state_compressor_progress") > 0 and count(host, "state_compressor_state") > 0, "no progress is noted"
-    with check("every state of the room is as before, read from the database again"):
+    with check("the room has the same state at every event, read again from the database"):
         process = host.json("routes", "GET", "/_matrix/client/v3/rooms/!a/state")["processes"][0]
         host.run("systemctl", "restart", unit_of(process))
         assert_equal(states(host), before, "states")
-    with check("it runs again and finds nothing to do"):
+    with check("a second run changes nothing"):
         host.run("systemctl", "start", SERVICE)
         assert_equal(count(host, "state_groups_state"), after, "rows")
-    with check("a password reaches the database through a file, and shows nowhere"):
+    with check("the database password is passed in a file and is visible to no other account"):
         sql(host, "alter role synapse password '" + PASSWORD.replace("'", "''") + "'")
         out = host.shell(WITH_PASSWORD, stdin=PASSWORD).out
         assert_contains(out, "ended well", "seen 0 times")
@@ -73,7 +73,7 @@ def test_compressor(host: Host, check: Checks) -> None:
         assert_contains(out, "ended badly", "seen 0 times", "(left out)")
         assert PASSWORD not in out, out
         sql(host, "alter role synapse password null")
-    with check("it goes with everything else"):
+    with check("uninstall --purge removes it"):
         purge(host)
         listing.assert_equal(host.before, listing.everything(host), "after --purge")
 

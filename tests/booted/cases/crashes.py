@@ -21,11 +21,11 @@ ASKED = (
 @pytest.mark.installed
 def test_crashes(host: Host, check: Checks) -> None:
     """Processes that are killed are restarted."""
-    with check("users talk before", vital=True):
+    with check("users exchange messages before the crashes", vital=True):
         talk(host)
     away(host, check)
     before = host.invocations()
-    with check("systemd restarts each of them", vital=True) as note:
+    with check("systemd restarts each process", vital=True) as note:
         for unit in KILLED:
             host.run("systemctl", "kill", "--signal=KILL", "--kill-whom=main", unit)
         # A unit that has restarted has another invocation.
@@ -33,29 +33,29 @@ def test_crashes(host: Host, check: Checks) -> None:
             unit["ActiveState"] == "active" and unit["InvocationID"] != before[name]
             for name, unit in host.units(*KILLED).items()), seconds=90)
         note(", ".join(KILLED))
-    with check("and nothing else had to start again"):
+    with check("no other process restarted"):
         all_active(host)
         after = host.invocations()
         assert_equal({name for name in before if before[name] != after[name]}, set(KILLED), "units that started")
-    with check("tokens, messages and media from before are there"):
+    with check("earlier tokens, messages and media work"):
         talk(host)
-    with check("verify has no complaint, install nothing to do"):
+    with check("verify succeeds, and install changes nothing"):
         host.product("verify")
         assert_equal(host.json("plan")["steps"], [], "plan")
 
 
 def away(host: Host, check: Checks) -> None:
-    """Workers that an administrator stopped: systemd does not hold their sockets any more."""
+    """Workers that an administrator stopped: systemd has closed their sockets."""
     workers = sorted({name for name, *_ in ASKED})
     units = [worker(name) for name in workers]
-    with check(f"without {' and '.join(workers)} main answers the requests that it can, also those with a body"):
+    with check(f"without {' and '.join(workers)} main answers the requests that it can serve, including those with a body"):
         host.run("systemctl", "stop", *units)
         try:
             assert_equal([asked(host, path, body) for _, _, path, body in ASKED], [code for _, code, *_ in ASKED], "answers")
         finally:
             host.run("systemctl", "start", *units)
         all_active(host)
-    with check("and with them it is theirs again"):
+    with check("the workers answer again after their start"):
         assert_equal([asked(host, path, body) for _, _, path, body in ASKED], [403, 401, 401], "answers")
 
 

@@ -13,6 +13,6 @@ def test_distribution_services(host: Host, check: Checks) -> None:
     """The distribution's own nginx, Redis and PostgreSQL run on untouched."""
     with check("nginx, Redis and PostgreSQL of the distribution were never restarted"):
         assert_equal(host.invocations(*distribution_services(host)), host.distribution_services, "their InvocationIDs")
-    with check("they answer as before"):
+    with check("these services answer as before"):
         assert_contains(host.run("curl", "--silent", "--show-error", "http://127.0.0.1:80/").out, "Welcome to nginx")
         assert_contains(host.run("redis-cli", "-h", "127.0.0.1", "ping").out, "PONG")

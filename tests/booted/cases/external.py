@@ -37,25 +37,25 @@ OPENSSL = """
 
 def test_external(host: Host, check: Checks) -> None:
     """PostgreSQL over TCP and Redis over TLS, with passwords from files."""
-    with check("PostgreSQL and Redis run outside of our units", vital=True):
+    with check("an external PostgreSQL and an external Redis run", vital=True):
         serve(host)
     refused(host, check)
-    with check("three workers start with them; our own Redis is not there", vital=True) as note:
+    with check("three workers start with them, and synapse-redis does not exist", vital=True) as note:
         write_settings(host, SETTINGS)
         passwords(host, FIRST)
         result, seen = watched(host, FIRST)
         assert_equal(seen, "", "processes whose command line has a password")
         all_active(host, UNITS)
         note(f"{result.seconds:.1f} s")
-    with check("verify asks both"):
+    with check("verify probes both"):
         probes = {probe["probe"]: probe["seen"] for probe in host.json("verify")["probes"]}
-        assert_equal((probes["database"], probes["redis"]), ("chat answers", "4 processes listen"), "seen by verify")
+        assert_equal((probes["database"], probes["redis"]), ("chat answers", "4 processes subscribe"), "seen by verify")
         assert_equal(sql(host, "chat", "select count(*) > 100 from information_schema.tables where table_schema = 'public'"), "t",
                      "whether Synapse made its tables there")
         assert_contains(host.product("install", "--yes").out, "0 changed")
-    with check("their exporters reach both"):
+    with check("the exporters reach both"):
         wait_until("metrics of both", lambda: metrics.value(host, "pg_up + on () redis_up") == 2.0)
-    with check("no password is in the journal, in a world-readable file, or in the output"):
+    with check("no password is in the journal, a world-readable file or the output"):
         hidden(host, FIRST)
     with check("new passwords are used after a restart of the units that read them") as note:
         change(host)
@@ -70,12 +70,12 @@ def test_external(host: Host, check: Checks) -> None:
         wait_until("metrics of both", lambda: metrics.value(host, "pg_up + on () redis_up") == 2.0)
         hidden(host, SECOND)
         note(f"{result.seconds:.1f} s")
-    with check("verify names a server that went away"):
+    with check("verify names a server that has stopped"):
         host.run("systemctl", "stop", "outside-redis")
         failed = host.json("verify", expect=(1,))
         assert_contains(str([probe for probe in failed["probes"] if not probe["ok"]]), "redis", "localhost port 6390")
         start_redis(host)
-    with check("--purge leaves the external servers, and nothing else"):
+    with check("--purge removes everything except the external servers"):
         purge(host)
         assert_equal(sql(host, "chat", "select count(*) > 100 from information_schema.tables where table_schema = 'public'"), "t",
                      "whether the tables are still there")

@@ -23,25 +23,25 @@ MORE = BASE | {worker("event_persister1")}
 CHANGE = ("install", "--workers", "small,event_persister", "--yes")
 BACK = ("install", "--workers", "small", "--yes")
 # Ways in which a run ends early, with a part of the message.
-ENDINGS = (("fail", "asks for a failure here"), ("int", "interrupted by SIGINT"), ("term", "interrupted by SIGTERM"))
+ENDINGS = (("fail", "requests a failure here"), ("int", "interrupted by SIGINT"), ("term", "interrupted by SIGTERM"))
 # Before the switch, after it, with everything stopped, with main back, with all back but not verified.
 STAGES = ("check   generation", "enable  ", "start   synapse-main", "start   synapse-worker", "verify")
 
 
 @pytest.mark.lane(1)
 def test_faults(host: Host, check: Checks) -> None:
-    """Faults during a change: done, as before, or a message that helps."""
+    """Faults during a change: done, as before, or a message with a remedy."""
     faults(host, check, thorough=False)
 
 
 @pytest.mark.slow
 def test_faults_all(host: Host, check: Checks) -> None:
-    """Faults during a change at every step, and each service that it needs goes down at every stage."""
+    """Faults during a change at every step, and each service that it needs stops at every stage."""
     faults(host, check, thorough=True)
 
 
 def faults(host: Host, check: Checks, thorough: bool) -> None:
-    with check("a server with four processes", vital=True):
+    with check("install of a server with four processes succeeds", vital=True):
         deployment.add_test_options(host)
         host.product("install", "--server-name", SERVER, "--preset", "small", "--yes")
         deployment.bring_fail_points(host)
@@ -96,7 +96,7 @@ def failed(host: Host, check: Checks, rows: Sequence[str], thorough: bool) -> No
             before = Before(host)
             for fault, cause in ENDINGS if thorough else [ENDINGS[0], ENDINGS[1 + number % 2]]:
                 result = host.faulty(f"{fault}@{stage}", *CHANGE, expect=(1,))
-                # The cause stands last, behind all that was done to roll back.
+                # The cause is printed last, after the steps of the rollback.
                 end = result.err.splitlines()[-2:]
                 assert_equal((cause in end[0], end[1]), (True, "the host is as it was before"), f"the end of\n{result.err}")
             found = host.read(deployment.SETTINGS), generation(host)[0]

@@ -19,14 +19,14 @@ def test_full(host: Host, check: Checks) -> None:
     with check("target, main, nginx, Redis and 20 workers are active"):
         all_active(host)
         assert_equal(services_down(host), "", "failed units of the host")
-    with check("verify has no complaint"):
+    with check("verify succeeds"):
         host.product("verify")
     with check("status --json: every process is active and healthy"):
         processes = host.json("status")["processes"]
         ill = [one for one in processes if one["state"] != "active" or one["health"] not in ("ok", "-")]
         assert_equal((ill, len(processes)), ([], 23), "unhealthy, processes")
     record = state(host, "record")
-    with check("two users do all that users do", vital=True) as note:
+    with check("the scenario of two users succeeds", vital=True) as note:
         note(client(host, "scenario.py", URL, "--shared-secret-file", str(host.path(SHARED_SECRET)),
                     "--record", str(record)).out.splitlines()[-1])
     with check("each request was answered by a process that `routes` names") as note:

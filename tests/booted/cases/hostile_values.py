@@ -1,4 +1,4 @@
-"""Settings full of characters that mean something in YAML, nginx, units and shells: taken as they are, or refused."""
+"""Settings full of characters that mean something in YAML, nginx, units and shells: used literally or refused."""
 
 import json
 from typing import Any
@@ -35,12 +35,12 @@ def test_hostile_values(host: Host, check: Checks) -> None:
     """Settings full of characters that have a meaning in other files."""
     refused(host, check)
     taken = rendered(host, check)
-    with check("a server with the worst of these paths starts, stores and gives back a file", vital=True) as note:
+    with check("a server with the most hostile path starts, stores a file and returns it", vital=True) as note:
         add_test_options(host)
         write_settings(host, {"server_name": SERVER, "workers": ["client_reader", "media_repository"], "media_store_path": taken[-1]})
         result = host.product("install", "--yes")
         note(f"{taken[-1]!r}, {result.seconds:.1f} s")
-    with check("and keeps it where the setting says"):
+    with check("the file is stored below the path of the setting"):
         talk(host)
         found = host.shell('find "$1/local_content" -type f', taken[-1]).out.splitlines()
         assert found, f"no file below {taken[-1]}"
@@ -49,7 +49,7 @@ def test_hostile_values(host: Host, check: Checks) -> None:
         assert_equal(host.shell('eval "set -- $1"; printf "%s\\n" "$@"', shown.strip().partition("=")[2]).out.splitlines(),
                      ["/var/lib/synapse", taken[-1], "/run/synapse-workers"], "ReadWritePaths")
         assert_contains(host.product("install", "--yes").out, "0 changed")
-    with check("--purge takes the directory away as well"):
+    with check("--purge removes that directory too"):
         purge(host)
         listing.assert_equal(host.before, listing.everything(host), "after --purge")
 
@@ -64,10 +64,10 @@ def refused(host: Host, check: Checks) -> None:
 
 
 def rendered(host: Host, check: Checks) -> list[str]:
-    """Renders each path; those taken must leave the structure of units, nginx and YAML as with the plain one."""
+    """Renders each path; accepted paths must leave the structure of units, nginx and YAML as with the plain one."""
     taken, plain = [], None
     for path in PATHS:
-        with check(f"media_store_path {path!r}: taken as it is, or refused") as note:
+        with check(f"media_store_path {path!r} is used literally or refused") as note:
             write_settings(host, {"server_name": SERVER, "workers": ["client_reader"], "media_store_path": path}, "/tmp/nasty.yaml")
             result = host.shell("rm -rf /tmp/nasty; synapse-workers render --root /tmp/nasty --settings /tmp/nasty.yaml", expect=(0, 64))
             note("taken" if result.code == 0 else "refused")

@@ -21,10 +21,10 @@ def test_idempotence(host: Host, check: Checks) -> None:
         assert_contains(result.out, "0 changed")
         note(f"{result.seconds:.2f} s with the way into the host")
         assert result.seconds < 1.0, str(result)
-    with check("no unit was restarted, no generation written"):
+    with check("no unit restarted and no generation was written"):
         assert_equal_except(before[0], host.invocations())
         assert_equal(set(before[0]), FULL_UNITS, "units")
         assert_equal(generation(host), before[1], "generations")
-    with check("plan has nothing to do"):
+    with check("plan prints no step"):
         host.product("plan", "--detailed-exitcode")
         assert_equal(host.json("plan"), {"changes": 0, "steps": []}, "plan")

@@ -18,7 +18,7 @@ LONGEST = 7.0
 
 
 def changes(host: Host) -> tuple[tuple[str, ...], ...]:
-    """Runs that have something to do, whatever the ones before have left."""
+    """Runs that always change something, in any state of the host."""
     settings = host.read(deployment.SETTINGS)
     workers = MORE if "event_persister" not in settings else SMALL
     clients = 1 if "event_creator:2" in settings else 2
@@ -43,7 +43,7 @@ def test_interrupted_runs(host: Host, check: Checks) -> None:
             assert_contains(host.product("install", "--yes").out, "0 changed")
             host.product("verify")
             assert_equal(deployment.services_down(host), "", "failed units of the host")
-    with check("users go on"):
+    with check("users exchange messages"):
         talk(host)
     with check("--purge"):
         deployment.purge(host)

@@ -39,28 +39,28 @@ class Line:
 def test_journal(host: Host, check: Checks) -> None:
     """The log level changes without a restart, and the journal reads the same afterwards."""
     settings = host.read(SETTINGS)
-    with check("a request makes one line in the journal, of Synapse's form", vital=True) as note:
+    with check("a request writes one line in Synapse's format to the journal", vital=True) as note:
         before, _ = requested(host, "journal-before")
         (priority,) = {line.priority for line in before.values()}
         note(f"priority {priority}")
-    with check("a client that tries to log in with a line of its own does not choose the line's priority"):
+    with check("a client cannot set the priority of a line through its user name"):
         assert_equal({line.priority for line in written(host, log_in(host), READER) if SHOUT in line.text}, {priority}, "priorities")
     try:
-        with check("log_level: WARNING is taken without a restart, and requests make no line any more"):
+        with check("log_level: WARNING takes effect without a restart, and requests write no line"):
             reloaded(host, settings, level="WARNING")
             ask(host, "journal-quiet")
-        with check("log_level: INFO is taken without a restart: a request makes the same line as before"):
+        with check("log_level: INFO takes effect without a restart, and a request writes the same line as before"):
             since = reloaded(host, settings, level="INFO")
             after, _ = requested(host, "journal-after")
             assert_equal(after, before, "lines of requests")
-        with check("and every line of every process since then has Synapse's form, and the priority of before") as note:
+        with check("every line of every process since then has Synapse's format and the earlier priority") as note:
             lines = wait_until("a line of every process that it has reloaded", lambda: (found := written(host, since)) and (
                 {line.unit for line in found if "Reloaded log config" in line.text} == set(PROCESSES)) and found)
             note(f"{len(lines)} lines")
             wrong = [line for line in lines if not FORM.match(line.text) or line.priority != priority or "-quiet" in line.text]
             if wrong:
                 raise CheckFailed("\n".join([f"{len(wrong)} lines:", *map(str, wrong[:5])]))
-        with check("log_sensitive is taken without a restart as well: queries are in the journal, and then no more") as note:
+        with check("log_sensitive takes effect without a restart: queries appear in the journal, then no longer") as note:
             reloaded(host, settings, level="DEBUG", sensitive="true")
             _, lines = requested(host, "journal-queries")
             queries = [line for line in lines if QUERY.match(line.text)]

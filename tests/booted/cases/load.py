@@ -17,9 +17,9 @@ LIMIT = 0.6
 @pytest.mark.installed
 def test_load(host: Host, check: Checks) -> None:
     """A mixed load: nothing fails, and the main process has little to do."""
-    with check("users and rooms for the load", vital=True):
+    with check("users and rooms for the load exist", vital=True):
         users = prepared_load(host)
-    with check(f"{COUNT} requests, none fails", vital=True) as note:
+    with check(f"{COUNT} requests succeed", vital=True) as note:
         # The first requests fill caches; how little they cost afterwards is the question.
         client(host, "load.py", URL, "--state", users, "--count", str(COUNT // 5))
         before = host.cpu_seconds("synapse-main.service")

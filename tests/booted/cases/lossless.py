@@ -18,7 +18,7 @@ from harness.host import Host, Units
 Figures = dict[str, Any]
 TARGET, MAIN = "synapse-workers.target", "synapse-main.service"
 PEACE = 5.0
-# How long there may be no answer to anybody while everything restarts, in the time that the processes need for it.
+# The longest time without any answer while everything restarts, in the time that the processes need for it.
 GOAL = 1.15
 
 
@@ -168,19 +168,19 @@ def lossless(host: Host, check: Checks, form: Form) -> None:
         settings = {"server_name": SERVER, "workers": [form.workers], "sockets": {"held": form.held}, "synapse": {"version": OLD_RELEASE}}
         host.write(SETTINGS, json.dumps(settings, indent=1))
         note(f"{host.product('install', '--yes').seconds:.1f} s")
-    with check("users come", vital=True):
+    with check("users log in and start to poll", vital=True):
         crowd = Crowd(host, form)
     with crowd:
         longest = disturbed(host, check, form, crowd)
-        with check("every message came by /sync to each of its readers and is in its room, once", vital=True) as note:
+        with check("each message reached each reader by /sync and is in its room, exactly once", vital=True) as note:
             last, whole = crowd.ask("end"), crowd.heard()
             counted(note, whole)
-        with check("of all requests none failed" if form.held else "of all requests some failed, so failures are seen") as note:
+        with check("no request failed" if form.held else "some requests failed, so the load detects failures") as note:
             note(f"{whole['failed']} of {whole['sent']} failed, longest pause {whole['silence']:.2f} s")
             note(f"kept connections closed while idle {whole['reopened']}, with a request on its way {whole['unread']}")
             assert_undisturbed(form, last)
             assert_equal(whole["failed"] == 0, form.held, "none failed")
-    with check("the pause while everything restarts, in the time that the processes need") as note:
+    with check("the pause during a full restart is short compared with the start of the processes") as note:
         host.product("add", "event_persister", "--yes")
         needed = starting(host)
         note(f"{longest:.2f} s of {needed:.2f} s, ratio {longest / needed:.2f}, goal {GOAL}")

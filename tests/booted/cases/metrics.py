@@ -47,51 +47,51 @@ def test_metrics(host: Host, check: Checks) -> None:
         result = host.product("install", "--yes")
         assert_contains(result.out, "promtool check config")
         note(f"{result.seconds:.1f} s")
-    with check("every target is up, and there is one for each process and exporter, no other", vital=True) as note:
+    with check("there is exactly one target for each process and exporter, and all are up", vital=True) as note:
         wait_until("all targets up", lambda: up(host) == (SYNAPSE, OTHERS))
         note(f"{len(SYNAPSE)} processes, {len(OTHERS)} others")
-    with check("all metrics are on 127.0.0.1 only"):
+    with check("all metrics listen on 127.0.0.1 only"):
         listening(host)
-    with check("PostgreSQL is asked as a role that may read statistics and nothing more"):
+    with check("the role of the PostgreSQL exporter may only read statistics"):
         role = psql(host, f"select rolsuper or rolcreatedb or rolcreaterole or rolreplication from pg_roles where rolname = '{ROLE}'")
         groups = psql(host, "select g.rolname from pg_auth_members m join pg_roles g on g.oid = roleid "
                             f"join pg_roles r on r.oid = member where r.rolname = '{ROLE}'")
         assert_equal((role, groups), (["f"], ["pg_monitor"]), "role")
         wait_until("exporters that reach their servers", lambda: value(host, 'pg_up + on () redis_up + on () nginx_up') == 3.0)
-    with check("free space and the end of the certificate are exported") as note:
+    with check("free space and the expiry of the certificate are exported") as note:
         left = value(host, "synapse_host_certificate_end_seconds - time()") / 86400
         assert 29.9 < left < 30.1, f"the certificate ends in {left} days"
         free = value(host, 'synapse_host_disk_free_bytes{directory="media"} / 2^30')
         note(f"{free:.0f} GiB free")
     client(host, "load.py", URL, "--state", str(state(host, "metrics")), "--count", "150")
-    with check("requests are counted under their upstream and process"):
+    with check("requests are counted by upstream and process"):
         wait_until("requests of clients1", lambda: value(host, 'sum(nginx_log_requests_total{process="clients1",code="200"})') > 50)
         wait_until("events stored", lambda: value(host, 'sum(synapse_storage_events_persisted_events_total{worker="streams1"})') > 10)
-    with check("rules are loaded, work without errors, and no alert fires") as note:
+    with check("all rules load and evaluate without errors, and no alert fires") as note:
         groups = api(host, "rules")["groups"]
         rules = [rule for group in groups for rule in group["rules"]]
         assert_equal([rule["lastError"] for rule in rules if rule.get("lastError")], [], "errors of rules")
         alerts = [rule for rule in rules if rule["type"] == "alerting"]
         assert_equal([rule["name"] for rule in alerts if rule["state"] == "firing"], [], "alerts that fire")
         note(f"{len(rules) - len(alerts)} recorded, {len(alerts)} alerts")
-    with check("console pages answer, and each of their charts is a query that Prometheus takes") as note:
+    with check("console pages answer, and Prometheus accepts the query of each chart") as note:
         seen, filled = charts(host)
         assert seen > 50 and filled > seen * 0.6, f"{filled} of {seen} charts show anything"
         note(f"{len(PAGES)} pages, {filled} of {seen} charts with data")
-    with check("every metric that rules and pages name is exported") as note:
+    with check("every metric that rules and pages use is exported") as note:
         note(f"{names_exist(host)} names")
-    with check("a worker that is added is a target, one that is removed is none", vital=True):
+    with check("an added worker becomes a target, a removed one does not remain", vital=True):
         host.product("add", "synchrotron", "--yes")
         wait_until("the new target", lambda: up(host) == (SYNAPSE | {("synchrotron", "1", "synchrotron1")}, OTHERS))
         host.product("remove", "synchrotron1", "--yes")
         wait_until("the target gone", lambda: up(host) == (SYNAPSE, OTHERS))
-    with check("verify asks for metrics, and names the exporter that does not answer"):
+    with check("verify probes metrics and names the exporter that does not answer"):
         assert_contains(host.product("verify").out, "metrics")
         host.run("systemctl", "stop", "synapse-redis-exporter.service")
         failed = host.product("verify", expect=(1,))
         assert_contains(failed.out + failed.err, "redis")
         host.run("systemctl", "start", "synapse-redis-exporter.service")
-    with check("switched off, nothing of it is left", vital=True):
+    with check("metrics: false removes everything", vital=True):
         host.write(SETTINGS, OFF)
         host.product("install", "--yes")
         assert_equal(UNITS & set(host.units()), set(), "units")
@@ -146,14 +146,14 @@ def up(host: Host) -> tuple[set[tuple[str, str, str]], set[str]] | None:
 
 
 def listening(host: Host) -> None:
-    """No port of metrics has a listener on an address of the outside."""
+    """No port of metrics listens on an external address."""
     ours = set()
     for line in host.run("ss", "-Htln").out.splitlines():
         address, port = line.split()[3].rsplit(":", 1)
         if int(port) in (8060, 9095) or 20000 <= int(port) < 32000:
             assert_equal(address, "127.0.0.1", f"address of port {port}")
             ours.add(int(port))
-    # Prometheus, nginx' status, through which every process of Synapse tells its metrics, and the four exporters.
+    # Prometheus, nginx' status, which proxies the metrics of every Synapse process, and the four exporters.
     assert_equal(len(ours), 6, f"ports of metrics {sorted(ours)}")
 
 

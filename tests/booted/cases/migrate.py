@@ -34,12 +34,12 @@ def test_migrate(host: Host, check: Checks) -> None:
                         f"synapse_port_db --sqlite-database {FILE}.snapshot --postgres-config homeserver-postgres.yaml",
                         "systemctl stop synapse-main.service")
         assert_equal(host.invocations(), before, "invocations")
-    with check("Synapse's updates of its new database are done"):
+    with check("Synapse has finished the background updates of its new database"):
         def updates() -> int:
             with sqlite3.connect(f"file:{host.path(FILE)}?mode=ro", uri=True) as file:
                 return file.execute("select count(*) from background_updates").fetchone()[0]
         wait_until("no background update is left", lambda: updates() == 0)
-    with check("a database with tables of others is not touched, and the server runs on") as note:
+    with check("a database with other tables is refused unchanged, and the server keeps running") as note:
         psql(host, "create role synapse login")
         psql(host, "create database synapse owner synapse encoding 'UTF8' lc_collate 'C' lc_ctype 'C' template template0")
         theirs = ("runuser", "-u", "postgres", "--", "psql", "-XAtd", "synapse", "-c")
@@ -54,52 +54,52 @@ def test_migrate(host: Host, check: Checks) -> None:
         psql(host, "drop role synapse")
         note(f"{failed.seconds:.1f} s")
     deployment.bring_fail_points(host)
-    for what, fault in (("after the first copy", "kill@switch  to"), ("with the server stopped", "kill@check   that every table")):
-        with check(f"a move that is interrupted {what}: install touches nothing and names the command that continues it"):
+    for what, fault in (("after the first copy", "kill@switch  to"), ("with the server stopped", "kill@check   that both databases")):
+        with check(f"a move that is interrupted {what}: install changes nothing and prints the command that continues it"):
             host.faulty(fault, "migrate-database", "--yes", expect=KILLED)
-            assert_contains(host.product("install", "--yes", expect=(65,)).err, "was interrupted", "help: synapse-workers migrate-database continues")
-    with check("the same of an earlier release, with its note in Synapse's own directory: install touches nothing and says how to go on"):
+            assert_contains(host.product("install", "--yes", expect=(65,)).err, "was cut", "help: synapse-workers migrate-database goes on")
+    with check("a move that an earlier release began, with a note in Synapse's directory: install changes nothing and prints the command"):
         host.shell('install -d -o synapse -g synapse "$2" && mv "$1/begun" "$1"/copies/* "$2" && rm -r "$1"', NOTES, OLD_NOTES)
-        assert_contains(host.product("install", "--yes", expect=(65,)).err, "was interrupted", "help: synapse-workers migrate-database continues")
-    with check("migrate-database moves everything", vital=True) as note:
+        assert_contains(host.product("install", "--yes", expect=(65,)).err, "was cut", "help: synapse-workers migrate-database goes on")
+    with check("migrate-database moves all data", vital=True) as note:
         result = host.product("migrate-database", "--yes")
         found = re.search(r"(\d+) tables, (\d+) rows, the same in both", result.out)
         assert found, str(result)
-        assert_contains(result.out, f"+ copy    {FILE} into PostgreSQL", f"Kept: {FILE}")
+        assert_contains(result.out, f"+ copy    {FILE} into PostgreSQL", f"Retained: {FILE}")
         note(f"{found[0]}, {result.seconds:.1f} s")
-    with check("rows counted by others are the same"):
+    with check("independent row counts are equal"):
         with sqlite3.connect(f"file:{host.path(FILE)}?mode=ro", uri=True) as old:
             counts = {table: str(old.execute(f"select count(*) from {table}").fetchone()[0]) for table in COUNTED}
         query = " union all ".join(f"select '{table}', count(*) from {table}" for table in COUNTED)
         lines = host.run("runuser", "-u", "postgres", "--", "psql", "-XAtd", "synapse", "-c", query).out.split()
         assert_equal(dict(line.split("|") for line in lines), counts, "rows")
         assert int(counts["events"]) > 5, counts
-    with check("old tokens, messages and media are there; users are found again"):
+    with check("old tokens, messages, media and the user directory work"):
         all_active(host, ALONE)
         talk(host)
         wait_until("the directory of users to be rebuilt", lambda: host.run(
             "runuser", "-u", "postgres", "--", "psql", "-XAtd", "synapse", "-c",
             "select count(*) from user_directory").out.strip() != "0")
         assert_equal(host.shell('ls -d "$@" 2>/dev/null || true', NOTES, OLD_NOTES).out, "", "copies")
-    with check("going back to SQLite is refused, and so is moving twice"):
+    with check("a return to SQLite and a second move are refused"):
         assert_contains(host.product("rollback", "--yes", expect=(65,)).err, "would be lost")
         assert_contains(host.product("migrate-database", "--yes", expect=(65,)).err, "nothing to migrate")
         assert_contains(host.product("install", "--yes").out, "0 changed")
-    with check("the first workers bring Redis", vital=True) as note:
+    with check("the first workers start Redis", vital=True) as note:
         result = host.product("add", "synchrotron", "event_persister", "--yes")
         all_active(host, ALONE | {"synapse-redis.service", worker("synchrotron1"), worker("event_persister1")})
         talk(host)
         note(f"{result.seconds:.1f} s")
-    with check("removing the last takes it away") as note:
+    with check("removing the last worker removes Redis") as note:
         result = host.product("remove", "synchrotron", "event_persister", "--yes")
         all_active(host, ALONE)
         talk(host)
         assert_equal(host.shell("ls /run/synapse-workers/public").out.split(), ["main.sock"], "sockets")
         assert_equal(host.run("systemctl", "is-system-running").out.strip(), "running", "the host")
         note(f"{result.seconds:.1f} s")
-    with check("two users do all that users do, without workers") as note:
+    with check("the scenario of two users succeeds without workers") as note:
         note(client(host, "scenario.py", URL, "--shared-secret-file", str(host.path(deployment.SHARED_SECRET))).out.splitlines()[-1])
-    with check("uninstall --purge leaves nothing") as note:
+    with check("uninstall --purge removes everything") as note:
         host.run("rm", FAULTY)
         note(f"{purge(host).seconds:.1f} s")
         listing.assert_equal(host.before, listing.everything(host), "after --purge")

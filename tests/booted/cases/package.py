@@ -33,7 +33,7 @@ def test_package(host: Host, check: Checks) -> None:
 
 
 def install(host: Host, check: Checks) -> None:
-    with check("installing the package starts, enables and writes nothing beside its own files", vital=True):
+    with check("installing the package starts and enables nothing and writes only its own files", vital=True):
         host.push(deployment.package(), "/root/package.deb")
         host.run("dpkg", "--purge", "synapse-workers")
         before = listing.everything(host)
@@ -51,7 +51,7 @@ def install(host: Host, check: Checks) -> None:
 
 
 def upgrade(host: Host, check: Checks) -> None:
-    with check("upgrading the package restarts and renders nothing"):
+    with check("upgrading the package restarts nothing and renders nothing"):
         number, before = generation(host), host.invocations()
         assert_equal(host.run("dpkg", "--install", "/root/package.deb").err, "", "stderr")
         assert_equal(host.invocations(), before, "InvocationIDs")
@@ -68,7 +68,7 @@ def new_code(host: Host, check: Checks) -> None:
         assert_contains(host.run("dpkg", "--install", "/root/new-code.deb").out, "Processing triggers for synapse-workers")
         assert_equal(outdated(host), synapse, "outdated")
         assert_contains(host.product("status").out, "outdated: synapse-main.service", "older code than what is installed")
-    with check("install restarts them in order, and nothing else") as note:
+    with check("install restarts only these units, in order") as note:
         before = host.invocations()
         result = host.product("install", "--yes")
         assert_equal(jobs(result.out), behind_nginx(workers, workers), "jobs")
@@ -77,7 +77,7 @@ def new_code(host: Host, check: Checks) -> None:
         assert_equal(outdated(host), set(), "outdated after")
         assert_contains(host.product("install", "--yes").out, "0 changed")
         note(f"{result.seconds:.1f} s")
-    with check("files that are replaced without dpkg are noticed as well"):
+    with check("files that are replaced without dpkg are detected too"):
         host.shell(f'for file in {METADATA}; do cp -a "$file" "$file.new"; mv "$file.new" "$file"; done')
         assert_equal(outdated(host), synapse, "outdated")
 
@@ -87,17 +87,17 @@ def remove(host: Host, check: Checks) -> None:
         host.write(SETTINGS, CHANGE.sub(r"\g<1>7", host.read(SETTINGS)))
         assert_contains(host.product("install", "--try", "1h", "--yes").out, "On trial")
     valuables = host.shell(VALUABLES).out
-    with check("removing the package stops everything and keeps the data", vital=True) as note:
+    with check("removing the package stops all units and retains the data", vital=True) as note:
         result = host.run("dpkg", "--purge", "synapse-workers")
         assert_contains(result.out, "data and settings are kept", "synapse-workers install")
         down(host)
         assert_equal(host.shell(VALUABLES).out, valuables, "kept files")
         assert_equal([path for path in TRIAL_FILES if host.path(path).exists()], [], "files of the trial")
         note(f"{result.seconds:.1f} s")
-    with check("and nothing starts at the next boot"):
+    with check("nothing starts at the next boot"):
         host.reboot()
         down(host)
-    with check("the package again and a plain install: the same server is back", vital=True) as note:
+    with check("reinstalling the package and a plain install bring the same server back", vital=True) as note:
         host.run("dpkg", "--install", "/root/package.deb")
         down(host)
         result = host.product("install", "--yes")
@@ -105,7 +105,7 @@ def remove(host: Host, check: Checks) -> None:
         host.product("verify")
         assert_equal(outdated(host), set(), "outdated")
         talk(host)
-    with check("uninstall --purge while the package stays"):
+    with check("uninstall --purge succeeds while the package is installed"):
         purge(host)
         assert_equal(host.units(), {}, "units")
         host.run("dpkg", "--purge", "new-code")

@@ -19,30 +19,30 @@ def test_persister(host: Host, check: Checks) -> None:
     """Another event persister, in the order that Synapse needs."""
     talk(host)
     before = host.units()
-    with check("plan names stop of all workers, restart of main, start of workers, with reasons", vital=True):
+    with check("plan lists the stop of all workers, the restart of main and the start of workers, with reasons", vital=True):
         planned = host.json("plan", "--workers", "full,event_persister")["steps"]
         planned = [step["line"] for step in planned]
         assert_equal(jobs("\n".join(planned)), behind_nginx(OLD, sorted([*OLD, NEW])), "jobs")
-        assert_contains("\n".join(planned), "! hold    requests at nginx's ports")
+        assert_contains("\n".join(planned), "! hold    new connections at nginx's sockets")
         for step in planned:
             if step.startswith("! ") and "nginx" not in step:
                 assert_contains(step, "because synapse/shared.d/stream_writers.yaml changed: ")
         assert_equal(host.invocations(), {name: unit["InvocationID"] for name, unit in before.items()}, "invocations after plan")
-    with check("scale event_persister=2 does the jobs of the plan", vital=True) as note:
+    with check("scale event_persister=2 runs the jobs of the plan", vital=True) as note:
         result = host.product("scale", "event_persister=2", "--yes")
         assert_equal(jobs(result.out), jobs("\n".join(planned)), "jobs")
         note(f"{result.seconds:.1f} s")
-    with check("every worker had stopped before main, and main was ready before any worker started"):
+    with check("all workers stop before main, and main is ready before any worker starts"):
         in_order(before, all_active(host, FULL_UNITS | {NEW}))
-    with check("messages in old and new rooms arrive, and both persist events") as note:
+    with check("messages in old and new rooms arrive, and both persisters store events") as note:
         talk(host)
         note(f"{rooms_until_both(host)} new rooms")
-    with check("rollback takes the same steps in return", vital=True) as note:
+    with check("rollback takes the same steps", vital=True) as note:
         before = host.units()
         result = host.product("rollback", "--yes")
         assert_equal(jobs(result.out), behind_nginx(sorted([*OLD, NEW]), OLD), "jobs")
         note(f"{result.seconds:.1f} s")
-    with check("in the same order"):
+    with check("rollback keeps the same order"):
         in_order(before, all_active(host))
         talk(host)
 

@@ -25,12 +25,12 @@ OLD = "/etc/systemd/system/synapse-old.service"
 @pytest.mark.installed
 def test_probes(host: Host, check: Checks) -> None:
     """`verify` names each thing that is missing, and `status` reports drift."""
-    with check("verify has no complaint", vital=True) as note:
+    with check("verify succeeds", vital=True) as note:
         result = host.product("verify")
         note(f"{result.seconds:.2f} s with the way into the host")
     for case in (stopped, left_over, deaf, crowded, behind, drifted):
         case(host, check)
-    with check("all is as before"):
+    with check("the host is as before"):
         host.product("verify")
         all_active(host)
         assert_equal(host.json("status")["changes"], 0, "changes")
@@ -50,7 +50,7 @@ def only(host: Host, probe: str, *words: str) -> None:
 
 
 def stopped(host: Host, check: Checks) -> None:
-    with check("a unit that is stopped, masked or does not start at boot"):
+    with check("verify and status report a unit that is stopped, masked or disabled"):
         units = [TYPING, TYPING.replace(".service", ".socket")]
         host.run("systemctl", "stop", TYPING)
         host.run("systemctl", "mask", "--runtime", TYPING)
@@ -59,7 +59,7 @@ def stopped(host: Host, check: Checks) -> None:
             assert_contains(found["units"], *units)
             assert_contains(found["replication"], "typing1 (caches)", "typing1 (typing)")
             assert_equal(states(host, 1), dict(zip(units, ("masked", "stopped"), strict=True)), "units in status")
-            assert_contains(host.product("status", expect=(1,)).out, f"masked: {TYPING} (systemctl unmask")
+            assert_contains(host.product("status", expect=(1,)).out, f"masked: {TYPING} (run `systemctl unmask")
         finally:
             host.run("systemctl", "unmask", "--runtime", TYPING)
         assert_equal(states(host, 1), dict(zip(units, ("stopped", "stopped"), strict=True)), "units in status")
@@ -74,7 +74,7 @@ def states(host: Host, code: int) -> dict[str, str]:
 
 
 def left_over(host: Host, check: Checks) -> None:
-    with check("a unit, a link, a socket and a file that do not belong to the server"):
+    with check("verify reports an obsolete unit, link, socket and file"):
         earlier = generation(host)[0]
         host.product("scale", "synchrotron=2", "--yes")
         host.product("scale", "synchrotron=1", "--yes")
@@ -103,7 +103,7 @@ def left_over(host: Host, check: Checks) -> None:
 
 
 def deaf(host: Host, check: Checks) -> None:
-    with check("a healthy process that receives no replication"):
+    with check("verify reports a healthy process that receives no replication"):
         host.run("systemd-run", "--quiet", "--unit=case-redis", "redis-server", "--port", "0", "--save", "", "--dir", "/tmp",
                  "--unixsocket", OTHER, "--unixsocketperm", "777")
         host.write(OTHER_OPTIONS, f"redis: {{enabled: true, path: {OTHER}}}\n")
@@ -126,7 +126,7 @@ def deaf(host: Host, check: Checks) -> None:
 
 
 def crowded(host: Host, check: Checks) -> None:
-    with check("a database with fewer connections left than the pools may want") as note:
+    with check("verify reports a database with too few connections for the pools") as note:
         seen = {probe["probe"]: probe["seen"] for probe in host.json("verify")["probes"]}
         note(seen["connections"])
         count = int(seen["connections"].split()[0])
@@ -143,20 +143,20 @@ def crowded(host: Host, check: Checks) -> None:
 
 
 def behind(host: Host, check: Checks) -> None:
-    with check("a configuration of nginx that is edited, or that it does not take"):
+    with check("verify reports an edited nginx configuration and one that nginx did not load"):
         text = host.read(CONF)
         try:
             host.write(CONF, text.replace("server_tokens off;", "server_tokens on;"))
             only(host, "nginx-files", NGINX)
-            assert_contains(host.product("status").out, "changed by somebody else: /var/lib/synapse-workers/generations/", "nginx.conf",
-                            "drift: ")
+            assert_contains(host.product("status").out, "modified outside synapse-workers: /var/lib/synapse-workers/generations/",
+                            "nginx.conf", "drift: ")
             host.write(CONF, text.replace("server_tokens off;", "no_such_directive on;"))
             host.run("systemctl", "reload", NGINX)
             only(host, "nginx-files", NGINX)
         finally:
             host.write(CONF, text)
         host.product("verify")
-    with check("an nginx that takes no new configuration: exit code 75, and the earlier one is in use") as note:
+    with check("an nginx that does not load its new configuration: exit code 75 and a rollback") as note:
         before = generation(host)
         host.run("systemctl", "kill", "--signal=STOP", "--kill-whom=main", NGINX)
         try:
@@ -170,14 +170,14 @@ def behind(host: Host, check: Checks) -> None:
 
 
 def drifted(host: Host, check: Checks) -> None:
-    with check("status reports settings, options and unit files that changed since"):
+    with check("status reports changed settings, options and unit files"):
         settings, unit = host.read(SETTINGS), host.read(UNIT_FILE)
         host.write(SETTINGS, settings.replace("http_port: 8008", "http_port: 8009"))
         assert_contains(host.product("status").out, "drift: ", "see: synapse-workers plan")
         assert_equal(host.json("status")["changes"], host.json("plan")["changes"], "changes")
         host.product("verify")
         host.write(SETTINGS, settings + "no_such_key: 1\n")
-        assert_contains(host.product("status").out, "an install would be refused", "no_such_key")
+        assert_contains(host.product("status").out, "`synapse-workers install` would be refused", "no_such_key")
         host.write(SETTINGS, settings)
         host.write(UNIT_FILE, unit + "# edited\n")
         status = host.json("status")

@@ -62,7 +62,7 @@ sys.exit(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
 
 def test_programs(host: Host, check: Checks) -> None:
     """Missing programs are a step of the plan, shown and confirmed."""
-    with check("a host without nginx, Redis, mtail and an exporter", vital=True):
+    with check("the host lacks nginx, Redis, mtail and an exporter", vital=True):
         host.shell(REPACK, *GONE)
         # The package depends on some of them and is removed with them: the program alone comes back.
         host.shell('mkdir /root/program; cp -aT "$1" /root/program/binary; cp -aT "$2" /root/program/launcher', PROGRAM, LAUNCHER)
@@ -74,11 +74,11 @@ def test_programs(host: Host, check: Checks) -> None:
         host.run("systemctl", "enable", "--now", KEPT)
         host.write("/root/synapse.env", ENVIRONMENT)
         deployment.add_test_options(host)
-    with check("install refuses and names the command"):
+    with check("install is refused with the command that installs them"):
         refused = host.product(*INSTALL, "--yes", expect=(65,)).err
         assert_contains(refused, "missing: nginx, redis, ", "apt-get install -y", "synapse-workers install --packages")
         assert_equal(installed(host), set(), "packages")
-    with check("--packages: another check refuses first, and nothing is installed"):
+    with check("--packages: a failed preflight check refuses before the installation"):
         host.shell("mkdir /srv/media; chown daemon: /srv/media")
         host.write("/root/synapse.env", ENVIRONMENT + "SYNAPSE_MEDIA_STORE_PATH=/srv/media\n")
         refused = host.product(*INSTALL, "--packages", "--yes", expect=(65,)).err
@@ -86,9 +86,9 @@ def test_programs(host: Host, check: Checks) -> None:
         assert "missing:" not in refused, refused
         assert_equal(installed(host), set(), "packages")
         host.write("/root/synapse.env", ENVIRONMENT)
-    with check("at a terminal the packages are a step of the plan; without a yes nothing is installed"):
+    with check("at a terminal the packages are a step of the plan; the answer no installs nothing"):
         shown = host.run("python3", "-c", AT_A_TERMINAL, "n", "synapse-workers", *INSTALL, "--packages", expect=(1,)).out
-        assert_contains(shown, "+ install nginx redis ", "by apt-get install -y nginx redis-server", "+ write   generation 1",
+        assert_contains(shown, "+ install nginx redis ", "with apt-get install -y nginx redis-server", "+ write   generation 1",
                         "nothing was changed")
         assert_equal((installed(host), host.path("/etc/synapse-workers/settings.yaml").exists()), (set(), False), "packages, settings")
     with check("the package manager fails: incomplete, with the command to run"):
@@ -96,24 +96,24 @@ def test_programs(host: Host, check: Checks) -> None:
         failed = host.product(*INSTALL, "--packages", "--yes", expect=(70,)).err
         host.run("mv", "/srv/away", "/srv/archive")
         assert_contains(failed, "apt-get failed", "To continue, run: synapse-workers install --packages")
-    with check("with a yes the packages are installed, then the rest, and there is no second question", vital=True) as note:
+    with check("the answer yes installs the packages and applies the plan without a second question", vital=True) as note:
         result = host.run("python3", "-c", AT_A_TERMINAL, "y", "synapse-workers", *INSTALL, "--packages")
         assert_equal(result.out.count("[y/N]"), 1, "questions")
         assert_equal(installed(host), set(GONE), "packages")
         note(f"{result.seconds:.1f} s")
         host.product("verify")
         talk(host)
-    with check("a service that came with a package is disabled; one that was here before is not"):
+    with check("services of new packages are disabled; an earlier one is not"):
         assert_equal((state(host, BROUGHT), state(host, KEPT)), (("disabled", "inactive"), ("enabled", "active")), "services")
     with check("programs are installed, and a later step fails: incomplete, with the command to run"):
         deployment.purge(host)
         host.run("apt-get", "remove", "--quiet=2", "--yes", "mtail")
         deployment.bring_fail_points(host)
         failed = host.faulty("fail@switch", *INSTALL, "--packages", "--yes", expect=(70,)).err
-        assert_contains(failed, "asks for a failure here", "The programs that this run installed stay; all else is as it was before.")
+        assert_contains(failed, "requests a failure here", "The programs that this run installed remain; nothing else was changed.")
         assert_equal(installed(host), set(GONE), "packages")
         assert_equal(host.shell("ls /etc/systemd/system/synapse-* 2>/dev/null || true").out, "", "unit files")
-    with check("no service of the host failed"):
+    with check("no service of the host has failed"):
         assert_equal(deployment.services_down(host), "", "failed units")
 
 

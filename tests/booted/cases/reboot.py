@@ -12,7 +12,7 @@ from harness.trial import over
 @pytest.mark.installed
 def test_reboot(host: Host, check: Checks) -> None:
     """Everything runs again after a reboot."""
-    with check("users talk before", vital=True):
+    with check("users exchange messages before the reboot", vital=True):
         talk(host)
         before, number = host.invocations(), generation(host)[0]
     with check("the host reboots", vital=True) as note:
@@ -24,15 +24,15 @@ def test_reboot(host: Host, check: Checks) -> None:
         wait_until("the generation from before", lambda: generation(host)[0] == number, seconds=180)
         wait_until("the end of the trial", lambda: host.json("status", expect=(0, 1))["trial"] is None, seconds=60)
         over(host)
-    with check("all units are active again, and none is the one from before"):
+    with check("all units are active again, with new invocations"):
         wait_until("all units active", lambda: all(
             unit["ActiveState"] == "active" for unit in host.units().values()), seconds=120)
         all_active(host)
         after = host.invocations()
         assert_equal({name for name in before if before[name] == after[name]}, set(), "units of before")
         assert_equal(services_down(host), "", "failed units of the host")
-    with check("tokens, messages and media from before are there"):
+    with check("earlier tokens, messages and media work"):
         talk(host)
-    with check("verify has no complaint, install nothing to do"):
+    with check("verify succeeds, and install changes nothing"):
         host.product("verify")
         assert_equal(host.json("plan"), {"changes": 0, "steps": []}, "plan")

@@ -1,4 +1,4 @@
-"""Rendering on a machine that has nothing: an unprivileged user, no systemd, no network."""
+"""Rendering on an empty machine: an unprivileged user, no systemd, no network."""
 
 import os
 import shutil
@@ -27,19 +27,19 @@ def test_render(host: Host, check: Checks) -> None:
         for tree in trees:
             tree.mkdir()
             os.chown(tree, 65534, 65534)
-        with check("render --root as nobody, without systemd and network", vital=True) as note:
+        with check("render --root works as the account nobody, without systemd and network", vital=True) as note:
             for tree in trees:
                 result = outside(*BARE, program, "render", "--root", tree, "--server-name", "example.test", "--workers", "full")
             note(f"{result.out.strip().split(' below')[0]}, {result.seconds:.2f} s")
-        with check("twice the same bytes"):
+        with check("two renderings are identical"):
             outside("diff", "--recursive", "--no-dereference", *trees)
             assert_equal(modes(trees[0]), modes(trees[1]), "modes and links")
-        with check("rendering over it again changes no byte"):
+        with check("rendering over an existing tree changes nothing"):
             before = modes(trees[0])
             outside(*BARE, program, "render", "--root", trees[0])
             assert_equal(modes(trees[0]), before, "modes and links")
             outside("diff", "--recursive", "--no-dereference", *trees)
-        with check("the rendered tree has the settings and unit files of the host"):
+        with check("the rendered tree contains the settings and the unit files"):
             assert_contains((trees[0] / "etc/synapse-workers/settings.yaml").read_text(encoding="utf-8"), "server_name: example.test")
             assert_equal(sorted(path.name for path in (trees[0] / "etc/systemd/system").iterdir()), [
                 "synapse-hold.service", "synapse-main.service", "synapse-main.socket", "synapse-nginx.service",

@@ -10,25 +10,25 @@ from harness.host import Host, Result
 
 def test_restore(host: Host, check: Checks) -> None:
     """Backup, loss and restore by the commands of the documentation."""
-    with check("a server with users, messages and media", vital=True) as note:
+    with check("a server has users, messages and media", vital=True) as note:
         add_test_options(host)
         result = host.product("install", "--server-name", SERVER, "--preset", "small", "--yes")
         talk(host)
         note(f"{result.seconds:.1f} s")
-    with check("the commands under `Backup`, while it runs", vital=True) as note:
+    with check("the commands of `Backup` succeed while the server runs", vital=True) as note:
         result = commands(host, "## Backup")
         note(f"{result.seconds:.1f} s")
         remembered = state(host, "talk").read_text(encoding="utf-8")
         key = host.read("/var/lib/synapse/signing.key")
-    with check("everything is lost"):
+    with check("the host loses everything"):
         purge(host)
         assert_equal(psql(host, "select datname from pg_database where datname = 'synapse'"), [], "database")
         assert_equal(host.shell("ls -d /etc/synapse-workers /var/lib/synapse 2>/dev/null || true").out, "", "directories")
-    with check("the commands under `Restore`", vital=True) as note:
+    with check("the commands of `Restore` succeed", vital=True) as note:
         result = commands(host, "## Restore")
         assert_contains(result.out, "ok")
         note(f"{result.seconds:.1f} s")
-    with check("old tokens, messages and media are there, and the key"):
+    with check("old tokens, messages, media and the signing key are restored"):
         state(host, "talk").write_text(remembered, encoding="utf-8")
         talk(host)
         assert_equal(host.read("/var/lib/synapse/signing.key"), key, "signing key")

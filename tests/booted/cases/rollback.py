@@ -28,14 +28,14 @@ def asked_for(host: Host, check: Checks) -> None:
     before = Before(host)
     # A rollback restores the text that the generation was rendered from; the file may since have been written differently.
     settings = host.read(f"{CURRENT}/settings.yaml")
-    with check("a change, and generations lists both states", vital=True):
+    with check("generations lists the states before and after a change", vital=True):
         host.product("scale", "synchrotron=2", "--yes")
         newer_settings = host.read(SETTINGS)
         numbers = [one["number"] for one in host.json("generations") if one["current"]]
         assert_equal([f"generations/{number}" for number in numbers], [generation(host)[0]], "current")
         assert_contains(host.product("generations").out, "scale synchrotron=2")
     newer = generation(host)[0].split("/")[1]
-    with check("rollback returns to the one before: settings, units, routes") as note:
+    with check("rollback restores settings, units and routes of the previous generation") as note:
         note(f"{host.product('rollback', '--yes').seconds:.1f} s")
         all_active(host)
         assert_equal(host.read(SETTINGS), settings, "settings file")
@@ -44,23 +44,23 @@ def asked_for(host: Host, check: Checks) -> None:
         assert_equal_except(before.invocations, host.invocations())
         host.product("verify")
         talk(host)
-    with check("an install afterwards has nothing to do"):
+    with check("a later install changes nothing"):
         assert_contains(host.product("install", "--yes").out, "0 changed")
-    with check("rollback N returns to the newer one, and back again"):
+    with check("rollback N switches to the newer generation and back"):
         host.product("rollback", newer, "--yes")
         all_active(host, FULL_UNITS | {worker("synchrotron2")})
         assert_equal(host.read(SETTINGS), newer_settings, "settings file")
         host.product("rollback", before.generation[0].split("/")[1], "--yes")
         all_active(host)
         assert_equal(host.read(SETTINGS), settings, "settings file")
-    with check("a generation that is not there is refused"):
+    with check("a missing generation is refused"):
         assert_contains(host.product("rollback", "9999", "--yes", expect=(64,)).err, "error: ", "9999")
 
 
 def refused(host: Host, check: Checks) -> None:
     before = Before(host)
     for what, (text, codes) in REFUSED.items():
-        with check(f"homeserver.d with {what} is refused before the switch; nothing restarts"):
+        with check(f"homeserver.d with {what} is refused before the switch, and nothing restarts"):
             host.write(OWN, text)
             try:
                 result = host.product("install", "--yes", expect=codes)
@@ -74,7 +74,7 @@ def refused(host: Host, check: Checks) -> None:
 
 def failed(host: Host, check: Checks) -> None:
     before = Before(host)
-    with check("a worker that does not answer: exit 75, the earlier generation runs on") as note:
+    with check("a worker that does not answer: exit 75, the earlier generation stays in use") as note:
         host.write(MUTE_FILE, MUTE)
         host.run("systemctl", "daemon-reload")
         try:
@@ -103,7 +103,7 @@ def failed(host: Host, check: Checks) -> None:
         assert_contains(result.err, "as it was before")
         before.compare(restarted=True)
         note(f"exit code {result.code}, {result.seconds:.1f} s")
-    with check("a secret provided to a run that fails does not stay, before the switch or after it"):
+    with check("a failed run restores a replaced secret, before the switch and after it"):
         secret = host.read(SHARED_SECRET)
         host.write(GIVEN_FILE, GIVEN)
         for options, restarted in ((REFUSED["a wrong type"][0], False), (FAILS_AT_START, True)):
@@ -119,7 +119,7 @@ def failed(host: Host, check: Checks) -> None:
             found.compare(restarted)
             assert_contains(host.product("install", "--yes").out, "0 changed")
         host.run("rm", GIVEN_FILE)
-    with check("everything answers, and install has nothing to do"):
+    with check("verify succeeds, and install changes nothing"):
         host.product("verify")
         talk(host)
         assert_contains(host.product("install", "--yes").out, "0 changed")

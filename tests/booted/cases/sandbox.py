@@ -73,14 +73,14 @@ def test_sandbox(host: Host, check: Checks) -> None:
     host.run("ip", "address", "add", f"{ADDRESS}/32", "dev", "lo")
     senders.begin(host)
     host.write(SETTINGS, EVERYTHING)
-    with check("metrics, calls, HTTPS and the compressor are switched on", vital=True) as note:
+    with check("install with metrics, calls, HTTPS and the compressor succeeds", vital=True) as note:
         note(f"{host.product('install', '--yes').seconds:.1f} s")
-    with check("systemd-analyze security: each unit, the worst, the mean") as note:
+    with check("systemd-analyze security rates each unit, with the worst and the mean, within the limits") as note:
         figures = exposures(host)
         for unit, figure in sorted(figures.items()):
             note(f"{unit.removeprefix('synapse-').removesuffix('.service')} {figure}")
         weighed(figures, MEAN, note)
-    with check("every unit that sends nothing has no network, and systemd says so"):
+    with check("systemd reports no network for every unit that sends nothing"):
         closed = {unit for unit in figures if properties(host, unit)["PrivateNetwork"] == "yes"}
         workers = {unit for unit in figures if unit.startswith("synapse-worker@")}
         assert_equal(closed & workers, SILENT, "workers without network")
@@ -93,14 +93,14 @@ def test_sandbox(host: Host, check: Checks) -> None:
             for line in (r"^CapEff:\s+0+$", r"^CapBnd:\s+0+$", r"^NoNewPrivs:\s+1$", r"^Seccomp:\s+2$"):
                 if not re.search(line, status, re.M):
                     raise CheckFailed(f"{unit}: no {line}\n{status}")
-    with check("from the place of a worker, nginx or Redis without network nothing answers, not even this host"):
+    with check("nothing answers a worker, nginx or Redis without network, not even this host"):
         for unit in (worker("typing1"), NGINX, REDIS):
             for address in ("127.0.0.1", "192.0.2.1"):
                 found = reach(host, unit, address)
                 assert "refused" in found or "unreachable" in found, f"{unit}: {address}: {found}"
-    with check("from the place of a federation sender this host answers"):
+    with check("this host answers a federation sender"):
         assert_equal(reach(host, worker("federation_sender1"), "127.0.0.1"), "reached", "this host")
-    with check("neither reads secrets that are not its own, nor writes where it has nothing to write"):
+    with check("neither can read the secrets of others or write outside its own directories"):
         replication = "worker_replication_secret"
         for unit, secret in ((NGINX, replication), (REDIS, replication), (worker("typing1"), "turnserver.conf")):
             result = inside(host, unit, "cat", f"/etc/synapse-workers/secrets/{secret}", expect=(1,))
@@ -110,15 +110,15 @@ def test_sandbox(host: Host, check: Checks) -> None:
                 assert "Read-only" in result.err or "denied" in result.err, str(result)
         read = inside(host, worker("typing1"), "cat", "/etc/synapse-workers/secrets/worker_replication_secret")
         assert read.out.strip(), "a process of Synapse has the secret of replication"
-    with check("such a worker serves clients, and its metrics come over its socket"):
+    with check("a worker without network serves clients, and its socket serves its metrics"):
         found = host.run("curl", "--silent", "--fail", "http://127.0.0.1:20001/process/typing1").out
         assert_contains(found, "synapse_", "process_start_time_seconds")
         wait_until("every target up", lambda: down(host) == [])
         assert_contains(host.product("verify").out, "metrics")
         client(host, "load.py", URL, "--state", str(state(host, "sandbox")), "--count", "100")
-    with check("a process with the network asks another homeserver itself"):
+    with check("a process with network sends requests to another homeserver itself"):
         senders.sent_by(host, worker("client_reader1"), worker("federation_reader1"))
-    with check("no process of Synapse may bind a TCP port") as note:
+    with check("no Synapse process may bind a TCP port") as note:
         for unit in ("synapse-main.service", worker("client_reader1"), worker("typing1")):
             # So systemd writes that it may bind any port over UDP.
             assert_equal(rules(host, unit), [{"any"}, set() if "typing" in unit else {"udpany"}], unit)
@@ -129,18 +129,18 @@ def test_sandbox(host: Host, check: Checks) -> None:
             note("not enforced on this host")
     with check("sandbox.network: senders without a federation sender is refused"):
         senders.refused(host, EVERYTHING + SENDERS)
-    with check("with sandbox.network: senders, the figures", vital=True) as note:
+    with check("install with sandbox.network: senders succeeds; the ratings", vital=True) as note:
         host.write(SETTINGS, EVERYTHING + SENDERS)
         host.product("install", "--yes")
         weighed(exposures(host), MEAN_SENDERS, note)
-    with check("whoever asks other homeservers only has no network, and the federation sender asks for it"):
+    with check("workers that only contact other homeservers have no network, and the federation sender sends their requests"):
         closed = {unit for unit in figures if unit.startswith("synapse-worker@") and properties(host, unit)["PrivateNetwork"] == "yes"}
         assert_equal(closed, SILENT | senders.ASKING, "workers without network")
         senders.sent_by(host, senders.SENDER, senders.SENDER)
         wait_until("every target up", lambda: down(host) == [])
         assert_contains(host.product("verify").out, "health")
         client(host, "load.py", URL, "--state", str(state(host, "senders")), "--count", "100")
-    with check("with sandbox.network: all, every worker has the network, and may bind ports", vital=True):
+    with check("with sandbox.network: all, every worker has network and may bind ports", vital=True):
         host.write(SETTINGS, EVERYTHING + "sandbox: {network: all}\n")
         host.product("install", "--yes")
         for unit in SILENT | senders.ASKING:
@@ -148,7 +148,7 @@ def test_sandbox(host: Host, check: Checks) -> None:
         assert_equal(rules(host, worker("typing1")), [set(), set()], "typing1")
         assert_equal(host.shell("ls -d /etc/systemd/system/synapse-worker@*.d 2>/dev/null || true").out, "", "drop-ins")
         wait_until("every target up", lambda: down(host) == [])
-    with check("back to what there was", vital=True):
+    with check("the original settings restore the sandbox", vital=True):
         senders.end(host)
         host.write(SETTINGS, before)
         host.product("install", "--yes")
@@ -217,8 +217,8 @@ def filters(host: Host) -> bool:
 
 def bound(host: Host, unit: str) -> dict[str, str]:
     """What comes of binding a TCP port and a UDP port from the place of a unit."""
-    told = host.shell(GROUPED, pid(host, unit), "python3", "-c", BIND).out
-    return dict(line.split(" ", 1) for line in told.splitlines())
+    output = host.shell(GROUPED, pid(host, unit), "python3", "-c", BIND).out
+    return dict(line.split(" ", 1) for line in output.splitlines())
 
 
 def down(host: Host) -> list[str]:

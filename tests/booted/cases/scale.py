@@ -39,12 +39,12 @@ def test_scale(host: Host, check: Checks) -> None:
         result = host.product("scale", "synchrotron=3", "--yes")
         assert_equal(jobs(result.out), [("start", *map(worker, NEW)), ("reload", NGINX)], "jobs")
         note(f"{result.seconds:.1f} s")
-    with check("exactly these are new, nothing else was restarted"):
+    with check("exactly these units are new, and no other unit restarted"):
         units = all_active(host, FULL_UNITS | {worker(name) for name in NEW})
         assert_equal_except(invocations, host.invocations(), *map(worker, NEW))
         assert_equal(units[NGINX]["MainPID"], before[NGINX]["MainPID"], "nginx' main process")
         assert generation(host)[0] != number, "no new generation"
-    with check("routes names three processes for a sync"):
+    with check("routes lists three processes for a sync"):
         found = host.json("routes", "GET", "/_matrix/client/v3/sync")["processes"]
         assert_equal(found, ["synchrotron1", *NEW], "processes")
     with check("syncs of twenty users reach all three") as note:
@@ -59,7 +59,7 @@ def test_scale(host: Host, check: Checks) -> None:
         result = host.product("scale", "synchrotron=1", "--yes")
         assert_equal(jobs(result.out), [("reload", NGINX), ("stop", *map(worker, NEW))], "jobs")
         note(f"{result.seconds:.1f} s")
-    with check("no unit, socket, link or failed state is left, nothing else was restarted"):
+    with check("no unit, socket, link or failed state is left, and no other unit restarted"):
         assert_equal(host.shell(TRACES, expect=None).out, traces, "files")
         all_active(host)
         listed = host.run("systemctl", "list-units", "--all", "--no-legend", "--plain", "synapse-worker@synchrotron*").out
@@ -70,12 +70,12 @@ def test_scale(host: Host, check: Checks) -> None:
         assert_equal(host.run("systemctl", "is-system-running").out.strip(), "running", "the host")
     with check("every comment of the settings file is still there"):
         assert_equal(comments(host), remarks, "comments")
-    with check("bad counts are refused and change nothing"):
+    with check("invalid counts are refused and change nothing"):
         for count in ("synchrotron=-1", "synchrotron=x", "typing=2", "nobody=1", "synchrotron"):
             refused = host.product("scale", count, "--yes", expect=(64,))
             assert_contains(refused.err, "error: ", count.split("=")[0])
         assert_equal_except(invocations, host.invocations())
-    with check("messages arrive"):
+    with check("users exchange messages"):
         talk(host)
 
 

@@ -13,10 +13,10 @@ OTHER = f"other.test:{PORT}"
 PROGRAM, UNIT, LOG = "/root/other_homeserver.py", "other-homeserver", "/root/other_homeserver.log"
 CERTIFICATE, KEY = "/etc/ssl/other.pem", "/root/other.key"
 OPTIONS = "/etc/synapse-workers/homeserver.d/other.yaml"
-# Addresses of the host itself are not asked otherwise.
+# Synapse sends no requests to addresses of the host itself by default.
 ALLOWED = f"ip_range_whitelist: [{ADDRESS}/32]\nfederation_custom_ca_list: [{CERTIFICATE}]\n"
 SENDER = worker("federation_sender1")
-# What `auto` leaves the network because it asks other homeservers, and nobody else.
+# Workers that keep the network with `auto` only because they send requests to other homeservers.
 ASKING = {worker(f"{role}1") for role in (
     "background_worker", "client_reader", "device_lists", "event_persister", "federation_inbound", "federation_reader", "user_dir")}
 
@@ -44,7 +44,7 @@ def asked(host: Host, *command: str) -> tuple[str, set[tuple[str, str]]]:
     answer = host.run("curl", "--silent", "--show-error", "--max-time", "60", *command).out
     lines = host.run("cat", LOG, expect=(0, 1)).out.splitlines()
     if not lines:
-        raise CheckFailed(f"{OTHER} was not asked\n{answer}")
+        raise CheckFailed(f"{OTHER} received no request\n{answer}")
     found = set()
     for line in lines:
         path, process = line.split()
@@ -69,6 +69,6 @@ def refused(host: Host, settings: str) -> None:
     """Without a federation sender nothing would be sent, and nothing is changed."""
     before = host.read(SETTINGS)
     host.write(SETTINGS, settings.replace("workers: full", "workers: [client_reader]"))
-    told = host.product("install", "--yes", expect=(64,))
-    assert_contains(told.err, "`sandbox.network` is senders", "federation_sender", "auto")
+    result = host.product("install", "--yes", expect=(64,))
+    assert_contains(result.err, "`sandbox.network` is senders", "federation_sender", "auto")
     host.write(SETTINGS, before)

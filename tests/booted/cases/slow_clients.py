@@ -27,13 +27,13 @@ BODY_MAX = 200 * 65536
 
 def test_slow_clients(host: Host, check: Checks) -> None:
     """Thousands of half requests, and requests that are too large."""
-    with check("a server without workers", vital=True):
+    with check("install without workers succeeds", vital=True):
         host.product("install", "--server-name", SERVER, "--yes")
         for address in (FRONT, HEADER, BODY, OTHER):
             host.net("ip", "address", "add", f"{address}/32", "dev", "lo")
-    with check(f"{CONNECTIONS} connections with half a header and as many with half a body: others are served throughout") as note:
+    with check(f"{CONNECTIONS} connections with half a header and as many with half a body: other clients are served throughout") as note:
         besieged(host, note)
-    with check("a client has as many requests in progress as the setting says, and the host itself any number"):
+    with check("a client is limited to the configured number of requests in progress; the host itself is not"):
         counted(host)
     errors(host, check)
     with check("--purge"):
@@ -83,12 +83,12 @@ def refusal(host: Host, code: int, errcode: str, url: str, *options: str) -> Non
 
 
 def errors(host: Host, check: Checks) -> None:
-    with check("a request that is malformed, or for an unknown path"):
+    with check("malformed requests and unknown paths get a Matrix error"):
         refusal(host, 400, "M_UNKNOWN", f"{URL}/_matrix/client/versions", "--header", "Host:")
         refusal(host, 404, "M_UNRECOGNIZED", f"{URL}/nothing.html")
         refusal(host, 403, "M_FORBIDDEN", f"{URL}/_synapse/admin/v1/server_version")
     versions = f"{URL}/_matrix/client/versions"
-    with check("a URI or header is refused by nginx, or Synapse answers"):
+    with check("a large URI or header is refused by nginx or answered by Synapse"):
         for size in (1000, 8000, 13000):
             assert_equal(fetch(host, f"{versions}?{'a' * size}")[0], 200, f"URI of {size}")
             assert_equal(fetch(host, versions, "--header", f"X-Long: {'a' * size}")[0], 200, f"header of {size}")
@@ -101,7 +101,7 @@ def errors(host: Host, check: Checks) -> None:
             status = fetch(host, versions, *headers)[0]
             assert_equal(status in (200, 431), True, f"{count} headers of 500 ({status})")
         refusal(host, 431, "M_TOO_LARGE", versions, *headers)
-    with check("a body is refused by nginx, or Synapse answers"):
+    with check("a large body is refused by nginx or answered by Synapse"):
         send = f"{URL}/_matrix/federation/v1/send/1"
         fill = 'printf "{}" >/tmp/body; head --bytes=$(($1 - 2)) /dev/zero | tr "\\0" " " >>/tmp/body'
         for size in (int(12.4 * MIB), BODY_MAX):
@@ -114,7 +114,7 @@ def errors(host: Host, check: Checks) -> None:
         # A path that only nginx takes for an upload has no higher limit.
         refusal(host, 404, "M_UNRECOGNIZED", f"{URL}/_matrix/media/v3%2Fupload", "--request", "POST", "--data-binary", "@/tmp/body")
         host.run("rm", "/tmp/body")
-    with check("a process that cannot be reached"):
+    with check("an unreachable process gets a Matrix error"):
         host.run("systemctl", "stop", *MAIN)
         refusal(host, 502, "M_UNKNOWN", versions)
         host.run("systemctl", "start", *MAIN)

@@ -20,11 +20,11 @@ WAYS = ((False, True), (False, False), (True, False), (True, True))
 def test_sockets(host: Host, check: Checks) -> None:
     """Processes on Unix sockets, on TCP ports, and back."""
     add_test_options(host)
-    with check("a server on sockets", vital=True) as note:
+    with check("install with Unix sockets succeeds", vital=True) as note:
         configure(host, True, True)
         note(f"{host.product('install', '--yes').seconds:.1f} s")
         talk(host)
-    with check("no process of Synapse has a TCP port"):
+    with check("no Synapse process listens on a TCP port"):
         assert_equal(ports(host), {}, "ports")
         assert_equal(sockets(host), wanted(True, True), "sockets")
     for public, replication in WAYS:
@@ -34,12 +34,12 @@ def test_sockets(host: Host, check: Checks) -> None:
             result = host.product("install", "--yes")
             assert_equal(jobs(result.out), STEPS, "jobs")
             note(f"{result.seconds:.1f} s")
-        with check(f"{way}: only sockets that are used, only ports of 127.0.0.1"):
+        with check(f"{way}: only the expected sockets exist, and ports listen on 127.0.0.1 only"):
             assert_equal(sockets(host), wanted(public, replication), "sockets")
             found = ports(host)
             outside = {port: address for port, address in found.items() if address != "127.0.0.1"}
             assert_equal((len(found), outside), (4 * (not public) + replicating(host) * (not replication), {}), "ports, outside 127.0.0.1")
-        with check(f"{way}: users talk, verify has no complaint, routes and status know the way"):
+        with check(f"{way}: users exchange messages, and verify, routes and status agree"):
             talk(host)
             host.product("verify")
             ill = [one for one in host.json("status")["processes"] if one["health"] not in ("ok", "-")]
@@ -48,22 +48,22 @@ def test_sockets(host: Host, check: Checks) -> None:
         if not public and not replication:
             killed(host, check)
     plain(host, check)
-    with check("--purge leaves no socket"):
+    with check("--purge removes every socket"):
         purge(host)
         assert_equal(host.shell(f"ls -d {RUN} 2>/dev/null || true").out, "", "left")
 
 
 def plain(host: Host, check: Checks) -> None:
-    with check("sockets that systemd does not hold: each process has its own, and nothing of the others is left", vital=True) as note:
+    with check("sockets.held: false: each process opens its own sockets, and no socket unit remains", vital=True) as note:
         configure(host, True, True, held=False)
         result = host.product("install", "--yes")
         assert_equal(jobs(result.out), STEPS, "jobs")
-        assert_equal(host.held(), set(), "sockets that systemd holds")
+        assert_equal(host.held(), set(), "socket units")
         replicating = [f"replication/{name}.sock" for name in ("main", "background1", "streams1")]
         assert_equal(sockets(host), sorted([f"public/{name}.sock" for name in PUBLIC] + replicating), "sockets")
         talk(host)
         note(f"{result.seconds:.1f} s")
-    with check("and back"):
+    with check("sockets.held: true restores the socket units"):
         configure(host, True, True)
         assert_equal(jobs(host.product("install", "--yes").out), STEPS, "jobs")
         assert_equal(sockets(host), wanted(True, True), "sockets")
@@ -71,7 +71,7 @@ def plain(host: Host, check: Checks) -> None:
 
 
 def killed(host: Host, check: Checks) -> None:
-    with check("processes that are killed on TCP come back"):
+    with check("killed processes on TCP ports restart"):
         before = host.invocations(MAIN, *WORKERS)
         host.run("systemctl", "kill", "--signal=KILL", MAIN, *WORKERS)
         wait_until("all restarted and active", lambda: all(

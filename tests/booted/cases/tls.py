@@ -73,7 +73,7 @@ def test_tls(host: Host, check: Checks) -> None:
     content(host, check)
     rotated(host, check)
     sandboxed(host, check)
-    with check("without a certificate there is no HTTPS and no copy of the key; a port moves to another address"):
+    with check("without a certificate nginx serves no HTTPS and no copy of the key remains; a port can move to another address"):
         configure(host, tls={}, bind_addresses=["127.0.0.1"])
         host.product("install", "--yes")
         ours = host.run("ss", "-Hltn", "sport = :8008 or sport = :8018").out.splitlines()
@@ -97,14 +97,14 @@ def link(host: Host, **names: str) -> None:
 
 
 def refused(host: Host, check: Checks) -> None:
-    with check("a missing certificate and a key of another one are refused before anything changes"):
+    with check("a missing certificate and a key that does not match are refused before any change"):
         for key, message in ((None, "is missing"), ("privkey2", "key values mismatch")):
             link(host, fullchain="fullchain1", **({"privkey": key} if key else {}))
             configure(host)
             before = listing.untouched(host)
             assert_contains(host.product("install", "--yes", expect=(65,)).err, "tls.key", message, "help:")
             listing.assert_equal(before, listing.untouched(host), message)
-    with check("a port in use is named with the setting that moves it"):
+    with check("a port in use is refused with the name of its setting"):
         link(host, fullchain="fullchain1", privkey="privkey1")
         configure(host)
         listen = "import socket, time; s = socket.create_server(('127.0.0.1', 20001)); print('up', flush=True); time.sleep(60)"
@@ -121,11 +121,11 @@ def fetch(host: Host, url: str, *options: str) -> Answer:
 
 
 def https(host: Host, check: Checks) -> None:
-    with check("clients at 443 and servers at 8448 get HTTP/2"):
+    with check("ports 443 and 8448 serve HTTP/2"):
         for port in (443, 8448):
             assert_equal(fetch(host, f"https://{NAME}:{port}{VERSIONS}")[:2], (200, "HTTP/2"), f"answer at {port}")
         assert_equal(fetch(host, f"https://{NAME}{VERSIONS}", "--http1.1")[:2], (200, "HTTP/1.1"), "answer without HTTP/2")
-    with check("TLS 1.2 and 1.3 are spoken, older ones refused by the server"):
+    with check("TLS 1.2 and 1.3 are accepted, older versions are refused"):
         for version, spoken in (("tls1_3", True), ("tls1_2", True), ("tls1_1", False), ("tls1", False)):
             result = host.run("openssl", "s_client", f"-{version}", "-cipher", "DEFAULT:@SECLEVEL=0", "-connect", "127.0.0.1:443",
                               expect=None)
@@ -133,7 +133,7 @@ def https(host: Host, check: Checks) -> None:
             assert_equal("BEGIN CERTIFICATE" in said, spoken, f"{version} spoken")
             if not spoken:
                 assert_contains(said, "alert protocol version")
-    with check("well-known files lead servers and clients here, web clients as well"):
+    with check("the well-known files point servers, clients and web clients to this host"):
         for name, wanted in (("server", {"m.server": f"{NAME}:443"}),
                              ("client", {"m.homeserver": {"base_url": f"https://{NAME}/"},
                                          "m.identity_server": {"base_url": "https://id.example.test"}})):
@@ -174,9 +174,9 @@ def renewed(host: Host, check: Checks) -> None:
             raise CheckFailed(said)
         assert_equal(host.invocations(NGINX), before, "starts of nginx")
         note(f"{said.strip().splitlines()[-1]}, after {time.monotonic() - begun:.1f} s")
-    with check("the copy is nginx's alone"):
+    with check("only nginx can read its copy of the key"):
         assert_equal(host.run("stat", "--format=%U:%G %a", COPY).out.strip(), "synapse-nginx:synapse-nginx 600", "owner and mode")
-    with check("a pair that does not fit fails its service, and the one before serves on") as note:
+    with check("a key that does not match fails the service; nginx keeps the earlier certificate") as note:
         settled(host)
         begun = time.monotonic()
         link(host, fullchain="fullchain1")
@@ -186,10 +186,10 @@ def renewed(host: Host, check: Checks) -> None:
         assert_equal(shown(host), serial(host, 2), "certificate")
         assert_contains(host.product("install", "--yes", expect=(65,)).err, "key values mismatch", "help:")
         assert_equal(host.units(PATH)[PATH]["ActiveState"], "active", "watch")
-    with check("nginx that restarts serves the earlier pair as well"):
+    with check("nginx serves the earlier certificate after a restart"):
         host.run("systemctl", "restart", NGINX)
         assert_equal(shown(host), serial(host, 2), "certificate")
-    with check("once it fits, it is taken"):
+    with check("a matching key is installed"):
         link(host, privkey="privkey1")
         wait_until("the certificate", lambda: shown(host) == serial(host, 1))
         settled(host)
@@ -201,24 +201,24 @@ def ways_in(host: Host, check: Checks) -> None:
     def status(*options: str) -> int:
         return fetch(host, *options)[0]
 
-    with check("the Unix socket answers, also after nginx was killed"):
+    with check("the Unix socket answers, even after nginx was killed"):
         socket = ("--unix-socket", SOCKET)
         assert_equal(status(f"http://x{VERSIONS}", *socket), 200, "status")
         before = host.invocations(NGINX)
         host.run("systemctl", "kill", "--signal=KILL", NGINX)
         wait_until("nginx is back", lambda: host.invocations(NGINX) != before and host.units(NGINX)[NGINX]["ActiveState"] == "active")
         assert_equal(status(f"http://x{VERSIONS}", *socket), 200, "status after the kill")
-    with check("the plain ports are there for a proxy"):
+    with check("the plain ports answer to a reverse proxy"):
         assert_equal([status(f"http://127.0.0.1:{port}{VERSIONS}") for port in (8008, 8018)], [200, 200], "statuses")
     # Synapse answers 401 to a request without a token; nginx answers 403 to a client that may not ask.
-    with check("the admin API is open to this host, and closed to requests through a proxy"):
+    with check("the admin API is open to this host and closed to requests through a proxy"):
         assert_equal(status(PLAIN + ADMIN), 401, "from the host")
         assert_equal(status(f"https://{NAME}{ADMIN}"), 401, "from the host over HTTPS")
         assert_equal(status(PLAIN + ADMIN, "--header", "X-Forwarded-For: 203.0.113.7"), 403, "through a proxy")
         assert_equal(status(f"http://x{ADMIN}", *socket), 403, "through the socket")
         assert_equal(status(f"http://x{ADMIN}", *socket, "--header", "X-Forwarded-For: 127.0.0.1"), 403, "through the socket, from here")
         assert_equal(status(PLAIN + "/_synapse/replication/x"), 404, "replication")
-    with check("Synapse hears the address of the client in front of the proxy"):
+    with check("Synapse receives the address of the client before the proxy"):
         fetch(host, f"http://x{VERSIONS}", *socket, "--header", "X-Forwarded-For: 203.0.113.9", "--user-agent", "probe-socket")
         fetch(host, f"http://x{VERSIONS}", *socket, "--user-agent", "probe-nothing")
         fetch(host, PLAIN + VERSIONS, "--header", "X-Forwarded-For: 203.0.113.8", "--user-agent", "probe-plain")
@@ -226,7 +226,7 @@ def ways_in(host: Host, check: Checks) -> None:
             line = wait_until(f"{agent} in the journal", lambda agent=agent: host.run(
                 "journalctl", "--quiet", "--output=cat", f"--grep=Processed request.*{agent}", expect=(0, 1)).out)
             assert_contains(line, f" {address} - ")
-    with check("open_admin_api opens the admin API, and nothing else"):
+    with check("open_admin_api opens only the admin API"):
         configure(host, open_admin_api=True)
         host.product("install", "--yes")
         through = ("--header", "X-Forwarded-For: 203.0.113.7")
@@ -239,21 +239,21 @@ def ways_in(host: Host, check: Checks) -> None:
 
 
 def content(host: Host, check: Checks) -> None:
-    with check("answers are compressed for clients that ask for it"):
+    with check("responses are compressed for clients that accept it"):
         plain, compressed = (fetch(host, f"https://{NAME}{VERSIONS}", *options)
                              for options in ((), ("--compressed",)))
         assert_equal((plain[2].get("content-encoding"), compressed[2].get("content-encoding")), (None, "gzip"), "encodings")
         assert_equal(json.loads(compressed[3]), json.loads(plain[3]), "bodies")
-    with check("a file above max_upload_size is refused at once, in words that web clients can read"):
+    with check("an upload above max_upload_size is refused immediately, with an error that web clients can read"):
         host.shell("truncate -s 51M /tmp/large")
         status, _, headers, body = fetch(host, f"https://{NAME}/_matrix/media/v3/upload", "--data-binary", "@/tmp/large")
         assert_equal((status, headers["access-control-allow-origin"], json.loads(body)["errcode"]), (413, "*", "M_TOO_LARGE"), "answer")
-    with check("users talk"):
+    with check("users exchange messages"):
         talk(host)
 
 
 def rotated(host: Host, check: Checks) -> None:
-    with check("the access log is rotated when it is large, and nginx goes on in the new one"):
+    with check("a large access log is rotated, and nginx writes to the new file"):
         host.shell(f"truncate -s 70M {LOG}")
         host.run("systemctl", "start", "synapse-logrotate.service")
         fetch(host, f"https://{NAME}{VERSIONS}")

@@ -57,7 +57,7 @@ def test_turn(host: Host, check: Checks) -> None:
     add_test_options(host)
     host.shell(ADDRESSES)
     certificate(host, "first.test")
-    with check("a server with a TURN server of its own", vital=True) as note:
+    with check("install with a TURN server succeeds", vital=True) as note:
         host.write(SETTINGS, TEXT)
         result = host.product("install", "--yes")
         note(f"{result.seconds:.1f} s")
@@ -69,30 +69,30 @@ def test_turn(host: Host, check: Checks) -> None:
             "turns:matrix.example.test:5349?transport=tcp",
         ], "addresses")
         assert_equal(given["ttl"], 86400, "seconds")
-    with check("with these it relays over UDP, TCP and TLS"):
+    with check("coturn relays over UDP, TCP and TLS with these credentials"):
         out = relay(host, given, FAR)
         assert_contains(out, "failed:\n")
         assert_equal(out.count("Total lost packets 0 "), 3, "ways without loss")
-    with check("also to a peer that relays through the same server"):
+    with check("coturn relays to a peer that uses the same TURN server"):
         assert_contains(relay(host, given, OWN), "failed:\n")
-    with check("the relays in use are counted"):
+    with check("the metrics count the relays in use"):
         counted = host.run("curl", "--silent", "--fail", "http://127.0.0.1:20006/metrics").out
         assert_contains(counted, "\nturn_relay_ports 21\n")
         used = int(counted.partition('\nturn_total_allocations{type="UDP"} ')[2].split()[0])
         # Earlier relays are released after some time.
         assert 0 < used <= 21, counted
-    with check("with a wrong password it does not"):
+    with check("coturn refuses a wrong password"):
         out = relay(host, given | {"password": "AAAA" + given["password"][4:]}, OWN)
         assert_contains(out, "failed: udp tcp tls", "Cannot complete Allocation")
-    with check("nor to neighbours of this host, nor to itself"):
+    with check("coturn refuses relays to internal addresses and to this host"):
         for peer in (NEIGHBOUR, "127.0.0.1"):
             out = relay(host, given, peer)
             assert_contains(out, "failed: udp tcp tls")
             assert_equal(out.count("error 403 (Forbidden IP)") >= 3, True, f"refusals of {peer}")
-    with check("nor is there a relay for TCP, which would speak HTTP from this host"):
+    with check("coturn refuses TCP relays, which could send HTTP requests from this host"):
         refused = host.run("turnutils_uclient", "-T", "-n", "1", "-u", given["username"], "-w", given["password"], OWN, expect=(255,))
         assert_contains(refused.out + refused.err, "TCP Transport is not allowed")
-    with check("it has no console, and its secret is where only root and Synapse look"):
+    with check("coturn has no console, and only root and Synapse can read its secret"):
         sockets = host.run("ss", "-lntup").out
         places = {line.split()[4] for line in sockets.splitlines() if '"turnserver"' in line}
         # Relays of a moment ago may still be there.
@@ -101,8 +101,8 @@ def test_turn(host: Host, check: Checks) -> None:
         secret = host.read(SECRET).strip()
         assert_equal(host.shell(SHOWN, stdin=secret).out, "0\n", "places that show the secret")
         found = host.run("stat", "--format", "%U:%G %a", SECRET, SECRET.replace("turn_shared_secret", "turnserver.conf")).out
-        assert_equal(found.split("\n")[:2], ["root:synapse 640", "root:root 600"], "owners and modes")
-    with check("a new certificate is taken without a restart"):
+        assert_equal(found.split("\n")[:2], ["root:synapse 640", "root:root 600"], "ownership and permissions")
+    with check("coturn loads a renewed certificate without a restart"):
         invocation = host.invocations(COTURN)
         certificate(host, "second.test")
         wait_until("the new certificate", lambda: "second.test" in host.shell(
@@ -117,10 +117,10 @@ def test_turn(host: Host, check: Checks) -> None:
         assert_equal(acted, wanted, "restarted")
         note(f"{result.seconds:.1f} s")
         assert "administrator" not in result.out, "the secret is printed"
-    with check("and relays work with it"):
+    with check("relays work with the new secret"):
         out = relay(host, credentials(host), FAR)
         assert_contains(out, "failed:\n")
-    with check("it goes with everything else"):
+    with check("uninstall --purge removes it"):
         purge(host)
         host.shell(f"systemctl stop 'peer-*'; rm {CERTIFICATE} {KEY}")
         for address in (OWN, NEIGHBOUR, FAR):

@@ -37,13 +37,13 @@ def test_upgrade(host: Host, check: Checks) -> None:
     refused(host, check)
     back(host, check)
     tidy(host, check)
-    with check("uninstall --purge leaves nothing") as note:
+    with check("uninstall --purge removes everything") as note:
         note(f"{purge(host).seconds:.1f} s")
         listing.assert_equal(host.before, listing.everything(host), "after --purge")
 
 
 def begin(host: Host, check: Checks) -> None:
-    with check(f"install with {OLD_RELEASE}, and users talk", vital=True) as note:
+    with check(f"install with {OLD_RELEASE}, and users exchange messages", vital=True) as note:
         add_test_options(host)
         host.write(SETTINGS, f"server_name: {SERVER}\nsynapse:\n  version: {OLD_RELEASE}\n")
         result = host.product("install", "--preset", "small", "--yes")
@@ -65,34 +65,34 @@ def forward(host: Host, check: Checks) -> None:
         workers = sorted(unit for unit in host.units() if unit.startswith("synapse-worker@"))
         assert_equal(jobs(text), behind_nginx(workers, workers), "jobs")
         assert_contains(text, "because synapse/version changed: Synapse is another release")
-    with check("an upgrade cannot be tried: the database may forbid the rollback"):
+    with check("an upgrade with --try is refused, because the database may not allow a rollback"):
         with unchanged(host):
             assert_contains(host.product("install", "--try", "5m", "--yes", expect=(64,)).err, "another version of Synapse", "help: ")
-    with check("the upgrade, and old tokens, messages and media", vital=True) as note:
+    with check("the upgrade succeeds, and old tokens, messages and media work", vital=True) as note:
         result = host.product("install", "--yes")
         note(f"{result.seconds:.1f} s")
         runs(host, NEW_RELEASE)
         talk(host)
         host.run("test", "-x", f"{OPT}/venv-{OLD_RELEASE}/bin/python")
-    with check("the same again: 0 changed") as note:
+    with check("a second install prints `0 changed`") as note:
         result = host.product("install", "--yes")
         assert_contains(result.out, "0 changed")
         note(f"{result.seconds:.2f} s")
 
 
 def refused(host: Host, check: Checks) -> None:
-    with check("a database that asks for newer code: rollback, plan and install of the older release are refused") as note:
+    with check("with a database that needs newer code, rollback, plan and install of the older release are refused") as note:
         with unchanged(host), compat(host, SCHEMA + 1):
             for command in (("rollback", "--yes"), ("plan",), ("install", "--yes")):
                 with downgraded(host, command[0] != "rollback"):
                     result = host.product(*command, expect=(65,))
-                assert_contains(result.err, OLD_RELEASE, f"schema {SCHEMA + 1} or later", f"for schema {SCHEMA}", "help: ")
+                assert_contains(result.err, OLD_RELEASE, f"schema_compat_version {SCHEMA + 1}", f"for schema {SCHEMA}", "help: ")
                 assert_equal(result.out, "", "stdout")
                 note(f"{result.seconds:.2f} s")
 
 
 def back(host: Host, check: Checks) -> None:
-    with check("one that allows it: rollback to the older release, which is still there") as note:
+    with check("with a database that allows it, rollback returns to the older release, which is still installed") as note:
         result = host.product("rollback", "--yes")
         assert_equal("+ create" in result.out, False, "something is made again")
         note(f"{result.seconds:.1f} s")
@@ -100,7 +100,7 @@ def back(host: Host, check: Checks) -> None:
         assert_contains(host.read(SETTINGS), OLD_RELEASE)
         assert_contains(host.product("install", "--yes").out, "0 changed")
         talk(host)
-    with check("and forward again") as note:
+    with check("rollback returns to the newer release") as note:
         result = host.product("rollback", "2", "--yes")
         note(f"{result.seconds:.1f} s")
         runs(host, NEW_RELEASE)
@@ -108,18 +108,18 @@ def back(host: Host, check: Checks) -> None:
 
 
 def tidy(host: Host, check: Checks) -> None:
-    with check("the older release goes with the change after; nothing runs from it"):
+    with check("the next change removes the older release; nothing runs from it"):
         host.write(SETTINGS, host.read(SETTINGS) + "log_level: WARNING\n")
         result = host.product("install", "--yes")
         assert_contains(result.out, f"- remove  Synapse {OLD_RELEASE} in {OPT}/venv-{OLD_RELEASE}")
         assert_equal(host.shell(f"cd {OPT} && echo *").out, f"venv venv-{NEW_RELEASE}\n", OPT)
         runs(host, NEW_RELEASE)
-    with check("without its code the database is asked as soon as that is there, and nothing has stopped") as note:
+    with check("a release that is not installed is checked against the database after its installation, before any unit stops") as note:
         with unchanged(host), compat(host, SCHEMA + 1), downgraded(host):
             result = host.product("install", "--yes", expect=(65,))
         ordered(result.out, f"+ create  Synapse {OLD_RELEASE}", "with the schema of the database", "FAILED",
                 f"- remove  Synapse {OLD_RELEASE}")
-        assert_contains(result.err, f"schema {SCHEMA + 1} or later", "as it was before")
+        assert_contains(result.err, f"schema_compat_version {SCHEMA + 1}", "as it was before")
         assert_equal("! " in result.out, False, "jobs")
         note(f"{result.seconds:.1f} s")
         assert_equal(host.shell(f"cd {OPT} && echo *").out, f"venv venv-{NEW_RELEASE}\n", OPT)

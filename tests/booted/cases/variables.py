@@ -76,28 +76,28 @@ def test_variables(host: Host, check: Checks) -> None:
     with check("an external database, certificates and bridges, as the env-file names them", vital=True):
         external.cluster(host, VALUES["POSTGRES_PASSWORD"])
         prepare(host)
-    with check("own options that repeat a variable are refused with the setting"):
+    with check("homeserver.d options that repeat a variable are refused with the name of the setting"):
         add_test_options(host)
         refused = host.product("install", "--env-file", ENV_FILE, "--yes", expect=(64,))
         assert_contains(refused.err, TEST_OPTIONS, "enable_registration", "registration:")
         host.path(TEST_OPTIONS).unlink()
-    with check("one command brings it all", vital=True) as note:
+    with check("one install applies all variables", vital=True) as note:
         result = host.product("install", "--env-file", ENV_FILE, "--yes")
         for name in RETIRED:
             assert_contains(result.out + result.err, f"{name} has no effect: ")
         active(host, UNITS)
         note(f"{len(UNITS)} units, {result.seconds:.1f} s")
-    with check("verify finds everything well"):
+    with check("verify succeeds"):
         host.product("verify")
-    with check("Synapse itself has each value") as note:
+    with check("Synapse has parsed each value") as note:
         note(f"{ask_synapse(host)} values")
     with check("secrets are stored as provided, and in no other file that is world-readable"):
         kept(host)
-    with check("the values of the env-file are in the settings file, and without it nothing is left to do"):
+    with check("the settings file has the values of the env-file, and install without the env-file changes nothing"):
         assert_contains(host.product("install", "--yes").out, "0 changed")
     with check("the state compressor reaches that database, with the password from its file"):
         host.run("systemctl", "start", "synapse-compressor.service")
-    with check("Redis keeps nothing and is bound in memory"):
+    with check("Redis stores nothing on disk and has a memory limit"):
         for name, value in (("maxmemory", str(256 * 1024 * 1024)), ("save", ""), ("appendonly", "no")):
             answer = host.run("redis-cli", "-s", "/run/synapse-workers/redis/redis.sock", "config", "get", name).out
             assert_equal(answer.splitlines(), [name, value], name)
@@ -109,7 +109,7 @@ def test_variables(host: Host, check: Checks) -> None:
     with check("a console on 127.0.0.1, and nothing but nginx and coturn outside of it"):
         assert_contains(host.shell("timeout 5 bash -c 'read -r line </dev/tcp/127.0.0.1/29000; echo $line'").out, "SSH-2.0")
         outside(host)
-    with check("all of it goes when the settings say no more of it") as note:
+    with check("removing these settings removes everything") as note:
         plain = {"server_name": SERVER, "workers": ["small"], "media_store_path": VALUES["SYNAPSE_MEDIA_STORE_PATH"],
                  "database": {"host": "127.0.0.1", "port": 5433, "name": "chat", "user": "matrix"}}
         write_settings(host, plain)
@@ -118,7 +118,7 @@ def test_variables(host: Host, check: Checks) -> None:
         host.product("verify")
         assert_equal(host.shell("ls /etc/synapse-workers/secrets/synapse.d").out, "", "options with secrets")
         note(f"{result.seconds:.1f} s")
-    with check("--purge leaves nothing of it"):
+    with check("--purge removes everything"):
         host.product("uninstall", "--purge", "--confirm", SERVER, "--yes")
         external.drop_cluster(host)
         host.shell("rm -rf /srv/tls /srv/bridges /srv/more /srv/docker.env")
@@ -141,7 +141,7 @@ def prepare(host: Host) -> None:
 
 
 def active(host: Host, wanted: set[str]) -> None:
-    """Exactly these run. Units that a timer or a path starts are there at times, and end well."""
+    """Exactly these units run. Units that a timer or a path starts may run too, and succeed."""
     states = {name: unit["ActiveState"] for name, unit in host.units().items()}
     assert_equal({name for name, state in states.items() if state == "failed"}, set(), "failed")
     assert_equal({name for name, state in states.items() if state == "active"}, wanted, "active")
@@ -160,7 +160,7 @@ def ask_synapse(host: Host) -> int:
     assert_equal(made["database"]["synchronous_commit"], False, "synchronous_commit")
     assert_equal(made["services"], 2, "application services")
     if made["password"] == "rabbithole":
-        raise CheckFailed("the console has the password that everybody knows")
+        raise CheckFailed("the console has the public default password")
     return len(MADE) + 5
 
 

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""HTTPS requests without a pause while the certificate changes: `certificate_client.py PORT NAME AUTHORITY SERIAL SECONDS`.
+"""Continuous HTTPS requests while the certificate changes: `certificate_client.py PORT NAME AUTHORITY SERIAL SECONDS`.
 
 Each request has a connection of its own, verified against the authority. Ends when the server shows the certificate of
 that serial number; prints how many requests were answered. Fails at the first that is not, or when the time is over.

@@ -1,4 +1,4 @@
-"""One kept-open HTTP/1.1 connection that costs its client next to nothing.
+"""A persistent HTTP/1.1 connection with little cost for its client.
 
 The load shares its cores with the server it measures; `http.client` needs several times the CPU for the same exchange.
 Reads the answers of nginx and Synapse: a body with a length or in chunks, no compression, no continuation.
@@ -13,11 +13,11 @@ READ_AT_ONCE = 1024
 
 
 class Unread(ConnectionError):
-    """The server had closed a kept connection when the request came, and read nothing of it."""
+    """The server closed an idle connection before it read anything of the request."""
 
 
 class HttpConnection:
-    """Exchanges complete requests for answers, one after the other.
+    """Sends complete requests and receives their answers, one after the other.
 
     `reopened` counts kept connections that the server had closed before the next request was sent, `unread` those that it
     closed while the request was on its way.

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""A crowd that uses a homeserver while another program disturbs it: `load_driver.py BASE_URL`.
+"""Users who use a homeserver while another program disturbs it: `load_driver.py BASE_URL`.
 
 Says `{"phase": "ready"}` once its users are there and at work. Then it takes commands, a line each: `mark NAME` begins a
 phase and prints the figures of the one before, once all that was on its way when the command came is there; `end` stops,
@@ -24,19 +24,19 @@ import load
 from load_users import User
 from request_log import RequestLog
 
-# Seconds that messages have to arrive before they count as late, and at the end as lost.
+# Seconds after which a message counts as late, and at the end as lost.
 ARRIVAL = 30
 
 
 def busy_seconds() -> float:
-    """CPU seconds that this machine has spent on anything."""
+    """CPU seconds that this machine has used."""
     with open("/proc/stat", encoding="ascii") as file:
         ticks = list(map(int, file.readline().split()[1:9]))
     return (sum(ticks) - ticks[3] - ticks[4]) / os.sysconf("SC_CLK_TCK")
 
 
 class LoadDriver:
-    """The crowd at work."""
+    """The active users."""
 
     def __init__(self, base_url: str, active: int, quiet: int, room_size: int, rate: float) -> None:
         url = urlsplit(base_url)
@@ -73,11 +73,11 @@ class LoadDriver:
         return figures
 
     def end(self) -> dict[str, Any]:
-        """Stops the crowd, waits for every message to arrive; returns the figures of the last phase."""
+        """Stops the users, waits until every message has arrived, and returns the figures of the last phase."""
         self.stopped.set()
         for thread in self.at_work:
             thread.join()
-        # One more message in every room: in quiet rooms it ends the polls that hang.
+        # One more message in every room ends the pending long polls of quiet rooms.
         self.ending.set()
         for speaker in self._speakers():
             speaker.send()
@@ -106,7 +106,7 @@ class LoadDriver:
 
 
 def broken(what: threading.ExceptHookArgs) -> None:
-    """A user who stopped by a mistake of this program would just be missing from the figures."""
+    """Reports errors of this program, because a user that has stopped would only be missing from the figures."""
     threading.__excepthook__(what)
     os._exit(70)
 

@@ -1,4 +1,4 @@
-"""Users with their clients: each long-polls on one connection and does the rest on another.
+"""Users with their clients: each long-polls on one connection and sends its other requests on another.
 
 They speak HTTP as `http_connection` does and ask nothing twice. Every answer is looked at; one that is not right is a failure.
 """
@@ -16,15 +16,15 @@ from http_connection import HttpConnection
 from matrix import API, of_room
 from request_log import Message, RequestLog
 
-# Of 100 requests of an active user beside the long polls, this many of each kind.
+# The number of requests of each kind in 100 requests of an active user, long polls excepted.
 MIX = {
     "send": 22, "to_device": 6, "typing": 8, "receipt": 8, "messages": 8, "context": 8, "keys_query": 10, "upload": 4,
     "download": 6, "sliding_sync": 6, "profile": 6, "members": 4, "joined_rooms": 4,
 }
 POLL_SECONDS = 30
-# The patience of clients: Element gives up a long poll 80 s after it should have been answered.
-PATIENCE = 80
-# Between a failed long poll and the next.
+# The timeout of clients: Element ends a long poll 80 s after its answer was due.
+CLIENT_TIMEOUT = 80
+# Seconds between a failed long poll and the next one.
 BREATH = 1.0
 FILTER = json.dumps({"room": {"timeline": {"limit": 50}}}, separators=(",", ":"))
 SLIDING = "/_matrix/client/unstable/org.matrix.simplified_msc3575/sync?timeout=0"
@@ -33,13 +33,14 @@ NAME = "test.label"
 
 
 class User:
-    """One user of a prepared state (see `load.prepare`); `neighbours` are the users of the room, this one among them."""
+    """One user of a prepared state (see `load.prepare`); `neighbours` are the users of the room, including this one."""
 
     def __init__(self, address: tuple[str, int], state: dict[str, Any], neighbours: list[str], ledger: RequestLog, run: str) -> None:
         self.user, self.room, self.token, self.since = state["user"], state["room"], state["token"], state["long_poll"]
         self.neighbours, self.ledger, self.run = neighbours, ledger, run
         self.host = f"{address[0]}:{address[1]}"
-        self.plain, self.poll = HttpConnection(*address, timeout=PATIENCE), HttpConnection(*address, timeout=POLL_SECONDS + PATIENCE)
+        self.plain = HttpConnection(*address, timeout=CLIENT_TIMEOUT)
+        self.poll = HttpConnection(*address, timeout=POLL_SECONDS + CLIENT_TIMEOUT)
         # Random choices are the same in each run. Messages have labels that no other run has.
         self.random, self.numbers = random.Random(self.user.partition("n")[2]), itertools.count(1)
         self.event = self.media = self.position = None
@@ -67,7 +68,7 @@ class User:
         return None if error else answer
 
     def live(self, interval: float, stopped: threading.Event) -> None:
-        """Asks for one thing after the other with some seconds between, `interval` on the average."""
+        """Sends one request after the other, every `interval` seconds on average."""
         todo = []
         while not stopped.wait(self.random.uniform(0, 2 * interval)):
             if not todo:
@@ -75,7 +76,7 @@ class User:
             getattr(self, todo.pop())()
 
     def listen(self, ending: threading.Event, complete: threading.Event) -> None:
-        """Long-polls, more briefly from `ending` on, until all that is to come is known (`complete`) and has come."""
+        """Long-polls, with a shorter timeout from `ending` on, until all expected messages are known (`complete`) and received."""
         while not complete.is_set() or self.ledger.misses(self.user):
             wait = 1 if ending.is_set() else POLL_SECONDS
             since = self.since
@@ -115,7 +116,7 @@ class User:
                         right=lambda answer: isinstance(answer["chunk"], list))
 
     def read_back(self) -> bool:
-        """Counts all messages that the room has; False if that failed."""
+        """Counts all messages of the room; returns False after a failure."""
         begin = None
         while answer := self.page(self.plain, "read back", begin):
             for event in answer["chunk"]:
@@ -130,7 +131,7 @@ class User:
         return f"{API}/rooms/" + "/".join(quote(part, safe="") for part in (self.room, *parts))
 
     def deliver(self, kind: str, path: str, body: Callable[[str], Any], room: str, readers: list[str]) -> None:
-        """Sends a message in a transaction of its own, and notes it once the server has it."""
+        """Sends a message in its own transaction, and records it once the server has accepted it."""
         label, begun = f"{self.run}-{self.user.partition(':')[0][1:]}-{next(self.numbers)}", time.monotonic()
         right = (lambda answer: answer["event_id"]) if room else (lambda answer: answer == {})
         if self.ask(self.plain, kind, "PUT", f"{path}/{label}", body(label), right) is not None:

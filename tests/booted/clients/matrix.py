@@ -21,9 +21,9 @@ from urllib.parse import quote, urlencode, urlsplit
 API = "/_matrix/client/v3"
 # The characters that encodeURIComponent, thus a client in a browser, does not encode in a path segment.
 BROWSER_SAFE = "!~*'()"
-# Answers that a read may give while the process asked has not heard of the write: not known, not allowed to know.
+# Answers of a read while the process has not yet received the write by replication: unknown, or forbidden.
 NOT_YET = (200, 403, 404)
-# A question to the JSON of an answer: a true value where it is the one that is waited for.
+# A predicate on the JSON of an answer: true for the expected one.
 Found = Callable[[dict[str, Any]], Any]
 Query = dict[str, Any] | None
 PAUSE = 0.05
@@ -85,7 +85,7 @@ class Record:
 
 
 def assert_equal(got: Any, wanted: Any) -> None:
-    """Like `assert got == wanted`, with both named in the failure."""
+    """Like `assert got == wanted`, but the failure prints both sides."""
     if got != wanted:
         raise AssertionError(f"got {got!r}, wanted {wanted!r}")
 
@@ -96,7 +96,7 @@ def of_room(sync: dict[str, Any], room: str, part: str = "timeline", membership:
 
 
 def eventually(read: Callable[[], Answer], found: Callable[[Answer], Any], seconds: float = DEADLINE) -> Any:
-    """Repeats `read`, which returns an Answer, until `found` gives a true value for it; returns that value."""
+    """Repeats `read`, which returns an Answer, until `found` returns a true value for it; returns that value."""
     deadline = time.monotonic() + seconds
     while True:
         answer = read()
@@ -109,7 +109,7 @@ def eventually(read: Callable[[], Answer], found: Callable[[Answer], Any], secon
 
 
 class Client:
-    """One user's connection, kept open; used by one thread at a time. `safe` has the characters that its paths leave unencoded."""
+    """One user's persistent connection, for one thread at a time. `safe` are the characters that its paths leave unencoded."""
 
     def __init__(self, base_url: str, record: Record | None = None, safe: str = BROWSER_SAFE, timeout: float = 60) -> None:
         url = urlsplit(base_url)
@@ -129,7 +129,7 @@ class Client:
 
     def request(self, method: str, path: str, body: Any = None, content_type: str = "application/json",
                 expect: tuple[int, ...] = (200,)) -> Answer:
-        """Sends one request to a raw path and records it; `body` is bytes, or anything JSON can say."""
+        """Sends one request to a raw path and records it; `body` is bytes, or a value that JSON can represent."""
         marker = self.record.marker()
         headers = {"User-Agent": marker}
         if self.token:
@@ -210,7 +210,7 @@ class Client:
         return answer
 
     def sync(self, wait: float = 0, **query: Any) -> dict[str, Any]:
-        """One sync from where the last one ended, waiting at most `wait` seconds for news."""
+        """One sync from the position of the last one, waiting at most `wait` seconds for new data."""
         if self.since:
             query["since"] = self.since
         answer = self.get("/sync", query={"timeout": int(wait * 1000), **query})
@@ -218,7 +218,7 @@ class Client:
         return answer
 
     def sync_until(self, found: Found, seconds: float = DEADLINE) -> Any:
-        """Long-polls until `found` gives a true value for a sync, and returns it. News that came along is gone afterwards."""
+        """Long-polls until `found` returns a true value for a sync, and returns it. Other data of these syncs is discarded."""
         deadline = time.monotonic() + seconds
         while time.monotonic() < deadline:
             answer = self.sync(wait=2)

@@ -17,7 +17,7 @@ class Handler(BaseHTTPRequestHandler):
 
     def do_GET(self) -> None:
         host, port = self.client_address
-        # Who has the other end of the connection.
+        # The process at the other end of the connection.
         found = subprocess.run(["ss", "-Htnp", f"src {host}:{port}"], capture_output=True, text=True, check=True).stdout
         process = re.search(r"pid=([0-9]+)", found)
         path = self.path.partition("?")[0]

@@ -1,4 +1,4 @@
-"""A client that asks again and again: `polling_client.py SOURCE ADDRESS PORT SECONDS`.
+"""A client that polls continuously: `polling_client.py SOURCE ADDRESS PORT SECONDS`.
 
 Each request has a connection of its own. Prints how many were answered and how long the slowest took; fails if one was
 not answered with 200.

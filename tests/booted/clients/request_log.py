@@ -1,4 +1,4 @@
-"""The requests of a crowd of users, their results, and whether every message came exactly once.
+"""The requests of many users, their results, and whether every message arrived exactly once.
 
 Time is cut into phases by `mark`. A request counts for the phase in which it ends: a long poll that is cut by a restart
 began long before it.
@@ -16,7 +16,7 @@ EXAMPLES = 8
 
 @dataclass
 class Phase:
-    """Figures between two marks. `silence` is the longest time without any answer that was right."""
+    """Figures between two marks. `silence` is the longest time without a correct answer."""
 
     name: str
     begun: float = field(default_factory=time.monotonic)
@@ -50,7 +50,7 @@ class Message:
 
 
 class RequestLog:
-    """All requests and messages of one crowd; for any number of threads."""
+    """All requests and messages of one run; usable by any number of threads."""
 
     def __init__(self) -> None:
         self.begun = self.heard = time.monotonic()
@@ -69,7 +69,7 @@ class RequestLog:
             return number
 
     def ended(self, number: int, request: tuple[str, str, str], status: int, error: str = "", seconds: float = 0.0) -> None:
-        """Notes the result of a request; `request` is its kind, method and path, `error` why it failed if it did."""
+        """Records the result of a request; `request` is its kind, method and path, `error` why it failed if it did."""
         kind, method, path = request
         with self.changed:
             now, phase = time.monotonic(), self.phases[-1]
@@ -89,15 +89,15 @@ class RequestLog:
                     phase.slowest[kind] = max(phase.slowest.get(kind, 0.0), seconds)
             self.changed.notify_all()
 
-    def mark(self, name: str, patience: float) -> dict[str, Any]:
-        """Begins a phase once all requests of now have ended and all messages of now have arrived; returns the one that is over.
+    def mark(self, name: str, timeout: float) -> dict[str, Any]:
+        """Starts a phase once all present requests have ended and all present messages have arrived; returns the previous phase.
 
-        Messages that have not arrived within `patience` seconds are not waited for again.
+        Messages that have not arrived within `timeout` seconds are not waited for again.
         """
         with self.changed:
             last, due = next(self.numbers), self._due()
             self.changed.wait_for(lambda: all(number > last for number in self.flying))
-            self.changed.wait_for(lambda: not due & self._due(), patience)
+            self.changed.wait_for(lambda: not due & self._due(), timeout)
             late = due & self._due()
             for reader, label in late:
                 self.waiting[reader].discard(label)
@@ -109,7 +109,7 @@ class RequestLog:
         return {(reader, label) for reader, labels in self.waiting.items() for label in labels}
 
     def taken(self, label: str, message: Message) -> None:
-        """The server said that it has this message. Readers may have got it before."""
+        """Records that the server has accepted this message. Readers may have received it already."""
         with self.changed:
             message.phase = self.phases[-1].name
             self.messages[label] = message
@@ -118,7 +118,7 @@ class RequestLog:
                     self.waiting.setdefault(reader, set()).add(label)
 
     def got(self, reader: str, label: str) -> None:
-        """A reader got a message by /sync. How long that took after it was sent counts as a kind of request."""
+        """Records that a reader received a message by /sync. The time since it was sent counts as a kind of request."""
         with self.changed:
             self.synced[reader, label] += 1
             self.waiting.get(reader, set()).discard(label)
@@ -133,7 +133,7 @@ class RequestLog:
         return bool(self.waiting.get(reader))
 
     def balance(self) -> dict[str, Any]:
-        """Every message that was taken against what readers got and what the rooms have; others may be there, but only once."""
+        """Compares the accepted messages with those that readers received and rooms contain; others may exist, but only once."""
         synced = {(reader, label): self.synced[reader, label] for label, one in self.messages.items() for reader in one.readers}
         stored = {("", label): self.stored["", label] for label, one in self.messages.items() if one.room}
         return {"taken": dict(Counter(one.kind for one in self.messages.values())),

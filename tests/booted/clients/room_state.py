@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""A room with much state, now and earlier: `room_state.py BASE_URL STATE_FILE`.
+"""A room with many state events, now and in its history: `room_state.py BASE_URL STATE_FILE`.
 
 The first time a user makes the room and remembers some events on the way. Each time it prints the state of the room
 and the state at these events, as event IDs.
@@ -17,7 +17,7 @@ REMEMBERED = 42
 
 
 def make(base_url: str) -> dict[str, Any]:
-    """Makes the room; returns the state for later runs."""
+    """Creates the room; returns the state for later runs."""
     alice = Client(base_url)
     alice.register(f"keeper{alice.record.run}", "secret")
     room = alice.post("/createRoom", body={"preset": "private_chat"})["room_id"]

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Two users do the work of users, through one base URL, and every answer is checked for its content.
+"""Two users use every feature of a client through one base URL, and the content of every answer is checked.
 
     scenario.py BASE_URL [--shared-secret-file FILE] [--record OUT.json]
 
@@ -40,7 +40,7 @@ def say(line: str) -> None:
 
 
 def run(world: World, report: Callable[[str], None] = say) -> None:
-    """Runs all steps in order; raises `Unexpected` naming the step that failed. The record is in `world.record`."""
+    """Runs all steps in order; raises `Unexpected` with the name of the failed step. The record is in `world.record`."""
     for step in STEPS:
         name = f"{step.__module__.removeprefix('steps_')}.{step.__name__}"
         if step is server.admin and not world.shared_secret:

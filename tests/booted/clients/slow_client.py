@@ -1,4 +1,4 @@
-"""A client that holds as many connections as it can: `slow_client.py SOURCE ADDRESS PORT HALF COUNT SECONDS`.
+"""A client that keeps as many connections open as it can: `slow_client.py SOURCE ADDRESS PORT HALF COUNT SECONDS`.
 
 HALF is `header` or `body`: how far each request gets before nothing more is sent. A connection that the server closes is
 opened again at once. Prints at the end how many connections it held on average, and how they ended.
@@ -15,7 +15,7 @@ HALVES = {
     "header": b"GET /_matrix/client/versions HTTP/1.1\r\nHost: example.test\r\nX-Half",
     "body": b"PUT /_matrix/federation/v1/send/1 HTTP/1.1\r\nHost: example.test\r\nContent-Length: 100000\r\n\r\n{",
 }
-# Connections opened between two looks at those that are open.
+# The number of connections that are opened between two counts.
 AT_ONCE = 64
 
 
@@ -25,7 +25,7 @@ class SlowClient:
         self.open, self.seen, self.selector = 0, Counter(), selectors.DefaultSelector()
 
     def fill(self) -> None:
-        """Opens some of the connections that are missing."""
+        """Opens some of the missing connections."""
         for _ in range(min(AT_ONCE, self.count - self.open)):
             connection = socket.socket()
             connection.setblocking(False)

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Two users who outlive changes of their server: `two_users.py BASE_URL STATE_FILE`.
+"""Two users who exist across changes of their server: `two_users.py BASE_URL STATE_FILE`.
 
 The first time they register, share a room, a message and a file. Each time they use the access tokens of the first,
 read all messages since, and one more arrives.
@@ -31,7 +31,7 @@ def meet(base_url: str) -> dict[str, Any]:
 
 
 def go_on(base_url: str, state: dict[str, Any]) -> dict[str, Any]:
-    """Uses the old tokens: reads everything old, says something new, waits until it arrives."""
+    """Uses the earlier tokens: reads the earlier messages and media, and sends a new message until it arrives."""
     record = Record()
     alice, bob = Client(base_url, record), Client(base_url, record)
     alice.token, bob.token = state["tokens"]["alice"], state["tokens"]["bob"]

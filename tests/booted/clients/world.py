@@ -7,11 +7,11 @@ from matrix import Client, Record
 
 @dataclass
 class World:
-    """The users and rooms of a run. Alice's paths are encoded as a browser does it, Bob's wholly."""
+    """The users and rooms of a run. Alice's paths are encoded as a browser encodes them, Bob's completely."""
 
     base_url: str
     shared_secret: str | None = None
-    # Made by one step for later ones.
+    # Created by one step for later steps.
     server: str = ""
     room: str = ""
     public: str = ""

@@ -1,4 +1,4 @@
-"""A server of Debian's package of Synapse, as an administrator has it before it is adopted."""
+"""A server of Debian's package of Synapse, before its adoption."""
 
 from harness.deployment import BOOTED, SERVER, psql, state
 from harness.host import Host
@@ -12,7 +12,7 @@ VENV = "/opt/venvs/matrix-synapse"
 PYTHON = f"{VENV}/bin/python"
 PASSWORD = "a-password_of:postgres"
 MAIN = f"{PYTHON} -m synapse.app.homeserver --config-path={FILE} --config-path={ETC}/conf.d/"
-# As the package has it, but for the database.
+# The configuration of the package, except for the database.
 HOMESERVER = f"""\
 pid_file: "/var/run/matrix-synapse.pid"
 listeners:
@@ -74,7 +74,7 @@ userdel matrix-synapse
 
 
 def make(host: Host, homeserver: str = HOMESERVER) -> None:
-    """A server as the package makes it."""
+    """A server of the package."""
     host.write(FILE, homeserver)
     host.write(f"{ETC}/log.yaml", LOG)
     host.write(f"{ETC}/conf.d/server_name.yaml", f"server_name: {SERVER}\n")

@@ -1,4 +1,4 @@
-"""Answers over HTTP, by the host's curl."""
+"""HTTP requests with the host's curl."""
 
 from harness.host import Host
 
@@ -7,7 +7,7 @@ Answer = tuple[int, str, dict[str, str], str]
 
 
 def fetch(host: Host, url: str, *options: str) -> Answer:
-    """The answer to a request of curl with these options."""
+    """Sends a request with curl and these options, and returns the answer."""
     result = host.run("curl", "--silent", "--show-error", "--include", *options, url)
     text = result.out.replace("\r\n", "\n")
     while text.startswith("HTTP/1.1 100"):

@@ -1,4 +1,4 @@
-"""The checks of a case: each prints a line and is reported; a failed one has evidence, and may end its case."""
+"""The checks of a case: each prints a line and is reported. A failed check prints evidence and may end its case."""
 
 import time
 import traceback
@@ -14,12 +14,12 @@ Note = Callable[[str], None]
 
 
 class CaseAborted(Exception):
-    """A case cannot go on after a failed check."""
+    """Ends a case after a failed vital check."""
 
 
 @dataclass
 class Outcome:
-    """A check that ended. `evidence` is empty for one that passed."""
+    """The result of a check. `evidence` is empty if it passed."""
 
     case: str
     text: str
@@ -29,7 +29,7 @@ class Outcome:
 
 
 class Checks:
-    """Prints a line for each check of one case and reports it; after a failed one the case goes on unless it is vital."""
+    """Prints and reports each check of one case. The case continues after a failed check unless the check is vital."""
 
     def __init__(self, case: str, report: Callable[[Outcome], None]) -> None:
         self.case, self.report = case, report

@@ -1,4 +1,4 @@
-"""Common parts of the cases: the package in a host, the homeserver of `full` in it, and whether it does its work."""
+"""Common parts of the cases: the package on a host, the homeserver of `full`, and assertions about it."""
 
 import json
 import os
@@ -21,7 +21,7 @@ LAUNCHER = "/usr/libexec/synapse-workers/launcher"
 SETTINGS = "/etc/synapse-workers/settings.yaml"
 CURRENT = "/var/lib/synapse-workers/current"
 TEST_OPTIONS = "/etc/synapse-workers/homeserver.d/test.yaml"
-# Data of the server and records of its changes: cases add to these as they use it.
+# Data of the server and records of its changes, which every case extends.
 DATA_OF_FULL = ("/var/lib/synapse", "/var/log/synapse", "/etc/synapse-workers/made.json")
 SHARED_SECRET = "/etc/synapse-workers/secrets/registration_shared_secret"
 
@@ -49,7 +49,7 @@ def package() -> Path:
 
 
 def unpack(host: Host) -> None:
-    """Unpacks the package, which starts nothing."""
+    """Unpacks the package. Starts nothing."""
     binary = os.environ.get("SYNAPSE_WORKERS_BINARY")
     if binary:
         host.push(binary, PROGRAM)
@@ -67,31 +67,31 @@ def bring_fail_points(host: Host) -> None:
 
 
 def add_test_options(host: Host) -> None:
-    """The administrator's own options for Synapse, which a server for tests needs."""
+    """Writes the homeserver.d options that a test server needs."""
     host.write(TEST_OPTIONS, (BOOTED / "test-homeserver.yaml").read_text(encoding="utf-8"))
 
 
 def distribution_services(host: Host) -> tuple[str, ...]:
-    """Units of the distribution for the same programs as ours."""
+    """Units of the distribution for programs that synapse-workers runs itself."""
     return "nginx.service", "redis-server.service", f"postgresql@{host.postgresql}-main.service"
 
 
 def remember(host: Host) -> None:
-    """Notes the state of the host before anything is installed."""
+    """Records the state of the host before the first install."""
     host.before = listing.everything(host)
     remember_distribution_services(host)
 
 
 def remember_distribution_services(host: Host) -> None:
-    """Notes which invocations of the distribution's services run: at first, before an install, and after each reboot."""
+    """Records the invocations of the distribution's services: before the first install and after each reboot."""
     units = distribution_services(host)
     host.distribution_services = host.invocations(*units)
     assert_equal(set(host.distribution_services), set(units), "units of the distribution that run")
 
 
 def install(host: Host) -> Result:
-    """Installs one worker of each role with the options for tests, and notes the state of the host for `return_to_full`."""
-    # A case before may have restarted PostgreSQL, as `faults` does.
+    """Installs one worker of each role with the options for tests, and records the state of the host for `return_to_full`."""
+    # An earlier case, such as `faults`, may have restarted PostgreSQL.
     remember_distribution_services(host)
     add_test_options(host)
     result = host.product("install", "--server-name", SERVER, "--workers", "full", "--yes")
@@ -100,7 +100,7 @@ def install(host: Host) -> Result:
 
 
 def return_to_full(host: Host) -> None:
-    """Brings a host back to the state that `install` noted, where its settings and a plain install do that; fails otherwise."""
+    """Returns a host to the state that `install` recorded, by its settings and a plain install; fails if these do not suffice."""
     if host.read(SETTINGS) != host.settings_of_full:
         host.write(SETTINGS, host.settings_of_full)
     host.product("install", "--yes")
@@ -112,7 +112,7 @@ def return_to_full(host: Host) -> None:
 
 
 def all_active(host: Host, wanted: Set[str] = frozenset(FULL_UNITS)) -> Units:
-    """Exactly the wanted units are loaded, each active and known to systemd as it is on disk; systemd holds their sockets."""
+    """Asserts that exactly these units are loaded and active, as they are on disk, with their socket units."""
     units = host.units()
     states = {name: (unit["ActiveState"], unit["NeedDaemonReload"]) for name, unit in units.items()}
     wrong = {name: state for name, state in states.items() if state != ("active", "no")}
@@ -130,13 +130,13 @@ def jobs(text: str) -> list[tuple[str, ...]]:
 
 
 def behind_nginx(stopped: Iterable[str], started: Iterable[str]) -> list[tuple[str, ...]]:
-    """The jobs that exchange main and these workers while requests wait at nginx's ports."""
+    """The jobs that replace main and these workers while connections wait at nginx's sockets."""
     nginx, main = "synapse-nginx.service", "synapse-main.service"
     return [("stop", nginx), ("stop", *stopped), ("stop", main), ("start", main), ("start", *started), ("start", nginx)]
 
 
 def assert_equal_except(before: Mapping[str, Any], after: Mapping[str, Any], *apart: str) -> None:
-    """Two dicts by unit are equal but for the units named."""
+    """Asserts that two dicts are equal except for these units."""
     changed = {name for name in before.keys() | after.keys() if before.get(name) != after.get(name)} - set(apart)
     if changed:
         raise CheckFailed(f"restarted, gone or new: {sorted(changed)}")
@@ -148,12 +148,12 @@ def client(host: Host, script: str, *arguments: str) -> Result:
 
 
 def talk(host: Host) -> None:
-    """Old users with their old tokens read their old messages and media, and a new message arrives."""
+    """Asserts that earlier users can use their tokens, messages and media, and receive a new message."""
     assert_contains(client(host, "two_users.py", URL, str(state(host, "talk"))).out, "ok")
 
 
 def prepared_load(host: Host) -> str:
-    """The file with users, rooms and tokens for the load; made when it is missing."""
+    """The file with users, rooms and tokens for the load; created if it is missing."""
     file = state(host, "load")
     if not file.exists():
         client(host, "load.py", URL, "--state", str(file), "--prepare")
@@ -161,30 +161,30 @@ def prepared_load(host: Host) -> str:
 
 
 def state(host: Host, name: str) -> Path:
-    """A file of this machine for the state that a client keeps of a host; it is removed with the host's own files."""
+    """A file of this machine with a client's state for a host; it is removed with the files of the host."""
     return host.root.parent / f"{name}.json"
 
 
 def purge(host: Host) -> Result:
-    """Removes everything, and the clients' state as well."""
+    """Removes the server and the state of its clients."""
     result = host.product("uninstall", "--purge", "--confirm", SERVER, "--yes")
     forget_clients(host)
     return result
 
 
 def forget_clients(host: Host) -> None:
-    """Removes the state that clients keep of a server that is gone."""
+    """Removes the state of the clients of a removed server."""
     for file in host.root.parent.glob("*.json"):
         file.unlink()
 
 
 def generation(host: Host) -> tuple[str, list[str]]:
-    """The generation that `current` names, and all there are."""
+    """The target of `current`, and all generations."""
     return os.readlink(host.path(CURRENT)), sorted(os.listdir(host.path("/var/lib/synapse-workers/generations")))
 
 
 def services_down(host: Host) -> str:
-    """Units of the whole host that failed."""
+    """The failed units of the whole host."""
     return host.run("systemctl", "list-units", "--failed", "--no-legend", "--plain").out
 
 

@@ -9,24 +9,24 @@ T = TypeVar("T")
 
 
 class CheckFailed(AssertionError):
-    """Something is not as a check calls for; the text has the evidence."""
+    """A check has failed. The text is the evidence."""
 
 
 def assert_equal(got: Any, wanted: Any, subject: str = "got") -> None:
-    """Like `assert got == wanted`, with both named."""
+    """Like `assert got == wanted`, but prints both sides."""
     if got != wanted:
         raise CheckFailed(f"{subject}: {got!r}, wanted {wanted!r}")
 
 
 def assert_contains(text: Container[str], *parts: str) -> None:
-    """Like `assert part in text` for every part, with both named."""
+    """Like `assert part in text` for every part, but prints both sides."""
     missing = [part for part in parts if part not in text]
     if missing:
         raise CheckFailed(f"{missing} not in:\n{text}")
 
 
 def wait_until(subject: str, condition: Callable[[], T | None | Literal[False]], seconds: float = 30.0) -> T:
-    """Repeats `condition` until it gives a true value, and returns that value."""
+    """Repeats `condition` until it returns a true value, and returns that value."""
     deadline = time.monotonic() + seconds
     while not (value := condition()):
         if time.monotonic() > deadline:

@@ -1,4 +1,4 @@
-"""Another PostgreSQL of the administrator's, and proof that passwords for such servers stay secret."""
+"""An external PostgreSQL, and a search for its passwords in public places."""
 
 from harness.expect import CheckFailed
 from harness.host import Host
@@ -8,7 +8,7 @@ Passwords = dict[str, str]
 
 
 def cluster(host: Host, password: str) -> None:
-    """Another PostgreSQL, on port 5433, with the database `chat` of the role `matrix`."""
+    """Starts an external PostgreSQL on port 5433 with the database `chat` of the role `matrix`."""
     host.shell("""
         version=$(pg_lsclusters --no-header | awk '$2 == "main" { print $1 }')
         pg_createcluster --port 5433 --locale C.UTF-8 --start "$version" external -- --auth-host=scram-sha-256 2>&1 """)
@@ -31,7 +31,7 @@ def hidden(host: Host, words: Passwords) -> None:
         if journalctl --quiet --no-pager --output=cat | grep -qF -f /tmp/words; then echo "the journal"; fi
         grep -rlsF -f /tmp/words --exclude-dir=journal /etc /run /srv /var/lib/synapse /var/lib/synapse-workers /var/log || true
         rm /tmp/words""", stdin="".join(f"{word}\n" for word in words.values())).out.splitlines()
-    # They are kept for the processes that read them; were none found, this search would be blind.
+    # The processes that use the passwords must have them; otherwise the search proves nothing.
     assert len(found) >= len(words), f"not even where they have to be: {found}"
     for file in found:
         if file == "the journal":

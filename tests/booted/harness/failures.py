@@ -1,11 +1,11 @@
-"""The host before a change, to compare with, and options of the administrator's with which a change fails."""
+"""A record of the host before a change, and homeserver.d options that make a change fail."""
 
 from harness.deployment import SETTINGS, all_active, assert_equal_except, generation
 from harness.expect import assert_equal
 from harness.host import Host
 
 OWN = "/etc/synapse-workers/homeserver.d/zz-case.yaml"
-# Each of these is refused by Synapse's parser: an option of a wrong type, one that is not there, no YAML at all.
+# Options that Synapse's parser refuses: a wrong type, a missing file, invalid YAML.
 REFUSED = {
     "a wrong type": ("retention: [1]\n", (1,)),
     "a module that does not exist": ("modules:\n  - module: no.such.Module\n    config: {}\n", (1,)),
@@ -17,7 +17,7 @@ FAILS_AT_START = "modules:\n  - module: json.JSONDecoder\n    config: {}\n"
 
 
 class Before:
-    """The host before a change, to compare with."""
+    """A record of the host before a change."""
 
     def __init__(self, host: Host) -> None:
         self.host = host
@@ -25,7 +25,7 @@ class Before:
         self.invocations, self.routes = host.invocations(), host.json("routes")
 
     def compare(self, restarted: bool = False) -> None:
-        """The same settings, generation, routes and units; the same processes, too, unless some were restarted."""
+        """Asserts the same settings, generation, routes and units, and the same processes unless some were restarted."""
         all_active(self.host)
         assert_equal(self.host.read(SETTINGS), self.settings, "settings file")
         assert_equal(generation(self.host), self.generation, "generations")

@@ -22,10 +22,10 @@ PROPERTIES = (
     "TriggeredBy", "InactiveExitTimestampMonotonic", "ActiveEnterTimestampMonotonic",
     "ActiveExitTimestampMonotonic", "InactiveEnterTimestampMonotonic",
 )
-# Where the debug build of the program is put by cases that want its fail points.
+# The path of the debug build, for cases that use its fail points.
 FAULTY = "/root/synapse-workers-debug"
 KILLED = (-9, 137)
-# Exit codes that are right; None for any.
+# The expected exit codes; None for any.
 Expected = Sequence[int] | None
 # Properties by unit.
 Units = dict[str, dict[str, str]]
@@ -33,7 +33,7 @@ Units = dict[str, dict[str, str]]
 
 @dataclass
 class Result:
-    """A command that ended."""
+    """The result of a command."""
 
     command: str
     code: int
@@ -48,7 +48,7 @@ class Result:
 
 def execute(command: Sequence[str | Path], expect: Expected = (0,), stdin: str | None = None, timeout: float = 900,
             shown: str | None = None, **options: Any) -> Result:
-    """Runs a command of this machine; `expect` has the exit codes that are right, or is None for any."""
+    """Runs a command of this machine; `expect` are the expected exit codes, or None for any."""
     begun = time.monotonic()
     done = subprocess.run(command, input=stdin if stdin is not None else "", capture_output=True, text=True,
                           errors="replace", timeout=timeout, **options)
@@ -60,7 +60,7 @@ def execute(command: Sequence[str | Path], expect: Expected = (0,), stdin: str |
 
 
 class Host:
-    """One booted host, with notes of its states for later comparison: see `deployment.remember` and `deployment.install`."""
+    """One booted host, with records of its states for comparison: see `deployment.remember` and `deployment.install`."""
 
     def __init__(self, name: str, *options: str) -> None:
         self.name = name
@@ -69,7 +69,7 @@ class Host:
             self.stop()
         execute([SCRIPT, "boot", name, *options])
         self.root = Path(execute([SCRIPT, "root", name]).out.strip())
-        # Files, units, accounts and databases before anything was installed, and after one worker of each role was.
+        # Files, units, accounts and databases before the first install, and after the install of one worker of each role.
         self.before: dict[str, Any] = {}
         self.with_full: dict[str, Any] = {}
         self.settings_of_full = ""
@@ -85,7 +85,7 @@ class Host:
         return execute([SCRIPT, "reboot", self.name])
 
     def run(self, *command: str, expect: Expected = (0,), stdin: str | None = None) -> Result:
-        """A command in the host, its standard input a file that has `stdin`, not a terminal."""
+        """Runs a command in the host. Its standard input is a file with `stdin`, not a terminal."""
         shown = " ".join(command)
         return execute([SCRIPT, "run", self.name, "-i", "--", *command], expect, stdin, shown=shown)
 
@@ -113,12 +113,12 @@ class Host:
         return execute([SCRIPT, "net", self.name, "-i", "--", *command], expect, stdin)
 
     def talk_to(self, *command: str) -> subprocess.Popen[str]:
-        """A command of this machine in the network of the host, to exchange lines with while it runs."""
+        """Starts a command of this machine in the network of the host, with pipes to exchange lines."""
         return subprocess.Popen([SCRIPT, "net", self.name, "-i", "--", *command], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
                                 stderr=subprocess.PIPE, text=True)
 
     def path(self, path: str) -> Path:
-        """Where a file of the host is on this machine; not for /run and /tmp, which are mounted in the host only."""
+        """The path of a host's file on this machine; not for /run and /tmp, which are mounted in the host only."""
         return self.root / path.lstrip("/")
 
     def read(self, path: str) -> str:
@@ -144,11 +144,11 @@ class Host:
             beside = unit.get("Id", "").endswith((".socket", "-hold.service")) or unit.get("TriggeredBy", "").endswith((".timer", ".path"))
             if unit.get("LoadState") not in (None, "not-found") and (patterns or not beside):
                 found[unit["Id"]] = unit
-        # A slice holds the control groups of a template's instances; it comes and goes with them.
+        # A slice contains the control groups of a template's instances, and exists only with them.
         return {name: unit for name, unit in found.items() if not name.endswith(".slice")}
 
     def held(self) -> set[str]:
-        """Units with sockets that systemd holds now."""
+        """The active socket units."""
         listed = self.run("systemctl", "list-units", "--type=socket", "--state=active", "--no-legend", "--plain", "synapse-*").out
         return {line.split()[0] for line in listed.splitlines()}
 
@@ -160,7 +160,7 @@ class Host:
         return int(self.units(unit)[unit]["CPUUsageNSec"]) / 1e9
 
     def processed(self, marker: str) -> dict[str, set[str]]:
-        """Units in whose journal Synapse says that it processed a request, by the request's User-Agent.
+        """The units whose journal has a processed request, by the request's User-Agent.
 
         `marker` is a regular expression for all wanted User-Agents.
         """

@@ -38,16 +38,16 @@ for root in roots:
 json.dump(found, sys.stdout)
 """
 
-# An entry for each path, unit and account, to compare with.
+# An entry for each path, unit and account.
 Listing = dict[str, Any]
-# Paths that change on a host without us, or by being read.
+# Paths that other programs change, or that change when they are read.
 BY_ITSELF = (
     "/var/log/journal", "/var/log/postgresql", "/var/log/nginx", "/var/log/redis",  # of the distribution's services
     "/var/log/wtmp",  # systemd of Debian 12 notes each boot there
     "/var/tmp",  # private directories of the distribution's services, renamed at each boot
     "/var/lib/systemd",  # random seed, stamps of timers
     "/var/lib/redis",  # the distribution's Redis saves when it likes
-    # The files as they were before the last change of an account, kept by systemd-sysusers and userdel alike.
+    # Backups of the account files by systemd-sysusers and userdel.
     "/etc/passwd-", "/etc/group-", "/etc/shadow-", "/etc/gshadow-", "/etc/subuid-", "/etc/subgid-", "/etc/.pwd.lock",
 )
 
@@ -76,12 +76,12 @@ def everything(host: Host) -> Listing:
 
 
 def volatile(unit: str) -> bool:
-    """Whether a unit counts: devices, mounts, scopes and automatic slices come and go without us."""
+    """Whether a unit counts: devices, mounts, scopes and automatic slices change without this program."""
     return not unit.endswith((".device", ".mount", ".scope", ".swap", ".slice"))
 
 
 def untouched(host: Host) -> Listing:
-    """The parts of a host that a refused command might have touched, with times: any write shows."""
+    """The parts of a host that a refused command might have changed, with times, so that every write shows."""
     return walk(host, ["/etc", "/opt", "/usr/local", "/var/lib", "/srv"], (cluster(host), "/var/lib/systemd", "/var/lib/redis"), "times")
 
 

@@ -9,7 +9,7 @@ from harness.host import FAULTY, SCRIPT, Host
 
 
 class Paused:
-    """A run that is stopped at a stage, and continues on `go_on`."""
+    """A run that pauses at a stage until `go_on`."""
 
     def __init__(self, host: Host, stage: str, *arguments: str) -> None:
         command = [SCRIPT, "run", host.name, "-i", "--", "env", f"SW_FAULT=pause@{stage}", FAULTY, *arguments]
@@ -25,9 +25,9 @@ class Paused:
         return found.out.strip()
 
     def go_on(self, *expect: int) -> tuple[int, str]:
-        """Its exit code and output; without `expect` any code will do."""
+        """Continues the run and returns its exit code and output; without `expect` any code is accepted."""
         self.host.run("kill", "-CONT", self.pid)
-        # nsenter stops with it (nsenter(1), --fork), and is the last to go on.
+        # nsenter stops with the run (nsenter(1), --fork) and must continue after it.
         os.killpg(self.process.pid, signal.SIGCONT)
         out = self.process.communicate(timeout=300)[0]
         if expect and self.process.returncode not in expect:

@@ -1,4 +1,4 @@
-"""The hosts of one lane, one at a time: two sets of twenty workers would only wait for each other."""
+"""The hosts of one lane, one at a time: two sets of twenty workers would only compete for the processors."""
 
 import signal
 
@@ -11,7 +11,7 @@ ENDINGS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 class HostPool:
-    """Gives each case a host in the state that the case needs, whatever the cases before have left behind."""
+    """Provides each case with a host in the state that it needs, independent of earlier cases."""
 
     def __init__(self, lane: int) -> None:
         self.lane = lane
@@ -53,7 +53,7 @@ class HostPool:
         return self.host
 
     def stop(self) -> None:
-        """Ends the host. An impatient second Ctrl-C does not keep it."""
+        """Ends the host, also after a second Ctrl-C."""
         if self.host:
             before = {ending: signal.signal(ending, signal.SIG_IGN) for ending in ENDINGS}
             self.host.stop()

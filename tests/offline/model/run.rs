@@ -109,6 +109,7 @@ impl Model {
                 before: Some(before),
                 after: Some(text.to_owned()),
                 what: "workers".to_owned(),
+                copy: None,
             }),
             settings_text: String::new(),
             summary: String::new(),
@@ -195,7 +196,7 @@ impl Run<'_> {
 }
 
 impl World for Run<'_> {
-    type Kept = Resource;
+    type Backup = Resource;
 
     fn observe(&self, desired: &State) -> Result<Observed> {
         Ok(match self.way {
@@ -228,14 +229,14 @@ impl World for Run<'_> {
         Ok(None)
     }
 
-    fn keep(&self, resource: &Resource) -> Result<Option<Resource>> {
+    fn back_up(&self, resource: &Resource) -> Result<Option<Resource>> {
         let there = self.model.resources.contains(resource) && resource.secret_path().is_some();
         Ok(there.then(|| resource.clone()))
     }
 
-    fn put_back(&mut self, kept: &Resource, _: bool) -> Result<()> {
-        self.meet(End::Call("put_back"))?;
-        self.model.stale.insert(kept.clone());
+    fn restore(&mut self, backup: &Resource, _: bool) -> Result<()> {
+        self.meet(End::Call("restore"))?;
+        self.model.stale.insert(backup.clone());
         Ok(())
     }
 

@@ -32,7 +32,7 @@ impl Model {
                     "rows may change while they are copied"
                 );
             }
-            Step::Judge { number, .. } => assert!(self.generations.contains_key(number)),
+            Step::Validate { number, .. } => assert!(self.generations.contains_key(number)),
             Step::Switch { number } => {
                 assert!(self.generations.contains_key(number));
                 self.current = Some(*number);

@@ -92,7 +92,7 @@ class Victim:
         return listing.walk(self.host, ["/root"], (), "times")
 
     def unchanged(self) -> None:
-        """The same files with the same contents, owners and modes, and none more in all of /root."""
+        """The same files with the same contents, ownership and permissions, and no other file in /root."""
         listing.assert_equal(self.before, self._now(), "files of root's")
 
 

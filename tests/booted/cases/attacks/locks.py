@@ -8,7 +8,7 @@ from harness.host import Host
 
 LOCK, HOLD = "/run/synapse-workers.lock", "/run/synapse-workers.hold"
 NGINX, HOLDER = "synapse-nginx.service", "synapse-hold.service"
-# Another worker, for which main and workers are exchanged while requests wait at nginx's ports.
+# Another worker, for which main and workers are exchanged while connections wait at nginx's sockets.
 MORE = PLAIN.replace("workers: [", "workers: [typing, ")
 TAKE = 'until flock --exclusive "$1" sleep 600; do sleep 0.02; done'
 DROP_IN = f"/run/systemd/system/{HOLDER}.d/case.conf"

@@ -47,7 +47,7 @@ def run(host: Host, check: Checks) -> None:
         levels(host)
     with check("C1: more connections than a worker has descriptors for: it does not spin, and serves when they are gone") as note:
         note(f"{descriptors(host):.2f} s of CPU in 3 s")
-    with check(f"C2: {WAITING} silent connections at a worker that takes longer than its patience: it starts") as note:
+    with check(f"C2: {WAITING} silent connections at a worker that starts slower than its drain time-out: it starts") as note:
         note(f"{silent(host):.1f} s")
 
 

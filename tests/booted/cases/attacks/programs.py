@@ -86,7 +86,7 @@ chown -R synapse:synapse "$1"
 
 
 def run(host: Host, check: Checks) -> None:
-    with check("A3: modules below /var/lib/synapse, and root at a terminal: nothing of it runs, and no helper could type") as note:
+    with check("A3: modules below /var/lib/synapse, and root at a terminal: none runs, and no helper can type a command") as note:
         note(f"{types(host)} helpers seen")
     for what, options in ASKED.items():
         with check(f"A4: root stands in a directory of {LOCAL}'s, {what}: no module from there runs"):
@@ -95,7 +95,7 @@ def run(host: Host, check: Checks) -> None:
         owns_python(host)
     with check(f"B4: root starts a copy that lies in a directory of {LOCAL}'s: no unit names it"):
         copied(host)
-    with check("B4: the same where there is no other program for units to run: refused with the cure, nothing changed"):
+    with check("B4: the same where there is no other program for units to run: refused with the remedy, nothing changed"):
         alone(host)
 
 

@@ -1,0 +1,88 @@
+//! The part of the plan that starts, stops, restarts and reloads units.
+
+use super::Target;
+use super::planner::{Planner, collect};
+use super::restarts::Restarts;
+use super::step::{Step, Verb};
+use crate::state::units;
+use std::collections::BTreeSet;
+
+impl Planner<'_> {
+    /// Jobs in stages, then disabling.
+    pub(super) fn unit_jobs(&self) -> Vec<Step> {
+        let restarts = Restarts::new(self.desired, self.observed, &self.changes);
+        let known = |unit: &&String| self.observed.units.get(*unit).copied().unwrap_or_default();
+        let desired = &self.desired.units;
+        let obsolete: Vec<&String> = self
+            .observed
+            .units
+            .keys()
+            .filter(|unit| !desired.contains(*unit))
+            .collect();
+        let disable = collect(obsolete.iter().copied().filter(|unit| known(unit).enabled));
+        let failed = collect(obsolete.iter().copied().filter(|unit| known(unit).failed));
+
+        let mut steps = Vec::new();
+        // Units that must not run beside their successors stop first. Other obsolete units stop after nginx has stopped
+        // sending requests to them. Sockets start with the services that need them.
+        let running = |unit: &&String| known(unit).active || known(unit).changing;
+        let last = obsolete.into_iter().filter(running);
+        let last: Vec<&String> = match self.target {
+            Target::Nothing => last.collect(),
+            Target::Rendered | Target::Generation(_) => {
+                steps.extend(restarts.stop_first());
+                last.filter(|unit| !restarts.stops(unit)).collect()
+            }
+        };
+        steps.extend(restarts.stage(|unit| unit == units::REDIS));
+        // The services that an adoption replaces stop as late as possible.
+        let late = self.missing().filter(|resource| resource.is_late());
+        steps.extend(late.cloned().map(Step::Create));
+        steps.extend(restarts.stage(|unit| unit == units::MAIN));
+        steps.extend(restarts.stage(|unit| units::worker_of(unit).is_some()));
+        steps.extend(restarts.stage(|unit| unit == units::NGINX));
+        // Auxiliary services, which no request waits for: metrics, TURN, timers.
+        steps.extend(restarts.stage(is_auxiliary));
+        steps.extend(restarts.stage(|unit| unit == units::TARGET));
+        let served = last.iter().copied().filter(|unit| units::is_synapse(unit));
+        let served = collect(served);
+        if !served.is_empty() && self.target != Target::Nothing && !restarts.stops(units::NGINX) {
+            steps.push(Step::Drain(served));
+        }
+        if !last.is_empty() {
+            steps.push(Step::Jobs {
+                verb: Verb::Stop,
+                units: collect(last.into_iter()),
+                reasons: vec!["no longer needed".into()],
+                rolling: None,
+            });
+        }
+        if !disable.is_empty() {
+            steps.push(Step::Disable(disable));
+        }
+        if !failed.is_empty() {
+            steps.push(Step::ResetFailed(failed));
+        }
+        let stale: BTreeSet<String> = self
+            .observed
+            .sockets
+            .iter()
+            .filter(|name| *name != "main" && !desired.contains(&units::worker(name)))
+            // systemd removes the socket files of active socket units.
+            .filter(|name| {
+                units::socket_of(&units::worker(name)).is_none_or(|unit| !known(&&unit).active)
+            })
+            .cloned()
+            .collect();
+        if !stale.is_empty() && self.target != Target::Nothing {
+            steps.push(Step::RemoveSockets(stale));
+        }
+        steps
+    }
+}
+
+/// Whether a unit is an auxiliary service: neither part of Synapse nor needed to serve its requests.
+fn is_auxiliary(unit: &str) -> bool {
+    let first = [units::REDIS, units::MAIN, units::NGINX, units::TARGET];
+    !first.contains(&unit) && units::worker_of(unit).is_none() && units::served_by(unit).is_none()
+}

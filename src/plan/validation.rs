@@ -1,0 +1,71 @@
+//! The part of the plan that validates a generation.
+
+use super::planner::{Planner, UNIT_FILES};
+use super::step::{ChangeKind, FileChange, Validator};
+use super::{Removal, Target};
+use crate::state::Resource;
+use crate::state::restart_rules::VERSION;
+
+impl Planner<'_> {
+    /// The validators of the files that changed.
+    pub(super) fn validators(&self) -> Vec<Validator> {
+        let mut validators = Vec::new();
+        if self.starts_other_synapse() {
+            validators.push(Validator::Schema);
+        }
+        // An existing generation was validated when it was written.
+        if self.target != Target::Rendered {
+            return validators;
+        }
+        let mut written = self
+            .changes
+            .iter()
+            .filter(|change| change.kind != ChangeKind::Removed);
+        if written
+            .clone()
+            .any(|change| change.path.starts_with("nginx/"))
+        {
+            validators.push(Validator::Nginx);
+        }
+        // A file that only one process reads is validated for that process, any other file for all.
+        let read_by_one = |path: &str| path == "main.yaml" || path.starts_with("workers/");
+        let synapse: Vec<&str> = self
+            .changes
+            .iter()
+            .filter_map(|change| change.path.strip_prefix("synapse/"))
+            .collect();
+        let composed = |change: &FileChange| change.path.starts_with("secrets/synapse.d/");
+        let shared =
+            synapse.iter().any(|path| !read_by_one(path)) || self.changes.iter().any(composed);
+        let processes: Vec<String> = self
+            .desired
+            .files
+            .keys()
+            .filter_map(|path| path.strip_prefix("synapse/"))
+            .filter(|path| read_by_one(path) && (shared || synapse.contains(path)))
+            .map(str::to_owned)
+            .collect();
+        if !processes.is_empty() {
+            validators.push(Validator::Synapse(processes));
+        }
+        if written
+            .clone()
+            .any(|change| change.path.starts_with("prometheus/"))
+        {
+            validators.push(Validator::Prometheus);
+        }
+        if written.any(|change| change.path.starts_with(UNIT_FILES)) {
+            validators.push(Validator::Systemd);
+        }
+        validators
+    }
+
+    /// Whether the plan starts a release of Synapse that has not used this database. The rollback of a failed run
+    /// never does.
+    fn starts_other_synapse(&self) -> bool {
+        let empty = |resource: &Resource| matches!(resource, Resource::Database { .. });
+        self.removal != Removal::Undo
+            && self.changes.iter().any(|change| change.path == VERSION)
+            && !self.missing().any(empty)
+    }
+}
