@@ -3,7 +3,6 @@
 use super::Host;
 use super::files::{self, Access};
 use crate::failure::Failure;
-use crate::plan::step::Validator;
 use crate::state::paths;
 use crate::state::restart_rules::host_path;
 use crate::state::synapse_config;
@@ -247,42 +246,6 @@ impl Host {
             .collect();
         let directories = directories.iter().map(|path| (path.as_str(), None, open));
         files::publish(directory(number), directories.chain(rendered).chain(own))
-    }
-
-    /// Validates a generation with a real program. Returns a note.
-    pub fn validate(
-        &self,
-        number: u32,
-        validator: &Validator,
-        state: &State,
-    ) -> Result<Option<String>> {
-        let directory = directory(number);
-        match validator {
-            Validator::Schema => return self.accepts_schema(state, state),
-            Validator::Nginx => {
-                let pair = self.facts.certificate.as_ref().map(|(pair, _)| pair);
-                super::validators::nginx_accepts(&format!("{directory}/nginx"), pair, state)
-            }
-            Validator::Synapse(processes) => super::synapse::parse_configuration(
-                &self.facts.python,
-                state,
-                &format!("{directory}/synapse"),
-                processes,
-            ),
-            Validator::Prometheus => super::validators::prometheus_accepts(&format!(
-                "{directory}/prometheus/prometheus.yml"
-            )),
-            Validator::Systemd => {
-                let units: Vec<String> = state
-                    .files
-                    .keys()
-                    .filter_map(|path| units::judged(path))
-                    .map(|path| format!("{directory}/{path}"))
-                    .collect();
-                super::validators::systemd_accepts(&directory, &units)
-            }
-        }?;
-        Ok(None)
     }
 
     /// Switches `current` to this generation, and the venv link for administrators to its Synapse.

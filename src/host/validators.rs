@@ -5,7 +5,7 @@ use super::confined::Sandbox;
 use super::files::{self, Scratch};
 use super::tools::{self, Tool};
 use super::{Host, generations, synapse};
-use crate::plan::step::Judge;
+use crate::plan::step::Validator;
 use crate::state::State;
 use crate::state::accounts;
 use crate::state::paths;
@@ -14,24 +14,24 @@ use anyhow::{Context, Result, ensure};
 
 impl Host {
     /// Validates a generation with a real program. Returns a note.
-    pub fn validate(&self, number: u32, judge: &Judge, state: &State) -> Result<Option<String>> {
+    pub fn validate(&self, number: u32, validator: &Validator, state: &State) -> Result<Option<String>> {
         let directory = generations::directory(number);
-        match judge {
-            Judge::Schema => return self.accepts_schema(state, state),
-            Judge::Nginx => {
+        match validator {
+            Validator::Schema => return self.accepts_schema(state, state),
+            Validator::Nginx => {
                 let pair = self.facts.certificate.as_ref().map(|(pair, _)| pair);
                 nginx_accepts(&format!("{directory}/nginx"), pair, state)
             }
-            Judge::Synapse(processes) => synapse::parse_configuration(
+            Validator::Synapse(processes) => synapse::parse_configuration(
                 &self.facts.python,
                 state,
                 &format!("{directory}/synapse"),
                 processes,
             ),
-            Judge::Prometheus => {
+            Validator::Prometheus => {
                 prometheus_accepts(&format!("{directory}/prometheus/prometheus.yml"))
             }
-            Judge::Systemd => {
+            Validator::Systemd => {
                 let units: Vec<String> = state
                     .files
                     .keys()
