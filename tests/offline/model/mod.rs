@@ -8,7 +8,8 @@ mod run;
 mod steps;
 mod watch;
 
-pub use run::{Attempt, End, Ended, Fault, How};
+pub use run::{Attempt, End, Fault, FaultKind, Outcome};
+pub use watch::SHARED_LISTS;
 
 use std::collections::{BTreeMap, BTreeSet};
 use synapse_workers::plan::{Plan, Removal, Target};
@@ -44,8 +45,8 @@ pub struct Model {
 
 /// The direction of a run: towards its goal, or back to the state before.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Way {
-    There,
+pub enum Direction {
+    Forward,
     Back,
 }
 
@@ -97,7 +98,7 @@ impl Model {
         let ended = self.attempt(&Attempt {
             target,
             removal,
-            faults: &[Fault(Way::There, end, How::Killed)],
+            faults: &[Fault(Direction::Forward, end, FaultKind::Killed)],
             ..Attempt::install(to)
         });
         assert!(
@@ -109,9 +110,9 @@ impl Model {
     }
 
     /// Runs an installation of a rendered state that fails at `end` and rolls back.
-    pub fn fails(&mut self, to: &State, end: End) -> Ended {
+    pub fn fails(&mut self, to: &State, end: End) -> Outcome {
         self.attempt(&Attempt {
-            faults: &[Fault(Way::There, end, How::Failed)],
+            faults: &[Fault(Direction::Forward, end, FaultKind::Failed)],
             ..Attempt::install(to)
         })
     }
