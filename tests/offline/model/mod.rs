@@ -12,6 +12,7 @@ pub use run::{Attempt, End, Fault, FaultKind, Outcome};
 pub use watch::SHARED_LISTS;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::rc::Rc;
 use synapse_workers::plan::{Plan, Removal, Target};
 use synapse_workers::state::units;
 use synapse_workers::state::{HOST, Resource, State, UnitState};
@@ -22,7 +23,7 @@ type View = BTreeMap<String, String>;
 
 #[derive(Clone, Debug, Default)]
 pub struct Model {
-    generations: BTreeMap<u32, State>,
+    generations: BTreeMap<u32, Rc<State>>,
     current: Option<u32>,
     applied: Option<u32>,
     /// Generations that were switched to since the last one that was fully applied.
@@ -58,7 +59,7 @@ impl Model {
             .filter(|(path, _)| path.starts_with(HOST))
             .collect();
         let mut model = Self {
-            generations: [(1, state.clone())].into(),
+            generations: [(1, Rc::new(state.clone()))].into(),
             current: Some(1),
             applied: Some(1),
             loaded: host_files.clone(),

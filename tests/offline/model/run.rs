@@ -201,19 +201,14 @@ impl World for Run<'_> {
         Ok(match self.way {
             Direction::Forward => self.model.observe(desired),
             // The rollback ignores the secrets that were provided to the run.
-            Direction::Back => Model {
-                stale: BTreeSet::new(),
-                ..self.model.clone()
-            }
-            .observe(desired),
+            Direction::Back => self.model.observe_without(desired, &BTreeSet::new()),
         })
     }
 
     fn generation(&self, number: u32) -> Result<State> {
         let generation = self.model.generations.get(&number);
-        generation
-            .cloned()
-            .ok_or_else(|| anyhow::anyhow!("generation {number} is lost"))
+        let generation = generation.map(|state| State::clone(state));
+        generation.ok_or_else(|| anyhow::anyhow!("generation {number} is lost"))
     }
 
     fn between(&mut self, number: usize, _: &str) -> Result<()> {
@@ -291,6 +286,11 @@ impl World for Run<'_> {
 impl Model {
     /// The state that a run observes.
     pub fn observe(&self, desired: &State) -> Observed {
+        self.observe_without(desired, &self.stale)
+    }
+
+    /// The same, without the resources in `stale`.
+    fn observe_without(&self, desired: &State, stale: &BTreeSet<Resource>) -> Observed {
         let records = Records {
             current: self.current,
             applied: self.applied,
@@ -299,8 +299,9 @@ impl Model {
             made: self.made.clone(),
         };
         let state = |number| {
-            let generation = self.generations.get(&number).cloned();
-            (number, generation.unwrap_or_default())
+            let generation = self.generations.get(&number);
+            let state = generation.map(|state| State::clone(state));
+            (number, state.unwrap_or_default())
         };
         let states: BTreeMap<u32, State> = records.generations().into_iter().map(state).collect();
         let mut observed = Observed::recorded(records, states);
@@ -310,12 +311,9 @@ impl Model {
         observed.host_files = files
             .map(|(path, digest)| (path.clone(), digest.clone()))
             .collect();
-        let there: BTreeSet<Resource> = self.resources.difference(&self.stale).cloned().collect();
-        observed.resources = observed
-            .candidates(desired)
-            .intersection(&there)
-            .cloned()
-            .collect();
+        observed.resources = observed.candidates(desired);
+        let exists = |it: &Resource| self.resources.contains(it) && !stale.contains(it);
+        observed.resources.retain(exists);
         observed.units.clone_from(&self.units);
         observed.sockets.clone_from(&self.sockets);
         observed.processors = 2;
