@@ -86,7 +86,7 @@ impl Deployment {
 }
 
 /// Worker specs that administrators typically write, and edge cases.
-fn spread() -> Vec<String> {
+fn specs() -> Vec<String> {
     let mut specs: Vec<String> = [
         "",
         "full",
@@ -113,7 +113,7 @@ fn every_request_reaches_a_process_that_serves_it() {
     let oracle = Oracle::load();
     let requests = oracle.answered(oracle.requests());
     assert!(requests.len() > 3000, "{} requests", requests.len());
-    for spec in spread() {
+    for spec in specs() {
         let deployment = Deployment::new(&spec);
         requests
             .iter()
@@ -122,7 +122,7 @@ fn every_request_reaches_a_process_that_serves_it() {
 }
 
 #[test]
-fn merging_two_roles_misleads_nothing() {
+fn merging_two_roles_misroutes_nothing() {
     let oracle = Oracle::load();
     let requests = oracle.answered(oracle.examples());
     for (i, a) in ROLES.iter().enumerate() {
@@ -136,7 +136,7 @@ fn merging_two_roles_misleads_nothing() {
 }
 
 #[test]
-fn overlapping_paths_part_where_they_must() {
+fn overlapping_paths_reach_the_right_upstream() {
     for line in [
         "full: PUT /_matrix/client/v3/rooms/!r:x/state/m.room.name/ -> event_creator",
         "full: PUT /_matrix/client/v3/rooms/!r/state/m.room.name -> event_creator",
@@ -287,7 +287,7 @@ const LEFT_TO_MAIN: [(&str, &str); 16] = [
 ];
 
 #[test]
-fn full_offloads_what_workers_can_serve() {
+fn the_full_preset_offloads_every_servlet_that_workers_serve() {
     let oracle = Oracle::load();
     let full = Deployment::new("full");
     let mut unused: BTreeSet<&str> = LEFT_TO_MAIN.iter().map(|(class, _)| *class).collect();

@@ -1,19 +1,19 @@
 # A host: a throw-away layer over the tree, and the systemd that was booted in it. Sourced by `host`.
 #
 # Everything of host NAME is in $RUN/NAME:
-#   tree        path of the tree it stands on      keeper   pid of the `keeper` that runs it, and its lock
+#   tree        path of the tree below its layer   keeper   pid of the `keeper` that runs it, and its lock
 #   layer/      overlay's upper and work           leader   pid of the guest's PID 1, while it runs
-#   root/       the merged root                    cgroup   where keeper, nspawn and guest are
-#   net         number of its veth pair, if any    console  what nspawn and the guest's console said
+#   root/       the merged root                    cgroup   the cgroup of keeper, nspawn and guest
+#   net         number of its veth pair, if any    console  output of nspawn and the guest's console
 
 RUN=${SYNAPSE_WORKERS_RUN:-/var/lib/synapse-workers-test}
-# Machines and cgroups bear it: hosts of one name in two directories have nothing to do with each other.
+# A part of the names of machines and cgroups, so that hosts of the same name in two directories are separate.
 FAMILY=$(basename "$RUN")
-# Seconds: a boot with everything in it takes a few, a stop waits for what the units' own timeouts allow.
+# In seconds. A boot takes a few; a stop may take as long as the timeouts of the units.
 BOOT_TIMEOUT=${SYNAPSE_WORKERS_BOOT_TIMEOUT:-180}
 STOP_TIMEOUT=${SYNAPSE_WORKERS_STOP_TIMEOUT:-120}
 
-# await SECONDS COMMAND…: until the command succeeds; fails when the seconds are over.
+# await SECONDS COMMAND…: waits until the command succeeds; fails after this time.
 await() {
     local until=$((SECONDS + $1))
     shift
@@ -23,18 +23,18 @@ await() {
     done
 }
 
-# The keeper holds a lock on the file that has its pid, so a pid that went to another process is never taken for it.
+# The keeper locks the file with its pid, so another process that has the same pid later does not count.
 alive() { [[ -s $RUN/$1/keeper ]] && ! flock --nonblock --shared "$RUN/$1/keeper" true; }
 gone() { ! alive "$1"; }
 
 leader() {
-    alive "$1" || die "host $1 does not run; \`host list\` shows those that do"
-    [[ -s $RUN/$1/leader ]] || die "host $1 has no PID 1 at the moment, it boots or shuts down"
+    alive "$1" || die "host $1 does not run; help: host list"
+    [[ -s $RUN/$1/leader ]] || die "host $1 has no PID 1 at the moment; it boots or shuts down"
     cat "$RUN/$1/leader"
 }
 
-# The layer lies on disk unless the disk is itself an overlay, which cannot carry another one. It is volatile:
-# nobody wants it back after a crash of this machine, so its fsync is free.
+# The layer is on disk, unless the disk is an overlay itself, which cannot be the upper layer of another one. It need
+# not survive a crash of this machine, so `volatile` omits its fsync.
 machine_mount() {
     local dir=$1 tree=$2
     mkdir -p "$dir/layer/upper" "$dir/layer/work" "$dir/root"
@@ -53,7 +53,7 @@ machine_personality() {
     tr -d - </proc/sys/kernel/random/uuid >"$root/etc/machine-id"
 }
 
-# Starts the keeper so that it outlives this shell. Where systemd runs the machine it must give the cgroup.
+# Starts the keeper so that it outlives this shell. If systemd runs this machine, it must delegate the cgroup.
 machine_start() {
     local name=$1 dir=$RUN/$1
     rm -f "$dir/leader"
@@ -67,7 +67,7 @@ machine_start() {
     await 10 alive "$name" || { machine_console "$name"; die "host $name: its keeper did not start"; }
 }
 
-# The guest's own answer: "running", "degraded", …; fails while it boots or when it is gone.
+# Sets STATE to the guest's own state, such as "running" or "degraded"; fails while it boots.
 booted() {
     local name=$1
     gone "$name" && return 0
@@ -76,7 +76,7 @@ booted() {
     [[ $STATE != "" && $STATE != offline && $STATE != initializing && $STATE != starting ]]
 }
 
-# Waits until the guest is up; 0 only for "running".
+# Waits until the guest has booted; succeeds only in the state "running".
 machine_wait() {
     local name=$1 began=$2 STATE=
     await "$BOOT_TIMEOUT" booted "$name" || true
@@ -89,7 +89,7 @@ machine_wait() {
         enter "$name" systemctl --no-pager --failed </dev/null >&2 || true
     fi
     journalctl --quiet --no-pager --root="$RUN/$name/root" --boot --priority=warning --lines=40 >&2 || true
-    say "$name: did not boot: ${STATE:-its systemd gave no answer}"
+    say "$name: did not boot: ${STATE:-its systemd did not answer}"
     return 1
 }
 
@@ -98,7 +98,8 @@ machine_console() {
     tail -n 40 "$RUN/$1/console" >&2 || true
 }
 
-# Orderly (SIGRTMIN+4 is systemd's poweroff) unless "now" is said, then by force: all that is in the host's cgroup.
+# Powers the guest off (SIGRTMIN+4 is systemd's poweroff), unless the second argument is "now". Then kills every process
+# in the host's cgroup.
 machine_end() {
     local name=$1 dir=$RUN/$1
     if [[ ${2:-} != now && -s $dir/leader ]] && alive "$name"; then
@@ -113,7 +114,7 @@ empty() { ! grep -qsx 'populated 1' "$1/cgroup.events"; }
 
 machine_remove() {
     local dir=$RUN/$1 point group
-    # nspawn removes its own when it is not killed.
+    # nspawn removes these itself unless it is killed.
     point=/run/systemd/nspawn/unix-export/$FAMILY-$1
     if mountpoint -q "$point"; then umount "$point"; fi
     rm -rf "$point" "/run/systemd/nspawn/propagate/$FAMILY-$1"
@@ -121,7 +122,7 @@ machine_remove() {
     for point in "$dir/root" "$dir/layer"; do
         if mountpoint -q "$point"; then umount "$point"; fi
     done
-    # nspawn makes the same cgroups in systemd's v1 hierarchy where there is one.
+    # nspawn creates the same cgroups in systemd's v1 hierarchy, if the machine has one.
     for group in "$(cat "$dir/cgroup" 2>/dev/null)" "/sys/fs/cgroup/systemd/$FAMILY-$1"; do
         if [[ -d $group ]]; then find "$group" -depth -type d -exec rmdir {} \;; fi
     done
@@ -129,11 +130,11 @@ machine_remove() {
     rmdir "$RUN" 2>/dev/null || true
 }
 
-# Numbers veth pairs: one private /30 and one interface name each, the first that is free.
+# Prints the first free number of a veth pair. Each number has a private /30 and an interface name.
 machine_net() {
     local n
     for n in {0..63}; do
         [[ -e /sys/class/net/swtest$n ]] || { echo "$n"; return; }
     done
-    die "no veth number is free: end some hosts, \`host list\` shows them"
+    die "no veth number is free; help: host list, then host stop NAME"
 }

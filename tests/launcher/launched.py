@@ -1,4 +1,4 @@
-"""The launcher with a small program in Synapse's place, started as systemd starts it, and clients of that program."""
+"""A test case that starts a small program behind the launcher as systemd would, and clients of that program."""
 
 import fcntl
 import http.client
@@ -16,12 +16,12 @@ from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
 LAUNCHER = HERE.parents[1] / "packaging/launcher"
-# As many connections wait at a socket that systemd holds.
+# Connections that may wait at a socket, as in the socket units.
 BACKLOG = 512
 
 
 def lines_of(file):
-    """The lines of a descriptor's file; none once the process has closed the descriptor."""
+    """Returns the lines of a file in fdinfo; none if the process has closed the descriptor."""
     try:
         return file.read_text().splitlines()
     except FileNotFoundError:
@@ -29,7 +29,7 @@ def lines_of(file):
 
 
 class Client(threading.Thread):
-    """One request over a Unix socket; `status` and `body`, or `error`."""
+    """A request over a Unix socket. Its result is `status` and `body`, or `error`."""
 
     def __init__(self, path, url, method="GET", body=None):
         super().__init__()
@@ -61,8 +61,8 @@ class Client(threading.Thread):
         return self.status, self.body
 
 
-class Launched(unittest.TestCase):
-    """Two sockets that are held, and processes that serve there."""
+class LauncherTestCase(unittest.TestCase):
+    """Two listening sockets, and the processes that get them by socket activation."""
 
     def setUp(self):
         self.directory = tempfile.TemporaryDirectory()
@@ -70,16 +70,16 @@ class Launched(unittest.TestCase):
         self.public = Path(self.directory.name, "public.sock")
         self.internal = Path(self.directory.name, "replication", "own.sock")
         self.internal.parent.mkdir()
-        self.held = [self.listener(path) for path in (self.public, self.internal)]
+        self.sockets = [self.listener(path) for path in (self.public, self.internal)]
         self.processes = []
         self.addCleanup(self.end)
 
     def listener(self, path):
-        held = socket.socket(socket.AF_UNIX)
-        held.bind(str(path))
-        held.listen(BACKLOG)
-        self.addCleanup(held.close)
-        return held
+        listener = socket.socket(socket.AF_UNIX)
+        listener.bind(str(path))
+        listener.listen(BACKLOG)
+        self.addCleanup(listener.close)
+        return listener
 
     def end(self):
         for process in self.processes:
@@ -87,42 +87,42 @@ class Launched(unittest.TestCase):
             process.wait()
             process.stdout.close()
 
-    def start(self, *arguments, options=(), held=True, says="ready", descriptors=None):
-        """The program behind the launcher, as systemd starts it, once it has printed this line; at once if that is None."""
-        sockets = self.held if held else []
+    def start(self, *arguments, options=(), activated=True, prints="ready", descriptors=None):
+        """Starts the program behind the launcher as systemd would, and waits for the line `prints` unless it is None."""
+        sockets = self.sockets if activated else []
 
         def inherit():
             # A shell starts its background jobs with SIGINT ignored, which programs inherit.
             signal.signal(signal.SIGINT, signal.SIG_DFL)
-            # Out of the way of the places that they get.
-            numbers = [fcntl.fcntl(one, fcntl.F_DUPFD_CLOEXEC, 3 + len(sockets)) for one in sockets]
-            for place, number in enumerate(numbers, 3):
-                os.dup2(number, place)
+            # The copies have higher numbers than the targets, so no dup2 overwrites one.
+            copies = [fcntl.fcntl(one, fcntl.F_DUPFD_CLOEXEC, 3 + len(sockets)) for one in sockets]
+            for target, copy in enumerate(copies, 3):
+                os.dup2(copy, target)
             if descriptors:
                 resource.setrlimit(resource.RLIMIT_NOFILE, (descriptors, descriptors))
 
         command = [sys.executable, str(LAUNCHER), *options, "served", *arguments, str(self.public), str(self.internal)]
-        if held:
+        if activated:
             command = ["sh", "-c", f'LISTEN_PID=$$ LISTEN_FDS={len(sockets)} exec "$@"', "sh", *command]
         process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, close_fds=False, preexec_fn=inherit,
                                    env={**os.environ, "PYTHONPATH": str(HERE)})
         self.processes.append(process)
-        if says:
-            self.says(process, says)
+        if prints:
+            self.expect(process, prints)
         return process
 
-    def says(self, process, line):
-        """Waits for the next line of the process, which is this one."""
+    def expect(self, process, line):
+        """Waits for the next line of the process, which must be this one."""
         self.assertEqual(process.stdout.readline(), line + "\n")
 
-    def early(self, *arguments):
-        """A client that has sent its request while no program serves the socket."""
+    def client_before_start(self, *arguments):
+        """Returns a client that has sent its request while no program serves the socket."""
         client = Client(self.public, "/quick", *arguments)
         client.sent.wait(20)
         return client
 
-    def silent(self, count):
-        """Connections that send nothing."""
+    def silent_connections(self, count):
+        """Opens connections that send nothing."""
         connections = [socket.socket(socket.AF_UNIX) for _ in range(count)]
         for connection in connections:
             self.addCleanup(connection.close)
@@ -130,19 +130,19 @@ class Launched(unittest.TestCase):
             connection.connect(str(self.public))
         return connections
 
-    def closed(self, process, held):
-        """Waits until the process does not look at this socket any more: no epoll of its has it (proc_pid_fdinfo(5))."""
-        place = 3 + self.held.index(held)
+    def wait_until_closed(self, process, listener):
+        """Waits until no epoll of the process contains this socket (proc_pid_fdinfo(5))."""
+        descriptor = 3 + self.sockets.index(listener)
         deadline = time.monotonic() + 10
         while time.monotonic() < deadline:
-            looked_at = [line.split()[1] for file in Path(f"/proc/{process.pid}/fdinfo").iterdir()
-                         for line in lines_of(file) if line.startswith("tfd:")]
-            if str(place) not in looked_at:
+            watched = [line.split()[1] for file in Path(f"/proc/{process.pid}/fdinfo").iterdir()
+                       for line in lines_of(file) if line.startswith("tfd:")]
+            if str(descriptor) not in watched:
                 return
-        self.fail("it still looks at the socket")
+        self.fail("the process still accepts connections at the socket")
 
-    def busy(self, *clients):
-        """Waits until the program has these requests: one after them, on another connection, has come through."""
+    def wait_until_received(self, *clients):
+        """Waits until the program has received these requests: it has answered a later one on another connection."""
         for client in clients:
             client.sent.wait(20)
             self.assertEqual(Client(client.path, "/quick").result(), (200, b"quick"))

@@ -1,8 +1,8 @@
-"""A program as Synapse is one: it has Twisted listen at paths, and serves what tests ask for.
+"""A fake Synapse: Twisted listens at the given paths and serves pages for the tests.
 
-`served.py [--import S | --late S | --deaf S | --full S | --fail] PATH…`: takes S seconds while it is imported, before
-the reactor runs, or before it listens; has no descriptor left for S seconds and is late for as long; fails. Each
-tells with a line that it has come to that point.
+`served.py [--import S | --late S | --deaf S | --full S | --fail] PATH…` sleeps S seconds while it is imported
+(`--import`), before the reactor runs (`--late`) or before it listens (`--deaf`); uses up all descriptors for S seconds
+and is then late (`--full`); or exits with an error (`--fail`). It prints a line at each of these points.
 """
 import os
 import sys
@@ -15,7 +15,7 @@ LARGE = 8 << 20
 
 
 class Page(resource.Resource):
-    """`/quick`; `/large`, more than a socket holds; `/slow/S`, after S seconds; anything else is a long poll that nobody ends."""
+    """`/quick`; `/large`, more than a socket holds; `/slow/S`, after S seconds; any other path is a long poll without an answer."""
 
     isLeaf = True
 
@@ -33,8 +33,8 @@ class Page(resource.Resource):
         return server.NOT_DONE_YET
 
 
-def spend(seconds, what):
-    print(what, flush=True)
+def print_and_sleep(line, seconds):
+    print(line, flush=True)
     time.sleep(seconds)
 
 
@@ -44,7 +44,7 @@ def use_all_descriptors(seconds):
         while True:
             used.append(os.open(os.devnull, os.O_RDONLY))
     except OSError:
-        spend(seconds, "full")
+        print_and_sleep("full", seconds)
     for number in used:
         os.close(number)
 
@@ -64,7 +64,7 @@ def main():
     if option == "--full":
         use_all_descriptors(seconds)
     if option in ("--full", "--late"):
-        spend(seconds, "late")
+        print_and_sleep("late", seconds)
     if option == "--deaf":
         reactor.callWhenRunning(print, "running", flush=True)
         reactor.callLater(seconds, listen, paths)
@@ -74,6 +74,6 @@ def main():
 
 
 if __name__ == "served" and "--import" in sys.argv:
-    spend(float(sys.argv[sys.argv.index("--import") + 1]), "importing")
+    print_and_sleep("importing", float(sys.argv[sys.argv.index("--import") + 1]))
 if __name__ == "__main__":
     main()

@@ -1,7 +1,7 @@
 //! Adopting an existing server: which of its values and files the rendered state keeps, and when its service stops and
 //! starts again.
 
-use super::model::{Attempt, End, Fault, How, Model, Way};
+use super::model::{Attempt, Direction, End, Fault, FaultKind, Model};
 use super::setup::{Setup, text};
 use std::collections::BTreeSet;
 use synapse_workers::plan::step::{Move, Step, Verb};
@@ -38,11 +38,12 @@ fn keys(state: &State) -> BTreeSet<String> {
 }
 
 #[test]
-fn what_the_old_files_say_is_not_said_again() {
+fn rendered_options_omit_values_of_the_adopted_files() {
     let state = setup("small").state();
     assert_eq!(text(&state, "synapse/adopted/00-homeserver.yaml"), OLD);
     assert!(state.files["synapse/adopted/00-homeserver.yaml"].private);
-    let keys = keys(&state);
+    let plain = Setup::new("small").state();
+    let (adopted_keys, plain_keys) = (keys(&state), keys(&plain));
     for theirs in [
         "database",
         "signing_key_path",
@@ -51,7 +52,8 @@ fn what_the_old_files_say_is_not_said_again() {
         "macaroon_secret_key_path",
         "form_secret_path",
     ] {
-        assert!(!keys.contains(theirs), "{theirs}");
+        assert!(!adopted_keys.contains(theirs), "{theirs}");
+        assert!(plain_keys.contains(theirs), "{theirs}");
     }
     for ours in [
         "server_name",
@@ -59,7 +61,7 @@ fn what_the_old_files_say_is_not_said_again() {
         "max_upload_size",
         "trusted_key_servers",
     ] {
-        assert!(keys.contains(ours), "{ours}");
+        assert!(adopted_keys.contains(ours), "{ours}");
     }
     let made = |resource: &Resource| {
         matches!(
@@ -69,15 +71,21 @@ fn what_the_old_files_say_is_not_said_again() {
             || *resource == Resource::Secret("form_secret".to_owned())
     };
     assert!(!state.resources.iter().any(made), "{:?}", state.resources);
+    // A server that is not adopted has the signing key, role, database and secret.
+    assert_eq!(plain.resources.iter().filter(|it| made(it)).count(), 4);
     // The password is only in the copy, which is private, and in the secrets.
     for (path, file) in &state.files {
-        let told = String::from_utf8_lossy(&file.contents).contains("hidden");
-        assert_eq!(told, path == "synapse/adopted/00-homeserver.yaml", "{path}");
+        let found = String::from_utf8_lossy(&file.contents).contains("hidden");
+        assert_eq!(
+            found,
+            path == "synapse/adopted/00-homeserver.yaml",
+            "{path}"
+        );
     }
 }
 
 #[test]
-fn the_old_files_come_first_and_their_places_can_be_written() {
+fn adopted_files_are_read_first_and_their_directories_are_writable() {
     let sqlite = OLD.replace(
         "{name: psycopg2, args: {user: old, password: hidden, dbname: old, host: 127.0.0.1}}",
         "{name: sqlite3, args: {database: /srv/old db/homeserver.db}}",
@@ -119,7 +127,7 @@ fn place(steps: &[Step], of: impl Fn(&Step) -> bool) -> usize {
 }
 
 #[test]
-fn the_old_service_stops_at_the_last_moment_and_comes_back() {
+fn the_adopted_service_stops_just_before_main_starts_and_uninstall_restores_it() {
     let state = setup("small").state();
     let stopped = Resource::Stopped("old.service".to_owned());
     let disabled = Resource::Disabled("old.service".to_owned());
@@ -151,7 +159,7 @@ fn the_old_service_stops_at_the_last_moment_and_comes_back() {
 }
 
 #[test]
-fn what_was_off_before_stays_off() {
+fn a_service_disabled_before_adoption_stays_disabled() {
     let state = setup("").state();
     let disabled = Resource::Disabled("old.service".to_owned());
     let mut model = Model::default();
@@ -173,7 +181,7 @@ fn what_was_off_before_stays_off() {
 }
 
 #[test]
-fn a_failed_run_gives_the_service_back() {
+fn a_failed_run_restores_the_adopted_service() {
     let state = setup("small").state();
     let stopped = Resource::Stopped("old.service".to_owned());
     let steps = Model::default().run(&state, End::Done).steps;
@@ -192,11 +200,15 @@ fn a_failed_run_gives_the_service_back() {
 /// The old service starts again once our processes have stopped, even if other rollback steps failed. It never runs
 /// beside one of our processes.
 #[test]
-fn a_rollback_with_errors_gives_the_service_back_unless_ours_did_not_stop() {
+fn a_rollback_with_errors_restores_the_adopted_service_unless_synapse_still_runs() {
     let state = setup("small").state();
     let stopped = Resource::Stopped("old.service".to_owned());
     let steps = Model::default().run(&state, End::Done).steps;
-    let fails = Fault(Way::There, End::Before(steps.len()), How::Failed);
+    let fails = Fault(
+        Direction::Forward,
+        End::Before(steps.len()),
+        FaultKind::Failed,
+    );
     let attempt = |faults: &[Fault]| {
         let mut model = Model::default();
         let ended = model.attempt(&Attempt {
@@ -214,7 +226,7 @@ fn a_rollback_with_errors_gives_the_service_back_unless_ours_did_not_stop() {
     let back = place(&ended.back, |step| *step == Step::Remove(stopped.clone()));
     assert!(stop < back, "{:?}", ended.back);
     for (number, step) in ended.back.iter().take(back).enumerate() {
-        let fault = Fault(Way::Back, End::Before(number), How::Failed);
+        let fault = Fault(Direction::Back, End::Before(number), FaultKind::Failed);
         let (ended, served) = attempt(&[fails, fault]);
         assert_eq!(ended.failure().0, 70, "{step}");
         let runs_on = matches!(step, Step::Jobs { .. }) && step.is_of_synapse();
@@ -254,13 +266,13 @@ fn order(plan: &Plan) -> Vec<usize> {
 }
 
 #[test]
-fn the_data_moves_while_main_is_stopped_and_a_failure_leaves_the_old_file_in_use() {
+fn the_database_moves_while_main_is_stopped_and_a_failure_keeps_sqlite_in_use() {
     let before = Setup::new("").state();
     let after = Setup::new("").settings("database: {kind: local}").state();
     let moved = |model: &mut Model, end| {
         model.attempt(&Attempt {
             moving: Some("/var/lib/synapse/homeserver.db"),
-            faults: &[Fault(Way::There, end, How::Failed)],
+            faults: &[Fault(Direction::Forward, end, FaultKind::Failed)],
             ..Attempt::install(&after)
         })
     };

@@ -28,7 +28,7 @@ fn code(path: &Path) -> String {
 }
 
 #[test]
-fn one_module_works_on_files_and_one_starts_programs() {
+fn only_host_files_works_on_files_and_only_tools_starts_programs() {
     let top = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
     let rules: [(&str, &[&str]); 2] = [
         (

@@ -12,13 +12,13 @@ use zbus::object_server::SignalEmitter;
 use zbus::{Connection, DBusError, ObjectPath, OwnedObjectPath};
 
 /// Longer than any operation in these tests. An operation that exceeds this timeout hangs.
-const PATIENCE: Duration = Duration::from_secs(30);
+const TIMEOUT: Duration = Duration::from_secs(30);
 
 /// The fake manager. Units are named `KIND@N`, and the kind determines the outcome of a job.
 struct Manager {
     jobs: u32,
     /// Requests received: method, unit, mode.
-    asked: Sender<(&'static str, String, String)>,
+    requests: Sender<(&'static str, String, String)>,
     /// Jobs that end while the reply is being sent: number, unit, result.
     ending: Sender<(u32, String, &'static str)>,
 }
@@ -43,7 +43,7 @@ impl Manager {
         self.jobs += 1;
         let number = self.jobs;
         let kind = unit.split('@').next().unwrap_or_default().to_owned();
-        self.asked.send((method, unit.clone(), mode)).unwrap();
+        self.requests.send((method, unit.clone(), mode)).unwrap();
         match kind.as_str() {
             "masked" => return Err(Refusal::UnitMasked(format!("Unit {unit} is masked."))),
             "unanswered" => futures_lite::future::pending().await,
@@ -177,17 +177,17 @@ impl Drop for Daemon {
 /// A bus with the fake manager on it. Both end when this value is dropped.
 struct Bus {
     daemon: Daemon,
-    asked: Receiver<(&'static str, String, String)>,
+    requests: Receiver<(&'static str, String, String)>,
     _manager: Connection,
 }
 
 impl Bus {
     fn new() -> Self {
         let daemon = Daemon::new();
-        let ((asked, asked_end), (ending, ended)) = (channel(), channel());
+        let ((requests, requested), (ending, ended)) = (channel(), channel());
         let manager = Manager {
             jobs: 0,
-            asked,
+            requests,
             ending,
         };
         let place = "/org/freedesktop/systemd1";
@@ -204,7 +204,7 @@ impl Bus {
         });
         Self {
             daemon,
-            asked: asked_end,
+            requests: requested,
             _manager: connection,
         }
     }
@@ -212,24 +212,24 @@ impl Bus {
     /// Runs jobs in the background. The receiver gets their result.
     fn jobs(&self, verb: Verb, units: &[String]) -> Receiver<Result<(), String>> {
         let systemd = Systemd::connect_to(&self.daemon.address).unwrap();
-        let (units, (told, end)) = (units.to_vec(), channel());
+        let (units, (sender, end)) = (units.to_vec(), channel());
         std::thread::spawn(move || {
             let result = systemd.jobs(verb, &units);
-            told.send(result.map_err(|error| format!("{error:#}")))
+            sender.send(result.map_err(|error| format!("{error:#}")))
         });
         end
     }
 
     fn all(&self, verb: Verb, units: &[String]) -> Result<(), String> {
         self.jobs(verb, units)
-            .recv_timeout(PATIENCE)
+            .recv_timeout(TIMEOUT)
             .expect("jobs hang")
     }
 
-    fn asked(&self) -> (&'static str, String, String) {
-        self.asked
-            .recv_timeout(PATIENCE)
-            .expect("systemd was not asked")
+    fn request(&self) -> (&'static str, String, String) {
+        self.requests
+            .recv_timeout(TIMEOUT)
+            .expect("systemd received no request")
     }
 }
 
@@ -238,7 +238,7 @@ fn units(names: &[&str]) -> Vec<String> {
 }
 
 #[test]
-fn every_verb_asks_for_its_own_job_and_waits_for_it() {
+fn every_verb_starts_its_job_and_waits_for_it() {
     let bus = Bus::new();
     for (verb, method) in [
         (Verb::Start, "StartUnit"),
@@ -248,13 +248,13 @@ fn every_verb_asks_for_its_own_job_and_waits_for_it() {
     ] {
         assert_eq!(bus.all(verb, &units(&["good@1"])), Ok(()));
         let expected = (method, "good@1.service".to_owned(), "replace".to_owned());
-        assert_eq!(bus.asked(), expected);
+        assert_eq!(bus.request(), expected);
     }
     assert_eq!(bus.all(Verb::Start, &[]), Ok(()));
 }
 
 #[test]
-fn jobs_that_end_before_their_call_returns_count() {
+fn jobs_that_end_before_their_call_returns_are_noticed() {
     let bus = Bus::new();
     for kinds in [
         &["early@1"][..],
@@ -266,29 +266,29 @@ fn jobs_that_end_before_their_call_returns_count() {
 }
 
 #[test]
-fn every_unit_that_failed_is_told_with_its_result() {
+fn the_error_names_every_failed_unit_with_its_result() {
     let bus = Bus::new();
     let kinds = ["good@1", "masked@2", "failed@3", "early@4", "slow@5"];
     let error = bus.all(Verb::Start, &units(&kinds)).unwrap_err();
-    for told in [
+    for part in [
         "could not start",
         "masked@2.service (Unit masked@2.service is masked.)",
         "failed@3.service (failed)",
         "slow@5.service (timeout)",
     ] {
-        assert!(error.contains(told), "{told} in {error}");
+        assert!(error.contains(part), "{part} in {error}");
     }
     assert!(
         !error.contains("good@1") && !error.contains("early@4"),
         "{error}"
     );
     // Every job was requested, regardless of the result of earlier ones.
-    let asked: Vec<String> = kinds.iter().map(|_| bus.asked().1).collect();
-    assert_eq!(asked, units(&kinds));
+    let requested: Vec<String> = kinds.iter().map(|_| bus.request().1).collect();
+    assert_eq!(requested, units(&kinds));
 }
 
 #[test]
-fn three_hundred_jobs_do_not_stand_in_each_others_way() {
+fn three_hundred_jobs_run_at_once() {
     let bus = Bus::new();
     for kind in ["good", "early"] {
         let names: Vec<String> = (0..300)
@@ -299,14 +299,14 @@ fn three_hundred_jobs_do_not_stand_in_each_others_way() {
 }
 
 #[test]
-fn a_bus_that_vanishes_is_an_error_and_no_hang() {
+fn a_lost_bus_is_an_error() {
     for kind in ["endless@1", "unanswered@1"] {
         let mut bus = Bus::new();
         let end = bus.jobs(Verb::Start, &units(&["good@0", kind]));
-        bus.asked();
-        bus.asked();
+        bus.request();
+        bus.request();
         bus.daemon.kill();
-        let result = end.recv_timeout(PATIENCE).expect("jobs hang");
+        let result = end.recv_timeout(TIMEOUT).expect("jobs hang");
         let error = result.unwrap_err();
         assert!(
             error.starts_with("asking systemd to start units"),

@@ -5,10 +5,15 @@
 //! A folder contains `settings.yaml` and, where needed, `host.yaml` (host facts, see [`Facts`]), `homeserver.d/`
 //! (Synapse options of the administrator) and `files/` (referenced and adopted files, by their path). A folder with
 //! `before/` is a change: `before/` contains the same files for the running state, and the plan starts from there.
+//! `run.yaml` (see [`Run`]) contains the command, if it is not `install`, and what else happened on the host.
 
-use super::model::Model;
+mod complete;
+mod run;
+
 use super::setup::Setup;
+use run::Run;
 use serde::Deserialize;
+use serde::de::DeserializeOwned;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
 use std::net::IpAddr;
@@ -17,8 +22,7 @@ use synapse_workers::deployment::SynapseOptions;
 use synapse_workers::deployment::adopted::Adopted;
 use synapse_workers::plan::{Plan, Removal, Target};
 use synapse_workers::request::referenced_files;
-use synapse_workers::state::HostFacts;
-use synapse_workers::state::{Observed, State};
+use synapse_workers::state::{HostFacts, Observed, State, paths};
 
 /// Host facts that differ from a plain Debian.
 #[derive(Default, Deserialize)]
@@ -51,12 +55,21 @@ impl Facts {
     }
 }
 
+/// Reads a file that may be missing.
+fn yaml<T: DeserializeOwned + Default>(path: &Path) -> T {
+    let text = std::fs::read_to_string(path).ok();
+    let value = text.map(|text| serde_yaml::from_str(&text));
+    value
+        .transpose()
+        .unwrap_or_else(|error| panic!("{path:?}: {error}"))
+        .unwrap_or_default()
+}
+
 fn setup(folder: &Path) -> Setup {
-    let read = |name: &str| std::fs::read_to_string(folder.join(name)).ok();
-    let text = read("settings.yaml").unwrap_or_else(|| panic!("{folder:?}: no settings.yaml"));
-    let facts = read("host.yaml").map(|text| serde_yaml::from_str::<Facts>(&text).unwrap());
+    let text = std::fs::read_to_string(folder.join("settings.yaml"));
+    let text = text.unwrap_or_else(|error| panic!("{folder:?}: settings.yaml: {error}"));
     let mut setup = Setup::of(&text);
-    setup.facts = facts.unwrap_or_default().on_debian();
+    setup.facts = yaml::<Facts>(&folder.join("host.yaml")).on_debian();
     setup.homeserver_d = files(&folder.join("homeserver.d"))
         .into_iter()
         .collect::<SynapseOptions>();
@@ -91,9 +104,60 @@ fn files(directory: &Path) -> BTreeMap<String, Vec<u8>> {
     found
 }
 
-fn plan(desired: &State, observed: &Observed) -> String {
-    Plan::between(desired, observed, Target::Rendered, Removal::Keep).to_string()
+/// The contents of a folder.
+struct Case {
+    /// `None` on a host without this program.
+    before: Option<Setup>,
+    run: Run,
+    /// `None` if the command removes everything.
+    after: Option<Setup>,
 }
+
+impl Case {
+    fn read(folder: &Path) -> Self {
+        let run: Run = yaml(&folder.join("run.yaml"));
+        let before = folder.join("before");
+        Self {
+            before: before.exists().then(|| setup(&before)),
+            after: (!run.command.removes_all()).then(|| setup(folder)),
+            run,
+        }
+    }
+
+    fn desired(&self) -> State {
+        self.after.as_ref().map(Setup::state).unwrap_or_default()
+    }
+
+    fn plan(&self) -> Plan {
+        let desired = self.desired();
+        let Some(before) = &self.before else {
+            let empty = Observed {
+                next: 1,
+                processors: 2,
+                ..Observed::default()
+            };
+            return Plan::between(&desired, &empty, Target::Rendered, Removal::Keep);
+        };
+        let sqlite = before.adopted.sqlite();
+        let sqlite = sqlite.unwrap_or(paths::SQLITE.to_owned());
+        self.run.plan(&before.state(), &desired, sqlite)
+    }
+
+    /// All expected files by path: the plan and, for a host without this program, the state and the rendered files.
+    fn expected(&self) -> BTreeMap<String, Vec<u8>> {
+        let plan = self.plan().to_string().into_bytes();
+        let mut found = BTreeMap::from([(PLAN.to_owned(), plan)]);
+        if self.before.is_none() {
+            let desired = self.desired();
+            found.insert("expected.state".to_owned(), summary(&desired).into_bytes());
+            let files = desired.files.into_iter();
+            found.extend(files.map(|(path, file)| (format!("expected/{path}"), file.contents)));
+        }
+        found
+    }
+}
+
+const PLAN: &str = "expected.plan";
 
 /// Units, resources, and for each file whether it is private and which units it affects.
 fn summary(state: &State) -> String {
@@ -113,31 +177,6 @@ fn summary(state: &State) -> String {
     }
     text
 }
-
-/// All expected files of a folder by path: those below `expected/`, the state and the plan.
-fn render(folder: &Path) -> BTreeMap<String, Vec<u8>> {
-    let desired = setup(folder).state();
-    let before = folder.join("before");
-    if before.exists() {
-        let running = setup(&before).state();
-        let plan = plan(&desired, &Model::running(&running).observe(&desired));
-        return BTreeMap::from([(PLAN.to_owned(), plan.into_bytes())]);
-    }
-    let empty = Observed {
-        next: 1,
-        processors: 2,
-        ..Observed::default()
-    };
-    let mut found = BTreeMap::from([
-        (PLAN.to_owned(), plan(&desired, &empty).into_bytes()),
-        ("expected.state".to_owned(), summary(&desired).into_bytes()),
-    ]);
-    let files = desired.files.into_iter();
-    found.extend(files.map(|(path, file)| (format!("expected/{path}"), file.contents)));
-    found
-}
-
-const PLAN: &str = "expected.plan";
 
 /// The differences in the style of `diff`, with the first differing line of each file.
 fn differences(expected: &BTreeMap<String, Vec<u8>>, found: &BTreeMap<String, Vec<u8>>) -> String {
@@ -185,10 +224,10 @@ fn folders() -> Vec<PathBuf> {
 }
 
 #[test]
-fn every_folder_renders_and_plans_what_it_expects() {
+fn every_folder_renders_and_plans_as_expected() {
     let mut wrong = String::new();
     for folder in folders() {
-        let found = render(&folder);
+        let found = Case::read(&folder).expected();
         if std::env::var_os("UPDATE").is_some() {
             write(&folder, &found);
         }

@@ -31,7 +31,7 @@ fn every_unit_is_explained() {
 }
 
 #[test]
-fn links_between_documents_lead_somewhere() {
+fn links_between_documents_have_targets() {
     let top = env!("CARGO_MANIFEST_DIR");
     let docs = std::fs::read_dir(format!("{top}/docs")).unwrap();
     let docs = docs.map(|entry| entry.unwrap().path());

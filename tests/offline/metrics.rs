@@ -11,7 +11,7 @@ use synapse_workers::state::State;
 use synapse_workers::state::paths;
 
 /// A deployment with metrics.
-pub fn measured(workers: &str) -> Setup {
+pub fn with_metrics(workers: &str) -> Setup {
     let mut setup = Setup::new(workers);
     setup.facts.grafana = true;
     setup.settings("metrics: {enabled: true, redis: true, postgres: true}")
@@ -19,7 +19,7 @@ pub fn measured(workers: &str) -> Setup {
 
 /// PostgreSQL manual, 20.9: peer authentication uses the operating system user that connects to the socket.
 #[test]
-fn a_database_behind_a_socket_without_a_password_is_asked_as_synapses_user() {
+fn the_postgres_exporter_connects_to_a_socket_as_synapses_user() {
     let unit = |host: &str| {
         let lines = format!(
             "database: {{host: {host}}}\nsynapse: {{user: matrix}}\nmetrics: {{enabled: true, postgres: true}}"
@@ -36,12 +36,12 @@ fn a_database_behind_a_socket_without_a_password_is_asked_as_synapses_user() {
 }
 
 #[test]
-fn nginx_accepts_its_part() {
+fn nginx_accepts_the_configuration_for_metrics() {
     for (spec, lines) in SPECS
         .iter()
         .flat_map(|spec| [(spec, ""), (spec, "sockets: {public: false}")])
     {
-        let state = measured(spec).settings(lines).state();
+        let state = with_metrics(spec).settings(lines).state();
         assert!(text(&state, "nginx/nginx.conf").contains(paths::ACCESS_LOG));
         accepted(&state, &format!("{spec} {lines}"));
     }
@@ -56,12 +56,12 @@ fn nginx_keeps_no_log_without_metrics() {
 }
 
 #[test]
-fn mtail_counts_what_the_access_log_tells() {
+fn mtail_counts_the_requests_in_the_access_log() {
     let directory = tempfile::tempdir().unwrap();
     let at = |name: &str| directory.path().join(name);
     fs::write(
         at("nginx.mtail"),
-        text(&measured("").state(), "mtail/nginx.mtail"),
+        text(&with_metrics("").state(), "mtail/nginx.mtail"),
     )
     .unwrap();
     let lines = [
@@ -161,12 +161,12 @@ fn targets(setup: &Setup) -> Vec<(String, BTreeMap<String, String>)> {
 }
 
 #[test]
-fn every_process_is_a_target_once_under_labels_of_its_own() {
+fn every_process_is_one_target_with_unique_labels() {
     for (spec, lines) in SPECS
         .iter()
         .flat_map(|spec| [(spec, ""), (spec, "sockets: {public: false}")])
     {
-        let setup = measured(spec).settings(lines);
+        let setup = with_metrics(spec).settings(lines);
         let state = setup.state();
         let listening: BTreeSet<String> = state
             .files
@@ -214,7 +214,7 @@ fn every_process_is_a_target_once_under_labels_of_its_own() {
 /// The labels that docs/metrics-howto.md and the published dashboard use: the kind and the number of a worker.
 #[test]
 fn labels_are_those_of_the_published_dashboards() {
-    let targets = targets(&measured("synchrotron:2, media=media_repository"));
+    let targets = targets(&with_metrics("synchrotron:2, media=media_repository"));
     let names: Vec<[&str; 4]> = targets
         .iter()
         .filter(|(job, _)| job == "synapse")
@@ -233,7 +233,7 @@ fn labels_are_those_of_the_published_dashboards() {
 
 /// Each exporter that runs has a job, and no other exporter has one.
 #[test]
-fn only_what_runs_is_a_target() {
+fn only_running_exporters_are_targets() {
     let jobs = |setup: &Setup| -> BTreeSet<String> {
         let jobs = targets(setup).into_iter().map(|(job, _)| job);
         jobs.filter(|job| job != "synapse" && job != "prometheus")
@@ -247,9 +247,9 @@ fn only_what_runs_is_a_target() {
         of(&["host", "nginx", "nginx_log"])
     );
     let all = of(&["host", "nginx", "nginx_log", "redis", "postgres"]);
-    assert_eq!(jobs(&measured("synchrotron")), all);
+    assert_eq!(jobs(&with_metrics("synchrotron")), all);
     // This deployment uses SQLite and has no Redis.
-    assert_eq!(jobs(&measured("")), of(&["host", "nginx", "nginx_log"]));
+    assert_eq!(jobs(&with_metrics("")), of(&["host", "nginx", "nginx_log"]));
     assert!(
         !Setup::new("synchrotron")
             .state()
@@ -262,8 +262,8 @@ fn only_what_runs_is_a_target() {
 /// The passwords of external servers are in files that systemd passes to the exporters, because every account can read
 /// a unit file.
 #[test]
-fn exporters_of_servers_elsewhere_read_passwords_from_files() {
-    let state = measured("synchrotron")
+fn exporters_of_external_servers_read_passwords_from_files() {
+    let state = with_metrics("synchrotron")
         .settings("database: {host: db.example, user: matrix}\nredis: {host: redis.example, tls: true, username: \"me&you\"}")
         .secret("postgres_password")
         .secret("redis_password")
@@ -317,7 +317,7 @@ fn exporters_of_servers_elsewhere_read_passwords_from_files() {
 /// A directory with the rules and their promtool test.
 fn rules() -> tempfile::TempDir {
     let directory = tempfile::tempdir().unwrap();
-    let state = measured("synchrotron").state();
+    let state = with_metrics("synchrotron").state();
     for name in ["recording.yml", "alerts.yml"] {
         let rules = text(&state, &format!("prometheus/rules/{name}"));
         fs::write(directory.path().join(name), rules).unwrap();
@@ -328,7 +328,7 @@ fn rules() -> tempfile::TempDir {
 }
 
 #[test]
-fn alerts_fire_when_they_must_and_only_then() {
+fn alerts_fire_exactly_when_expected() {
     let directory = rules();
     let output = run(program("promtool")
         .args(["test", "rules"])
@@ -337,37 +337,38 @@ fn alerts_fire_when_they_must_and_only_then() {
 }
 
 #[test]
-fn every_alert_has_a_test_of_both_kinds_and_says_what_to_run() {
+fn every_alert_is_tested_firing_and_silent_and_names_a_command() {
     let directory = rules();
     let read = |name: &str| -> Value {
         serde_yaml::from_str(&fs::read_to_string(directory.path().join(name)).unwrap()).unwrap()
     };
     let (rules, tests) = (read("alerts.yml"), read("alerts.test.yml"));
     // Each alert, with whether a test expects it to fire.
-    let mut expected = BTreeSet::new();
+    let mut tested = BTreeSet::new();
     for test in tests["tests"].as_sequence().unwrap() {
         for case in test["alert_rule_test"].as_sequence().unwrap() {
             let fires = !case["exp_alerts"].as_sequence().unwrap().is_empty();
-            expected.insert((case["alertname"].as_str().unwrap().to_owned(), fires));
+            tested.insert((case["alertname"].as_str().unwrap().to_owned(), fires));
         }
     }
+    let mut expected = BTreeSet::new();
     for group in rules["groups"].as_sequence().unwrap() {
         for rule in group["rules"].as_sequence().unwrap() {
             let name = rule["alert"].as_str().unwrap().to_owned();
-            for fires in [true, false] {
-                assert!(expected.contains(&(name.clone(), fires)), "{name}: {fires}");
-            }
+            expected.extend([true, false].map(|fires| (name.clone(), fires)));
             for annotation in ["summary", "run"] {
                 assert!(rule["annotations"][annotation].is_string(), "{name}");
             }
         }
     }
+    assert!(expected.len() > 20, "{expected:?}");
+    assert_eq!(tested, expected);
 }
 
 /// Files for Grafana are rendered only on a host that has Grafana.
 #[test]
-fn grafana_gets_where_prometheus_is_and_dashboards() {
-    let state = measured("synchrotron").state();
+fn grafana_is_provisioned_with_prometheus_and_dashboards() {
+    let state = with_metrics("synchrotron").state();
     let provisioning = "host/etc/grafana/provisioning";
     let source: Value = serde_yaml::from_str(text(
         &state,
@@ -391,6 +392,7 @@ fn grafana_gets_where_prometheus_is_and_dashboards() {
         .filter(|path| format!("/{path}").starts_with(&format!("{below}/")))
         .collect();
     assert_eq!(dashboards.len(), 2);
+    let mut expressions = 0;
     for path in dashboards {
         let dashboard: serde_json::Value = serde_json::from_str(text(&state, path)).unwrap();
         let panels = dashboard["panels"].as_array().unwrap();
@@ -406,9 +408,11 @@ fn grafana_gets_where_prometheus_is_and_dashboards() {
                     .replace("$__rate_interval", "5m")
                     .replace("$worker", "main");
                 parses(&expression);
+                expressions += 1;
             }
         }
     }
+    assert!(expressions > 20, "{expressions} expressions");
     let without = Setup::new("synchrotron").settings("metrics: {enabled: true}");
     let state = without.state();
     assert!(!state.files.keys().any(|path| path.contains("grafana")));
@@ -418,7 +422,7 @@ fn grafana_gets_where_prometheus_is_and_dashboards() {
 fn parses(expression: &str) {
     let directory = tempfile::tempdir().unwrap();
     let rules = serde_json::json!({
-        "groups": [{"name": "judged", "rules": [{"record": "judged", "expr": expression}]}],
+        "groups": [{"name": "test", "rules": [{"record": "test", "expr": expression}]}],
     });
     let file = directory.path().join("rules.yml");
     fs::write(&file, rules.to_string()).unwrap();
@@ -428,12 +432,12 @@ fn parses(expression: &str) {
 
 /// Runs the script that reports what no exporter does, with a certificate that is valid for ten days.
 #[test]
-fn free_space_and_the_end_of_the_certificate_are_told() {
+fn host_metrics_report_free_space_and_certificate_expiry() {
     let directory = tempfile::tempdir().unwrap();
     let at = |name: &str| directory.path().join(name);
     fs::write(
         at("host.sh"),
-        text(&measured("").state(), "metrics/host.sh"),
+        text(&with_metrics("").state(), "metrics/host.sh"),
     )
     .unwrap();
     let made = run(program("openssl")
@@ -452,10 +456,10 @@ fn free_space_and_the_end_of_the_certificate_are_told() {
         .arg(directory.path())
         .env("CREDENTIALS_DIRECTORY", directory.path()));
     assert!(output.status.success(), "{}", shown(&output));
-    let told = fs::read_to_string(at("host.prom")).unwrap();
+    let metrics = fs::read_to_string(at("host.prom")).unwrap();
     let value = |name: &str| -> f64 {
-        let line = told.lines().find_map(|line| line.strip_prefix(name));
-        line.unwrap_or_else(|| panic!("no {name}\n{told}"))
+        let line = metrics.lines().find_map(|line| line.strip_prefix(name));
+        line.unwrap_or_else(|| panic!("no {name}\n{metrics}"))
             .trim()
             .parse()
             .unwrap()

@@ -1,7 +1,7 @@
 //! The network access of each service, the ports that it may bind, and which processes send requests to other
 //! homeservers.
 
-use super::metrics::measured;
+use super::metrics::with_metrics;
 use super::sandbox::{UNITS, values};
 use super::setup::{Setup, text};
 use std::collections::BTreeSet;
@@ -24,7 +24,7 @@ fn set(names: &[&str]) -> BTreeSet<String> {
 
 #[test]
 fn workers_that_send_nothing_have_no_network() {
-    let state = measured("full").state();
+    let state = with_metrics("full").state();
     assert_eq!(
         closed(&state),
         set(&[
@@ -54,7 +54,7 @@ fn workers_that_send_nothing_have_no_network() {
 
 /// Any option that may make a process open a connection keeps the network for every worker.
 #[test]
-fn nobody_loses_a_network_that_may_be_needed() {
+fn options_that_may_need_the_network_keep_it_for_every_worker() {
     let none: BTreeSet<String> = BTreeSet::new();
     for lines in [
         "sandbox: {network: all}",
@@ -117,7 +117,7 @@ fn nobody_loses_a_network_that_may_be_needed() {
 
 /// The federation senders send requests to other homeservers; each process sends its requests to other servers itself.
 #[test]
-fn with_senders_a_worker_that_asks_homeservers_only_has_no_network() {
+fn with_senders_workers_that_contact_only_homeservers_have_no_network() {
     let asking = set(&[
         "background_worker1",
         "client_reader1",
@@ -127,10 +127,10 @@ fn with_senders_a_worker_that_asks_homeservers_only_has_no_network() {
         "federation_reader1",
         "user_dir1",
     ]);
-    let auto = closed(&measured("full").state());
+    let auto = closed(&with_metrics("full").state());
     let senders = |lines: &str| {
         let settings = format!("sandbox: {{network: senders}}\n{lines}");
-        measured("full").settings(&settings)
+        with_metrics("full").settings(&settings)
     };
     let opened = |setup: Setup| -> BTreeSet<String> {
         let found = closed(&setup.state());
@@ -180,7 +180,7 @@ fn with_senders_a_worker_that_asks_homeservers_only_has_no_network() {
 /// config_documentation.md, outbound_federation_restricted_to: senders need a replication listener and a place in the
 /// instance map, whatever kind of listeners the processes have.
 #[test]
-fn senders_are_named_and_can_be_reached() {
+fn federation_senders_are_listed_and_reachable() {
     for lines in [
         "",
         "sockets: {held: false}",
@@ -223,7 +223,7 @@ fn an_application_service_gives_its_worker_the_network() {
 
 /// systemd.resource-control(5), IPAddressAllow=: the lists of a service do not apply to sockets that are passed to it.
 #[test]
-fn nginx_has_the_network_that_its_sockets_ask_for() {
+fn nginx_has_only_the_network_that_its_sockets_need() {
     let network = |lines: &str| {
         let state = Setup::new("synchrotron").settings(lines).state();
         let value = |key| values(&state, "synapse-nginx.service", key).join(" ");
@@ -243,7 +243,7 @@ fn nginx_has_the_network_that_its_sockets_ask_for() {
 
 /// A Synapse process that has the network uses it to send requests. Its resolver binds UDP ports for that.
 #[test]
-fn processes_bind_no_tcp_port_but_those_of_their_listeners() {
+fn processes_bind_only_the_tcp_ports_of_their_listeners() {
     let main = units::MAIN;
     let workers = units::WORKERS;
     for (lines, unit, expected) in [

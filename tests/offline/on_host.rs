@@ -124,7 +124,7 @@ impl Service {
 }
 
 /// A host whose nginx has a process that ends when a signal is sent to Synapse.
-struct Hosted {
+struct FakeHost {
     host: Host,
     signalled: Receiver<String>,
     waiting: u32,
@@ -133,7 +133,7 @@ struct Hosted {
     _daemon: Daemon,
 }
 
-impl Hosted {
+impl FakeHost {
     fn new() -> Self {
         let mut nginx = program("sh")
             .args(["-c", "sleep 600 & echo $!; wait"])
@@ -171,7 +171,7 @@ impl Hosted {
     }
 }
 
-impl Drop for Hosted {
+impl Drop for FakeHost {
     fn drop(&mut self) {
         let _ = program("kill")
             .arg(self.waiting.to_string())
@@ -183,21 +183,21 @@ impl Drop for Hosted {
 
 /// At that point the change has been applied. Verification detects a worker that crashed meanwhile.
 #[test]
-fn a_worker_that_has_crashed_does_not_fail_a_change_that_waits_for_nginx() {
-    let hosted = Hosted::new();
-    let leaving = hosted.host.serving().unwrap();
-    assert_eq!(leaving, BTreeSet::from([hosted.waiting]));
-    hosted.host.drain(&leaving).unwrap();
-    let signalled: Vec<String> = hosted.signalled.try_iter().take(2).collect();
+fn a_crashed_worker_does_not_fail_the_drain_of_nginx() {
+    let fake = FakeHost::new();
+    let leaving = fake.host.serving().unwrap();
+    assert_eq!(leaving, BTreeSet::from([fake.waiting]));
+    fake.host.drain(&leaving).unwrap();
+    let signalled: Vec<String> = fake.signalled.try_iter().take(2).collect();
     assert_eq!(
         signalled,
         ["synapse-main.service", "synapse-worker@a.service"]
     );
-    assert!(hosted.host.serving().unwrap().is_disjoint(&leaving));
+    assert!(fake.host.serving().unwrap().is_disjoint(&leaving));
 }
 
 /// An account and a group to which this test may give a file. Root may use any.
-fn another(directory: &Path) -> (u32, u32) {
+fn other_account(directory: &Path) -> (u32, u32) {
     let own = fs::metadata(directory).unwrap();
     match own.uid() {
         0 => (12_345, 23_456),
@@ -213,10 +213,10 @@ fn another(directory: &Path) -> (u32, u32) {
 }
 
 #[test]
-fn a_settings_file_that_is_rewritten_stays_its_owners() {
+fn a_rewritten_settings_file_keeps_its_owner_and_mode() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("settings.yaml");
-    let (user, group) = another(directory.path());
+    let (user, group) = other_account(directory.path());
     fs::write(&path, "before").unwrap();
     chown(&path, Some(user), Some(group)).unwrap();
     fs::set_permissions(&path, fs::Permissions::from_mode(0o640)).unwrap();
@@ -229,11 +229,11 @@ fn a_settings_file_that_is_rewritten_stays_its_owners() {
 
 /// If /etc is read-only, a run changes nothing there, and its rollback must not add another error.
 #[test]
-fn a_settings_file_that_was_not_changed_is_not_written_by_the_rollback() {
+fn the_rollback_does_not_write_an_unchanged_settings_file() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("settings.yaml");
-    let hosted = Hosted::new();
-    let mut on_host = OnHost::new(&hosted.host);
+    let fake = FakeHost::new();
+    let mut on_host = OnHost::new(&fake.host);
     let mut restore = |before: Option<&str>| {
         let change = SettingsChange {
             path: path.clone(),

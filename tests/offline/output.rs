@@ -8,7 +8,7 @@ use synapse_workers::state::Resource;
 
 /// Scripts depend on these keys and values.
 #[test]
-fn a_step_is_data_with_fields() {
+fn a_step_serializes_to_stable_json() {
     let steps = [
         (
             Step::Jobs {
@@ -54,7 +54,7 @@ fn a_step_is_data_with_fields() {
 }
 
 #[test]
-fn output_that_cannot_be_written_ends_nothing() {
+fn output_that_cannot_be_written_is_no_error() {
     let program = env!("CARGO_BIN_EXE_synapse-workers");
     for words in [
         &["presets"][..],

@@ -1,11 +1,12 @@
 //! Planning as properties: for any two states, one plan leads from one to the other, and a second plan is empty. This
 //! also holds after a run that was interrupted at any step.
 
-use super::compressor::compressed;
-use super::metrics::measured;
-use super::model::{End, Model};
+use super::adoption;
+use super::compressor::with_compressor;
+use super::metrics::with_metrics;
+use super::model::{End, Model, SHARED_LISTS};
 use super::setup::{SPECS, Setup};
-use super::turn::calling;
+use super::turn::with_coturn;
 use std::collections::BTreeSet;
 use synapse_workers::plan::step::Step;
 use synapse_workers::plan::{Plan, Removal, Target, foreign};
@@ -28,31 +29,40 @@ fn states() -> Vec<(String, State)> {
 }
 
 /// Pairs of states that are far apart, so that the plans between them are long and varied.
-pub fn ways() -> Vec<(String, State, State)> {
-    let way = |what: &str, from: Setup, to: Setup| (what.to_owned(), digests(&from), digests(&to));
+pub fn transitions() -> Vec<(String, State, State)> {
+    let transition =
+        |what: &str, from: Setup, to: Setup| (what.to_owned(), digests(&from), digests(&to));
     let some = || Setup::new("event_persister, federation_sender, user_dir, synchrotron");
     vec![
-        way("first workers", Setup::new(""), some()),
-        way("no workers any more", some(), Setup::new("")),
-        way(
+        transition("first workers", Setup::new(""), some()),
+        transition("no workers any more", some(), Setup::new("")),
+        transition(
             "other writers and duties",
             some(),
             Setup::new(
                 "event_persister:2, federation_sender:2, x=user_dir+pusher, media_repository",
             ),
         ),
-        way(
+        transition(
             "another Synapse",
             some(),
             some().settings("synapse: {version: 1.164.0}"),
         ),
-        way("metrics", some(), measured("event_persister, synchrotron")),
-        way("calls", some(), calling("event_persister, synchrotron")),
-        way("the compressor", some(), compressed("synchrotron")),
-        way("no compressor any more", compressed("synchrotron"), some()),
-        way("no calls any more", calling("synchrotron"), some()),
-        way("no metrics any more", measured("synchrotron"), some()),
-        way(
+        transition(
+            "metrics",
+            some(),
+            with_metrics("event_persister, synchrotron"),
+        ),
+        transition("calls", some(), with_coturn("event_persister, synchrotron")),
+        transition("the compressor", some(), with_compressor("synchrotron")),
+        transition(
+            "no compressor any more",
+            with_compressor("synchrotron"),
+            some(),
+        ),
+        transition("no calls any more", with_coturn("synchrotron"), some()),
+        transition("no metrics any more", with_metrics("synchrotron"), some()),
+        transition(
             "options, logs and units",
             some(),
             some()
@@ -76,7 +86,15 @@ pub fn ends(steps: &[Step]) -> Vec<End> {
 }
 
 #[test]
-fn nothing_is_planned_where_all_is_as_desired() {
+fn the_model_watches_lists_that_workers_have() {
+    let state = digests(&Setup::new("full"));
+    for path in SHARED_LISTS {
+        assert!(state.files.contains_key(path), "{path}");
+    }
+}
+
+#[test]
+fn a_host_in_the_desired_state_has_an_empty_plan() {
     for (case, state) in states() {
         let observed = Model::running(&state).observe(&state);
         for target in [Target::Rendered, Target::Generation(1)] {
@@ -88,7 +106,7 @@ fn nothing_is_planned_where_all_is_as_desired() {
 }
 
 #[test]
-fn a_plan_leads_from_any_state_to_any_other_at_once() {
+fn one_plan_leads_from_any_state_to_any_other() {
     let states = states();
     for (to_name, to) in &states {
         let mut model = Model::default();
@@ -105,7 +123,7 @@ fn a_plan_leads_from_any_state_to_any_other_at_once() {
             assert!(again.is_empty(), "{case}, then\n{again}");
         }
     }
-    for (case, from, to) in ways() {
+    for (case, from, to) in transitions() {
         let mut model = Model::running(&from);
         model.run(&to, End::Done);
         model.assert_settled(&to, &case);
@@ -114,10 +132,55 @@ fn a_plan_leads_from_any_state_to_any_other_at_once() {
     }
 }
 
+/// Resources that `uninstall` must retain: they contain data, give access to it or own it, and could not be created
+/// again. All other resources of the states below are removed.
+const RETAINED: &[&str] = &[
+    "system group synapse",
+    "system user synapse",
+    "directory /etc/synapse-workers",
+    "directory /etc/synapse-workers/homeserver.d",
+    "directory /etc/synapse-workers/secrets",
+    "directory /var/lib/synapse",
+    "directory /var/lib/synapse/media_store",
+    "directory /var/log/synapse",
+    "secret form_secret",
+    "secret macaroon_secret_key",
+    "secret manhole_password",
+    "secret postgres_password",
+    "secret redis_password",
+    "secret registration_shared_secret",
+    "secret turn_shared_secret",
+    "secret worker_replication_secret",
+    "signing key /var/lib/synapse/signing.key",
+    "PostgreSQL role synapse",
+    "PostgreSQL database synapse, owned by synapse",
+];
+
+/// States that together have every kind of resource.
+fn states_with_every_resource() -> Vec<(String, State)> {
+    let more = [
+        with_metrics("synchrotron"),
+        with_metrics("synchrotron")
+            .settings("database: {host: db.example}\nredis: {host: redis.example}")
+            .secret("postgres_password")
+            .secret("redis_password"),
+        with_coturn("synchrotron"),
+        with_compressor("synchrotron"),
+        Setup::new("synchrotron").adopting(adoption::OLD),
+        Setup::new("synchrotron").settings("synapse: {user: matrix}"),
+        Setup::new("synchrotron").settings("log_to_disk: true\nmanhole: {main: true}"),
+    ];
+    let more = more
+        .iter()
+        .map(|setup| (format!("{setup:?}"), digests(setup)));
+    states().into_iter().chain(more).collect()
+}
+
 #[test]
-fn uninstall_leaves_what_could_not_be_made_again_and_purge_nothing() {
+fn uninstall_retains_irreplaceable_resources_and_purge_removes_them() {
     let nothing = State::default();
-    for (case, state) in states() {
+    let mut seen = BTreeSet::new();
+    for (case, state) in states_with_every_resource() {
         let mut model = Model::default();
         // One directory of the administrator, and two that existed before the first run: the name of one of these shows
         // that it is ours.
@@ -136,30 +199,28 @@ fn uninstall_leaves_what_could_not_be_made_again_and_purge_nothing() {
 
         model.towards(&nothing, Target::Nothing, Removal::Keep, End::Done);
         model.assert_settled(&nothing, &case);
-        let mut kept: BTreeSet<Resource> = state.resources.clone();
-        kept.retain(Resource::is_retained);
-        kept.extend(foreign);
-        assert_eq!(model.resources, kept, "{case}: uninstall");
-        for precious in [
-            Resource::SigningKey,
-            Resource::Account("synapse".to_owned()),
-        ] {
-            assert!(kept.contains(&precious), "{case}: {precious}");
-        }
+        let mut retained: BTreeSet<Resource> = state.resources.clone();
+        retained.retain(|resource| RETAINED.contains(&resource.to_string().as_str()));
+        seen.extend(retained.iter().map(Resource::to_string));
+        retained.extend(foreign);
+        assert_eq!(model.resources, retained, "{case}: uninstall");
         let again = model.towards(&nothing, Target::Nothing, Removal::Keep, End::Done);
         assert!(again.is_empty(), "{case}: uninstall twice\n{again}");
         model.run(&state, End::Done);
         model.assert_settled(&state, &format!("{case}, installed again"));
     }
+    let retained: BTreeSet<String> = RETAINED.iter().map(|name| (*name).to_owned()).collect();
+    assert_eq!(seen, retained);
 }
 
 #[test]
-fn the_next_run_completes_one_that_was_cut_anywhere() {
-    for (case, from, to) in ways() {
+fn the_next_run_completes_a_run_interrupted_at_any_step() {
+    for (case, from, to) in transitions() {
+        let before = Model::running(&from);
+        let plan = before.clone().run(&to, End::Done);
         for goal in [&to, &from] {
-            let plan = Model::running(&from).run(&to, End::Done);
             for end in ends(&plan.steps) {
-                let mut model = Model::running(&from);
+                let mut model = before.clone();
                 model.run(&to, end);
                 model.run(goal, End::Done);
                 model.assert_settled(goal, &format!("{case}, cut {end:?}"));
@@ -170,7 +231,7 @@ fn the_next_run_completes_one_that_was_cut_anywhere() {
 }
 
 #[test]
-fn a_file_that_somebody_edited_is_told_and_one_that_a_cut_run_left_is_not() {
+fn the_plan_marks_edited_files_but_not_those_of_an_interrupted_run() {
     let from = Setup::new("synchrotron");
     let to = from.clone().settings("limits: {worker_memory: 1G}");
     let (from, to) = (from.state(), to.state());
@@ -188,9 +249,10 @@ fn a_file_that_somebody_edited_is_told_and_one_that_a_cut_run_left_is_not() {
     let place = "/etc/systemd/system/synapse-worker@.service";
     assert_eq!(foreign(&from, &observed), [place]);
 
-    let plan = Model::running(&from).run(&to, End::Done);
+    let before = Model::running(&from);
+    let plan = before.clone().run(&to, End::Done);
     for end in ends(&plan.steps) {
-        let mut model = Model::running(&from);
+        let mut model = before.clone();
         model.run(&to, end);
         let plan = model.run(&from, End::Done);
         assert!(!plan.to_string().contains(note), "cut {end:?}\n{plan}");
@@ -198,7 +260,7 @@ fn a_file_that_somebody_edited_is_told_and_one_that_a_cut_run_left_is_not() {
 }
 
 #[test]
-fn undo_removes_only_what_the_run_made() {
+fn a_rollback_removes_only_resources_that_the_run_created() {
     let made = Resource::Secret("form_secret".to_owned());
     let earlier = Resource::SigningKey;
     let observed = Observed {
@@ -218,7 +280,7 @@ fn undo_removes_only_what_the_run_made() {
 }
 
 #[test]
-fn a_reload_of_systemd_that_a_cut_run_left_out_is_made_up_for() {
+fn the_next_run_reloads_systemd_after_an_interrupted_run() {
     let state = Setup::new("synchrotron").state();
     let mut observed = Model::running(&state).observe(&state);
     let steps = |observed: &Observed| {

@@ -26,7 +26,7 @@ const EVERYTHING: &str = "http_federation_port: 8018\nsockets: {public: false, r
     tls: {certificate: /etc/a.pem, key: /etc/a.key}\ncoturn: {enabled: true, metrics: true}";
 
 #[test]
-fn what_files_have_processes_listen_on_is_known() {
+fn the_table_lists_every_port_of_synapse_and_nginx() {
     let setup = Setup::new("small").settings(EVERYTHING);
     let (state, ports) = (setup.state(), ports(&setup));
     let mut seen = 0;
@@ -73,15 +73,18 @@ fn what_files_have_processes_listen_on_is_known() {
 
 /// The ports of other programs are in their unit files and in coturn's configuration.
 #[test]
-fn what_files_have_other_programs_listen_on_is_known() {
+fn the_table_lists_only_ports_that_the_files_of_their_units_contain() {
     let mut setup = Setup::new("small").settings(EVERYTHING);
     setup.facts.coturn.metrics = true;
     let (state, ports) = (setup.state(), ports(&setup));
-    let all: String = state
-        .files
-        .values()
-        .map(|file| String::from_utf8_lossy(&file.contents))
-        .collect();
+    // Only the files of the unit count: Prometheus' configuration names the ports of all exporters.
+    let files_of = |unit: &str| -> String {
+        let files = state.files.values();
+        let files = files.filter(|file| file.affects.contains(unit));
+        files
+            .map(|file| String::from_utf8_lossy(&file.contents))
+            .collect()
+    };
     let mut services: BTreeSet<&str> = ports.iter().map(|port| port.unit.as_str()).collect();
     services.retain(|unit| !units::is_synapse(unit));
     let known = [
@@ -96,17 +99,19 @@ fn what_files_have_other_programs_listen_on_is_known() {
     assert_eq!(services, known.into());
     for port in ports.iter().filter(|port| !units::is_synapse(&port.unit)) {
         let number = port.address.port();
-        let told = [
+        let notations = [
             format!(":{number}"),
             format!("port={number}"),
             format!("-port {number}"),
         ];
-        assert!(told.iter().any(|told| all.contains(told)), "{port}");
+        let files = files_of(&port.unit);
+        let found = notations.iter().any(|notation| files.contains(notation));
+        assert!(found, "{port} is not in\n{files}");
     }
 }
 
 #[test]
-fn no_two_units_want_the_same_port() {
+fn no_two_units_bind_the_same_port() {
     for spec in ["", "small", "full", "synchrotron:40"] {
         let ports = ports(&Setup::new(spec).settings(EVERYTHING));
         for (place, port) in ports.iter().enumerate() {
@@ -121,7 +126,7 @@ fn no_two_units_want_the_same_port() {
 /// The expected ports are the defaults of the settings, from the documentation of each program. A service that is off
 /// has no port.
 #[test]
-fn only_what_is_switched_on_binds_a_port() {
+fn only_enabled_services_bind_ports() {
     let off = ports(&Setup::new("small"));
     let units: BTreeSet<&str> = off.iter().map(|port| port.unit.as_str()).collect();
     assert_eq!(units, [units::NGINX].into());
@@ -141,21 +146,20 @@ fn only_what_is_switched_on_binds_a_port() {
         ]
         .into()
     );
-    let measured = ports(&Setup::new("").settings("metrics: {enabled: true}"));
-    assert_eq!(of(&measured, units::MAIN), BTreeSet::new());
+    let with_metrics = ports(&Setup::new("").settings("metrics: {enabled: true}"));
+    assert_eq!(of(&with_metrics, units::MAIN), BTreeSet::new());
     let lines = "metrics: {enabled: true}\nsockets: {public: false}";
     let listening = ports(&Setup::new("").settings(lines));
     let tcp = of(&listening, units::MAIN);
     assert!(tcp.contains(&(8060, "metrics.port")), "{tcp:?}");
-    assert!(
-        of(&measured, units::NGINX_EXPORTER)
-            .iter()
-            .all(|(_, setting)| *setting == "tcp_ports")
+    assert_eq!(
+        of(&with_metrics, units::NGINX_EXPORTER),
+        [(20002, "tcp_ports")].into()
     );
 }
 
 #[test]
-fn an_address_for_all_meets_each_of_them() {
+fn a_wildcard_address_conflicts_with_every_address() {
     let port = |address: &str, transport| BoundPort {
         transport,
         address: address.parse().unwrap(),

@@ -13,7 +13,7 @@ use synapse_workers::settings::types::DatabaseKind;
 use synapse_workers::state::host_facts::Installed;
 use synapse_workers::state::ports::{BoundPort, Transport};
 
-fn good() -> Facts {
+fn healthy() -> Facts {
     Facts {
         root: true,
         systemd: true,
@@ -35,7 +35,7 @@ fn synapse(version: &str) -> Installed {
     }
 }
 
-fn lacking(name: &str, versions: &str, found: Option<&str>) -> MissingPackage {
+fn missing_package(name: &str, versions: &str, found: Option<&str>) -> MissingPackage {
     MissingPackage {
         requirement: Requirement {
             name: name.to_owned(),
@@ -45,7 +45,7 @@ fn lacking(name: &str, versions: &str, found: Option<&str>) -> MissingPackage {
     }
 }
 
-fn taken(transport: Transport, port: u16, setting: &'static str) -> BoundPort {
+fn used_port(transport: Transport, port: u16, setting: &'static str) -> BoundPort {
     BoundPort {
         transport,
         address: ([0, 0, 0, 0], port).into(),
@@ -98,20 +98,20 @@ fn findings(facts: &Facts, lines: &str, processes: usize) -> Vec<(&'static str, 
 }
 
 #[test]
-fn every_check_finds_what_it_is_for() {
-    assert_eq!(findings(&good(), "", 24), []);
+fn every_check_finds_its_problem() {
+    assert_eq!(findings(&healthy(), "", 24), []);
     // The setting asks for a Synapse in our own venv, which a run installs even if the host has an older one of its
     // own.
     let ours = "synapse: {python: /opt/synapse-workers/venv/bin/python}";
     let none = Facts {
         synapse: None,
-        ..good()
+        ..healthy()
     };
     assert_eq!(findings(&none, ours, 24), []);
     let python = "synapse: {python: /opt/x/bin/python}";
     let mut seen = BTreeSet::new();
-    type Spoil = fn(&mut Facts);
-    let cases: &[(&str, Spoil, &str, usize, &str)] = &[
+    type Damage = fn(&mut Facts);
+    let cases: &[(&str, Damage, &str, usize, &str)] = &[
         (
             "coturn has an address to relay from",
             |facts| facts.address = None,
@@ -191,7 +191,7 @@ fn every_check_finds_what_it_is_for() {
         ),
         (
             "ports are free",
-            |facts| facts.ports_in_use = vec![taken(Transport::Tcp, 8009, "http_port")],
+            |facts| facts.ports_in_use = vec![used_port(Transport::Tcp, 8009, "http_port")],
             "http_port: 8009",
             1,
             "0.0.0.0 port 8009 (http_port) => see which with: ss -lntup 'sport = :8009'; stop it, or set another http_port",
@@ -199,7 +199,7 @@ fn every_check_finds_what_it_is_for() {
         (
             "ports are free",
             |facts| {
-                let rival = taken(Transport::Udp, 3478, "coturn.port");
+                let rival = used_port(Transport::Udp, 3478, "coturn.port");
                 let unit = "synapse-coturn.service".to_owned();
                 facts.ports_in_use = vec![BoundPort { unit, ..rival }];
             },
@@ -384,7 +384,11 @@ fn every_check_finds_what_it_is_for() {
         (
             "Synapse's Python has what these settings need",
             |facts| {
-                facts.missing_packages = vec![lacking("beautifulsoup4", ">=4.13.0", Some("4.11.2"))]
+                facts.missing_packages = vec![missing_package(
+                    "beautifulsoup4",
+                    ">=4.13.0",
+                    Some("4.11.2"),
+                )]
             },
             "url_previews: {enabled: true}",
             1,
@@ -400,8 +404,8 @@ fn every_check_finds_what_it_is_for() {
                 });
                 facts.python_owner = Some("matrix".to_owned());
                 facts.missing_packages = vec![
-                    lacking("hiredis", ">=0.3", None),
-                    lacking("psycopg2", ">=2.8", None),
+                    missing_package("hiredis", ">=0.3", None),
+                    missing_package("psycopg2", ">=2.8", None),
                 ];
             },
             "",
@@ -485,13 +489,13 @@ fn every_check_finds_what_it_is_for() {
             "apt-get install libjemalloc2",
         ),
     ];
-    for (name, spoil, lines, processes, told) in cases {
-        let mut facts = good();
-        spoil(&mut facts);
+    for (name, damage, lines, processes, message) in cases {
+        let mut facts = healthy();
+        damage(&mut facts);
         let found = findings(&facts, lines, *processes);
         assert_eq!(found.len(), 1, "{name}: {found:?}");
         assert!(
-            found[0].0 == *name && found[0].1.contains(told),
+            found[0].0 == *name && found[0].1.contains(message),
             "{name}: {found:?}"
         );
         seen.insert(*name);
@@ -501,31 +505,31 @@ fn every_check_finds_what_it_is_for() {
 }
 
 #[test]
-fn what_is_not_needed_or_told_already_is_no_finding() {
-    let mut facts = good();
+fn conditions_that_the_settings_do_not_need_are_no_finding() {
+    let mut facts = healthy();
     facts.jemalloc = false;
     assert_eq!(findings(&facts, "synapse: {jemalloc: false}", 1), []);
     // Existing secrets, secrets that no setting needs yet, and a role on an external server that owns no database.
-    let mut facts = good();
+    let mut facts = healthy();
     facts.stored.insert("recaptcha_private_key".to_owned());
     let captcha = "registration: {enabled: true, recaptcha_public_key: k}";
     assert_eq!(findings(&facts, captcha, 1), []);
     let unused = "registration: {recaptcha_public_key: k}\nemail: {smtp_user: me}";
-    assert_eq!(findings(&good(), unused, 1), []);
-    let elsewhere = "database: {host: db.test, user: other}";
-    assert_eq!(findings(&good(), elsewhere, 1), []);
-    let mut facts = good();
+    assert_eq!(findings(&healthy(), unused, 1), []);
+    let external = "database: {host: db.test, user: other}";
+    assert_eq!(findings(&healthy(), external, 1), []);
+    let mut facts = healthy();
     facts.postgres = None;
     assert_eq!(findings(&facts, "", 200), []);
-    let mut facts = good();
+    let mut facts = healthy();
     (facts.missing, facts.postgres) = (vec!["postgresql"], Some(Err("no psql".to_owned())));
     assert_eq!(findings(&facts, "", 1).len(), 1);
     // The accounts match the settings.
-    let mut facts = good();
+    let mut facts = healthy();
     (facts.accounts.uid, facts.accounts.uid_holder) = (Some(612), Some("matrix".to_owned()));
     assert_eq!(findings(&facts, "synapse: {user: matrix, uid: 612}", 1), []);
     // The properties of a database that Synapse does not use do not matter.
-    let mut facts = good();
+    let mut facts = healthy();
     let databases = vec![database("LATIN1", "C")];
     facts.postgres = Some(Ok(Postgres {
         databases,

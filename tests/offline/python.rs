@@ -1,8 +1,10 @@
 //! Detecting the packages of a Python by its files, in file trees as venvs, Debian, Fedora and pip create them.
 
+use super::validators::{run, shown};
 use std::fs;
 use std::os::unix::fs::symlink;
 use std::path::PathBuf;
+use std::process::Command;
 use synapse_workers::host::python::Packages;
 
 /// The relevant part of the metadata of Synapse 1.163.2.
@@ -39,7 +41,8 @@ impl Tree {
 
     /// A fake Python that leaves a file when it is run.
     fn python(&self, path: &str) -> &Self {
-        self.file(path, "#!/bin/sh\ntouch ran\n")
+        let ran = self.at("ran").display().to_string();
+        self.file(path, &format!("#!/bin/sh\ntouch '{ran}'\n"))
     }
 
     fn venv(&self, path: &str, base: &str, shares: bool) -> &Self {
@@ -77,7 +80,7 @@ impl Tree {
 const SITE: &str = "env/lib/python3.13/site-packages";
 
 #[test]
-fn a_venv_lacks_what_it_does_not_have_in_the_version_that_synapse_asks_for() {
+fn a_venv_lacks_packages_that_are_missing_or_of_another_version() {
     let tree = Tree::new();
     tree.python("usr/bin/python3.13")
         .venv("env", "usr/bin/python3.13", false)
@@ -107,10 +110,13 @@ fn a_venv_lacks_what_it_does_not_have_in_the_version_that_synapse_asks_for() {
         ["beautifulsoup4>=4.13.0"]
     );
     assert!(!tree.at("ran").exists(), "the Python was run");
+    // A Python that runs leaves this file.
+    let output = run(Command::new("sh").arg(tree.at("env/bin/python")));
+    assert!(tree.at("ran").exists(), "{}", shown(&output));
 }
 
 #[test]
-fn a_venv_has_the_systems_packages_only_where_it_says_so() {
+fn a_venv_has_system_packages_only_if_its_configuration_includes_them() {
     for (shares, lacking) in [(false, vec!["psycopg2>=2.8"]), (true, vec![])] {
         let tree = Tree::new();
         tree.python("usr/bin/python3.13")
@@ -130,7 +136,7 @@ fn a_venv_has_the_systems_packages_only_where_it_says_so() {
 }
 
 #[test]
-fn packages_are_found_wherever_systems_keep_them() {
+fn packages_are_found_in_the_directories_of_each_distribution() {
     for place in [
         "usr/lib/python3/dist-packages/hiredis-3.1.0.egg-info",
         "usr/lib/python3/dist-packages/hiredis-3.1.0-py3.13-linux-x86_64.egg/EGG-INFO/PKG-INFO",
@@ -153,7 +159,7 @@ fn packages_are_found_wherever_systems_keep_them() {
 }
 
 #[test]
-fn a_program_that_is_a_link_has_the_packages_of_where_it_leads() {
+fn a_linked_python_has_the_packages_of_its_target() {
     let tree = Tree::new();
     tree.python("opt/python/bin/python3.12")
         .synapse("opt/python/lib/python3.12/site-packages");
@@ -168,7 +174,7 @@ fn a_program_that_is_a_link_has_the_packages_of_where_it_leads() {
 }
 
 #[test]
-fn sources_that_are_used_in_place_count() {
+fn packages_installed_in_place_are_found() {
     let tree = Tree::new();
     tree.python("usr/bin/python3.13")
         .venv("env", "usr/bin/python3.13", false)
@@ -190,7 +196,7 @@ fn sources_that_are_used_in_place_count() {
 }
 
 #[test]
-fn nothing_is_lacking_of_what_says_nothing() {
+fn a_python_without_metadata_lacks_nothing() {
     let tree = Tree::new();
     tree.python("usr/bin/python3.13")
         .venv("env", "usr/bin/python3.13", false);

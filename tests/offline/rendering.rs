@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 use synapse_workers::state::State;
 
 /// Paths that break a file of some format unless they are quoted for it.
-pub const NASTY: &[&str] = &[
+pub const HOSTILE_PATHS: &[&str] = &[
     "/srv/a;b",
     "/srv/a;",
     "/srv/100%",
@@ -89,8 +89,8 @@ fn the_same_input_gives_the_same_bytes() {
 }
 
 #[test]
-fn strings_arrive_in_synapse_as_they_were_written() {
-    for value in NASTY {
+fn strings_reach_synapse_unchanged() {
+    for value in HOSTILE_PATHS {
         let state = Setup::new("synchrotron")
             .settings(&setting("media_store_path", value))
             .settings(&format!("database:\n  {}", setting("host", value)))
@@ -134,7 +134,7 @@ fn control_characters_are_refused_before_anything_is_rendered() {
 
 /// Errors that Synapse does not report: names and sockets that differ between two files.
 #[test]
-fn the_files_of_all_processes_fit_together() {
+fn the_files_of_all_processes_agree() {
     for spec in SPECS {
         let state = Setup::new(spec).state();
         let mut sockets = BTreeSet::new();
@@ -204,19 +204,24 @@ fn the_files_of_all_processes_fit_together() {
                 };
                 assert!(
                     value.as_sequence().is_none_or(|list| !list.is_empty()),
-                    "{key}: nobody"
+                    "{key} is an empty list"
                 );
                 for name in named {
                     assert!(names.contains(&name), "{spec}: {key} names {name}");
                 }
             }
         }
-        for socket in text(&state, "nginx/nginx.conf")
-            .split("server unix:")
+        let upstreams = text(&state, "nginx/nginx.conf").split("server unix:");
+        let upstreams: BTreeSet<&str> = upstreams
             .skip(1)
-        {
-            let socket = socket.split_once(' ').unwrap().0;
-            assert!(sockets.contains(socket), "{spec}: nginx asks {socket}");
+            .map(|rest| rest.split_once(' ').unwrap().0)
+            .collect();
+        assert!(!upstreams.is_empty(), "{spec}: nginx has no upstream");
+        for socket in upstreams {
+            assert!(
+                sockets.contains(socket),
+                "{spec}: nginx connects to {socket}"
+            );
         }
     }
 }

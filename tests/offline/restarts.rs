@@ -2,17 +2,16 @@
 //! 1.163.2).
 
 use super::adoption;
-use super::compressor::compressed;
-use super::metrics::measured;
+use super::compressor::with_compressor;
+use super::metrics::with_metrics;
 use super::model::{End, Model};
 use super::setup::{SPECS, Setup};
-use super::turn::calling;
-use std::collections::BTreeSet;
+use super::turn::with_coturn;
 use synapse_workers::plan::step::Step;
 use synapse_workers::plan::{Plan, Removal, Target};
 use synapse_workers::state::Resource;
 use synapse_workers::state::paths;
-use synapse_workers::state::restart_rules::{RULES, Rule, rule_for};
+use synapse_workers::state::restart_rules::rule_for;
 
 /// The jobs of a plan without reasons, such as `stop pusher1; restart main`.
 fn jobs(plan: &Plan) -> String {
@@ -49,12 +48,12 @@ fn assert_jobs(from: &Setup, to: &Setup, expected: &str, case: &str) {
 fn everything() -> impl Iterator<Item = Setup> {
     let specs = SPECS.iter().map(|spec| Setup::new(spec));
     specs.chain([
-        measured("synchrotron"),
+        with_metrics("synchrotron"),
         Setup::new("synchrotron")
             .settings("database: {kind: external, host: 127.0.0.1}")
             .adopting(adoption::OLD),
-        calling("synchrotron"),
-        compressed("synchrotron"),
+        with_coturn("synchrotron"),
+        with_compressor("synchrotron"),
         Setup::new("").own("own.yaml", "enable_metrics: true\n"),
         Setup::new("").settings("tls: {certificate: /etc/a.pem, key: /etc/a.key}"),
         Setup::new("")
@@ -65,42 +64,28 @@ fn everything() -> impl Iterator<Item = Setup> {
             .app_service("/srv/irc.yaml", "id: irc\n"),
         Setup::new("synchrotron").log_config("version: 1\n"),
         Setup::new("federation_sender").settings("sandbox: {network: senders}"),
-        measured("synchrotron")
+        with_metrics("synchrotron")
             .settings("database: {host: db.example}\nredis: {host: redis.example}")
             .secret("postgres_password")
             .secret("redis_password"),
     ])
 }
 
+/// `cases/complete.rs` tests the other direction: every rule has a case.
 #[test]
-fn every_rendered_file_has_a_rule_and_every_rule_a_file() {
-    let mut used: BTreeSet<*const Rule> = BTreeSet::new();
+fn every_rendered_file_has_a_restart_rule_and_affects_only_units_of_its_state() {
     for setup in everything() {
         let state = setup.state();
         for (path, file) in &state.files {
-            let rule = rule_for(path);
-            assert!(!rule.path.is_empty(), "{path} has no rule");
-            used.insert(rule);
-            let strangers: Vec<_> = file.affects.difference(&state.units).collect();
-            assert!(strangers.is_empty(), "{path} affects {strangers:?}");
+            assert!(!rule_for(path).path.is_empty(), "{path} has no rule");
+            let foreign: Vec<_> = file.affects.difference(&state.units).collect();
+            assert!(foreign.is_empty(), "{path} affects {foreign:?}");
         }
-        // Some rules are for files outside of generations.
-        let secrets = state.resources.iter().filter_map(Resource::secret_path);
-        used.extend(secrets.map(|path| rule_for(&path) as *const Rule));
-        used.insert(rule_for(paths::UPGRADED));
-    }
-    for rule in RULES {
-        assert!(
-            used.contains(&(rule as *const Rule)),
-            "{} is not used",
-            rule.path
-        );
-        assert!(!rule.reason.is_empty(), "{}", rule.path);
     }
 }
 
 #[test]
-fn a_stateless_worker_comes_and_goes_without_a_restart() {
+fn adding_or_removing_a_stateless_worker_restarts_nothing() {
     for role in [
         "synchrotron",
         "sliding_sync",
@@ -133,7 +118,7 @@ fn a_stateless_worker_comes_and_goes_without_a_restart() {
 }
 
 #[test]
-fn workers_that_share_a_list_restart_with_it() {
+fn workers_restart_when_their_shared_list_changes() {
     for (case, from, to, expected) in [
         (
             "event persister added: all stop, main is ready, all start",
@@ -231,7 +216,7 @@ fn workers_that_share_a_list_restart_with_it() {
 }
 
 #[test]
-fn options_restart_what_reads_them() {
+fn a_changed_option_restarts_the_units_that_read_it() {
     let base = || Setup::new("synchrotron, pusher").settings("database: {kind: local}");
     let all = "restart main; restart pusher1 synchrotron1";
     for (case, to, expected) in [
@@ -314,11 +299,11 @@ fn options_restart_what_reads_them() {
 
 /// A secret that is replaced differs from the existing one, so the plan treats it as missing.
 #[test]
-fn a_secret_given_anew_restarts_what_reads_it() {
+fn a_replaced_secret_restarts_the_units_that_read_it() {
     let lines = "database: {host: db.example}\nredis: {host: redis.example}\nemail: {enabled: true, smtp_user: me}";
-    let given = ["postgres_password", "redis_password", "smtp_password"];
+    let provided = ["postgres_password", "redis_password", "smtp_password"];
     let setup = Setup::new("pusher, synchrotron").settings(lines);
-    let state = given.into_iter().fold(setup, Setup::secret).state();
+    let state = provided.into_iter().fold(setup, Setup::secret).state();
     let (restarts, stops) = (
         "restart main; restart pusher1 synchrotron1",
         "hold; stop nginx; stop pusher1 synchrotron1; stop main; start main; start pusher1 synchrotron1; start nginx",
@@ -361,7 +346,7 @@ fn a_secret_given_anew_restarts_what_reads_it() {
 
 /// Synapse reads every file in the directory. A leftover file would keep a mail server in use that is switched off.
 #[test]
-fn options_with_a_secret_go_before_processes_start() {
+fn options_with_a_secret_are_removed_before_processes_start() {
     let base = || Setup::new("pusher").secret("smtp_password");
     let mail = base().settings("email: {enabled: true, smtp_user: me}");
     for plan in [
@@ -391,7 +376,7 @@ fn options_with_a_secret_go_before_processes_start() {
 }
 
 #[test]
-fn a_unit_that_is_down_is_started_and_nothing_else_happens() {
+fn a_stopped_unit_is_started_and_nothing_else_changes() {
     let state = Setup::new("synchrotron:2").state();
     let mut model = Model::running(&state);
     model.crash("synapse-worker@synchrotron2.service");
@@ -403,7 +388,7 @@ fn a_unit_that_is_down_is_started_and_nothing_else_happens() {
 }
 
 #[test]
-fn a_file_of_another_release_restarts_what_it_affected() {
+fn a_file_of_another_release_restarts_the_units_that_it_affected() {
     let state = Setup::new("pusher, synchrotron").state();
     let mut old = state.clone();
     let file = old.files["synapse/workers/pusher1.yaml"].clone();
@@ -419,7 +404,7 @@ fn a_file_of_another_release_restarts_what_it_affected() {
 
 /// The next run completes the jobs of an interrupted run, although the files are in place already.
 #[test]
-fn a_cut_run_leaves_its_restarts_to_the_next() {
+fn the_next_run_completes_the_restarts_of_an_interrupted_run() {
     let (from, to) = (
         Setup::new("event_persister"),
         Setup::new("event_persister:2"),
@@ -441,7 +426,7 @@ fn a_cut_run_leaves_its_restarts_to_the_next() {
 }
 
 #[test]
-fn a_plan_says_what_it_does_and_why() {
+fn a_plan_prints_each_step_with_its_reason() {
     let plan = plan(
         &Setup::new("federation_sender, synchrotron"),
         &Setup::new("federation_sender:2, synchrotron"),
@@ -471,7 +456,7 @@ destinations are divided anew among federation senders
 
 /// Files outside of generations that changed after the processes started: Synapse's package touches one.
 #[test]
-fn processes_older_than_the_code_restart_in_order_and_others_do_not() {
+fn only_processes_older_than_the_code_restart_and_in_order() {
     let state = Setup::new("event_persister, synchrotron").state();
     let plan = |began_before: &[&str]| {
         let mut observed = Model::running(&state).observe(&state);

@@ -1,8 +1,8 @@
 //! The rollback of a failed run as properties: the program's own code on hosts in memory. Whatever fails at any point,
 //! the host returns to its state before the run, or the error names the command that repairs it.
 
-use super::model::{Attempt, End, Ended, Fault, How, Model, Way};
-use super::plans::{digests, ends, ways};
+use super::model::{Attempt, Direction, End, Fault, FaultKind, Model, Outcome};
+use super::plans::{digests, ends, transitions};
 use super::setup::Setup;
 use std::collections::BTreeSet;
 use synapse_workers::plan::step::{Step, Verb};
@@ -14,22 +14,22 @@ const AS_BEFORE: &str = "the host is as it was before";
 const REPAIR: &str = "Correct this, then run: synapse-workers install";
 
 fn fails(end: End) -> Fault {
-    Fault(Way::There, end, How::Failed)
+    Fault(Direction::Forward, end, FaultKind::Failed)
 }
 
-fn fails_back(end: End) -> Fault {
-    Fault(Way::Back, end, How::Failed)
+fn rollback_fails(end: End) -> Fault {
+    Fault(Direction::Back, end, FaultKind::Failed)
 }
 
 /// The rollback steps that are attempted when none of them fails.
-fn way_back(from: &Model, to: &State, end: End) -> Vec<Step> {
+fn rollback_steps(from: &Model, to: &State, end: End) -> Vec<Step> {
     from.clone().fails(to, end).back
 }
 
 /// Checks every transition on all cores, because this takes thousands of runs.
-fn for_every_way(work: impl Fn(&str, &State, &State) + Sync) {
+fn for_every_transition(work: impl Fn(&str, &State, &State) + Sync) {
     std::thread::scope(|scope| {
-        for (case, from, to) in ways() {
+        for (case, from, to) in transitions() {
             let work = &work;
             scope.spawn(move || work(&case, &from, &to));
         }
@@ -37,7 +37,7 @@ fn for_every_way(work: impl Fn(&str, &State, &State) + Sync) {
 }
 
 /// The part of the error after the cause. Asserts that the cause was printed before the rollback too.
-fn left<'a>(ended: &Ended, text: &'a str) -> &'a str {
+fn after_cause<'a>(ended: &Outcome, text: &'a str) -> &'a str {
     let (cause, left) = text.split_once('\n').unwrap_or_else(|| panic!("{text}"));
     let shown = format!("error: {cause}\nRolling back.\n");
     assert!(ended.printed.contains(&shown), "{}", ended.printed);
@@ -45,7 +45,7 @@ fn left<'a>(ended: &Ended, text: &'a str) -> &'a str {
 }
 
 #[test]
-fn a_first_run_that_failed_or_was_cut_is_taken_back_or_completed() {
+fn a_failed_first_run_is_rolled_back_and_an_interrupted_one_completed() {
     let state = digests(&Setup::new("small"));
     let plan = Model::default().run(&state, End::Done);
     for end in ends(&plan.steps) {
@@ -61,8 +61,8 @@ fn a_first_run_that_failed_or_was_cut_is_taken_back_or_completed() {
 }
 
 #[test]
-fn a_run_that_fails_anywhere_returns_to_the_state_before_and_touches_nothing_else() {
-    for (case, from, to) in ways() {
+fn a_run_that_fails_at_any_step_restores_the_state_before() {
+    for (case, from, to) in transitions() {
         let mut before = Model::running(&from);
         before.settings = "as before".to_owned();
         // Directories of the administrator, one of which `to` may need as well.
@@ -73,12 +73,12 @@ fn a_run_that_fails_anywhere_returns_to_the_state_before_and_touches_nothing_els
             .made
             .remove(&Resource::Account("synapse-redis".to_owned()));
         let attempt = Attempt {
-            settings: Some("anew"),
+            settings: Some("changed"),
             ..Attempt::install(&to)
         };
         let mut done = before.clone();
         let plan = done.attempt(&attempt).plan;
-        assert_eq!(done.settings, "anew");
+        assert_eq!(done.settings, "changed");
         for end in ends(&plan.steps).into_iter().chain([End::Verification]) {
             let case = format!("{case}, failed {end:?}");
             let mut model = before.clone();
@@ -95,22 +95,26 @@ fn a_run_that_fails_anywhere_returns_to_the_state_before_and_touches_nothing_els
             let (code, text) = ended.failure();
             let expected = if end == End::Verification { 75 } else { 1 };
             assert_eq!(code, expected, "{case}");
-            assert!(text.starts_with("a fault There"), "{case}: {text}");
-            assert_eq!(left(&ended, &text), AS_BEFORE, "{case}");
+            assert!(text.starts_with("a fault Forward"), "{case}: {text}");
+            assert_eq!(after_cause(&ended, &text), AS_BEFORE, "{case}");
         }
     }
 }
 
 #[test]
 fn a_rollback_that_is_killed_is_repaired_by_the_next_run() {
-    for_every_way(|case, from, to| {
-        let plan = Model::running(from).run(to, End::Done);
+    for_every_transition(|case, from, to| {
+        let before = Model::running(from);
+        let plan = before.clone().run(to, End::Done);
         for end in ends(&plan.steps) {
-            let seconds = ends(&way_back(&Model::running(from), to, end));
+            let seconds = ends(&rollback_steps(&before, to, end));
             for (second, goal) in seconds.into_iter().zip([from, to].into_iter().cycle()) {
-                let mut killed = Model::running(from);
+                let mut killed = before.clone();
                 let ended = killed.attempt(&Attempt {
-                    faults: &[fails(end), Fault(Way::Back, second, How::Killed)],
+                    faults: &[
+                        fails(end),
+                        Fault(Direction::Back, second, FaultKind::Killed),
+                    ],
                     ..Attempt::install(to)
                 });
                 assert!(ended.result.is_none(), "{case}, {end:?}, {second:?}");
@@ -140,19 +144,20 @@ fn skips(failed: Option<&Step>, step: &Step) -> bool {
 
 /// A process that does not start must not keep nginx stopped. Resources that a process may still use are not removed.
 #[test]
-fn a_rollback_step_that_fails_stops_no_other_but_removals() {
-    for_every_way(|case, from, to| {
-        let plan = Model::running(from).run(to, End::Done);
+fn a_failed_rollback_step_prevents_only_removals_and_unsafe_jobs() {
+    for_every_transition(|case, from, to| {
+        let before = Model::running(from);
+        let plan = before.clone().run(to, End::Done);
         for end in ends(&plan.steps) {
-            let steps = way_back(&Model::running(from), to, end);
+            let steps = rollback_steps(&before, to, end);
             for (second, goal) in ends(&steps).into_iter().zip([from, to].into_iter().cycle()) {
                 let (End::Before(number) | End::Within(number)) = second else {
                     panic!("{second:?}");
                 };
                 let case = format!("{case}, failed {end:?}, and {second:?} of the way back");
-                let mut model = Model::running(from);
+                let mut model = before.clone();
                 let ended = model.attempt(&Attempt {
-                    faults: &[fails(end), fails_back(second)],
+                    faults: &[fails(end), rollback_fails(second)],
                     ..Attempt::install(to)
                 });
                 let tried = steps.iter().enumerate();
@@ -164,7 +169,7 @@ fn a_rollback_step_that_fails_stops_no_other_but_removals() {
                 assert_eq!(code, 70, "{case}");
                 let incomplete =
                     format!("The rollback is incomplete: a fault Back at {second:?}\n{REPAIR}");
-                assert_eq!(left(&ended, &text), incomplete, "{case}");
+                assert_eq!(after_cause(&ended, &text), incomplete, "{case}");
                 model.run(goal, End::Done);
                 model.assert_settled(goal, &case);
             }
@@ -173,7 +178,7 @@ fn a_rollback_step_that_fails_stops_no_other_but_removals() {
 }
 
 /// The states before and after adding an event persister, and the number of the step at which main starts again.
-fn adding() -> (State, State, usize) {
+fn adding_an_event_persister() -> (State, State, usize) {
     let state = |spec| digests(&Setup::new(spec));
     let (from, to) = (state("event_persister"), state("event_persister:2"));
     let plan = Model::running(&from).run(&to, End::Done);
@@ -183,14 +188,17 @@ fn adding() -> (State, State, usize) {
 }
 
 #[test]
-fn nginx_serves_again_though_a_worker_does_not_start() {
-    let (from, to, main) = adding();
+fn nginx_starts_again_even_if_a_worker_does_not_start() {
+    let (from, to, main) = adding_an_event_persister();
     let mut model = Model::running(&from);
-    let back = way_back(&model, &to, End::Within(main));
+    let back = rollback_steps(&model, &to, End::Within(main));
     let workers = |step: &Step| matches!(step, Step::Jobs { units, .. } if units[..] == ["synapse-worker@event_persister1.service"]);
     let started = back.iter().rposition(workers).unwrap();
     let ended = model.attempt(&Attempt {
-        faults: &[fails(End::Within(main)), fails_back(End::Before(started))],
+        faults: &[
+            fails(End::Within(main)),
+            rollback_fails(End::Before(started)),
+        ],
         ..Attempt::install(&to)
     });
     assert_eq!(ended.failure().0, 70);
@@ -199,8 +207,8 @@ fn nginx_serves_again_though_a_worker_does_not_start() {
 }
 
 #[test]
-fn every_part_of_a_rollback_is_tried_and_each_error_is_named() {
-    let (from, to, main) = adding();
+fn a_rollback_attempts_every_part_and_names_each_error() {
+    let (from, to, main) = adding_an_event_persister();
     let secret = from
         .resources
         .iter()
@@ -210,7 +218,7 @@ fn every_part_of_a_rollback_is_tried_and_each_error_is_named() {
     before.settings = "as before".to_owned();
     before.stale.insert(secret.clone());
     let attempt = Attempt {
-        settings: Some("anew"),
+        settings: Some("changed"),
         ..Attempt::install(&to)
     };
     let main = End::Before(main + 2);
@@ -226,16 +234,16 @@ fn every_part_of_a_rollback_is_tried_and_each_error_is_named() {
     let (model, ended) = ending(&[fails(main)]);
     assert_eq!(ended.failure().0, 1);
     assert!(model.stale.contains(secret) && model.resources.contains(secret));
-    model.assert_settled(&from, "a secret that was given anew");
+    model.assert_settled(&from, "a replaced secret");
 
-    let parts = ["restore", "restore_settings"].map(|part| fails_back(End::Call(part)));
+    let parts = ["restore", "restore_settings"].map(|part| rollback_fails(End::Call(part)));
     let (model, ended) = ending(&[&[fails(main)], &parts[..]].concat());
     let (code, text) = ended.failure();
     assert_eq!(code, 70);
     let errors = "The rollback is incomplete: a fault Back at Call(\"restore\")\n\
                   and: a fault Back at Call(\"restore_settings\")";
-    assert_eq!(left(&ended, &text), format!("{errors}\n{REPAIR}"));
-    assert_eq!(model.settings, "anew");
+    assert_eq!(after_cause(&ended, &text), format!("{errors}\n{REPAIR}"));
+    assert_eq!(model.settings, "changed");
     // The processes run again despite the errors, and nothing was removed.
     assert!(from.units.iter().all(|unit| model.units[unit].active));
     assert!(!ended.back.iter().any(Step::removes), "{:?}", ended.back);
@@ -250,7 +258,7 @@ fn every_part_of_a_rollback_is_tried_and_each_error_is_named() {
     let (code, text) = ended.failure();
     assert_eq!(code, 70);
     let lost = format!("The rollback is incomplete: generation 1 is lost\n{REPAIR}");
-    assert_eq!(left(&ended, &text), lost);
+    assert_eq!(after_cause(&ended, &text), lost);
     // Settings and secrets do not depend on the lost generation.
     assert_eq!(model.settings, "as before");
     assert!(model.stale.contains(secret));
@@ -259,8 +267,8 @@ fn every_part_of_a_rollback_is_tried_and_each_error_is_named() {
 }
 
 #[test]
-fn a_run_whose_end_cannot_be_recorded_names_the_next_one() {
-    let (from, to, _) = adding();
+fn a_run_that_cannot_record_its_end_asks_for_another_install() {
+    let (from, to, _) = adding_an_event_persister();
     let mut model = Model::running(&from);
     let ended = model.fails(&to, End::Call("applied"));
     let (code, text) = ended.failure();
@@ -272,7 +280,7 @@ fn a_run_whose_end_cannot_be_recorded_names_the_next_one() {
 }
 
 #[test]
-fn an_uninstall_that_fails_is_not_rolled_back_and_names_the_command_that_goes_on() {
+fn a_failed_uninstall_is_not_rolled_back_and_names_the_command_to_repeat() {
     let state = digests(&Setup::new("small"));
     let nothing = State::default();
     let mut installed = Model::default();

@@ -1,6 +1,6 @@
 //! The sandbox of each unit: its access, and when its drop-ins are added and removed.
 
-use super::metrics::measured;
+use super::metrics::with_metrics;
 use super::model::{End, Model};
 use super::setup::{SPECS, Setup, text};
 use synapse_workers::plan::Plan;
@@ -20,8 +20,8 @@ pub fn values<'a>(state: &'a State, unit: &str, key: &str) -> Vec<&'a str> {
 
 /// Services that need no Unix socket cannot connect to one, such as those of the system bus and PostgreSQL.
 #[test]
-fn who_opens_no_unix_socket_may_not() {
-    let state = measured("synchrotron")
+fn services_without_unix_sockets_cannot_open_one() {
+    let state = with_metrics("synchrotron")
         .settings("coturn: {enabled: true, metrics: true, internal_ip: 10.0.0.1}")
         .state();
     for (unit, expected) in [
@@ -46,7 +46,7 @@ fn who_opens_no_unix_socket_may_not() {
 
 /// Sandbox options come only from the template, and each unit that runs a program has each of them once.
 #[test]
-fn every_service_has_the_sandbox_and_nothing_beside_it() {
+fn every_service_has_each_sandbox_option_once() {
     let everything = "metrics: {enabled: true, redis: true, postgres: true}\n\
         coturn: {enabled: true, metrics: true, internal_ip: 10.0.0.1}\ncompressor: {enabled: true}\n\
         tls: {certificate: /etc/a.pem, key: /etc/a.key}\n";
@@ -74,7 +74,7 @@ fn every_service_has_the_sandbox_and_nothing_beside_it() {
 /// A drop-in applies until it is removed, so it is removed before its unit starts again. If the worker is removed, its
 /// drop-in is removed after the worker has stopped.
 #[test]
-fn a_drop_in_goes_before_its_worker_starts_again() {
+fn a_drop_in_is_removed_before_its_worker_starts_again() {
     let place = |plan: &Plan, is: &dyn Fn(&Step) -> bool| {
         let found = plan.steps.iter().position(is);
         found.unwrap_or_else(|| panic!("{plan}"))
@@ -108,7 +108,7 @@ fn a_drop_in_goes_before_its_worker_starts_again() {
 
 /// A unit may access a protected directory only if the certificate is in it.
 #[test]
-fn the_certificate_is_seen_where_it_is() {
+fn the_certificate_service_sees_the_directory_of_the_certificate() {
     let switches = |path: &str, target: Option<&str>| {
         let lines = format!("tls: {{certificate: {path}, key: /etc/a.key}}");
         let mut setup = Setup::new("").settings(&lines);

@@ -10,7 +10,7 @@ use synapse_workers::deployment::endpoints::Endpoint;
 use synapse_workers::host::{self, Answer, Peer, Tool};
 
 #[test]
-fn files_are_replaced_whole_and_absence_is_no_error() {
+fn files_are_replaced_atomically_and_a_missing_file_is_no_error() {
     let directory = tempfile::tempdir().unwrap();
     let at = |name: &str| directory.path().join(name);
     assert_eq!(host::read(at("none")).unwrap(), None);
@@ -41,19 +41,19 @@ fn files_are_replaced_whole_and_absence_is_no_error() {
     assert_eq!(host::names(directory.path()), ["deep", "link"]);
 
     fs::write(at("bytes"), b"\xff").unwrap();
-    for (error, told) in [
+    for (error, message) in [
         (host::read_text(at("bytes")).map(drop), "bytes is not UTF-8"),
         (host::read(at("deep")).map(drop), "cannot read"),
         (host::remove(at("deep")), "cannot remove"),
         (host::replace(at("bytes/file"), b"", 0o644), "cannot write"),
     ] {
         let error = format!("{:#}", error.unwrap_err());
-        assert!(error.contains(told), "{error}");
+        assert!(error.contains(message), "{error}");
     }
 }
 
 #[test]
-fn a_program_that_fails_is_told_with_the_end_of_what_it_printed() {
+fn the_error_of_a_failed_program_ends_with_its_last_output() {
     let shell = |script: &str| Tool::new("sh").args(["-c", script]);
     assert_eq!(shell("cat").input("secret").run().unwrap(), "secret");
     assert_eq!(shell("echo \"$A\"").env("A", "b").run().unwrap(), "b\n");
@@ -79,7 +79,7 @@ fn a_program_that_fails_is_told_with_the_end_of_what_it_printed() {
 }
 
 #[test]
-fn a_program_knows_nothing_of_where_this_one_came_from_and_ends_in_time() {
+fn programs_run_in_a_clean_environment_with_limits() {
     let shell = |script: &str| Tool::new("/bin/sh").args(["-c", script]);
     // The environment has three variables that this program sets, and those that the shell adds.
     let names = shell("env | cut -d= -f1 | sort | tr '\\n' ' '")
@@ -128,7 +128,7 @@ fn own_session() -> String {
 }
 
 /// A deadline that no answer in these tests exceeds.
-fn soon() -> Instant {
+fn deadline() -> Instant {
     Instant::now() + Duration::from_secs(60)
 }
 
@@ -137,15 +137,15 @@ fn answering(path: &std::path::Path, answer: &'static str) -> JoinHandle<String>
     let listener = UnixListener::bind(path).unwrap();
     std::thread::spawn(move || {
         let (mut stream, _) = listener.accept().unwrap();
-        let mut asked = [0; 1000];
-        let length = stream.read(&mut asked).unwrap();
+        let mut request = [0; 1000];
+        let length = stream.read(&mut request).unwrap();
         stream.write_all(answer.as_bytes()).unwrap();
-        String::from_utf8_lossy(&asked[..length]).into_owned()
+        String::from_utf8_lossy(&request[..length]).into_owned()
     })
 }
 
 #[test]
-fn processes_are_asked_over_http_and_redis_in_its_own_tongue() {
+fn probes_speak_http_and_the_redis_protocol() {
     let directory = tempfile::tempdir().unwrap();
     for (number, (answer, status, has_servlet)) in [
         ("HTTP/1.1 200 OK\r\n\r\nOK", Some(200), true),
@@ -178,16 +178,16 @@ fn processes_are_asked_over_http_and_redis_in_its_own_tongue() {
             &Peer::At(Endpoint::Socket(path.to_str().unwrap().to_owned())),
             "PUT",
             "/_matrix/x?y=z",
-            soon(),
+            deadline(),
         );
-        let asked = server.join().unwrap();
+        let request = server.join().unwrap();
         assert!(
-            asked.starts_with("PUT /_matrix/x?y=z HTTP/1.1\r\n"),
-            "{asked}"
+            request.starts_with("PUT /_matrix/x?y=z HTTP/1.1\r\n"),
+            "{request}"
         );
         // Synapse logs a warning if the second of these headers is missing.
         let origin = "\r\nX-Forwarded-For: 127.0.0.1\r\nX-Forwarded-Proto: https\r\n";
-        assert!(asked.contains(origin), "{asked}");
+        assert!(request.contains(origin), "{request}");
         assert_eq!(
             got.as_ref().ok().map(|answer| answer.status),
             status,
@@ -212,7 +212,7 @@ fn processes_are_asked_over_http_and_redis_in_its_own_tongue() {
     ] {
         let path = directory.path().join(name);
         let server = answering(&path, reply);
-        let got = host::redis::ask(path.to_str().unwrap(), "PUBSUB NUMSUB example", soon());
+        let got = host::redis::ask(path.to_str().unwrap(), "PUBSUB NUMSUB example", deadline());
         assert_eq!(server.join().unwrap(), "PUBSUB NUMSUB example\r\n");
         match expected {
             Some(elements) => assert_eq!(got.unwrap(), elements),
@@ -224,7 +224,7 @@ fn processes_are_asked_over_http_and_redis_in_its_own_tongue() {
         &Peer::At(Endpoint::Socket(gone.to_str().unwrap().to_owned())),
         "GET",
         "/",
-        soon(),
+        deadline(),
     )
     .unwrap_err();
     assert!(error.to_string().contains("cannot connect to"), "{error}");
@@ -232,7 +232,7 @@ fn processes_are_asked_over_http_and_redis_in_its_own_tongue() {
 
 /// A peer that a compromised account put in the place of a process. It sends data until the client closes the
 /// connection.
-fn going_on(path: &std::path::Path, head: &'static str, pause: Duration) -> JoinHandle<u64> {
+fn endless_peer(path: &std::path::Path, head: &'static str, pause: Duration) -> JoinHandle<u64> {
     let listener = UnixListener::bind(path).unwrap();
     std::thread::spawn(move || {
         let (mut stream, _) = listener.accept().unwrap();
@@ -247,7 +247,7 @@ fn going_on(path: &std::path::Path, head: &'static str, pause: Duration) -> Join
 }
 
 #[test]
-fn a_process_that_answers_without_end_costs_neither_memory_nor_time() {
+fn an_endless_answer_is_limited_in_size_and_time() {
     let directory = tempfile::tempdir().unwrap();
     let peer = |name: &str| {
         let path = directory.path().join(name);
@@ -256,27 +256,27 @@ fn a_process_that_answers_without_end_costs_neither_memory_nor_time() {
     };
     const OK: &str = "HTTP/1.1 200 OK\r\n\r\n";
     let (path, endless) = peer("endless");
-    let server = going_on(&path, OK, Duration::ZERO);
+    let server = endless_peer(&path, OK, Duration::ZERO);
     let error = format!(
         "{:#}",
-        host::get(&endless, "GET", "/health", soon()).unwrap_err()
+        host::get(&endless, "GET", "/health", deadline()).unwrap_err()
     );
     assert!(error.contains("more than 1048576 bytes"), "{error}");
     assert!(server.join().unwrap() < 8 << 20, "it was read on");
 
     // A request for the status alone does not store the body, and does not wait for it forever either.
     let (path, endless) = peer("endless-status");
-    let server = going_on(&path, OK, Duration::ZERO);
+    let server = endless_peer(&path, OK, Duration::ZERO);
     let error = format!(
         "{:#}",
-        host::status(&endless, "/metrics", soon()).unwrap_err()
+        host::status(&endless, "/metrics", deadline()).unwrap_err()
     );
     assert!(error.contains("more than 67108864 bytes"), "{error}");
     server.join().unwrap();
 
     for (name, head) in [("in-body", OK), ("in-head", "HTTP/1.1 2")] {
         let (path, dripping) = peer(name);
-        let server = going_on(&path, head, Duration::from_millis(20));
+        let server = endless_peer(&path, head, Duration::from_millis(20));
         let end = Instant::now() + Duration::from_millis(300);
         let error = format!("{:#}", host::status(&dripping, "/health", end).unwrap_err());
         assert!(
@@ -287,7 +287,7 @@ fn a_process_that_answers_without_end_costs_neither_memory_nor_time() {
     }
 
     let (path, redis) = (directory.path().join("redis"), "redis");
-    let server = going_on(&path, "*2\r\n", Duration::from_millis(20));
+    let server = endless_peer(&path, "*2\r\n", Duration::from_millis(20));
     let end = Instant::now() + Duration::from_millis(300);
     let error = host::redis::ask(path.to_str().unwrap(), "PING", end).unwrap_err();
     assert!(
@@ -298,7 +298,7 @@ fn a_process_that_answers_without_end_costs_neither_memory_nor_time() {
 }
 
 #[test]
-fn the_status_of_a_large_answer_is_known() {
+fn the_status_of_a_large_answer_is_read() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("metrics");
     let listener = UnixListener::bind(&path).unwrap();
@@ -309,6 +309,6 @@ fn the_status_of_a_large_answer_is_known() {
         stream.write_all(&vec![b'#'; 4 << 20]).unwrap();
     });
     let peer = Peer::At(Endpoint::Socket(path.to_str().unwrap().to_owned()));
-    assert_eq!(host::status(&peer, "/metrics", soon()).unwrap(), 200);
+    assert_eq!(host::status(&peer, "/metrics", deadline()).unwrap(), 200);
     server.join().unwrap();
 }

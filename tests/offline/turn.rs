@@ -16,7 +16,7 @@ use synapse_workers::special_ranges::SPECIAL;
 use synapse_workers::state::State;
 
 /// A deployment with a TURN server.
-pub fn calling(workers: &str) -> Setup {
+pub fn with_coturn(workers: &str) -> Setup {
     Setup::new(workers).settings("coturn: {enabled: true, internal_ip: 10.0.0.2, metrics: true}")
 }
 
@@ -78,18 +78,18 @@ pub fn start(state: &State, port: u16) -> String {
         .stderr(Stdio::null())
         .spawn()
         .unwrap();
-    let mut said = String::new();
+    let mut log = String::new();
     // Its threads open listeners in any order.
     let mut serves = vec![format!("UDP listener opened on: 127.0.0.1:{port}")];
     if text.contains("cert=") {
         serves.push("TLS/TCP listener opened".to_owned());
     }
-    let opened = |said: &str| serves.iter().all(|line| said.contains(line));
+    let opened = |log: &str| serves.iter().all(|line| log.contains(line));
     for line in BufReader::new(server.stdout.take().unwrap()).lines() {
         let line = line.unwrap();
-        said.push_str(&line);
-        said.push('\n');
-        if opened(&said) {
+        log.push_str(&line);
+        log.push('\n');
+        if opened(&log) {
             break;
         }
     }
@@ -99,8 +99,8 @@ pub fn start(state: &State, port: u16) -> String {
     )
     .unwrap();
     server.wait().unwrap();
-    assert!(opened(&said), "it did not come to serve:\n{said}");
-    said
+    assert!(opened(&log), "turnserver does not serve:\n{log}");
+    log
 }
 
 fn certificate(path: &Path) {
@@ -125,7 +125,7 @@ fn certificate(path: &Path) {
 
 /// turnserver reports an unknown option or an invalid value only as a line in its log.
 #[test]
-fn turnserver_complains_of_nothing() {
+fn turnserver_accepts_the_configuration() {
     let tls = "tls: {certificate: /etc/ssl/a.pem, key: /etc/ssl/a.key}";
     for (settings, port) in [
         (
@@ -140,8 +140,8 @@ fn turnserver_complains_of_nothing() {
     ] {
         for tls in ["", tls] {
             let state = Setup::new("").settings(settings).settings(tls).state();
-            let said = start(&state, port);
-            let complaints: Vec<&str> = said
+            let log = start(&state, port);
+            let complaints: Vec<&str> = log
                 .lines()
                 .filter(|line| {
                     [
@@ -157,14 +157,14 @@ fn turnserver_complains_of_nothing() {
                     .any(|word| line.to_lowercase().contains(word))
                 })
                 .collect();
-            assert!(complaints.is_empty(), "{complaints:#?}\n{said}");
+            assert!(complaints.is_empty(), "{complaints:#?}\n{log}");
             assert_eq!(
-                said.contains("TLS/TCP listener opened"),
+                log.contains("TLS/TCP listener opened"),
                 !tls.is_empty(),
-                "{said}"
+                "{log}"
             );
-            let denied = said.matches("Black listing: ").count();
-            assert!(denied >= SPECIAL.len() - 1, "{said}");
+            let denied = log.matches("Black listing: ").count();
+            assert!(denied >= SPECIAL.len() - 1, "{log}");
         }
     }
 }
@@ -172,8 +172,8 @@ fn turnserver_complains_of_nothing() {
 /// The ranges are from Synapse's docs/turn-howto.md and from known mistakes of other programs: a TURN server reaches
 /// every address that its host reaches.
 #[test]
-fn peers_in_the_own_network_are_denied() {
-    let state = calling("").state();
+fn peers_in_private_networks_are_denied() {
+    let state = with_coturn("").state();
     let denied: BTreeSet<&str> = values(&state, "denied-peer-ip").into_iter().collect();
     for range in [
         "0.0.0.0-0.255.255.255",
@@ -202,8 +202,8 @@ fn peers_in_the_own_network_are_denied() {
         assert!(denied.contains(range), "{range} not in {denied:?}");
     }
     // coturn reads each of these as every address, which would make all calls impossible.
-    let everybody = ["::", "0.0.0.0", "0.0.0.0-0.0.0.0"];
-    assert!(everybody.iter().all(|range| !denied.contains(range)));
+    let every_address = ["::", "0.0.0.0", "0.0.0.0-0.0.0.0"];
+    assert!(every_address.iter().all(|range| !denied.contains(range)));
     for option in [
         "no-multicast-peers",
         "no-cli",
@@ -216,7 +216,7 @@ fn peers_in_the_own_network_are_denied() {
 }
 
 #[test]
-fn addresses_and_ports_are_those_of_settings_or_host() {
+fn addresses_and_ports_follow_settings_and_host() {
     // Settings and the address of the default route, then the expected listening, relay, external and allowed
     // addresses.
     type Lists = [&'static [&'static str]; 4];
@@ -276,11 +276,11 @@ fn addresses_and_ports_are_those_of_settings_or_host() {
     ] {
         assert_eq!(values(&state, option), [value], "{option}");
     }
-    assert_eq!(values(&calling("").state(), "user-quota"), ["12"]);
+    assert_eq!(values(&with_coturn("").state(), "user-quota"), ["12"]);
 }
 
 #[test]
-fn synapse_tells_clients_of_the_server() {
+fn synapse_announces_the_turn_server() {
     let tls = "tls: {certificate: /a, key: /b}\ncoturn: {enabled: true, tls_port: 5350}";
     let cases: &[(&str, &[&str])] = &[
         ("", &[]),
@@ -334,12 +334,12 @@ fn synapse_tells_clients_of_the_server() {
 
 /// Debian's coturn was built without metrics. A coturn that has them serves them on this host only.
 #[test]
-fn metrics_are_its_own_or_counted() {
+fn metrics_come_from_coturn_or_the_exporter() {
     let unit = "synapse-coturn-exporter.service";
-    let debian = calling("").state();
+    let debian = with_coturn("").state();
     assert!(debian.units.contains(unit));
     assert!(!configuration(&debian).contains("prometheus"));
-    let mut other = calling("");
+    let mut other = with_coturn("");
     other.facts.coturn.metrics = true;
     let other = other.state();
     assert!(!other.units.contains(unit));
@@ -357,7 +357,7 @@ fn metrics_are_its_own_or_counted() {
 /// The secret is in a copy that only root can read and that systemd passes to coturn. No rendered file contains it.
 #[test]
 fn coturn_gets_its_secret_from_systemd() {
-    let state = calling("").state();
+    let state = with_coturn("").state();
     let unit = text(&state, "host/etc/systemd/system/synapse-coturn.service");
     assert!(unit.contains(
         "\nLoadCredential=turnserver.conf:/etc/synapse-workers/secrets/turnserver.conf\n"

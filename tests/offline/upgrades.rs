@@ -58,7 +58,7 @@ fn each_release_has_a_directory_of_its_own() {
 }
 
 #[test]
-fn the_release_before_stays_until_the_change_after() {
+fn the_next_change_removes_the_previous_release() {
     let (old, new) = (of_release("1.162.0").state(), of_release("1.163.2").state());
     let next = of_release("1.163.2").settings("log_level: DEBUG").state();
     let mut model = Model::running(&old);
@@ -100,7 +100,7 @@ fn the_release_before_stays_until_the_change_after() {
 }
 
 #[test]
-fn a_release_that_gives_way_to_the_hosts_own_goes_with_its_directory_later() {
+fn the_next_change_removes_a_release_that_the_hosts_own_replaced() {
     let own = || Setup::new("synchrotron").python("/usr/bin/python3");
     let (old, new) = (of_release("1.162.0").state(), own().state());
     let mut model = Model::running(&old);
@@ -120,25 +120,33 @@ fn a_release_that_gives_way_to_the_hosts_own_goes_with_its_directory_later() {
 }
 
 #[test]
-fn the_schema_is_asked_for_where_another_synapse_meets_a_database() {
+fn the_schema_is_checked_when_another_release_uses_the_database() {
     let base = || of_release("1.163.2");
     let state = base().state();
-    let asked = |from: &State, to: &State, target, removal| {
+    let checks = |from: &State, to: &State, target, removal| {
         let plan = Plan::between(to, &Model::running(from).observe(to), target, removal);
         place(&plan, schema).is_some()
     };
     let (rendered, keep) = (Target::Rendered, Removal::Keep);
     let older = of_release("1.162.0").state();
     let options = base().settings("log_level: DEBUG").state();
-    assert!(!asked(&state, &state, rendered, keep), "nothing changes");
-    assert!(!asked(&state, &options, rendered, keep), "the same release");
-    assert!(asked(&state, &older, rendered, keep), "another release");
+    assert!(!checks(&state, &state, rendered, keep), "nothing changes");
     assert!(
-        asked(&state, &older, Target::Generation(1), keep),
+        !checks(&state, &options, rendered, keep),
+        "the same release"
+    );
+    assert!(checks(&state, &older, rendered, keep), "another release");
+    assert!(
+        checks(&state, &older, Target::Generation(1), keep),
         "rollback"
     );
     // The earlier release has run with this database and must run again.
-    assert!(!asked(&state, &older, Target::Generation(1), Removal::Undo));
+    assert!(!checks(
+        &state,
+        &older,
+        Target::Generation(1),
+        Removal::Undo
+    ));
     // A first installation with an external database, which may contain data, and with a database that the run creates.
     let first = |setup: Setup| Model::default().run(&setup.state(), End::Done);
     let external = "database: {kind: external, host: 127.0.0.1}";
@@ -147,7 +155,7 @@ fn the_schema_is_asked_for_where_another_synapse_meets_a_database() {
 }
 
 #[test]
-fn a_database_serves_code_from_its_compat_version_on() {
+fn a_database_accepts_code_from_its_compat_version() {
     let code = |version, compat| Code {
         release: "1.2.3".to_owned(),
         version,
@@ -191,40 +199,40 @@ fn a_database_serves_code_from_its_compat_version_on() {
             "restore a backup",
         ),
     ] {
-        let told = match code.accepts(&database) {
+        let answer = match code.accepts(&database) {
             Ok(note) => note.unwrap_or_default(),
             Err(error) => error.to_string(),
         };
         let fits = match expected {
-            "" => told.is_empty(),
-            part => told.contains(part),
+            "" => answer.is_empty(),
+            part => answer.contains(part),
         };
-        assert!(fits, "{code:?}, {database:?}: {told:?}");
+        assert!(fits, "{code:?}, {database:?}: {answer:?}");
         if expected == refused {
             for part in ["schema_compat_version 94", "for schema 93", "\n  help: "] {
-                assert!(told.contains(part), "{told}");
+                assert!(answer.contains(part), "{answer}");
             }
         }
     }
 }
 
 #[test]
-fn the_database_is_the_one_that_synapse_is_told() {
-    let told = |setup: &Setup| serde_json::to_value(setup.state().database()).unwrap();
-    let sqlite = told(&Setup::new(""));
+fn the_database_is_that_of_synapses_configuration() {
+    let configured = |setup: &Setup| serde_json::to_value(setup.state().database()).unwrap();
+    let sqlite = configured(&Setup::new(""));
     assert_eq!(sqlite["name"], "sqlite3");
     assert_eq!(sqlite["args"]["database"], "/var/lib/synapse/homeserver.db");
-    let local = told(&Setup::new("synchrotron"));
+    let local = configured(&Setup::new("synchrotron"));
     assert_eq!(local["args"]["host"], "/run/postgresql");
     let external = Setup::new("").settings("database: {host: db.test, port: 5433}");
-    let external = told(&external.secret("postgres_password"));
+    let external = configured(&external.secret("postgres_password"));
     assert_eq!(external["args"]["port"], 5433);
     assert_eq!(
         external["args"]["passfile"],
         "/etc/synapse-workers/secrets/pgpass"
     );
     let adopted = Setup::new("").settings("database: {kind: external, host: 127.0.0.1}");
-    let adopted = told(&adopted.adopting(adoption::OLD));
+    let adopted = configured(&adopted.adopting(adoption::OLD));
     assert_eq!(adopted["args"]["password"], "hidden");
 }
 
@@ -240,7 +248,7 @@ def connect(**arguments):
 ";
 
 #[test]
-fn the_script_asks_code_and_database() {
+fn the_script_reads_the_versions_of_code_and_database() {
     let directory = tempfile::tempdir().unwrap();
     let at = |name: &str| directory.path().join(name);
     fs::create_dir_all(at("synapse/storage/schema")).unwrap();
@@ -264,25 +272,25 @@ fn the_script_asks_code_and_database() {
     };
     assert!(run(python().args(["-c", make])).status.success());
 
-    let ask = |database: Value| {
-        fs::write(at("asked"), database.to_string()).unwrap();
-        let asked = fs::File::open(at("asked")).unwrap();
-        let output = run(python().args(["-c", SCRIPT]).stdin(asked));
+    let read = |database: Value| {
+        fs::write(at("input"), database.to_string()).unwrap();
+        let input = fs::File::open(at("input")).unwrap();
+        let output = run(python().args(["-c", SCRIPT]).stdin(input));
         assert!(output.status.success(), "{}", shown(&output));
-        let told: Value = serde_json::from_slice(&output.stdout).unwrap();
+        let printed: Value = serde_json::from_slice(&output.stdout).unwrap();
         let code = json!({"release": "1.2.3", "version": 94, "compat": 84});
-        assert_eq!(told["code"], code);
-        (told["database"].clone(), output.stderr)
+        assert_eq!(printed["code"], code);
+        (printed["database"].clone(), output.stderr)
     };
     let sqlite = |file: &str| json!({"name": "sqlite3", "args": {"database": file, "cp_max": 1}});
     let there = json!({"version": 93, "compat": 73});
-    assert_eq!(ask(sqlite("there.db")).0, there);
+    assert_eq!(read(sqlite("there.db")).0, there);
     let missing = json!({"version": null, "compat": null});
-    assert_eq!(ask(sqlite("missing.db")).0, missing);
+    assert_eq!(read(sqlite("missing.db")).0, missing);
     assert!(!at("missing.db").exists());
     let args = json!({"user": "old", "password": "x", "cp_min": 1});
-    let (told, called) = ask(json!({"name": "psycopg2", "args": args}));
-    assert_eq!(told, there);
+    let (printed, called) = read(json!({"name": "psycopg2", "args": args}));
+    assert_eq!(printed, there);
     let called: Value = serde_json::from_slice(&called).unwrap();
     assert_eq!(
         called,

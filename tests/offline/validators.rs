@@ -1,7 +1,7 @@
 //! Rendered files before the programs that read them: nginx, systemd, systemd-sysusers and systemd-tmpfiles. A missing
 //! program fails the test; `tests/host/needs` installs them all.
 
-use super::rendering::{NASTY, setting};
+use super::rendering::{HOSTILE_PATHS, setting};
 use super::setup::{SPECS, Setup, text};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -84,8 +84,15 @@ pub fn units(mut setup: Setup) -> BTreeMap<String, String> {
         .collect()
 }
 
-/// Asserts that `systemd-analyze verify` reports nothing about our units. It may report other units of the machine.
+/// Asserts that `systemd-analyze verify` reports nothing about our units.
 pub fn verify(units: &BTreeMap<String, String>) {
+    if let Some(report) = problems(units) {
+        panic!("{report}\n{units:#?}");
+    }
+}
+
+/// The report of `systemd-analyze verify`; `None` if it accepts our units. It may report other units of the machine.
+fn problems(units: &BTreeMap<String, String>) -> Option<String> {
     let directory = tempfile::tempdir().unwrap();
     units
         .iter()
@@ -100,18 +107,21 @@ pub fn verify(units: &BTreeMap<String, String>) {
         .args(["verify", "--man=no"])
         .args(files));
     let text = shown(&output);
-    let ours: Vec<&str> = text
-        .lines()
-        .filter(|line| line.contains("synapse-"))
-        .collect();
-    assert!(
-        output.status.success() && ours.is_empty(),
-        "{text}\n{units:#?}"
-    );
+    let accepted = output.status.success() && !text.lines().any(|line| line.contains("synapse-"));
+    (!accepted).then_some(text)
 }
 
 #[test]
-fn systemd_finds_nothing_wrong_in_any_unit() {
+fn systemd_reports_an_unknown_option_of_a_unit() {
+    let mut units = units(Setup::new("").python("/bin/sh"));
+    let main = units.get_mut("synapse-main.service").unwrap();
+    *main = main.replace("[Service]\n", "[Service]\nNoSuchOption=yes\n");
+    let report = problems(&units).unwrap_or_default();
+    assert!(report.contains("NoSuchOption"), "{report}");
+}
+
+#[test]
+fn systemd_accepts_every_unit() {
     let limits =
         "limits: {worker_memory: 512M, main_memory: 2G, tasks: 100}\nsynapse: {jemalloc: false}";
     let mut different = BTreeSet::new();
@@ -133,7 +143,7 @@ fn systemd_finds_nothing_wrong_in_any_unit() {
 }
 
 /// The units as systemd parsed them: its test mode loads them with their dependencies and prints everything.
-fn understood(units: &BTreeMap<String, String>) -> String {
+fn parsed_by_systemd(units: &BTreeMap<String, String>) -> String {
     let directory = tempfile::tempdir().unwrap();
     let at = |name: &str| directory.path().join(name);
     units
@@ -142,7 +152,7 @@ fn understood(units: &BTreeMap<String, String>) -> String {
     let wants: Vec<String> = units.keys().map(|name| format!("Wants={name}\n")).collect();
     write(
         directory.path(),
-        "judged.target",
+        "test.target",
         &format!("[Unit]\n{}", wants.concat()),
     );
     fs::create_dir(at("run")).unwrap();
@@ -150,7 +160,7 @@ fn understood(units: &BTreeMap<String, String>) -> String {
         fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();
     }
     let output = run(unprivileged(&mut Command::new("/usr/lib/systemd/systemd"))
-        .args(["--user", "--test", "--no-pager", "--unit", "judged.target"])
+        .args(["--user", "--test", "--no-pager", "--unit", "test.target"])
         .env_clear()
         .env(
             "SYSTEMD_UNIT_PATH",
@@ -163,15 +173,15 @@ fn understood(units: &BTreeMap<String, String>) -> String {
 }
 
 #[test]
-fn systemd_reads_paths_as_they_were_written() {
+fn systemd_reads_hostile_paths_unchanged() {
     let mut main = BTreeMap::new();
-    for (number, value) in NASTY.iter().enumerate() {
+    for (number, value) in HOSTILE_PATHS.iter().enumerate() {
         let setup = Setup::new("").settings(&setting("media_store_path", value));
         let unit = units(setup).remove("synapse-main.service").unwrap();
         main.insert(format!("synapse-{number}.service"), unit);
     }
-    let text = understood(&main);
-    for value in NASTY {
+    let text = parsed_by_systemd(&main);
+    for value in HOSTILE_PATHS {
         let line = format!("ReadWritePaths: /var/lib/synapse {value} /run/synapse-workers");
         assert!(
             text.lines().any(|found| found.trim() == line),
@@ -179,12 +189,12 @@ fn systemd_reads_paths_as_they_were_written() {
         );
     }
     let users = text.lines().filter(|line| line.trim() == "User: synapse");
-    assert_eq!(users.count(), NASTY.len(), "{text}");
+    assert_eq!(users.count(), HOSTILE_PATHS.len(), "{text}");
 }
 
 /// Quotes and backslashes are not tested: systemd refuses programs with them, so validation rejects such a generation.
 #[test]
-fn systemd_starts_a_python_of_any_name() {
+fn systemd_runs_a_python_with_a_hostile_name() {
     let directory = tempfile::tempdir().unwrap();
     fs::set_permissions(directory.path(), fs::Permissions::from_mode(0o755)).unwrap();
     let (mut main, mut pythons) = (BTreeMap::new(), BTreeSet::new());
@@ -201,7 +211,7 @@ fn systemd_starts_a_python_of_any_name() {
         pythons.insert(python.display().to_string());
     }
     verify(&main);
-    let text = understood(&main);
+    let text = parsed_by_systemd(&main);
     let commands = text
         .lines()
         .filter_map(|line| line.trim().strip_prefix("Command Line: "));
@@ -217,8 +227,8 @@ fn systemd_starts_a_python_of_any_name() {
 
 /// The real programs create accounts and directories below a temporary root.
 #[test]
-fn accounts_and_directories_come_as_described() {
-    for value in NASTY {
+fn systemd_creates_accounts_and_directories_as_rendered() {
+    for value in HOSTILE_PATHS {
         let root = tempfile::tempdir().unwrap();
         let at = |path: &str| root.path().join(path.trim_start_matches('/'));
         let state = Setup::new("synchrotron")
@@ -275,7 +285,7 @@ fn accounts_and_directories_come_as_described() {
 }
 
 #[test]
-fn systemd_makes_the_accounts_that_the_settings_number() {
+fn systemd_creates_accounts_with_the_ids_of_the_settings() {
     // Settings, and the expected lines for Synapse's account in /etc/passwd and /etc/group.
     let cases = [
         ("synapse: {uid: 612}", Some("synapse:x:612:"), "synapse:x:"),

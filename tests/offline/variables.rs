@@ -92,15 +92,15 @@ fn wrong(row: &Row, state: &State) -> Option<String> {
     let file = || text(state, row.file);
     let ok = match (row.file, row.part) {
         ("secret", name) => {
-            let asked = state.resources.contains(&Resource::Secret(name.to_owned()));
-            let told = state.files.iter().find(|(_, file)| {
+            let exists = state.resources.contains(&Resource::Secret(name.to_owned()));
+            let found = state.files.iter().find(|(_, file)| {
                 let contents = String::from_utf8_lossy(&file.contents);
                 contents.contains(row.expected)
             });
-            if let Some((path, _)) = told {
-                return Some(format!("{path} tells the secret"));
+            if let Some((path, _)) = found {
+                return Some(format!("{path} contains the secret"));
             }
-            asked
+            exists
         }
         (path, "missing") => !state.files.contains_key(path),
         (path, _) if !state.files.contains_key(path) => return Some(format!("no file {path}")),
@@ -120,7 +120,7 @@ fn wrong(row: &Row, state: &State) -> Option<String> {
 }
 
 #[test]
-fn every_variable_arrives_where_it_belongs() {
+fn every_variable_is_rendered_in_its_place() {
     let carried: BTreeSet<&str> = rows().map(|row| row.variable).collect();
     let known = VARIABLES.lines().filter_map(|line| line.split_once('\t'));
     let meaning: BTreeSet<&str> = known
@@ -142,7 +142,7 @@ fn every_variable_arrives_where_it_belongs() {
 
 /// No expected value is present by default.
 #[test]
-fn nothing_of_it_is_there_without_the_variables() {
+fn no_expected_value_is_a_default() {
     let state = on_this_machine(Setup::new("synchrotron")).state();
     let common = ["SYNAPSE_WORKER_TYPES"];
     for row in rows().filter(|row| row.file != "secret" && !common.contains(&row.variable)) {
@@ -161,7 +161,7 @@ fn nothing_of_it_is_there_without_the_variables() {
 }
 
 #[test]
-fn the_programs_take_what_comes_of_it() {
+fn real_programs_accept_the_rendered_files() {
     for number in ["1", "2"] {
         let setup = setup(number);
         let state = setup.state();
@@ -170,8 +170,8 @@ fn the_programs_take_what_comes_of_it() {
         // The coturn of this machine may have no metrics.
         if number == "1" {
             let port = setup.try_settings().unwrap().coturn.port.show();
-            let said = start(&state, port.parse().unwrap());
-            assert!(!said.contains("Bad configuration format"), "{said}");
+            let log = start(&state, port.parse().unwrap());
+            assert!(!log.contains("Bad configuration format"), "{log}");
         }
         let directory = tempfile::tempdir().unwrap();
         let prometheus = state

@@ -1,4 +1,4 @@
-//! What Synapse 1.163.2 registers where, and requests made of it.
+//! The servlets that Synapse 1.163.2 registers in each process, and requests derived from them.
 //!
 //! A row of `servlets.tsv` is one servlet: its path pattern as Synapse has it, its methods, whether
 //! a worker and the main process register it, and under which listener resource.
@@ -163,7 +163,7 @@ impl Row {
         requests.map(|(method, path)| Request { method, path })
     }
 
-    /// The paths with every method of the row, and HEAD where there is GET.
+    /// The paths with every method of the row, and with HEAD if the row has GET.
     fn with_methods(&self, paths: Vec<String>) -> Vec<(String, String)> {
         let head = self
             .methods
@@ -225,7 +225,7 @@ impl Row {
         variants
     }
 
-    /// The path with what a group of the pattern matched replaced; the path where it did not.
+    /// The path with the match of a group replaced, or the path itself if the group matched nothing.
     fn replaced(&self, path: &str, group: usize, by: &str) -> String {
         let captures = self
             .pattern
@@ -243,7 +243,7 @@ fn raw(path: &str) -> &str {
     path.split('?').next().unwrap()
 }
 
-/// What stands in the capturing groups of a regular expression, in the order of their numbers.
+/// The sources of the capturing groups of a regular expression, in the order of their numbers.
 fn groups(source: &str) -> Vec<String> {
     let mut groups: Vec<String> = Vec::new();
     let mut open: Vec<(usize, usize)> = Vec::new();

@@ -9,20 +9,20 @@ use synapse_workers::settings::{edit_file, new_file};
 
 #[test]
 fn the_new_file_loads_as_the_same_settings() {
-    let defaults = Given::file("server_name: example.org")
+    let defaults = Provided::file("server_name: example.org")
         .load()
-        .expect("right settings");
-    let mut given = Given::default();
+        .expect("valid settings");
+    let mut provided = Provided::default();
     let samples = SAMPLES
         .iter()
         .filter(|(key, ..)| !row(key).secret && *key != "database.kind");
-    given.flags = samples
+    provided.flags = samples
         .map(|(key, good, _)| ("--x", *key, (*good).to_owned()))
         .collect();
-    let everything = given.load().expect("right settings");
+    let everything = provided.load().expect("valid settings");
     for loaded in [defaults, everything] {
         let text = new_file(&loaded.settings);
-        let again = Given::file(text.clone()).load().expect("our own file");
+        let again = Provided::file(text.clone()).load().expect("our own file");
         assert_eq!(again.settings, loaded.settings, "{text}");
         for row in ROWS.iter().filter(|row| !row.secret) {
             let name = row.key.rsplit('.').next().expect("a name");
@@ -67,10 +67,10 @@ media_store_path:
 log_level: !!str INFO";
 
 #[test]
-fn an_edit_changes_what_it_should_in_any_file() {
-    let defaults = Given::file("server_name: example.org")
+fn an_edit_changes_only_its_key_in_any_file() {
+    let defaults = Provided::file("server_name: example.org")
         .load()
-        .expect("right settings");
+        .expect("valid settings");
     let crlf = ODD.replace('\n', "\r\n");
     let documented = new_file(&defaults.settings);
     let texts = [

@@ -6,7 +6,7 @@ use std::path::Path;
 use synapse_workers::settings::read_env_file;
 
 #[test]
-fn a_file_that_cannot_be_right_is_refused_with_its_line() {
+fn an_invalid_file_is_refused_with_its_line() {
     let line = |number: usize, rest: &str| format!("{FILE} line {number}: {rest}");
     let many = format!("workers: [{}]", "a,".repeat(600_000));
     let cases = [
@@ -195,7 +195,7 @@ fn a_file_that_cannot_be_right_is_refused_with_its_line() {
         ("server_name: ''\n", line(1, "`server_name` cannot be \"\"")),
     ];
     for (text, expected) in cases {
-        let error = Given::file(text).error();
+        let error = Provided::file(text).error();
         assert!(
             error.starts_with(&expected),
             "{error}\nexpected: {expected}"
@@ -228,7 +228,7 @@ fn yaml_bombs_are_refused() {
     let texts = [nested, wide].into_iter().chain(long.map(deep));
     for text in texts {
         // A naive parser would run for hours on each of these texts, or use all memory.
-        let refused = Given::file(text.clone()).load().map(|_| ());
+        let refused = Provided::file(text.clone()).load().map(|_| ());
         let error = refused.expect_err(&text[..60]).to_string();
         assert!(error.contains(" line ") && error.len() < 400, "{error}");
     }
@@ -236,7 +236,7 @@ fn yaml_bombs_are_refused() {
 
 /// The expected values follow Docker Compose's documentation of env-files.
 #[test]
-fn values_of_an_env_file_are_what_docker_makes_of_them() {
+fn env_file_values_are_parsed_as_docker_parses_them() {
     for (written, meant) in [
         ("plain", "plain"),
         (" padded  ", "padded"),
@@ -269,16 +269,16 @@ fn values_of_an_env_file_are_what_docker_makes_of_them() {
 }
 
 #[test]
-fn a_docker_env_file_is_read_as_it_stands() {
-    let mut given = Given {
+fn a_docker_env_file_is_read_unchanged() {
+    let mut provided = Provided {
         env_file: Some(
             "\u{feff}# Docker\r\n\r\nSYNAPSE_SERVER_NAME='example.org'\r\nexport SYNAPSE_REPORT_STATS=Y \r\n\
              SYNAPSE_WORKER_TYPES=\"a=b+c, d:2\"\r\nSYNAPSE_HTTP_PORT=\r\nHOME\r\nTZ=UTC\r\nCOTURN_QUOTA=1\r\n"
                 .to_owned(),
         ),
-        ..Given::default()
+        ..Provided::default()
     };
-    let loaded = given.load().expect("right settings");
+    let loaded = provided.load().expect("valid settings");
     assert_eq!(loaded.settings.server_name.as_str(), "example.org");
     assert!(loaded.settings.report_stats);
     assert_eq!(loaded.settings.workers.0, ["a=b+c", "d:2"]);
@@ -288,9 +288,9 @@ fn a_docker_env_file_is_read_as_it_stands() {
         ["synapse.env line 9: unknown variable COTURN_QUOTA is ignored"]
     );
     for text in ["two words", "=x", "a b=c"] {
-        given.env_file = Some(format!("#\n{text}\n"));
+        provided.env_file = Some(format!("#\n{text}\n"));
         assert!(
-            given
+            provided
                 .error()
                 .starts_with("synapse.env line 2: expected NAME=VALUE"),
             "{text}"

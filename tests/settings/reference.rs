@@ -17,7 +17,7 @@ fn variables() -> impl Iterator<Item = (&'static str, &'static str)> {
 }
 
 #[test]
-fn the_committed_page_is_what_the_table_makes() {
+fn the_committed_page_is_up_to_date() {
     let committed = include_str!("../../docs/settings.md");
     let made = reference();
     let differs = committed.lines().zip(made.lines()).find(|(a, b)| a != b);
@@ -29,7 +29,7 @@ fn the_committed_page_is_what_the_table_makes() {
 }
 
 #[test]
-fn every_variable_of_the_ancestor_has_a_setting_or_a_note() {
+fn every_variable_of_the_docker_image_has_a_setting_or_is_retired() {
     for (name, expected) in variables() {
         let keys: Vec<&str> = ROWS
             .iter()
@@ -45,7 +45,7 @@ fn every_variable_of_the_ancestor_has_a_setting_or_a_note() {
 }
 
 #[test]
-fn no_name_is_taken_that_the_ancestor_did_not_have() {
+fn every_variable_of_a_setting_is_one_of_the_docker_image() {
     let known: BTreeSet<&str> = variables().map(|(name, _)| name).collect();
     let taken = ROWS.iter().flat_map(|row| row.env.iter().copied());
     let taken: BTreeSet<&str> = taken.chain(RETIRED.iter().map(|(name, _)| *name)).collect();

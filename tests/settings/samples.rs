@@ -177,16 +177,16 @@ pub const FILE: &str = "/etc/synapse-workers/settings.yaml";
 
 /// A builder for the sources of settings.
 #[derive(Default)]
-pub struct Given {
+pub struct Provided {
     pub file: Option<String>,
     pub env_file: Option<String>,
     pub environment: BTreeMap<String, String>,
     pub flags: Vec<(&'static str, &'static str, String)>,
 }
 
-impl Given {
+impl Provided {
     /// Adds the other settings that a value of this key depends on.
-    pub fn accompanied(mut self, key: &str) -> Self {
+    pub fn with_companions(mut self, key: &str) -> Self {
         let of_key = COMPANIONS.iter().filter(|(other, ..)| *other == key);
         self.flags
             .extend(of_key.map(|(_, companion, value)| ("--x", *companion, (*value).to_owned())));

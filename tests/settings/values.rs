@@ -9,7 +9,7 @@ use synapse_workers::settings::{Origin, new_file};
 use synapse_workers::state::accounts;
 
 #[test]
-fn the_samples_name_every_row_and_no_default() {
+fn every_row_has_a_sample_that_is_not_its_default() {
     let sampled: Vec<&str> = SAMPLES.iter().map(|(key, ..)| *key).collect();
     let known: Vec<&str> = ROWS.iter().map(|row| row.key).collect();
     assert_eq!(sampled, known);
@@ -23,10 +23,10 @@ fn the_samples_name_every_row_and_no_default() {
 }
 
 /// Every way to provide `text` for `key`, with the source that error messages name.
-fn ways(key: &'static str, text: &str) -> Vec<(Given, String)> {
+fn ways(key: &'static str, text: &str) -> Vec<(Provided, String)> {
     let mut ways = Vec::new();
     let base = || {
-        Given::file(if key == "server_name" {
+        Provided::file(if key == "server_name" {
             ""
         } else {
             "server_name: example.org"
@@ -36,9 +36,9 @@ fn ways(key: &'static str, text: &str) -> Vec<(Given, String)> {
         let yaml = serde_json::to_string(text).expect("a string");
         let file = file_with(key, &yaml);
         let line = file.lines().count();
-        ways.push((Given::file(file), format!("{FILE} line {line}")));
+        ways.push((Provided::file(file), format!("{FILE} line {line}")));
     }
-    let flag = Given {
+    let flag = Provided {
         flags: vec![("--flag", key, text.to_owned())],
         ..base()
     };
@@ -60,11 +60,11 @@ fn ways(key: &'static str, text: &str) -> Vec<(Given, String)> {
 }
 
 #[test]
-fn every_row_is_set_by_every_way_and_read_back() {
+fn every_row_is_set_by_every_source_and_read_back() {
     for (key, good, _) in SAMPLES {
-        for (given, place) in ways(key, good) {
-            let loaded = given
-                .accompanied(key)
+        for (provided, place) in ways(key, good) {
+            let loaded = provided
+                .with_companions(key)
                 .load()
                 .unwrap_or_else(|error| panic!("{key} by {place}: {error}"));
             assert_eq!(loaded.origins[key].to_string(), place);
@@ -85,10 +85,10 @@ fn every_row_is_set_by_every_way_and_read_back() {
 }
 
 #[test]
-fn every_wrong_value_is_an_error_with_its_place() {
+fn every_wrong_value_is_refused_with_its_source() {
     for (key, _, bad) in SAMPLES {
-        for (given, place) in ways(key, bad) {
-            let error = given.error();
+        for (provided, place) in ways(key, bad) {
+            let error = provided.error();
             assert!(
                 error.starts_with(&format!("{place}: `{key}` cannot be ")),
                 "{error}"
@@ -96,9 +96,9 @@ fn every_wrong_value_is_an_error_with_its_place() {
             assert!(!error.contains('\n') && !error.contains("bells"), "{error}");
         }
     }
-    let overridden = Given {
+    let overridden = Provided {
         flags: vec![("--http-port", "http_port", "80".to_owned())],
-        ..Given::file("server_name: a\nhttp_port: x")
+        ..Provided::file("server_name: a\nhttp_port: x")
     };
     assert!(
         overridden.error().contains("line 2"),
@@ -108,24 +108,24 @@ fn every_wrong_value_is_an_error_with_its_place() {
 }
 
 #[test]
-fn flag_beats_environment_beats_env_file_beats_file_beats_default() {
-    let mut given = Given::file("server_name: example.org\n");
+fn flags_override_environment_env_file_file_and_defaults() {
+    let mut provided = Provided::file("server_name: example.org\n");
     let mut seen = Vec::new();
     for step in 0..5 {
         match step {
             0 => {}
-            1 => given.file = Some("server_name: example.org\nhttp_port: 1001\n".to_owned()),
-            2 => given.env_file = Some("SYNAPSE_HTTP_PORT=1\nSYNAPSE_HTTP_PORT=1002".to_owned()),
+            1 => provided.file = Some("server_name: example.org\nhttp_port: 1001\n".to_owned()),
+            2 => provided.env_file = Some("SYNAPSE_HTTP_PORT=1\nSYNAPSE_HTTP_PORT=1002".to_owned()),
             3 => drop(
-                given
+                provided
                     .environment
                     .insert("SYNAPSE_HTTP_PORT".into(), "1003".into()),
             ),
-            _ => given
+            _ => provided
                 .flags
                 .push(("--http-port", "http_port", "1004".to_owned())),
         }
-        let loaded = given.load().expect("right settings");
+        let loaded = provided.load().expect("valid settings");
         seen.push((
             loaded.settings.http_port.get(),
             loaded.origins["http_port"].to_string(),
@@ -142,10 +142,10 @@ fn flag_beats_environment_beats_env_file_beats_file_beats_default() {
 }
 
 #[test]
-fn what_is_given_is_to_be_written_unless_the_file_says_the_same() {
-    let mut given =
-        Given::file("server_name: example.org\nworkers: [pusher]\nmax_upload_size: 1024M\n");
-    given.environment = [
+fn provided_values_are_written_unless_the_file_has_them() {
+    let mut provided =
+        Provided::file("server_name: example.org\nworkers: [pusher]\nmax_upload_size: 1024M\n");
+    provided.environment = [
         ("SYNAPSE_MAX_UPLOAD_SIZE", "1G"),
         ("SYNAPSE_WORKER_TYPES", " pusher ,synchrotron:2"),
         ("SYNAPSE_LOG_LEVEL", "info"),
@@ -155,7 +155,7 @@ fn what_is_given_is_to_be_written_unless_the_file_says_the_same() {
     ]
     .map(|(name, value)| (name.to_owned(), value.to_owned()))
     .into();
-    let loaded = given.load().expect("right settings");
+    let loaded = provided.load().expect("valid settings");
     let expected = [
         ("workers", r#"["pusher", "synchrotron:2"]"#.to_owned()),
         ("log_level", "INFO".to_owned()),
@@ -166,11 +166,11 @@ fn what_is_given_is_to_be_written_unless_the_file_says_the_same() {
     assert!(!new_file(&loaded.settings).contains("hunter2"));
     assert!(loaded.notes.is_empty());
 
-    let none = Given {
+    let none = Provided {
         flags: vec![("--workers", "workers", String::new())],
-        ..given
+        ..provided
     };
-    let loaded = none.load().expect("right settings");
+    let loaded = none.load().expect("valid settings");
     assert_eq!(loaded.settings.workers.0, [""; 0]);
     assert_eq!(loaded.to_write[0], ("workers", "[]".to_owned()));
 }
@@ -213,9 +213,9 @@ fn server_names_follow_the_grammar_of_matrix() {
     for name in wrong {
         assert!(ServerName::parse(name).is_err(), "{name}");
     }
-    let noted = Given::file("server_name: Example.org")
+    let noted = Provided::file("server_name: Example.org")
         .load()
-        .expect("right settings");
+        .expect("valid settings");
     assert!(
         noted.notes[0].contains("capital letters"),
         "{:?}",
@@ -224,14 +224,14 @@ fn server_names_follow_the_grammar_of_matrix() {
 }
 
 #[test]
-fn accounts_that_give_nothing_away_are_taken() {
+fn reserved_accounts_are_refused_and_others_accepted() {
     for user in accounts::OURS
         .iter()
         .map(|account| account.name)
         .chain(["root", "postgres"])
     {
-        let given = Given::file(format!("server_name: a\nsynapse: {{user: {user}}}\n"));
-        let error = given.load().unwrap_err().to_string();
+        let provided = Provided::file(format!("server_name: a\nsynapse: {{user: {user}}}\n"));
+        let error = provided.load().unwrap_err().to_string();
         assert!(
             error.contains("`synapse.user`") && error.contains("leave `synapse.user` empty"),
             "{error}"
@@ -244,8 +244,8 @@ fn accounts_that_give_nothing_away_are_taken() {
         "database: {user: postgres, host: db.test}",
         "database: {user: postgres, kind: sqlite}",
     ] {
-        let given = Given::file(format!("server_name: a\n{fine}\n"));
-        assert!(given.load().is_ok(), "{fine}");
+        let provided = Provided::file(format!("server_name: a\n{fine}\n"));
+        assert!(provided.load().is_ok(), "{fine}");
     }
 }
 
@@ -258,8 +258,8 @@ fn the_kind_of_database_follows_host_and_workers() {
         ("database: {kind: local}", false, DatabaseKind::Local),
     ];
     for (text, workers, expected) in cases {
-        let given = Given::file(format!("server_name: a\n{text}"));
-        let settings = given.load().expect("right settings").settings;
+        let provided = Provided::file(format!("server_name: a\n{text}"));
+        let settings = provided.load().expect("valid settings").settings;
         assert_eq!(settings.database.decided(workers), expected, "{text}");
     }
 }

@@ -1,6 +1,6 @@
 //! `--adopt` on a file tree with a Synapse of Debian's package: which settings it imports, and what it refuses.
 
-use super::{Place, words};
+use super::{WorkDir, words};
 use crate::validators::{privileged, run};
 use std::fs::{self, Permissions};
 use std::os::unix::fs::{PermissionsExt, chown};
@@ -30,8 +30,8 @@ signing_key_path: /etc/matrix-synapse/homeserver.signing.key
 const KEY: &str = "root/etc/matrix-synapse/homeserver.signing.key";
 
 /// A file tree below `root` with a Synapse of Debian's package and this homeserver.yaml.
-fn old(homeserver: &str) -> Place {
-    let place = Place::new();
+fn old(homeserver: &str) -> WorkDir {
+    let place = WorkDir::new();
     for (path, text) in [
         ("homeserver.yaml", homeserver),
         ("homeserver.signing.key", "ed25519 a_x x\n"),
@@ -55,7 +55,7 @@ fn old(homeserver: &str) -> Place {
 }
 
 #[test]
-fn settings_take_over_what_nginx_and_the_units_have_to_know() {
+fn adopting_imports_the_values_that_nginx_and_units_need() {
     let place = old(HOMESERVER);
     let output = place.run("render --root root --adopt /etc/matrix-synapse --workers synchrotron");
     assert_eq!(code(&output), 0, "{}", stderr(&output));
@@ -90,7 +90,7 @@ fn settings_take_over_what_nginx_and_the_units_have_to_know() {
 }
 
 #[test]
-fn what_cannot_be_adopted_is_refused_with_its_cure() {
+fn servers_that_cannot_be_adopted_are_refused_with_a_remedy() {
     let with = |more: &str| format!("{HOMESERVER}{more}\n");
     let without = |line: &str| HOMESERVER.replace(line, "");
     let sqlite = HOMESERVER.replace(
@@ -132,17 +132,17 @@ fn what_cannot_be_adopted_is_refused_with_its_cure() {
             "names /home/x, which does not exist",
         ),
     ];
-    for (homeserver, wanted, told) in cases {
+    for (homeserver, wanted, message) in cases {
         let place = old(&homeserver);
         let output =
             place.run("render --root root --adopt /etc/matrix-synapse --workers synchrotron");
         let text = stderr(&output);
-        assert_eq!(code(&output), wanted, "{told}: {text}");
-        assert!(text.contains(told), "{told}: {text}");
+        assert_eq!(code(&output), wanted, "{message}: {text}");
+        assert!(text.contains(message), "{message}: {text}");
         assert!(!text.contains("hidden"), "{text}");
-        assert!(!place.at("root/etc/synapse-workers").exists(), "{told}");
+        assert!(!place.at("root/etc/synapse-workers").exists(), "{message}");
     }
-    let output = Place::new().run("render --root root --adopt /etc/nowhere.yaml");
+    let output = WorkDir::new().run("render --root root --adopt /etc/nowhere.yaml");
     assert_eq!(code(&output), 64);
     assert!(
         stderr(&output).contains("there is no such file"),
@@ -152,7 +152,7 @@ fn what_cannot_be_adopted_is_refused_with_its_cure() {
 }
 
 #[test]
-fn a_server_that_ran_as_root_is_refused_with_the_way_to_an_account() {
+fn a_server_that_runs_as_root_is_refused_with_a_remedy() {
     let place = old(HOMESERVER);
     if nix::unistd::geteuid().is_root() {
         chown(place.at(KEY), Some(0), Some(0)).unwrap();
@@ -165,14 +165,14 @@ fn a_server_that_ran_as_root_is_refused_with_the_way_to_an_account() {
     ));
     let output = run(&mut command);
     assert_eq!(code(&output), 65, "{}", stderr(&output));
-    for told in [
+    for message in [
         "--adopt: /etc/matrix-synapse/homeserver.signing.key belongs to root",
         "useradd --system --shell /usr/sbin/nologin matrix-synapse",
         "chown -R matrix-synapse: /etc/matrix-synapse/homeserver.signing.key /var/lib/matrix-synapse/media;",
     ] {
         assert!(
-            stderr(&output).contains(told),
-            "{told}: {}",
+            stderr(&output).contains(message),
+            "{message}: {}",
             stderr(&output)
         );
     }
@@ -180,7 +180,7 @@ fn a_server_that_ran_as_root_is_refused_with_the_way_to_an_account() {
 }
 
 #[test]
-fn an_adopted_server_is_no_administrator_of_the_hosts_databases() {
+fn adopting_refuses_the_administrator_of_the_hosts_databases() {
     let place = old(&HOMESERVER.replace("user: matrix", "user: postgres"));
     let output = place.run("render --root root --adopt /etc/matrix-synapse --workers synchrotron");
     let text = stderr(&output);

@@ -36,12 +36,12 @@ fn copied() -> Arc<TempDir> {
 }
 
 /// A working directory in which the program runs without privileges and with an empty environment.
-struct Place {
+struct WorkDir {
     directory: TempDir,
     program: Arc<TempDir>,
 }
 
-impl Place {
+impl WorkDir {
     fn new() -> Self {
         let directory = tempfile::tempdir().unwrap();
         fs::set_permissions(directory.path(), fs::Permissions::from_mode(0o777)).unwrap();
@@ -132,8 +132,8 @@ fn json(text: &str) -> Value {
 }
 
 #[test]
-fn render_needs_no_root_and_gives_the_same_twice() {
-    let place = Place::new();
+fn render_needs_no_root_and_is_deterministic() {
+    let place = WorkDir::new();
     for root in ["one", "two"] {
         let text = place.prints(&format!(
             "render --root {root} --server-name a.test --preset medium"
@@ -163,7 +163,7 @@ fn render_needs_no_root_and_gives_the_same_twice() {
 
 #[test]
 fn routes_name_the_processes_of_a_request() {
-    let place = Place::with("server_name: a.test\nworkers: [synchrotron:2, typing]\n");
+    let place = WorkDir::with("server_name: a.test\nworkers: [synchrotron:2, typing]\n");
     let ask = |request: &str| {
         json(&place.prints(&format!("routes {request} --json --settings settings.yaml")))
     };
@@ -194,8 +194,8 @@ fn routes_name_the_processes_of_a_request() {
 }
 
 #[test]
-fn help_manual_completions_and_presets_are_there() {
-    let place = Place::new();
+fn help_manual_completions_and_presets_are_complete() {
+    let place = WorkDir::new();
     let help = place.prints("--help");
     for command in [
         "install",
@@ -227,10 +227,12 @@ fn help_manual_completions_and_presets_are_there() {
         .filter_map(|line| line.split(' ').next())
         .collect();
     assert_eq!(names, ["small", "medium", "large", "full"]);
-    place
-        .prints("presets --json")
-        .lines()
-        .for_each(|line| assert!(json(line)["workers"].is_string()));
+    let presets = place.prints("presets --json");
+    let presets: Vec<Value> = presets.lines().map(json).collect();
+    assert_eq!(presets.len(), names.len());
+    for preset in presets {
+        assert!(preset["workers"].is_string(), "{preset}");
+    }
 
     place.prints("generate man man");
     place.prints("generate completions completions");
@@ -252,8 +254,8 @@ fn help_manual_completions_and_presets_are_there() {
 }
 
 #[test]
-fn a_reader_that_goes_away_is_no_error() {
-    let place = Place::new();
+fn a_closed_output_pipe_is_no_error() {
+    let place = WorkDir::new();
     for arguments in [
         "routes --server-name a.test --preset full",
         "presets",
@@ -276,9 +278,9 @@ fn a_reader_that_goes_away_is_no_error() {
 
 /// In this case the program knows of no problem with the certificate.
 #[test]
-fn a_place_for_temporary_files_that_is_missing_is_no_fault_of_the_certificate() {
+fn a_missing_temporary_directory_is_not_blamed_on_the_certificate() {
     let place =
-        Place::with("server_name: a.test\ntls: {certificate: /tmp/c.pem, key: /tmp/k.pem}\n");
+        WorkDir::with("server_name: a.test\ntls: {certificate: /tmp/c.pem, key: /tmp/k.pem}\n");
     certificate(&place.at("k.pem"), &place.at("c.pem"));
     for name in ["k.pem", "c.pem"] {
         fs::set_permissions(place.at(name), fs::Permissions::from_mode(0o644)).unwrap();

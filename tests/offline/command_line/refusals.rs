@@ -1,14 +1,14 @@
 //! Refusals: exit status 64 or 65, one message that names the place, and an unchanged host.
 
-use super::{Place, words};
+use super::{WorkDir, words};
 use crate::validators::{privileged, run, shown};
 use std::fs;
 use std::path::Path;
 use std::process::Command;
 
 #[test]
-fn a_wrong_call_is_told_and_changes_nothing() {
-    let place = Place::with("server_name: example.test\nworkers: [synchrotron]\n");
+fn a_wrong_command_line_is_refused_and_changes_nothing() {
+    let place = WorkDir::with("server_name: example.test\nworkers: [synchrotron]\n");
     let before = place.files("");
     for case in [
         "nonsense => unrecognized subcommand 'nonsense'",
@@ -39,7 +39,7 @@ fn a_wrong_call_is_told_and_changes_nothing() {
         "add nothing => unknown role \"nothing\"",
         "remove nothing => nothing",
     ] {
-        let (arguments, told) = case.split_once(" => ").unwrap();
+        let (arguments, message) = case.split_once(" => ").unwrap();
         let settings = if arguments.contains("--settings") {
             ""
         } else {
@@ -54,15 +54,15 @@ fn a_wrong_call_is_told_and_changes_nothing() {
         let output = place.run(&arguments);
         let text = shown(&output);
         assert_eq!(output.status.code(), Some(64), "{arguments}: {text}");
-        assert!(text.contains(told), "{arguments}: {text}");
+        assert!(text.contains(message), "{arguments}: {text}");
         assert!(output.stdout.is_empty(), "{arguments}: {text}");
     }
     assert_eq!(place.files(""), before);
 }
 
 #[test]
-fn bad_settings_are_told_by_file_and_line() {
-    for (text, told) in [
+fn invalid_settings_are_refused_with_file_and_line() {
+    for (text, message) in [
         (
             "server_name: a.test\nwrokers: []\n",
             "settings.yaml line 2: unknown setting `wrokers`\n  help: did you mean `workers`?",
@@ -123,12 +123,12 @@ fn bad_settings_are_told_by_file_and_line() {
             "settings.yaml line ",
         ),
     ] {
-        let place = Place::with(text);
+        let place = WorkDir::with(text);
         let output = place.run("render --root root --settings settings.yaml");
         let error = shown(&output);
         assert_eq!(output.status.code(), Some(64), "{text}\n{error}");
         assert!(
-            error.starts_with("error: ") && error.contains(told),
+            error.starts_with("error: ") && error.contains(message),
             "{text}\n{error}"
         );
         assert!(!place.at("root").exists(), "{text}");
@@ -143,7 +143,7 @@ fn bad_settings_are_told_by_file_and_line() {
         ),
         ("not UTF-8", "printf '\\377' >settings.yaml"),
     ] {
-        let place = Place::new();
+        let place = WorkDir::new();
         let mut shell = Command::new("sh");
         assert!(
             run(shell.args(["-c", make]).current_dir(place.directory.path()))
@@ -161,8 +161,8 @@ fn bad_settings_are_told_by_file_and_line() {
 }
 
 #[test]
-fn own_synapse_options_must_not_contradict_the_settings() {
-    let place = Place::new();
+fn homeserver_d_options_must_not_contradict_the_settings() {
+    let place = WorkDir::new();
     let directory = place.at("root/etc/synapse-workers/homeserver.d");
     fs::create_dir_all(&directory).unwrap();
     assert!(
@@ -172,7 +172,7 @@ fn own_synapse_options_must_not_contradict_the_settings() {
         .status
         .success()
     );
-    for (text, told) in [
+    for (text, message) in [
         (
             "redis: {enabled: false}\n",
             "own.yaml: `redis` cannot be set here; use the settings in `redis`",
@@ -182,7 +182,7 @@ fn own_synapse_options_must_not_contradict_the_settings() {
         fs::write(directory.join("own.yaml"), text).unwrap();
         let output = place.run("render --root root --server-name a.test");
         assert_eq!(output.status.code(), Some(64), "{}", shown(&output));
-        assert!(shown(&output).contains(told), "{}", shown(&output));
+        assert!(shown(&output).contains(message), "{}", shown(&output));
     }
     fs::write(directory.join("own.yaml"), "enable_metrics: true # as is\n").unwrap();
     place.prints("render --root root --server-name a.test");
@@ -195,9 +195,9 @@ fn own_synapse_options_must_not_contradict_the_settings() {
 
 /// Runs as root in a mount namespace without the contents of `/run`, so that the result is the same on every machine.
 #[test]
-fn a_host_without_systemd_is_refused_in_one_sentence() {
+fn a_host_without_systemd_is_refused() {
     for command in ["plan", "install --yes"] {
-        let place = Place::new();
+        let place = WorkDir::new();
         let script = "mount -t tmpfs tmpfs /run && mkdir /run/lock && exec \"$0\" \"$@\"";
         let output = run(privileged("sh")
             .args(["-c", script])
@@ -221,8 +221,8 @@ fn a_host_without_systemd_is_refused_in_one_sentence() {
 }
 
 #[test]
-fn without_root_nothing_is_begun() {
-    let place = Place::with("server_name: a.test\n");
+fn commands_that_change_the_host_need_root() {
+    let place = WorkDir::with("server_name: a.test\n");
     for command in ["plan", "install --yes", "scale pusher=1"] {
         let output = place.run(&format!("{command} --settings settings.yaml"));
         assert_eq!(

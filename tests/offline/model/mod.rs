@@ -8,9 +8,11 @@ mod run;
 mod steps;
 mod watch;
 
-pub use run::{Attempt, End, Ended, Fault, How};
+pub use run::{Attempt, End, Fault, FaultKind, Outcome};
+pub use watch::SHARED_LISTS;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::rc::Rc;
 use synapse_workers::plan::{Plan, Removal, Target};
 use synapse_workers::state::units;
 use synapse_workers::state::{HOST, Resource, State, UnitState};
@@ -21,7 +23,7 @@ type View = BTreeMap<String, String>;
 
 #[derive(Clone, Debug, Default)]
 pub struct Model {
-    generations: BTreeMap<u32, State>,
+    generations: BTreeMap<u32, Rc<State>>,
     current: Option<u32>,
     applied: Option<u32>,
     /// Generations that were switched to since the last one that was fully applied.
@@ -44,8 +46,8 @@ pub struct Model {
 
 /// The direction of a run: towards its goal, or back to the state before.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Way {
-    There,
+pub enum Direction {
+    Forward,
     Back,
 }
 
@@ -57,7 +59,7 @@ impl Model {
             .filter(|(path, _)| path.starts_with(HOST))
             .collect();
         let mut model = Self {
-            generations: [(1, state.clone())].into(),
+            generations: [(1, Rc::new(state.clone()))].into(),
             current: Some(1),
             applied: Some(1),
             loaded: host_files.clone(),
@@ -97,7 +99,7 @@ impl Model {
         let ended = self.attempt(&Attempt {
             target,
             removal,
-            faults: &[Fault(Way::There, end, How::Killed)],
+            faults: &[Fault(Direction::Forward, end, FaultKind::Killed)],
             ..Attempt::install(to)
         });
         assert!(
@@ -109,9 +111,9 @@ impl Model {
     }
 
     /// Runs an installation of a rendered state that fails at `end` and rolls back.
-    pub fn fails(&mut self, to: &State, end: End) -> Ended {
+    pub fn fails(&mut self, to: &State, end: End) -> Outcome {
         self.attempt(&Attempt {
-            faults: &[Fault(Way::There, end, How::Failed)],
+            faults: &[Fault(Direction::Forward, end, FaultKind::Failed)],
             ..Attempt::install(to)
         })
     }

@@ -1,6 +1,6 @@
 //! Runs on a host in memory. They use the program's own code for convergence and rollback, with injected faults.
 
-use super::{Model, Way};
+use super::{Direction, Model};
 use anyhow::{Result, bail, ensure};
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
@@ -32,7 +32,7 @@ pub enum End {
 
 /// The kind of a fault.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum How {
+pub enum FaultKind {
     /// The program is killed.
     Killed,
     /// The operation fails.
@@ -41,7 +41,7 @@ pub enum How {
 
 /// A fault that is injected once: in which direction, at which point, and how.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Fault(pub Way, pub End, pub How);
+pub struct Fault(pub Direction, pub End, pub FaultKind);
 
 /// The parameters of a run.
 #[derive(Clone, Debug)]
@@ -70,7 +70,7 @@ impl<'a> Attempt<'a> {
 }
 
 /// The result of a run.
-pub struct Ended {
+pub struct Outcome {
     pub plan: Plan,
     /// Steps that the rollback attempted.
     pub back: Vec<Step>,
@@ -80,13 +80,13 @@ pub struct Ended {
     pub printed: String,
 }
 
-impl Ended {
+impl Outcome {
     /// The exit status and the message of the final error.
     pub fn failure(&self) -> (u8, String) {
         match &self.result {
             Some(Err(missed)) => (missed.failure.code as u8, missed.failure.to_string()),
-            Some(Ok(())) => panic!("it went well"),
-            None => panic!("it was killed"),
+            Some(Ok(())) => panic!("the run succeeded"),
+            None => panic!("the run was killed"),
         }
     }
 }
@@ -96,7 +96,7 @@ struct Killed;
 
 impl Model {
     /// Performs one run as the program does.
-    pub fn attempt(&mut self, attempt: &Attempt) -> Ended {
+    pub fn attempt(&mut self, attempt: &Attempt) -> Outcome {
         let observed = self.observe(attempt.to);
         let before = self.settings.clone();
         let goal = Goal {
@@ -125,7 +125,7 @@ impl Model {
         let mut run = Run {
             model: self,
             faults: attempt.faults,
-            way: Way::There,
+            way: Direction::Forward,
             number: 0,
             back: Vec::new(),
         };
@@ -140,7 +140,7 @@ impl Model {
             Err(panic) => resume_unwind(panic),
         };
         let printed = printed.borrow().clone();
-        Ended {
+        Outcome {
             plan,
             back,
             result,
@@ -153,7 +153,7 @@ impl Model {
 struct Run<'a> {
     model: &'a mut Model,
     faults: &'a [Fault],
-    way: Way,
+    way: Direction,
     /// The number of the next step.
     number: usize,
     back: Vec<Step>,
@@ -161,14 +161,14 @@ struct Run<'a> {
 
 impl Run<'_> {
     /// Injects the fault of this point, if there is one.
-    fn meet(&mut self, end: End) -> Result<()> {
+    fn inject(&mut self, end: End) -> Result<()> {
         let how = |fault: &Fault| (fault.0 == self.way && fault.1 == end).then_some(fault.2);
         match self.faults.iter().find_map(how) {
             None => Ok(()),
-            Some(How::Killed) => resume_unwind(Box::new(Killed)),
-            Some(How::Failed) => {
+            Some(FaultKind::Killed) => resume_unwind(Box::new(Killed)),
+            Some(FaultKind::Failed) => {
                 // Later rollback steps run on a host on which this step was not done.
-                self.model.lenient = self.way == Way::Back;
+                self.model.lenient = self.way == Direction::Back;
                 bail!("a fault {:?} at {end:?}", self.way)
             }
         }
@@ -177,9 +177,9 @@ impl Run<'_> {
     fn do_step(&mut self, step: &Step, desired: &State) -> Result<()> {
         let number = self.number;
         self.number += 1;
-        if self.way == Way::Back {
+        if self.way == Direction::Back {
             self.back.push(step.clone());
-            self.meet(End::Before(number))?;
+            self.inject(End::Before(number))?;
         }
         if self
             .faults
@@ -187,7 +187,7 @@ impl Run<'_> {
             .any(|fault| fault.1 == End::Within(number) && fault.0 == self.way)
         {
             self.model.half(step);
-            self.meet(End::Within(number))?;
+            self.inject(End::Within(number))?;
         }
         self.model.step(step, desired);
         self.model.agree();
@@ -200,25 +200,20 @@ impl World for Run<'_> {
 
     fn observe(&self, desired: &State) -> Result<Observed> {
         Ok(match self.way {
-            Way::There => self.model.observe(desired),
+            Direction::Forward => self.model.observe(desired),
             // The rollback ignores the secrets that were provided to the run.
-            Way::Back => Model {
-                stale: BTreeSet::new(),
-                ..self.model.clone()
-            }
-            .observe(desired),
+            Direction::Back => self.model.observe_without(desired, &BTreeSet::new()),
         })
     }
 
     fn generation(&self, number: u32) -> Result<State> {
         let generation = self.model.generations.get(&number);
-        generation
-            .cloned()
-            .ok_or_else(|| anyhow::anyhow!("generation {number} is lost"))
+        let generation = generation.map(|state| State::clone(state));
+        generation.ok_or_else(|| anyhow::anyhow!("generation {number} is lost"))
     }
 
     fn between(&mut self, number: usize, _: &str) -> Result<()> {
-        self.meet(End::Before(number))
+        self.inject(End::Before(number))
     }
 
     fn apply(&mut self, step: &Step, goal: &Goal) -> Result<Option<String>> {
@@ -235,7 +230,7 @@ impl World for Run<'_> {
     }
 
     fn restore(&mut self, backup: &Resource, _: bool) -> Result<()> {
-        self.meet(End::Call("restore"))?;
+        self.inject(End::Call("restore"))?;
         self.model.stale.insert(backup.clone());
         Ok(())
     }
@@ -246,7 +241,7 @@ impl World for Run<'_> {
     }
 
     fn verify(&mut self, expected: &Expected) -> Result<()> {
-        self.meet(End::Verification)?;
+        self.inject(End::Verification)?;
         let runs = |unit: &&String| !self.model.running.contains_key(*unit);
         let silent: Vec<&String> = expected.units.iter().filter(runs).collect();
         ensure!(silent.is_empty(), "{silent:?} do not run");
@@ -254,9 +249,9 @@ impl World for Run<'_> {
     }
 
     fn applied(&mut self, generation: Option<u32>) -> Result<()> {
-        self.meet(match self.way {
-            Way::There => End::Call("applied"),
-            Way::Back => End::Before(self.number),
+        self.inject(match self.way {
+            Direction::Forward => End::Call("applied"),
+            Direction::Back => End::Before(self.number),
         })?;
         if let Some(number) = generation {
             self.model.applied = Some(number);
@@ -266,17 +261,17 @@ impl World for Run<'_> {
     }
 
     fn begin_rollback(&mut self) {
-        (self.way, self.number) = (Way::Back, 0);
+        (self.way, self.number) = (Direction::Back, 0);
     }
 
     fn restore_settings(&mut self, settings: &SettingsChange) -> Result<()> {
-        self.meet(End::Call("restore_settings"))?;
+        self.inject(End::Call("restore_settings"))?;
         self.model.settings = settings.before.clone().unwrap_or_default();
         Ok(())
     }
 
     fn leave_migration(&mut self) -> Result<()> {
-        self.meet(End::Call("leave_migration"))
+        self.inject(End::Call("leave_migration"))
     }
 
     fn forget_generation(&mut self, number: u32) -> Result<()> {
@@ -292,6 +287,11 @@ impl World for Run<'_> {
 impl Model {
     /// The state that a run observes.
     pub fn observe(&self, desired: &State) -> Observed {
+        self.observe_without(desired, &self.stale)
+    }
+
+    /// The same, without the resources in `stale`.
+    fn observe_without(&self, desired: &State, stale: &BTreeSet<Resource>) -> Observed {
         let records = Records {
             current: self.current,
             applied: self.applied,
@@ -300,8 +300,9 @@ impl Model {
             created: self.made.clone(),
         };
         let state = |number| {
-            let generation = self.generations.get(&number).cloned();
-            (number, generation.unwrap_or_default())
+            let generation = self.generations.get(&number);
+            let state = generation.map(|state| State::clone(state));
+            (number, state.unwrap_or_default())
         };
         let states: BTreeMap<u32, State> = records.generations().into_iter().map(state).collect();
         let mut observed = Observed::recorded(records, states);
@@ -311,12 +312,9 @@ impl Model {
         observed.host_files = files
             .map(|(path, digest)| (path.clone(), digest.clone()))
             .collect();
-        let there: BTreeSet<Resource> = self.resources.difference(&self.stale).cloned().collect();
-        observed.resources = observed
-            .candidates(desired)
-            .intersection(&there)
-            .cloned()
-            .collect();
+        observed.resources = observed.candidates(desired);
+        let exists = |it: &Resource| self.resources.contains(it) && !stale.contains(it);
+        observed.resources.retain(exists);
         observed.units.clone_from(&self.units);
         observed.sockets.clone_from(&self.sockets);
         observed.processors = 2;

@@ -3,6 +3,7 @@
 use super::watch::view;
 use super::{Model, View};
 use std::path::Path;
+use std::rc::Rc;
 use synapse_workers::plan::step::{Move, Step, Verb};
 use synapse_workers::state::paths;
 use synapse_workers::state::restart_rules::{Change, VERSION, host_path, rule_for};
@@ -21,7 +22,8 @@ impl Model {
                 .iter()
                 .for_each(|name| assert!(self.has_account(name), "no {name} to own directories")),
             Step::WriteGeneration { number, .. } => {
-                let before = self.generations.insert(*number, desired.clone());
+                let generation = Rc::new(desired.clone());
+                let before = self.generations.insert(*number, generation);
                 assert!(before.is_none(), "generation {number} was there");
             }
             Step::MoveDatabase { number, part, .. } => {

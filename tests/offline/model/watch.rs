@@ -2,9 +2,16 @@
 
 use super::{Model, View};
 use std::collections::{BTreeMap, BTreeSet};
-use synapse_workers::state::restart_rules::{Scope, When, rule_for};
+use synapse_workers::state::restart_rules::{RULES, Rule, Scope, When, rule_for};
 use synapse_workers::state::units;
 use synapse_workers::state::{File, Files, HOST, State, UnitState};
+
+/// Files that all running processes must have read in the same version.
+pub const SHARED_LISTS: [&str; 3] = [
+    "synapse/shared.d/stream_writers.yaml",
+    "synapse/shared.d/instance_map.yaml",
+    "synapse/shared.d/replication.yaml",
+];
 
 impl Model {
     /// Asserts that all running processes use the same lists.
@@ -17,17 +24,13 @@ impl Model {
                 .iter()
                 .filter(|(unit, _)| units::is_synapse(unit))
         };
-        for name in ["stream_writers", "instance_map", "replication"] {
-            let path = format!("synapse/shared.d/{name}.yaml");
+        for path in SHARED_LISTS {
             let seen: BTreeSet<Option<&String>> =
-                synapse().map(|(_, view)| view.get(&path)).collect();
-            assert!(seen.len() < 2, "processes run with different {name}");
+                synapse().map(|(_, view)| view.get(path)).collect();
+            assert!(seen.len() < 2, "processes run with different {path}");
         }
-        let duties: BTreeSet<&String> = synapse()
-            .flat_map(|(_, view)| view.keys())
-            .filter(|path| matches!(rule_for(path).scope, Scope::Listed { .. }))
-            .collect();
-        for path in duties {
+        let listed = |rule: &&Rule| matches!(rule.scope, Scope::Listed { .. });
+        for path in RULES.iter().filter(listed).map(|rule| rule.path) {
             let mut doing: BTreeSet<&str> = synapse()
                 .filter(|(unit, _)| *unit != units::MAIN)
                 .filter_map(|(_, view)| Some(view.get(path)?.as_str()))
@@ -99,8 +102,11 @@ fn same<T: PartialEq + std::fmt::Debug>(
 pub(super) fn view(files: &Files, unit: &str) -> View {
     let mut view = View::new();
     for (path, file) in files {
-        let listed = match rule_for(path).scope {
-            Scope::Listed { main } if unit == units::MAIN => Some(main),
+        let listed = match unit {
+            units::MAIN => match rule_for(path).scope {
+                Scope::Listed { main } => Some(main),
+                _ => None,
+            },
             _ => None,
         };
         match listed {

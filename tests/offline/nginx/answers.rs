@@ -34,7 +34,7 @@ fn matrix(answer: &Answer, status: u16, errcode: &str, case: &str) {
 }
 
 #[test]
-fn every_error_of_nginx_is_one_of_matrix() {
+fn every_error_of_nginx_is_a_matrix_error() {
     let nginx = Nginx::start(Setup::new("small"));
     let long = "a".repeat(20_000);
     let too_large = "Content-Length: 13107201\r\n";
@@ -105,7 +105,7 @@ fn every_error_of_nginx_is_one_of_matrix() {
 }
 
 #[test]
-fn answers_of_synapse_pass_as_they_are() {
+fn answers_of_synapse_pass_unchanged() {
     let nginx = Nginx::start(Setup::new("small"));
     for status in [200, 400, 401, 403, 404, 413, 429, 500, 502, 504] {
         // The main process answers the first request itself, and the second one in place of a worker.
@@ -124,7 +124,7 @@ fn answers_of_synapse_pass_as_they_are() {
 
 /// Synapse drops the connection of a larger request, or answers it without CORS headers.
 #[test]
-fn nothing_larger_than_synapse_accepts_gets_through() {
+fn nginx_refuses_headers_larger_than_synapse_accepts() {
     let nginx = Nginx::start(Setup::new(""));
     let (mut largest, mut refused) = (0, 0);
     for size in (10_000..20_000).step_by(250) {

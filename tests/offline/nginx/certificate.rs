@@ -7,7 +7,7 @@ use std::process::Command;
 use synapse_workers::host::certificate::Pair;
 
 #[test]
-fn only_a_certificate_with_its_own_key_is_taken() {
+fn only_a_certificate_with_its_key_is_accepted() {
     let directory = tempfile::tempdir().unwrap();
     let at = |name: &str| directory.path().join(name);
     for name in ["one", "two"] {
@@ -32,7 +32,7 @@ fn only_a_certificate_with_its_own_key_is_taken() {
         pair.find("BEGIN CERTIFICATE") < pair.find("PRIVATE KEY"),
         "{pair}"
     );
-    for (certificate, key, told) in [
+    for (certificate, key, message) in [
         ("one.pem", "two.key", "key values mismatch"),
         ("one.pem", "locked.key", "is encrypted"),
         ("one.pem", "none.key", "tls.key: "),
@@ -41,6 +41,6 @@ fn only_a_certificate_with_its_own_key_is_taken() {
         ("one.key", "one.key", "do not match"),
     ] {
         let error = fitting(certificate, key).unwrap_err();
-        assert!(error.contains(told), "{certificate} {key}: {error}");
+        assert!(error.contains(message), "{certificate} {key}: {error}");
     }
 }

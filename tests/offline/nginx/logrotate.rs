@@ -9,7 +9,7 @@ use synapse_workers::state::paths;
 
 /// logrotate exits with 0 even after errors, so the test checks its output.
 #[test]
-fn logrotate_finds_nothing_wrong_and_rotates_what_is_large() {
+fn logrotate_accepts_the_configuration_and_rotates_large_logs() {
     let directory = tempfile::tempdir().unwrap();
     let at = |name: &str| directory.path().join(name);
     let state = Setup::new("").settings("metrics: {enabled: true}").state();
@@ -44,7 +44,7 @@ fn logrotate_finds_nothing_wrong_and_rotates_what_is_large() {
 }
 
 #[test]
-fn the_access_log_is_rotated_unless_that_is_left_to_the_administrator() {
+fn the_access_log_is_rotated_unless_disabled() {
     for (lines, rotated) in [
         ("metrics: {enabled: true}", true),
         (

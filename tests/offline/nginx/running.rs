@@ -27,7 +27,7 @@ impl Nginx {
         let directory = tempfile::tempdir().unwrap();
         let place = format!("{}/", directory.path().display());
         fs::set_permissions(directory.path(), fs::Permissions::from_mode(0o755)).unwrap();
-        stand_in(directory.path().join("main.sock"));
+        fake_main(directory.path().join("main.sock"));
         let state = setup.state();
         let configuration = text(&state, "nginx/nginx.conf")
             .replace(SOCKETS, &place)
@@ -125,7 +125,7 @@ impl Answer {
 
 /// A fake main process. It answers with the status at the end of the path, or 404, and with the size of the request
 /// line and headers as Twisted counts it. If the path ends with `cut`, it closes the connection.
-fn stand_in(socket: PathBuf) {
+fn fake_main(socket: PathBuf) {
     let listener = UnixListener::bind(&socket).unwrap();
     fs::set_permissions(&socket, fs::Permissions::from_mode(0o777)).unwrap();
     thread::spawn(move || {
