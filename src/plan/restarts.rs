@@ -2,24 +2,24 @@
 
 use super::step::{ChangeKind, FileChange, Step, Verb};
 use crate::state::paths;
-use crate::state::restart_rules::{Change, Scope, When, rule_for};
+use crate::state::restart_rules::{Effect, Scope, When, rule_for};
 use crate::state::units;
 use crate::state::{Observed, Resource, State};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// For each unit, the strongest effect of the changed files on it, and the files that have this effect.
-type Touched = BTreeMap<String, (Change, BTreeSet<String>)>;
+type Touched = BTreeMap<String, (Effect, BTreeSet<String>)>;
 
 /// Records that a changed file affects a unit.
 fn touch(touched: &mut Touched, unit: &str, path: &str) {
-    let change = rule_for(path).change;
+    let effect = rule_for(path).effect;
     let entry = touched
         .entry(unit.to_owned())
-        .or_insert((Change::None, BTreeSet::new()));
-    if change > entry.0 {
-        *entry = (change, BTreeSet::new());
+        .or_insert((Effect::None, BTreeSet::new()));
+    if effect > entry.0 {
+        *entry = (effect, BTreeSet::new());
     }
-    if change == entry.0 {
+    if effect == entry.0 {
         entry.1.insert(path.to_owned());
     }
 }
@@ -119,8 +119,8 @@ impl<'a> Restarts<'a> {
     /// otherwise start it too early. With socket activation, nginx stops before all others, so that new connections
     /// wait at its sockets.
     fn first(&self) -> BTreeSet<String> {
-        let told = |unit: &&String| self.change(unit) == Change::StopFirst && self.runs(unit);
-        let mut stops: BTreeSet<String> = self.touched.keys().filter(told).cloned().collect();
+        let stops = |unit: &&String| self.effect(unit) == Effect::StopFirst && self.runs(unit);
+        let mut stops: BTreeSet<String> = self.touched.keys().filter(stops).cloned().collect();
         if stops.iter().all(|unit| unit == units::MAIN) {
             // main has no other process to wait for, so it restarts in one job.
             return BTreeSet::new();
@@ -135,10 +135,10 @@ impl<'a> Restarts<'a> {
     }
 
     /// The effect of the changed files on this unit.
-    fn change(&self, unit: &str) -> Change {
+    fn effect(&self, unit: &str) -> Effect {
         self.touched
             .get(unit)
-            .map_or(Change::None, |(change, _)| *change)
+            .map_or(Effect::None, |(effect, _)| *effect)
     }
 
     fn active(&self, unit: &str) -> bool {
@@ -160,7 +160,7 @@ impl<'a> Restarts<'a> {
     /// Whether a socket is active and remains unchanged.
     fn is_kept(&self, socket: &str) -> bool {
         let wanted = self.desired.units.contains(socket);
-        wanted && self.active(socket) && self.change(socket) == Change::None
+        wanted && self.active(socket) && self.effect(socket) == Effect::None
     }
 
     /// Whether this unit stops before any unit starts again.
@@ -213,10 +213,10 @@ impl<'a> Restarts<'a> {
         if !self.active(unit) || self.stops(unit) {
             return Some(Verb::Start);
         }
-        match self.change(unit) {
-            Change::None => None,
-            Change::Reload => Some(Verb::Reload),
-            Change::Restart | Change::StopFirst => Some(Verb::Restart),
+        match self.effect(unit) {
+            Effect::None => None,
+            Effect::Reload => Some(Verb::Reload),
+            Effect::Restart | Effect::StopFirst => Some(Verb::Restart),
         }
     }
 

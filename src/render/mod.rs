@@ -140,7 +140,7 @@ impl StateBuilder<'_> {
         };
         let main = std::iter::once(units::MAIN.to_owned());
         match rule_for(path).scope {
-            Scope::Nobody => BTreeSet::new(),
+            Scope::None => BTreeSet::new(),
             Scope::Main => main.collect(),
             Scope::Synapse => main.chain(workers()).collect(),
             Scope::UnitFile => unit_files::wanted(self.input)
