@@ -14,6 +14,7 @@ mod files;
 mod gather;
 mod generations;
 pub mod interruption;
+mod markers;
 mod migrate;
 mod observe;
 pub mod postgres;
@@ -33,6 +34,7 @@ mod tools;
 mod trial;
 mod validators;
 mod venv;
+mod versions;
 
 pub use files::{
     Kept, Lock, directory, exists, is_directory, keep, names, point, read, read_text, remove,
