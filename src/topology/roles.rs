@@ -76,8 +76,6 @@ impl std::fmt::Display for Balance {
 pub struct Role {
     /// The name in worker specs.
     pub name: &'static str,
-    /// What the role does, in one line.
-    pub summary: &'static str,
     /// The resources of its HTTP listener, in addition to `health`, which every listener has.
     pub resources: &'static [&'static str],
     /// The key in `stream_writers` under which its workers are listed.
@@ -94,10 +92,9 @@ pub struct Role {
     pub sends: Sends,
 }
 
-/// Values that most rows have in common.
+/// Values that most rows have in common. A role whose row does not say what it sends has network access.
 const ROLE: Role = Role {
     name: "",
-    summary: "",
     resources: &[],
     stream: None,
     duty: None,
@@ -169,62 +166,70 @@ macro_rules! single_writer {
     };
 }
 
-/// Every role, in the order in which merged roles are named. The comment above a row names the file of Synapse 1.163.2
-/// that shows the requests that the role sends.
+/// Every role, in the order in which merged roles are named. The comment above a row describes the role, and names the
+/// files of Synapse 1.163.2 that show the requests that it sends.
 #[rustfmt::skip] // one role per line
 pub static ROLES: [Role; 24] = [
-    // push/httppusher.py, push/mailer.py: push gateways and mail servers.
-    Role { name: "pusher",               sends: ToAnyone,      duty: Some(Duty::Pusher), summary: "sends push notifications and e-mails", ..ROLE },
-    // federation/sender/transaction_manager.py: transactions to other servers.
-    Role { name: "federation_sender",    sends: ToAnyone,      duty: Some(Duty::FederationSender), summary: "sends events to other homeservers", ..ROLE },
-    // appservice/scheduler.py: transactions to application services.
-    Role { name: "appservice",           sends: ToAppServices, summary: "sends events to application services", ..single!(NotifyAppservices, "notify_appservices_from_worker") },
-    // handlers/message.py, _send_dummy_events: events that policy servers sign.
-    Role { name: "background_worker",    sends: ToHomeservers, summary: "runs clean-up and statistics tasks", ..single!(BackgroundTasks, "run_background_tasks_on") },
-    // handlers/user_directory.py: profiles of other servers' users.
-    Role { name: "user_dir",             sends: ToHomeservers, summary: "keeps the user directory and answers searches in it",
-           resources: &["client"], balance: SINGLE, ..single!(UpdateUserDirectory, "update_user_directory_from_worker") },
+    // Sends push notifications and e-mails. push/httppusher.py, push/mailer.py: push gateways and mail servers.
+    Role { name: "pusher",               sends: ToAnyone,      duty: Some(Duty::Pusher), ..ROLE },
+    // Sends events to other homeservers. federation/sender/transaction_manager.py: transactions to other servers.
+    Role { name: "federation_sender",    sends: ToAnyone,      duty: Some(Duty::FederationSender), ..ROLE },
+    // Sends events to application services. appservice/scheduler.py: transactions to application services.
+    Role { name: "appservice",           sends: ToAppServices, ..single!(NotifyAppservices, "notify_appservices_from_worker") },
+    // Runs clean-up and statistics tasks. handlers/message.py, _send_dummy_events: events that policy servers sign.
+    Role { name: "background_worker",    sends: ToHomeservers, ..single!(BackgroundTasks, "run_background_tasks_on") },
+    // Updates the user directory and answers searches in it. handlers/user_directory.py: profiles of other servers'
+    // users.
+    Role { name: "user_dir",             sends: ToHomeservers, resources: &["client"], balance: SINGLE, ..single!(UpdateUserDirectory, "update_user_directory_from_worker") },
 
-    // handlers/message.py, persist_and_notify_client_events: invitations and aliases of other servers.
-    Role { name: "event_persister",      sends: ToHomeservers, resources: &["replication"], stream: Some("events"), summary: "writes events to the database, sharded by room", ..ROLE },
-    // handlers/typing.py: federation senders send what it writes to the stream.
-    Role { name: "typing",               sends: Nothing,       summary: "keeps who is typing where", ..single_writer!("typing") },
-    // handlers/devicemessage.py: the writer of device lists looks up unknown devices.
-    Role { name: "to_device",            sends: Nothing,       summary: "writes messages between devices (encryption keys)", ..single_writer!("to_device") },
-    // handlers/account_data.py.
-    Role { name: "account_data",         sends: Nothing,       summary: "writes users' settings and room tags", ..single_writer!("account_data") },
-    // handlers/presence.py: federation senders read its queue.
-    Role { name: "presence",             sends: Nothing,       summary: "keeps who is online", ..single_writer!("presence") },
-    // handlers/push_rules.py.
-    Role { name: "push_rules",           sends: Nothing,       summary: "writes users' notification rules", ..single_writer!("push_rules") },
-    // handlers/receipts.py, handlers/read_marker.py: federation senders send what it writes to the stream.
-    Role { name: "receipts",             sends: Nothing,       stream: Some("receipts"), balance: BY_USER, summary: "writes read receipts and read markers", ..WRITER },
-    // handlers/device.py: device lists of other servers' users.
-    Role { name: "device_lists",         sends: ToHomeservers, stream: Some("device_lists"), balance: BY_USER, summary: "writes devices and their keys", ..WRITER },
-    // handlers/thread_subscriptions.py.
-    Role { name: "thread_subscriptions", sends: Nothing,       stream: Some("thread_subscriptions"), balance: BY_USER, summary: "writes thread subscriptions (MSC4306, experimental)", ..WRITER },
-    // media/media_repository.py, media/url_previewer.py: remote media and previews.
-    Role { name: "media_repository",     sends: ToAnyone,      summary: "stores, scales and serves media; the main process then does not", ..MEDIA },
+    // Writes events to the database, sharded by room. handlers/message.py, persist_and_notify_client_events:
+    // invitations and aliases of other servers.
+    Role { name: "event_persister",      sends: ToHomeservers, resources: &["replication"], stream: Some("events"), ..ROLE },
+    // Tracks who is typing. handlers/typing.py: federation senders send what it writes to the stream.
+    Role { name: "typing",               sends: Nothing,       ..single_writer!("typing") },
+    // Writes messages between devices (encryption keys). handlers/devicemessage.py: the writer of device lists looks up
+    // unknown devices.
+    Role { name: "to_device",            sends: Nothing,       ..single_writer!("to_device") },
+    // Writes users' settings and room tags. handlers/account_data.py.
+    Role { name: "account_data",         sends: Nothing,       ..single_writer!("account_data") },
+    // Tracks who is online. handlers/presence.py: federation senders read its queue.
+    Role { name: "presence",             sends: Nothing,       ..single_writer!("presence") },
+    // Writes users' notification rules. handlers/push_rules.py.
+    Role { name: "push_rules",           sends: Nothing,       ..single_writer!("push_rules") },
+    // Writes read receipts and read markers. handlers/receipts.py, handlers/read_marker.py: federation senders send
+    // what it writes to the stream.
+    Role { name: "receipts",             sends: Nothing,       stream: Some("receipts"), balance: BY_USER, ..WRITER },
+    // Writes devices and their keys. handlers/device.py: device lists of other servers' users.
+    Role { name: "device_lists",         sends: ToHomeservers, stream: Some("device_lists"), balance: BY_USER, ..WRITER },
+    // Writes thread subscriptions (MSC4306, experimental). handlers/thread_subscriptions.py.
+    Role { name: "thread_subscriptions", sends: Nothing,       stream: Some("thread_subscriptions"), balance: BY_USER, ..WRITER },
+    // Stores, scales and serves media, which the main process then does not. media/media_repository.py,
+    // media/url_previewer.py: remote media and previews.
+    Role { name: "media_repository",     sends: ToAnyone,      ..MEDIA },
 
-    // handlers/sync.py, handlers/events.py, handlers/initial_sync.py.
-    Role { name: "synchrotron",          sends: Nothing,       balance: BY_USER, summary: "answers /sync", ..CLIENT },
-    // handlers/sliding_sync.
-    Role { name: "sliding_sync",         sends: Nothing,       balance: BY_USER, summary: "answers simplified sliding sync (Element X)", ..CLIENT },
-    // handlers/e2e_keys.py, handlers/profile.py, handlers/room_list.py: questions to other servers.
-    Role { name: "client_reader",        sends: ToHomeservers, balance: LEAST, summary: "answers most other requests of clients: rooms, keys, login, search", ..CLIENT },
-    // rest/client/keys.py: uploads go to the writer of device lists.
-    Role { name: "frontend_proxy",       sends: Nothing,       balance: BY_USER, summary: "takes key uploads where there is no device_lists worker", ..CLIENT },
-    // handlers/identity.py, called by handlers/room_member.py: identity servers, for invitations by e-mail address.
-    Role { name: "event_creator",        sends: ToAnyone,      balance: Some(Balance::Room), summary: "takes messages, state, joins and new rooms from clients", ..CLIENT },
-    // crypto/keyring.py: signing keys of other servers. Identical requests for the state of a room are expensive and share
-    // one response.
-    Role { name: "federation_reader",    sends: ToHomeservers, balance: Some(Balance::Uri), summary: "answers other homeservers' questions", ..FEDERATION },
-    // handlers/federation_event.py, crypto/keyring.py: missing events and signing keys.
-    Role { name: "federation_inbound",   sends: ToHomeservers, balance: Some(Balance::Origin), summary: "takes the events that other homeservers send", ..FEDERATION },
-    // handlers/oidc.py, handlers/cas.py: providers of single sign-on.
-    Role { name: "sso_login",            sends: ToAnyone,      only_one: Some(SESSION), balance: SINGLE, fallback_to_main: false, summary: "carries single sign-on logins", ..CLIENT },
-    // rest/synapse/mas/users.py, api/auth/mas.py: identity servers and MAS.
-    Role { name: "mas_helper",           sends: ToAnyone,      balance: LEAST, summary: "answers the Matrix Authentication Service", ..CLIENT },
+    // Answers /sync. handlers/sync.py, handlers/events.py, handlers/initial_sync.py.
+    Role { name: "synchrotron",          sends: Nothing,       balance: BY_USER, ..CLIENT },
+    // Answers simplified sliding sync (Element X). handlers/sliding_sync.
+    Role { name: "sliding_sync",         sends: Nothing,       balance: BY_USER, ..CLIENT },
+    // Answers most other requests of clients: rooms, keys, login, search. handlers/e2e_keys.py, handlers/profile.py,
+    // handlers/room_list.py: questions to other servers.
+    Role { name: "client_reader",        sends: ToHomeservers, balance: LEAST, ..CLIENT },
+    // Accepts key uploads if no worker has the role device_lists. rest/client/keys.py: uploads go to the writer of
+    // device lists.
+    Role { name: "frontend_proxy",       sends: Nothing,       balance: BY_USER, ..CLIENT },
+    // Accepts messages, state, joins and new rooms from clients. handlers/identity.py, called by
+    // handlers/room_member.py: identity servers, for invitations by e-mail address.
+    Role { name: "event_creator",        sends: ToAnyone,      balance: Some(Balance::Room), ..CLIENT },
+    // Answers requests of other homeservers. crypto/keyring.py: signing keys of other servers. Identical requests for
+    // the state of a room are expensive and share one response.
+    Role { name: "federation_reader",    sends: ToHomeservers, balance: Some(Balance::Uri), ..FEDERATION },
+    // Receives events from other homeservers. handlers/federation_event.py, crypto/keyring.py: missing events and
+    // signing keys.
+    Role { name: "federation_inbound",   sends: ToHomeservers, balance: Some(Balance::Origin), ..FEDERATION },
+    // Handles single sign-on logins. handlers/oidc.py, handlers/cas.py: providers of single sign-on.
+    Role { name: "sso_login",            sends: ToAnyone,      only_one: Some(SESSION), balance: SINGLE, fallback_to_main: false, ..CLIENT },
+    // Answers the Matrix Authentication Service. rest/synapse/mas/users.py, api/auth/mas.py: identity servers and MAS.
+    Role { name: "mas_helper",           sends: ToAnyone,      balance: LEAST, ..CLIENT },
 ];
 
 /// Finds a role by its name.
@@ -251,7 +256,6 @@ mod tests {
     fn every_row_is_complete_and_has_work() {
         for (place, role) in ROLES.iter().enumerate() {
             assert_eq!(role.position(), place, "{} occurs twice", role.name);
-            assert!(!role.summary.is_empty(), "{}", role.name);
             let routed = ENDPOINTS.iter().any(|set| set.roles.contains(&role.name));
             assert_eq!(role.balance.is_some(), routed, "{}", role.name);
             assert!(
