@@ -4,7 +4,7 @@ use super::{files, interruption};
 use crate::failure::Failure;
 use crate::plan::step::Verb;
 use crate::state::UnitState;
-use crate::state::units;
+use crate::state::services;
 use anyhow::{Context, Result, bail};
 use futures_lite::StreamExt;
 use nix::sys::signal::Signal;
@@ -167,7 +167,8 @@ impl Systemd {
     /// The units of this program that are loaded, active or failed. The links on disk decide whether a unit is enabled;
     /// systemd is not asked.
     pub fn units(&self) -> Result<BTreeMap<String, UnitState>> {
-        let listed = zbus::block_on(self.manager.list_units_by_patterns(&[], units::PATTERNS))
+        let patterns = services::unit_patterns();
+        let listed = zbus::block_on(self.manager.list_units_by_patterns(&[], &patterns))
             .context("asking systemd for units")?;
         let state = |unit: &ListedUnit| UnitState {
             active: matches!(unit.3.as_str(), "active" | "reloading"),

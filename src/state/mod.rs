@@ -12,6 +12,7 @@ pub mod paths;
 pub mod ports;
 mod records;
 pub mod restart_rules;
+pub mod services;
 pub mod trial;
 pub mod units;
 
