@@ -294,7 +294,7 @@ fn a_place_for_temporary_files_that_is_missing_is_no_fault_of_the_certificate() 
         "{text}"
     );
     assert!(
-        text.contains("set TMPDIR to one") && !text.contains("give tls.certificate"),
+        text.contains("set TMPDIR to one") && !text.contains("set tls.certificate"),
         "{text}"
     );
 }
