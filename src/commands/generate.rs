@@ -9,8 +9,8 @@ mod markdown;
 use crate::cli::{Cli, Generated};
 use crate::failure::Failure;
 use crate::host;
-use crate::render::services;
 use crate::settings;
+use crate::state::accounts;
 use anyhow::Context;
 use clap::{CommandFactory, ValueEnum};
 use clap_complete::Shell;
@@ -37,7 +37,7 @@ pub fn generate(what: Generated, directory: &Path) -> Result<ExitCode, Failure> 
             }
         }
         Generated::Reference => write(directory, "settings.md", &settings::reference())?,
-        Generated::Accounts => write(directory, "sysusers.conf", &services::accounts())?,
+        Generated::Accounts => write(directory, "sysusers.conf", &accounts::sysusers())?,
     }
     Ok(ExitCode::SUCCESS)
 }

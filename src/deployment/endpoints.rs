@@ -218,7 +218,7 @@ mod tests {
     }
 
     #[test]
-    fn ports_stay_while_workers_come_and_go() {
+    fn ports_stay_when_workers_are_added_or_removed() {
         let before = of("full");
         let after = of("full, synchrotron:3, sso_login, x=event_persister:2");
         assert!(before.iter().all(|(name, slot)| after[name] == *slot));
@@ -236,7 +236,7 @@ mod tests {
     }
 
     #[test]
-    fn no_two_processes_meet_and_all_fit() {
+    fn no_two_processes_share_a_slot_and_all_fit() {
         for spec in [
             "full",
             "a=pusher:60, b=pusher:60, pusher:60, mas_helper:70",

@@ -26,9 +26,7 @@ impl Facts {
         let version = settings.synapse.version.to_string();
         let ours = || synapse::ours(&version).filter(|_| set.is_none_or(paths::is_our_python));
         let synapse = synapse::find(set).or_else(ours);
-        let redis = ["redis-server", "valkey-server"]
-            .into_iter()
-            .find(|program| tools::find(program).is_ok());
+        let redis = programs::installed(units::REDIS);
         let running = std::env::current_exe().ok();
         let (program, replaceable) = match running {
             Some(path) if files::only_root_can_replace(&path) => (Some(path), None),

@@ -16,7 +16,7 @@ mod files;
 mod gather;
 mod generations;
 pub mod interruption;
-mod jobs;
+mod markers;
 mod migrate;
 mod observe;
 pub mod postgres;
@@ -37,6 +37,7 @@ mod tools;
 mod trial;
 mod validators;
 mod venv;
+mod versions;
 
 pub use existing_database::{created_database, existing_database, migration_was_interrupted};
 pub use files::{

@@ -4,132 +4,75 @@ use super::facts::{Facts, PackageManager, Scope};
 use super::tools::{self, Tool};
 use crate::settings::types::DatabaseKind;
 use crate::state::host_facts::Exporters;
+use crate::state::services::{self, SERVICES};
 use crate::state::units;
 use anyhow::{Context, Result};
 
-/// A required program and the packages that contain it.
+/// A program that Synapse needs, or a service under a condition of its own. [`SERVICES`] has the programs that one
+/// service always needs.
 struct Program {
-    /// The usual name of the package, used in messages.
+    /// The name in messages.
     name: &'static str,
     apt: &'static str,
     dnf: &'static str,
     missing: fn(&Facts, &Scope) -> bool,
 }
 
+#[rustfmt::skip] // one program per line
 static PROGRAMS: &[Program] = &[
-    Program {
-        name: "nginx",
-        apt: "nginx",
-        dnf: "nginx",
-        missing: |_, _| absent("nginx"),
-    },
-    Program {
-        name: "redis",
-        apt: "redis-server",
-        dnf: "valkey",
-        missing: |facts, scope| scope.runs(units::REDIS) && facts.redis.is_none(),
-    },
-    Program {
-        name: "postgresql",
-        apt: "postgresql",
-        dnf: "postgresql-server",
-        missing: |facts, scope| {
-            scope.local_database && facts.answering_postgres().is_none() && absent_server()
-        },
-    },
-    Program {
-        name: "psql",
-        apt: "postgresql-client",
-        dnf: "postgresql",
-        missing: |_, scope| scope.database() == DatabaseKind::External && absent("psql"),
-    },
-    Program {
-        name: "prometheus",
-        apt: "prometheus",
-        dnf: "prometheus",
-        missing: |_, scope| scope.runs(units::PROMETHEUS) && absent("prometheus"),
-    },
-    Program {
-        name: "nginx exporter",
-        apt: "prometheus-nginx-exporter",
-        dnf: "golang-github-nginxinc-nginx-prometheus-exporter",
-        missing: |_, scope| scope.runs(units::NGINX_EXPORTER) && all_absent(NGINX_EXPORTERS),
-    },
-    Program {
-        name: "mtail",
-        apt: "mtail",
-        dnf: "mtail",
-        missing: |_, scope| scope.runs(units::NGINX_LOG_EXPORTER) && absent("mtail"),
-    },
-    Program {
-        name: "Redis exporter",
-        apt: "prometheus-redis-exporter",
-        dnf: "golang-github-oliver006-redis-exporter",
-        missing: |_, scope| scope.runs(units::REDIS_EXPORTER) && all_absent(REDIS_EXPORTERS),
-    },
-    Program {
-        name: "PostgreSQL exporter",
-        apt: "prometheus-postgres-exporter",
-        dnf: "golang-github-prometheus-postgres-exporter",
-        missing: |_, scope| scope.runs(units::POSTGRES_EXPORTER) && all_absent(POSTGRES_EXPORTERS),
-    },
-    Program {
-        name: "openssl",
-        apt: "openssl",
-        dnf: "openssl",
-        missing: |_, scope| {
-            let certificate = scope.settings.tls.certificate.is_some();
-            scope.runs(units::HOST_METRICS) && certificate && absent("openssl")
-        },
-    },
-    Program {
-        name: "coturn",
-        apt: "coturn",
-        dnf: "coturn",
-        missing: |_, scope| scope.runs(units::COTURN) && absent("turnserver"),
-    },
-    Program {
-        name: "logrotate",
-        apt: "logrotate",
-        dnf: "logrotate",
-        missing: |_, scope| scope.runs(units::LOGROTATE) && absent("logrotate"),
-    },
-    Program {
-        name: "python3 with venv",
-        apt: "python3-venv",
-        dnf: "python3",
-        missing: |facts, scope| {
-            let venv = facts.synapse.is_none() || scope.runs(units::COMPRESSOR);
-            venv && !python_has("ensurepip")
-        },
-    },
-    Program {
-        name: "psycopg2",
-        apt: "python3-psycopg2",
-        dnf: "python3-psycopg2",
-        missing: |facts, _| facts.synapse.is_none() && !python_has("psycopg2"),
-    },
+    Program { name: "postgresql",        apt: "postgresql",        dnf: "postgresql-server", missing: lacks_postgresql },
+    Program { name: "psql",              apt: "postgresql-client", dnf: "postgresql",        missing: lacks_psql },
+    Program { name: "openssl",           apt: "openssl",           dnf: "openssl",           missing: lacks_openssl },
+    Program { name: "python3 with venv", apt: "python3-venv",      dnf: "python3",           missing: lacks_venv },
+    Program { name: "psycopg2",          apt: "python3-psycopg2",  dnf: "python3-psycopg2",  missing: lacks_psycopg2 },
 ];
 
-/// Program names of the exporters: Debian's first, then the project's own.
-const NGINX_EXPORTERS: &[&str] = &["prometheus-nginx-exporter", "nginx-prometheus-exporter"];
-const REDIS_EXPORTERS: &[&str] = &["prometheus-redis-exporter", "redis_exporter"];
-const POSTGRES_EXPORTERS: &[&str] = &["prometheus-postgres-exporter", "postgres_exporter"];
+fn lacks_postgresql(facts: &Facts, scope: &Scope) -> bool {
+    scope.local_database && facts.answering_postgres().is_none() && absent_server()
+}
 
-/// The program name of each exporter on this host, or Debian's name if it is not installed yet.
+fn lacks_psql(_: &Facts, scope: &Scope) -> bool {
+    scope.database == DatabaseKind::External && absent("psql")
+}
+
+fn lacks_openssl(_: &Facts, scope: &Scope) -> bool {
+    let certificate = scope.settings.tls.certificate.is_some();
+    scope.runs(units::HOST_METRICS) && certificate && absent("openssl")
+}
+
+fn lacks_venv(facts: &Facts, scope: &Scope) -> bool {
+    let venv = facts.synapse.is_none() || scope.runs(units::COMPRESSOR);
+    venv && !python_has("ensurepip")
+}
+
+fn lacks_psycopg2(facts: &Facts, _: &Scope) -> bool {
+    facts.synapse.is_none() && !python_has("psycopg2")
+}
+
+/// The names of the executable of a service.
+fn executables(unit: &str) -> &'static [&'static str] {
+    let program = services::service(unit).and_then(|service| service.program.as_ref());
+    program
+        .map(|program| program.executables)
+        .unwrap_or_default()
+}
+
+/// The installed executable of a service.
+pub fn installed(unit: &str) -> Option<&'static str> {
+    let mut names = executables(unit).iter().copied();
+    names.find(|name| !absent(name))
+}
+
+/// The executable of each exporter on this host, or Debian's name if it is not installed yet.
 pub fn exporters() -> Exporters {
-    let name = |names: &[&'static str]| {
-        let found = names.iter().find(|name| !absent(name));
-        found
-            .or(names.first())
-            .copied()
-            .unwrap_or_default()
-            .to_owned()
+    let name = |unit| {
+        let debian = executables(unit).first().copied();
+        installed(unit).or(debian).unwrap_or_default().to_owned()
     };
     Exporters {
-        nginx: name(NGINX_EXPORTERS),
-        redis: name(REDIS_EXPORTERS),
-        postgres: name(POSTGRES_EXPORTERS),
+        nginx: name(units::NGINX_EXPORTER),
+        redis: name(units::REDIS_EXPORTER),
+        postgres: name(units::POSTGRES_EXPORTER),
     }
 }
 
@@ -160,43 +103,39 @@ fn python_has(module: &str) -> bool {
 
 /// The names of the missing programs.
 pub fn missing_programs(facts: &Facts, scope: &Scope) -> Vec<&'static str> {
-    PROGRAMS
+    let desired = SERVICES.iter().filter(|service| scope.runs(service.unit));
+    let of_services = desired
+        .filter_map(|service| service.program.as_ref())
+        .filter(|program| all_absent(program.executables))
+        .map(|program| program.name);
+    let others = PROGRAMS
         .iter()
         .filter(|program| (program.missing)(facts, scope))
-        .map(|program| program.name)
-        .collect()
+        .map(|program| program.name);
+    of_services.chain(others).collect()
 }
 
 /// The command that installs all missing programs.
 pub fn install_command(facts: &Facts) -> Option<Vec<&'static str>> {
-    let mut command = match facts.packages? {
+    let manager = facts.packages?;
+    let mut command = match manager {
         PackageManager::Apt => vec!["apt-get", "install", "-y"],
         PackageManager::Dnf => vec!["dnf", "install", "-y"],
     };
-    let missing = PROGRAMS
+    let of_services = services::programs().map(|program| (program.name, program.apt, program.dnf));
+    let others = PROGRAMS
         .iter()
-        .filter(|program| facts.missing.contains(&program.name));
-    command.extend(missing.map(|program| match facts.packages {
-        Some(PackageManager::Dnf) => program.dnf,
-        _ => program.apt,
-    }));
+        .map(|program| (program.name, program.apt, program.dnf));
+    let packages = of_services
+        .chain(others)
+        .filter(|(name, ..)| facts.missing.contains(name))
+        .map(|(_, apt, dnf)| match manager {
+            PackageManager::Apt => apt,
+            PackageManager::Dnf => dnf,
+        });
+    command.extend(packages);
     Some(command)
 }
-
-/// Services that packages start on all addresses of the host, each with the name of its program. The services of this
-/// program replace them.
-static STARTED: &[(&str, &str)] = &[
-    ("prometheus", "prometheus.service"),
-    // The package of Prometheus recommends it.
-    ("prometheus", "prometheus-node-exporter.service"),
-    ("nginx exporter", "prometheus-nginx-exporter.service"),
-    ("Redis exporter", "prometheus-redis-exporter.service"),
-    (
-        "PostgreSQL exporter",
-        "prometheus-postgres-exporter.service",
-    ),
-    ("coturn", "coturn.service"),
-];
 
 /// Runs an [`install_command`], and disables the services that its packages started on all addresses. A service that
 /// existed before belongs to the administrator and is left unchanged.
@@ -205,14 +144,14 @@ static STARTED: &[(&str, &str)] = &[
 /// With the end of the command's output. Some of the packages may be installed then.
 pub fn install(command: &[String]) -> Result<()> {
     let (program, arguments) = command.split_first().context("no command")?;
-    let before: Vec<&str> = services().filter(|service| is_known(service)).collect();
+    let before: Vec<&str> = started().filter(|service| is_known(service)).collect();
     Tool::new(program)
         .args(arguments)
         .env("DEBIAN_FRONTEND", "noninteractive")
         .with_archives()
         .within(tools::PACKAGES)
         .run()?;
-    for service in services().filter(|service| !before.contains(service) && is_known(service)) {
+    for service in started().filter(|service| !before.contains(service) && is_known(service)) {
         Tool::new("systemctl")
             .args(["disable", "--now", service])
             .run()?;
@@ -220,8 +159,11 @@ pub fn install(command: &[String]) -> Result<()> {
     Ok(())
 }
 
-fn services() -> impl Iterator<Item = &'static str> {
-    STARTED.iter().map(|(_, service)| *service)
+/// The services that packages start.
+fn started() -> impl Iterator<Item = &'static str> {
+    services::programs()
+        .flat_map(|program| program.started)
+        .copied()
 }
 
 /// Whether a unit file of this name exists.
@@ -230,17 +172,4 @@ fn is_known(service: &str) -> bool {
         .args(["cat", "--", service])
         .output()
         .is_ok_and(|output| output.status.success())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn what_packages_start_is_known_by_programs_of_the_table() {
-        for (name, service) in STARTED {
-            let known = PROGRAMS.iter().any(|program| program.name == *name);
-            assert!(known, "{name}: {service}");
-        }
-    }
 }

@@ -3,8 +3,9 @@
 use super::dbus::{ListedUnit, ManagerProxy, ServiceProxy, TimerProxy, UnitProxy};
 use crate::failure::Failure;
 use crate::state::UnitState;
-use crate::state::units;
-use anyhow::{Context, Result};
+use crate::state::services;
+use anyhow::{Context, Result, bail};
+use futures_lite::StreamExt;
 use nix::sys::signal::Signal;
 use std::collections::BTreeMap;
 use zbus::proxy::CacheProperties;
@@ -49,7 +50,8 @@ impl Systemd {
     /// The units of this program that are loaded, active or failed. The links on disk decide whether a unit is enabled;
     /// systemd is not asked.
     pub fn units(&self) -> Result<BTreeMap<String, UnitState>> {
-        let listed = zbus::block_on(self.manager.list_units_by_patterns(&[], units::PATTERNS))
+        let patterns = services::unit_patterns();
+        let listed = zbus::block_on(self.manager.list_units_by_patterns(&[], &patterns))
             .context("asking systemd for units")?;
         let state = |unit: &ListedUnit| UnitState {
             active: matches!(unit.3.as_str(), "active" | "reloading"),

@@ -2,24 +2,24 @@
 
 use super::step::{ChangeKind, FileChange, Step, Verb};
 use crate::state::paths;
-use crate::state::restart_rules::{Change, Scope, When, rule_for};
+use crate::state::restart_rules::{Effect, Scope, When, rule_for};
 use crate::state::units;
 use crate::state::{Observed, Resource, State};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// For each unit, the strongest effect of the changed files on it, and the files that have this effect.
-type Affected = BTreeMap<String, (Change, BTreeSet<String>)>;
+type Touched = BTreeMap<String, (Effect, BTreeSet<String>)>;
 
 /// Records that a changed file affects a unit.
-fn mark_affected(affected: &mut Affected, unit: &str, path: &str) {
-    let change = rule_for(path).change;
-    let entry = affected
+fn touch(touched: &mut Touched, unit: &str, path: &str) {
+    let effect = rule_for(path).effect;
+    let entry = touched
         .entry(unit.to_owned())
-        .or_insert((Change::None, BTreeSet::new()));
-    if change > entry.0 {
-        *entry = (change, BTreeSet::new());
+        .or_insert((Effect::None, BTreeSet::new()));
+    if effect > entry.0 {
+        *entry = (effect, BTreeSet::new());
     }
-    if change == entry.0 {
+    if effect == entry.0 {
         entry.1.insert(path.to_owned());
     }
 }
@@ -118,11 +118,9 @@ impl<'a> Restarts<'a> {
     /// Units that stop before any unit starts again. The sockets of a service stop with it, because a request would
     /// otherwise start it too early. With socket activation, nginx stops before all others, so that new connections
     /// wait at its sockets.
-    fn units_to_stop_first(&self) -> BTreeSet<String> {
-        let stops_first =
-            |unit: &&String| self.change(unit) == Change::StopFirst && self.runs(unit);
-        let mut stops: BTreeSet<String> =
-            self.affected.keys().filter(stops_first).cloned().collect();
+    fn first(&self) -> BTreeSet<String> {
+        let stops = |unit: &&String| self.effect(unit) == Effect::StopFirst && self.runs(unit);
+        let mut stops: BTreeSet<String> = self.touched.keys().filter(stops).cloned().collect();
         if stops.iter().all(|unit| unit == units::MAIN) {
             // main has no other process to wait for, so it restarts in one job.
             return BTreeSet::new();
@@ -137,10 +135,10 @@ impl<'a> Restarts<'a> {
     }
 
     /// The effect of the changed files on this unit.
-    fn change(&self, unit: &str) -> Change {
-        self.affected
+    fn effect(&self, unit: &str) -> Effect {
+        self.touched
             .get(unit)
-            .map_or(Change::None, |(change, _)| *change)
+            .map_or(Effect::None, |(effect, _)| *effect)
     }
 
     fn active(&self, unit: &str) -> bool {
@@ -160,9 +158,9 @@ impl<'a> Restarts<'a> {
     }
 
     /// Whether a socket is active and remains unchanged.
-    fn remains_open(&self, socket: &str) -> bool {
-        let desired = self.desired.units.contains(socket);
-        desired && self.active(socket) && self.change(socket) == Change::None
+    fn is_kept(&self, socket: &str) -> bool {
+        let wanted = self.desired.units.contains(socket);
+        wanted && self.active(socket) && self.effect(socket) == Effect::None
     }
 
     /// Whether this unit stops before any unit starts again.
@@ -217,10 +215,10 @@ impl<'a> Restarts<'a> {
         if !self.active(unit) || self.stops(unit) {
             return Some(Verb::Start);
         }
-        match self.change(unit) {
-            Change::None => None,
-            Change::Reload => Some(Verb::Reload),
-            Change::Restart | Change::StopFirst => Some(Verb::Restart),
+        match self.effect(unit) {
+            Effect::None => None,
+            Effect::Reload => Some(Verb::Reload),
+            Effect::Restart | Effect::StopFirst => Some(Verb::Restart),
         }
     }
 

@@ -9,12 +9,15 @@ pub(super) fn apart(at: &Examined) -> Option<Finding> {
     let (facts, wanted) = (&at.facts.accounts, &at.scope.settings.synapse);
     let (user, group) = (wanted.user.as_str(), paths::GROUP);
     if let Some(who) = facts.same_user.and_then(accounts::reserved) {
-        let (key, what) = match (facts.uid, wanted.uid) {
-            (None, Some(uid)) => ("synapse.uid", uid.get().to_string()),
-            _ => ("synapse.user", user.to_owned()),
+        let (key, problem) = match (facts.uid, wanted.uid) {
+            (None, Some(uid)) => (
+                "synapse.uid",
+                format!("{} is the user ID of {who}", uid.get()),
+            ),
+            _ => ("synapse.user", format!("{user} has the user ID of {who}")),
         };
         return finding(
-            format!("{key}: {what} is {who} by another name"),
+            format!("{key}: {problem}"),
             format!(
                 "leave {key} empty, or name an account that nothing else uses, and give Synapse's files to it: \
                  chown -R {group}: …"
@@ -31,8 +34,8 @@ pub(super) fn apart(at: &Examined) -> Option<Finding> {
                 "choose another synapse.gid, or leave it empty",
             ),
             _ => finding(
-                format!("the group {group} is the group {name} by another name, and {why}"),
-                format!("give it a number of its own: groupmod --gid NUMBER {group}"),
+                format!("the group {group} has the group ID of {name}, and {why}"),
+                format!("give it another group ID: groupmod --gid NUMBER {group}"),
             ),
         };
     }
@@ -43,7 +46,7 @@ pub(super) fn apart(at: &Examined) -> Option<Finding> {
     finding(
         format!("synapse.user: {user} is in the group {name}, and {why}"),
         format!(
-            "gpasswd --delete {user} {name} (where it is the group of its own: usermod --gid {group} {user}), or set \
+            "gpasswd --delete {user} {name} (if it is the primary group: usermod --gid {group} {user}), or set \
              synapse.user to another account"
         ),
     )
@@ -66,11 +69,11 @@ pub(super) fn fit(at: &Examined) -> Option<Finding> {
             let wanted = wanted?;
             match (has, holder) {
                 (Some(has), _) if has != wanted => finding(
-                    format!("synapse.{key}: {wanted}, and {name} exists with {has}"),
+                    format!("synapse.{key}: {wanted}, but {name} exists with {has}"),
                     format!("set synapse.{key} to {has}, or leave it empty"),
                 ),
                 (None, Some(other)) => finding(
-                    format!("synapse.{key}: {wanted} is the number of {other} already"),
+                    format!("synapse.{key}: {wanted} is already the number of {other}"),
                     format!("choose another synapse.{key}, or leave it empty"),
                 ),
                 _ => None,

@@ -24,6 +24,18 @@ pub(super) fn finding(problem: impl Into<String>, cure: impl Into<String>) -> Op
     })
 }
 
+pub(super) fn finding_if(
+    condition: bool,
+    problem: impl Into<String>,
+    cure: impl Into<String>,
+) -> Option<Finding> {
+    if condition {
+        finding(problem, cure)
+    } else {
+        None
+    }
+}
+
 /// A preflight check.
 pub struct Check {
     /// The condition that holds when there is no finding.

@@ -1,8 +1,7 @@
 //! Checks of PostgreSQL, local or external.
 
-use super::check::{Examined, Finding, finding};
+use super::check::{Examined, Finding, finding, finding_if};
 use crate::deployment::secrets;
-use crate::host::postgres::Postgres;
 use crate::settings::types::DatabaseKind;
 
 /// libpq and the server report the reason in the language of the server; an unknown message gets every remedy. There is
@@ -20,27 +19,38 @@ fn unreachable_database(at: &Examined, error: &str) -> Option<Finding> {
         format!("on the database's host: {make}")
     } else if missing("role") || error.contains("password") {
         format!(
-            "{password}; where the role is missing, on the database's host: \
+            "{password}; if the role is missing, on the database's host: \
              sudo -u postgres createuser --pwprompt {user} && {make}"
         )
     } else {
         format!(
-            "check database.host and database.port, and that PostgreSQL listens there and lets this host in \
+            "check database.host and database.port, and that PostgreSQL listens there and accepts this host \
              (listen_addresses, pg_hba.conf); {password}"
         )
     };
     finding(
-        format!("database.host: PostgreSQL at {host} port {port} does not let Synapse in: {error}"),
+        format!(
+            "database.host: PostgreSQL at {host} port {port} rejects Synapse's connection: {error}"
+        ),
         cure,
     )
 }
 
-pub(super) fn answering<'a>(at: &'a Examined) -> Option<&'a Postgres> {
-    at.facts.answering_postgres()
+/// Synapse refuses to start with an older PostgreSQL.
+const MINIMUM: u32 = 14;
+
+pub(super) fn version(at: &Examined) -> Option<Finding> {
+    let version = at.facts.answering_postgres()?.version / 10_000;
+    finding_if(
+        version < MINIMUM,
+        format!("PostgreSQL {version} is older than {MINIMUM}"),
+        "upgrade PostgreSQL; Synapse refuses to start with it",
+    )
 }
 
 /// Each process may open `cp_max` connections, and a request that finds no free one fails.
-pub(super) fn connections(at: &Examined, postgres: &Postgres) -> Option<Finding> {
+pub(super) fn connections(at: &Examined) -> Option<Finding> {
+    let postgres = at.facts.answering_postgres()?;
     let pool = at.scope.settings.database.cp_max.get();
     let processes = u32::try_from(at.processes).unwrap_or(u32::MAX);
     let needed = processes.saturating_mul(pool);
@@ -59,7 +69,7 @@ pub(super) fn connections(at: &Examined, postgres: &Postgres) -> Option<Finding>
     };
     finding(
         format!(
-            "{processes} processes with database.cp_max {pool} need {needed} connections, PostgreSQL gives {available}"
+            "{processes} processes with database.cp_max {pool} need {needed} connections, and PostgreSQL allows {available}"
         ),
         format!(
             "{place}sudo -u postgres psql -c 'alter system set max_connections = {wanted}' && systemctl restart postgresql, \
@@ -69,7 +79,8 @@ pub(super) fn connections(at: &Examined, postgres: &Postgres) -> Option<Finding>
 }
 
 /// storage/engines/postgres.py rejects other databases when Synapse starts.
-pub(super) fn fit(at: &Examined, postgres: &Postgres) -> Option<Finding> {
+pub(super) fn fit(at: &Examined) -> Option<Finding> {
+    let postgres = at.facts.answering_postgres()?;
     if !at.scope.settings.adopt.config.is_empty() {
         // An adopted database was created by another program, and Synapse has run with it so far.
         return None;
@@ -81,7 +92,7 @@ pub(super) fn fit(at: &Examined, postgres: &Postgres) -> Option<Finding> {
         .find(|database| database.name == name)?;
     if at.facts.database_used && !at.scope.database_is_ours {
         return finding(
-            format!("database {name} holds a Synapse that was not made by synapse-workers"),
+            format!("database {name} contains a Synapse that synapse-workers did not create"),
             "set another database.name; two servers in one database would destroy both",
         );
     }
@@ -100,10 +111,10 @@ pub(super) fn fit(at: &Examined, postgres: &Postgres) -> Option<Finding> {
     }
     finding(
         format!(
-            "database {name} has encoding {}, collation {}, character type {}; Synapse wants UTF8, C, C",
+            "database {name} has encoding {}, collation {}, character type {}; Synapse requires UTF8, C, C",
             found.encoding, found.collation, found.character_type
         ),
-        "set another database.name, or move its contents into one made with --encoding=UTF8 --locale=C",
+        "set another database.name, or move its contents into one created with --encoding=UTF8 --locale=C",
     )
 }
 

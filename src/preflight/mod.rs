@@ -3,10 +3,14 @@
 mod accounts;
 mod check;
 mod checks;
-mod coturn;
 mod database;
+mod directories;
 mod inspect;
-mod provided;
+mod network;
+mod programs;
+mod secrets;
+mod synapse;
+mod system;
 
 pub use check::{Check, Examined, Finding};
 pub use checks::{CHECKS, examine};

@@ -2,16 +2,13 @@
 //! files.
 
 use super::sandbox::Sandbox;
-use super::{Input, StateBuilder, filters};
+use super::{Input, StateBuilder, coturn, filters};
 use crate::state::paths;
 use crate::state::units;
 use anyhow::Result;
 use askama::Template;
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
-
-/// Services that read the certificate, each from its own copy. A reload makes them read it again.
-static READERS: &[&str] = &[units::NGINX, units::COTURN];
 
 #[derive(Template)]
 #[template(path = "synapse-certificate.service")]
@@ -28,6 +25,10 @@ struct Service<'a> {
 struct Watch<'a> {
     /// The directories of the certificate and its key.
     watched: BTreeSet<&'a str>,
+}
+
+pub(super) fn is_wanted(input: &Input) -> bool {
+    input.settings.tls.certificate.is_some()
 }
 
 pub(super) fn render(builder: &mut StateBuilder) -> Result<()> {
@@ -70,12 +71,9 @@ pub(super) fn is_below(input: &Input, directories: &[&str]) -> bool {
     })
 }
 
-/// The units that read the certificate under these settings.
+/// The services that read the certificate under these settings, each from its own copy. A reload makes them read it
+/// again.
 pub fn readers(input: &Input) -> Vec<&'static str> {
-    let wanted = |unit: &str| super::services::wanted(input).any(|service| service.unit == unit);
-    READERS
-        .iter()
-        .copied()
-        .filter(|unit| wanted(unit))
-        .collect()
+    let coturn = coturn::is_wanted(input).then_some(units::COTURN);
+    [units::NGINX].into_iter().chain(coturn).collect()
 }

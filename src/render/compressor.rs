@@ -1,9 +1,9 @@
 //! The state compressor: a timer, the service that it starts, and the script that takes the database from Synapse's
 //! configuration.
 
-use super::StateBuilder;
+use super::process_unit::Process;
 use super::sandbox::Sandbox;
-use super::unit_files::{Process, process};
+use super::{Input, StateBuilder};
 use crate::settings::value::Scalar;
 use crate::state::paths;
 use crate::state::synapse_config;
@@ -34,11 +34,15 @@ struct Timer<'a> {
 #[template(path = "compressor/run.py")]
 struct Program {}
 
+pub(super) fn is_wanted(input: &Input) -> bool {
+    input.settings.compressor.enabled
+}
+
 pub(super) fn render(builder: &mut StateBuilder) -> Result<()> {
     let input = builder.input;
     let service = Service {
         sandbox: builder.sandbox(units::COMPRESS)?,
-        process: process(input, &input.settings.limits.worker_memory.show()),
+        process: Process::new(input, &input.settings.limits.worker_memory.show()),
         venv: paths::COMPRESSOR,
         configuration: synapse_config::of_database(&format!("{}/synapse", paths::CURRENT)),
     };

@@ -4,15 +4,17 @@
 //! Options: coturn's turnserver(1) and README.turnserver; requirements of calls: Synapse's docs/turn-howto.md.
 
 use super::sandbox::Sandbox;
+use super::service::{Ports, local};
 use super::{Input, StateBuilder};
 use crate::deployment::endpoints::ServicePort;
 use crate::settings::Settings;
 use crate::special_ranges;
 use crate::state::paths;
+use crate::state::ports::Transport;
 use crate::state::units;
 use anyhow::Result;
 use askama::Template;
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 /// The maximum number of streams that coturn relays per user at the same time, if there are enough ports.
 const STREAMS: u32 = 12;
@@ -67,6 +69,37 @@ struct ExporterUnit<'a> {
 #[derive(Template)]
 #[template(path = "coturn/exporter.py")]
 struct Exporter {}
+
+/// The ports that coturn binds, one row per setting.
+#[rustfmt::skip]
+pub(super) const PORTS: &[Ports] = &[
+    Ports { setting: "coturn.port",     bound: |input| clients(input, Some(input.settings.coturn.port.number())) },
+    Ports { setting: "coturn.tls_port", bound: |input| clients(input, input.settings.tls.certificate.as_ref().map(|_| input.settings.coturn.tls_port.number())) },
+    Ports { setting: "tcp_ports",       bound: metrics_port },
+];
+
+/// A port for clients, which coturn serves over TCP and UDP.
+fn clients(input: &Input, port: Option<u16>) -> Vec<(Transport, SocketAddr)> {
+    let any = IpAddr::V4(Ipv4Addr::UNSPECIFIED);
+    let address = input.settings.coturn.internal_ip.unwrap_or(any);
+    let on = |transport| Some((transport, SocketAddr::new(address, port?)));
+    [Transport::Tcp, Transport::Udp]
+        .into_iter()
+        .filter_map(on)
+        .collect()
+}
+
+/// The port of coturn's own metrics.
+fn metrics_port(input: &Input) -> Vec<(Transport, SocketAddr)> {
+    match input.settings.coturn.metrics && input.facts.coturn.metrics {
+        true => local(input.endpoints().service(ServicePort::Coturn)),
+        false => Vec::new(),
+    }
+}
+
+pub(super) fn is_wanted(input: &Input) -> bool {
+    input.settings.coturn.enabled
+}
 
 pub(super) fn render(builder: &mut StateBuilder) -> Result<()> {
     let input = builder.input;

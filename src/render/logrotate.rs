@@ -1,7 +1,7 @@
 //! Rotation of the access log from which metrics are derived: a timer, its service, and the configuration of logrotate.
 
-use super::StateBuilder;
 use super::sandbox::Sandbox;
+use super::{Input, StateBuilder};
 use crate::state::paths;
 use crate::state::units;
 use anyhow::{Context, Result};
@@ -24,6 +24,10 @@ struct Timer;
 #[template(path = "logrotate/access.conf")]
 struct Configuration<'a> {
     access_log: &'a str,
+}
+
+pub(super) fn is_wanted(input: &Input) -> bool {
+    input.settings.metrics.enabled && !input.settings.nginx.disable_logrotate
 }
 
 pub(super) fn render(builder: &mut StateBuilder) -> Result<()> {

@@ -14,27 +14,33 @@ pub mod metrics;
 mod network;
 pub mod nginx;
 pub mod ports;
+mod process_unit;
 mod processes;
 mod redis;
 pub mod sandbox;
+mod service;
 pub mod services;
 mod shared;
 pub mod sockets;
 mod synapse;
+pub mod targets;
 pub mod trial;
 mod unit_files;
 
+pub use service::Service;
 pub use unit_files::wanted;
 
 use crate::deployment::{Deployment, secrets};
 use crate::settings::types::DatabaseKind;
 use crate::state::accounts;
 use crate::state::host_facts::Installed;
+use crate::state::ports::BoundPort;
 use crate::state::restart_rules::{Scope, rule_for};
 use crate::state::units;
 use crate::state::{File, Resource, State};
 use crate::state::{HostFacts, paths};
 use anyhow::Result;
+use metrics::Target;
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Deref;
 
@@ -82,6 +88,10 @@ struct StateBuilder<'a> {
     files: BTreeMap<String, File>,
     /// Directories that settings name, with their owners.
     directories: BTreeMap<String, &'static str>,
+    /// The ports that all units bind.
+    ports: Vec<BoundPort>,
+    /// The targets of Prometheus.
+    targets: Vec<Target>,
 }
 
 impl StateBuilder<'_> {
@@ -106,7 +116,7 @@ impl StateBuilder<'_> {
 
     /// The sandbox of a unit file.
     fn sandbox(&self, unit: &str) -> Result<sandbox::Sandbox> {
-        sandbox::of(self.input, unit)
+        sandbox::of(self.input, &self.ports, unit)
     }
 
     /// Adds a directory that every account may enter.
@@ -144,7 +154,7 @@ impl StateBuilder<'_> {
         };
         let main = std::iter::once(units::MAIN.to_owned());
         match rule_for(path).scope {
-            Scope::Nobody => BTreeSet::new(),
+            Scope::None => BTreeSet::new(),
             Scope::Main => main.collect(),
             Scope::Synapse => main.chain(workers()).collect(),
             Scope::UnitFile => unit_files::wanted(self.input)
@@ -171,6 +181,8 @@ pub fn desired(input: &Input) -> Result<State> {
         input,
         files: BTreeMap::new(),
         directories: BTreeMap::new(),
+        ports: ports::bound(input),
+        targets: targets::all(input),
     };
     synapse::render(&mut builder)?;
     for service in services::wanted(input) {
@@ -213,7 +225,7 @@ fn resources(input: &Input, files: &BTreeMap<String, File>) -> BTreeSet<Resource
         .keys()
         .filter_map(|path| path.strip_prefix("secrets/"));
     resources.extend(templates.map(|name| Resource::Composed(name.to_owned())));
-    let accounts = services::wanted(input).filter_map(|service| service.account);
+    let accounts = services::wanted(input).filter_map(Service::account);
     resources.extend(accounts.map(|account| Resource::Account(account.name.to_owned())));
     let own = services::wanted(input).flat_map(|service| service.own_directories());
     resources.extend(own.map(directory));

@@ -1,7 +1,7 @@
 //! This server's own Redis: its configuration file and its unit.
 
-use super::StateBuilder;
 use super::sandbox::Sandbox;
+use super::{Input, StateBuilder};
 use crate::state::paths;
 use crate::state::units;
 use anyhow::Result;
@@ -20,6 +20,10 @@ struct Redis<'a> {
 struct RedisConfiguration {
     socket: String,
     memory: u64,
+}
+
+pub(super) fn is_wanted(input: &Input) -> bool {
+    input.has_workers() && input.settings.redis.host.is_none()
 }
 
 pub(super) fn render(builder: &mut StateBuilder) -> Result<()> {

@@ -2,7 +2,7 @@
 //! connections to its sockets wait in the kernel.
 
 use super::sandbox::Sandbox;
-use super::{Input, StateBuilder, nginx};
+use super::{Input, StateBuilder};
 use crate::deployment::endpoints::Endpoint;
 use crate::state::paths;
 use crate::state::units;
@@ -20,12 +20,6 @@ struct Main {
 #[template(path = "synapse-worker@.socket")]
 struct Worker {
     paths: Vec<String>,
-}
-
-#[derive(Template)]
-#[template(path = "synapse-nginx.socket")]
-struct Nginx {
-    addresses: Vec<String>,
 }
 
 #[derive(Template)]
@@ -77,8 +71,6 @@ pub fn wanted(input: &Input) -> BTreeSet<String> {
 pub(super) fn render(builder: &mut StateBuilder) -> Result<()> {
     let input = builder.input;
     if input.settings.sockets.held {
-        let addresses = nginx::held(input);
-        builder.unit(units::NGINX_SOCKET, Nginx { addresses }.render()?);
         let hold = Hold {
             sandbox: builder.sandbox(units::HOLD)?,
             file: paths::HOLD,

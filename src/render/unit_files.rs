@@ -1,8 +1,9 @@
 //! Files of systemd: the units of Synapse's processes, accounts, directories.
 
+use super::process_unit::Process;
 use super::sandbox::{Sandbox, WorkerNetwork};
 use super::services;
-use super::{Input, StateBuilder, filters, logs, network, sockets};
+use super::{Input, Service, StateBuilder, filters, logs, network, sockets};
 use crate::settings::Settings;
 use crate::settings::value::Scalar;
 use crate::state::Resource;
@@ -23,20 +24,6 @@ struct Target<'a> {
 /// The drop-in of a worker without network access. Its name sorts before the drop-in that `systemctl edit` creates,
 /// which can therefore override it.
 const NETWORK: &str = "50-network.conf";
-
-/// The values in which the unit files of Synapse's processes differ.
-pub(super) struct Process<'a> {
-    pub current: &'a str,
-    pub python: String,
-    /// The launcher between Python and Synapse, if systemd opens the sockets.
-    pub launcher: Option<String>,
-    pub jemalloc: bool,
-    pub memory: String,
-    pub tasks: String,
-    pub media_store_path: &'a str,
-    pub user: &'a str,
-    pub user_group: Option<&'a str>,
-}
 
 #[derive(Template)]
 #[template(path = "synapse-main.service")]
@@ -90,18 +77,14 @@ pub(super) fn render(builder: &mut StateBuilder) -> Result<()> {
     };
     let (own, options) = configuration(synapse_config::MAIN);
     let main = Main {
-        own,
-        configuration: options,
-        process: process(input, &settings.limits.main_memory.show()),
+        process: Process::new(input, &settings.limits.main_memory.show()),
         sandbox: builder.sandbox(units::MAIN)?,
     };
     builder.unit(units::MAIN, main.render()?);
     if input.has_workers() {
         let (own, options) = configuration(&synapse_config::of_worker("%i"));
         let worker = Worker {
-            own,
-            configuration: options,
-            process: process(input, &settings.limits.worker_memory.show()),
+            process: Process::new(input, &settings.limits.worker_memory.show()),
             sandbox: builder.sandbox(units::WORKERS)?,
         };
         builder.unit(units::WORKERS, worker.render()?);
@@ -116,7 +99,7 @@ pub(super) fn render(builder: &mut StateBuilder) -> Result<()> {
     let sysusers = Sysusers {
         synapse: account(settings),
         accounts: services::wanted(input)
-            .filter_map(|service| service.account)
+            .filter_map(Service::account)
             .collect(),
     };
     builder.text(SYSUSERS, sysusers.render()?);
@@ -138,22 +121,6 @@ pub(super) fn render(builder: &mut StateBuilder) -> Result<()> {
     let tmpfiles = tmpfiles.render()?;
     builder.text(TMPFILES, tmpfiles);
     Ok(())
-}
-
-/// The values for a process with this memory limit.
-pub(super) fn process<'a>(input: &'a Input, memory: &str) -> Process<'a> {
-    let settings: &Settings = &input.settings;
-    Process {
-        current: paths::CURRENT,
-        python: input.synapse().python.to_string_lossy().into_owned(),
-        launcher: sockets::launcher(input),
-        jemalloc: settings.synapse.jemalloc && input.facts.jemalloc,
-        memory: memory.to_owned(),
-        tasks: settings.limits.tasks.show(),
-        media_store_path: settings.media_store_path.as_str(),
-        user: settings.synapse.user.as_str(),
-        user_group: input.facts.user_group.as_deref(),
-    }
 }
 
 /// The account that owns Synapse's data and reads its secrets: this program's user with its group, or only the group if

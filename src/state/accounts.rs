@@ -48,6 +48,18 @@ pub const COTURN: Account = Account {
 /// Every account that this program creates, except Synapse's own, whose name and numeric ID are settings.
 pub static OURS: &[Account] = &[NGINX, REDIS, PROMETHEUS, POSTGRES_EXPORTER, COTURN];
 
+/// The file that packages install in /usr/lib/sysusers.d: the accounts of all services. Synapse's own account is not
+/// included, because its name and number are settings. `install` writes a file of the same name to /etc/sysusers.d,
+/// which overrides it.
+pub fn sysusers() -> String {
+    let mut lines: Vec<String> = OURS.iter().map(Account::line).collect();
+    lines.sort();
+    format!(
+        "# Services beside Synapse; /etc/sysusers.d/synapse-workers.conf counts instead once `install` made it.\n{}\n",
+        lines.join("\n")
+    )
+}
+
 /// The system account and the PostgreSQL role of the database administrator, on Debian and Fedora alike.
 pub const POSTGRES: &str = "postgres";
 

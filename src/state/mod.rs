@@ -13,7 +13,7 @@ pub mod ports;
 mod records;
 mod resource;
 pub mod restart_rules;
-pub mod synapse_config;
+pub mod services;
 pub mod trial;
 pub mod units;
 

@@ -1,15 +1,16 @@
-//! The restart rules: the restart that a change requires. A file is the unit of change, so each top-level key of the
-//! shared configuration has a file of its own.
+//! The restart rules: which units a changed file affects, and how. A file is the unit of change, so each top-level key
+//! of the shared configuration has a file of its own.
 //!
 //! Sources: Synapse 1.163.2's `docs/workers.md`, `config_documentation.md` and, where these are silent, its code.
 
 use super::HOST;
 use crate::state::paths;
+use crate::state::units;
 
-/// The effect of a change on a unit, from the weakest to the strongest. If two rules affect one unit, the stronger
-/// effect counts.
+/// The effect of a changed file on a unit, from the weakest to the strongest. If two rules affect one unit, the
+/// stronger effect counts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Change {
+pub enum Effect {
     /// No effect: no running process reads the file, or a unit reads it only at its next start.
     None,
     /// Reload by SIGHUP.
@@ -21,10 +22,10 @@ pub enum Change {
     StopFirst,
 }
 
-/// The units that a change affects.
+/// The units that a changed file affects.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Scope {
-    Nobody,
+    None,
     Main,
     /// The main process and every worker.
     Synapse,
@@ -48,380 +49,190 @@ pub enum When {
     AddedOrRemoved,
 }
 
+const LISTED: Scope = Scope::Listed {
+    main: When::AddedOrRemoved,
+};
+const LISTED_AND_MAIN: Scope = Scope::Listed { main: When::Always };
+
 /// One rule: the files, the units that a change of them affects, the effect and the reason.
 #[derive(Debug)]
 pub struct Rule {
     /// A path in a generation, or with a leading `/` a path on the host. A path that ends in `/` stands for all files
-    /// below it.
+    /// below it. Secrets have the path `secrets/…`, both on the host and as templates in a generation.
     pub path: &'static str,
     pub scope: Scope,
-    pub change: Change,
-    /// Completes "… because".
+    pub effect: Effect,
+    /// The reason that a plan prints: "FILE changed: REASON".
     pub reason: &'static str,
 }
 
-const fn rule(path: &'static str, scope: Scope, change: Change, reason: &'static str) -> Rule {
+const fn stop_first(path: &'static str, scope: Scope, reason: &'static str) -> Rule {
+    rule(path, scope, Effect::StopFirst, reason)
+}
+
+const fn restart(path: &'static str, scope: Scope, reason: &'static str) -> Rule {
+    rule(path, scope, Effect::Restart, reason)
+}
+
+const fn reload(path: &'static str, scope: Scope, reason: &'static str) -> Rule {
+    rule(path, scope, Effect::Reload, reason)
+}
+
+const fn no_effect(path: &'static str, reason: &'static str) -> Rule {
+    rule(path, Scope::None, Effect::None, reason)
+}
+
+const fn rule(path: &'static str, scope: Scope, effect: Effect, reason: &'static str) -> Rule {
     Rule {
         path,
         scope,
-        change,
+        effect,
         reason,
     }
 }
 
-const SOCKETS: &str = "systemd takes or gives back sockets only while nobody has them";
-
 /// The file that names the release of Synapse that the processes run, by its path in a generation.
 pub const VERSION: &str = "synapse/version";
 
-/// The restart rules. The first row whose path matches applies.
+const REPLICATION: &str = "processes with different replication settings cannot communicate";
+const RELEASE: &str =
+    "processes of two releases may be incompatible, and main upgrades the database schema";
+const OLDER_CODE: &str =
+    "the processes run older code than is installed, and main upgrades the database schema";
+const OPTIONS: &str = "Synapse reads its options only at start";
+const LOG: &str = "Synapse reads its log settings again on SIGHUP";
+const PAGE: &str = "Prometheus reads a page at each request for it";
+const PASSWORD: &str = "the exporter reads its password only at start";
+const UNIT_FILE: &str = "its unit file changed";
+const SOCKETS: &str = "systemd passes sockets to a service only when it starts";
+
+/// The restart rules. The rule with the longest matching path applies.
+///
+/// `tests/offline/restarts.rs` checks that every rendered file has a rule, and every rule a file.
+#[rustfmt::skip] // one rule per line
 pub static RULES: &[Rule] = &[
     // docs/workers.md: all worker instances must restart when event persisters are added or removed. The same holds for
     // every writer: storage/util/id_generators.py deletes the positions of instances that are not in its own list.
-    rule(
-        "synapse/shared.d/stream_writers.yaml",
-        Scope::Synapse,
-        Change::StopFirst,
-        "processes with different lists of stream writers must never run at once",
-    ),
-    rule(
-        "synapse/shared.d/instance_map.yaml",
-        Scope::Synapse,
-        Change::StopFirst,
-        "every process has to know where stream writers are before one of them writes",
-    ),
-    rule(
-        "synapse/shared.d/replication.yaml",
-        Scope::Synapse,
-        Change::StopFirst,
-        "processes with different replication settings do not hear each other",
-    ),
+    stop_first("synapse/shared.d/stream_writers.yaml",                    Scope::Synapse,  "processes must never run with different lists of stream writers"),
+    stop_first("synapse/shared.d/instance_map.yaml",                      Scope::Synapse,  "every process must know where a stream writer is before it writes"),
+    stop_first("synapse/shared.d/replication.yaml",                       Scope::Synapse,  REPLICATION),
+    stop_first("secrets/worker_replication_secret",                       Scope::Synapse,  REPLICATION),
     // http/matrixfederationclient.py: each process reads at start which instances send its requests.
-    rule(
-        "synapse/shared.d/outbound_federation_restricted_to.yaml",
-        Scope::Synapse,
-        Change::Restart,
-        "requests to other homeservers go another way",
-    ),
+    restart("synapse/shared.d/outbound_federation_restricted_to.yaml",    Scope::Synapse,  "other processes send the requests to other homeservers"),
     // config_documentation.md, federation_sender_instances: all must be stopped together, or events may be dropped.
-    rule(
-        "synapse/shared.d/federation_sender_instances.yaml",
-        Scope::Listed {
-            main: When::AddedOrRemoved,
-        },
-        Change::StopFirst,
-        "destinations are divided anew among federation senders",
-    ),
+    stop_first("synapse/shared.d/federation_sender_instances.yaml",       LISTED,          "destinations are redistributed among the federation senders"),
     // config_documentation.md, pusher_instances.
-    rule(
-        "synapse/shared.d/pusher_instances.yaml",
-        Scope::Listed { main: When::Always },
-        Change::StopFirst,
-        "users are divided anew among pushers",
-    ),
+    stop_first("synapse/shared.d/pusher_instances.yaml",                  LISTED_AND_MAIN, "users are redistributed among the pushers"),
     // docs/workers.md: "ensure the main process is restarted".
-    rule(
-        "synapse/shared.d/update_user_directory_from_worker.yaml",
-        Scope::Listed { main: When::Always },
-        Change::StopFirst,
-        "one process only may update the user directory",
-    ),
-    rule(
-        "synapse/shared.d/notify_appservices_from_worker.yaml",
-        Scope::Listed { main: When::Always },
-        Change::StopFirst,
-        "one process only may notify application services",
-    ),
+    stop_first("synapse/shared.d/update_user_directory_from_worker.yaml", LISTED_AND_MAIN, "only one process may update the user directory"),
+    stop_first("synapse/shared.d/notify_appservices_from_worker.yaml",    LISTED_AND_MAIN, "only one process may notify application services"),
     // config/workers.py: nothing else ensures that only one instance runs them.
-    rule(
-        "synapse/shared.d/run_background_tasks_on.yaml",
-        Scope::Listed { main: When::Always },
-        Change::StopFirst,
-        "one process only may run background tasks",
-    ),
+    stop_first("synapse/shared.d/run_background_tasks_on.yaml",           LISTED_AND_MAIN, "only one process may run background tasks"),
     // docs/workers.md: main's own routes change with enable_media_repo.
-    rule(
-        "synapse/shared.d/media.yaml",
-        Scope::Listed { main: When::Always },
-        Change::StopFirst,
-        "the media repository moves between processes",
-    ),
+    stop_first("synapse/shared.d/media.yaml",                             LISTED_AND_MAIN, "the media repository moves to another process"),
     // docs/upgrade.md: some releases changed the communication between processes (1.64, 1.69, 1.76).
-    rule(
-        VERSION,
-        Scope::Synapse,
-        Change::StopFirst,
-        "Synapse is another release: old and new may not understand each other, and main brings the schema up to date",
-    ),
-    rule(
-        "synapse/homeserver.yaml",
-        Scope::Synapse,
-        Change::Restart,
-        "Synapse reads its options at start",
-    ),
-    rule(
-        "synapse/homeserver.d/",
-        Scope::Synapse,
-        Change::Restart,
-        "Synapse reads its options at start",
-    ),
-    rule(
-        "synapse/adopted/",
-        Scope::Synapse,
-        Change::Restart,
-        "Synapse reads its options at start",
-    ),
-    rule(
-        "synapse/main.yaml",
-        Scope::Main,
-        Change::Restart,
-        "Synapse reads its options at start",
-    ),
-    rule(
-        "synapse/workers/",
-        Scope::Named,
-        Change::Restart,
-        "Synapse reads its options at start",
-    ),
+    stop_first(VERSION,                                                   Scope::Synapse,  RELEASE),
+    stop_first(paths::UPGRADED,                                           Scope::Synapse,  OLDER_CODE),
+    restart("synapse/homeserver.yaml",                                    Scope::Synapse,  OPTIONS),
+    restart("synapse/homeserver.d/",                                      Scope::Synapse,  OPTIONS),
+    restart("synapse/adopted/",                                           Scope::Synapse,  OPTIONS),
+    restart("synapse/main.yaml",                                          Scope::Main,     OPTIONS),
+    restart("synapse/workers/",                                           Scope::Named,    OPTIONS),
+    restart("secrets/",                                                   Scope::Synapse,  "Synapse reads its secrets only at start"),
+    // config/appservice.py: registrations are loaded at start, by every process.
+    restart("synapse/app_services/",                                      Scope::Synapse,  "Synapse reads application service registrations only at start"),
     // logging.config.dictConfig: loggers that the new file does not name keep the levels and handlers of the old one.
     // In addition, app/_base.py, redirect_stdio_to_logs: a stream that the new file does not name is by then the log
     // itself.
-    rule(
-        "synapse/own-log.yaml",
-        Scope::Synapse,
-        Change::Restart,
-        "a reload takes over only a part of a log configuration of your own",
-    ),
+    restart("synapse/own-log.yaml",                                       Scope::Synapse,  "a reload applies only a part of your own log configuration"),
     // app/_base.py and config/logger.py: Synapse reads the file again on SIGHUP.
-    rule(
-        "synapse/log.yaml",
-        Scope::Synapse,
-        Change::Reload,
-        "log settings are read anew on SIGHUP",
-    ),
-    rule(
-        "synapse/logs/",
-        Scope::Named,
-        Change::Reload,
-        "log settings are read anew on SIGHUP",
-    ),
-    // config/appservice.py: registrations are loaded at start, by every process.
-    rule(
-        "synapse/app_services/",
-        Scope::Synapse,
-        Change::Restart,
-        "Synapse reads registrations of application services at start",
-    ),
-    rule(
-        "nginx/nginx.conf",
-        Scope::Unit("synapse-nginx.service"),
-        Change::Reload,
-        "nginx takes new routes without closing connections",
-    ),
+    reload("synapse/log.yaml",                                            Scope::Synapse,  LOG),
+    reload("synapse/logs/",                                               Scope::Named,    LOG),
+
+    reload("nginx/nginx.conf",                  Scope::Unit(units::NGINX),              "nginx applies new routes without closing connections"),
     // A reload would bind the new address before it releases the old one, fail, and leave everything unchanged.
-    rule(
-        "nginx/listen.conf",
-        Scope::Unit("synapse-nginx.service"),
-        Change::Restart,
-        "a port moves between addresses only while nginx does not hold it",
-    ),
-    rule(
-        "redis/redis.conf",
-        Scope::Unit("synapse-redis.service"),
-        Change::Restart,
-        "Redis reads its configuration at start",
-    ),
-    rule(
-        "prometheus/consoles/",
-        Scope::Nobody,
-        Change::None,
-        "Prometheus reads a page when somebody asks for it",
-    ),
-    rule(
-        "prometheus/console_libraries/",
-        Scope::Nobody,
-        Change::None,
-        "Prometheus reads a page when somebody asks for it",
-    ),
-    rule(
-        "prometheus/",
-        Scope::Unit("synapse-prometheus.service"),
-        Change::Reload,
-        "Prometheus reads targets and rules anew on SIGHUP",
-    ),
-    rule(
-        "metrics/",
-        Scope::Nobody,
-        Change::None,
-        "the timer's service reads it each time it runs",
-    ),
-    rule(
-        "grafana/",
-        Scope::Nobody,
-        Change::None,
-        "Grafana looks for changed dashboards every minute",
-    ),
-    rule(
-        "host/etc/grafana/",
-        Scope::Nobody,
-        Change::None,
-        "Grafana is the administrator's, and reads it at its next start",
-    ),
-    rule(
-        "coturn/",
-        Scope::Unit("synapse-coturn-exporter.service"),
-        Change::Restart,
-        "Python reads its program at start",
-    ),
-    rule(
-        "compressor/",
-        Scope::Nobody,
-        Change::None,
-        "the state compressor reads it when it runs next",
-    ),
-    rule(
-        "mtail/",
-        Scope::Unit("synapse-nginx-log-exporter.service"),
-        Change::Restart,
-        "mtail reads its program at start",
-    ),
-    // Files outside generations, by their path on the host.
-    rule(
-        "/etc/synapse-workers/secrets/worker_replication_secret",
-        Scope::Synapse,
-        Change::StopFirst,
-        "processes with different replication settings do not hear each other",
-    ),
-    rule(
-        "/etc/synapse-workers/secrets/turnserver.conf",
-        Scope::Unit("synapse-coturn.service"),
-        Change::Restart,
-        "coturn reads its configuration at start",
-    ),
-    rule(
-        "/etc/synapse-workers/secrets/redis-exporter.json",
-        Scope::Unit("synapse-redis-exporter.service"),
-        Change::Restart,
-        "the exporter reads its password at start",
-    ),
-    rule(
-        "/etc/synapse-workers/secrets/postgres-exporter.pgpass",
-        Scope::Unit("synapse-postgres-exporter.service"),
-        Change::Restart,
-        "the exporter reads its password at start",
-    ),
-    rule(
-        "/etc/synapse-workers/secrets/",
-        Scope::Synapse,
-        Change::Restart,
-        "Synapse reads its secrets at start",
-    ),
-    rule(
-        paths::UPGRADED,
-        Scope::Synapse,
-        Change::StopFirst,
-        "the processes run older code than what is installed, and main brings the schema up to date",
-    ),
-    rule(
-        "secrets/turnserver.conf",
-        Scope::Unit("synapse-coturn.service"),
-        Change::Restart,
-        "coturn reads its configuration at start",
-    ),
-    rule(
-        "secrets/redis-exporter.json",
-        Scope::Unit("synapse-redis-exporter.service"),
-        Change::Restart,
-        "the exporter reads its password at start",
-    ),
-    rule(
-        "secrets/postgres-exporter.pgpass",
-        Scope::Unit("synapse-postgres-exporter.service"),
-        Change::Restart,
-        "the exporter reads its password at start",
-    ),
-    rule(
-        "secrets/",
-        Scope::Synapse,
-        Change::Restart,
-        "Synapse reads its secrets at start",
-    ),
-    rule(
-        "logrotate/",
-        Scope::Nobody,
-        Change::None,
-        "logrotate reads it each time it runs",
-    ),
+    restart("nginx/listen.conf",                Scope::Unit(units::NGINX),              "nginx must release a port before it can bind it on another address"),
+    restart("redis/redis.conf",                 Scope::Unit(units::REDIS),              "Redis reads its configuration only at start"),
+    reload("prometheus/",                       Scope::Unit(units::PROMETHEUS),         "Prometheus reads targets and rules again on SIGHUP"),
+    no_effect("prometheus/consoles/",                                                   PAGE),
+    no_effect("prometheus/console_libraries/",                                          PAGE),
+    no_effect("metrics/",                                                               "the service of the timer reads it at each run"),
+    no_effect("grafana/",                                                               "Grafana looks for changed dashboards every minute"),
+    no_effect("host/etc/grafana/",                                                      "the administrator runs Grafana, which reads it at its next start"),
+    restart("mtail/",                           Scope::Unit(units::NGINX_LOG_EXPORTER), "mtail reads its program only at start"),
+    no_effect("logrotate/",                                                             "logrotate reads it at each run"),
+    no_effect("compressor/",                                                            "the state compressor reads it at its next run"),
+    restart("coturn/",                          Scope::Unit(units::COTURN_EXPORTER),    "Python reads the exporter only at start"),
+    restart("secrets/turnserver.conf",          Scope::Unit(units::COTURN),             "coturn reads its configuration only at start"),
+    restart("secrets/redis-exporter.json",      Scope::Unit(units::REDIS_EXPORTER),     PASSWORD),
+    restart("secrets/postgres-exporter.pgpass", Scope::Unit(units::POSTGRES_EXPORTER),  PASSWORD),
+
+    restart("host/etc/systemd/system/",                            Scope::UnitFile,                 UNIT_FILE),
     // Whenever it starts, the path unit triggers the installation of the certificate.
-    rule(
-        "host/etc/systemd/system/synapse-certificate.service",
-        Scope::Unit("synapse-certificate.path"),
-        Change::Restart,
-        "its unit file changed",
-    ),
-    rule(
-        "host/etc/systemd/system/synapse-workers.target",
-        Scope::Nobody,
-        Change::None,
-        "it only groups the others",
-    ),
+    restart("host/etc/systemd/system/synapse-certificate.service", Scope::Unit(units::CERTIFICATE), UNIT_FILE),
+    no_effect("host/etc/systemd/system/synapse-workers.target",                                     "it only groups the other units"),
     // systemd.socket(5): a socket is not started while its service runs.
-    rule(
-        "host/etc/systemd/system/synapse-main.socket",
-        Scope::UnitFile,
-        Change::StopFirst,
-        SOCKETS,
-    ),
-    rule(
-        "host/etc/systemd/system/synapse-worker@.socket",
-        Scope::UnitFile,
-        Change::StopFirst,
-        SOCKETS,
-    ),
-    rule(
-        "host/etc/systemd/system/synapse-nginx.socket",
-        Scope::UnitFile,
-        Change::StopFirst,
-        SOCKETS,
-    ),
-    rule(
-        "host/etc/systemd/system/",
-        Scope::UnitFile,
-        Change::Restart,
-        "its unit file changed",
-    ),
-    rule(
-        "host/etc/sysusers.d/",
-        Scope::Nobody,
-        Change::None,
-        "accounts are made once",
-    ),
-    rule(
-        "host/etc/tmpfiles.d/",
-        Scope::Nobody,
-        Change::None,
-        "directories are made by systemd-tmpfiles",
-    ),
+    stop_first("host/etc/systemd/system/synapse-main.socket",      Scope::UnitFile,                 SOCKETS),
+    stop_first("host/etc/systemd/system/synapse-worker@.socket",   Scope::UnitFile,                 SOCKETS),
+    stop_first("host/etc/systemd/system/synapse-nginx.socket",     Scope::UnitFile,                 SOCKETS),
+    no_effect("host/etc/sysusers.d/",                                                               "systemd-sysusers creates accounts once"),
+    no_effect("host/etc/tmpfiles.d/",                                                               "systemd-tmpfiles creates directories"),
 ];
 
 /// The rule for files of generations that another release of this program wrote. A test ensures that it applies to no
 /// file of this release.
 static UNKNOWN: Rule = rule(
     "",
-    Scope::Nobody,
-    Change::StopFirst,
+    Scope::None,
+    Effect::StopFirst,
     "another release of synapse-workers wrote it",
 );
 
-/// The rule that applies to a path.
+/// The rule that applies to a path in a generation or on the host.
 pub fn rule_for(path: &str) -> &'static Rule {
+    let secret = path.strip_prefix(paths::ETC);
+    let path = secret.map_or(path, |rest| rest.trim_start_matches('/'));
+    let matches = |rule: &&Rule| {
+        path == rule.path || (rule.path.ends_with('/') && path.starts_with(rule.path))
+    };
     RULES
         .iter()
-        .find(|rule| path == rule.path || (rule.path.ends_with('/') && path.starts_with(rule.path)))
+        .filter(matches)
+        .max_by_key(|rule| rule.path.len())
         .unwrap_or(&UNKNOWN)
 }
 
 /// The path on the host to which a file of a generation is copied; `None` if it is not copied.
 pub fn host_path(path: &str) -> Option<&str> {
     path.strip_prefix(HOST)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::BTreeSet;
+
+    #[test]
+    fn no_two_rules_have_the_same_path() {
+        let paths: BTreeSet<&str> = RULES.iter().map(|rule| rule.path).collect();
+        assert_eq!(paths.len(), RULES.len());
+    }
+
+    #[test]
+    fn the_longest_matching_path_applies() {
+        for (path, rule) in [
+            ("prometheus/prometheus.yml", "prometheus/"),
+            ("prometheus/consoles/index.html", "prometheus/consoles/"),
+            ("secrets/synapse.d/email.yaml", "secrets/"),
+            ("secrets/turnserver.conf", "secrets/turnserver.conf"),
+            ("/etc/synapse-workers/secrets/form_secret", "secrets/"),
+            (
+                "/etc/synapse-workers/secrets/turnserver.conf",
+                "secrets/turnserver.conf",
+            ),
+            ("synapse/version.old", ""),
+        ] {
+            assert_eq!(rule_for(path).path, rule, "{path}");
+        }
+    }
 }

@@ -1,4 +1,4 @@
-//! The names of units.
+//! The names of units, and the unit files and drop-ins that belong to them.
 
 use super::HOST;
 use crate::state::paths::UNITS;
@@ -58,30 +58,6 @@ pub const COMPRESS: &str = "synapse-compressor.service";
 pub const TRIAL_TIMER: &str = "synapse-trial.timer";
 /// The service that [`TRIAL_TIMER`] starts.
 pub const TRIAL: &str = "synapse-trial.service";
-
-/// All units of this program that can be enabled and running, as patterns of systemd. Services that a timer or a path
-/// starts are not among them, because they run only on demand.
-pub static PATTERNS: &[&str] = &[
-    TARGET,
-    MAIN,
-    "synapse-worker@*.service",
-    MAIN_SOCKET,
-    "synapse-worker@*.socket",
-    NGINX_SOCKET,
-    NGINX,
-    REDIS,
-    CERTIFICATE,
-    LOGROTATE,
-    PROMETHEUS,
-    NGINX_EXPORTER,
-    NGINX_LOG_EXPORTER,
-    REDIS_EXPORTER,
-    POSTGRES_EXPORTER,
-    HOST_METRICS,
-    COTURN,
-    COTURN_EXPORTER,
-    COMPRESSOR,
-];
 
 /// The unit of one worker.
 pub fn worker(name: &str) -> String {

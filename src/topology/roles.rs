@@ -4,6 +4,7 @@
 //! takes, which duty is a single name) are from `synapse/config/workers.py` of 1.163.2. [`super::patterns`] defines
 //! which requests reach a role.
 
+use self::Sends::{Nothing, ToAnyone, ToAppServices, ToHomeservers};
 use serde::Serialize;
 
 /// A job that Synapse assigns to workers by name in the shared configuration.
@@ -24,20 +25,19 @@ pub enum Duty {
     Media,
 }
 
-/// The requests that a process with a role itself sends beyond this host, with the file of Synapse 1.163.2 that shows
-/// it. Requests to other processes of Synapse, to Redis and to PostgreSQL do not count, because these may be behind
-/// Unix sockets.
+/// The requests that a process with a role itself sends beyond this host. Requests to other processes of Synapse, to
+/// Redis and to PostgreSQL do not count, because these may be behind Unix sockets.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Sends {
     /// No requests, although options of the administrator may change that.
-    Nothing(&'static str),
+    Nothing,
     /// Requests to application services, if there are any.
-    ToAppServices(&'static str),
+    ToAppServices,
     /// Requests to other homeservers, all of them through Synapse's federation client (http/matrixfederationclient.py),
     /// which can delegate them to another process. Options may add other requests, which src/render/network.rs lists.
-    ToHomeservers(&'static str),
+    ToHomeservers,
     /// Requests to other servers, such as push gateways and mail servers.
-    ToAnyone(&'static str),
+    ToAnyone,
 }
 
 /// How an upstream with several servers chooses one of them for a request.
@@ -76,8 +76,6 @@ impl std::fmt::Display for Balance {
 pub struct Role {
     /// The name in worker specs.
     pub name: &'static str,
-    /// What the role does, in one line.
-    pub summary: &'static str,
     /// The resources of its HTTP listener, in addition to `health`, which every listener has.
     pub resources: &'static [&'static str],
     /// The key in `stream_writers` under which its workers are listed.
@@ -94,268 +92,144 @@ pub struct Role {
     pub sends: Sends,
 }
 
-/// Values that most rows have in common.
+/// Values that most rows have in common. A role whose row does not say what it sends has network access.
 const ROLE: Role = Role {
     name: "",
-    summary: "",
     resources: &[],
     stream: None,
     duty: None,
     only_one: None,
     balance: None,
     fallback_to_main: true,
-    sends: Sends::ToAnyone(""),
+    sends: ToAnyone,
 };
 
-/// Every role, in the order in which merged roles are named.
+/// A role that serves requests of clients.
+const CLIENT: Role = Role {
+    resources: &["client"],
+    ..ROLE
+};
+
+/// A role that serves requests of other homeservers.
+const FEDERATION: Role = Role {
+    resources: &["federation"],
+    ..ROLE
+};
+
+/// A role that writes a stream, whose requests only it can serve.
+const WRITER: Role = Role {
+    resources: &["client", "replication"],
+    fallback_to_main: false,
+    ..ROLE
+};
+
+/// Since Synapse 1.152, quarantining media is a stream that only its writers may write. Every upload has the same URI, so
+/// requests are not balanced by URI.
+const MEDIA: Role = Role {
+    resources: &["media", "replication"],
+    stream: Some("quarantined_media_changes"),
+    duty: Some(Duty::Media),
+    balance: LEAST,
+    ..WRITER
+};
+
+const SINGLE: Option<Balance> = Some(Balance::Single);
+const BY_USER: Option<Balance> = Some(Balance::User);
+const LEAST: Option<Balance> = Some(Balance::LeastConnections);
+
+const SESSION: &str = "a single sign-on session lives in the memory of one process";
+
+/// A role whose duty Synapse assigns to one name.
+macro_rules! single {
+    ($duty:ident, $option:literal) => {
+        Role {
+            duty: Some(Duty::$duty),
+            only_one: Some(concat!($option, " takes one name")),
+            ..ROLE
+        }
+    };
+}
+
+/// A role that writes a stream of one writer.
+macro_rules! single_writer {
+    ($stream:literal) => {
+        Role {
+            stream: Some($stream),
+            only_one: Some(concat!(
+                "stream_writers.",
+                $stream,
+                " takes exactly one instance"
+            )),
+            balance: SINGLE,
+            ..WRITER
+        }
+    };
+}
+
+/// Every role, in the order in which merged roles are named. The comment above a row describes the role, and names the
+/// files of Synapse 1.163.2 that show the requests that it sends.
+#[rustfmt::skip] // one role per line
 pub static ROLES: [Role; 24] = [
-    Role {
-        name: "pusher",
-        summary: "sends push notifications and e-mails",
-        duty: Some(Duty::Pusher),
-        sends: Sends::ToAnyone(
-            "push/httppusher.py, push/mailer.py: push gateways and mail servers",
-        ),
-        ..ROLE
-    },
-    Role {
-        name: "federation_sender",
-        summary: "sends events to other homeservers",
-        duty: Some(Duty::FederationSender),
-        sends: Sends::ToAnyone(
-            "federation/sender/transaction_manager.py: transactions to other servers",
-        ),
-        ..ROLE
-    },
-    Role {
-        name: "appservice",
-        summary: "sends events to application services",
-        duty: Some(Duty::NotifyAppservices),
-        only_one: Some("notify_appservices_from_worker takes one name"),
-        sends: Sends::ToAppServices(
-            "appservice/scheduler.py: transactions to application services",
-        ),
-        ..ROLE
-    },
-    Role {
-        name: "background_worker",
-        summary: "runs clean-up and statistics tasks",
-        duty: Some(Duty::BackgroundTasks),
-        only_one: Some("run_background_tasks_on takes one name"),
-        sends: Sends::ToHomeservers(
-            "handlers/message.py, _send_dummy_events: events that policy servers sign",
-        ),
-        ..ROLE
-    },
-    Role {
-        name: "user_dir",
-        summary: "keeps the user directory and answers searches in it",
-        resources: &["client"],
-        duty: Some(Duty::UpdateUserDirectory),
-        only_one: Some("update_user_directory_from_worker takes one name"),
-        balance: Some(Balance::Single),
-        sends: Sends::ToHomeservers("handlers/user_directory.py: profiles of other servers' users"),
-        ..ROLE
-    },
-    Role {
-        name: "event_persister",
-        summary: "writes events to the database, sharded by room",
-        resources: &["replication"],
-        stream: Some("events"),
-        sends: Sends::ToHomeservers(
-            "handlers/message.py, persist_and_notify_client_events: invitations and aliases of other servers",
-        ),
-        ..ROLE
-    },
-    Role {
-        name: "typing",
-        summary: "keeps who is typing where",
-        resources: &["client", "replication"],
-        stream: Some("typing"),
-        only_one: Some("stream_writers.typing takes exactly one instance"),
-        balance: Some(Balance::Single),
-        fallback_to_main: false,
-        sends: Sends::Nothing(
-            "handlers/typing.py: federation senders send what it writes to the stream",
-        ),
-        ..ROLE
-    },
-    Role {
-        name: "to_device",
-        summary: "writes messages between devices (encryption keys)",
-        resources: &["client", "replication"],
-        stream: Some("to_device"),
-        only_one: Some("stream_writers.to_device takes exactly one instance"),
-        balance: Some(Balance::Single),
-        fallback_to_main: false,
-        sends: Sends::Nothing(
-            "handlers/devicemessage.py: unknown devices are looked up by the writer of device lists",
-        ),
-        ..ROLE
-    },
-    Role {
-        name: "account_data",
-        summary: "writes users' settings and room tags",
-        resources: &["client", "replication"],
-        stream: Some("account_data"),
-        only_one: Some("stream_writers.account_data takes exactly one instance"),
-        balance: Some(Balance::Single),
-        fallback_to_main: false,
-        sends: Sends::Nothing("handlers/account_data.py"),
-        ..ROLE
-    },
-    Role {
-        name: "presence",
-        summary: "keeps who is online",
-        resources: &["client", "replication"],
-        stream: Some("presence"),
-        only_one: Some("stream_writers.presence takes exactly one instance"),
-        balance: Some(Balance::Single),
-        fallback_to_main: false,
-        sends: Sends::Nothing("handlers/presence.py: federation senders read its queue"),
-        ..ROLE
-    },
-    Role {
-        name: "push_rules",
-        summary: "writes users' notification rules",
-        resources: &["client", "replication"],
-        stream: Some("push_rules"),
-        only_one: Some("stream_writers.push_rules takes exactly one instance"),
-        balance: Some(Balance::Single),
-        fallback_to_main: false,
-        sends: Sends::Nothing("handlers/push_rules.py"),
-        ..ROLE
-    },
-    Role {
-        name: "receipts",
-        summary: "writes read receipts and read markers",
-        resources: &["client", "replication"],
-        stream: Some("receipts"),
-        balance: Some(Balance::User),
-        fallback_to_main: false,
-        sends: Sends::Nothing(
-            "handlers/receipts.py, handlers/read_marker.py: federation senders send what it writes to the stream",
-        ),
-        ..ROLE
-    },
-    Role {
-        name: "device_lists",
-        summary: "writes devices and their keys",
-        resources: &["client", "replication"],
-        stream: Some("device_lists"),
-        balance: Some(Balance::User),
-        fallback_to_main: false,
-        sends: Sends::ToHomeservers("handlers/device.py: device lists of other servers' users"),
-        ..ROLE
-    },
-    Role {
-        name: "thread_subscriptions",
-        summary: "writes thread subscriptions (MSC4306, experimental)",
-        resources: &["client", "replication"],
-        stream: Some("thread_subscriptions"),
-        balance: Some(Balance::User),
-        fallback_to_main: false,
-        sends: Sends::Nothing("handlers/thread_subscriptions.py"),
-        ..ROLE
-    },
-    Role {
-        name: "media_repository",
-        summary: "stores, scales and serves media; the main process then does not",
-        // Since Synapse 1.152, quarantining media is a stream that only its writers may write.
-        resources: &["media", "replication"],
-        stream: Some("quarantined_media_changes"),
-        duty: Some(Duty::Media),
-        // Requests are not balanced by URI, because every upload has the same URI.
-        balance: Some(Balance::LeastConnections),
-        fallback_to_main: false,
-        sends: Sends::ToAnyone(
-            "media/media_repository.py, media/url_previewer.py: remote media and previews",
-        ),
-        ..ROLE
-    },
-    Role {
-        name: "synchrotron",
-        summary: "answers /sync",
-        resources: &["client"],
-        balance: Some(Balance::User),
-        sends: Sends::Nothing("handlers/sync.py, handlers/events.py, handlers/initial_sync.py"),
-        ..ROLE
-    },
-    Role {
-        name: "sliding_sync",
-        summary: "answers simplified sliding sync (Element X)",
-        resources: &["client"],
-        balance: Some(Balance::User),
-        sends: Sends::Nothing("handlers/sliding_sync"),
-        ..ROLE
-    },
-    Role {
-        name: "client_reader",
-        summary: "answers most other requests of clients: rooms, keys, login, search",
-        resources: &["client"],
-        balance: Some(Balance::LeastConnections),
-        sends: Sends::ToHomeservers(
-            "handlers/e2e_keys.py, handlers/profile.py, handlers/room_list.py: questions to other servers",
-        ),
-        ..ROLE
-    },
-    Role {
-        name: "frontend_proxy",
-        summary: "takes key uploads where there is no device_lists worker",
-        resources: &["client"],
-        balance: Some(Balance::User),
-        sends: Sends::Nothing("rest/client/keys.py: uploads go to the writer of device lists"),
-        ..ROLE
-    },
-    Role {
-        name: "event_creator",
-        summary: "takes messages, state, joins and new rooms from clients",
-        resources: &["client"],
-        balance: Some(Balance::Room),
-        sends: Sends::ToAnyone(
-            "handlers/identity.py, called by handlers/room_member.py: identity servers, for invitations by e-mail address",
-        ),
-        ..ROLE
-    },
-    Role {
-        name: "federation_reader",
-        summary: "answers other homeservers' questions",
-        resources: &["federation"],
-        // Identical requests for the state of a room are expensive and share one response.
-        balance: Some(Balance::Uri),
-        sends: Sends::ToHomeservers("crypto/keyring.py: signing keys of other servers"),
-        ..ROLE
-    },
-    Role {
-        name: "federation_inbound",
-        summary: "takes the events that other homeservers send",
-        resources: &["federation"],
-        balance: Some(Balance::Origin),
-        sends: Sends::ToHomeservers(
-            "handlers/federation_event.py, crypto/keyring.py: missing events and signing keys",
-        ),
-        ..ROLE
-    },
-    Role {
-        name: "sso_login",
-        summary: "carries single sign-on logins",
-        resources: &["client"],
-        only_one: Some("a single sign-on session lives in the memory of one process"),
-        balance: Some(Balance::Single),
-        fallback_to_main: false,
-        sends: Sends::ToAnyone("handlers/oidc.py, handlers/cas.py: providers of single sign-on"),
-        ..ROLE
-    },
-    Role {
-        name: "mas_helper",
-        summary: "answers the Matrix Authentication Service",
-        resources: &["client"],
-        balance: Some(Balance::LeastConnections),
-        sends: Sends::ToAnyone(
-            "rest/synapse/mas/users.py, api/auth/mas.py: identity servers and MAS",
-        ),
-        ..ROLE
-    },
+    // Sends push notifications and e-mails. push/httppusher.py, push/mailer.py: push gateways and mail servers.
+    Role { name: "pusher",               sends: ToAnyone,      duty: Some(Duty::Pusher), ..ROLE },
+    // Sends events to other homeservers. federation/sender/transaction_manager.py: transactions to other servers.
+    Role { name: "federation_sender",    sends: ToAnyone,      duty: Some(Duty::FederationSender), ..ROLE },
+    // Sends events to application services. appservice/scheduler.py: transactions to application services.
+    Role { name: "appservice",           sends: ToAppServices, ..single!(NotifyAppservices, "notify_appservices_from_worker") },
+    // Runs clean-up and statistics tasks. handlers/message.py, _send_dummy_events: events that policy servers sign.
+    Role { name: "background_worker",    sends: ToHomeservers, ..single!(BackgroundTasks, "run_background_tasks_on") },
+    // Updates the user directory and answers searches in it. handlers/user_directory.py: profiles of other servers'
+    // users.
+    Role { name: "user_dir",             sends: ToHomeservers, resources: &["client"], balance: SINGLE, ..single!(UpdateUserDirectory, "update_user_directory_from_worker") },
+
+    // Writes events to the database, sharded by room. handlers/message.py, persist_and_notify_client_events:
+    // invitations and aliases of other servers.
+    Role { name: "event_persister",      sends: ToHomeservers, resources: &["replication"], stream: Some("events"), ..ROLE },
+    // Tracks who is typing. handlers/typing.py: federation senders send what it writes to the stream.
+    Role { name: "typing",               sends: Nothing,       ..single_writer!("typing") },
+    // Writes messages between devices (encryption keys). handlers/devicemessage.py: the writer of device lists looks up
+    // unknown devices.
+    Role { name: "to_device",            sends: Nothing,       ..single_writer!("to_device") },
+    // Writes users' settings and room tags. handlers/account_data.py.
+    Role { name: "account_data",         sends: Nothing,       ..single_writer!("account_data") },
+    // Tracks who is online. handlers/presence.py: federation senders read its queue.
+    Role { name: "presence",             sends: Nothing,       ..single_writer!("presence") },
+    // Writes users' notification rules. handlers/push_rules.py.
+    Role { name: "push_rules",           sends: Nothing,       ..single_writer!("push_rules") },
+    // Writes read receipts and read markers. handlers/receipts.py, handlers/read_marker.py: federation senders send
+    // what it writes to the stream.
+    Role { name: "receipts",             sends: Nothing,       stream: Some("receipts"), balance: BY_USER, ..WRITER },
+    // Writes devices and their keys. handlers/device.py: device lists of other servers' users.
+    Role { name: "device_lists",         sends: ToHomeservers, stream: Some("device_lists"), balance: BY_USER, ..WRITER },
+    // Writes thread subscriptions (MSC4306, experimental). handlers/thread_subscriptions.py.
+    Role { name: "thread_subscriptions", sends: Nothing,       stream: Some("thread_subscriptions"), balance: BY_USER, ..WRITER },
+    // Stores, scales and serves media, which the main process then does not. media/media_repository.py,
+    // media/url_previewer.py: remote media and previews.
+    Role { name: "media_repository",     sends: ToAnyone,      ..MEDIA },
+
+    // Answers /sync. handlers/sync.py, handlers/events.py, handlers/initial_sync.py.
+    Role { name: "synchrotron",          sends: Nothing,       balance: BY_USER, ..CLIENT },
+    // Answers simplified sliding sync (Element X). handlers/sliding_sync.
+    Role { name: "sliding_sync",         sends: Nothing,       balance: BY_USER, ..CLIENT },
+    // Answers most other requests of clients: rooms, keys, login, search. handlers/e2e_keys.py, handlers/profile.py,
+    // handlers/room_list.py: questions to other servers.
+    Role { name: "client_reader",        sends: ToHomeservers, balance: LEAST, ..CLIENT },
+    // Accepts key uploads if no worker has the role device_lists. rest/client/keys.py: uploads go to the writer of
+    // device lists.
+    Role { name: "frontend_proxy",       sends: Nothing,       balance: BY_USER, ..CLIENT },
+    // Accepts messages, state, joins and new rooms from clients. handlers/identity.py, called by
+    // handlers/room_member.py: identity servers, for invitations by e-mail address.
+    Role { name: "event_creator",        sends: ToAnyone,      balance: Some(Balance::Room), ..CLIENT },
+    // Answers requests of other homeservers. crypto/keyring.py: signing keys of other servers. Identical requests for
+    // the state of a room are expensive and share one response.
+    Role { name: "federation_reader",    sends: ToHomeservers, balance: Some(Balance::Uri), ..FEDERATION },
+    // Receives events from other homeservers. handlers/federation_event.py, crypto/keyring.py: missing events and
+    // signing keys.
+    Role { name: "federation_inbound",   sends: ToHomeservers, balance: Some(Balance::Origin), ..FEDERATION },
+    // Handles single sign-on logins. handlers/oidc.py, handlers/cas.py: providers of single sign-on.
+    Role { name: "sso_login",            sends: ToAnyone,      only_one: Some(SESSION), balance: SINGLE, fallback_to_main: false, ..CLIENT },
+    // Answers the Matrix Authentication Service. rest/synapse/mas/users.py, api/auth/mas.py: identity servers and MAS.
+    Role { name: "mas_helper",           sends: ToAnyone,      balance: LEAST, ..CLIENT },
 ];
 
 /// Finds a role by its name.
@@ -381,8 +255,7 @@ mod tests {
     #[test]
     fn every_row_is_complete_and_has_work() {
         for (place, role) in ROLES.iter().enumerate() {
-            assert_eq!(role.position(), place, "{} stands twice", role.name);
-            assert!(!role.summary.is_empty(), "{}", role.name);
+            assert_eq!(role.position(), place, "{} occurs twice", role.name);
             let routed = ENDPOINTS.iter().any(|set| set.roles.contains(&role.name));
             assert_eq!(role.balance.is_some(), routed, "{}", role.name);
             assert!(
@@ -393,14 +266,9 @@ mod tests {
             assert_eq!(
                 role.stream.is_some(),
                 role.resources.contains(&"replication"),
-                "{}: a writer, and only a writer, is reached by the others",
+                "{}: a writer, and only a writer, is reached by the other processes",
                 role.name
             );
-            let (Sends::Nothing(source)
-            | Sends::ToAppServices(source)
-            | Sends::ToHomeservers(source)
-            | Sends::ToAnyone(source)) = role.sends;
-            assert!(!source.is_empty(), "{}: nobody looked", role.name);
             if role.only_one.is_some() && routed {
                 assert_eq!(role.balance, Some(Balance::Single), "{}", role.name);
             }

@@ -22,10 +22,6 @@ const FLOORS: &[&str] = &[
 /// Import cycles inside a folder that are allowed: the files and the reason.
 const CYCLES: &[(&str, &str)] = &[
     (
-        "render::services",
-        "a table of services holds the functions that render them, which read the table",
-    ),
-    (
         "settings::table",
         "the macro of a row makes the table, and a value knows its row",
     ),

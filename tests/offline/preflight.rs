@@ -117,7 +117,7 @@ fn every_check_finds_its_problem() {
             |facts| facts.address = None,
             "coturn: {enabled: true}",
             1,
-            "no default route, so the address of it is not known => set coturn.internal_ip",
+            "no default route, so its address is unknown => set coturn.internal_ip",
         ),
         (
             "coturn has an address to relay from",
@@ -127,18 +127,18 @@ fn every_check_finds_its_problem() {
             "2a00::1 cannot stand for 10.0.0.2, the address of this host's default route",
         ),
         (
-            "there is a state compressor for this processor",
+            "the state compressor exists for this processor",
             |facts| facts.processor = "aarch64",
             "compressor: {enabled: true}",
             1,
-            "for x86_64 only, and this is aarch64 => set compressor.enabled to false",
+            "only for x86_64, and this host is aarch64 => set compressor.enabled to false",
         ),
         (
-            "Synapse can be started on sockets that systemd holds",
+            "Synapse can start with socket activation",
             |facts| facts.lacks_launcher = true,
             "",
             1,
-            "/usr/libexec/synapse-workers/launcher of this program's package is missing => install the package again",
+            "/usr/libexec/synapse-workers/launcher is missing, a part of this program's package => install the package again",
         ),
         (
             "runs as root",
@@ -176,7 +176,7 @@ fn every_check_finds_its_problem() {
             "this system's package manager",
         ),
         (
-            "the Python of the settings has Synapse",
+            "the Python in synapse.python has Synapse",
             |facts| facts.synapse = None,
             python,
             1,
@@ -194,7 +194,7 @@ fn every_check_finds_its_problem() {
             |facts| facts.ports_in_use = vec![used_port(Transport::Tcp, 8009, "http_port")],
             "http_port: 8009",
             1,
-            "0.0.0.0 port 8009 (http_port) => see which with: ss -lntup 'sport = :8009'; stop it, or set another http_port",
+            "0.0.0.0 port 8009 (http_port) => find it with: ss -lntup 'sport = :8009'; stop it, or set another http_port",
         ),
         (
             "ports are free",
@@ -205,8 +205,8 @@ fn every_check_finds_its_problem() {
             },
             "",
             1,
-            "0.0.0.0 UDP port 3478 (coturn.port) => see which with: ss -lntup 'sport = :3478'; stop it (the distribution's \
-             own: systemctl disable --now coturn), or set another coturn.port",
+            "0.0.0.0 UDP port 3478 (coturn.port) => find it with: ss -lntup 'sport = :3478'; stop it (the distribution's \
+             service: systemctl disable --now coturn.service), or set another coturn.port",
         ),
         (
             "only root can replace this program",
@@ -217,7 +217,7 @@ fn every_check_finds_its_problem() {
              no /usr/bin/synapse-workers for them => install the package again",
         ),
         (
-            "the certificate fits its key",
+            "the certificate matches its key",
             |facts| {
                 facts.certificate = Some((
                     Pair::default(),
@@ -226,95 +226,95 @@ fn every_check_finds_its_problem() {
             },
             "",
             1,
-            "key values mismatch => give tls.certificate the certificate with its chain and tls.key its key",
+            "key values mismatch => set tls.certificate to the certificate with its chain and tls.key to its key",
         ),
         (
-            "this host has the addresses' protocols",
+            "the host has the protocols of bind_addresses",
             |facts| facts.ipv6 = false,
             "",
             1,
-            "bind_addresses: ::, and IPv6 is switched off",
+            "bind_addresses: ::, and IPv6 is disabled",
         ),
         (
-            "Synapse's user and group are as the settings say",
+            "Synapse's user and group match the settings",
             |_| {},
             "synapse: {user: matrix}",
             1,
             "there is no user matrix => useradd --system",
         ),
         (
-            "Synapse's account is nobody else's, and no administrator's",
+            "no other service or administrator uses Synapse's account",
             |facts| {
                 (facts.accounts.uid, facts.accounts.same_user) = (Some(0), Some("root"));
             },
             "synapse: {user: toor}",
             1,
-            "synapse.user: toor is the administrator of this host by another name => leave synapse.user empty",
+            "synapse.user: toor has the user ID of the administrator of this host => leave synapse.user empty",
         ),
         (
-            "Synapse's account is nobody else's, and no administrator's",
+            "no other service or administrator uses Synapse's account",
             |facts| facts.accounts.same_user = Some("postgres"),
             "synapse: {uid: 105}",
             1,
-            "synapse.uid: 105 is the administrator of this host's PostgreSQL by another name => leave synapse.uid empty",
+            "synapse.uid: 105 is the user ID of the administrator of this host's PostgreSQL => leave synapse.uid empty",
         ),
         (
-            "Synapse's account is nobody else's, and no administrator's",
+            "no other service or administrator uses Synapse's account",
             |facts| {
                 (facts.accounts.uid, facts.accounts.same_user) = (Some(990), Some("synapse-nginx"));
             },
             "synapse: {user: web}",
             1,
-            "web is the account of another service (nginx in front of Synapse) by another name",
+            "web has the user ID of the account of another service (nginx in front of Synapse)",
         ),
         (
-            "Synapse's account is nobody else's, and no administrator's",
+            "no other service or administrator uses Synapse's account",
             |facts| facts.accounts.same_group = Some("shadow"),
             "synapse: {gid: 42}",
             1,
             "synapse.gid: 42 is the group shadow, and its members read the passwords of this host => choose another",
         ),
         (
-            "Synapse's account is nobody else's, and no administrator's",
+            "no other service or administrator uses Synapse's account",
             |facts| (facts.accounts.gid, facts.accounts.same_group) = (Some(0), Some("root")),
             "",
             1,
-            "the group synapse is the group root by another name",
+            "the group synapse has the group ID of root",
         ),
         (
-            "Synapse's account is nobody else's, and no administrator's",
+            "no other service or administrator uses Synapse's account",
             |facts| facts.accounts.mighty_groups = vec!["docker", "synapse-redis"],
             "",
             1,
             "synapse is in the group docker, and its members may become root, by a container => gpasswd --delete synapse docker",
         ),
         (
-            "Synapse's user and group are as the settings say",
+            "Synapse's user and group match the settings",
             |facts| facts.accounts.uid = Some(991),
             "synapse: {uid: 612}",
             1,
-            "synapse.uid: 612, and the user synapse exists with 991 => set synapse.uid to 991",
+            "synapse.uid: 612, but the user synapse exists with 991 => set synapse.uid to 991",
         ),
         (
-            "Synapse's user and group are as the settings say",
+            "Synapse's user and group match the settings",
             |facts| facts.accounts.gid_holder = Some("www-data".to_owned()),
             "synapse: {gid: 33}",
             1,
-            "synapse.gid: 33 is the number of www-data already",
+            "synapse.gid: 33 is already the number of www-data",
         ),
         (
-            "the directory of nginx's socket is its own",
+            "the directory of nginx's Unix socket belongs to nginx",
             |facts| facts.socket_owner = Some("root".to_owned()),
             "nginx: {listen_unix_socket: /run/caddy/nginx.sock}",
             1,
-            "the directory of /run/caddy/nginx.sock exists and belongs to root => choose a directory that is not there",
+            "the directory of /run/caddy/nginx.sock exists and belongs to root => choose a directory that does not exist",
         ),
         (
-            "the media store is Synapse's own",
+            "the media store belongs to Synapse",
             |facts| facts.media_owner = Some("www-data".to_owned()),
             "media_store_path: /srv/files",
             1,
-            "/srv/files exists and belongs to www-data => choose a directory of its own, such as /srv/files/synapse",
+            "/srv/files exists and belongs to www-data => set it to a directory that does not exist, such as /srv/files/synapse",
         ),
         (
             "PostgreSQL answers",
@@ -330,7 +330,7 @@ fn every_check_finds_its_problem() {
             },
             "database: {host: db.test, port: 5433, name: matrix, user: me}",
             1,
-            "PostgreSQL at db.test port 5433 does not let Synapse in: FATAL:  database \"matrix\" does not exist => \
+            "PostgreSQL at db.test port 5433 rejects Synapse's connection: FATAL:  database \"matrix\" does not exist => \
              on the database's host: sudo -u postgres createdb --encoding=UTF8 --locale=C --template=template0 --owner=me matrix",
         ),
         (
@@ -342,8 +342,8 @@ fn every_check_finds_its_problem() {
             },
             "database: {host: db.test, user: me}",
             1,
-            "set database.password_file, or set POSTGRES_PASSWORD once, in the environment or an --env-file; \
-             where the role is missing, on the database's host: sudo -u postgres createuser --pwprompt me && \
+            "set database.password_file, or give POSTGRES_PASSWORD once, in the environment or an --env-file; \
+             if the role is missing, on the database's host: sudo -u postgres createuser --pwprompt me && \
              sudo -u postgres createdb",
         ),
         (
@@ -354,49 +354,43 @@ fn every_check_finds_its_problem() {
             "check database.host and database.port",
         ),
         (
-            "secrets that cannot be made are given",
+            "secrets that cannot be generated are provided",
             |_| {},
             "registration: {enabled: true, recaptcha_public_key: k}",
             1,
-            "the recaptcha private key is not known => set SYNAPSE_RECAPTCHA_PRIVATE_KEY once",
+            "the recaptcha private key is not provided => give SYNAPSE_RECAPTCHA_PRIVATE_KEY once",
         ),
         (
-            "secrets that cannot be made are given",
+            "secrets that cannot be generated are provided",
             |_| {},
             "email: {enabled: true, smtp_user: me}",
             1,
-            "the smtp password is not known => set email.smtp_password_file, or set SYNAPSE_EMAIL_SMTP_PASS",
+            "the smtp password is not provided => set email.smtp_password_file, or give SYNAPSE_EMAIL_SMTP_PASS",
         ),
         (
-            "secrets that cannot be made are given",
+            "secrets that cannot be generated are provided",
             |_| {},
             "redis: {host: r.test, username: me}",
             1,
-            "the redis password is not known => set redis.password_file",
+            "the redis password is not provided => set redis.password_file",
         ),
         (
-            "password files hold a password",
+            "password files contain a password",
             |facts| facts.unusable = vec![("redis_password", "/etc/pw is missing".to_owned())],
             "redis: {host: r.test, password_file: /etc/pw}",
             1,
             "/etc/pw is missing => write the password into it",
         ),
         (
-            "Synapse's Python has what these settings need",
-            |facts| {
-                facts.missing_packages = vec![missing_package(
-                    "beautifulsoup4",
-                    ">=4.13.0",
-                    Some("4.11.2"),
-                )]
-            },
+            "Synapse's Python has the packages that the settings need",
+            |facts| facts.lacking = vec![lacking("beautifulsoup4", ">=4.13.0", Some("4.11.2"))],
             "url_previews: {enabled: true}",
             1,
-            "Synapse 1.163.2 at /usr/bin/python3 lacks what these settings need: beautifulsoup4>=4.13.0 (it has 4.11.2) => \
+            "Synapse 1.163.2 at /usr/bin/python3 lacks packages that the settings need: beautifulsoup4>=4.13.0 (it has 4.11.2) => \
              apt-get install python3-bs4, or: /usr/bin/python3 -m pip install 'beautifulsoup4>=4.13.0'",
         ),
         (
-            "Synapse's Python has what these settings need",
+            "Synapse's Python has the packages that the settings need",
             |facts| {
                 facts.synapse = Some(Installed {
                     python: "/srv/env/bin/python".into(),
@@ -410,18 +404,18 @@ fn every_check_finds_its_problem() {
             },
             "",
             2,
-            "lacks what these settings need: hiredis>=0.3, psycopg2>=2.8 => \
+            "lacks packages that the settings need: hiredis>=0.3, psycopg2>=2.8 => \
              sudo -u matrix /srv/env/bin/python -m pip install 'hiredis>=0.3' 'psycopg2-binary>=2.8'",
         ),
         (
-            "Redis of your own answers",
-            |facts| facts.external_redis = Some(Err("Redis answers WRONGPASS".to_owned())),
+            "the external Redis answers",
+            |facts| facts.redis_elsewhere = Some(Err("Redis answers WRONGPASS".to_owned())),
             "redis: {host: r.test, port: 6380, tls: true}",
             1,
             "redis.host: r.test port 6380 does not serve Synapse: Redis answers WRONGPASS => check redis.host",
         ),
         (
-            "PostgreSQL has connections for every process",
+            "PostgreSQL has enough connections for all processes",
             |_| {},
             "database: {host: db.test}",
             25,
@@ -440,22 +434,22 @@ fn every_check_finds_its_problem() {
             "PostgreSQL 13 is older than 14",
         ),
         (
-            "PostgreSQL has connections for every process",
+            "PostgreSQL has enough connections for all processes",
             |_| {},
             "",
             25,
-            "25 processes with database.cp_max 4 need 100 connections, PostgreSQL gives 97 => \
+            "25 processes with database.cp_max 4 need 100 connections, and PostgreSQL allows 97 => \
              sudo -u postgres psql -c 'alter system set max_connections = 113'",
         ),
         (
-            "PostgreSQL has connections for every process",
+            "PostgreSQL has enough connections for all processes",
             |_| {},
             "database: {cp_max: 10}",
             10,
             "need 100 connections",
         ),
         (
-            "the database is as Synapse wants it",
+            "the database meets Synapse's requirements",
             |facts| {
                 let databases = vec![database("UTF8", "en_US.UTF-8")];
                 facts.postgres = Some(Ok(Postgres {
@@ -468,14 +462,14 @@ fn every_check_finds_its_problem() {
             "collation en_US.UTF-8",
         ),
         (
-            "the database is as Synapse wants it",
+            "the database meets Synapse's requirements",
             |facts| facts.database_used = true,
             "",
             1,
-            "holds a Synapse that was not made by synapse-workers",
+            "contains a Synapse that synapse-workers did not create",
         ),
         (
-            "the database is as Synapse wants it",
+            "the database meets Synapse's requirements",
             |_| {},
             "database: {user: other}",
             1,

@@ -443,10 +443,10 @@ fn a_plan_prints_each_step_with_its_reason() {
 ! stop    synapse-nginx.service
 ! stop    synapse-worker@federation_sender1.service synapse-worker@federation_sender1.socket
           because synapse/shared.d/federation_sender_instances.yaml changed: \
-destinations are divided anew among federation senders
+destinations are redistributed among the federation senders
 ! start   synapse-worker@federation_sender1.service synapse-worker@federation_sender2.service
           because synapse/shared.d/federation_sender_instances.yaml changed: \
-destinations are divided anew among federation senders
+destinations are redistributed among the federation senders
 ! start   synapse-nginx.service
 ";
     assert_eq!(plan.to_string(), expected);

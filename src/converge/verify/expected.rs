@@ -68,7 +68,7 @@ impl Expected {
                 .filter(|path| path.starts_with(HOST))
                 .cloned()
                 .collect(),
-            metrics: render::metrics::targets(input),
+            metrics: render::targets::all(input),
             topology: Some((
                 input.topology.clone(),
                 Endpoints::new(&input.settings, &input.topology),

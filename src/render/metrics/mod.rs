@@ -4,11 +4,12 @@ mod exporters;
 mod grafana;
 mod host;
 mod prometheus;
+mod target;
 
 pub(super) use exporters::{nginx, nginx_log, postgres, redis};
 pub(super) use host::render as host;
-pub(super) use prometheus::{SYNAPSE_PATH, render};
-pub use prometheus::{Target, targets};
+pub(super) use prometheus::{PORTS, SYNAPSE_PATH, render};
+pub use target::Target;
 
 use super::Input;
 use crate::settings::types::DatabaseKind;

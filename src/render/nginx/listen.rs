@@ -1,8 +1,12 @@
 //! nginx's listeners: addresses with ports, plain or with TLS, and a Unix socket.
 
-use super::super::Input;
+use super::super::service::{Ports, local};
+use super::super::{Input, StateBuilder};
 use crate::deployment::endpoints::loopback;
 use crate::settings::Settings;
+use crate::state::ports::Transport;
+use crate::state::units;
+use anyhow::Result;
 use askama::Template;
 use std::net::{IpAddr, SocketAddr};
 
@@ -12,6 +16,30 @@ use std::net::{IpAddr, SocketAddr};
 pub(super) struct Listen {
     listens: Vec<String>,
     http2: bool,
+}
+
+/// The sockets that systemd opens for nginx.
+#[derive(Template)]
+#[template(path = "synapse-nginx.socket")]
+struct Socket {
+    addresses: Vec<String>,
+}
+
+/// The ports that nginx binds, one row per setting.
+#[rustfmt::skip]
+pub(in crate::render) const PORTS: &[Ports] = &[
+    Ports { setting: "http_port",            bound: |input| public(input, Some(input.settings.http_port.number())) },
+    Ports { setting: "http_federation_port", bound: |input| public(input, input.settings.http_federation_port.map(|port| port.number())) },
+    Ports { setting: "tls.port",             bound: |input| public(input, tls_ports(&input.settings).first().copied()) },
+    Ports { setting: "tls.federation_port",  bound: |input| public(input, tls_ports(&input.settings).get(1).copied()) },
+    Ports { setting: "tcp_ports",            bound: |input| super::status(input).map(local).unwrap_or_default() },
+];
+
+/// A port on every address that nginx listens on.
+fn public(input: &Input, port: Option<u16>) -> Vec<(Transport, SocketAddr)> {
+    let addresses = input.settings.bind_addresses.iter();
+    let on = |address: &IpAddr| Some((Transport::Tcp, SocketAddr::new(*address, port?)));
+    addresses.filter_map(on).collect()
 }
 
 /// The first nginx version with a separate directive for HTTP/2; it warns about `listen … http2` (nginx' CHANGES,
@@ -49,9 +77,18 @@ impl Listen {
     }
 }
 
+/// Adds the socket unit, if systemd opens the sockets.
+pub(super) fn render_socket(builder: &mut StateBuilder) -> Result<()> {
+    if builder.input.settings.sockets.held {
+        let addresses = held(builder.input);
+        builder.unit(units::NGINX_SOCKET, Socket { addresses }.render()?);
+    }
+    Ok(())
+}
+
 /// The addresses that systemd opens for nginx. They are written as in nginx's configuration, because nginx matches
 /// inherited sockets by address.
-pub fn held(input: &Input) -> Vec<String> {
+pub(super) fn held(input: &Input) -> Vec<String> {
     let settings = &input.settings;
     let ports = [plain_ports(settings), tls_ports(settings)].concat();
     let places = ports.into_iter().flat_map(|port| {

@@ -4,7 +4,8 @@ mod errors;
 mod limits;
 mod listen;
 
-pub use listen::{held, plain_ports, tls_ports};
+pub(super) use listen::PORTS;
+pub use listen::{plain_ports, tls_ports};
 
 use super::metrics::{SYNAPSE_PATH, over_socket, path_of};
 use super::sandbox::{Network, Sandbox};
@@ -183,7 +184,7 @@ pub(super) fn render(builder: &mut StateBuilder) -> Result<()> {
         held: settings.sockets.held.then(|| inherit(builder.input)),
     };
     builder.unit(units::NGINX, unit.render()?);
-    Ok(())
+    listen::render_socket(builder)
 }
 
 /// The port of nginx's status page, if there is one.

@@ -4,7 +4,8 @@
 
 mod rows;
 
-use super::{Input, filters, ports};
+use super::{Input, filters};
+use crate::state::ports::BoundPort;
 use crate::state::units;
 use anyhow::{Context, Result};
 use askama::Template;
@@ -65,11 +66,11 @@ impl WorkerNetwork {
     }
 }
 
-/// The sandbox of a unit file.
+/// The sandbox of a unit file, given the ports that all units bind.
 ///
 /// # Errors
 /// Fails if the unit has no row, which a test excludes.
-pub(super) fn of(input: &Input, unit: &str) -> Result<Sandbox> {
+pub(super) fn of(input: &Input, ports: &[BoundPort], unit: &str) -> Result<Sandbox> {
     let row = row(unit)?;
     let network = (row.network)(input);
     let capabilities = (row.capabilities)(input, network);
@@ -84,7 +85,7 @@ pub(super) fn of(input: &Input, unit: &str) -> Result<Sandbox> {
         shares_tmp: (row.shares_tmp)(input),
         sees_home: (row.sees_home)(input),
         writable: (row.writable)(input),
-        binds: binds(input, row, network),
+        binds: binds(input, ports, row, network),
     })
 }
 
@@ -104,15 +105,14 @@ fn families(row: &Row, network: Network) -> String {
 }
 
 /// The addresses that a service may bind: none without network access, otherwise its own ports and those of its row.
-fn binds(input: &Input, row: &Row, network: Network) -> Option<Vec<String>> {
+fn binds(input: &Input, ports: &[BoundPort], row: &Row, network: Network) -> Option<Vec<String>> {
     let more = match network {
         Network::None => return Some(Vec::new()),
         Network::Loopback => Vec::new(),
         Network::Host => (row.binds)(input)?,
     };
-    let bound = ports::bound(input).into_iter();
-    let own = bound.filter(|bound| bound.unit == row.unit);
-    Some(own.map(|bound| bound.rule()).chain(more).collect())
+    let own = ports.iter().filter(|bound| bound.unit == row.unit);
+    Some(own.map(BoundPort::rule).chain(more).collect())
 }
 
 fn row(unit: &str) -> Result<&'static Row> {

@@ -66,7 +66,7 @@ def adopted(host: Host, check: Checks, theirs: str) -> None:
         host.write(UNIT, SERVICE_FILE.replace("User=matrix-synapse", "User=toor"))
         host.run("systemctl", "daemon-reload")
         result = host.product("install", "--adopt", FILE, "--preset", "small", "--yes", expect=(65,))
-        assert_contains(result.err, "toor is the administrator of this host by another name")
+        assert_contains(result.err, "toor has the user ID of the administrator of this host")
         host.write(UNIT, SERVICE_FILE)
         host.shell("sed -i /^toor:/d /etc/passwd; systemctl daemon-reload")
         assert_equal(host.path(SETTINGS).exists(), False, "settings file")

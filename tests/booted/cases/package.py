@@ -67,8 +67,8 @@ def new_code(host: Host, check: Checks) -> None:
         host.shell(MAKE_A_PACKAGE)
         assert_contains(host.run("dpkg", "--install", "/root/new-code.deb").out, "Processing triggers for synapse-workers")
         assert_equal(outdated(host), synapse, "outdated")
-        assert_contains(host.product("status").out, "outdated: synapse-main.service", "older code than what is installed")
-    with check("install restarts only these units, in order") as note:
+        assert_contains(host.product("status").out, "outdated: synapse-main.service", "older code than is installed")
+    with check("install restarts them in order, and nothing else") as note:
         before = host.invocations()
         result = host.product("install", "--yes")
         assert_equal(jobs(result.out), behind_nginx(workers, workers), "jobs")

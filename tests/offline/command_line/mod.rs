@@ -296,7 +296,7 @@ fn a_missing_temporary_directory_is_not_blamed_on_the_certificate() {
         "{text}"
     );
     assert!(
-        text.contains("set TMPDIR to one") && !text.contains("give tls.certificate"),
+        text.contains("set TMPDIR to one") && !text.contains("set tls.certificate"),
         "{text}"
     );
 }

@@ -6,7 +6,7 @@ use std::path::Path;
 use std::rc::Rc;
 use synapse_workers::plan::step::{Move, Step, Verb};
 use synapse_workers::state::paths;
-use synapse_workers::state::restart_rules::{Change, VERSION, host_path, rule_for};
+use synapse_workers::state::restart_rules::{Effect, VERSION, host_path, rule_for};
 use synapse_workers::state::units;
 use synapse_workers::state::{HOST, Resource, State, UnitState, digest};
 
@@ -185,7 +185,7 @@ impl Model {
             }
             Verb::Reload => {
                 let now = self.view(unit);
-                let reread = |path: &String| rule_for(path).change == Change::Reload;
+                let reread = |path: &String| rule_for(path).effect == Effect::Reload;
                 let seen = self.running.get_mut(unit).unwrap();
                 seen.retain(|path, _| !reread(path));
                 seen.extend(now.into_iter().filter(|(path, _)| reread(path)));

@@ -1,30 +1,50 @@
-//! Checks of what only the administrator can provide: secrets, an external Redis, and the requirements of a Synapse
-//! that this program did not install.
+//! Checks of the installed Synapse and its Python.
 
-use super::check::{Examined, Finding, finding};
+use super::check::{Examined, Finding, finding, finding_if};
 use crate::host::facts::{Facts, PackageManager};
 use crate::host::python::{MissingPackage, installable};
+use crate::state::paths;
 use std::path::Path;
 
-pub(super) fn lacking_secret(at: &Examined) -> Option<Finding> {
-    let lacking = at.scope.secrets().find(|secret| {
-        let there =
-            at.facts.provided.contains_key(secret.name) || at.facts.stored.contains(secret.name);
-        !secret.generated && !there && (secret.needed)(at.scope.deployment)
-    })?;
-    finding(
-        format!("the {} is not known", lacking.name.replace('_', " ")),
-        lacking.how_to_provide,
+pub(super) fn python(at: &Examined) -> Option<Finding> {
+    let python = at.scope.settings.synapse.python.as_ref()?;
+    let path = python.as_str();
+    finding_if(
+        at.facts.synapse.is_none() && !paths::is_our_python(python.as_path()),
+        format!("synapse.python: {path} has no Synapse"),
+        format!(
+            "{path} -m pip install 'matrix-synapse[redis,url-preview]', or leave synapse.python empty"
+        ),
     )
 }
 
-pub(super) fn unusable_file(at: &Examined) -> Option<Finding> {
-    let wanted = |name: &str| at.scope.secrets().any(|secret| secret.name == name);
-    let (_, error) = at.facts.unusable.iter().find(|(name, _)| wanted(name))?;
-    finding(
-        error.clone(),
-        "write the password into it, as one line that root can read",
+/// Earlier releases do not know all keys of `stream_writers` and do not start with them (docs/upgrade.md, 1.152.0).
+const MINIMUM: (u32, u32) = (1, 152);
+
+pub(super) fn version(at: &Examined) -> Option<Finding> {
+    let installed = at.facts.synapse.as_ref()?;
+    finding_if(
+        release(&installed.version) < MINIMUM,
+        format!(
+            "Synapse {} at {} is older than {}.{}",
+            installed.version,
+            installed.python.display(),
+            MINIMUM.0,
+            MINIMUM.1
+        ),
+        format!(
+            "upgrade it, or set synapse.python to {}/bin/python to have one installed there",
+            paths::VENV
+        ),
     )
+}
+
+fn release(version: &str) -> (u32, u32) {
+    let mut numbers = version.split('.').map(|part| {
+        let digits: String = part.chars().take_while(char::is_ascii_digit).collect();
+        digits.parse().unwrap_or(0)
+    });
+    (numbers.next().unwrap_or(0), numbers.next().unwrap_or(0))
 }
 
 /// Checks the Python of a Synapse that this program did not install for what workers, PostgreSQL and URL previews need.
@@ -52,7 +72,7 @@ pub(super) fn requirements(at: &Examined) -> Option<Finding> {
     };
     finding(
         format!(
-            "Synapse {} at {python} lacks what these settings need: {}",
+            "Synapse {} at {python} lacks packages that the settings need: {}",
             synapse.version,
             named.collect::<Vec<_>>().join(", ")
         ),
@@ -89,18 +109,4 @@ fn packages(facts: &Facts, lacking: &[MissingPackage]) -> String {
         "apt-get install"
     };
     format!("{command}{}", names.collect::<String>())
-}
-
-pub(super) fn redis(at: &Examined) -> Option<Finding> {
-    let error = at.facts.external_redis.as_ref()?.as_ref().err()?;
-    let redis = &at.scope.settings.redis;
-    let (host, port) = (redis.host.as_ref()?.as_str(), redis.port.get());
-    finding(
-        format!("redis.host: {host} port {port} does not serve Synapse: {error}"),
-        format!(
-            "check redis.host, redis.port, redis.tls, redis.ca_file and redis.password_file, by hand with: \
-                     redis-cli -h {host} -p {port}{} ping",
-            if redis.tls { " --tls" } else { "" }
-        ),
-    )
 }

@@ -1,0 +1,81 @@
+//! Checks of ports, addresses, the certificate and the external Redis.
+
+use super::check::{Examined, Finding, finding};
+use crate::state::services;
+
+pub(super) fn ports(at: &Examined) -> Option<Finding> {
+    let first = at.facts.taken.first()?;
+    let taken: Vec<String> = at.facts.taken.iter().map(ToString::to_string).collect();
+    let (port, setting) = (first.address.port(), first.setting);
+    // The distribution's service for the same program uses the same ports.
+    let program = services::service(&first.unit).and_then(|service| service.program.as_ref());
+    let rival = program.and_then(|program| program.started.first());
+    let hint = rival.map_or(String::new(), |rival| {
+        format!(" (the distribution's service: systemctl disable --now {rival})")
+    });
+    finding(
+        format!("in use by another program: {}", taken.join(", ")),
+        format!(
+            "find it with: ss -lntup 'sport = :{port}'; stop it{hint}, or set another {setting}"
+        ),
+    )
+}
+
+pub(super) fn certificate(at: &Examined) -> Option<Finding> {
+    let (_, problem) = at.facts.certificate.as_ref()?;
+    let problem = problem.as_ref()?;
+    finding(
+        problem.problem(),
+        problem.cure().unwrap_or(
+            "set tls.certificate to the certificate with its chain and tls.key to its key, both PEM and the key without a \
+             password; or leave both empty",
+        ),
+    )
+}
+
+pub(super) fn ipv6(at: &Examined) -> Option<Finding> {
+    let addresses = &at.scope.settings.bind_addresses;
+    let address = addresses
+        .iter()
+        .find(|address| address.is_ipv6() && !at.facts.ipv6)?;
+    finding(
+        format!("bind_addresses: {address}, and IPv6 is disabled on this host"),
+        "set bind_addresses to IPv4 addresses, as in [\"0.0.0.0\"]",
+    )
+}
+
+/// The advertised address and the address that it stands for must both be IPv4 or both be IPv6.
+pub(super) fn relay_address(at: &Examined) -> Option<Finding> {
+    let coturn = &at.scope.settings.coturn;
+    if !coturn.enabled || coturn.internal_ip.is_some() {
+        return None;
+    }
+    let cure = "set coturn.internal_ip to the address of this host from which coturn relays calls";
+    match (at.facts.address, coturn.external_ip) {
+        (None, _) => finding(
+            "coturn: this host has no default route, so its address is unknown",
+            cure,
+        ),
+        (Some(own), Some(external)) if own.is_ipv4() != external.is_ipv4() => finding(
+            format!(
+                "coturn.external_ip: {external} cannot stand for {own}, the address of this host's default route"
+            ),
+            cure,
+        ),
+        _ => None,
+    }
+}
+
+pub(super) fn redis(at: &Examined) -> Option<Finding> {
+    let error = at.facts.redis_elsewhere.as_ref()?.as_ref().err()?;
+    let redis = &at.scope.settings.redis;
+    let (host, port) = (redis.host.as_ref()?.as_str(), redis.port.get());
+    finding(
+        format!("redis.host: {host} port {port} does not serve Synapse: {error}"),
+        format!(
+            "check redis.host, redis.port, redis.tls, redis.ca_file and redis.password_file, by hand with: \
+                     redis-cli -h {host} -p {port}{} ping",
+            if redis.tls { " --tls" } else { "" }
+        ),
+    )
+}

@@ -1,0 +1,56 @@
+//! Checks of programs other than Synapse.
+
+use super::check::{Examined, Finding, finding, finding_if};
+use crate::host::facts::PackageManager;
+use crate::host::programs::install_command;
+use crate::state::{paths, units};
+
+pub(super) fn missing(at: &Examined) -> Option<Finding> {
+    let missing = &at.facts.missing;
+    if missing.is_empty() {
+        return None;
+    }
+    finding(
+        format!("missing: {}", missing.join(", ")),
+        match install_command(at.facts) {
+            Some(command) => format!(
+                "{} (or: synapse-workers install --packages)",
+                command.join(" ")
+            ),
+            None => "install them with this system's package manager".to_owned(),
+        },
+    )
+}
+
+pub(super) fn launcher(at: &Examined) -> Option<Finding> {
+    finding_if(
+        at.facts.lacks_launcher && at.scope.runs(units::MAIN_SOCKET),
+        format!(
+            "{} is missing, a part of this program's package",
+            paths::LAUNCHER
+        ),
+        "install the package again; or set sockets.held to false, and requests fail while processes restart",
+    )
+}
+
+pub(super) fn compressor(at: &Examined) -> Option<Finding> {
+    let processor = at.facts.processor;
+    finding_if(
+        at.scope.settings.compressor.enabled && processor != "x86_64",
+        format!(
+            "compressor.enabled: PyPI has the state compressor only for x86_64, and this host is {processor}"
+        ),
+        "set compressor.enabled to false",
+    )
+}
+
+pub(super) fn jemalloc(at: &Examined) -> Option<Finding> {
+    finding_if(
+        at.scope.settings.synapse.jemalloc && !at.facts.jemalloc,
+        "jemalloc is missing, so processes will use more memory",
+        match at.facts.packages {
+            Some(PackageManager::Dnf) => "dnf install jemalloc",
+            _ => "apt-get install libjemalloc2",
+        },
+    )
+}

@@ -1,0 +1,31 @@
+//! Checks of the host as such.
+
+use super::check::{Examined, Finding, finding, finding_if};
+use crate::state::paths;
+
+pub(super) fn root(at: &Examined) -> Option<Finding> {
+    finding_if(!at.facts.root, "this needs root", "sudo synapse-workers …")
+}
+
+pub(super) fn systemd(at: &Examined) -> Option<Finding> {
+    finding_if(
+        !at.facts.systemd,
+        "this host was not booted with systemd",
+        "use a host where systemd is process 1; `synapse-workers render --root DIR` works anywhere",
+    )
+}
+
+pub(super) fn replaceable(at: &Examined) -> Option<Finding> {
+    let path = at.facts.replaceable.as_ref()?.display();
+    finding(
+        format!(
+            "{path} can be replaced by an account other than root, and units would run it as root; there is no {} for \
+             them",
+            paths::PROGRAM
+        ),
+        format!(
+            "install the package again, or copy the program to where only root can write, and run it there: \
+             install -o root -g root -m 755 {path} /usr/local/bin/synapse-workers"
+        ),
+    )
+}

@@ -1,0 +1,37 @@
+//! The values of a unit file that runs Synapse's Python.
+
+use super::{Input, sockets};
+use crate::settings::value::Scalar;
+use crate::state::paths;
+
+/// The values in which the unit files of Synapse's processes differ.
+pub(super) struct Process<'a> {
+    pub current: &'a str,
+    pub python: String,
+    /// The launcher between Python and Synapse, if systemd opens the sockets.
+    pub launcher: Option<String>,
+    pub jemalloc: bool,
+    pub memory: String,
+    pub tasks: String,
+    pub media_store_path: &'a str,
+    pub user: &'a str,
+    pub user_group: Option<&'a str>,
+}
+
+impl<'a> Process<'a> {
+    /// The values for a process with this memory limit.
+    pub fn new(input: &'a Input, memory: &str) -> Self {
+        let settings = &input.settings;
+        Self {
+            current: paths::CURRENT,
+            python: input.synapse().python.to_string_lossy().into_owned(),
+            launcher: sockets::launcher(input),
+            jemalloc: settings.synapse.jemalloc && input.facts.jemalloc,
+            memory: memory.to_owned(),
+            tasks: settings.limits.tasks.show(),
+            media_store_path: settings.media_store_path.as_str(),
+            user: settings.synapse.user.as_str(),
+            user_group: input.facts.user_group.as_deref(),
+        }
+    }
+}
