@@ -14,7 +14,7 @@ use crate::request::SettingsEdit as Change;
 use crate::request::{self, Request};
 use crate::state::paths;
 use crate::state::trial::Trial;
-use crate::state::{Observed, State};
+use crate::state::{HostFacts, Observed, State};
 use serde::Serialize;
 use serde_json::json;
 use std::io::{IsTerminal, Write};
@@ -41,7 +41,8 @@ pub fn prepare(
 ) -> Result<Prepared, Failure> {
     let request = request::load(common, flags, change)?;
     let host = preflight::host(&request, purpose)?;
-    let desired = request.desired(&host.facts.for_rendering())?;
+    let facts = host.facts.for_rendering();
+    let desired = request.desired(&facts)?;
     let observed = host.observe(&desired)?;
     for note in &observed.notes {
         report::complain(format!("note: {note}"));
@@ -68,8 +69,7 @@ pub fn prepare(
 
 impl Prepared {
     fn expected(&self) -> Expected {
-        let facts = self.host.facts.for_rendering();
-        Expected::of(&self.request.input(&facts), &self.desired)
+        Expected::of(&self.request.input(&self.facts), &self.desired)
     }
 
     /// The goal of applying the rendered state.

@@ -39,7 +39,7 @@ impl From<Generation> for Row {
             current: generation.current,
             contents: match generation.manifest {
                 Ok(manifest) => Contents::Intact {
-                    made: manifest.made,
+                    made: manifest.created,
                     units: manifest.state.units.len(),
                     summary: manifest.summary,
                 },

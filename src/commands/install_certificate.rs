@@ -7,7 +7,7 @@ use std::process::ExitCode;
 
 /// Installs a copy of the certificate and its key for each of these units.
 pub fn install(pair: Pair, units: &[String]) -> Result<ExitCode, Failure> {
-    match &pair.hand_over(units)?[..] {
+    match &pair.install(units)?[..] {
         [] => outln!("{} already has this certificate", units.join(", ")),
         new => outln!("installed the certificate for {}", new.join(", ")),
     }

@@ -20,13 +20,6 @@ pub(super) fn no_settings(number: u32) -> Failure {
     .help("synapse-workers install")
 }
 
-/// The number of the generation in use.
-pub(super) fn current() -> Result<u32, Failure> {
-    Host::current().ok_or_else(|| {
-        Failure::preflight("nothing is installed on this host").help("synapse-workers install")
-    })
-}
-
 /// The number of the generation in use, its state and its settings.
 pub(super) fn installed() -> Result<(u32, State, Option<String>), Failure> {
     let current = current()?;

@@ -33,7 +33,7 @@ pub fn render(common: &Common, flags: &Flags) -> Result<ExitCode, Failure> {
             host::replace(rooted(common, place), &file.contents, 0o644)?;
         }
     }
-    host::point(rooted(common, paths::CURRENT), "generations/1")?;
+    host::replace_link(rooted(common, paths::CURRENT), "generations/1")?;
     if let Some(change) = &request.change
         && let Some(text) = &change.after
     {

@@ -71,7 +71,7 @@ pub fn rollback(
     let host = preflight::host(&request, Purpose::Run)?;
     let observed = host.observe(&desired)?;
     let settings = settings_change(common, current, trial.as_ref(), number, &text)?;
-    if host::own_options_differ(&desired)? {
+    if host::homeserver_d_differs(&desired)? {
         report.say(format!(
             "note: {} has changed since generation {number}; the next install uses its present contents",
             paths::HOMESERVER_D

@@ -32,7 +32,7 @@ pub fn uninstall(
         .help("synapse-workers plan (prints the file and the error)"));
     }
     if purge {
-        confirm_purge(&request, host::made_database()?, confirm)?;
+        confirm_purge(&request, host::created_database()?, confirm)?;
     }
     let _lock = host::lock_if_root()?;
     let host = preflight::host(&request, Purpose::Look)?;
@@ -40,10 +40,10 @@ pub fn uninstall(
     let mut observed = host.observe(&desired)?;
     if request.moved() {
         // The old service would serve outdated data to its users, and send it to other servers.
-        observed.made.retain(|resource| !resource.is_late());
+        observed.created.retain(|resource| !resource.is_late());
     }
     let database = |resource: &Resource| matches!(resource, Resource::Database { .. });
-    if purge && observed.made.iter().any(database) && host.facts.answering_postgres().is_none() {
+    if purge && observed.created.iter().any(database) && host.facts.answering_postgres().is_none() {
         return Err(Failure::preflight(
             "the database cannot be removed, because PostgreSQL on this host does not answer",
         )

@@ -62,7 +62,7 @@ impl OnHost {
 }
 
 impl World for OnHost {
-    type Backup = host::Kept;
+    type Backup = host::Backup;
 
     fn observe(&self, desired: &State) -> Result<Observed> {
         self.host.observe(desired)
@@ -142,17 +142,17 @@ impl World for OnHost {
         .map(|()| None)
     }
 
-    fn back_up(&self, resource: &Resource) -> Result<Option<host::Kept>> {
-        let backup = resource.secret_path().map(host::keep).transpose()?;
+    fn back_up(&self, resource: &Resource) -> Result<Option<host::Backup>> {
+        let backup = resource.secret_path().map(host::back_up).transpose()?;
         Ok(backup.flatten())
     }
 
-    fn restore(&mut self, backup: &host::Kept, seen: bool) -> Result<()> {
-        backup.put_back(seen)
+    fn restore(&mut self, backup: &host::Backup, seen: bool) -> Result<()> {
+        backup.restore(seen)
     }
 
     fn record(&mut self, created: &BTreeSet<Resource>) -> Result<()> {
-        self.host.record_made(created)
+        self.host.record_created(created)
     }
 
     fn verify(&mut self, expected: &Expected) -> Result<()> {

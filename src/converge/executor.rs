@@ -29,7 +29,7 @@ impl<'a, W: World> Executor<'a, W> {
         Self {
             world,
             goal,
-            created: observed.made.clone(),
+            created: observed.created.clone(),
             created_now: BTreeSet::new(),
             replaced: Vec::new(),
             seen: false,

@@ -79,7 +79,7 @@ fn plan_rollback(
     let mut observed = world.observe(&before)?;
     // All resources that this run created are removed; earlier ones stay.
     observed.resources.extend(created_now.iter().cloned());
-    observed.made = created_now;
+    observed.created = created_now;
     let plan = Plan::back(&before, &observed, target, seen);
     Ok((before, target, observed, plan))
 }

@@ -10,6 +10,7 @@ use crate::deployment::Deployment;
 use crate::deployment::secrets::{SECRETS, Secret};
 use crate::failure::Failure;
 use crate::settings::Settings;
+use crate::state::units;
 use crate::state::host_facts::CoturnBuild;
 use crate::state::paths;
 use crate::state::ports::BoundPort;

@@ -16,6 +16,7 @@ mod files;
 mod gather;
 mod generations;
 pub mod interruption;
+mod jobs;
 mod markers;
 mod migrate;
 mod observe;

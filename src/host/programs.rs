@@ -32,7 +32,7 @@ fn lacks_postgresql(facts: &Facts, scope: &Scope) -> bool {
 }
 
 fn lacks_psql(_: &Facts, scope: &Scope) -> bool {
-    scope.database == DatabaseKind::External && absent("psql")
+    scope.database() == DatabaseKind::External && absent("psql")
 }
 
 fn lacks_openssl(_: &Facts, scope: &Scope) -> bool {

@@ -4,8 +4,7 @@ use super::dbus::{ListedUnit, ManagerProxy, ServiceProxy, TimerProxy, UnitProxy}
 use crate::failure::Failure;
 use crate::state::UnitState;
 use crate::state::services;
-use anyhow::{Context, Result, bail};
-use futures_lite::StreamExt;
+use anyhow::{Context, Result};
 use nix::sys::signal::Signal;
 use std::collections::BTreeMap;
 use zbus::proxy::CacheProperties;

@@ -80,7 +80,7 @@ impl Plan {
         let of_this_run = |step: &Step| match step {
             Step::Remove(_) => true,
             Step::Create(resource) => observed
-                .made
+                .created
                 .iter()
                 .any(|created| resource.replaces(created)),
             _ => false,

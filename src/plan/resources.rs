@@ -37,10 +37,10 @@ impl Planner<'_> {
     /// Existing resources of this program that are no longer desired, in the order of creation.
     fn obsolete(&self) -> impl Iterator<Item = Resource> {
         let created: BTreeSet<Resource> = match self.removal {
-            Removal::Undo => self.observed.made.clone(),
+            Removal::Undo => self.observed.created.clone(),
             Removal::Keep | Removal::Purge => self
                 .observed
-                .made
+                .created
                 .iter()
                 .cloned()
                 .chain(Resource::ours_by_name())
@@ -49,7 +49,7 @@ impl Planner<'_> {
         let is_obsolete = |resource: &&Resource| {
             let covers = |desired: &Resource| desired == *resource || desired.replaces(resource);
             !self.desired.resources.iter().any(covers)
-                && (self.removal != Removal::Keep || !resource.kept())
+                && (self.removal != Removal::Keep || !resource.is_retained())
                 && !self.is_needed_by_rollback(resource)
         };
         let existing = created.intersection(&self.observed.resources);

@@ -8,12 +8,12 @@ use crate::state::{Observed, Resource, State};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// For each unit, the strongest effect of the changed files on it, and the files that have this effect.
-type Touched = BTreeMap<String, (Effect, BTreeSet<String>)>;
+type Affected = BTreeMap<String, (Effect, BTreeSet<String>)>;
 
 /// Records that a changed file affects a unit.
-fn touch(touched: &mut Touched, unit: &str, path: &str) {
+fn mark_affected(affected: &mut Affected, unit: &str, path: &str) {
     let effect = rule_for(path).effect;
-    let entry = touched
+    let entry = affected
         .entry(unit.to_owned())
         .or_insert((Effect::None, BTreeSet::new()));
     if effect > entry.0 {
@@ -118,9 +118,11 @@ impl<'a> Restarts<'a> {
     /// Units that stop before any unit starts again. The sockets of a service stop with it, because a request would
     /// otherwise start it too early. With socket activation, nginx stops before all others, so that new connections
     /// wait at its sockets.
-    fn first(&self) -> BTreeSet<String> {
-        let stops = |unit: &&String| self.effect(unit) == Effect::StopFirst && self.runs(unit);
-        let mut stops: BTreeSet<String> = self.touched.keys().filter(stops).cloned().collect();
+    fn units_to_stop_first(&self) -> BTreeSet<String> {
+        let stops_first =
+            |unit: &&String| self.effect(unit) == Effect::StopFirst && self.runs(unit);
+        let mut stops: BTreeSet<String> =
+            self.affected.keys().filter(stops_first).cloned().collect();
         if stops.iter().all(|unit| unit == units::MAIN) {
             // main has no other process to wait for, so it restarts in one job.
             return BTreeSet::new();
@@ -136,7 +138,7 @@ impl<'a> Restarts<'a> {
 
     /// The effect of the changed files on this unit.
     fn effect(&self, unit: &str) -> Effect {
-        self.touched
+        self.affected
             .get(unit)
             .map_or(Effect::None, |(effect, _)| *effect)
     }
@@ -158,9 +160,9 @@ impl<'a> Restarts<'a> {
     }
 
     /// Whether a socket is active and remains unchanged.
-    fn is_kept(&self, socket: &str) -> bool {
-        let wanted = self.desired.units.contains(socket);
-        wanted && self.active(socket) && self.effect(socket) == Effect::None
+    fn remains_open(&self, socket: &str) -> bool {
+        let desired = self.desired.units.contains(socket);
+        desired && self.active(socket) && self.effect(socket) == Effect::None
     }
 
     /// Whether this unit stops before any unit starts again.

@@ -4,7 +4,7 @@ use super::check::{Examined, Finding, finding};
 use crate::state::accounts;
 
 pub(super) fn media(at: &Examined) -> Option<Finding> {
-    let settings = at.scope.settings;
+    let settings = &at.scope.settings;
     // The owner may be a number without a name, which the new user will get.
     let number = settings.synapse.uid.map(|uid| uid.get().to_string());
     let user = &at.facts.user;

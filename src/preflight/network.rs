@@ -4,8 +4,8 @@ use super::check::{Examined, Finding, finding};
 use crate::state::services;
 
 pub(super) fn ports(at: &Examined) -> Option<Finding> {
-    let first = at.facts.taken.first()?;
-    let taken: Vec<String> = at.facts.taken.iter().map(ToString::to_string).collect();
+    let first = at.facts.ports_in_use.first()?;
+    let used: Vec<String> = at.facts.ports_in_use.iter().map(ToString::to_string).collect();
     let (port, setting) = (first.address.port(), first.setting);
     // The distribution's service for the same program uses the same ports.
     let program = services::service(&first.unit).and_then(|service| service.program.as_ref());
@@ -14,7 +14,7 @@ pub(super) fn ports(at: &Examined) -> Option<Finding> {
         format!(" (the distribution's service: systemctl disable --now {rival})")
     });
     finding(
-        format!("in use by another program: {}", taken.join(", ")),
+        format!("in use by another program: {}", used.join(", ")),
         format!(
             "find it with: ss -lntup 'sport = :{port}'; stop it{hint}, or set another {setting}"
         ),
@@ -67,7 +67,7 @@ pub(super) fn relay_address(at: &Examined) -> Option<Finding> {
 }
 
 pub(super) fn redis(at: &Examined) -> Option<Finding> {
-    let error = at.facts.redis_elsewhere.as_ref()?.as_ref().err()?;
+    let error = at.facts.external_redis.as_ref()?.as_ref().err()?;
     let redis = &at.scope.settings.redis;
     let (host, port) = (redis.host.as_ref()?.as_str(), redis.port.get());
     finding(

@@ -1,23 +1,21 @@
 //! Checks of secrets that only the administrator can provide.
 
 use super::check::{Examined, Finding, finding};
-use crate::deployment::secrets;
 
 pub(super) fn missing(at: &Examined) -> Option<Finding> {
-    let deployment = at.conditions();
-    let lacking = secrets::SECRETS.iter().find(|secret| {
-        let there = at.facts.given.contains_key(secret.name) || at.facts.kept.contains(secret.name);
-        !secret.generated && !there && (secret.wanted)(&deployment) && (secret.needed)(&deployment)
+    let missing = at.scope.secrets().find(|secret| {
+        let exists =
+            at.facts.provided.contains_key(secret.name) || at.facts.stored.contains(secret.name);
+        !secret.generated && !exists && (secret.needed)(at.scope.deployment)
     })?;
     finding(
-        format!("the {} is not provided", lacking.name.replace('_', " ")),
-        lacking.way,
+        format!("the {} is not provided", missing.name.replace('_', " ")),
+        missing.how_to_provide,
     )
 }
 
 pub(super) fn unusable_file(at: &Examined) -> Option<Finding> {
-    let deployment = at.conditions();
-    let wanted = |name: &str| secrets::secret(name).is_some_and(|it| (it.wanted)(&deployment));
+    let wanted = |name: &str| at.scope.secrets().any(|secret| secret.name == name);
     let (_, error) = at.facts.unusable.iter().find(|(name, _)| wanted(name))?;
     finding(
         error.clone(),

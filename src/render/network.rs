@@ -118,7 +118,7 @@ pub(super) fn is_needed(input: &Input, worker: &Worker) -> bool {
         Sends::Nothing => false,
         Sends::ToAppServices => has_app_services,
         Sends::ToHomeservers => {
-            settings.sandbox.network != NetworkAccess::Senders || sends_more(role)
+            settings.sandbox.network != NetworkAccess::Senders || sends_others(role)
         }
         Sends::ToAnyone => true,
     };

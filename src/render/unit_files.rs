@@ -77,6 +77,8 @@ pub(super) fn render(builder: &mut StateBuilder) -> Result<()> {
     };
     let (own, options) = configuration(synapse_config::MAIN);
     let main = Main {
+        own,
+        configuration: options,
         process: Process::new(input, &settings.limits.main_memory.show()),
         sandbox: builder.sandbox(units::MAIN)?,
     };
@@ -84,6 +86,8 @@ pub(super) fn render(builder: &mut StateBuilder) -> Result<()> {
     if input.has_workers() {
         let (own, options) = configuration(&synapse_config::of_worker("%i"));
         let worker = Worker {
+            own,
+            configuration: options,
             process: Process::new(input, &settings.limits.worker_memory.show()),
             sandbox: builder.sandbox(units::WORKERS)?,
         };

@@ -14,6 +14,7 @@ mod records;
 mod resource;
 pub mod restart_rules;
 pub mod services;
+pub mod synapse_config;
 pub mod trial;
 pub mod units;
 

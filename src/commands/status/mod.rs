@@ -112,7 +112,7 @@ pub fn status(common: &Common) -> Result<ExitCode, Failure> {
         if let Some(trial) = trial {
             outln!(
                 "{}; to keep the change, run: synapse-workers confirm",
-                trial.told(left)
+                trial.description(left)
             );
         }
         drift.print(&Report::new(false));

@@ -68,7 +68,7 @@ pub(super) fn files(_: &Host, expected: &Expected, end: Instant) -> Result<Strin
     let there = nginx_fingerprint::fingerprint(&read("nginx.conf")?, &read("listen.conf")?);
     let answer = host::get_as_host(&Peer::Address(address), FINGERPRINT_PATH, end)?;
     ensure!(
-        told(&answer.body) == Some(&there),
+        reported(&answer.body) == Some(&there),
         "nginx runs another configuration than {}/nginx\n    see: journalctl -u {unit}\n    \
          help: systemctl reload {unit}; if the files were modified, synapse-workers install",
         paths::CURRENT,
@@ -83,9 +83,9 @@ pub(super) fn certificate(_: &Host, expected: &Expected, _: Instant) -> Result<S
     };
     for unit in units {
         ensure!(
-            pair.is_with(unit)?,
+            pair.is_installed_for(unit)?,
             "{unit} does not have the certificate of the settings\n    see: journalctl -u {}",
-            units::HAND_OVER
+            units::CERTIFICATE_SERVICE
         );
     }
     Ok(format!("with {}", units.join(" and ")))
