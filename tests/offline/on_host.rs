@@ -268,7 +268,7 @@ fn a_settings_file_that_no_generation_contains_is_saved_before_it_is_replaced() 
     let copy = directory.path().join("settings.yaml.before-rollback.1");
     fs::write(&path, "# new comment\na: 1\n").unwrap();
     fs::set_permissions(&path, fs::Permissions::from_mode(0o640)).unwrap();
-    let hosted = Hosted::new();
+    let fake = FakeHost::new();
     let goal = Goal {
         desired: &State::default(),
         target: Target::Generation(1),
@@ -289,7 +289,7 @@ fn a_settings_file_that_no_generation_contains_is_saved_before_it_is_replaced() 
         path: path.display().to_string(),
         what: String::new(),
     };
-    OnHost::new(&hosted.host).apply(&step, &goal).unwrap();
+    OnHost::new(&fake.host).apply(&step, &goal).unwrap();
     assert_eq!(fs::read_to_string(&path).unwrap(), "a: 1\n");
     assert_eq!(fs::read_to_string(&copy).unwrap(), "# new comment\na: 1\n");
     assert_eq!(fs::metadata(&copy).unwrap().mode() & 0o077, 0);

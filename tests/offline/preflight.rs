@@ -383,7 +383,13 @@ fn every_check_finds_its_problem() {
         ),
         (
             "Synapse's Python has the packages that the settings need",
-            |facts| facts.lacking = vec![lacking("beautifulsoup4", ">=4.13.0", Some("4.11.2"))],
+            |facts| {
+                facts.missing_packages = vec![missing_package(
+                    "beautifulsoup4",
+                    ">=4.13.0",
+                    Some("4.11.2"),
+                )]
+            },
             "url_previews: {enabled: true}",
             1,
             "Synapse 1.163.2 at /usr/bin/python3 lacks packages that the settings need: beautifulsoup4>=4.13.0 (it has 4.11.2) => \
@@ -409,7 +415,7 @@ fn every_check_finds_its_problem() {
         ),
         (
             "the external Redis answers",
-            |facts| facts.redis_elsewhere = Some(Err("Redis answers WRONGPASS".to_owned())),
+            |facts| facts.external_redis = Some(Err("Redis answers WRONGPASS".to_owned())),
             "redis: {host: r.test, port: 6380, tls: true}",
             1,
             "redis.host: r.test port 6380 does not serve Synapse: Redis answers WRONGPASS => check redis.host",

@@ -7,7 +7,7 @@ use super::setup::{Setup, text};
 use super::validators::{program, run, shown};
 use serde_json::{Value, json};
 use std::fs;
-use synapse_workers::plan::schema::{Code, Database, database};
+use synapse_workers::plan::schema::{Code, Database};
 use synapse_workers::plan::step::{Step, Validator};
 use synapse_workers::plan::{Plan, Removal, Target};
 use synapse_workers::state::restart_rules::VERSION;

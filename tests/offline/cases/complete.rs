@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 use synapse_workers::plan::reason;
 use synapse_workers::plan::step::Step;
 use synapse_workers::render::services::SERVICES;
-use synapse_workers::state::restart_rules::{Change, RULES, rule_for};
+use synapse_workers::state::restart_rules::{Effect, RULES, rule_for};
 use synapse_workers::topology::ROLES;
 
 fn cases() -> Vec<Case> {
@@ -79,9 +79,9 @@ fn every_restart_rule_has_a_folder_and_every_file_a_restart_rule() {
         assert!(!rule_for(path).path.is_empty(), "{path} has no rule");
     }
     for rule in RULES {
-        let paths = match rule.change {
-            Change::None => &installed,
-            Change::Reload | Change::Restart | Change::StopFirst => &changed,
+        let paths = match rule.effect {
+            Effect::None => &installed,
+            Effect::Reload | Effect::Restart | Effect::StopFirst => &changed,
         };
         let found = paths.iter().any(|path| std::ptr::eq(rule_for(path), rule));
         assert!(found, "no folder has a change by the rule {}", rule.path);

@@ -87,6 +87,7 @@ impl Run {
                 what: String::new(),
                 before: None,
                 after: None,
+                copy: None,
             }),
             settings_text: String::new(),
             summary: String::new(),
