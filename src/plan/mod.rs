@@ -11,6 +11,7 @@ mod planner;
 mod restarts;
 pub mod schema;
 mod settings_change;
+#[expect(missing_docs)]
 pub mod step;
 
 pub use changes::foreign;

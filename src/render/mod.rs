@@ -17,6 +17,7 @@ pub mod ports;
 mod processes;
 mod redis;
 pub mod sandbox;
+#[expect(missing_docs)]
 pub mod services;
 mod shared;
 pub mod sockets;

@@ -11,6 +11,7 @@ pub mod nginx_fingerprint;
 pub mod paths;
 pub mod ports;
 mod records;
+#[expect(missing_docs)]
 pub mod restart_rules;
 pub mod trial;
 pub mod units;
