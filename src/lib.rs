@@ -11,6 +11,9 @@
 //! host ─> observe ─> State (observed) ──────────────────────────────────────────────────┘
 //! ```
 
+// Not in Cargo.toml, because tests may unwrap.
+#![cfg_attr(not(test), warn(clippy::unwrap_used))]
+
 pub mod state;
 
 pub mod settings;
@@ -26,10 +29,15 @@ pub mod host;
 
 pub mod request;
 
+#[expect(missing_docs)]
 pub mod preflight;
 
 pub mod converge;
 
+#[expect(
+    missing_docs,
+    reason = "its doc comments are help texts; a group of options has none"
+)]
 pub mod cli;
 pub mod commands;
 

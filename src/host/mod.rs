@@ -33,7 +33,9 @@ mod schema;
 mod secrets;
 mod service;
 pub mod synapse;
+#[expect(missing_docs)]
 mod systemd;
+#[expect(missing_docs)]
 mod tools;
 mod trial;
 mod validators;

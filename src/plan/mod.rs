@@ -12,6 +12,7 @@ mod resources;
 mod restarts;
 pub mod schema;
 mod settings_change;
+#[expect(missing_docs)]
 pub mod step;
 mod step_text;
 mod unit_jobs;

@@ -72,12 +72,16 @@ fn an_edit_changes_only_its_key_in_any_file() {
         .load()
         .expect("valid settings");
     let crlf = ODD.replace('\n', "\r\n");
+    let marked = format!("\u{feff}{ODD}");
+    let plain_marked = "\u{feff}server_name: example.org\r\n";
     let documented = new_file(&defaults.settings);
     let texts = [
         "server_name: example.org",
         "  server_name: a\n",
         ODD,
         &crlf,
+        &marked,
+        plain_marked,
         &documented,
     ];
     for text in texts {

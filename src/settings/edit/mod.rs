@@ -3,6 +3,11 @@
 //! Each way of making a change is a guess about the text. A check makes it safe: the new text is read, and must have
 //! exactly the meaning of the old text with that change. Otherwise the next guess is tried, and after the last one the
 //! change is refused.
+//!
+//! `yamlpatch` was tried in place of this module, with the inputs of tests/settings/edits.rs. Version 1.32 needs Rust
+//! 1.97. Version 1.25, with 22 more crates and tree-sitter in C, gave 3 of the 18 expected texts: a value replaced by a
+//! list or a section becomes invalid YAML, an empty file is refused, other keys of a flow mapping are lost, and `\n` is
+//! written into a file with `\r\n`. 100,000 nested list items end the process in an assertion.
 
 mod add;
 mod place;

@@ -1,4 +1,10 @@
 //! The settings file: YAML read into raw values, each with its place.
+//!
+//! Two readers with spans were tried on 85 texts, most of them from tests/settings. With the events of `saphyr-parser`
+//! (4 more crates, no C), 74 texts gave the same values, places and lines of errors; with `Spanned` of `serde-saphyr`
+//! (16 more crates), 69, and 5 more with a place in this program's own errors. Both stop at deep nesting and aliases.
+//! They differ in unclosed quotes, block scalars, aliases and types, so that they are no replacement with the same
+//! behaviour; `yaml_serde` would stay in any case, for homeserver.d and adopted files.
 
 mod mapping;
 mod reader;
@@ -95,7 +101,9 @@ pub fn read(path: &Path, text: &str) -> Result<Document, SettingsError> {
         return refuse_at(at, message);
     }
     let reader = Reader::default();
-    let result = serde_yaml::Deserializer::from_str(text).deserialize_option(Top(&reader));
+    // The YAML library refuses a byte order mark, which editors on Windows write.
+    let yaml = text.strip_prefix('\u{feff}').unwrap_or(text);
+    let result = serde_yaml::Deserializer::from_str(yaml).deserialize_option(Top(&reader));
     match (result, reader.finish()) {
         (_, Err((line, problem))) => Err(problem.within_line(path, line)),
         (Err(error), Ok(_)) => Err(syntax_error(path, text, &error)),

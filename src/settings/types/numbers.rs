@@ -20,7 +20,7 @@ impl Port {
     /// The port number as sockets use it.
     pub fn number(self) -> u16 {
         // The range of the type is within that of u16.
-        self.0 as u16
+        u16::try_from(self.0).unwrap_or(u16::MAX)
     }
 }
 
