@@ -14,7 +14,12 @@ use anyhow::{Context, Result, ensure};
 
 impl Host {
     /// Validates a generation with a real program. Returns a note.
-    pub fn validate(&self, number: u32, validator: &Validator, state: &State) -> Result<Option<String>> {
+    pub fn validate(
+        &self,
+        number: u32,
+        validator: &Validator,
+        state: &State,
+    ) -> Result<Option<String>> {
         let directory = generations::directory(number);
         match validator {
             Validator::Schema => return self.accepts_schema(state, state),

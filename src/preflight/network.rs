@@ -5,7 +5,12 @@ use crate::state::services;
 
 pub(super) fn ports(at: &Examined) -> Option<Finding> {
     let first = at.facts.ports_in_use.first()?;
-    let used: Vec<String> = at.facts.ports_in_use.iter().map(ToString::to_string).collect();
+    let used: Vec<String> = at
+        .facts
+        .ports_in_use
+        .iter()
+        .map(ToString::to_string)
+        .collect();
     let (port, setting) = (first.address.port(), first.setting);
     // The distribution's service for the same program uses the same ports.
     let program = services::service(&first.unit).and_then(|service| service.program.as_ref());

@@ -241,10 +241,7 @@ mod tests {
                 true
             }
         };
-        all_reserved()
-            .map(|row| row.key)
-            .filter(refused)
-            .collect()
+        all_reserved().map(|row| row.key).filter(refused).collect()
     }
 
     #[test]
