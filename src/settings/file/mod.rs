@@ -1,10 +1,10 @@
 //! The settings file: YAML read into raw values, each with its place.
 //!
 //! Two readers with spans were tried on 85 texts, most of them from tests/settings. With the events of `saphyr-parser`
-//! (4 more crates, no C), 74 texts gave the same values, places and lines of errors; with `Spanned` of `serde-saphyr`
-//! (16 more crates), 69, and 5 more with a place in this program's own errors. Both stop at deep nesting and aliases.
-//! They differ in unclosed quotes, block scalars, aliases and types, so that they are no replacement with the same
-//! behaviour; `yaml_serde` would stay in any case, for homeserver.d and adopted files.
+//! (4 more crates, no C), 76 gave the same values, places and lines of errors; with `Spanned` of `serde-saphyr` (16
+//! more crates), 69, and 5 more if this program adds the place to its own errors. Both refuse deep nesting and alias
+//! bombs. The rest differ in unclosed quotes, block scalars, aliases and types, so that neither has the same behaviour,
+//! and `yaml_serde` would stay in any case, for homeserver.d and adopted files.
 
 mod mapping;
 mod reader;
