@@ -1,10 +1,11 @@
 //! The settings file: YAML read into raw values, each with its place.
 //!
-//! Two readers with spans were tried on 85 texts, most of them from tests/settings. With the events of `saphyr-parser`
-//! (4 more crates, no C), 76 gave the same values, places and lines of errors; with `Spanned` of `serde-saphyr` (16
-//! more crates), 69, and 5 more if this program adds the place to its own errors. Both refuse deep nesting and alias
-//! bombs. The rest differ in unclosed quotes, block scalars, aliases and types, so that neither has the same behaviour,
-//! and `yaml_serde` would stay in any case, for homeserver.d and adopted files.
+//! Three readers with spans were tried on 85 texts, most of them from tests/settings. The same values, places and lines
+//! of errors came from 76 with the events of `saphyr-parser` (4 more crates, no C), from 69 with `Spanned` of
+//! `serde-saphyr` (16 more crates; 5 more texts if this program adds the place to its own errors), and from 61 with
+//! `marked-yaml` (12 more crates), which has no anchors and tags, and overflows the stack on nested list items. The
+//! other two refuse deep nesting and alias bombs, but differ in unclosed quotes, block scalars, aliases and types.
+//! `yaml_serde` would stay in any case, for homeserver.d and adopted files.
 
 mod mapping;
 mod reader;
