@@ -1,10 +1,11 @@
 //! The settings file: YAML read into raw values, each with its place.
 //!
-//! Two readers with spans were tried on 85 texts, most of them from tests/settings. With the events of `saphyr-parser`
-//! (4 more crates, no C), 74 texts gave the same values, places and lines of errors; with `Spanned` of `serde-saphyr`
-//! (16 more crates), 69, and 5 more with a place in this program's own errors. Both stop at deep nesting and aliases.
-//! They differ in unclosed quotes, block scalars, aliases and types, so that they are no replacement with the same
-//! behaviour; `yaml_serde` would stay in any case, for homeserver.d and adopted files.
+//! Three readers with spans were tried on 85 texts, most of them from tests/settings. The same values, places and lines
+//! of errors came from 76 with the events of `saphyr-parser` (4 more crates, no C), from 69 with `Spanned` of
+//! `serde-saphyr` (16 more crates; 5 more texts if this program adds the place to its own errors), and from 61 with
+//! `marked-yaml` (12 more crates), which has no anchors and tags, and overflows the stack on nested list items. The
+//! other two refuse deep nesting and alias bombs, but differ in unclosed quotes, block scalars, aliases and types.
+//! `yaml_serde` would stay in any case, for homeserver.d and adopted files.
 
 mod mapping;
 mod reader;
