@@ -3,16 +3,12 @@
 //! For example, Synapse's own parser reads the files that Synapse reads, and runs code that Synapse's account may have
 //! changed. So it must have no more privileges than Synapse: the transient service has the properties of the unit file.
 
-use super::tools::{Output, Tool};
 use crate::state::paths;
 use crate::state::{HOST, State};
 use anyhow::{Context, Result};
 use std::ffi::OsString;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
-
-/// The additional time for systemd-run beyond the timeout of the program that it waits for.
-const GRACE: Duration = Duration::from_secs(30);
 
 /// Keys of a unit's `[Service]` section that describe how its own program is started, watched and stopped. The
 /// transient service gets all other keys.
@@ -82,40 +78,30 @@ impl Sandbox {
         self
     }
 
-    /// Runs this command line in the sandbox. The program of `task` is `systemd-run`; its other options apply.
-    pub(super) fn output(self, words: Vec<OsString>, mut task: Tool) -> Result<Output> {
+    /// The command line of `systemd-run` for these words, and the transient service that it starts.
+    pub(super) fn command(self, words: &[OsString], limit: Duration) -> (Vec<String>, String) {
         static NUMBER: AtomicU32 = AtomicU32::new(0);
         let number = NUMBER.fetch_add(1, Ordering::Relaxed);
         let own = format!("synapse-workers-task-{}-{number}", std::process::id());
-        let unit = self.name.unwrap_or(own);
-        let limit = format!("RuntimeMaxSec={}", task.limit.as_secs());
+        let unit = format!("{}.service", self.name.unwrap_or(own));
+        let options = [
+            "--quiet",
+            "--pipe",
+            "--wait",
+            "--collect",
+            "--no-ask-password",
+        ];
+        let mut command: Vec<String> = options.map(str::to_owned).into();
+        command.push(format!("--unit={unit}"));
+        command.push("--description=A task of synapse-workers".to_owned());
+        let limit = format!("RuntimeMaxSec={}", limit.as_secs());
         let properties = self.properties.iter().chain([&limit]);
+        command.extend(properties.map(|property| format!("--property={property}")));
+        command.push("--".to_owned());
         // systemd expands variables in arguments.
-        let words = words
-            .iter()
-            .map(|word| word.to_string_lossy().replace('$', "$$"));
-        task.limit += GRACE;
-        let output = task
-            .args([
-                "--quiet",
-                "--pipe",
-                "--wait",
-                "--collect",
-                "--no-ask-password",
-            ])
-            .args([format!("--unit={unit}")])
-            .args(["--description=A task of synapse-workers"])
-            .args(properties.map(|property| format!("--property={property}")))
-            .args(["--"])
-            .args(words.collect::<Vec<_>>())
-            .output();
-        if output.is_err() {
-            // systemd-run has exited, but the service that it waited for may still run.
-            let _ = Tool::new("systemctl")
-                .args(["stop", "--quiet", &format!("{unit}.service")])
-                .output();
-        }
-        output
+        let words = words.iter().map(|word| word.to_string_lossy());
+        command.extend(words.map(|word| word.replace('$', "$$")));
+        (command, unit)
     }
 }
 

@@ -20,16 +20,10 @@ const FLOORS: &[&str] = &[
 ];
 
 /// Import cycles inside a folder that are allowed: the files and the reason.
-const CYCLES: &[(&str, &str)] = &[
-    (
-        "settings::table",
-        "the macro of a row makes the table, and a value knows its row",
-    ),
-    (
-        "host::tools",
-        "a program may have a sandbox, and a sandbox starts a program",
-    ),
-];
+const CYCLES: &[(&str, &str)] = &[(
+    "settings::table",
+    "the macro of a row makes the table, and a value knows its row",
+)];
 
 type Edges = BTreeMap<String, BTreeSet<String>>;
 

@@ -342,7 +342,7 @@ fn every_check_finds_its_problem() {
             },
             "database: {host: db.test, user: me}",
             1,
-            "set database.password_file, or give POSTGRES_PASSWORD once, in the environment or an --env-file; \
+            "set database.password_file, or set POSTGRES_PASSWORD once, in the environment or an --env-file; \
              if the role is missing, on the database's host: sudo -u postgres createuser --pwprompt me && \
              sudo -u postgres createdb",
         ),
@@ -358,7 +358,7 @@ fn every_check_finds_its_problem() {
             |_| {},
             "registration: {enabled: true, recaptcha_public_key: k}",
             1,
-            "the recaptcha private key is not provided => give SYNAPSE_RECAPTCHA_PRIVATE_KEY once",
+            "the recaptcha private key is not provided => set SYNAPSE_RECAPTCHA_PRIVATE_KEY once",
         ),
         (
             "secrets that cannot be generated are provided",

@@ -11,5 +11,5 @@ mod running;
 mod tool;
 
 pub use find::find;
-pub use output::{Output, journal, tail};
+pub use output::{journal, tail};
 pub use tool::{PACKAGES, Tool};

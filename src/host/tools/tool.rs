@@ -7,7 +7,7 @@ use crate::host::confined::Sandbox;
 use crate::state::paths;
 use anyhow::{Context, Result, bail, ensure};
 use nix::unistd::{Gid, Uid, setgid, setgroups, setsid, setuid};
-use std::ffi::OsStr;
+use std::ffi::{OsStr, OsString};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -34,6 +34,8 @@ const PIP: &str = "PIP_";
 const QUICK: Duration = Duration::from_secs(60);
 /// Default timeout of a program in a sandbox, which usually imports Synapse.
 const CONFINED: Duration = Duration::from_secs(120);
+/// The additional time for systemd-run beyond the timeout of the program that it waits for.
+const GRACE: Duration = Duration::from_secs(30);
 /// Timeout of a program that downloads packages over a slow connection.
 pub const PACKAGES: Duration = Duration::from_secs(3600);
 
@@ -41,12 +43,12 @@ pub const PACKAGES: Duration = Duration::from_secs(3600);
 pub struct Tool {
     name: String,
     path: Result<PathBuf>,
-    args: Vec<std::ffi::OsString>,
-    environment: Vec<(String, std::ffi::OsString)>,
+    args: Vec<OsString>,
+    environment: Vec<(String, OsString)>,
     input: Vec<u8>,
     account: Option<Account>,
     sandbox: Option<Sandbox>,
-    pub(in crate::host) limit: Duration,
+    limit: Duration,
     interruptible: bool,
 }
 
@@ -168,14 +170,22 @@ impl Tool {
                 self.name
             );
             let (program, args) = (self.path?.into_os_string(), self.args);
-            let words = [program].into_iter().chain(args).collect();
+            let words: Vec<OsString> = [program].into_iter().chain(args).collect();
+            let (command, unit) = sandbox.command(&words, self.limit);
             let task = Self {
                 input: self.input,
-                limit: self.limit,
+                limit: self.limit + GRACE,
                 interruptible: self.interruptible,
                 ..Self::new("systemd-run")
             };
-            return sandbox.output(words, task);
+            let output = task.args(command).output();
+            if output.is_err() {
+                // systemd-run has exited, but the service that it waited for may still run.
+                let _ = Self::new("systemctl")
+                    .args(["stop", "--quiet", &unit])
+                    .output();
+            }
+            return output;
         }
         let child = self.start()?;
         running::finish(
