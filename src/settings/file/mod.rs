@@ -102,7 +102,7 @@ pub fn read(path: &Path, text: &str) -> Result<Document, SettingsError> {
         return refuse_at(at, message);
     }
     let reader = Reader::default();
-    // The YAML library refuses a byte order mark, which editors on Windows write.
+    // After a byte order mark, which editors on Windows write, the YAML library refuses a second key at the top level.
     let yaml = text.strip_prefix('\u{feff}').unwrap_or(text);
     let result = serde_yaml::Deserializer::from_str(yaml).deserialize_option(Top(&reader));
     match (result, reader.finish()) {
