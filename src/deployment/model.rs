@@ -14,7 +14,9 @@ pub struct Deployment {
     pub settings: Settings,
     /// The workers that `workers` describes.
     pub topology: Topology,
+    /// The administrator's options of Synapse, from /etc/synapse-workers/homeserver.d.
     pub homeserver_d: SynapseOptions,
+    /// The files that settings name, such as a log configuration.
     pub referenced: ReferencedFiles,
     /// The configuration of an adopted server.
     pub adopted: Adopted,

@@ -12,10 +12,12 @@ use crate::settings::value::Scalar;
 /// A row of the catalogue of secrets.
 pub struct Secret {
     /// The name of the file in the secrets directory.
+    /// The file name in the directory of secrets.
     pub name: &'static str,
     /// Whether a random value is generated if none is provided and none exists. A secret that is not generated exists
     /// only if it is provided.
     pub generated: bool,
+    /// Whether a process of this deployment reads it.
     pub wanted: fn(&Deployment) -> bool,
     /// The value from the environment or an env-file.
     pub provided: fn(&Settings) -> Option<&types::Secret>,

@@ -107,6 +107,7 @@ pub enum PackageManager {
 
 /// The deployment, and the parts of the desired state and of the running units that gathering depends on.
 pub struct Scope<'a> {
+    /// The deployment that this run wants.
     pub deployment: &'a Deployment,
     /// The desired units.
     pub units: BTreeSet<String>,

@@ -14,6 +14,7 @@ use std::net::SocketAddr;
 pub struct Service {
     /// The name of the service, or of the timer or path unit that starts it.
     pub unit: &'static str,
+    /// The condition for its existence.
     pub wanted: fn(&Input) -> bool,
     /// Adds its unit files and configuration to the desired state.
     pub(super) render: fn(&mut StateBuilder) -> Result<()>,

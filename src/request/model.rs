@@ -13,6 +13,7 @@ use std::ops::Deref;
 
 /// A validated request, as far as that is possible without host facts.
 pub struct Request {
+    /// The deployment that the settings and files describe.
     pub deployment: Deployment,
     /// The SQLite file whose data is to be moved to PostgreSQL.
     pub moving: Option<String>,

@@ -58,6 +58,7 @@ pub struct SettingsError {
 }
 
 impl SettingsError {
+    /// A problem without a place and without a remedy so far.
     pub fn new(problem: impl Into<String>) -> Self {
         Self {
             problem: problem.into(),

@@ -250,7 +250,10 @@ macro_rules! settings {
         #[derive(Clone, Debug, PartialEq)]
         pub struct Settings {
             $($(#[doc = $doc])+ pub $field: $type,)*
-            $(pub $section: $Section,)*
+            $(
+                #[doc = concat!("The section `", stringify!($section), "`.")]
+                pub $section: $Section,
+            )*
         }
 
         const PARTS: &[&[Row]] = &[

@@ -22,12 +22,17 @@ pub enum Resource {
     Secret(String),
     /// A file in the directory of secrets, composed of a rendered template and secrets.
     Composed(String),
+    /// The key with which Synapse signs events (config_documentation.md, `signing_key_path`).
     SigningKey,
+    /// A role in the host's own PostgreSQL, as which Synapse connects.
     DatabaseRole(String),
     /// A role in the host's own PostgreSQL that may read its statistics.
     MonitorRole(String),
+    /// A database in the host's own PostgreSQL.
     Database {
+        /// The name of the database.
         name: String,
+        /// The role that owns it.
         owner: String,
     },
     /// A disabled service of an adopted server. Removing this resource enables the service again.

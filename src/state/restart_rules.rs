@@ -25,7 +25,9 @@ pub enum Effect {
 /// The units that a changed file affects.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Scope {
+    /// No unit.
     None,
+    /// The main process.
     Main,
     /// The main process and every worker.
     Synapse,
@@ -35,6 +37,7 @@ pub enum Scope {
     UnitFile,
     /// The workers that the file lists, and the main process: always, or only when the file is added or removed.
     Listed {
+        /// When the file affects the main process.
         main: When,
     },
     /// One unit.
@@ -44,6 +47,7 @@ pub enum Scope {
 /// When a file that lists workers affects the main process.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum When {
+    /// By every change: the main process reads the list itself.
     Always,
     /// The main process does the work itself while the file is missing.
     AddedOrRemoved,
@@ -60,7 +64,9 @@ pub struct Rule {
     /// A path in a generation, or with a leading `/` a path on the host. A path that ends in `/` stands for all files
     /// below it. Secrets have the path `secrets/…`, both on the host and as templates in a generation.
     pub path: &'static str,
+    /// The units that a change of the file affects.
     pub scope: Scope,
+    /// The effect of a change on these units.
     pub effect: Effect,
     /// The reason that a plan prints: "FILE changed: REASON".
     pub reason: &'static str,

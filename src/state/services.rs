@@ -22,7 +22,9 @@ pub struct Program {
     pub name: &'static str,
     /// The names of the executable: Debian's first. One of them must be installed.
     pub executables: &'static [&'static str],
+    /// The package of Debian and Ubuntu.
     pub apt: &'static str,
+    /// The package of Fedora.
     pub dnf: &'static str,
     /// Services that the packages start on all addresses of the host, and that this service replaces. The first one
     /// runs the same program.

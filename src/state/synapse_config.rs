@@ -91,7 +91,9 @@ pub fn directories() -> impl Iterator<Item = &'static str> {
 /// The database engine that Synapse uses.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Engine {
+    /// `sqlite3`.
     Sqlite,
+    /// `psycopg2`.
     Postgres,
 }
 

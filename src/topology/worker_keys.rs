@@ -6,9 +6,11 @@ use super::roles::Duty;
 /// A top-level key of Synapse's configuration.
 #[derive(Debug)]
 pub struct WorkerKey {
+    /// The name of the key.
     pub key: &'static str,
     /// The file in `shared.d` that sets it, without extension; `None` if no process needs it there.
     pub file: Option<&'static str>,
+    /// The form of its value.
     pub value: Value,
     /// What the administrator uses in its place. `None` for names of earlier releases of Synapse, which are refused in
     /// adopted files only.

@@ -142,6 +142,7 @@ impl Adopted {
         self.copies.is_empty()
     }
 
+    /// Whether an adopted file sets this top-level key.
     pub fn has(&self, key: &str) -> bool {
         self.options.contains_key(key)
     }
