@@ -365,7 +365,7 @@ fn every_check_finds_its_problem() {
             |_| {},
             "email: {enabled: true, smtp_user: me}",
             1,
-            "the smtp password is not provided => set email.smtp_password_file, or give SYNAPSE_EMAIL_SMTP_PASS",
+            "the smtp password is not provided => set email.smtp_password_file, or set SYNAPSE_EMAIL_SMTP_PASS",
         ),
         (
             "secrets that cannot be generated are provided",
