@@ -231,7 +231,7 @@ mod tests {
             format!("+{}", "x".repeat(4 << 20)),
             "*1\r\n".repeat(100_000),
         );
-        for (reply, told) in [
+        for (reply, message) in [
             (long.as_str(), "a line without its end"),
             (&deep, "too many levels"),
             ("*1025\r\n", "the length 1025"),
@@ -241,7 +241,7 @@ mod tests {
             ("-NOAUTH first\r\n", "Redis answers NOAUTH first"),
         ] {
             let error = format!("{:#}", answering(reply).unwrap_err());
-            assert!(error.contains(told), "{told}: {error}");
+            assert!(error.contains(message), "{message}: {error}");
         }
     }
 

@@ -96,14 +96,14 @@ mod tests {
             Requires-Dist: new>=1 ; python_full_version >= '3.10' and extra == 'redis'\n\
             Requires-Dist: odd ; extra in 'redis' \n\
             Requires-Dist: open ; (extra == 'redis'\n\
-            Requires-Dist: elsewhere @ https://x.test/e.tar.gz ; extra == 'url-preview'\n\
+            Requires-Dist: direct @ https://x.test/e.tar.gz ; extra == 'url-preview'\n\
             \nRequires-Dist: prose ; extra == 'redis'\n";
         assert_eq!(
             texts(metadata, "redis"),
             ["hiredis", "txredisapi>=1.4.7", "new>=1"]
         );
         assert_eq!(texts(metadata, "postgres"), ["psycopg2>=2.8"]);
-        let previews = ["beautiful-soup-4>=4.13.0,<5", "elsewhere"];
+        let previews = ["beautiful-soup-4>=4.13.0,<5", "direct"];
         assert_eq!(texts(metadata, "url-preview"), previews);
         assert_eq!(texts(metadata, "none"), [""; 0]);
         assert_eq!(texts("", "redis"), [""; 0]);
