@@ -11,11 +11,7 @@ use std::path::PathBuf;
 /// Install and operate a Synapse homeserver with workers under systemd
 #[derive(Debug, Parser)]
 #[command(name = "synapse-workers", version, max_term_width = 100)]
-#[command(
-    after_help = "Exit status: 0 done; 1 failed, the host is as before; 2 changes pending (plan --detailed-exitcode); \
-    64 invalid usage or settings; 65 a preflight check failed; 70 incomplete, the message names the command to run; \
-    75 applied, failed verification and rolled back."
-)]
+#[command(after_help = crate::failure::status_help())]
 pub struct Cli {
     #[command(subcommand)]
     pub command: Command,

@@ -20,6 +20,26 @@ pub enum Code {
     RolledBack = 75,
 }
 
+/// Every exit status with its meaning, for the help and docs/command-line.md.
+#[rustfmt::skip] // one status per line
+pub static STATUSES: &[(u8, &str)] = &[
+    (0, "Done."),
+    (Code::Failed as u8,     "The command failed, and the host is as it was before."),
+    (Code::Pending as u8,    "There are changes (`plan --detailed-exitcode`)."),
+    (Code::Usage as u8,      "The command line or a setting is wrong. Nothing was changed."),
+    (Code::Preflight as u8,  "A preflight check refused the host. Nothing was changed."),
+    (Code::Incomplete as u8, "The change is incomplete. The message names the command that completes it."),
+    (Code::RolledBack as u8, "The change was applied, its verification failed, and the host was rolled back."),
+];
+
+/// The exit statuses as the help prints them.
+pub fn status_help() -> String {
+    let lines = STATUSES
+        .iter()
+        .map(|(status, meaning)| format!("\n  {status:<4}{}", meaning.replace('`', "")));
+    format!("Exit status:{}", lines.collect::<String>())
+}
+
 impl From<Code> for ExitCode {
     fn from(code: Code) -> Self {
         ExitCode::from(code as u8)

@@ -1,7 +1,20 @@
 //! Completeness of the documentation: it explains every unit, and its links lead to existing pages.
 
+use synapse_workers::failure::STATUSES;
 use synapse_workers::state::services::unit_patterns;
 use synapse_workers::state::units::{TRIAL, TRIAL_TIMER};
+
+#[test]
+fn every_exit_status_is_explained() {
+    let page = include_str!("../../docs/command-line.md");
+    let (_, rest) = page.split_once("## Exit status\n").unwrap();
+    let section = rest.split("\n## ").next().unwrap();
+    let rows = section.lines().filter(|line| line.starts_with("| "));
+    let expected = STATUSES.iter();
+    let expected = expected.map(|(status, meaning)| format!("| {status} | {meaning} |"));
+    let expected: Vec<String> = expected.collect();
+    assert_eq!(rows.skip(1).collect::<Vec<_>>(), expected);
+}
 
 #[test]
 fn every_unit_is_explained() {
