@@ -57,10 +57,10 @@ def test_migrate(host: Host, check: Checks) -> None:
     for what, fault in (("after the first copy", "kill@switch  to"), ("with the server stopped", "kill@check   that both databases")):
         with check(f"a move that is interrupted {what}: install changes nothing and prints the command that continues it"):
             host.faulty(fault, "migrate-database", "--yes", expect=KILLED)
-            assert_contains(host.product("install", "--yes", expect=(65,)).err, "was cut", "help: synapse-workers migrate-database goes on")
+            assert_contains(host.product("install", "--yes", expect=(65,)).err, "was interrupted", "help: synapse-workers migrate-database")
     with check("a move that an earlier release began, with a note in Synapse's directory: install changes nothing and prints the command"):
         host.shell('install -d -o synapse -g synapse "$2" && mv "$1/begun" "$1"/copies/* "$2" && rm -r "$1"', NOTES, OLD_NOTES)
-        assert_contains(host.product("install", "--yes", expect=(65,)).err, "was cut", "help: synapse-workers migrate-database goes on")
+        assert_contains(host.product("install", "--yes", expect=(65,)).err, "was interrupted", "help: synapse-workers migrate-database")
     with check("migrate-database moves all data", vital=True) as note:
         result = host.product("migrate-database", "--yes")
         found = re.search(r"(\d+) tables, (\d+) rows, the same in both", result.out)
