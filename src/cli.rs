@@ -37,7 +37,7 @@ pub struct Common {
     pub root: Option<PathBuf>,
     /// Apply changes without asking for confirmation
     ///
-    /// Without a terminal, no confirmation is asked for.
+    /// Without a terminal, changes are applied without confirmation.
     #[arg(long, short, global = true)]
     pub yes: bool,
     /// Print JSON instead of text
@@ -73,10 +73,10 @@ pub struct Flags {
 /// The option for a trial.
 #[derive(Clone, Copy, Debug, Args)]
 pub struct Trying {
-    /// Revert automatically after TIME (e.g. 5m) unless `synapse-workers confirm` is run
+    /// Roll back automatically after TIME (e.g. 5m) unless `synapse-workers confirm` is run
     ///
-    /// TIME is from 1s to 1d, such as 90s, 5m or 2h; a number without a unit counts seconds. A systemd timer reverts
-    /// the change, so it works without a terminal; after a reboot the time starts again. Without this option, a
+    /// TIME is from 1s to 1d, such as 90s, 5m or 2h; a number without a unit counts seconds. A systemd timer rolls
+    /// it back, so it works without a terminal; after a reboot the time starts again. Without this option, a
     /// verified change is permanent.
     #[arg(long = "try", value_name = "TIME", value_parser = Duration::parse)]
     pub time: Option<Duration>,
@@ -105,7 +105,7 @@ pub enum Command {
         #[arg(long)]
         detailed_exitcode: bool,
     },
-    /// Set the number of workers of a role, and apply
+    /// Set the number of workers of a role and apply the change
     ///
     /// Edits `workers:` in the settings file. All other lines of the file stay unchanged.
     Scale {
@@ -115,7 +115,7 @@ pub enum Command {
         #[command(flatten)]
         trying: Trying,
     },
-    /// Add workers, and apply
+    /// Add workers and apply the change
     ///
     /// Edits `workers:` in the settings file. An existing entry with the same name and roles gets more workers.
     Add {
@@ -125,7 +125,7 @@ pub enum Command {
         #[command(flatten)]
         trying: Trying,
     },
-    /// Remove workers, and apply
+    /// Remove workers and apply the change
     ///
     /// Edits `workers:` in the settings file. Workers of an entry are numbered without gaps, so only the last one can
     /// be removed on its own.

@@ -186,7 +186,7 @@ pub fn agree(common: &Common, plan: &Plan) -> Result<(), Failure> {
 /// # Errors
 /// When `install` would refuse to run.
 pub fn pending(common: &Common) -> Result<usize, Failure> {
-    let prepared = prepare(common, &Flags::default(), &Change::None, Purpose::Look)?;
+    let prepared = prepare(common, &Flags::default(), &Change::None, Purpose::Inspect)?;
     let plan = prepared.goal("status".to_owned()).plan(&prepared.observed);
     Ok(plan.changes())
 }

@@ -21,7 +21,7 @@ struct Row {
 /// Runs `synapse-workers doctor`.
 pub fn doctor(common: &Common, flags: &Flags) -> Result<ExitCode, Failure> {
     let request = request::load_or_placeholder(common, flags)?;
-    let found = preflight::look(&request, Purpose::Run)?;
+    let found = preflight::inspect(&request, Purpose::Run)?;
     let examined = found.examined(&request);
     let rows: Vec<Row> = preflight::examine(&examined)
         .map(|(check, finding)| {

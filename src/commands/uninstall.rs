@@ -35,7 +35,7 @@ pub fn uninstall(
         confirm_purge(&request, host::created_database()?, confirm)?;
     }
     let _lock = host::lock_if_root()?;
-    let host = preflight::host(&request, Purpose::Look)?;
+    let host = preflight::host(&request, Purpose::Inspect)?;
     let desired = State::default();
     let mut observed = host.observe(&desired)?;
     if request.moved() {

@@ -25,7 +25,7 @@ pub fn verify(common: &Common) -> Result<ExitCode, Failure> {
     let (current, state, text) = installed()?;
     let text = text.ok_or_else(|| no_settings(current))?;
     let request = request::of_generation(current, &text)?;
-    let host = preflight::host(&request, Purpose::Look)?;
+    let host = preflight::host(&request, Purpose::Inspect)?;
     let facts = host.facts.for_rendering();
     let expected = verification::Expected::of(&request.input(&facts), &state);
     let mut rows = Vec::new();

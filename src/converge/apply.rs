@@ -179,8 +179,8 @@ impl World for OnHost {
         .context("restoring the settings file")
     }
 
-    fn leave_migration(&mut self) -> Result<()> {
-        self.host.leave_migration()
+    fn discard_migration(&mut self) -> Result<()> {
+        self.host.discard_migration()
     }
 
     fn forget_generation(&mut self, number: u32) -> Result<()> {

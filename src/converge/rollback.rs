@@ -53,7 +53,7 @@ pub(super) fn undo<W: World>(
         backwards.created = created;
         backwards.apply_all(&plan, report, &mut errors);
         if goal.moving.is_some() {
-            errors.record(world.leave_migration());
+            errors.record(world.discard_migration());
         }
         if errors.is_empty() {
             errors.record(world.applied(plan.generation));

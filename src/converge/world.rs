@@ -65,7 +65,7 @@ pub trait World {
     fn restore_settings(&mut self, settings: &SettingsChange) -> Result<()>;
 
     /// Removes the files of an unfinished move of the database after its rollback.
-    fn leave_migration(&mut self) -> Result<()>;
+    fn discard_migration(&mut self) -> Result<()>;
 
     /// Removes a generation that was never in use.
     ///

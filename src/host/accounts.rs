@@ -22,7 +22,7 @@ pub struct Accounts {
     /// A privileged group with the number of this program's group, under another name.
     pub same_group: Option<&'static str>,
     /// The privileged groups that the user is in.
-    pub mighty_groups: Vec<&'static str>,
+    pub privileged_groups: Vec<&'static str>,
 }
 
 impl Accounts {
@@ -60,9 +60,9 @@ impl Accounts {
                 })
             }),
             same_group: wanted_gid.and_then(|gid| {
-                accounts::mighty_groups().find(|name| number_of(name) == Some(gid))
+                accounts::privileged_groups().find(|name| number_of(name) == Some(gid))
             }),
-            mighty_groups: accounts::mighty_groups()
+            privileged_groups: accounts::privileged_groups()
                 .filter(|name| number_of(name).is_some_and(|gid| groups.contains(&gid)))
                 .collect(),
             uid,

@@ -127,7 +127,7 @@ impl Host {
     ///
     /// # Errors
     /// When a file cannot be removed.
-    pub fn leave_migration(&self) -> Result<()> {
+    pub fn discard_migration(&self) -> Result<()> {
         files::remove_tree(copies())?;
         let recorded = files::metadata(target_record()).is_some_and(|file| file.len() > 0);
         if !recorded {

@@ -42,18 +42,21 @@ impl fmt::Display for Step {
                 })
             }
             Step::Validate { number, validator } => {
-                let program = match validator {
-                    Validator::Nginx => "nginx -t",
-                    Validator::Synapse(_) => "Synapse's own configuration parser",
-                    Validator::Systemd => "systemd-analyze verify",
-                    Validator::Prometheus => "promtool check config",
-                    Validator::Schema => "the schema of the database",
+                let by = match validator {
+                    Validator::Nginx => "with nginx -t",
+                    Validator::Synapse(_) => "with Synapse's own configuration parser",
+                    Validator::Systemd => "with systemd-analyze verify",
+                    Validator::Prometheus => "with promtool check config",
+                    Validator::Schema => "against the database schema",
                 };
-                write!(f, "  check   generation {number} with {program}")
+                write!(f, "  check   generation {number} {by}")
             }
             Step::MoveDatabase { file, part, .. } => match part {
                 Move::First => write!(f, "+ copy    {file} into PostgreSQL while Synapse uses it"),
-                Move::Last => write!(f, "~ copy    the rows that changed in {file} since"),
+                Move::Last => write!(
+                    f,
+                    "~ copy    the rows of {file} that changed since the first copy"
+                ),
                 Move::Compare => write!(f, "  check   that both databases have the same rows"),
             },
             Step::Switch { number } => write!(f, "~ switch  to generation {number}"),

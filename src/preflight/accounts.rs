@@ -26,7 +26,7 @@ pub(super) fn apart(at: &Examined) -> Option<Finding> {
     }
     if let Some((name, why)) = facts
         .same_group
-        .and_then(|name| Some((name, accounts::mighty_group(name)?)))
+        .and_then(|name| Some((name, accounts::privileged_group(name)?)))
     {
         return match (facts.gid, wanted.gid) {
             (None, Some(gid)) => finding(
@@ -40,9 +40,9 @@ pub(super) fn apart(at: &Examined) -> Option<Finding> {
         };
     }
     let (name, why) = facts
-        .mighty_groups
+        .privileged_groups
         .iter()
-        .find_map(|name| Some((name, accounts::mighty_group(name)?)))?;
+        .find_map(|name| Some((name, accounts::privileged_group(name)?)))?;
     finding(
         format!("synapse.user: {user} is in the group {name}, and {why}"),
         format!(
@@ -69,7 +69,7 @@ pub(super) fn fit(at: &Examined) -> Option<Finding> {
             let wanted = wanted?;
             match (has, holder) {
                 (Some(has), _) if has != wanted => finding(
-                    format!("synapse.{key}: {wanted}, but {name} exists with {has}"),
+                    format!("synapse.{key}: {wanted}, but {name} already has the number {has}"),
                     format!("set synapse.{key} to {has}, or leave it empty"),
                 ),
                 (None, Some(other)) => finding(

@@ -44,7 +44,7 @@ pub(super) fn version(at: &Examined) -> Option<Finding> {
     finding_if(
         version < MINIMUM,
         format!("PostgreSQL {version} is older than {MINIMUM}"),
-        "upgrade PostgreSQL; Synapse refuses to start with it",
+        "upgrade PostgreSQL; Synapse does not start with an older one",
     )
 }
 

@@ -19,17 +19,17 @@ pub enum Purpose {
     /// The same, after missing programs are installed.
     InstallPrograms,
     /// Inspect or remove what is installed, whatever is wrong with the host.
-    Look,
+    Inspect,
 }
 
 /// Inspects the host and rejects it if a fatal check fails.
-pub fn host(asked: &Request, purpose: Purpose) -> Result<Host, Failure> {
-    let found = look(asked, purpose)?;
+pub fn host(request: &Request, purpose: Purpose) -> Result<Host, Failure> {
+    let found = inspect(request, purpose)?;
     let facts = &found.facts;
     let curable = purpose == Purpose::InstallPrograms && facts.packages.is_some();
     let mut refused = Vec::new();
-    for (check, finding) in checks::examine(&found.examined(asked)) {
-        if purpose == Purpose::Look && facts.root && facts.systemd {
+    for (check, finding) in checks::examine(&found.examined(request)) {
+        if purpose == Purpose::Inspect && facts.root && facts.systemd {
             break;
         }
         let Some(finding) = finding.filter(|_| check.fatal) else {
@@ -63,23 +63,23 @@ pub struct Found<'a> {
 
 impl Found<'_> {
     /// The input of the checks.
-    pub fn examined(&self, asked: &Request) -> Examined<'_> {
+    pub fn examined(&self, request: &Request) -> Examined<'_> {
         Examined {
             facts: &self.facts,
             scope: &self.scope,
-            processes: asked.topology.workers.len() + 1,
+            processes: request.topology.workers.len() + 1,
         }
     }
 }
 
 /// Inspects the host. Changes and rejects nothing.
-pub fn look(asked: &Request, purpose: Purpose) -> Result<Found<'_>, Failure> {
+pub fn inspect(request: &Request, purpose: Purpose) -> Result<Found<'_>, Failure> {
     let systemd = host::booted_with_systemd()
         .then(Systemd::connect)
         .transpose()
         .map_err(|error| Failure::from(error).ending(Code::Preflight))?;
-    let mut facts = Facts::gather(asked);
-    let scope = scope(asked, &facts.for_rendering(), systemd.as_ref(), purpose);
+    let mut facts = Facts::gather(request);
+    let scope = scope(request, &facts.for_rendering(), systemd.as_ref(), purpose);
     facts.complete(&scope);
     Ok(Found {
         facts,
@@ -90,12 +90,12 @@ pub fn look(asked: &Request, purpose: Purpose) -> Result<Found<'_>, Failure> {
 
 /// The units and ports that the request needs on a host with these facts, and the ports that our units already use.
 fn scope<'a>(
-    asked: &'a Request,
+    request: &'a Request,
     facts: &HostFacts,
     systemd: Option<&Systemd>,
     purpose: Purpose,
 ) -> Scope<'a> {
-    let input = asked.input(facts);
+    let input = request.input(facts);
     let units = systemd
         .and_then(|systemd| systemd.units().ok())
         .unwrap_or_default();
@@ -112,17 +112,20 @@ fn scope<'a>(
     let running = request::of_current();
     let ours = host::created_database().unwrap_or(false);
     // The adopted service stops before ours start. Until then it holds the ports that ours will use.
-    let service = asked.settings.adopt.service.as_ref();
+    let service = request.settings.adopt.service.as_ref();
     let adopted_runs = service
         .zip(systemd)
         .is_some_and(|(service, systemd)| systemd.runs(service.as_str()).unwrap_or(false));
     // If the running generation is unknown, units are assumed to use the ports of the request.
-    let holder = running.as_ref().filter(|_| !adopted_runs).unwrap_or(asked);
+    let holder = running
+        .as_ref()
+        .filter(|_| !adopted_runs)
+        .unwrap_or(request);
     Scope {
-        deployment: asked,
+        deployment: request,
         units: render::wanted(&input),
         local_database: input.database() == DatabaseKind::Local
-            || (purpose == Purpose::Look && ours),
+            || (purpose == Purpose::Inspect && ours),
         database_is_ours: ours,
         ports: ports::bound(&input),
         held: ports::bound(&holder.input(facts))

@@ -14,4 +14,4 @@ mod system;
 
 pub use check::{Check, Examined, Finding};
 pub use checks::{CHECKS, examine};
-pub use inspect::{Found, Purpose, host, look};
+pub use inspect::{Found, Purpose, host, inspect};

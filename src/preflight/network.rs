@@ -32,7 +32,7 @@ pub(super) fn certificate(at: &Examined) -> Option<Finding> {
     finding(
         problem.problem(),
         problem.cure().unwrap_or(
-            "set tls.certificate to the certificate with its chain and tls.key to its key, both PEM and the key without a \
+            "set tls.certificate to the certificate with its chain and tls.key to its key, both in PEM format and the key without a \
              password; or leave both empty",
         ),
     )
@@ -63,7 +63,7 @@ pub(super) fn relay_address(at: &Examined) -> Option<Finding> {
         ),
         (Some(own), Some(external)) if own.is_ipv4() != external.is_ipv4() => finding(
             format!(
-                "coturn.external_ip: {external} cannot stand for {own}, the address of this host's default route"
+                "coturn.external_ip: {external} and {own}, the address of this host's default route, are not of the same IP version"
             ),
             cure,
         ),

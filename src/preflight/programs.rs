@@ -29,7 +29,7 @@ pub(super) fn launcher(at: &Examined) -> Option<Finding> {
             "{} is missing, a part of this program's package",
             paths::LAUNCHER
         ),
-        "install the package again; or set sockets.held to false, and requests fail while processes restart",
+        "install the package again; or set sockets.held to false (requests then fail while processes restart)",
     )
 }
 

@@ -19,8 +19,8 @@ pub(super) fn replaceable(at: &Examined) -> Option<Finding> {
     let path = at.facts.replaceable.as_ref()?.display();
     finding(
         format!(
-            "{path} can be replaced by an account other than root, and units would run it as root; there is no {} for \
-             them",
+            "an account other than root can replace {path}, which units would run as root, and there is no {} that \
+             they could run instead",
             paths::PROGRAM
         ),
         format!(

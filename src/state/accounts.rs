@@ -112,14 +112,14 @@ static PRIVILEGED_GROUPS: &[(&str, &str)] = &[
 ];
 
 /// The reason why Synapse must not be a member of this group; `None` if it may.
-pub fn mighty_group(name: &str) -> Option<String> {
+pub fn privileged_group(name: &str) -> Option<String> {
     let row = PRIVILEGED_GROUPS.iter().find(|(group, _)| *group == name);
     row.map(|(_, why)| (*why).to_owned())
         .or_else(|| Some(format!("it is that of {}", reserved(name)?)))
 }
 
 /// The names of all groups that Synapse must not be a member of.
-pub fn mighty_groups() -> impl Iterator<Item = &'static str> {
+pub fn privileged_groups() -> impl Iterator<Item = &'static str> {
     let named = PRIVILEGED_GROUPS.iter().map(|(group, _)| *group);
     named.chain(all_reserved().filter(|name| *name != ROOT))
 }
@@ -140,7 +140,7 @@ mod tests {
     #[test]
     fn every_listed_name_has_its_reason() {
         assert!(all_reserved().all(|name| reserved(name).is_some()));
-        assert!(mighty_groups().all(|name| mighty_group(name).is_some()));
+        assert!(privileged_groups().all(|name| privileged_group(name).is_some()));
         for fine in [
             "synapse",
             "matrix-synapse",
@@ -148,7 +148,7 @@ mod tests {
             "ssl-cert",
             "www-data",
         ] {
-            assert_eq!((reserved(fine), mighty_group(fine)), (None, None));
+            assert_eq!((reserved(fine), privileged_group(fine)), (None, None));
         }
     }
 }

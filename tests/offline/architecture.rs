@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::Path;
 
-/// Top-level modules, from the lowest floor to the highest.
-const FLOORS: &[&str] = &[
+/// Top-level modules, from the lowest layer to the highest.
+const LAYERS: &[&str] = &[
     "state",
     "settings",
     "topology",
@@ -130,9 +130,9 @@ fn edges() -> Edges {
     edges
 }
 
-fn floor(module: &str) -> Option<usize> {
+fn layer(module: &str) -> Option<usize> {
     let top = module.split("::").next()?;
-    FLOORS.iter().position(|floor| *floor == top)
+    LAYERS.iter().position(|layer| *layer == top)
 }
 
 #[test]
@@ -141,7 +141,7 @@ fn no_module_imports_one_of_a_higher_floor() {
     let edges = edges();
     for (from, targets) in &edges {
         for to in targets {
-            if floor(from) < floor(to) && floor(from).is_some() {
+            if layer(from) < layer(to) && layer(from).is_some() {
                 upward.push(format!("{from} imports {to}"));
             }
         }
@@ -162,8 +162,8 @@ fn every_folder_has_a_floor() {
         .into_keys()
         .filter_map(|name| Some(name.split_once("::")?.0.to_owned()))
         .collect();
-    let floors: BTreeSet<String> = FLOORS.iter().map(|floor| (*floor).to_owned()).collect();
-    assert_eq!(folders, floors);
+    let layers: BTreeSet<String> = LAYERS.iter().map(|layer| (*layer).to_owned()).collect();
+    assert_eq!(folders, layers);
 }
 
 /// Every module that the imports reach, not counting steps between a folder and its files.

@@ -124,7 +124,7 @@ fn every_check_finds_its_problem() {
             |_| {},
             "coturn: {enabled: true, external_ip: 2a00::1}",
             1,
-            "2a00::1 cannot stand for 10.0.0.2, the address of this host's default route",
+            "2a00::1 and 10.0.0.2, the address of this host's default route, are not of the same IP version",
         ),
         (
             "the state compressor exists for this processor",
@@ -213,8 +213,8 @@ fn every_check_finds_its_problem() {
             |facts| facts.replaceable = Some("/home/joe/synapse-workers".into()),
             "",
             1,
-            "/home/joe/synapse-workers can be replaced by an account other than root, and units would run it as root; there is \
-             no /usr/bin/synapse-workers for them => install the package again",
+            "an account other than root can replace /home/joe/synapse-workers, which units would run as root, and there is \
+             no /usr/bin/synapse-workers that they could run instead => install the package again",
         ),
         (
             "the certificate matches its key",
@@ -283,7 +283,7 @@ fn every_check_finds_its_problem() {
         ),
         (
             "no other service or administrator uses Synapse's account",
-            |facts| facts.accounts.mighty_groups = vec!["docker", "synapse-redis"],
+            |facts| facts.accounts.privileged_groups = vec!["docker", "synapse-redis"],
             "",
             1,
             "synapse is in the group docker, and its members may become root, by a container => gpasswd --delete synapse docker",
@@ -293,7 +293,7 @@ fn every_check_finds_its_problem() {
             |facts| facts.accounts.uid = Some(991),
             "synapse: {uid: 612}",
             1,
-            "synapse.uid: 612, but the user synapse exists with 991 => set synapse.uid to 991",
+            "synapse.uid: 612, but the user synapse already has the number 991 => set synapse.uid to 991",
         ),
         (
             "Synapse's user and group match the settings",

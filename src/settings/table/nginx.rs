@@ -12,7 +12,7 @@ pub(in crate::settings) type Buffer = Whole<1_024, 1_073_741_824>;
 section! {
     /// HTTPS at nginx. Without a certificate, nginx serves plain HTTP only.
     tls: Tls {
-        /// The certificate with its chain (PEM). A renewed certificate is put into use without a restart.
+        /// The certificate with its chain (PEM). A renewed certificate takes effect without a restart.
         certificate: Option<AbsolutePath>, env "SYNAPSE_TLS_CERT";
 
         /// The private key of the certificate (PEM). It may be readable by root alone.

@@ -61,7 +61,7 @@ def forward(host: Host, check: Checks) -> None:
     with check("the plan of an upgrade: schema checked, workers stop, main migrates, workers start", vital=True):
         version(host, OLD_RELEASE, NEW_RELEASE)
         text = host.product("plan").out
-        ordered(text, f"+ create  Synapse {NEW_RELEASE}", "with the schema of the database", "~ switch", "! stop", "! start")
+        ordered(text, f"+ create  Synapse {NEW_RELEASE}", "against the database schema", "~ switch", "! stop", "! start")
         workers = sorted(unit for unit in host.units() if unit.startswith("synapse-worker@"))
         assert_equal(jobs(text), behind_nginx(workers, workers), "jobs")
         assert_contains(text, "because synapse/version changed: processes of two releases may be incompatible")
@@ -117,7 +117,7 @@ def tidy(host: Host, check: Checks) -> None:
     with check("a release that is not installed is checked against the database after its installation, before any unit stops") as note:
         with unchanged(host), compat(host, SCHEMA + 1), downgraded(host):
             result = host.product("install", "--yes", expect=(65,))
-        ordered(result.out, f"+ create  Synapse {OLD_RELEASE}", "with the schema of the database", "FAILED",
+        ordered(result.out, f"+ create  Synapse {OLD_RELEASE}", "against the database schema", "FAILED",
                 f"- remove  Synapse {OLD_RELEASE}")
         assert_contains(result.err, f"schema_compat_version {SCHEMA + 1}", "as it was before")
         assert_equal("! " in result.out, False, "jobs")

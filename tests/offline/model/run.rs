@@ -270,8 +270,8 @@ impl World for Run<'_> {
         Ok(())
     }
 
-    fn leave_migration(&mut self) -> Result<()> {
-        self.inject(End::Call("leave_migration"))
+    fn discard_migration(&mut self) -> Result<()> {
+        self.inject(End::Call("discard_migration"))
     }
 
     fn forget_generation(&mut self, number: u32) -> Result<()> {

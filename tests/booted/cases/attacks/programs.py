@@ -169,6 +169,6 @@ def alone(host: Host) -> None:
         host.run("mv", PROGRAM, away)
         host.write(SETTINGS, changed("client_keepalive_timeout", "62s"))
         refused = host.run(copy, "install", "--yes", expect=(65,))
-        assert_contains(refused.err, f"{copy} can be replaced by an account other than root", f"there is no {PROGRAM}",
+        assert_contains(refused.err, f"an account other than root can replace {copy}", f"there is no {PROGRAM}",
                         "help: install the package again")
         assert_equal(generation(host), before, "generations")
