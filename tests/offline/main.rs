@@ -19,6 +19,7 @@ mod paths;
 mod plans;
 mod ports;
 mod preflight;
+mod probes;
 mod python;
 mod rendering;
 mod restarts;
