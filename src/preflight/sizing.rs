@@ -5,7 +5,7 @@ use crate::settings::types::DatabaseKind;
 use crate::topology::{PRESETS, Preset, Topology, parse};
 
 const MB: u64 = 1 << 20;
-/// The memory of main, and of a worker, soon after their start (measured with Synapse 1.163.2).
+/// The memory of main, and of a worker, on a server without users.
 const MAIN: u64 = 200 * MB;
 const WORKER: u64 = 130 * MB;
 /// The memory for the system, PostgreSQL with its defaults, nginx and Redis.
