@@ -186,7 +186,8 @@ pub fn agree(common: &Common, plan: &Plan) -> Result<(), Failure> {
 /// # Errors
 /// When `install` would refuse to run.
 pub fn pending(common: &Common) -> Result<usize, Failure> {
-    let prepared = prepare(common, &Flags::default(), &Change::None, Purpose::Inspect)?;
+    // Without a fact, such as the roles of a PostgreSQL that does not answer, there would be changes that no run makes.
+    let prepared = prepare(common, &Flags::default(), &Change::None, Purpose::Run)?;
     let plan = prepared.goal("status".to_owned()).plan(&prepared.observed);
     Ok(plan.changes())
 }

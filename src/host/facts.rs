@@ -59,6 +59,10 @@ pub struct Facts {
     pub socket_owner: Option<String>,
     /// The processor architecture, by Rust's name.
     pub processor: &'static str,
+    /// The number of processors that programs may use; 0 if unknown.
+    pub processors: usize,
+    /// The memory of this host in bytes; 0 if unknown.
+    pub memory: u64,
     /// The owner of the media store, if it exists.
     pub media_owner: Option<String>,
     /// The state of PostgreSQL, or why it cannot be queried; `None` if it is not needed.

@@ -55,6 +55,8 @@ impl Facts {
             ports_in_use: Vec::new(),
             certificate: certificate(settings),
             processor: std::env::consts::ARCH,
+            processors: std::thread::available_parallelism().map_or(0, usize::from),
+            memory: memory().unwrap_or(0),
             ipv6: files::exists("/proc/net/if_inet6"),
             socket_owner: settings
                 .nginx
@@ -154,6 +156,16 @@ fn coturn() -> Option<CoturnBuild> {
         metrics: has("prometheus-address"),
         old_tls: has("no-tlsv1_1"),
     })
+}
+
+/// The memory of this host in bytes (proc_meminfo(5), in units of 1024 bytes).
+fn memory() -> Option<u64> {
+    let text = files::read_text("/proc/meminfo").ok()??;
+    let total = text
+        .lines()
+        .find_map(|line| line.strip_prefix("MemTotal:"))?;
+    let number: u64 = total.trim().strip_suffix(" kB")?.parse().ok()?;
+    Some(number * 1024)
 }
 
 /// Whether the dynamic linker finds jemalloc by its name, in the directories of Debian and Fedora.

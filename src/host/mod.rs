@@ -51,7 +51,7 @@ pub use gather::booted_with_systemd;
 pub use generations::{Generation, edited_files, left_files};
 pub use jobs::JobsFailed;
 pub use observe::{enabled, homeserver_d_differs, outdated, sockets};
-pub use probe::{Answer, Peer, get, get_as_host, reachable, status};
+pub use probe::{Answer, Peer, get, get_as_host, get_repeated, reachable, status};
 pub use processes::Process;
 pub use systemd::Systemd;
 pub use tools::{Tool, find, journal};

@@ -19,6 +19,8 @@ pub struct Postgres {
     pub max_connections: u32,
     /// Connections that PostgreSQL reserves for its superuser.
     pub reserved: u32,
+    /// The memory for its cache of tables and indices, in bytes (`shared_buffers`).
+    pub shared_buffers: u64,
     /// The names of all roles, with or without the right to log in (`pg_roles`).
     pub roles: Vec<String>,
     /// All databases of the server, including templates (`pg_database`).
@@ -118,7 +120,8 @@ impl Access {
 /// When no server answers, or the server rejects the role.
 pub fn ask(access: &Access) -> Result<Postgres> {
     let query = "select 'server', current_setting('server_version_num'), current_setting('max_connections'), \
-                 current_setting('superuser_reserved_connections'), '', '' \
+                 current_setting('superuser_reserved_connections'), \
+                 pg_size_bytes(current_setting('shared_buffers'))::text, '' \
                  union all select 'role', rolname, '', '', '', '' from pg_roles \
                  union all select 'database', datname, pg_get_userbyid(datdba), pg_encoding_to_char(encoding), \
                  datcollate, datctype from pg_database";
@@ -131,8 +134,13 @@ fn parse(text: &str) -> Result<Postgres> {
     for line in text.lines() {
         let fields: Vec<&str> = line.split('\t').collect();
         match fields[..] {
-            ["server", version, connections, reserved, ..] => {
-                server = Some((version.parse()?, connections.parse()?, reserved.parse()?));
+            ["server", version, connections, reserved, buffers, ..] => {
+                server = Some((
+                    version.parse()?,
+                    connections.parse()?,
+                    reserved.parse()?,
+                    buffers.parse()?,
+                ));
             }
             ["role", name, ..] => roles.push(name.to_owned()),
             ["database", name, owner, encoding, collation, character_type] => {
@@ -147,12 +155,13 @@ fn parse(text: &str) -> Result<Postgres> {
             _ => {}
         }
     }
-    let (version, max_connections, reserved) =
+    let (version, max_connections, reserved, shared_buffers) =
         server.context("cannot parse the answer of PostgreSQL")?;
     Ok(Postgres {
         version,
         max_connections,
         reserved,
+        shared_buffers,
         roles,
         databases,
     })
@@ -286,10 +295,11 @@ mod tests {
 
     #[test]
     fn answer_of_the_server_is_read() {
-        let answer = "server\t170004\t100\t3\t\t\nrole\tpostgres\t\t\t\t\n\
+        let answer = "server\t170004\t100\t3\t134217728\t\nrole\tpostgres\t\t\t\t\n\
                       database\tsynapse\tsynapse\tUTF8\tC\tC\n";
         let postgres = parse(answer).unwrap();
         assert_eq!((postgres.max_connections, postgres.reserved), (100, 3));
+        assert_eq!(postgres.shared_buffers, 128 << 20);
         assert_eq!(postgres.roles, ["postgres"]);
         assert_eq!(postgres.databases[0].collation, "C");
         assert!(parse("").is_err());

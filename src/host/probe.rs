@@ -52,13 +52,35 @@ impl Peer {
     }
 }
 
-/// Sends a request without a body and without credentials, answered before `end`. Like nginx, it sends headers with the
-/// address of the client, because some endpoints of Synapse fail without them on a Unix socket.
+/// Sends a request without credentials, answered before `end`. Like nginx, it sends headers with the address of the
+/// client, because some endpoints of Synapse fail without them on a Unix socket.
 ///
 /// # Errors
 /// When there is no answer in time, the answer is not HTTP, or it is larger than `LIMIT`.
 pub fn get(peer: &Peer, method: &str, path: &str, end: Instant) -> Result<Answer> {
     request(peer, method, path, ORIGIN, end)
+}
+
+/// Sends a request like [`get`], and repeats it after an error of the server while there are repetitions left. After a
+/// restart of PostgreSQL, each connection in the pool of a process fails one request before Synapse replaces it
+/// (storage/database.py, `runWithConnection`).
+///
+/// # Errors
+/// The same as for [`get`].
+pub fn get_repeated(
+    peer: &Peer,
+    method: &str,
+    path: &str,
+    repetitions: &mut u32,
+    end: Instant,
+) -> Result<Answer> {
+    loop {
+        let answer = get(peer, method, path, end)?;
+        if answer.status < 500 || *repetitions == 0 {
+            return Ok(answer);
+        }
+        *repetitions -= 1;
+    }
 }
 
 /// Sends nginx a request that only the host itself may send: it has no headers with the address of a client.
@@ -98,6 +120,11 @@ const ORIGIN: &str = "X-Forwarded-For: 127.0.0.1\r\nX-Forwarded-Proto: https\r\n
 const DISCARDED: usize = 64 << 20;
 /// The maximum length of an answer's first line, in bytes.
 const HEAD: u64 = 8 << 10;
+/// The body of a request that changes something. Synapse logs a warning for a body that is no JSON (http/servlet.py,
+/// `parse_json_value_from_request`), and refuses a list, so that the request has no effect.
+const BODY: &str =
+    "Content-Type: application/json\r\nContent-Length: 2\r\nConnection: close\r\n\r\n[]";
+const NO_BODY: &str = "Content-Length: 0\r\nConnection: close\r\n\r\n";
 const WAITING: &str = "waiting for an answer";
 
 fn ask(
@@ -109,9 +136,12 @@ fn ask(
     limit: usize,
 ) -> Result<Bounded> {
     let mut stream = peer.connect(end, limit)?;
+    let rest = match method {
+        "GET" | "HEAD" | "OPTIONS" => NO_BODY,
+        _ => BODY,
+    };
     let request = format!(
-        "{method} {path} HTTP/1.1\r\nHost: localhost\r\nUser-Agent: synapse-workers verify\r\n{origin}\
-         Content-Length: 0\r\nConnection: close\r\n\r\n"
+        "{method} {path} HTTP/1.1\r\nHost: localhost\r\nUser-Agent: synapse-workers verify\r\n{origin}{rest}"
     );
     stream.write_all(request.as_bytes())?;
     Ok(stream)

@@ -1,7 +1,7 @@
 //! The table of preflight checks.
 
 use super::check::{Check, Examined, Finding};
-use super::{accounts, database, directories, network, programs, secrets, synapse, system};
+use super::{accounts, database, directories, network, programs, secrets, sizing, synapse, system};
 
 /// The name of the check that `install --packages` fixes.
 pub const PROGRAMS: &str = "programs are installed";
@@ -34,6 +34,9 @@ pub static CHECKS: &[Check] = &[
     Check { name: "PostgreSQL has enough connections for all processes",      fatal: true,  check: database::connections },
     Check { name: "the database meets Synapse's requirements",                fatal: true,  check: database::fit },
     Check { name: "jemalloc is installed",                                    fatal: false, check: programs::jemalloc },
+    Check { name: "the host has memory for all processes",                    fatal: false, check: sizing::memory },
+    Check { name: "the host has processors for all processes",                fatal: false, check: sizing::processors },
+    Check { name: "PostgreSQL uses the memory of this host",                  fatal: false, check: sizing::database },
 ];
 
 /// Runs every check.

@@ -9,6 +9,7 @@ mod inspect;
 mod network;
 mod programs;
 mod secrets;
+mod sizing;
 mod synapse;
 mod system;
 

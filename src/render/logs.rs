@@ -10,6 +10,9 @@ use crate::state::paths;
 use anyhow::Result;
 use askama::Template;
 
+/// The directory of the formatter for the journal, as a path in a generation.
+const PYTHON: &str = "synapse/python";
+
 /// The rendered configuration, and the copy of the administrator's, as paths in a generation.
 const OURS: &str = "synapse/log.yaml";
 const OWN: &str = "synapse/own-log.yaml";
@@ -21,6 +24,17 @@ struct Log {
     sensitive: bool,
     /// The log file, if logs go to a file besides the journal.
     file: Option<String>,
+}
+
+#[derive(Template)]
+#[template(path = "synapse/journal_log.py")]
+struct Formatter {}
+
+/// The directory that Synapse's Python imports the formatter from. `None` with a log configuration of the
+/// administrator, which works without it and prefixes no line with its priority.
+pub(super) fn python_path(input: &Input) -> Option<String> {
+    let ours = input.referenced.log_config.is_none();
+    ours.then(|| format!("{}/{PYTHON}", paths::CURRENT))
 }
 
 /// The path in a generation of the log configuration of a process.
@@ -44,6 +58,7 @@ pub(super) fn render(builder: &mut StateBuilder) -> Result<()> {
         builder.add(OWN, own.clone(), &[]).private = true;
         return Ok(());
     }
+    builder.text(&format!("{PYTHON}/journal_log.py"), Formatter {}.render()?);
     let log = |file| Log {
         level: input.settings.log_level.show(),
         sensitive: input.settings.log_sensitive,

@@ -1,6 +1,6 @@
 //! The values of a unit file that runs Synapse's Python.
 
-use super::{Input, sockets};
+use super::{Input, logs, sockets};
 use crate::settings::value::Scalar;
 use crate::state::paths;
 
@@ -11,6 +11,8 @@ pub(super) struct Process<'a> {
     /// The launcher between Python and Synapse, if systemd opens the sockets.
     pub launcher: Option<String>,
     pub jemalloc: bool,
+    /// A directory with modules for Python, if this program renders the log configuration.
+    pub python_path: Option<String>,
     pub memory: String,
     pub tasks: String,
     pub media_store_path: &'a str,
@@ -27,6 +29,7 @@ impl<'a> Process<'a> {
             python: input.synapse().python.to_string_lossy().into_owned(),
             launcher: sockets::launcher(input),
             jemalloc: settings.synapse.jemalloc && input.facts.jemalloc,
+            python_path: logs::python_path(input),
             memory: memory.to_owned(),
             tasks: settings.limits.tasks.show(),
             media_store_path: settings.media_store_path.as_str(),

@@ -152,6 +152,7 @@ pub static RULES: &[Rule] = &[
     // itself.
     restart("synapse/own-log.yaml",                                       Scope::Synapse,  "a reload applies only a part of your own log configuration"),
     // app/_base.py and config/logger.py: Synapse reads the file again on SIGHUP.
+    restart("synapse/python/",                                            Scope::Synapse,  "Python reads the formatter of the log only at start"),
     reload("synapse/log.yaml",                                            Scope::Synapse,  LOG),
     reload("synapse/logs/",                                               Scope::Named,    LOG),
 

@@ -21,6 +21,8 @@ fn healthy() -> Facts {
         redis: Some("redis-server"),
         jemalloc: true,
         ipv6: true,
+        memory: 16 << 30,
+        processors: 16,
         address: Some(std::net::Ipv4Addr::new(10, 0, 0, 2).into()),
         packages: Some(PackageManager::Apt),
         postgres: Some(Ok(postgres())),
@@ -60,6 +62,7 @@ fn postgres() -> Postgres {
         version: 170_002,
         max_connections: 100,
         reserved: 3,
+        shared_buffers: 2 << 30,
         roles: vec!["synapse".to_owned()],
         databases: vec![database("UTF8", "C")],
     }
@@ -428,6 +431,42 @@ fn every_check_finds_its_problem() {
             "on the database's host: sudo -u postgres psql -c 'alter system",
         ),
         (
+            "the host has memory for all processes",
+            |facts| facts.memory = 2 << 30,
+            "",
+            21,
+            "21 processes of Synapse need about 3312 MB of memory, with PostgreSQL and the system, and this host has 2048 MB \
+             => the preset medium fits this host: synapse-workers install --preset medium",
+        ),
+        (
+            "the host has memory for all processes",
+            |facts| facts.memory = 1 << 30,
+            "",
+            4,
+            "need about 1102 MB of memory, with PostgreSQL and the system, and this host has 1024 MB => no preset fits",
+        ),
+        (
+            "the host has processors for all processes",
+            |facts| facts.processors = 2,
+            "",
+            9,
+            "9 processes of Synapse share 2 processors, more than 3 each => the preset small fits this host",
+        ),
+        (
+            "PostgreSQL uses the memory of this host",
+            |facts| {
+                facts.postgres = Some(Ok(Postgres {
+                    shared_buffers: 128 << 20,
+                    ..postgres()
+                }))
+            },
+            "",
+            9,
+            "shared_buffers of 128 MB, its default, for 9 processes of Synapse => sudo -u postgres psql \
+             -c \"alter system set shared_buffers = '4096MB'\" -c \"alter system set effective_cache_size = '8192MB'\" \
+             && systemctl restart postgresql",
+        ),
+        (
             "PostgreSQL is recent enough",
             |facts| {
                 facts.postgres = Some(Ok(Postgres {
@@ -518,8 +557,9 @@ fn conditions_that_the_settings_do_not_need_are_no_finding() {
     assert_eq!(findings(&healthy(), unused, 1), []);
     let external = "database: {host: db.test, user: other}";
     assert_eq!(findings(&healthy(), external, 1), []);
+    // A host of unknown size.
     let mut facts = healthy();
-    facts.postgres = None;
+    (facts.postgres, facts.memory, facts.processors) = (None, 0, 0);
     assert_eq!(findings(&facts, "", 200), []);
     let mut facts = healthy();
     (facts.missing, facts.postgres) = (vec!["postgresql"], Some(Err("no psql".to_owned())));

@@ -59,6 +59,23 @@ fn processes_run_as_the_user_of_the_settings_in_our_group() {
     );
 }
 
+/// PostgreSQL's processes have the default of 0.
+#[test]
+fn short_of_memory_the_kernel_ends_a_worker_before_main_and_postgresql() {
+    let state = Setup::new("small").state();
+    let adjustment = |unit: &str| -> i32 {
+        let unit = text(&state, &format!("host/etc/systemd/system/{unit}"));
+        let mut lines = unit.lines();
+        let line = lines.find_map(|line| line.strip_prefix("OOMScoreAdjust="));
+        line.unwrap().parse().unwrap()
+    };
+    let (main, worker) = (
+        adjustment("synapse-main.service"),
+        adjustment("synapse-worker@.service"),
+    );
+    assert!(worker > main && main > 0, "{worker}, {main}");
+}
+
 #[test]
 fn the_same_input_gives_the_same_bytes() {
     for spec in SPECS {

@@ -93,6 +93,7 @@ pub const SAMPLES: &[(&str, &str, &str)] = &[
     ("metrics.prometheus_port", "9090", "70000"),
     ("metrics.scrape_interval", "30s", "often"),
     ("metrics.retention", "30d", "for ever"),
+    ("metrics.retention_size", "100G", "all"),
     ("metrics.redis", "yes", "redis"),
     ("metrics.postgres", "yes", "postgres"),
     (

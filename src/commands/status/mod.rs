@@ -1,10 +1,12 @@
-//! `status`: the state of every process, and drift.
+//! `status`: the state of every process and of the servers that they need, and drift.
 
 mod drift;
+mod servers;
 
 use super::installed::installed;
 use super::time::utc;
 use crate::cli::Common;
+use crate::converge::verify::{self, Expected};
 use crate::deployment::endpoints::Endpoints;
 use crate::failure::{Code, Failure};
 use crate::host::{self, Peer, Process, Systemd};
@@ -12,6 +14,7 @@ use crate::parallel;
 use crate::report::Report;
 use crate::report::outln;
 use crate::request::{self, Request};
+use crate::state::HostFacts;
 use crate::state::paths;
 use crate::state::units;
 use anstream::{AutoStream, ColorChoice};
@@ -19,6 +22,7 @@ use anstyle::{AnsiColor, Style};
 use drift::Drift;
 use serde::Serialize;
 use serde_json::json;
+use servers::Server;
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
@@ -27,6 +31,8 @@ use std::time::{Duration, Instant};
 struct Status {
     generation: u32,
     processes: Vec<Line>,
+    /// PostgreSQL, and an external Redis.
+    servers: Vec<Server>,
     trial: Option<TrialStatus>,
     #[serde(flatten)]
     drift: Drift,
@@ -73,20 +79,26 @@ pub fn status(common: &Common) -> Result<ExitCode, Failure> {
     let systemd =
         Systemd::connect().map_err(|error| Failure::from(error).ending(Code::Preflight))?;
     let known = text.and_then(|text| request::of_generation(current, &text).ok());
+    // Entrypoints and servers do not depend on host facts.
+    let facts = HostFacts::default();
+    let expected = known
+        .as_ref()
+        .map(|known| Expected::of(&known.input(&facts), &state));
     let units = state.units.iter().filter(|unit| unit.ends_with(".service"));
     let processes: Vec<(&str, Process)> = units
         .map(|unit| Ok((unit.as_str(), systemd.process(unit)?)))
         .collect::<Result<_, Failure>>()?;
     let end = Instant::now() + PROBE_TIMEOUT;
     let health = parallel::map(&processes, |(unit, process)| {
-        health(unit, process, known.as_ref(), end)
+        health(unit, process, known.as_ref(), expected.as_ref(), end)
     });
+    let servers = Server::ask(expected.as_ref(), end);
     let lines: Vec<Line> = processes
         .into_iter()
         .zip(health)
         .map(|((unit, process), health)| line(unit, process, health, known.as_ref()))
         .collect();
-    let healthy = lines.iter().all(Line::is_healthy);
+    let healthy = lines.iter().all(Line::is_healthy) && servers.iter().all(Server::is_healthy);
     let drift = Drift::find(common, &systemd, current, &state, known.as_ref())?;
     let trial = host::trial()?;
     let left = match &trial {
@@ -98,6 +110,7 @@ pub fn status(common: &Common) -> Result<ExitCode, Failure> {
         let status = Status {
             generation: current,
             processes: lines,
+            servers,
             trial: trial.map(|trial| TrialStatus {
                 generation: trial.generation,
                 back: trial.back,
@@ -115,7 +128,11 @@ pub fn status(common: &Common) -> Result<ExitCode, Failure> {
                 trial.description(left)
             );
         }
-        drift.print(&Report::new(false));
+        let report = Report::new(false);
+        for server in &servers {
+            server.print(&report);
+        }
+        drift.print(&report);
     }
     Ok(if healthy && !overdue {
         ExitCode::SUCCESS
@@ -132,7 +149,13 @@ fn name_of(unit: &str) -> &str {
 }
 
 /// Whether a process answers at its endpoint, which follows from the settings of the generation in use.
-fn health(unit: &str, process: &Process, known: Option<&Request>, end: Instant) -> String {
+fn health(
+    unit: &str,
+    process: &Process,
+    known: Option<&Request>,
+    expected: Option<&Expected>,
+    end: Instant,
+) -> String {
     let text = |ok: bool, problem: &str| if ok { "ok" } else { problem }.to_owned();
     if process.state != "active" {
         return process.state.clone();
@@ -148,6 +171,9 @@ fn health(unit: &str, process: &Process, known: Option<&Request>, end: Instant) 
     if unit == units::REDIS {
         let answer = host::redis::ask(&paths::redis_socket(), "PING", end);
         return text(answer.is_ok(), NO_ANSWER);
+    }
+    if let (units::NGINX, Some(expected)) = (unit, expected) {
+        return text(verify::nginx_answers(expected, end), NO_ANSWER);
     }
     "-".to_owned()
 }

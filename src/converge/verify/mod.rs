@@ -9,8 +9,10 @@ mod replication;
 mod routes;
 
 pub use expected::{Entrypoint, Expected};
+pub use proxy::nginx_answers;
 
-use crate::host::Host;
+use crate::host::redis::Server;
+use crate::host::{Host, postgres};
 use anyhow::{Result, ensure};
 use std::time::{Duration, Instant};
 
@@ -43,6 +45,16 @@ pub static PROBES: &[Probe] = &[
     probe_of("metrics", processes::metrics),
     probe_of("routes", routes::routes),
 ];
+
+/// The servers that Synapse needs and that no unit of this program runs, each with its answer to one question:
+/// PostgreSQL, and an external Redis.
+pub fn servers(expected: &Expected, end: Instant) -> Vec<(&'static str, Result<()>)> {
+    let database = expected.database.as_ref();
+    let database = database.map(|access| ("PostgreSQL", postgres::reachable(access)));
+    let redis = expected.redis.as_ref().filter(|it| **it != Server::Own);
+    let redis = redis.map(|server| ("Redis", server.ask(&["PING"], end).map(drop)));
+    database.into_iter().chain(redis).collect()
+}
 
 /// Runs every probe once and returns its answer or its failure.
 pub fn probe<'a>(

@@ -6,7 +6,7 @@ use crate::host::{self, Host, Peer};
 use crate::state::nginx_fingerprint::{self, FINGERPRINT_PATH, reported};
 use crate::state::paths;
 use crate::state::units;
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result, bail, ensure};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::time::Instant;
 
@@ -20,28 +20,40 @@ fn loopback_if_unspecified(address: SocketAddr) -> SocketAddr {
     SocketAddr::new(ip, address.port())
 }
 
+/// A request that Synapse answers without a database.
+const VERSIONS: &str = "/_matrix/client/versions";
+
+/// The address or path of an entrypoint, and the status of its answer; no status with TLS, where only the connection is
+/// tried. The plain entrypoints cover the answer of nginx, and the certificate has a probe of its own.
+fn ask(entrypoint: &Entrypoint, end: Instant) -> Result<(String, Option<u16>)> {
+    let (peer, name) = match entrypoint {
+        Entrypoint::Plain(address) => {
+            let address = loopback_if_unspecified(*address);
+            (Peer::Address(address), address.to_string())
+        }
+        Entrypoint::Socket(path) => (Peer::At(Endpoint::Socket(path.clone())), path.clone()),
+        Entrypoint::Tls(address) => {
+            let address = loopback_if_unspecified(*address);
+            host::reachable(address, end)?;
+            return Ok((address.to_string(), None));
+        }
+    };
+    Ok((name, Some(host::status(&peer, VERSIONS, end)?)))
+}
+
+/// Whether nginx answers at every entrypoint, with whatever status.
+pub fn nginx_answers(expected: &Expected, end: Instant) -> bool {
+    let mut entrypoints = expected.entrypoints.iter();
+    entrypoints.all(|entrypoint| ask(entrypoint, end).is_ok())
+}
+
 pub(super) fn answers(_: &Host, expected: &Expected, end: Instant) -> Result<String> {
     let mut seen = Vec::new();
     for entrypoint in &expected.entrypoints {
-        let (peer, name) = match entrypoint {
-            Entrypoint::Plain(address) => {
-                let address = loopback_if_unspecified(*address);
-                (Peer::Address(address), address.to_string())
-            }
-            Entrypoint::Socket(path) => (Peer::At(Endpoint::Socket(path.clone())), path.clone()),
-            // The plain entrypoints cover the answer of nginx; the certificate has a probe of its own.
-            Entrypoint::Tls(address) => {
-                let address = loopback_if_unspecified(*address);
-                host::reachable(address, end)?;
-                seen.push(address.to_string());
-                continue;
-            }
-        };
-        let status = host::status(&peer, "/_matrix/client/versions", end)?;
-        ensure!(
-            status == 200,
-            "{name} answers {status} for /_matrix/client/versions"
-        );
+        let (name, status) = ask(entrypoint, end)?;
+        if let Some(status) = status.filter(|status| *status != 200) {
+            bail!("{name} answers {status} for {VERSIONS}");
+        }
         seen.push(name);
     }
     Ok(format!("{} answers", seen.join(" and ")))

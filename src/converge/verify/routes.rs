@@ -18,7 +18,7 @@ pub(super) fn routes(_: &Host, expected: &Expected, end: Instant) -> Result<Stri
     let questions = questions(&table)?;
     let answers = parallel::map(&questions, |(server, routes)| {
         let peer = Peer::At(endpoints.public(server));
-        probe(server, &peer, routes, &expected.server_name, end)
+        probe(server, &peer, routes, expected, end)
     });
     let failures: Vec<String> = answers.into_iter().flatten().collect();
     ensure!(failures.is_empty(), "{}", failures.join("; "));
@@ -47,15 +47,16 @@ fn probe(
     server: &str,
     peer: &Peer,
     routes: &[&Route],
-    server_name: &str,
+    expected: &Expected,
     end: Instant,
 ) -> Vec<String> {
     let mut failures = Vec::new();
+    let mut repetitions = expected.pool.max(1);
     for route in routes {
         // For the name of another server, Synapse would send a request to that server.
         let (method, path) = route.probe();
-        let path = &path.replace("example.com", server_name);
-        match host::get(peer, method, path, end) {
+        let path = &path.replace("example.com", &expected.server_name);
+        match host::get_repeated(peer, method, path, &mut repetitions, end) {
             Ok(answer) if answer.has_servlet() => {}
             Ok(answer) => failures.push(format!(
                 "{server} answers {} to {}",

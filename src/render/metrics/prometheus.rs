@@ -17,6 +17,8 @@ struct Unit<'a> {
     current: &'a str,
     storage: &'a str,
     retention: &'a str,
+    /// In bytes.
+    retention_size: u64,
     port: u16,
 }
 
@@ -66,6 +68,7 @@ pub fn render(builder: &mut StateBuilder) -> Result<()> {
         current: paths::CURRENT,
         storage: paths::PROMETHEUS,
         retention: metrics.retention.as_str(),
+        retention_size: metrics.retention_size.bytes(),
         port: metrics.prometheus_port.number(),
     };
     builder.unit(units::PROMETHEUS, unit.render()?);

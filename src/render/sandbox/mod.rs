@@ -37,6 +37,8 @@ pub(super) struct Sandbox {
     reads_proc: bool,
     shares_tmp: bool,
     sees_home: bool,
+    /// Whether every line of its log begins with a priority, including further lines of a record.
+    prefixes_lines: bool,
     writable: Vec<String>,
     /// The addresses that may be bound, in the syntax of `SocketBindAllow=`; `None` allows all.
     binds: Option<Vec<String>>,
@@ -84,6 +86,7 @@ pub(super) fn of(input: &Input, ports: &[BoundPort], unit: &str) -> Result<Sandb
         reads_proc: (row.reads_proc)(input),
         shares_tmp: (row.shares_tmp)(input),
         sees_home: (row.sees_home)(input),
+        prefixes_lines: (row.prefixes_lines)(input),
         writable: (row.writable)(input),
         binds: binds(input, ports, row, network),
     })

@@ -1,6 +1,6 @@
 //! The permissions of each service: one row of switches per unit.
 
-use super::super::{Input, certificate, network, nginx};
+use super::super::{Input, certificate, logs, network, nginx};
 use super::Network;
 use crate::state::paths;
 use crate::state::units;
@@ -36,6 +36,8 @@ pub(super) struct Row {
     /// Whether a forbidden system call fails with an error; otherwise it kills the process.
     pub survives_refusal: bool,
     pub writable: fn(&Input) -> Vec<String>,
+    /// Whether it prefixes every line of its log with a priority (sd-daemon(3)).
+    pub prefixes_lines: fn(&Input) -> bool,
     /// Paths that are inaccessible to it. All of them exist.
     pub hidden: &'static [&'static str],
 }
@@ -58,6 +60,7 @@ const ROW: Row = Row {
     calls: &[],
     survives_refusal: false,
     writable: |_| Vec::new(),
+    prefixes_lines: |_| false,
     hidden: &[],
 };
 
@@ -67,6 +70,7 @@ const SYNAPSE: Row = Row {
     binds: network::binds,
     reads_proc: |input| input.settings.metrics.enabled,
     writes_code: true,
+    prefixes_lines: |input| logs::python_path(input).is_some(),
     writable: synapse_writes,
     ..ROW
 };
@@ -101,6 +105,7 @@ pub(super) static ROWS: &[Row] = &[
         },
         binds: ROW.binds,
         writable: |_| Vec::new(),
+        prefixes_lines: ROW.prefixes_lines,
         ..SYNAPSE
     },
     Row {

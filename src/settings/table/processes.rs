@@ -4,8 +4,8 @@ use crate::settings::fragment::Values;
 use crate::settings::origin::SettingsError;
 use crate::settings::row::{Row, Section, section};
 use crate::settings::types::{
-    AbsolutePath, AccountName, Duration, MemoryLimit, NetworkAccess, Port, Span, UnitName, Version,
-    Whole,
+    AbsolutePath, AccountName, Duration, MemoryLimit, NetworkAccess, Port, Size, Span, UnitName,
+    Version, Whole,
 };
 use crate::settings::value::{Raw, Value};
 
@@ -57,6 +57,10 @@ section! {
 
         /// The time after which Prometheus deletes metrics.
         retention: Span = "1y", env "PROMETHEUS_STORAGE_RETENTION_TIME";
+
+        /// The size of all stored metrics, in units of 1024, above which Prometheus deletes the oldest,
+        /// even if they are younger than metrics.retention.
+        retention_size: Size = "10G";
 
         /// Also collect the metrics of Redis.
         redis: bool = "false", env "SYNAPSE_ENABLE_REDIS_METRIC_EXPORT";

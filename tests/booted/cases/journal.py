@@ -19,7 +19,9 @@ SHOUT = "everybody log out"
 USER = f"nobody\n<0>{SHOUT}"
 PROCESSES = sorted(unit for unit in FULL_UNITS if unit == "synapse-main.service" or unit.startswith("synapse-worker@"))
 # A line of Synapse: logger, line of the code, level, request, message. The journal adds time and process.
-FORM = re.compile(r"[A-Za-z_][\w.]* - \d+ - (?:DEBUG|INFO|WARNING|ERROR|CRITICAL) - \S+ - ")
+FORM = re.compile(r"[A-Za-z_][\w.]* - \d+ - (DEBUG|INFO|WARNING|ERROR|CRITICAL) - \S+ - ")
+# The priorities of the levels in the journal.
+PRIORITIES = {"DEBUG": "7", "INFO": "6", "WARNING": "4", "ERROR": "3", "CRITICAL": "2"}
 # The line that Synapse writes for each request, without the parts that differ between two of them.
 REQUEST = re.compile(r"(synapse\.access\.http\.\S+ - )\d+( - \w+ - GET-)\d+( - .*? - )\{.*\}( Processed request: ).*")
 QUERY = re.compile(r"synapse\.storage\.SQL - \d+ - DEBUG - ")
@@ -39,12 +41,18 @@ class Line:
 def test_journal(host: Host, check: Checks) -> None:
     """The log level changes without a restart, and the journal reads the same afterwards."""
     settings = host.read(SETTINGS)
-    with check("a request writes one line in Synapse's format to the journal", vital=True) as note:
+    with check("a request writes one line in Synapse's format and with the priority of its level to the journal", vital=True):
         before, _ = requested(host, "journal-before")
         (priority,) = {line.priority for line in before.values()}
-        note(f"priority {priority}")
+        assert_equal(priority, PRIORITIES["INFO"], "priority")
     with check("a client cannot set the priority of a line through its user name"):
         assert_equal({line.priority for line in written(host, log_in(host), READER) if SHOUT in line.text}, {priority}, "priorities")
+    with check("journalctl -p warning prints warnings of Synapse, and no line of another level") as note:
+        since = warned(host)
+        found = wait_until("a warning", lambda: written(host, since, READER, options=("--priority=warning",)))
+        wrong = [line for line in found if line.priority not in "01234" or " - INFO - " in line.text]
+        assert_equal(wrong, [], "other lines")
+        note(f"{len(found)} lines")
     try:
         with check("log_level: WARNING takes effect without a restart, and requests write no line"):
             reloaded(host, settings, level="WARNING")
@@ -53,11 +61,11 @@ def test_journal(host: Host, check: Checks) -> None:
             since = reloaded(host, settings, level="INFO")
             after, _ = requested(host, "journal-after")
             assert_equal(after, before, "lines of requests")
-        with check("every line of every process since then has Synapse's format and the earlier priority") as note:
+        with check("every line of every process since then has Synapse's format and the priority of its level") as note:
             lines = wait_until("a line of every process that it has reloaded", lambda: (found := written(host, since)) and (
                 {line.unit for line in found if "Reloaded log config" in line.text} == set(PROCESSES)) and found)
             note(f"{len(lines)} lines")
-            wrong = [line for line in lines if not FORM.match(line.text) or line.priority != priority or "-quiet" in line.text]
+            wrong = [line for line in lines if level_priority(line) != line.priority or "-quiet" in line.text]
             if wrong:
                 raise CheckFailed("\n".join([f"{len(wrong)} lines:", *map(str, wrong[:5])]))
         with check("log_sensitive takes effect without a restart: queries appear in the journal, then no longer") as note:
@@ -93,14 +101,27 @@ def now(host: Host) -> str:
     return host.run("journalctl", "--quiet", "--lines=0", "--show-cursor").out.split("cursor: ")[1].strip()
 
 
-def written(host: Host, since: str, *units: str) -> list[Line]:
+def written(host: Host, since: str, *units: str, options: tuple[str, ...] = ()) -> list[Line]:
     """The lines that these processes, or all of Synapse, have written to the journal since then."""
     host.run("journalctl", "--sync")
     patterns = [f"--unit={unit}" for unit in units or PROCESSES]
-    text = host.run("journalctl", "--quiet", "--output=json", f"--after-cursor={since}", "_TRANSPORT=stdout", *patterns,
+    text = host.run("journalctl", "--quiet", "--output=json", f"--after-cursor={since}", "_TRANSPORT=stdout", *patterns, *options,
                     "--output-fields=_SYSTEMD_UNIT,MESSAGE,PRIORITY,SYSLOG_IDENTIFIER").out
     entries = [json.loads(line) for line in text.splitlines()]
     return [Line(entry["_SYSTEMD_UNIT"], entry["MESSAGE"], entry["PRIORITY"], entry["SYSLOG_IDENTIFIER"]) for entry in entries]
+
+
+def level_priority(line: Line) -> str | None:
+    """The priority of the level that a line names; None for a line of another form."""
+    found = FORM.match(line.text)
+    return PRIORITIES[found[1]] if found else None
+
+
+def warned(host: Host) -> str:
+    """Sends a body that is no JSON, which Synapse logs as a warning. The end of the journal before that."""
+    since = now(host)
+    host.net("curl", "-sS", "--output", "/dev/null", "--data", "{", f"{URL}/_matrix/client/v3/login")
+    return since
 
 
 def ask(host: Host, marker: str) -> None:

@@ -28,7 +28,7 @@ def test_probes(host: Host, check: Checks) -> None:
     with check("verify succeeds", vital=True) as note:
         result = host.product("verify")
         note(f"{result.seconds:.2f} s with the way into the host")
-    for case in (stopped, left_over, deaf, crowded, behind, drifted):
+    for case in (stopped, unanswered, left_over, deaf, crowded, behind, drifted):
         case(host, check)
     with check("the host is as before"):
         host.product("verify")
@@ -71,6 +71,31 @@ def stopped(host: Host, check: Checks) -> None:
 
 def states(host: Host, code: int) -> dict[str, str]:
     return {unit["unit"]: unit["state"] for unit in host.json("status", expect=(code,))["units"]}
+
+
+def unanswered(host: Host, check: Checks) -> None:
+    server = f"postgresql@{host.postgresql}-main.service"
+    with check("status names a PostgreSQL that does not answer, without drift, and plan refuses"):
+        host.run("systemctl", "stop", server)
+        try:
+            found = host.json("status", expect=(1,))
+            assert_equal([one["name"] for one in found["servers"] if one["health"] != "ok"], ["PostgreSQL"], "silent servers")
+            assert_equal(found["changes"], None, "changes")
+            assert_contains(host.product("status", expect=(1,)).out, "PostgreSQL does not answer: ")
+            host.product("plan", expect=(65,))
+        finally:
+            host.run("systemctl", "start", server)
+    with check("verify succeeds right after a restart of PostgreSQL, with stale connections in the pools"):
+        talk(host)
+        host.run("systemctl", "restart", server)
+        host.product("verify")
+    with check("status names an nginx that does not answer"):
+        host.run("systemctl", "kill", "--signal=STOP", "--kill-whom=all", NGINX)
+        try:
+            found = host.json("status", expect=(1,))
+        finally:
+            host.run("systemctl", "kill", "--signal=CONT", "--kill-whom=all", NGINX)
+        assert_equal({one["unit"] for one in found["processes"] if one["health"] == "no answer"}, {NGINX}, "silent processes")
 
 
 def left_over(host: Host, check: Checks) -> None:
