@@ -40,6 +40,9 @@ pub fn render(common: &Common, flags: &Flags) -> Result<ExitCode, Failure> {
         host::replace(&change.path, text.as_bytes(), 0o644)?;
     }
     if !common.json {
+        for note in &request.notes {
+            outln!("note: {note}");
+        }
         outln!("{} files below {}", desired.files.len(), root.display());
     }
     Ok(ExitCode::SUCCESS)

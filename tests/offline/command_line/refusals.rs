@@ -175,7 +175,24 @@ fn homeserver_d_options_must_not_contradict_the_settings() {
     for (text, message) in [
         (
             "redis: {enabled: false}\n",
-            "own.yaml: `redis` cannot be set here; use the settings in `redis`",
+            "own.yaml line 1: `redis` cannot be set here; use the settings in `redis`",
+        ),
+        (
+            "a: 1\nsend_federation: false\nstart_pushers: no\n",
+            "own.yaml line 2: `send_federation` cannot be set here; use the setting `workers`\n  \
+             root/etc/synapse-workers/homeserver.d/own.yaml line 3: `start_pushers` cannot be set here",
+        ),
+        (
+            "notify_appservices: false\n",
+            "`notify_appservices` cannot be set here",
+        ),
+        (
+            "update_user_directory: false\n",
+            "`update_user_directory` cannot be set here",
+        ),
+        (
+            "databases: {}\n",
+            "`databases` cannot be set here; use the settings in `database`",
         ),
         ("a: [\n", "own.yaml: invalid YAML"),
     ] {
@@ -184,6 +201,19 @@ fn homeserver_d_options_must_not_contradict_the_settings() {
         assert_eq!(output.status.code(), Some(64), "{}", shown(&output));
         assert!(shown(&output).contains(message), "{}", shown(&output));
     }
+    fs::write(directory.join("own.yaml"), "presence: {}\nmodules: []\n").unwrap();
+    fs::write(directory.join("second.yaml"), "modules: []\n").unwrap();
+    let output = place.run("render --root root --server-name a.test");
+    assert_eq!(output.status.code(), Some(64), "{}", shown(&output));
+    assert!(
+        shown(&output).contains(
+            "homeserver.d/second.yaml line 1: `modules` is also set in root/etc/synapse-workers/homeserver.d/own.yaml \
+             line 2"
+        ),
+        "{}",
+        shown(&output)
+    );
+    fs::remove_file(directory.join("second.yaml")).unwrap();
     fs::write(directory.join("own.yaml"), "enable_metrics: true # as is\n").unwrap();
     place.prints("render --root root --server-name a.test");
     let files = place.files("root/var/lib/synapse-workers/generations/1");
