@@ -197,6 +197,29 @@ fn values_that_divide_nothing_pass_and_notes_are_printed() {
 }
 
 #[test]
+fn one_tls_port_serves_clients_and_servers_and_plain_http_is_for_this_host() {
+    let place = old(&HOMESERVER.replace(
+        "port: 8009, tls: false, type: http, x_forwarded: true, bind_addresses: ['::1', '127.0.0.1'],",
+        "port: 8448, tls: true, type: http,",
+    ));
+    let pair = "tls_certificate_path: /etc/c.pem\ntls_private_key_path: /etc/k.pem\n";
+    fs::write(place.at("root/etc/matrix-synapse/conf.d/tls.yaml"), pair).unwrap();
+    let output = place.run("render --root root --adopt /etc/matrix-synapse --preset small");
+    assert_eq!(code(&output), 0, "{}", stderr(&output));
+    let generation = place.at("root/var/lib/synapse-workers/generations/1");
+    let listen = fs::read_to_string(generation.join("nginx/listen.conf")).unwrap();
+    let listens: Vec<&str> = listen
+        .lines()
+        .filter_map(|line| line.trim().strip_prefix("listen "))
+        .collect();
+    assert_eq!(listens.len(), 3, "{listen}");
+    for address in ["127.0.0.1:8008", "0.0.0.0:8448 ssl", "[::]:8448 "] {
+        let mut listens = listens.iter();
+        assert!(listens.any(|listen| listen.starts_with(address)), "{listen}");
+    }
+}
+
+#[test]
 fn a_name_of_earlier_releases_is_refused_beside_a_worker_that_does_the_work() {
     let place = old(&format!("{HOMESERVER}notify_appservices: true\n"));
     let output = place.run("render --root root --adopt /etc/matrix-synapse --workers appservice");

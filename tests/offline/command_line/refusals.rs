@@ -119,6 +119,18 @@ fn invalid_settings_are_refused_with_file_and_line() {
             "settings.yaml line 2: `database.cp_min` is 5",
         ),
         (
+            "server_name: a.test\nbind_addresses: [0.0.0.0, \"::\", 127.0.0.1]\n",
+            "settings.yaml line 2: `bind_addresses` contains 127.0.0.1, which is already part of 0.0.0.0",
+        ),
+        (
+            "server_name: a.test\nhttp_bind_addresses: [\"::1\", \"::\"]\n",
+            "settings.yaml line 2: `http_bind_addresses` contains ::1, which is already part of ::",
+        ),
+        (
+            "server_name: a.test\nbind_addresses: []\n",
+            "settings.yaml line 2: `bind_addresses` is empty",
+        ),
+        (
             "a: &a [x, x]\nb: &b [*a, *a]\nserver_name: *b\n",
             "settings.yaml line ",
         ),
