@@ -128,6 +128,11 @@ pub fn load(common: &Common, flags: &Flags, change: &SettingsEdit) -> Result<Req
     }
     request.check()?;
     request.refuse_conflicts(&conflicts)?;
+    if request.has_workers() {
+        let own = request.referenced.log_config.as_deref();
+        let note = own.and_then(referenced_files::shared_log_files);
+        request.notes.extend(note);
+    }
     Ok(request)
 }
 
