@@ -107,6 +107,30 @@ fn invalid_settings_are_refused_with_file_and_line() {
             "media_store_path: /home/media is hidden from Synapse's units",
         ),
         (
+            "server_name: a.test\nmedia_store_path: /tmp/media\n",
+            "media_store_path: /tmp/media is below /tmp, which is private to each unit",
+        ),
+        (
+            "server_name: a.test\nmedia_store_path: /var/tmp/media\n",
+            "is below /var/tmp, which is private",
+        ),
+        (
+            "server_name: a.test\nmedia_store_path: /run/media\n",
+            "is below /run, which is empty after a reboot",
+        ),
+        (
+            "server_name: a.test\nmedia_store_path: /var/run/media\n",
+            "is below /var/run, which is empty after a reboot",
+        ),
+        (
+            "server_name: a.test\nmedia_store_path: /dev/shm/media\n",
+            "is below /dev, which is empty after a reboot",
+        ),
+        (
+            "server_name: a.test\nredis: {host: a.test, tls: true, ca_file: /tmp/ca.pem}\n",
+            "redis.ca_file: /tmp/ca.pem is below /tmp",
+        ),
+        (
             "server_name: a.test\nworkers: [pusher]\ndatabase: {kind: sqlite}\n",
             "SQLite serves one process only",
         ),
