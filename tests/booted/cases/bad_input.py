@@ -93,7 +93,7 @@ ROWS = (
     together("captcha without its key", "server_name: example.test\nregistration: {enabled: true, verification: captcha}\n",
              "registration.verification", "registration.recaptcha_public_key"),
     # The host has options of the administrator's own that open registration.
-    Bad("registration by settings and own options alike", ("test.yaml", "`enable_registration`", "`registration:`"), (),
+    Bad("registration by settings and own options alike", ("test.yaml", "`enable_registration`", "`registration`"), (),
         "server_name: example.test\nregistration: {enabled: true}\n"),
     together("registration by mail without mail", "server_name: example.test\nregistration: {enabled: true, verification: email}\n",
              "registration.verification", "email.enabled"),

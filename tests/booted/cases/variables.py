@@ -79,7 +79,7 @@ def test_variables(host: Host, check: Checks) -> None:
     with check("homeserver.d options that repeat a variable are refused with the name of the setting"):
         add_test_options(host)
         refused = host.product("install", "--env-file", ENV_FILE, "--yes", expect=(64,))
-        assert_contains(refused.err, TEST_OPTIONS, "enable_registration", "registration:")
+        assert_contains(refused.err, TEST_OPTIONS, "enable_registration", "`registration`")
         host.path(TEST_OPTIONS).unlink()
     with check("one install applies all variables", vital=True) as note:
         result = host.product("install", "--env-file", ENV_FILE, "--yes")
