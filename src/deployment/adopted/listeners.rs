@@ -101,6 +101,14 @@ impl Listener<'_> {
                 notes.push(format!("{self}: `{key}` is not imported: {reason}"));
             }
         }
+        let forwarded = self.entry.get("x_forwarded").and_then(pyyaml::truth);
+        let addresses = self.addresses();
+        let here = |address: &String| address == "::1" || address.starts_with("127.");
+        if forwarded == Some(true) && self.port().is_some() && !addresses.iter().all(here) {
+            notes.push(format!(
+                "{self}: `x_forwarded` trusts every client; nginx trusts only the reverse proxies in trusted_proxies"
+            ));
+        }
         for name in self.resources() {
             if let Some((_, reason)) = RESOURCES.iter().find(|(known, _)| *known == name) {
                 notes.push(format!(
@@ -353,13 +361,14 @@ mod tests {
     #[test]
     fn every_dropped_part_of_a_listener_is_noted() {
         let (_, notes) = imported(
-            "listeners:\n- {port: 8008, type: http, tag: x, request_id_header: X-Id, other: 1, mode: null,\n\
+            "listeners:\n- {port: 8008, type: http, x_forwarded: yes, tag: x, request_id_header: X-Id, other: 1, mode: null,\n\
              additional_resources: {/_matrix/my: {module: m.M}},\n\
              resources: [{names: [client, metrics, replication], compress: true}]}",
         );
         let notes = notes.join("\n");
         for part in [
             "listener http on port 8008: `additional_resources` is not imported: ",
+            "`x_forwarded` trusts every client",
             "`tag` is not imported",
             "`request_id_header` is not imported",
             "`other` is not imported",
@@ -368,6 +377,6 @@ mod tests {
         ] {
             assert!(notes.contains(part), "{part}: {notes}");
         }
-        assert_eq!(notes.lines().count(), 6, "{notes}");
+        assert_eq!(notes.lines().count(), 7, "{notes}");
     }
 }

@@ -215,7 +215,10 @@ fn one_tls_port_serves_clients_and_servers_and_plain_http_is_for_this_host() {
     assert_eq!(listens.len(), 3, "{listen}");
     for address in ["127.0.0.1:8008", "0.0.0.0:8448 ssl", "[::]:8448 "] {
         let mut listens = listens.iter();
-        assert!(listens.any(|listen| listen.starts_with(address)), "{listen}");
+        assert!(
+            listens.any(|listen| listen.starts_with(address)),
+            "{listen}"
+        );
     }
 }
 
