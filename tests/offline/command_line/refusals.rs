@@ -3,6 +3,7 @@
 use super::{WorkDir, words};
 use crate::validators::{privileged, run, shown};
 use std::fs;
+use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::Command;
 
@@ -256,6 +257,40 @@ fn homeserver_d_options_must_not_contradict_the_settings() {
     assert_eq!(
         files[Path::new("synapse/homeserver.d/own.yaml")],
         b"enable_metrics: true # as is\n"
+    );
+}
+
+#[test]
+fn a_log_configuration_that_writes_where_units_may_not_is_refused() {
+    let place =
+        WorkDir::with("server_name: a.test\nworkers: [pusher]\nlog_config: /etc/matrix/log.yaml\n");
+    fs::create_dir_all(place.at("root/etc/matrix")).unwrap();
+    fs::create_dir_all(place.at("root/var/lib")).unwrap();
+    for directory in ["root", "root/etc", "root/var", "root/var/lib"] {
+        fs::set_permissions(place.at(directory), fs::Permissions::from_mode(0o777)).unwrap();
+    }
+    let with = |file: &str| {
+        let handler = format!("{{class: logging.handlers.RotatingFileHandler, filename: {file}}}");
+        let text = format!("version: 1\nhandlers:\n  file: {handler}\n");
+        fs::write(place.at("root/etc/matrix/log.yaml"), text).unwrap();
+        place.run("install --root root --settings settings.yaml")
+    };
+    let output = with("/var/log/matrix-synapse/homeserver.log");
+    let text = shown(&output);
+    assert_eq!(output.status.code(), Some(64), "{text}");
+    for part in [
+        "`log_config`: /etc/matrix/log.yaml: the handler `file` writes to /var/log/matrix-synapse/homeserver.log",
+        "help: set its `filename` to a path below /var/log/synapse",
+    ] {
+        assert!(text.contains(part), "{part}: {text}");
+    }
+    let output = with("/var/log/synapse/homeserver.log");
+    assert_eq!(output.status.code(), Some(0), "{}", shown(&output));
+    let printed = String::from_utf8_lossy(&output.stdout);
+    assert!(
+        printed
+            .contains("note: log_config: every process writes to /var/log/synapse/homeserver.log"),
+        "{printed}"
     );
 }
 
