@@ -182,9 +182,19 @@ fn values_that_divide_nothing_pass_and_notes_are_printed() {
         Permissions::from_mode(0o777),
     )
     .unwrap();
-    let output = place.run("install --root root --adopt /etc/matrix-synapse --preset small");
+    let arguments = "--root root --adopt /etc/matrix-synapse --preset small";
+    let planned = place.run(&format!("plan {arguments}"));
+    assert_eq!(code(&planned), 0, "{}", stderr(&planned));
+    assert!(!place.at("root/var/lib/synapse-workers").exists());
+    let output = place.run(&format!("install {arguments}"));
     assert_eq!(code(&output), 0, "{}", stderr(&output));
-    let printed = String::from_utf8_lossy(&output.stdout);
+    let notes = |output: &Output| {
+        let printed = String::from_utf8_lossy(&output.stdout).into_owned();
+        let notes = printed.lines().filter(|line| line.starts_with("note: "));
+        notes.map(str::to_owned).collect::<Vec<_>>()
+    };
+    assert_eq!(notes(&planned), notes(&output));
+    let printed = notes(&output).join("\n");
     for note in [
         "note: log_config: Synapse logs to the journal",
         "note: listener metrics on port 9000 is not imported",
