@@ -32,7 +32,7 @@ pub struct Common {
     /// to /etc/synapse-workers/secrets.
     #[arg(long, global = true, value_name = "FILE")]
     pub env_file: Option<PathBuf>,
-    /// Use the directory tree at DIR as the host, and start nothing (install, render and routes only)
+    /// Use the directory tree at DIR as the host, and start nothing (install, plan, render and routes only)
     #[arg(long, global = true, value_name = "DIR")]
     pub root: Option<PathBuf>,
     /// Apply changes without asking for confirmation

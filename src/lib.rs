@@ -43,6 +43,7 @@ pub mod commands;
 
 pub mod failure;
 pub mod parallel;
+pub mod pyyaml;
 pub mod report;
 pub mod special_ranges;
 pub mod suggest;

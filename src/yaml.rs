@@ -12,11 +12,20 @@ const DEEPEST: usize = 200;
 /// # Errors
 /// When the document is nested too deeply, or is not valid YAML for `T`.
 pub fn parse<T: DeserializeOwned>(text: &[u8]) -> Result<T> {
+    refuse_deep(text)?;
+    serde_yaml::from_slice(text).context("invalid YAML")
+}
+
+/// Refuses a document that is nested too deeply.
+///
+/// # Errors
+/// When it is.
+pub fn refuse_deep(text: &[u8]) -> Result<()> {
     ensure!(
         !is_deep(text),
         "the document is nested more than {DEEPEST} levels deep"
     );
-    serde_yaml::from_slice(text).context("invalid YAML")
+    Ok(())
 }
 
 /// Whether the text is nested too deeply: more than `DEEPEST` brackets are open at one place, more list items begin on

@@ -34,6 +34,7 @@ pub fn run(cli: Cli) -> Result<ExitCode, Failure> {
     let pure = matches!(
         cli.command,
         Command::Install { .. }
+            | Command::Plan { .. }
             | Command::Render { .. }
             | Command::Routes { .. }
             | Command::Presets
@@ -41,7 +42,7 @@ pub fn run(cli: Cli) -> Result<ExitCode, Failure> {
     );
     if common.root.is_some() && !pure {
         return Err(Failure::usage(
-            "--root: this command needs a running host; use --root with render, install or routes",
+            "--root: this command needs a running host; use --root with render, install, plan or routes",
         ));
     }
     match cli.command {
@@ -58,6 +59,10 @@ pub fn run(cli: Cli) -> Result<ExitCode, Failure> {
         Command::Install { flags, .. } | Command::Render { flags } => {
             render::render(common, &flags)
         }
+        Command::Plan {
+            flags,
+            detailed_exitcode,
+        } if common.root.is_some() => render::preview(common, &flags, detailed_exitcode),
         Command::Plan {
             flags,
             detailed_exitcode,

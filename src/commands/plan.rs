@@ -5,7 +5,7 @@ use crate::cli::{Common, Flags};
 use crate::failure::{Code, Failure};
 use crate::plan::step::Step;
 use crate::preflight::Purpose;
-use crate::report::{out, outln};
+use crate::report::{self, out, outln};
 use crate::request::SettingsEdit as Change;
 use serde::Serialize;
 use serde_json::json;
@@ -35,6 +35,9 @@ pub fn plan(common: &Common, flags: &Flags, detailed: bool) -> Result<ExitCode, 
     let prepared = prepare(common, flags, &Change::None, Purpose::Run)?;
     let plan = prepared.goal("plan".to_owned()).plan(&prepared.observed);
     refuse(&prepared.host, &prepared.desired, &plan, &prepared.observed)?;
+    for note in &prepared.request.notes {
+        report::complain(format!("note: {note}"));
+    }
     if common.json {
         let steps: Vec<Line> = plan.steps.iter().map(Line::of).collect();
         outln!("{}", json!({"changes": plan.changes(), "steps": steps}));

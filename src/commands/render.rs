@@ -1,7 +1,7 @@
-//! `render`: writes the desired state as files, without root, systemd or network.
+//! `render`: writes the desired state as files, without root, systemd or network; `plan --root` only names them.
 
 use crate::cli::{Common, Flags};
-use crate::failure::Failure;
+use crate::failure::{Code, Failure};
 use crate::host;
 use crate::report::outln;
 use crate::request::SettingsEdit as Change;
@@ -9,6 +9,7 @@ use crate::request::{self, rooted};
 use crate::state::HostFacts;
 use crate::state::paths;
 use crate::state::restart_rules::host_path;
+use serde_json::json;
 use std::process::ExitCode;
 
 /// Runs `synapse-workers render --root DIR`: writes the tree of the first generation, and the files of the host at
@@ -40,7 +41,33 @@ pub fn render(common: &Common, flags: &Flags) -> Result<ExitCode, Failure> {
         host::replace(&change.path, text.as_bytes(), 0o644)?;
     }
     if !common.json {
+        for note in &request.notes {
+            outln!("note: {note}");
+        }
         outln!("{} files below {}", desired.files.len(), root.display());
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// Runs `synapse-workers plan --root DIR`: prints the notes, and the files of the first generation that
+/// `install --root DIR` would write. What runs on a host with these files is unknown.
+pub fn preview(common: &Common, flags: &Flags, detailed: bool) -> Result<ExitCode, Failure> {
+    let request = request::load(common, flags, &Change::None)?;
+    let desired = request.desired(&HostFacts::default())?;
+    let files: Vec<&String> = desired.files.keys().collect();
+    if common.json {
+        outln!("{}", json!({"notes": request.notes, "files": files}));
+    } else {
+        for note in &request.notes {
+            outln!("note: {note}");
+        }
+        for file in &files {
+            outln!("+ {file}");
+        }
+        outln!("{} files to write", files.len());
+    }
+    Ok(match detailed && !files.is_empty() {
+        true => Code::Pending.into(),
+        false => ExitCode::SUCCESS,
+    })
 }

@@ -172,14 +172,42 @@ import gc, json, sys
 gc.disable()
 from synapse.config._base import ConfigError
 from synapse.config.homeserver import HomeServerConfig
-for name, files in json.loads(sys.argv[1]):
-    arguments = [word for file in files for word in ('-c', file)]
+def refusal(name, files):
     try:
-        HomeServerConfig.load_config('', arguments)
+        HomeServerConfig.load_config('', [word for file in files for word in ('-c', file)])
     except ConfigError as error:
-        sys.exit(name + ': ' + '.'.join(error.path or ()) + ' ' + str(error))
+        return name + ': ' + '.'.join(error.path or ()) + ' ' + str(error)
     except Exception as error:
-        sys.exit(name + ': ' + type(error).__name__ + ': ' + str(error))
+        return name + ': ' + type(error).__name__ + ': ' + str(error)
+
+# The keys in files of the administrator without which Synapse accepts the configuration. Of two files with a key, the
+# later counts.
+def causes(name, files):
+    import os, yaml
+    from synapse.config import _base
+    read, places = _base.read_config_files, {}
+    for path in _base.find_config_files(files):
+        with open(path) as stream:
+            places.update((key, path) for key in yaml.safe_load(stream) or ())
+    for key, path in places.items():
+        directory, file = os.path.split(path)
+        place = {
+            'homeserver.d': sys.argv[2] + '/' + file,
+            'adopted': 'the adopted file ' + file.partition('-')[2],
+        }.get(os.path.basename(directory))
+        if place:
+            _base.read_config_files = lambda files: {k: v for k, v in read(files).items() if k != key}
+            if refusal(name, files) is None:
+                yield place + ' sets `' + str(key) + '`, without which Synapse accepts the configuration'
+
+for name, files in json.loads(sys.argv[1]):
+    refused = refusal(name, files)
+    if refused is not None:
+        try:
+            found = list(causes(name, files))
+        except Exception:
+            found = []
+        sys.exit('\\n'.join([refused] + found))
 ";
 
 /// Makes Synapse validate the configuration in this directory for the processes with these own files, in the sandbox of
@@ -194,11 +222,78 @@ pub fn parse_configuration(
     let processes: Vec<_> = own_files.iter().map(read_by).collect();
     let output = Tool::confined(Sandbox::like(units::MAIN, state)?, python)
         .args(["-I", "-c", PARSE, &serde_json::to_string(&processes)?])
+        .args([paths::HOMESERVER_D])
         .output()?;
     ensure!(
         output.status.success(),
         "Synapse refuses the configuration\n{}",
-        tools::tail(&output, 8)
+        tools::tail(&output, 12)
     );
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::fs;
+    use std::process::Command;
+
+    /// A stand-in for the parts of Synapse that read its configuration. It refuses `bad`, and any two of `one`, `two`.
+    const STAND_IN: &[(&str, &str)] = &[
+        ("yaml.py", "from json import load as safe_load\n"),
+        ("synapse/__init__.py", ""),
+        ("synapse/config/__init__.py", ""),
+        (
+            "synapse/config/_base.py",
+            "import json, os\n\
+             class ConfigError(Exception):\n    path = ()\n\
+             def find_config_files(paths):\n    \
+                 return [os.path.join(p, n) for p in paths for n in sorted(os.listdir(p))]\n\
+             def read_config_files(files):\n    \
+                 return {k: v for f in files for k, v in json.load(open(f)).items()}\n",
+        ),
+        (
+            "synapse/config/homeserver.py",
+            "from synapse.config import _base\n\
+             class HomeServerConfig:\n    @staticmethod\n    def load_config(text, words):\n        \
+                 files = _base.find_config_files(words[1::2])\n        \
+                 options = _base.read_config_files(files)\n        \
+                 if 'bad' in options: raise ModuleNotFoundError('no module')\n        \
+                 if 'one' in options and 'two' in options: raise _base.ConfigError('both')\n",
+        ),
+    ];
+
+    #[test]
+    fn a_refusal_names_the_administrators_file_and_key() {
+        let directory = tempfile::tempdir().unwrap();
+        let write = |path: &str, text: &str| {
+            let path = directory.path().join(path);
+            fs::create_dir_all(path.parent().unwrap()).unwrap();
+            fs::write(path, text).unwrap();
+        };
+        STAND_IN.iter().for_each(|(path, text)| write(path, text));
+        let refused = |own: &str, adopted: &str| {
+            write("g/homeserver.d/mine.yaml", own);
+            write("g/adopted/00-homeserver.yaml", adopted);
+            write("g/shared.d/ours.yaml", "{\"two\": 1}");
+            let place = |name: &str| directory.path().join("g").join(name);
+            let files = [place("adopted"), place("homeserver.d"), place("shared.d")];
+            let processes = serde_json::to_string(&[("main.yaml", files)]).unwrap();
+            let mut python = Command::new("python3");
+            let python = python.args(["-c", PARSE, &processes, paths::HOMESERVER_D]);
+            let output = python.env("PYTHONPATH", directory.path()).output().unwrap();
+            String::from_utf8(output.stderr).unwrap()
+        };
+        assert_eq!(refused("{\"a\": 1}", "{}"), "");
+        assert_eq!(
+            refused("{\"a\": 1, \"bad\": 1}", "{\"bad\": 1}"),
+            "main.yaml: ModuleNotFoundError: no module\n/etc/synapse-workers/homeserver.d/mine.yaml sets `bad`, without \
+             which Synapse accepts the configuration\n"
+        );
+        assert_eq!(
+            refused("{}", "{\"one\": 1}"),
+            "main.yaml:  both\nthe adopted file homeserver.yaml sets `one`, without which Synapse accepts the \
+             configuration\n"
+        );
+    }
 }

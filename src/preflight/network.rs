@@ -39,13 +39,18 @@ pub(super) fn certificate(at: &Examined) -> Option<Finding> {
 }
 
 pub(super) fn ipv6(at: &Examined) -> Option<Finding> {
-    let addresses = &at.scope.settings.bind_addresses;
-    let address = addresses
-        .iter()
-        .find(|address| address.is_ipv6() && !at.facts.ipv6)?;
+    let settings = &at.scope.settings;
+    let lists = [
+        ("bind_addresses", &settings.bind_addresses),
+        ("http_bind_addresses", &settings.http_bind_addresses),
+    ];
+    let mut all = lists
+        .into_iter()
+        .flat_map(|(key, addresses)| addresses.iter().map(move |address| (key, address)));
+    let (key, address) = all.find(|(_, address)| address.is_ipv6() && !at.facts.ipv6)?;
     finding(
-        format!("bind_addresses: {address}, and IPv6 is disabled on this host"),
-        "set bind_addresses to IPv4 addresses, as in [\"0.0.0.0\"]",
+        format!("{key}: {address}, and IPv6 is disabled on this host"),
+        format!("set {key} to IPv4 addresses, as in [\"0.0.0.0\"]"),
     )
 }
 

@@ -7,6 +7,7 @@
 use super::Input;
 use crate::deployment::SynapseOptions;
 use crate::deployment::adopted::Store;
+use crate::pyyaml;
 use crate::settings::Settings;
 use crate::settings::types::{DatabaseKind, NetworkAccess, Verification};
 use crate::topology::roles::Sends;
@@ -181,11 +182,7 @@ fn adopted_is_local(input: &Input) -> bool {
 fn read(files: &SynapseOptions) -> impl Iterator<Item = Option<Mapping>> {
     files
         .values()
-        .map(|contents| match serde_yaml::from_slice(contents) {
-            Ok(Value::Mapping(options)) => Some(options),
-            Ok(Value::Null) => Some(Mapping::new()),
-            _ => None,
-        })
+        .map(|contents| Some(pyyaml::options(contents).ok()?.mapping))
 }
 
 /// Whether a file sets the option at this path; true for an unreadable file, which may set it.
@@ -201,8 +198,8 @@ fn has(options: &Mapping, place: &str) -> bool {
     };
     match (options.get(key), rest) {
         (Some(Value::Mapping(inner)), Some(rest)) => has(inner, rest),
-        (Some(Value::Null | Value::Bool(false)) | None, _) | (_, Some(_)) => false,
-        (Some(_), None) => true,
+        (None, _) | (_, Some(_)) => false,
+        (Some(value), None) => !value.is_null() && pyyaml::truth(value) != Some(false),
     }
 }
 

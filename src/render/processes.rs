@@ -2,13 +2,13 @@
 
 use super::{Input, StateBuilder, filters, logs, metrics, sockets};
 use crate::deployment::endpoints::Endpoint;
+use crate::pyyaml;
 use crate::state::paths;
 use crate::state::synapse_config;
 use crate::state::units;
 use crate::topology::Worker;
 use anyhow::Result;
 use askama::Template;
-use std::collections::BTreeMap;
 
 #[derive(Template)]
 #[template(path = "synapse/process.yaml")]
@@ -145,7 +145,6 @@ fn consent(input: &Input) -> bool {
         .values()
         .chain(input.adopted.copies.values());
     files.into_iter().any(|contents| {
-        serde_yaml::from_slice::<BTreeMap<String, serde_yaml::Value>>(contents)
-            .is_ok_and(|options| options.contains_key("user_consent"))
+        pyyaml::options(contents).is_ok_and(|options| options.mapping.contains_key("user_consent"))
     })
 }

@@ -55,6 +55,9 @@ pub fn begin(
     let files = adopted::read(&config).map_err(preflight)?;
     let adopted =
         Adopted::new(files).map_err(|error| Failure::preflight(format!("{FLAG}: {error}")))?;
+    if let Some(problem) = adopted.indirect_database() {
+        return Err(Failure::preflight(format!("{FLAG}: {problem}")));
+    }
     if let Some(place) = adopted
         .places()
         .iter()

@@ -56,35 +56,30 @@ impl Request {
         self.check_places()
     }
 
-    /// Rejects paths that are hidden from units.
+    /// Rejects paths that are hidden from units, or that a reboot deletes.
     fn check_places(&self) -> Result<(), Failure> {
-        let hidden = |path: &&str| {
-            let mut places = paths::HOMES.iter();
-            places.any(|place| Path::new(path).starts_with(place))
-        };
-        let homes = format!(
-            "hidden from Synapse's units, which cannot access {}",
-            paths::HOMES.join(", ")
-        );
-        let media = self.settings.media_store_path.as_str();
-        if hidden(&media) {
+        let settings = &self.settings;
+        let media = settings.media_store_path.as_str();
+        if let Some(reason) = unusable(media) {
             return Err(Failure::usage(format!(
-                "media_store_path: {media} is {homes}; choose a directory such as /srv/synapse-media"
+                "media_store_path: {media} is {reason}; choose a directory such as /srv/synapse-media"
+            )));
+        }
+        let ca_file = settings.redis.ca_file.as_ref().map(|path| path.as_str());
+        if let Some((path, reason)) = ca_file.and_then(|path| Some((path, unusable(path)?))) {
+            return Err(Failure::usage(format!(
+                "redis.ca_file: {path} is {reason}; copy the file to a path such as /etc/ssl/redis-ca.pem"
             )));
         }
         let places = self.adopted.places();
-        let python = self
-            .settings
-            .synapse
-            .python
-            .as_ref()
-            .map(|path| path.as_str());
-        if let Some(path) = places.iter().map(String::as_str).chain(python).find(hidden) {
-            return Err(Failure::preflight(format!("{path} is {homes}")).help(
+        let python = settings.synapse.python.as_ref().map(|path| path.as_str());
+        let mut places = places.iter().map(String::as_str).chain(python);
+        match places.find_map(|path| Some((path, unusable(path)?))) {
+            None => Ok(()),
+            Some((path, reason)) => Err(Failure::preflight(format!("{path} is {reason}")).help(
                 "stop Synapse, move the directory to a path such as /srv/synapse, and set that path in its files",
-            ));
+            )),
         }
-        Ok(())
     }
 
     /// Whether the data of an adopted server has moved from its SQLite file to PostgreSQL.
@@ -142,4 +137,18 @@ impl Request {
     pub fn sqlite(&self) -> String {
         self.adopted.sqlite().unwrap_or(paths::SQLITE.to_owned())
     }
+}
+
+/// The reason why Synapse cannot keep files at this path; completes the sentence "PATH is …".
+fn unusable(path: &str) -> Option<String> {
+    let path = Path::new(path);
+    if paths::HOMES.iter().any(|home| path.starts_with(home)) {
+        return Some(format!(
+            "hidden from Synapse's units, which cannot access {}",
+            paths::HOMES.join(", ")
+        ));
+    }
+    let mut volatile = paths::VOLATILE.iter();
+    let (directory, reason) = volatile.find(|(directory, _)| path.starts_with(directory))?;
+    Some(format!("below {directory}, {reason}"))
 }

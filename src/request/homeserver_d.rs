@@ -1,14 +1,15 @@
 //! homeserver.d options: Synapse options of the administrator (`homeserver.d/*.yaml`), passed on unchanged. Keys that
-//! would contradict the settings are rejected, because Synapse would silently take one or the other.
+//! would contradict the settings are rejected, because Synapse would silently take one or the other. The same holds for
+//! a key in two files.
 
 use crate::deployment::SynapseOptions;
 use crate::host;
+use crate::pyyaml::{self, Options};
 use crate::settings::value::Value;
 use crate::settings::{Row, Settings};
 use crate::topology::WORKER_KEYS;
-use crate::yaml;
-use anyhow::{Context, Result, bail};
-use serde_yaml::Value as Yaml;
+use anyhow::{Context, Result, ensure};
+use std::collections::BTreeMap;
 use std::path::Path;
 
 /// A key of Synapse that is reserved, because the settings decide its value.
@@ -41,12 +42,18 @@ static RESERVED: &[Reserved] = &[
     always("report_stats", "use the setting `report_stats`"),
     always("public_baseurl", "use the setting `public_baseurl`"),
     always("database", "use the settings in `database`"),
+    always("databases", "use the settings in `database`; a database in several parts is not supported"),
     always("media_store_path", "use the setting `media_store_path`"),
     always("max_upload_size", "use the setting `max_upload_size`, which nginx needs as well"),
     always("log_config", LOGGING),
-    always("worker_log_config", LOGGING),
-    always("listeners", "use the settings `http_port` and `bind_addresses`"),
+    always("listeners", LISTENERS),
+    // Names of earlier releases (config/server.py), each of which opens another port.
+    always("bind_port", LISTENERS),
+    always("bind_host", LISTENERS),
+    always("metrics_port", "use the settings in `metrics`"),
+    always("metrics_bind_host", "use the settings in `metrics`"),
     always("signing_key_path", "the path is fixed"),
+    always("signing_key", "it is the file /var/lib/synapse/signing.key"),
     always("registration_shared_secret", SECRETS),
     always("registration_shared_secret_path", SECRETS),
     always("macaroon_secret_key", SECRETS),
@@ -82,18 +89,12 @@ static RESERVED: &[Reserved] = &[
 ];
 
 const LOGGING: &str = "use the setting `log_level` or `log_config`";
+const LISTENERS: &str = "use the settings `http_port` and `bind_addresses`";
 const SECRETS: &str = "it is a file in the directory of secrets";
 const SYSTEMD: &str = "systemd runs the processes";
 const REGISTRATION: &str = "use the settings in `registration`";
 const MANHOLE: &str = "use the settings in `manhole`";
 const TURN: &str = "use the settings in `turn` or `coturn`";
-
-/// All reserved keys.
-fn all_reserved() -> impl Iterator<Item = Reserved> {
-    let of_workers = WORKER_KEYS.iter();
-    let of_workers = of_workers.filter_map(|row| Some(always(row.key, row.instead?)));
-    RESERVED.iter().copied().chain(of_workers)
-}
 
 fn has_app_services(settings: &Settings) -> bool {
     let services = &settings.app_services;
@@ -121,39 +122,89 @@ fn is_default(key: &str, value: &impl Value) -> bool {
     Row::of(key).is_some_and(|row| row.default_raw() == value.to_raw())
 }
 
+/// The options, and the files that set each key.
+#[derive(Default)]
+pub struct Own {
+    /// Contents by file name.
+    pub files: SynapseOptions,
+    /// Notes for the administrator.
+    pub notes: Vec<String>,
+    /// The path and line of each top-level key.
+    pub places: BTreeMap<String, String>,
+}
+
 /// Reads every `*.yaml` in the directory.
 ///
 /// # Errors
-/// Names the file and line of invalid YAML, and every reserved key.
-pub fn read(directory: &Path, settings: &Settings) -> Result<SynapseOptions> {
-    let mut options = SynapseOptions::new();
+/// Names the file and line of invalid YAML, of every reserved key, and of every key in two files.
+pub fn read(directory: &Path, settings: &Settings) -> Result<Own> {
+    let mut own = Own::default();
+    let mut problems = Vec::new();
     for name in host::names(directory) {
-        // Like Synapse, which ignores files with other extensions.
+        let path = directory.join(&name);
+        // Synapse ignores files with other extensions (config/_base.py, `find_config_files`).
         if !name.ends_with(".yaml") {
+            own.notes.extend(ignored(&path, &name));
             continue;
         }
-        let path = directory.join(&name);
         let Some(contents) = host::read(&path)? else {
             continue;
         };
-        check(&contents, settings).with_context(|| path.display().to_string())?;
-        options.insert(name, contents);
+        let path = path.display();
+        let options = pyyaml::options(&contents).with_context(|| path.to_string())?;
+        let refused = refused(&options, settings).into_iter();
+        problems.extend(refused.map(|(line, problem)| format!("{path} line {line}: {problem}")));
+        let repeated = options.repeated.into_iter();
+        own.notes
+            .extend(repeated.map(|note| format!("{path}: {note}")));
+        for (key, line) in options.lines {
+            let place = format!("{path} line {line}");
+            if let Some(other) = own.places.get(&key) {
+                problems.push(format!(
+                    "{place}: `{key}` is also set in {other}, and Synapse would use only one of the two; join them in one file"
+                ));
+            }
+            own.places.insert(key, place);
+        }
+        own.files.insert(name, contents);
     }
-    Ok(options)
+    ensure!(problems.is_empty(), "{}", problems.join("\n  "));
+    Ok(own)
 }
 
-fn check(contents: &[u8], settings: &Settings) -> Result<()> {
-    let document: Yaml = yaml::parse(contents)?;
-    let mapping = match document {
-        Yaml::Null => return Ok(()),
-        Yaml::Mapping(mapping) => mapping,
-        _ => bail!("must contain options of Synapse, as in homeserver.yaml"),
-    };
-    let is_set = |row: &Reserved| mapping.contains_key(row.key) && (row.when)(settings);
-    match all_reserved().find(is_set) {
-        Some(Reserved { key, instead, .. }) => bail!("`{key}` cannot be set here; {instead}"),
-        None => Ok(()),
-    }
+/// The note on a file that Synapse ignores. Hidden files and a README are not meant for Synapse.
+fn ignored(path: &Path, name: &str) -> Option<String> {
+    let meant = !name.starts_with('.') && !name.to_uppercase().starts_with("README");
+    let (stem, _) = name.split_once('.').unwrap_or((name, ""));
+    meant.then(|| {
+        format!(
+            "{} has no effect, because Synapse reads only files whose names end with .yaml; rename it to {stem}.yaml, or \
+             remove it",
+            path.display()
+        )
+    })
+}
+
+/// The reserved keys in a file, each with its line and what to use in its place.
+fn refused(options: &Options, settings: &Settings) -> Vec<(usize, String)> {
+    let reserved = RESERVED.iter();
+    let reserved = reserved
+        .filter(|row| options.mapping.contains_key(row.key) && (row.when)(settings))
+        .map(|row| (row.key, row.instead));
+    let of_workers = WORKER_KEYS.iter();
+    let of_workers = of_workers
+        .filter(|row| {
+            let value = options.mapping.get(row.key);
+            value.is_some_and(|value| row.divides(value))
+        })
+        .map(|row| (row.key, row.instead));
+    reserved
+        .chain(of_workers)
+        .map(|(key, instead)| {
+            let line = options.lines.get(key).copied().unwrap_or(1);
+            (line, format!("`{key}` cannot be set here; {instead}"))
+        })
+        .collect()
 }
 
 #[cfg(test)]
@@ -231,17 +282,24 @@ mod tests {
         ),
     ];
 
+    fn check(contents: &str, settings: &Settings) -> Result<Vec<(usize, String)>> {
+        Ok(refused(&pyyaml::options(contents.as_bytes())?, settings))
+    }
+
+    fn all_keys() -> impl Iterator<Item = &'static str> {
+        let of_workers = WORKER_KEYS.iter().map(|row| row.key);
+        RESERVED.iter().map(|row| row.key).chain(of_workers)
+    }
+
     /// The keys that these settings reserve.
     fn reserved(lines: &str) -> BTreeSet<&'static str> {
-        let settings = settings(lines);
-        let refused = |key: &&str| match check(format!("{key}: 1\n").as_bytes(), &settings) {
-            Ok(()) => false,
-            Err(error) => {
-                assert!(format!("{error:#}").contains(key), "{key}: {error:#}");
-                true
-            }
+        let all: String = all_keys().map(|key| format!("{key}: 1\n")).collect();
+        let refused = check(&all, &settings(lines)).unwrap();
+        let named = |key: &&str| {
+            let mut refused = refused.iter();
+            refused.any(|(_, problem)| problem.starts_with(&format!("`{key}` ")))
         };
-        all_reserved().map(|row| row.key).filter(refused).collect()
+        all_keys().filter(named).collect()
     }
 
     #[test]
@@ -253,12 +311,18 @@ mod tests {
             assert_eq!(more, keys.iter().copied().collect(), "{lines}");
             all.extend(more);
         }
-        assert_eq!(all, all_reserved().map(|row| row.key).collect());
+        assert_eq!(all, all_keys().collect());
         for key in [
             "server_name",
             "database",
+            "databases",
             "redis",
             "stream_writers",
+            "send_federation",
+            "start_pushers",
+            "notify_appservices",
+            "update_user_directory",
+            "worker_manhole",
             "pid_file",
         ] {
             assert!(always.contains(key), "{key}");
@@ -274,11 +338,16 @@ mod tests {
             "caches: {global_factor: 2}\n",
             "email: {notif_from: a@b.test}\n",
             "url_preview_ip_range_blacklist: []\n",
+            "send_federation: yes\nstream_writers: {}\nrun_background_tasks_on:\n",
         ] {
-            assert!(check(good.as_bytes(), &settings("")).is_ok(), "{good}");
+            let refused = check(good, &settings("")).unwrap();
+            assert!(refused.is_empty(), "{good}: {refused:?}");
         }
-        assert!(check(b"- 1\n", &settings("")).is_err());
-        let error = check(b"a: 1\nb: [\n", &settings("")).unwrap_err();
+        assert!(check("- 1\n", &settings("")).is_err());
+        let error = check("a: 1\nb: [\n", &settings("")).unwrap_err();
         assert!(format!("{error:#}").contains("line"), "{error:#}");
+        let refused = check("a: 1\nsend_federation: no\nredis: {}\n", &settings("")).unwrap();
+        let lines: Vec<usize> = refused.iter().map(|(line, _)| *line).collect();
+        assert_eq!(lines, [3, 2]);
     }
 }

@@ -7,6 +7,7 @@ use super::files::{read, rooted, settings_path};
 use super::model::{Files, Request, refused};
 use super::{homeserver_d, referenced_files};
 use crate::cli::{Common, Flags};
+use crate::deployment::adopted::Adopted;
 use crate::failure::Failure;
 use crate::host::{self, Host};
 use crate::plan::SettingsChange;
@@ -14,7 +15,8 @@ use crate::settings::types::{DatabaseKind, Identifier, WorkerList};
 use crate::settings::value::{Scalar, Value};
 use crate::settings::{self, Loaded, Row, Sources};
 use crate::state::paths;
-use crate::topology::{self, WorkerSpec};
+use crate::topology::worker_keys::CONFLICTING;
+use crate::topology::{self, Duty, WorkerSpec};
 use anyhow::Context;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -76,14 +78,16 @@ pub fn load(common: &Common, flags: &Flags, change: &SettingsEdit) -> Result<Req
         }
         loaded.settings.database.kind = kind;
     }
-    let homeserver_d = homeserver_d::read(&rooted(common, paths::HOMESERVER_D), &loaded.settings)
+    let own = homeserver_d::read(&rooted(common, paths::HOMESERVER_D), &loaded.settings)
         .map_err(|error| Failure::usage(format!("{error:#}")))?;
+    loaded.notes.extend(own.notes);
     let referenced = referenced_files::read(&loaded.settings, |path| {
         rooted(common, &path.to_string_lossy())
     })
     .map_err(|error| Failure::usage(format!("{error:#}")))?;
     let adopted = adoption::read(&mut loaded.settings, |path| rooted(common, path))
         .map_err(Failure::usage)?;
+    loaded.notes.extend(adopted.replaced_by(&own.places));
 
     let after = match &text {
         None => settings::new_file(&loaded.settings),
@@ -112,8 +116,9 @@ pub fn load(common: &Common, flags: &Flags, change: &SettingsEdit) -> Result<Req
         }
         None => host::existing_database(adopted.sqlite().is_some())?,
     };
+    let conflicts = legacy_keys(&adopted, &own.places);
     let files = Files {
-        homeserver_d,
+        homeserver_d: own.files,
         referenced,
         adopted,
     };
@@ -122,7 +127,25 @@ pub fn load(common: &Common, flags: &Flags, change: &SettingsEdit) -> Result<Req
         request.migrate_database()?;
     }
     request.check()?;
+    request.refuse_conflicts(&conflicts)?;
+    if request.has_workers() {
+        let own = request.referenced.log_config.as_deref();
+        let note = own.and_then(referenced_files::shared_log_files);
+        request.notes.extend(note);
+    }
     Ok(request)
+}
+
+/// The places of keys that Synapse refuses beside workers with a certain duty.
+fn legacy_keys(
+    adopted: &Adopted,
+    own: &BTreeMap<String, String>,
+) -> Vec<(&'static str, Duty, String)> {
+    let place = |key: &str| own.get(key).cloned().or_else(|| adopted.place(key));
+    let conflicting = CONFLICTING.iter();
+    conflicting
+        .filter_map(|(key, duty)| Some((*key, *duty, place(key)?)))
+        .collect()
 }
 
 /// The request of the generation in use; `None` if there is none, or if it cannot be read.
@@ -167,8 +190,9 @@ pub fn of_generation(number: u32, text: &str) -> Result<Request, Failure> {
     };
     let mut loaded = settings::load(&sources).map_err(Failure::usage)?;
     let specs = specs(&mut loaded, &SettingsEdit::None)?;
-    let homeserver_d =
-        homeserver_d::read(Path::new(paths::HOMESERVER_D), &loaded.settings).unwrap_or_default();
+    let homeserver_d = homeserver_d::read(Path::new(paths::HOMESERVER_D), &loaded.settings)
+        .unwrap_or_default()
+        .files;
     let referenced = referenced_files::read(&loaded.settings, Path::to_owned).unwrap_or_default();
     let adopted =
         adoption::read(&mut loaded.settings, |path| PathBuf::from(path)).unwrap_or_default();

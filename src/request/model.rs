@@ -76,6 +76,20 @@ impl Request {
         })
     }
 
+    /// Refuses keys, each with its place, that Synapse refuses beside a worker with the duty.
+    pub(super) fn refuse_conflicts(&self, keys: &[(&str, Duty, String)]) -> Result<(), Failure> {
+        let conflict = keys
+            .iter()
+            .find(|(_, duty, _)| self.topology.with_duty(*duty).next().is_some());
+        match conflict {
+            None => Ok(()),
+            Some((key, _, place)) => Err(Failure::usage(format!(
+                "{place}: `{key}` is a name of earlier releases, which Synapse refuses beside a worker that does this work"
+            ))
+            .help(format!("remove `{key}` from the file"))),
+        }
+    }
+
     /// The input of rendering.
     pub fn input<'a>(&'a self, facts: &'a HostFacts) -> Input<'a> {
         Input {

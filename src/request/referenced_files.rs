@@ -4,12 +4,14 @@
 
 use crate::deployment::ReferencedFiles;
 use crate::host;
+use crate::pyyaml;
 use crate::settings::Settings;
+use crate::state::paths;
 use crate::yaml;
 use anyhow::{Context, Result, bail, ensure};
 use serde_yaml::{Mapping, Value};
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 
 /// File name extensions of registrations in a directory, in upper or lower case.
 const ENDINGS: [&str; 2] = ["yaml", "yml"];
@@ -52,7 +54,13 @@ pub fn read(settings: &Settings, place: impl Fn(&Path) -> PathBuf) -> Result<Ref
     }
     let log_config = settings.log_config.as_ref().map(|path| {
         let path = path.as_path();
-        logging(&place(path)).with_context(|| format!("`log_config`: {}", path.display()))
+        let writable = [
+            Path::new(paths::SYNAPSE_LOGS),
+            Path::new(paths::DATA),
+            settings.media_store_path.as_path(),
+        ];
+        logging(&place(path), &writable)
+            .with_context(|| format!("`log_config`: {}", path.display()))
     });
     Ok(ReferencedFiles {
         app_services,
@@ -116,15 +124,60 @@ fn distinct(
     Ok(())
 }
 
-/// Python's logging.config requires `version: 1`, and no process starts without it.
-fn logging(path: &Path) -> Result<Vec<u8>> {
+/// Checks a logging configuration. Python's logging.config requires `version: 1`, and no process starts without it, nor
+/// with a handler that cannot open its file; a unit may write below some directories only.
+fn logging(path: &Path, writable: &[&Path]) -> Result<Vec<u8>> {
     let contents = contents(path)?;
-    let version = mapping(&contents)?.get("version").and_then(Value::as_u64);
+    let configuration = pyyaml::options(&contents)?.mapping;
+    let version = configuration.get("version").and_then(Value::as_u64);
     ensure!(
         version == Some(1),
         "`version` is not 1, as Python's logging.config requires"
     );
+    for (name, file) in log_files(&configuration) {
+        let place = Path::new(&file);
+        let inside = writable
+            .iter()
+            .any(|directory| place.starts_with(directory));
+        let steps_up = place.components().any(|part| part == Component::ParentDir);
+        ensure!(
+            inside && !steps_up || file == "/dev/null",
+            "the handler `{name}` writes to {file}, where Synapse's units may not write\n  help: set its `filename` to a \
+             path below {}, or remove the handler; the journal contains the log if a handler writes to \
+             ext://sys.__stderr__",
+            paths::SYNAPSE_LOGS
+        );
+    }
     Ok(contents)
+}
+
+/// The handlers of a logging configuration that write to a file, each with its file.
+fn log_files(configuration: &Mapping) -> Vec<(String, String)> {
+    let handlers = configuration.get("handlers").and_then(Value::as_mapping);
+    let handlers = handlers.into_iter().flatten();
+    handlers
+        .filter_map(|(name, handler)| {
+            let file = handler.get("filename")?.as_str()?;
+            Some((name.as_str()?.to_owned(), file.to_owned()))
+        })
+        .collect()
+}
+
+/// A note on the log files of a logging configuration that several processes would rotate, each on its own.
+pub fn shared_log_files(log_config: &[u8]) -> Option<String> {
+    let configuration = pyyaml::options(log_config).ok()?.mapping;
+    let files: Vec<String> = log_files(&configuration)
+        .into_iter()
+        .map(|(_, file)| file)
+        .filter(|file| file != "/dev/null")
+        .collect();
+    (!files.is_empty()).then(|| {
+        format!(
+            "log_config: every process writes to {}, and a rotation by one of them loses lines of the others; log_to_disk \
+             gives each process a file of its own",
+            files.join(" and ")
+        )
+    })
 }
 
 #[cfg(test)]
@@ -166,6 +219,39 @@ mod tests {
                 error.contains(field) && error.contains("/a.yaml") && !error.contains("t0"),
                 "{error}"
             );
+        }
+    }
+
+    #[test]
+    fn log_files_are_where_a_unit_may_write() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("log.yaml");
+        let checked = |file: &str| {
+            let text = format!(
+                "version: 1\nhandlers:\n  file: {{class: logging.handlers.TimedRotatingFileHandler, filename: {file}}}\n  \
+                 console: {{class: logging.StreamHandler}}\n"
+            );
+            std::fs::write(&path, &text).unwrap();
+            let writable = [Path::new(paths::SYNAPSE_LOGS)];
+            (logging(&path, &writable), shared_log_files(text.as_bytes()))
+        };
+        for (file, good) in [
+            ("/var/log/synapse/homeserver.log", true),
+            ("/dev/null", true),
+            ("/var/log/matrix-synapse/homeserver.log", false),
+            ("/var/log/synapse/../x.log", false),
+            ("homeserver.log", false),
+        ] {
+            let (result, note) = checked(file);
+            assert_eq!(result.is_ok(), good, "{file}");
+            assert_eq!(note.is_some(), file != "/dev/null", "{file}");
+            if let Err(error) = result {
+                assert!(
+                    error
+                        .to_string()
+                        .contains(&format!("`file` writes to {file}"))
+                );
+            }
         }
     }
 }

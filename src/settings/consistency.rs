@@ -99,6 +99,16 @@ static RULES: &[fn(&Settings) -> Violation] = &[
         Some((key, problem, "rename the directory".to_owned()))
     },
     |settings| {
+        violated(settings.bind_addresses.is_empty(), "bind_addresses", || {
+            (
+                "`bind_addresses` is empty, so nginx would listen on no address".to_owned(),
+                "for a server that only a reverse proxy on this host reaches, set it to [\"127.0.0.1\"]".to_owned(),
+            )
+        })
+    },
+    |settings| overlap("bind_addresses", &settings.bind_addresses),
+    |settings| overlap("http_bind_addresses", &settings.http_bind_addresses),
+    |settings| {
         let ports = ports(settings);
         let (key, other, port) = ports.iter().enumerate().find_map(|(place, (key, port))| {
             let (other, _) = ports[..place].iter().find(|(_, before)| before == port)?;
@@ -242,6 +252,21 @@ fn database_is_here(settings: &Settings) -> bool {
     database.kind != DatabaseKind::Sqlite && database.host.as_ref().is_none_or(loopback)
 }
 
+/// The violation of a list that contains all addresses of an IP version and also one of them: only the first of two
+/// sockets can be bound.
+fn overlap(key: &'static str, addresses: &[IpAddr]) -> Violation {
+    let all = addresses.iter().find(|all| {
+        let mut others = addresses.iter();
+        all.is_unspecified()
+            && others.any(|other| other != *all && other.is_ipv4() == all.is_ipv4())
+    })?;
+    let mut others = addresses.iter();
+    let other = others.find(|other| *other != all && other.is_ipv4() == all.is_ipv4())?;
+    let problem =
+        format!("`{key}` contains {other}, which is already part of {all}, all addresses");
+    Some((key, problem, format!("remove {other} or {all}")))
+}
+
 /// The number of ports that are reserved from `tcp_ports` on.
 pub const TCP_PORTS: u32 = 12_000;
 
@@ -264,7 +289,10 @@ fn ports(settings: &Settings) -> Vec<(&'static str, u32)> {
     ports.extend(federation.map(|port| ("http_federation_port", port.get())));
     if settings.tls.certificate.is_some() {
         ports.push(("tls.port", settings.tls.port.get()));
-        ports.push(("tls.federation_port", settings.tls.federation_port.get()));
+        // One port may serve clients and other homeservers.
+        if settings.tls.federation_port != settings.tls.port {
+            ports.push(("tls.federation_port", settings.tls.federation_port.get()));
+        }
     }
     if settings.metrics.enabled {
         let own = settings.metrics.prometheus_port.get();

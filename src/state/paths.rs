@@ -94,6 +94,17 @@ pub const LAUNCHER: &str = "/usr/libexec/synapse-workers/launcher";
 pub const HOLD: &str = "/run/synapse-workers.hold";
 /// The directories that `ProtectHome=` makes inaccessible to units (systemd.exec(5)).
 pub const HOMES: &[&str] = &["/home", "/root", "/run/user"];
+/// Directories whose contents a unit does not see or a reboot deletes, each with the reason (systemd.exec(5),
+/// `PrivateTmp=` and `PrivateDevices=`; file-hierarchy(7)).
+pub const VOLATILE: &[(&str, &str)] = &[
+    ("/tmp", "which is private to each unit"),
+    ("/var/tmp", "which is private to each unit"),
+    ("/run", "which is empty after a reboot"),
+    ("/var/run", "which is empty after a reboot"),
+    ("/dev", "which is empty after a reboot"),
+    ("/proc", "which contains no files of its own"),
+    ("/sys", "which contains no files of its own"),
+];
 /// The socket directory of the host's own PostgreSQL (Debian, Ubuntu and Fedora alike).
 pub const POSTGRES_SOCKETS: &str = "/run/postgresql";
 

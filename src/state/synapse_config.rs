@@ -4,8 +4,8 @@
 //! the same top-level key, the later one counts (config/_base.py, `find_config_files` and `read_config_files`).
 
 use super::{State, paths};
+use crate::pyyaml;
 use serde_yaml::Value;
-use std::collections::BTreeMap;
 
 /// The options in a file or directory.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -108,8 +108,7 @@ pub fn engine(database: &Value) -> Option<Engine> {
 
 /// The `database` option in a file; `None` also for a file that cannot be parsed, which Synapse's own parser reports.
 pub fn database(contents: &[u8]) -> Option<Value> {
-    let options = serde_yaml::from_slice::<BTreeMap<String, Value>>(contents);
-    options.unwrap_or_default().remove("database")
+    pyyaml::options(contents).ok()?.mapping.remove("database")
 }
 
 impl State {

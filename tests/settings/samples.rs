@@ -27,6 +27,7 @@ pub const SAMPLES: &[(&str, &str, &str)] = &[
     ("http_port", "8080", "65536"),
     ("http_federation_port", "8448", "0"),
     ("bind_addresses", "10.0.0.1, fe80::1", "10.0.0.256"),
+    ("http_bind_addresses", "127.0.0.1, ::1", "localhost"),
     ("trusted_proxies", "10.0.0.0/8, ::1", "10.0.0.0/33"),
     ("open_admin_api", "T", "anything"),
     ("max_upload_size", "1g", "50X"),

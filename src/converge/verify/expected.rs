@@ -117,12 +117,8 @@ impl Expected {
 
 /// The addresses and sockets that nginx listens on.
 fn entrypoints(settings: &Settings) -> Vec<Entrypoint> {
-    let on = |port: u16| {
-        let addresses = settings.bind_addresses.iter();
-        addresses.map(move |address| SocketAddr::new(*address, port))
-    };
-    let plain = nginx::plain_ports(settings).into_iter().flat_map(on);
-    let secure = nginx::tls_ports(settings).into_iter().flat_map(on);
+    let plain = nginx::plain_listeners(settings);
+    let secure = nginx::tls_listeners(settings);
     let socket = settings.nginx.listen_unix_socket.iter();
     plain
         .map(Entrypoint::Plain)

@@ -1,6 +1,6 @@
 //! Imports settings from adopted files, and notes what is not imported.
 
-use super::imported::{Imported, scalar};
+use super::imported::{Imported, number, scalar};
 use super::listeners;
 use super::{Adopted, Store};
 use crate::state::paths;
@@ -35,8 +35,15 @@ static IGNORED: &[(&str, &str)] = &[
 /// Derives settings and notes from the adopted files. `user` is the system user of the adopted server.
 pub fn import(adopted: &Adopted, user: Option<&str>) -> Imported {
     let mut imported = Imported::default();
+    for note in &adopted.repeated {
+        imported.note(note);
+    }
     for (key, setting) in IMPORTED {
-        if let Some(value) = adopted.options.get(*key).and_then(scalar) {
+        let read = match *key {
+            "max_upload_size" => number,
+            _ => scalar,
+        };
+        if let Some(value) = adopted.options.get(*key).and_then(read) {
             imported.set(setting, value);
         }
     }
@@ -57,22 +64,19 @@ pub fn import(adopted: &Adopted, user: Option<&str>) -> Imported {
 /// Imports libpq's arguments (PostgreSQL manual, 34.1.2) and those of Twisted's connection pool, with their defaults.
 fn postgres(arguments: &Mapping, user: Option<&str>, imported: &mut Imported) {
     let argument = |key: &str| arguments.get(key).and_then(scalar);
+    let count = |key: &str| arguments.get(key).and_then(number);
     let user = argument("user").or(user.map(str::to_owned));
     let name = argument("dbname").or(argument("database")).or(user.clone());
     imported.set("database.kind", "external");
-    let host = argument("host").filter(|host| !host.is_empty());
+    let filled = |key: &str| argument(key).filter(|value| !value.is_empty());
+    // libpq connects to `hostaddr`, and uses `host` only to verify the certificate.
+    let host = filled("hostaddr").or(filled("host"));
     imported.set(
         "database.host",
         host.unwrap_or(paths::POSTGRES_SOCKETS.to_owned()),
     );
-    imported.set(
-        "database.port",
-        argument("port").unwrap_or("5432".to_owned()),
-    );
-    imported.set(
-        "database.cp_min",
-        argument("cp_min").unwrap_or("3".to_owned()),
-    );
+    imported.set("database.port", count("port").unwrap_or("5432".to_owned()));
+    imported.set("database.cp_min", count("cp_min").unwrap_or("3".to_owned()));
     imported.set("database.cp_max", pool(arguments));
     for (setting, value) in [("database.user", user), ("database.name", name)] {
         if let Some(value) = value {
@@ -85,6 +89,6 @@ fn postgres(arguments: &Mapping, user: Option<&str>, imported: &mut Imported) {
 pub(super) fn pool(arguments: &Mapping) -> String {
     arguments
         .get("cp_max")
-        .and_then(scalar)
+        .and_then(number)
         .unwrap_or("5".to_owned())
 }

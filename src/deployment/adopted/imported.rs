@@ -1,5 +1,6 @@
 //! Settings that are imported from adopted files.
 
+use crate::pyyaml;
 use serde_yaml::Value;
 
 /// Imported settings, and notes for the administrator.
@@ -28,5 +29,13 @@ pub(super) fn scalar(value: &Value) -> Option<String> {
         Value::Number(number) => Some(number.to_string()),
         Value::Bool(truth) => Some(truth.to_string()),
         _ => None,
+    }
+}
+
+/// Like [`scalar`], for a number: an integer of YAML 1.1 in decimal digits.
+pub(super) fn number(value: &Value) -> Option<String> {
+    match pyyaml::integer(value) {
+        Some(number) => Some(number.to_string()),
+        None => scalar(value),
     }
 }

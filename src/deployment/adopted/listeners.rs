@@ -2,8 +2,46 @@
 //! of the others.
 
 use super::Adopted;
-use super::imported::{Imported, scalar};
+use super::imported::{Imported, number, scalar};
+use crate::pyyaml;
 use serde_yaml::{Mapping, Value};
+
+/// Keys of a listener that the settings express (config/server.py, `parse_listener_def`).
+const TAKEN_OVER: &[&str] = &[
+    "port",
+    "path",
+    "type",
+    "tls",
+    "bind_addresses",
+    "bind_address",
+    "x_forwarded",
+    "resources",
+];
+
+/// Keys of a listener that have no effect after adoption, each with the reason.
+const DROPPED: &[(&str, &str)] = &[
+    (
+        "additional_resources",
+        "the listeners of this program serve no resources of modules; a module can register them itself with \
+         register_web_resource, and main serves those",
+    ),
+    ("mode", "nginx opens its socket to every account"),
+    ("tag", "nginx's requests have no such name in the log"),
+    ("request_id_header", "Synapse numbers the requests itself"),
+];
+
+/// Resources that nginx does not serve, each with the reason.
+const RESOURCES: &[(&str, &str)] = &[
+    (
+        "metrics",
+        "set metrics.enabled; the settings decide the ports",
+    ),
+    (
+        "replication",
+        "the workers of synapse-workers have their own",
+    ),
+    ("webclient", "Synapse has no web client any more"),
+];
 
 /// One entry of `listeners` (config_documentation.md).
 struct Listener<'a> {
@@ -20,13 +58,15 @@ impl Listener<'_> {
     }
 
     fn tls(&self) -> bool {
-        // Synapse reads booleans of YAML 1.1.
-        let on = ["true", "yes", "on", "True", "Yes", "On"];
-        self.word("tls").is_some_and(|word| on.contains(&&*word))
+        self.entry.get("tls").and_then(pyyaml::truth) == Some(true)
     }
 
-    /// Whether the listener serves this resource.
-    fn serves(&self, resource: &str) -> bool {
+    fn port(&self) -> Option<String> {
+        self.entry.get("port").and_then(number)
+    }
+
+    /// The names of the resources that the listener serves.
+    fn resources(&self) -> Vec<String> {
         let resources = self.entry.get("resources").and_then(Value::as_sequence);
         let names = resources
             .into_iter()
@@ -37,7 +77,46 @@ impl Listener<'_> {
                 Value::Sequence(names) => names.iter().filter_map(scalar).collect(),
                 name => scalar(name).into_iter().collect::<Vec<_>>(),
             })
-            .any(|name| name == resource)
+            .collect()
+    }
+
+    fn serves(&self, resource: &str) -> bool {
+        self.resources().iter().any(|name| name == resource)
+    }
+
+    /// A note on each part that nginx does not take over.
+    fn dropped(&self) -> Vec<String> {
+        let mut notes = Vec::new();
+        for (key, value) in self.entry {
+            let Some(key) = key.as_str() else { continue };
+            let empty = match value {
+                Value::Null | Value::Bool(false) => true,
+                Value::Sequence(items) => items.is_empty(),
+                Value::Mapping(keys) => keys.is_empty(),
+                _ => false,
+            };
+            if !empty && !TAKEN_OVER.contains(&key) {
+                let reason = DROPPED.iter().find(|(known, _)| *known == key);
+                let reason = reason.map_or("nginx has no such option", |(_, reason)| reason);
+                notes.push(format!("{self}: `{key}` is not imported: {reason}"));
+            }
+        }
+        let forwarded = self.entry.get("x_forwarded").and_then(pyyaml::truth);
+        let addresses = self.addresses();
+        let here = |address: &String| address == "::1" || address.starts_with("127.");
+        if forwarded == Some(true) && self.port().is_some() && !addresses.iter().all(here) {
+            notes.push(format!(
+                "{self}: `x_forwarded` trusts every client; nginx trusts only the reverse proxies in trusted_proxies"
+            ));
+        }
+        for name in self.resources() {
+            if let Some((_, reason)) = RESOURCES.iter().find(|(known, _)| *known == name) {
+                notes.push(format!(
+                    "{self}: the resource `{name}` is not imported: {reason}"
+                ));
+            }
+        }
+        notes
     }
 
     /// The bind addresses as the settings write them; all addresses if the listener names none.
@@ -73,7 +152,7 @@ impl Listener<'_> {
 impl std::fmt::Display for Listener<'_> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let kind = self.word("type").unwrap_or_default();
-        match (self.word("port"), self.word("path")) {
+        match (self.port(), self.word("path")) {
             (Some(port), _) => write!(f, "listener {kind} on port {port}"),
             (None, path) => write!(f, "listener {kind} at {}", path.unwrap_or_default()),
         }
@@ -100,45 +179,48 @@ pub(super) fn import(adopted: &Adopted, imported: &mut Imported) {
         let place = rest.iter().position(|listener| fits(listener))?;
         Some(rest.remove(place))
     };
-    let port = |listener: &Listener| listener.is_http() && listener.word("port").is_some();
+    let port = |listener: &Listener| listener.is_http() && listener.port().is_some();
     let plain = pick(&|one| port(one) && !one.tls() && one.serves("client"));
     let secure = pick(&|one| port(one) && one.tls() && one.serves("client"));
     let federation = pick(&|one| port(one) && !one.tls() && one.serves("federation"));
     let secure_federation = pick(&|one| port(one) && one.tls() && one.serves("federation"));
     let socket = pick(&|one| one.is_http() && one.serves("client"));
 
-    let mut set = |key, listener: &Listener| {
-        if let Some(port) = listener.word("port") {
+    // Adoption opens no port that was not open: a listener for clients or for other homeservers alone is the listener
+    // for both.
+    let (plain, federation) = match (plain, federation) {
+        (None, federation) => (federation, None),
+        both => both,
+    };
+    let mut set = |key, listener: Option<&Listener>| {
+        if let Some(port) = listener.and_then(Listener::port) {
             imported.set(key, port);
         }
     };
-    if let Some(listener) = federation {
-        set("http_federation_port", listener);
-    }
-    if let Some(listener) = secure {
-        set("tls.port", listener);
-    }
-    if let Some(listener) = secure_federation {
-        set("tls.federation_port", listener);
-    }
-    if let Some(listener) = plain {
-        set("http_port", listener);
-    }
+    set("http_federation_port", federation);
+    set("tls.port", secure.or(secure_federation));
+    set("tls.federation_port", secure_federation.or(secure));
+    set("http_port", plain);
     if let Some(path) = socket.and_then(|listener| listener.word("path")) {
         imported.set("nginx.listen_unix_socket", path);
     }
-    // TLS listeners come first: addresses that the internet reaches must not change, and plain HTTP is often for this
-    // host only.
-    let listeners = [secure, secure_federation, plain, federation];
-    let mut listeners = listeners.into_iter().flatten();
-    if let Some(first) = listeners.next() {
-        imported.set("bind_addresses", first.addresses().join(", "));
-        for other in listeners {
-            if other.addresses() != first.addresses() {
-                imported.note(format!(
-                    "{other}: nginx listens on the addresses of the other listeners, bind_addresses"
-                ));
-            }
+    let here = || vec!["127.0.0.1".to_owned()];
+    let tls = secure.or(secure_federation).map(Listener::addresses);
+    let http = plain.map_or_else(here, Listener::addresses);
+    let public = tls.as_ref().unwrap_or(&http);
+    imported.set("bind_addresses", public.join(", "));
+    if *public != http {
+        imported.set("http_bind_addresses", http.join(", "));
+    }
+    let pairs = [(secure_federation, tls.as_ref()), (federation, Some(&http))];
+    for (listener, addresses) in pairs {
+        if let (Some(listener), Some(addresses)) = (listener, addresses)
+            && listener.addresses() != *addresses
+        {
+            imported.note(format!(
+                "{listener}: nginx listens on the addresses of the listener for clients, {}",
+                addresses.join(", ")
+            ));
         }
     }
     if secure.or(secure_federation).is_some() {
@@ -152,7 +234,15 @@ pub(super) fn import(adopted: &Adopted, imported: &mut Imported) {
         }
     }
     if plain.is_none() {
-        imported.note("the adopted server has no plain HTTP listener for clients; nginx serves plain HTTP on http_port");
+        imported.note(
+            "the adopted server has no plain HTTP listener; nginx serves plain HTTP on http_port for this host only",
+        );
+    }
+    for listener in [plain, secure, federation, secure_federation, socket] {
+        let dropped = listener.map(Listener::dropped).unwrap_or_default();
+        for note in dropped {
+            imported.note(note);
+        }
     }
     for listener in rest {
         let instead = match listener.word("type").as_deref() {
@@ -207,9 +297,9 @@ mod tests {
              - {path: /run/x/s.sock, type: http, resources: [{names: [client]}]}",
         );
         let wanted = [
-            ("http_federation_port", "8010"),
             ("tls.port", "443"),
             ("tls.federation_port", "8448"),
+            ("http_port", "8010"),
             ("nginx.listen_unix_socket", "/run/x/s.sock"),
             ("bind_addresses", "0.0.0.0, ::"),
             ("tls.certificate", "/c.pem"),
@@ -219,12 +309,74 @@ mod tests {
         let notes = notes.join("\n");
         for part in [
             "listener http on port 8448: nginx listens",
-            "nginx serves plain HTTP on http_port",
             "listener metrics on port 9000 is not imported: set metrics.enabled",
             "listener manhole on port 9001",
         ] {
             assert!(notes.contains(part), "{notes}");
         }
-        assert_eq!(notes.lines().count(), 4, "{notes}");
+        assert_eq!(notes.lines().count(), 3, "{notes}");
+    }
+
+    /// The listeners of an adopted server, and the settings of ports and addresses that follow.
+    #[test]
+    fn adoption_opens_no_port_that_was_not_open() {
+        const HTTPS: &str = "tls: true, type: http, resources: [{names: [client, federation]}]";
+        for (listeners, expected) in [
+            (
+                "- {path: /run/x/s.sock, type: http, resources: [{names: [client]}]}".to_owned(),
+                "nginx.listen_unix_socket=/run/x/s.sock bind_addresses=127.0.0.1",
+            ),
+            (
+                format!("- {{port: 8448, {HTTPS}}}"),
+                "tls.port=8448 tls.federation_port=8448 bind_addresses=0.0.0.0,:: http_bind_addresses=127.0.0.1",
+            ),
+            (
+                format!(
+                    "- {{port: 8448, {HTTPS}}}\n- {{port: 8008, type: http, bind_addresses: ['127.0.0.1'], resources: \
+                     [{{names: [client]}}]}}"
+                ),
+                "tls.port=8448 tls.federation_port=8448 http_port=8008 bind_addresses=0.0.0.0,:: \
+                 http_bind_addresses=127.0.0.1",
+            ),
+            (
+                "- {port: 443, tls: on, type: http, bind_addresses: ['192.0.2.1'], resources: [{names: client}]}"
+                    .to_owned(),
+                "tls.port=443 tls.federation_port=443 bind_addresses=192.0.2.1 http_bind_addresses=127.0.0.1",
+            ),
+            (
+                "- {port: 8448, type: http, resources: [{names: [federation]}]}".to_owned(),
+                "http_port=8448 bind_addresses=0.0.0.0,::",
+            ),
+            (" []".to_owned(), "bind_addresses=127.0.0.1"),
+        ] {
+            let (settings, _) = imported(&format!("listeners:\n{listeners}"));
+            let settings = settings.into_iter();
+            let settings: Vec<String> = settings
+                .map(|(key, value)| format!("{key}={}", value.replace(' ', "")))
+                .collect();
+            assert_eq!(settings.join(" "), expected, "{listeners}");
+        }
+    }
+
+    #[test]
+    fn every_dropped_part_of_a_listener_is_noted() {
+        let (_, notes) = imported(
+            "listeners:\n- {port: 8008, type: http, x_forwarded: yes, tag: x, request_id_header: X-Id, other: 1, mode: null,\n\
+             additional_resources: {/_matrix/my: {module: m.M}},\n\
+             resources: [{names: [client, metrics, replication], compress: true}]}",
+        );
+        let notes = notes.join("\n");
+        for part in [
+            "listener http on port 8008: `additional_resources` is not imported: ",
+            "`x_forwarded` trusts every client",
+            "`tag` is not imported",
+            "`request_id_header` is not imported",
+            "`other` is not imported",
+            "the resource `metrics` is not imported: set metrics.enabled",
+            "the resource `replication` is not imported",
+        ] {
+            assert!(notes.contains(part), "{part}: {notes}");
+        }
+        assert_eq!(notes.lines().count(), 7, "{notes}");
     }
 }

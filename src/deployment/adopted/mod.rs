@@ -8,6 +8,7 @@ mod import;
 mod imported;
 mod listeners;
 mod model;
+mod obstacles;
 
 pub use import::import;
 pub use imported::Imported;

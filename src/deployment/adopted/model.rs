@@ -2,12 +2,11 @@
 
 use super::{import, imported};
 use crate::deployment::SynapseOptions;
+use crate::pyyaml;
 use crate::settings::types::DatabaseKind;
 use crate::state::synapse_config::{self, Engine};
-use crate::topology::WORKER_KEYS;
-use crate::topology::worker_keys::WorkerKey;
-use crate::yaml;
 use serde_yaml::{Mapping, Value};
+use std::collections::{BTreeMap, BTreeSet};
 
 /// The adopted configuration files.
 #[derive(Clone, Debug, Default)]
@@ -16,6 +15,10 @@ pub struct Adopted {
     pub copies: SynapseOptions,
     /// The merged options of all files.
     pub(super) options: Mapping,
+    /// The file and line of each top-level key.
+    pub(super) places: BTreeMap<String, (String, usize)>,
+    /// A sentence, with its file, for each key that one file sets twice.
+    pub(super) repeated: Vec<String>,
 }
 
 /// The database of the adopted server.
@@ -48,9 +51,6 @@ static OF_NEW_SERVERS: &[&str] = &[
     "form_secret_path",
 ];
 
-/// Required keys. Without them, Synapse uses a path relative to its working directory.
-static REQUIRED: &[&str] = &["signing_key_path", "media_store_path", "database"];
-
 impl Adopted {
     /// Merges files, each with its path, in the order in which Synapse read them.
     ///
@@ -59,22 +59,18 @@ impl Adopted {
     /// because they include passwords.
     pub fn new(files: Vec<(String, Vec<u8>)>) -> Result<Self, String> {
         let mut adopted = Self::default();
-        let mut origin = std::collections::BTreeMap::new();
         for (number, (path, contents)) in files.into_iter().enumerate() {
-            let document: Value =
-                yaml::parse(&contents).map_err(|error| format!("{path}: {error:#}"))?;
-            match document {
-                Value::Null => {}
-                Value::Mapping(mapping) => {
-                    for (key, value) in mapping {
-                        if let Some(key) = key.as_str() {
-                            origin.insert(key.to_owned(), path.clone());
-                        }
-                        adopted.options.insert(key, value);
-                    }
-                }
-                _ => return Err(format!("{path}: contains no options of Synapse")),
-            }
+            let options =
+                pyyaml::options(&contents).map_err(|error| format!("{path}: {error:#}"))?;
+            let repeated = options.repeated.iter();
+            adopted
+                .repeated
+                .extend(repeated.map(|note| format!("{path}: {note}")));
+            let lines = options.lines.into_iter();
+            adopted
+                .places
+                .extend(lines.map(|(key, line)| (key, (path.clone(), line))));
+            adopted.options.extend(options.mapping);
             let name = path.rsplit('/').next().unwrap_or("homeserver.yaml");
             let name = name.strip_suffix(".yaml").unwrap_or(name);
             adopted
@@ -84,57 +80,33 @@ impl Adopted {
         if adopted.is_empty() {
             return Ok(adopted);
         }
-        adopted.check(|key| origin.get(key).map_or("adopt.config", String::as_str))?;
-        Ok(adopted)
+        let obstacles = adopted.obstacles();
+        if obstacles.is_empty() {
+            return Ok(adopted);
+        }
+        let problems: Vec<&str> = obstacles.iter().map(|it| it.problem.as_str()).collect();
+        let helps: BTreeSet<&str> = obstacles.iter().map(|it| it.help.as_str()).collect();
+        let helps: Vec<&str> = helps.into_iter().collect();
+        Err(format!(
+            "{}\n  help: {}",
+            problems.join("\n  "),
+            helps.join("\n        ")
+        ))
     }
 
-    fn check<'a>(&self, file: impl Fn(&str) -> &'a str) -> Result<(), String> {
-        // No later file can remove a key.
-        if let Some(WorkerKey { key, .. }) = WORKER_KEYS.iter().find(|row| self.has(row.key)) {
-            return Err(format!(
-                "{}: `{key}` divides work among processes, which synapse-workers does itself\n  \
-                 help: stop the existing workers, and remove `{key}` from the file",
-                file(key)
-            ));
-        }
-        // config/database.py: the tables are divided among several databases.
-        if self.has("databases") {
-            return Err(format!(
-                "{}: `databases` is not supported, only `database`\n  \
-                 help: move all tables into one database, and set `database` to it",
-                file("databases")
-            ));
-        }
-        if let Some(key) = REQUIRED.iter().find(|key| !self.has(key)) {
-            return Err(format!(
-                "{}: `{key}` is not set, so its path depends on the working directory of Synapse\n  \
-                 help: set it in that file to its present value, as an absolute path",
-                file("server_name")
-            ));
-        }
-        let relative = self.options.iter().find_map(|(key, value)| {
-            let (key, path) = (key.as_str()?, value.as_str()?);
-            (key.ends_with("_path") && !path.starts_with('/')).then_some((key, path))
-        });
-        let sqlite = match self.store() {
-            Some(Store::Sqlite(path)) if !path.starts_with('/') => Some(("database", path)),
-            _ => None,
-        };
-        let relative = relative
-            .map(|(key, path)| (key, path.to_owned()))
-            .or(sqlite);
-        match relative {
-            Some((key, path)) => Err(format!(
-                "{}: `{key}` is {path:?}, which depends on the working directory of Synapse\n  \
-                 help: set it to an absolute path in that file",
-                file(key)
-            )),
-            None if self.store().is_none() => Err(format!(
-                "{}: `database` is neither sqlite3 nor psycopg2 with arguments",
-                file("database")
-            )),
-            None => Ok(()),
-        }
+    /// The file and line of a top-level key.
+    pub fn place(&self, key: &str) -> Option<String> {
+        let (file, line) = self.places.get(key)?;
+        Some(format!("{file} line {line}"))
+    }
+
+    /// Notes on adopted keys that files of homeserver.d replace; `own` has the place of each of their keys.
+    pub fn replaced_by(&self, own: &BTreeMap<String, String>) -> Vec<String> {
+        let both = own
+            .iter()
+            .filter_map(|(key, own)| Some((key, own, self.place(key)?)));
+        both.map(|(key, own, adopted)| format!("`{key}` in {own} replaces that in {adopted}"))
+            .collect()
     }
 
     /// Whether no server was adopted.
@@ -278,8 +250,16 @@ mod tests {
     fn an_obstacle_is_reported_with_its_file() {
         for (more, expected) in [
             (
-                "instance_map: {}",
-                "/etc/x/conf.d/more.yaml: `instance_map`",
+                "x: 1\ninstance_map: {w: {}}\nsend_federation: no\n",
+                "/etc/x/conf.d/more.yaml line 2: `instance_map` divides",
+            ),
+            (
+                "instance_map: {w: {}}\nsend_federation: no\n",
+                "\n  /etc/x/conf.d/more.yaml line 2: `send_federation` divides",
+            ),
+            (
+                "databases: {a: {}}",
+                "this server cannot be adopted, unless",
             ),
             ("media_store_path: media", "`media_store_path` is \"media\""),
             (
@@ -293,8 +273,64 @@ mod tests {
             let error = adopted(more).unwrap_err();
             assert!(error.contains(expected), "{more}: {error}");
         }
+        let fine = "instance_map: {}\nstream_writers: {}\nrun_background_tasks_on: null\nsend_federation: true\n\
+                    enable_media_repo: yes\n";
+        assert!(adopted(fine).is_ok());
         let incomplete = vec![("/h.yaml".to_owned(), b"server_name: a.test\n".to_vec())];
         let error = Adopted::new(incomplete).unwrap_err();
-        assert!(error.contains("`signing_key_path` is not set"), "{error}");
+        for key in ["signing_key_path", "media_store_path", "database"] {
+            assert!(error.contains(&format!("`{key}` is not set")), "{error}");
+        }
+    }
+
+    #[test]
+    fn a_database_that_is_named_indirectly_is_an_obstacle() {
+        for (arguments, found) in [
+            ("dsn: 'postgresql://u:p@db:5433/m'", true),
+            ("service: matrix", true),
+            ("host: 'a,b', user: u", true),
+            ("host: a, user: u", false),
+        ] {
+            let adopted = adopted(&format!(
+                "database: {{name: psycopg2, args: {{{arguments}}}}}"
+            ))
+            .unwrap();
+            let problem = adopted.indirect_database();
+            assert_eq!(problem.is_some(), found, "{arguments}");
+            assert!(problem.is_none_or(|it| it.contains("more.yaml line 1: `")));
+        }
+    }
+
+    #[test]
+    fn yaml_is_read_as_synapse_reads_it() {
+        let adopted = adopted(
+            "base: &base {host: localhost, user: synapse}\nreport_stats: true\nreport_stats: false\n\
+             database: {name: psycopg2, args: {<<: *base, database: matrix, port: 012470}}\n",
+        )
+        .unwrap();
+        let imported = import::import(&adopted, None);
+        let value = |key: &str| {
+            let mut settings = imported.settings.iter();
+            let (_, value) = settings.find(|(known, _)| *known == key).unwrap();
+            value.clone()
+        };
+        assert_eq!(value("database.host"), "localhost");
+        assert_eq!(value("database.user"), "synapse");
+        assert_eq!(value("database.port"), "5432");
+        assert_eq!(value("report_stats"), "false");
+        let notes = imported.notes.join("\n");
+        let note = "more.yaml: `report_stats` is set on line 2 and again on line 3, which counts";
+        assert!(notes.contains(note), "{notes}");
+    }
+
+    #[test]
+    fn a_key_of_homeserver_d_replaces_the_adopted_one_with_a_note() {
+        let adopted = adopted("email: {smtp_host: a}\n").unwrap();
+        let own = |key: &str| BTreeMap::from([(key.to_owned(), "/o.yaml line 3".to_owned())]);
+        assert_eq!(adopted.replaced_by(&own("presence")), [""; 0]);
+        assert_eq!(
+            adopted.replaced_by(&own("email")),
+            ["`email` in /o.yaml line 3 replaces that in /etc/x/conf.d/more.yaml line 1"]
+        );
     }
 }

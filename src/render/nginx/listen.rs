@@ -28,18 +28,17 @@ struct Socket {
 /// The ports that nginx binds, one row per setting.
 #[rustfmt::skip]
 pub(in crate::render) const PORTS: &[Ports] = &[
-    Ports { setting: "http_port",            bound: |input| public(input, Some(input.settings.http_port.number())) },
-    Ports { setting: "http_federation_port", bound: |input| public(input, input.settings.http_federation_port.map(|port| port.number())) },
-    Ports { setting: "tls.port",             bound: |input| public(input, tls_ports(&input.settings).first().copied()) },
-    Ports { setting: "tls.federation_port",  bound: |input| public(input, tls_ports(&input.settings).get(1).copied()) },
+    Ports { setting: "http_port",            bound: |input| public(plain_addresses(&input.settings), Some(input.settings.http_port.number())) },
+    Ports { setting: "http_federation_port", bound: |input| public(plain_addresses(&input.settings), input.settings.http_federation_port.map(|port| port.number())) },
+    Ports { setting: "tls.port",             bound: |input| public(&input.settings.bind_addresses, tls_ports(&input.settings).first().copied()) },
+    Ports { setting: "tls.federation_port",  bound: |input| public(&input.settings.bind_addresses, tls_ports(&input.settings).get(1).copied()) },
     Ports { setting: "tcp_ports",            bound: |input| super::status(input).map(local).unwrap_or_default() },
 ];
 
-/// A port on every address that nginx listens on.
-fn public(input: &Input, port: Option<u16>) -> Vec<(Transport, SocketAddr)> {
-    let addresses = input.settings.bind_addresses.iter();
+/// A port on each address.
+fn public(addresses: &[IpAddr], port: Option<u16>) -> Vec<(Transport, SocketAddr)> {
     let on = |address: &IpAddr| Some((Transport::Tcp, SocketAddr::new(*address, port?)));
-    addresses.filter_map(on).collect()
+    addresses.iter().filter_map(on).collect()
 }
 
 /// The first nginx version with a separate directive for HTTP/2; it warns about `listen … http2` (nginx' CHANGES,
@@ -55,19 +54,15 @@ impl Listen {
         let settings = &input.settings;
         let own_directive = input.facts.nginx >= OWN_DIRECTIVE;
         let tls = if own_directive { " ssl" } else { " ssl http2" };
-        let plain = plain_ports(settings).into_iter().map(|port| (port, ""));
-        let secure = tls_ports(settings).into_iter().map(|port| (port, tls));
-        let mut listens = Vec::new();
-        for (port, options) in plain.chain(secure) {
-            let addresses = settings.bind_addresses.iter();
-            listens.extend(addresses.map(|address| {
-                let listen = line(*address, port, options);
-                match settings.sockets.held {
-                    true => listen,
-                    false => format!("{listen} {BACKLOG}"),
-                }
-            }));
-        }
+        let plain = plain_listeners(settings).map(|address| line(address, ""));
+        let secure = tls_listeners(settings).map(|address| line(address, tls));
+        let mut listens: Vec<String> = plain
+            .chain(secure)
+            .map(|listen| match settings.sockets.held {
+                true => listen,
+                false => format!("{listen} {BACKLOG}"),
+            })
+            .collect();
         let socket = settings.nginx.listen_unix_socket.as_ref();
         listens.extend(socket.map(|path| format!("unix:{}", path.as_str())));
         Self {
@@ -90,17 +85,40 @@ pub(super) fn render_socket(builder: &mut StateBuilder) -> Result<()> {
 /// inherited sockets by address.
 pub(super) fn held(input: &Input) -> Vec<String> {
     let settings = &input.settings;
-    let ports = [plain_ports(settings), tls_ports(settings)].concat();
-    let places = ports.into_iter().flat_map(|port| {
-        let addresses = settings.bind_addresses.iter();
-        addresses.map(move |address| SocketAddr::new(*address, port).to_string())
-    });
+    let places = plain_listeners(settings)
+        .chain(tls_listeners(settings))
+        .map(|address| address.to_string());
     let socket = settings.nginx.listen_unix_socket.as_ref();
     let status = super::status(input).map(|port| loopback(port).to_string());
     places
         .chain(status)
         .chain(socket.map(|path| path.as_str().to_owned()))
         .collect()
+}
+
+/// The addresses of plain HTTP.
+pub fn plain_addresses(settings: &Settings) -> &[IpAddr] {
+    match settings.http_bind_addresses.is_empty() {
+        true => &settings.bind_addresses,
+        false => &settings.http_bind_addresses,
+    }
+}
+
+/// The listeners for plain HTTP.
+pub fn plain_listeners(settings: &Settings) -> impl Iterator<Item = SocketAddr> {
+    on_each(plain_ports(settings), plain_addresses(settings))
+}
+
+/// The listeners for HTTPS.
+pub fn tls_listeners(settings: &Settings) -> impl Iterator<Item = SocketAddr> {
+    on_each(tls_ports(settings), &settings.bind_addresses)
+}
+
+fn on_each(ports: Vec<u16>, addresses: &[IpAddr]) -> impl Iterator<Item = SocketAddr> {
+    ports.into_iter().flat_map(|port| {
+        let addresses = addresses.iter();
+        addresses.map(move |address| SocketAddr::new(*address, port))
+    })
 }
 
 /// The ports of plain HTTP.
@@ -113,18 +131,19 @@ pub fn plain_ports(settings: &Settings) -> Vec<u16> {
         .collect()
 }
 
-/// The ports of HTTPS, if there is a certificate.
+/// The ports of HTTPS, if there is a certificate: one if clients and other homeservers share it.
 pub fn tls_ports(settings: &Settings) -> Vec<u16> {
     let tls = &settings.tls;
     match tls.certificate {
+        Some(_) if tls.port == tls.federation_port => vec![tls.port.number()],
         Some(_) => vec![tls.port.number(), tls.federation_port.number()],
         None => Vec::new(),
     }
 }
 
-fn line(address: IpAddr, port: u16, options: &str) -> String {
+fn line(address: SocketAddr, options: &str) -> String {
     match address {
-        IpAddr::V4(address) => format!("{address}:{port}{options}"),
-        IpAddr::V6(address) => format!("[{address}]:{port} ipv6only=on{options}"),
+        SocketAddr::V4(_) => format!("{address}{options}"),
+        SocketAddr::V6(_) => format!("{address} ipv6only=on{options}"),
     }
 }

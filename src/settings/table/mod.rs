@@ -59,6 +59,10 @@ settings! {
         /// The addresses on which nginx listens.
         bind_addresses: Vec<IpAddr> = "0.0.0.0, ::";
 
+        /// The addresses on which nginx serves plain HTTP, if they differ from bind_addresses, as in
+        /// 127.0.0.1 for a server that the internet reaches over HTTPS only.
+        http_bind_addresses: Vec<IpAddr>;
+
         /// The reverse proxies whose X-Forwarded-For and X-Forwarded-Proto headers nginx trusts. All
         /// clients of a proxy that is missing here count as one client with the address of the proxy.
         trusted_proxies: Vec<Network> = "127.0.0.1, ::1";

@@ -73,7 +73,8 @@ def adopted(host: Host, check: Checks, theirs: str) -> None:
     with check("options that Synapse's parser refuses leave the old server unchanged"):
         host.write(f"{ETC}/conf.d/zz.yaml", "turn_user_lifetime: never\n")
         result = host.product("install", "--adopt", FILE, "--preset", "small", "--yes", expect=(1,))
-        assert_contains(result.err, "Synapse refuses the configuration", "the host is as it was before")
+        assert_contains(result.err, "Synapse refuses the configuration", "the host is as it was before",
+                        "the adopted file zz.yaml sets `turn_user_lifetime`")
         assert_equal(host.invocations(SERVICE), begun, "invocation of the old service")
         host.run("rm", f"{ETC}/conf.d/zz.yaml")
     with check("install --adopt with workers succeeds", vital=True) as note:

@@ -101,7 +101,23 @@ fn servers_that_cannot_be_adopted_are_refused_with_a_remedy() {
         (
             with("stream_writers: {typing: w}"),
             65,
-            "homeserver.yaml: `stream_writers` divides work",
+            "homeserver.yaml line 11: `stream_writers` divides work",
+        ),
+        (
+            with("instance_map: {w: {}}\nenable_media_repo: off"),
+            65,
+            "homeserver.yaml line 12: `enable_media_repo` divides work among processes, which synapse-workers does itself\n  \
+             help: stop the existing workers",
+        ),
+        (
+            HOMESERVER.replace("database:\n", "databases:\n"),
+            65,
+            "homeserver.yaml line 5: `databases` divides the tables",
+        ),
+        (
+            HOMESERVER.replace("host: localhost", "dsn: 'host=a'"),
+            65,
+            "homeserver.yaml line 5: `dsn` in the arguments of `database`",
         ),
         (
             with("form_secret_path: secret"),
@@ -149,6 +165,87 @@ fn servers_that_cannot_be_adopted_are_refused_with_a_remedy() {
         "{}",
         stderr(&output)
     );
+}
+
+#[test]
+fn values_that_divide_nothing_pass_and_notes_are_printed() {
+    let place = old(&format!(
+        "{HOMESERVER}instance_map: {{}}\nstream_writers: {{}}\nrun_background_tasks_on: null\nsend_federation: true\n\
+         enable_media_repo: true\nreport_stats: no\nreport_stats: yes\nemail: {{smtp_host: a}}\n"
+    ));
+    let own = place.at("root/etc/synapse-workers/homeserver.d");
+    fs::create_dir_all(&own).unwrap();
+    fs::write(own.join("own.yaml"), "email: {smtp_host: b}\n").unwrap();
+    fs::write(own.join("x.yml"), "email: {smtp_host: c}\n").unwrap();
+    fs::set_permissions(
+        place.at("root/etc/synapse-workers"),
+        Permissions::from_mode(0o777),
+    )
+    .unwrap();
+    let arguments = "--root root --adopt /etc/matrix-synapse --preset small";
+    let planned = place.run(&format!("plan {arguments}"));
+    assert_eq!(code(&planned), 0, "{}", stderr(&planned));
+    assert!(!place.at("root/var/lib/synapse-workers").exists());
+    let output = place.run(&format!("install {arguments}"));
+    assert_eq!(code(&output), 0, "{}", stderr(&output));
+    let notes = |output: &Output| {
+        let printed = String::from_utf8_lossy(&output.stdout).into_owned();
+        let notes = printed.lines().filter(|line| line.starts_with("note: "));
+        notes.map(str::to_owned).collect::<Vec<_>>()
+    };
+    assert_eq!(notes(&planned), notes(&output));
+    let printed = notes(&output).join("\n");
+    for note in [
+        "note: log_config: Synapse logs to the journal",
+        "note: listener metrics on port 9000 is not imported",
+        "`report_stats` is set on line 16 and again on line 17, which counts",
+        "`email` in root/etc/synapse-workers/homeserver.d/own.yaml line 1 replaces that in ",
+        "homeserver.d/x.yml has no effect, because Synapse reads only files whose names end with .yaml; rename it to x.yaml",
+    ] {
+        assert!(printed.contains(note), "{note}: {printed}");
+    }
+}
+
+#[test]
+fn one_tls_port_serves_clients_and_servers_and_plain_http_is_for_this_host() {
+    let place = old(&HOMESERVER.replace(
+        "port: 8009, tls: false, type: http, x_forwarded: true, bind_addresses: ['::1', '127.0.0.1'],",
+        "port: 8448, tls: true, type: http,",
+    ));
+    let pair = "tls_certificate_path: /etc/c.pem\ntls_private_key_path: /etc/k.pem\n";
+    fs::write(place.at("root/etc/matrix-synapse/conf.d/tls.yaml"), pair).unwrap();
+    let output = place.run("render --root root --adopt /etc/matrix-synapse --preset small");
+    assert_eq!(code(&output), 0, "{}", stderr(&output));
+    let generation = place.at("root/var/lib/synapse-workers/generations/1");
+    let listen = fs::read_to_string(generation.join("nginx/listen.conf")).unwrap();
+    let listens: Vec<&str> = listen
+        .lines()
+        .filter_map(|line| line.trim().strip_prefix("listen "))
+        .collect();
+    assert_eq!(listens.len(), 3, "{listen}");
+    for address in ["127.0.0.1:8008", "0.0.0.0:8448 ssl", "[::]:8448 "] {
+        let mut listens = listens.iter();
+        assert!(
+            listens.any(|listen| listen.starts_with(address)),
+            "{listen}"
+        );
+    }
+}
+
+#[test]
+fn a_name_of_earlier_releases_is_refused_beside_a_worker_that_does_the_work() {
+    let place = old(&format!("{HOMESERVER}notify_appservices: true\n"));
+    let output = place.run("render --root root --adopt /etc/matrix-synapse --workers appservice");
+    let text = stderr(&output);
+    assert_eq!(code(&output), 64, "{text}");
+    assert!(
+        text.contains(
+            "homeserver.yaml line 11: `notify_appservices` is a name of earlier releases"
+        ),
+        "{text}"
+    );
+    let output = place.run("render --root root --adopt /etc/matrix-synapse --workers pusher");
+    assert_eq!(code(&output), 0, "{}", stderr(&output));
 }
 
 #[test]

@@ -3,6 +3,7 @@
 use super::{WorkDir, words};
 use crate::validators::{privileged, run, shown};
 use std::fs;
+use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::Command;
 
@@ -107,6 +108,30 @@ fn invalid_settings_are_refused_with_file_and_line() {
             "media_store_path: /home/media is hidden from Synapse's units",
         ),
         (
+            "server_name: a.test\nmedia_store_path: /tmp/media\n",
+            "media_store_path: /tmp/media is below /tmp, which is private to each unit",
+        ),
+        (
+            "server_name: a.test\nmedia_store_path: /var/tmp/media\n",
+            "is below /var/tmp, which is private",
+        ),
+        (
+            "server_name: a.test\nmedia_store_path: /run/media\n",
+            "is below /run, which is empty after a reboot",
+        ),
+        (
+            "server_name: a.test\nmedia_store_path: /var/run/media\n",
+            "is below /var/run, which is empty after a reboot",
+        ),
+        (
+            "server_name: a.test\nmedia_store_path: /dev/shm/media\n",
+            "is below /dev, which is empty after a reboot",
+        ),
+        (
+            "server_name: a.test\nredis: {host: a.test, tls: true, ca_file: /tmp/ca.pem}\n",
+            "redis.ca_file: /tmp/ca.pem is below /tmp",
+        ),
+        (
             "server_name: a.test\nworkers: [pusher]\ndatabase: {kind: sqlite}\n",
             "SQLite serves one process only",
         ),
@@ -117,6 +142,18 @@ fn invalid_settings_are_refused_with_file_and_line() {
         (
             "server_name: a.test\ndatabase: {cp_min: 5, cp_max: 4}\n",
             "settings.yaml line 2: `database.cp_min` is 5",
+        ),
+        (
+            "server_name: a.test\nbind_addresses: [0.0.0.0, \"::\", 127.0.0.1]\n",
+            "settings.yaml line 2: `bind_addresses` contains 127.0.0.1, which is already part of 0.0.0.0",
+        ),
+        (
+            "server_name: a.test\nhttp_bind_addresses: [\"::1\", \"::\"]\n",
+            "settings.yaml line 2: `http_bind_addresses` contains ::1, which is already part of ::",
+        ),
+        (
+            "server_name: a.test\nbind_addresses: []\n",
+            "settings.yaml line 2: `bind_addresses` is empty",
         ),
         (
             "a: &a [x, x]\nb: &b [*a, *a]\nserver_name: *b\n",
@@ -175,7 +212,24 @@ fn homeserver_d_options_must_not_contradict_the_settings() {
     for (text, message) in [
         (
             "redis: {enabled: false}\n",
-            "own.yaml: `redis` cannot be set here; use the settings in `redis`",
+            "own.yaml line 1: `redis` cannot be set here; use the settings in `redis`",
+        ),
+        (
+            "a: 1\nsend_federation: false\nstart_pushers: no\n",
+            "own.yaml line 2: `send_federation` cannot be set here; use the setting `workers`\n  \
+             root/etc/synapse-workers/homeserver.d/own.yaml line 3: `start_pushers` cannot be set here",
+        ),
+        (
+            "notify_appservices: false\n",
+            "`notify_appservices` cannot be set here",
+        ),
+        (
+            "update_user_directory: false\n",
+            "`update_user_directory` cannot be set here",
+        ),
+        (
+            "databases: {}\n",
+            "`databases` cannot be set here; use the settings in `database`",
         ),
         ("a: [\n", "own.yaml: invalid YAML"),
     ] {
@@ -184,12 +238,59 @@ fn homeserver_d_options_must_not_contradict_the_settings() {
         assert_eq!(output.status.code(), Some(64), "{}", shown(&output));
         assert!(shown(&output).contains(message), "{}", shown(&output));
     }
+    fs::write(directory.join("own.yaml"), "presence: {}\nmodules: []\n").unwrap();
+    fs::write(directory.join("second.yaml"), "modules: []\n").unwrap();
+    let output = place.run("render --root root --server-name a.test");
+    assert_eq!(output.status.code(), Some(64), "{}", shown(&output));
+    assert!(
+        shown(&output).contains(
+            "homeserver.d/second.yaml line 1: `modules` is also set in root/etc/synapse-workers/homeserver.d/own.yaml \
+             line 2"
+        ),
+        "{}",
+        shown(&output)
+    );
+    fs::remove_file(directory.join("second.yaml")).unwrap();
     fs::write(directory.join("own.yaml"), "enable_metrics: true # as is\n").unwrap();
     place.prints("render --root root --server-name a.test");
     let files = place.files("root/var/lib/synapse-workers/generations/1");
     assert_eq!(
         files[Path::new("synapse/homeserver.d/own.yaml")],
         b"enable_metrics: true # as is\n"
+    );
+}
+
+#[test]
+fn a_log_configuration_that_writes_where_units_may_not_is_refused() {
+    let place =
+        WorkDir::with("server_name: a.test\nworkers: [pusher]\nlog_config: /etc/matrix/log.yaml\n");
+    fs::create_dir_all(place.at("root/etc/matrix")).unwrap();
+    fs::create_dir_all(place.at("root/var/lib")).unwrap();
+    for directory in ["root", "root/etc", "root/var", "root/var/lib"] {
+        fs::set_permissions(place.at(directory), fs::Permissions::from_mode(0o777)).unwrap();
+    }
+    let with = |file: &str| {
+        let handler = format!("{{class: logging.handlers.RotatingFileHandler, filename: {file}}}");
+        let text = format!("version: 1\nhandlers:\n  file: {handler}\n");
+        fs::write(place.at("root/etc/matrix/log.yaml"), text).unwrap();
+        place.run("install --root root --settings settings.yaml")
+    };
+    let output = with("/var/log/matrix-synapse/homeserver.log");
+    let text = shown(&output);
+    assert_eq!(output.status.code(), Some(64), "{text}");
+    for part in [
+        "`log_config`: /etc/matrix/log.yaml: the handler `file` writes to /var/log/matrix-synapse/homeserver.log",
+        "help: set its `filename` to a path below /var/log/synapse",
+    ] {
+        assert!(text.contains(part), "{part}: {text}");
+    }
+    let output = with("/var/log/synapse/homeserver.log");
+    assert_eq!(output.status.code(), Some(0), "{}", shown(&output));
+    let printed = String::from_utf8_lossy(&output.stdout);
+    assert!(
+        printed
+            .contains("note: log_config: every process writes to /var/log/synapse/homeserver.log"),
+        "{printed}"
     );
 }
 
