@@ -199,6 +199,30 @@ static RULES: &[fn(&Settings) -> Violation] = &[
         })
     },
     |settings| {
+        // Matrix specification, Server-Server API, "API standards": servers connect over TLS only.
+        let url = settings.public_baseurl.as_ref()?;
+        let plain = settings.serve_server_wellknown && !url.is_https();
+        violated(plain, "public_baseurl", || {
+            (
+                format!(
+                    "`public_baseurl` is {url}, and `serve_server_wellknown` directs other homeservers to it, which \
+                     connect over HTTPS only"
+                ),
+                "set `public_baseurl` to an https:// URL, or set `serve_server_wellknown` to false".to_owned(),
+            )
+        })
+    },
+    |settings| {
+        // Matrix specification, Identity Service API, "API standards": HTTPS is required.
+        let url = settings.default_identity_server.as_ref()?;
+        violated(!url.is_https(), "default_identity_server", || {
+            (
+                format!("`default_identity_server` is {url}, but clients reach an identity server over HTTPS only"),
+                "set `default_identity_server` to an https:// URL, or leave it empty".to_owned(),
+            )
+        })
+    },
+    |settings| {
         let least = settings.nginx.buffers().largest();
         let nginx = &settings.nginx;
         let sizes = [

@@ -181,6 +181,17 @@ fn an_invalid_file_is_refused_with_its_line() {
             ),
         ),
         (
+            "server_name: a\nserve_server_wellknown: true\npublic_baseurl: http://m.a:8008/\n",
+            line(
+                3,
+                "`public_baseurl` is http://m.a:8008/, and `serve_server_wellknown` directs other homeservers to it,",
+            ),
+        ),
+        (
+            "server_name: a\ndefault_identity_server: http://id.a\n",
+            line(2, "`default_identity_server` is http://id.a, but clients"),
+        ),
+        (
             "",
             format!(
                 "`server_name` is not set\n  help: pass --server-name NAME, or set `server_name` in {FILE}"

@@ -35,14 +35,16 @@ settings! {
         /// Report anonymous usage statistics to the developers of Synapse.
         report_stats: bool = "false", env "SYNAPSE_REPORT_STATS";
 
-        /// The URL at which clients reach this server. If empty, https://SERVER_NAME/.
+        /// The URL at which clients reach this server. If empty, Synapse uses https://SERVER_NAME/ in its own
+        /// links, and does not serve /.well-known/matrix/client, so clients find the server only if it is at
+        /// https://SERVER_NAME/.
         public_baseurl: Option<BaseUrl>, env "SYNAPSE_PUBLIC_BASEURL";
 
         /// Serve /.well-known/matrix/server, which directs other homeservers to public_baseurl.
-        /// Requires public_baseurl.
+        /// Requires public_baseurl with https.
         serve_server_wellknown: bool = "false", env "SYNAPSE_SERVE_SERVER_WELLKNOWN";
 
-        /// The identity server that is offered to clients. If empty, none is offered.
+        /// The identity server that is offered to clients, an https URL. If empty, none is offered.
         default_identity_server: Option<BaseUrl>, env "SYNAPSE_DEFAULT_IDENTITY_SERVER";
 
         /// The worker processes, each written [NAME=]ROLE[+ROLE...][:COUNT], or a preset such as medium.

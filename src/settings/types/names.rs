@@ -82,6 +82,11 @@ impl BaseUrl {
     pub fn host(&self) -> &str {
         split_port(self.authority()).0
     }
+
+    /// Whether requests to this URL are encrypted.
+    pub fn is_https(&self) -> bool {
+        self.0.starts_with("https://")
+    }
 }
 
 text! {
