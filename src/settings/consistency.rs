@@ -3,7 +3,7 @@
 use super::origin::{Origin, SettingsError};
 use super::socket_path;
 use super::table::{Buffer, Settings};
-use super::types::{AbsolutePath, DatabaseKind, Host, Verification};
+use super::types::{AbsolutePath, DatabaseKind, Host, MailTls, Verification};
 use crate::state::accounts;
 use std::collections::BTreeMap;
 use std::net::IpAddr;
@@ -190,6 +190,31 @@ static RULES: &[fn(&Settings) -> Violation] = &[
         })
     },
     |settings| {
+        // Synapse refuses these two together (config/emailconfig.py).
+        let email = &settings.email;
+        let clear = email.decided_tls() == MailTls::None && email.require_transport_security;
+        violated(clear, "email.tls", || {
+            (
+                "`email.tls` is none, but `email.require_transport_security` is true".to_owned(),
+                "set `email.require_transport_security` to false, or choose another `email.tls`"
+                    .to_owned(),
+            )
+        })
+    },
+    |settings| {
+        let email = &settings.email;
+        let port = email.smtp_port.get();
+        let plain = email.decided_tls() == MailTls::Implicit && [25, 587].contains(&port);
+        violated(plain, "email.tls", || {
+            (
+                format!(
+                    "`email.tls` is implicit, but mail servers greet in clear text on port {port}"
+                ),
+                "set `email.smtp_port` to 465, or `email.tls` to starttls".to_owned(),
+            )
+        })
+    },
+    |settings| {
         let missing = settings.serve_server_wellknown && settings.public_baseurl.is_none();
         violated(missing, "serve_server_wellknown", || {
             (
@@ -208,7 +233,8 @@ static RULES: &[fn(&Settings) -> Violation] = &[
                     "`public_baseurl` is {url}, and `serve_server_wellknown` directs other homeservers to it, which \
                      connect over HTTPS only"
                 ),
-                "set `public_baseurl` to an https:// URL, or set `serve_server_wellknown` to false".to_owned(),
+                "set `public_baseurl` to an https:// URL, or set `serve_server_wellknown` to false"
+                    .to_owned(),
             )
         })
     },
@@ -217,7 +243,9 @@ static RULES: &[fn(&Settings) -> Violation] = &[
         let url = settings.default_identity_server.as_ref()?;
         violated(!url.is_https(), "default_identity_server", || {
             (
-                format!("`default_identity_server` is {url}, but clients reach an identity server over HTTPS only"),
+                format!(
+                    "`default_identity_server` is {url}, but clients reach an identity server over HTTPS only"
+                ),
                 "set `default_identity_server` to an https:// URL, or leave it empty".to_owned(),
             )
         })

@@ -33,6 +33,38 @@ pub fn setting(key: &str, value: &str) -> String {
     format!("{key}: {}", serde_json::to_string(value).unwrap())
 }
 
+/// Synapse's keys follow from the port and `email.tls` (config/emailconfig.py).
+#[test]
+fn the_encryption_of_mail_follows_the_port_and_the_setting() {
+    for (email, expected) in [
+        ("smtp_port: 25", [None, None]),
+        ("smtp_port: 587", [None, None]),
+        ("smtp_port: 465", [Some(true), None]),
+        ("smtp_port: 465, tls: starttls", [None, None]),
+        ("smtp_port: 4465, tls: implicit", [Some(true), None]),
+        (
+            "tls: none, require_transport_security: false",
+            [None, Some(false)],
+        ),
+    ] {
+        let state = Setup::new("small")
+            .settings(&format!("email: {{enabled: true, {email}}}"))
+            .state();
+        let block = yaml(&state, "synapse/homeserver.yaml")["email"].clone();
+        let found = ["force_tls", "enable_tls"].map(|key| block[key].as_bool());
+        assert_eq!(found, expected, "{email}");
+    }
+}
+
+/// The largest size is that of Synapse's integer column, for nginx and Synapse alike.
+#[test]
+fn uploads_end_where_synapse_cannot_store_their_length() {
+    let state = Setup::new("small").settings("max_upload_size: 2G").state();
+    let size = yaml(&state, "synapse/homeserver.yaml")["max_upload_size"].clone();
+    assert_eq!(size.as_u64(), Some(2_147_483_647));
+    assert!(text(&state, "nginx/nginx.conf").contains("client_max_body_size 2147483647;"));
+}
+
 #[test]
 fn processes_run_as_the_user_of_the_settings_in_our_group() {
     let mut setup = Setup::new("small").settings("synapse: {user: matrix}");

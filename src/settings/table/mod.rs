@@ -21,7 +21,8 @@ use super::fragment::Values;
 use super::origin::SettingsError;
 use super::row::{Row, Section, count, joined, settings};
 use super::types::{
-    AbsolutePath, BaseUrl, LogLevel, Network, Port, Secret, ServerName, Size, Whole, WorkerList,
+    AbsolutePath, BaseUrl, LogLevel, Network, Port, Secret, ServerName, UploadSize, Whole,
+    WorkerList,
 };
 use super::value::{Raw, Value};
 use std::net::IpAddr;
@@ -70,7 +71,7 @@ settings! {
         open_admin_api: bool = "false";
 
         /// The maximum size of an uploaded file, for Synapse and nginx.
-        max_upload_size: Size = "50M", env "SYNAPSE_MAX_UPLOAD_SIZE";
+        max_upload_size: UploadSize = "50M", env "SYNAPSE_MAX_UPLOAD_SIZE";
 
         /// The directory of media: uploads, and copies from other homeservers.
         media_store_path: AbsolutePath = "/var/lib/synapse/media_store", env "SYNAPSE_MEDIA_STORE_PATH";

@@ -66,6 +66,20 @@ words! {
 }
 
 words! {
+    /// The encryption of the connection to the mail server (Synapse: `force_tls`, `enable_tls`).
+    MailTls {
+        /// Implicit on port 465, otherwise STARTTLS.
+        Auto = "auto",
+        /// TLS from the first byte (RFC 8314).
+        Implicit = "implicit",
+        /// TLS after a greeting in clear text (RFC 3207).
+        Starttls = "starttls",
+        /// Clear text.
+        None = "none",
+    }
+}
+
+words! {
     /// The Synapse processes that have network access.
     NetworkAccess {
         /// The processes that need it.
