@@ -39,13 +39,14 @@ pub(super) fn certificate(at: &Examined) -> Option<Finding> {
 }
 
 pub(super) fn ipv6(at: &Examined) -> Option<Finding> {
-    let addresses = &at.scope.settings.bind_addresses;
+    let addresses = at.scope.settings.listen_addresses(at.facts.ipv6);
     let address = addresses
         .iter()
         .find(|address| address.is_ipv6() && !at.facts.ipv6)?;
     finding(
         format!("bind_addresses: {address}, and IPv6 is disabled on this host"),
-        "set bind_addresses to IPv4 addresses, as in [\"0.0.0.0\"]",
+        "set bind_addresses in /etc/synapse-workers/settings.yaml to IPv4 addresses, as in [\"0.0.0.0\"], or remove it: \
+         its default is every address that the host has",
     )
 }
 

@@ -35,11 +35,15 @@ pub(in crate::render) const PORTS: &[Ports] = &[
     Ports { setting: "tcp_ports",            bound: |input| super::status(input).map(local).unwrap_or_default() },
 ];
 
+/// The addresses that nginx listens on.
+pub fn addresses(input: &Input) -> Vec<IpAddr> {
+    input.settings.listen_addresses(input.facts.ipv6)
+}
+
 /// A port on every address that nginx listens on.
 fn public(input: &Input, port: Option<u16>) -> Vec<(Transport, SocketAddr)> {
-    let addresses = input.settings.bind_addresses.iter();
-    let on = |address: &IpAddr| Some((Transport::Tcp, SocketAddr::new(*address, port?)));
-    addresses.filter_map(on).collect()
+    let on = |address: IpAddr| Some((Transport::Tcp, SocketAddr::new(address, port?)));
+    addresses(input).into_iter().filter_map(on).collect()
 }
 
 /// The first nginx version with a separate directive for HTTP/2; it warns about `listen … http2` (nginx' CHANGES,
@@ -59,9 +63,8 @@ impl Listen {
         let secure = tls_ports(settings).into_iter().map(|port| (port, tls));
         let mut listens = Vec::new();
         for (port, options) in plain.chain(secure) {
-            let addresses = settings.bind_addresses.iter();
-            listens.extend(addresses.map(|address| {
-                let listen = line(*address, port, options);
+            listens.extend(addresses(input).into_iter().map(|address| {
+                let listen = line(address, port, options);
                 match settings.sockets.held {
                     true => listen,
                     false => format!("{listen} {BACKLOG}"),
@@ -92,8 +95,8 @@ pub(super) fn held(input: &Input) -> Vec<String> {
     let settings = &input.settings;
     let ports = [plain_ports(settings), tls_ports(settings)].concat();
     let places = ports.into_iter().flat_map(|port| {
-        let addresses = settings.bind_addresses.iter();
-        addresses.map(move |address| SocketAddr::new(*address, port).to_string())
+        let addresses = addresses(input).into_iter();
+        addresses.map(move |address| SocketAddr::new(address, port).to_string())
     });
     let socket = settings.nginx.listen_unix_socket.as_ref();
     let status = super::status(input).map(|port| loopback(port).to_string());

@@ -5,7 +5,7 @@ mod limits;
 mod listen;
 
 pub(super) use listen::PORTS;
-pub use listen::{plain_ports, tls_ports};
+pub use listen::{addresses, plain_ports, tls_ports};
 
 use super::metrics::{SYNAPSE_PATH, over_socket, path_of};
 use super::sandbox::{Network, Sandbox};

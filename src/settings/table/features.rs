@@ -95,11 +95,12 @@ section! {
         /// Run coturn on this host.
         enabled: bool = "false", env "SYNAPSE_ENABLE_BUILTIN_COTURN";
 
-        /// The first UDP port for relayed calls. Each relayed stream takes one port.
+        /// The first UDP port for relayed calls. Each relayed stream takes one port, and a video call of two
+        /// dual-stack devices up to 24.
         min_port: Whole<1_024, 65_535> = "49153", env "COTURN_MIN_PORT";
 
         /// The last UDP port for relayed calls.
-        max_port: Whole<1_024, 65_535> = "49173", env "COTURN_MAX_PORT";
+        max_port: Whole<1_024, 65_535> = "49652", env "COTURN_MAX_PORT";
 
         /// The public address of this host, to be set behind NAT. If empty, internal_ip.
         external_ip: Option<IpAddr>, env "COTURN_EXTERNAL_IP";

@@ -25,7 +25,7 @@ use super::types::{
     WorkerList,
 };
 use super::value::{Raw, Value};
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 settings! {
     top {
@@ -59,7 +59,8 @@ settings! {
         /// homeservers separately. If empty, nginx does not open one.
         http_federation_port: Option<Port>, env "SYNAPSE_HTTP_FED_PORT";
 
-        /// The addresses on which nginx listens.
+        /// The addresses on which nginx listens. The default stands for all addresses of this host: without
+        /// IPv6, it is 0.0.0.0 alone.
         bind_addresses: Vec<IpAddr> = "0.0.0.0, ::";
 
         /// The reverse proxies whose X-Forwarded-For and X-Forwarded-Proto headers nginx trusts. All
@@ -142,5 +143,20 @@ settings! {
         synapse: Synapse,
         limits: Limits,
         nginx: Nginx,
+    }
+}
+
+impl Settings {
+    /// The addresses on which nginx listens. The default means every address of the host, so it does not contain `::`
+    /// if the host has no IPv6; `::` in another list is meant as written.
+    pub fn listen_addresses(&self, ipv6: bool) -> Vec<IpAddr> {
+        let every = [
+            IpAddr::from(Ipv4Addr::UNSPECIFIED),
+            Ipv6Addr::UNSPECIFIED.into(),
+        ];
+        let addresses = &self.bind_addresses;
+        let all = addresses.len() == every.len() && every.iter().all(|one| addresses.contains(one));
+        let wanted = |address: &&IpAddr| ipv6 || !all || address.is_ipv4();
+        addresses.iter().filter(wanted).copied().collect()
     }
 }

@@ -201,7 +201,7 @@ fn homeserver_d_options_must_not_contradict_the_settings() {
 #[test]
 fn an_existing_server_keeps_the_capitals_of_its_name() {
     let place = WorkDir::with("server_name: Example.Test\n");
-    let command = "render --root root --settings settings.yaml";
+    let command = "routes --root root --settings settings.yaml";
     let refused = place.run(command);
     assert_eq!(refused.status.code(), Some(64), "{}", shown(&refused));
     let key = place
