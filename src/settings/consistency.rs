@@ -3,7 +3,7 @@
 use super::origin::{Origin, SettingsError};
 use super::socket_path;
 use super::table::{Buffer, Settings};
-use super::types::{AbsolutePath, DatabaseKind, Host, MailTls, Verification};
+use super::types::{AbsolutePath, DatabaseKind, Host, MailTls, SslMode, Verification};
 use crate::state::accounts;
 use std::collections::BTreeMap;
 use std::net::IpAddr;
@@ -70,6 +70,40 @@ static RULES: &[fn(&Settings) -> Violation] = &[
                 "set `database.host`, or remove `database.kind`".to_owned(),
             )
         })
+    },
+    |settings| {
+        let database = &settings.database;
+        let verifies = database.sslmode.is_some_and(SslMode::verifies);
+        let (key, problem, help) = match &database.sslrootcert {
+            None if verifies => (
+                "database.sslmode",
+                "`database.sslmode` verifies the certificate, but `database.sslrootcert` is not set",
+                "set `database.sslrootcert` to the certificate of the authority; the authorities of this system are in \
+                 /etc/ssl/certs/ca-certificates.crt (Debian) or /etc/pki/tls/cert.pem (Fedora)",
+            ),
+            Some(_) if !verifies => (
+                "database.sslrootcert",
+                "`database.sslrootcert` is set, but `database.sslmode` does not verify the certificate",
+                "set `database.sslmode` to verify-full, or remove `database.sslrootcert`",
+            ),
+            _ => return None,
+        };
+        Some((key, problem.to_owned(), help.to_owned()))
+    },
+    |settings| {
+        let verifies = settings.database.sslmode.is_some_and(SslMode::verifies);
+        violated(
+            settings.compressor.enabled && verifies,
+            "compressor.enabled",
+            || {
+                (
+                "`compressor.enabled` is true, but the state compressor cannot verify certificates, which \
+                 `database.sslmode` demands"
+                    .to_owned(),
+                "set `compressor.enabled` to false, or `database.sslmode` to require".to_owned(),
+            )
+            },
+        )
     },
     |settings| {
         let tls = &settings.tls;

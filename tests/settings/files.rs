@@ -170,7 +170,7 @@ fn an_invalid_file_is_refused_with_its_line() {
             "server_name: a\ncoturn:\n  enabled: true\n  port: 49160\n",
             line(
                 4,
-                "`coturn.port` is 49160, which is in the range for relayed calls, 49153 to 49173",
+                "`coturn.port` is 49160, which is in the range for relayed calls, 49153 to 49652",
             ),
         ),
         (
@@ -199,6 +199,27 @@ fn an_invalid_file_is_refused_with_its_line() {
             line(
                 3,
                 "`email.tls` is implicit, but mail servers greet in clear text on port 25",
+            ),
+        ),
+        (
+            "server_name: a\ndatabase:\n  sslmode: verify-full\n",
+            line(
+                3,
+                "`database.sslmode` verifies the certificate, but `database.sslrootcert` is not set",
+            ),
+        ),
+        (
+            "server_name: a\ndatabase:\n  sslrootcert: /etc/ca.pem\n",
+            line(
+                3,
+                "`database.sslrootcert` is set, but `database.sslmode` does not verify",
+            ),
+        ),
+        (
+            "server_name: a\ncompressor: {enabled: true}\ndatabase: {sslmode: verify-ca, sslrootcert: /ca.pem}\n",
+            line(
+                2,
+                "`compressor.enabled` is true, but the state compressor cannot verify certificates",
             ),
         ),
         (

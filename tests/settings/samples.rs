@@ -70,6 +70,12 @@ pub const SAMPLES: &[(&str, &str, &str)] = &[
     ("database.name", "matrix", "matrix\"db"),
     ("database.user", "off", "1user"),
     ("database.password_file", "/etc/pw", "../pw"),
+    ("database.sslmode", "require", "on"),
+    ("database.sslrootcert", "/etc/ssl/db.pem", "db.pem"),
+    ("database.keepalives_idle", "10s", "never"),
+    ("database.keepalives_interval", "5", "0"),
+    ("database.keepalives_count", "3", "200"),
+    ("database.txn_limit", "10000", "0"),
     ("database.cp_min", "2", "0"),
     ("database.cp_max", "10", "101"),
     ("database.synchronous_commit", "false", "sometimes"),
@@ -165,6 +171,7 @@ pub const SAMPLES: &[(&str, &str, &str)] = &[
 /// Values that depend on another setting: the key, the other key and its value.
 const COMPANIONS: &[(&str, &str, &str)] = &[
     ("database.cp_min", "database.cp_max", "20"),
+    ("database.sslrootcert", "database.sslmode", "verify-full"),
     (
         "serve_server_wellknown",
         "public_baseurl",
