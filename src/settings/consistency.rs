@@ -81,7 +81,8 @@ static RULES: &[fn(&Settings) -> Violation] = &[
                 "set `database.sslrootcert` to the certificate of the authority; the authorities of this system are in \
                  /etc/ssl/certs/ca-certificates.crt (Debian) or /etc/pki/tls/cert.pem (Fedora)",
             ),
-            Some(_) if !verifies => (
+            // With a root certificate, libpq treats `require` as verify-ca (PostgreSQL manual, 32.19.3).
+            Some(_) if !verifies && database.sslmode != Some(SslMode::Require) => (
                 "database.sslrootcert",
                 "`database.sslrootcert` is set, but `database.sslmode` does not verify the certificate",
                 "set `database.sslmode` to verify-full, or remove `database.sslrootcert`",
