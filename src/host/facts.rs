@@ -161,6 +161,7 @@ impl Facts {
             nginx: self.nginx.unwrap_or(default.nginx),
             coturn: self.coturn.unwrap_or_default(),
             jemalloc: self.jemalloc,
+            ipv6: self.ipv6,
             secrets: self.stored.clone(),
             address: self.address,
             user_group: self.accounts.user_group.clone(),

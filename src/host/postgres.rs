@@ -3,7 +3,7 @@
 
 use super::tools::Tool;
 use crate::settings::Settings;
-use crate::settings::types::DatabaseKind;
+use crate::settings::types::{DatabaseKind, SslMode};
 use crate::settings::value::Scalar;
 use crate::state::accounts;
 use crate::state::paths;
@@ -57,6 +57,10 @@ pub struct Access {
     pub user: Option<String>,
     /// libpq's password file.
     pub passfile: Option<PathBuf>,
+    /// The encryption (`sslmode`); `None` for libpq's default.
+    pub sslmode: Option<SslMode>,
+    /// The certificate of the authority (`sslrootcert`).
+    pub sslrootcert: Option<PathBuf>,
 }
 
 impl Access {
@@ -69,6 +73,8 @@ impl Access {
             role: None,
             user: Some(accounts::POSTGRES.to_owned()),
             passfile: None,
+            sslmode: None,
+            sslrootcert: None,
         }
     }
 
@@ -87,6 +93,11 @@ impl Access {
             role: Some(database.user.show()),
             user: Some(settings.synapse.user.show()),
             passfile: None,
+            sslmode: database.sslmode,
+            sslrootcert: database
+                .sslrootcert
+                .as_ref()
+                .map(|path| path.as_path().to_owned()),
         })
     }
 
@@ -101,6 +112,12 @@ impl Access {
             .input(statement);
         if let Some(role) = &self.role {
             tool = tool.args(["-U", role]);
+        }
+        if let Some(mode) = self.sslmode {
+            tool = tool.env("PGSSLMODE", mode.show());
+        }
+        if let Some(file) = &self.sslrootcert {
+            tool = tool.env("PGSSLROOTCERT", file);
         }
         if let Some(file) = &self.passfile {
             tool = tool.env("PGPASSFILE", file);

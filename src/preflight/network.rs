@@ -40,17 +40,21 @@ pub(super) fn certificate(at: &Examined) -> Option<Finding> {
 
 pub(super) fn ipv6(at: &Examined) -> Option<Finding> {
     let settings = &at.scope.settings;
+    let ipv6 = at.facts.ipv6;
     let lists = [
-        ("bind_addresses", &settings.bind_addresses),
-        ("http_bind_addresses", &settings.http_bind_addresses),
+        ("bind_addresses", settings.tls_addresses(ipv6)),
+        ("http_bind_addresses", settings.plain_addresses(ipv6)),
     ];
     let mut all = lists
         .into_iter()
-        .flat_map(|(key, addresses)| addresses.iter().map(move |address| (key, address)));
-    let (key, address) = all.find(|(_, address)| address.is_ipv6() && !at.facts.ipv6)?;
+        .flat_map(|(key, addresses)| addresses.into_iter().map(move |address| (key, address)));
+    let (key, address) = all.find(|(_, address)| address.is_ipv6() && !ipv6)?;
     finding(
         format!("{key}: {address}, and IPv6 is disabled on this host"),
-        format!("set {key} to IPv4 addresses, as in [\"0.0.0.0\"]"),
+        format!(
+            "set {key} in /etc/synapse-workers/settings.yaml to IPv4 addresses, as in [\"0.0.0.0\"], or remove it: the \
+             default is every address that the host has"
+        ),
     )
 }
 

@@ -2,6 +2,7 @@
 
 use super::{StateBuilder, filters};
 use crate::settings::table::Email;
+use crate::settings::types::MailTls;
 use crate::settings::value::Scalar;
 use anyhow::Result;
 use askama::Template;
@@ -12,6 +13,7 @@ struct Block<'a> {
     email: &'a Email,
     password: bool,
     from: String,
+    tls: MailTls,
 }
 
 /// The block for homeserver.yaml; `None` if it is a composed file or e-mail is off.
@@ -24,6 +26,7 @@ pub(super) fn render(builder: &mut StateBuilder) -> Result<Option<String>> {
     let block = Block {
         email: &settings.email,
         password,
+        tls: settings.email.decided_tls(),
         from: match &settings.email.from {
             Some(from) => from.show(),
             None => format!("noreply@{}", settings.server_name.host()),

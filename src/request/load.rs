@@ -13,7 +13,7 @@ use crate::host::{self, Host};
 use crate::plan::SettingsChange;
 use crate::settings::types::{DatabaseKind, Identifier, WorkerList};
 use crate::settings::value::{Scalar, Value};
-use crate::settings::{self, Loaded, Row, Sources};
+use crate::settings::{self, Loaded, Row, SettingsError, Sources};
 use crate::state::paths;
 use crate::topology::worker_keys::CONFLICTING;
 use crate::topology::{self, Duty, WorkerSpec};
@@ -59,6 +59,7 @@ pub fn load(common: &Common, flags: &Flags, change: &SettingsEdit) -> Result<Req
     sources.flags = &flags;
     let mut loaded = settings::load(&sources).map_err(Failure::usage)?;
     loaded.notes.extend(adoption.notes);
+    refuse_capitals(common, &loaded)?;
     let specs = specs(&mut loaded, change)?;
     let moving = matches!(change, SettingsEdit::MigrateDatabase);
     if moving {
@@ -146,6 +147,27 @@ fn legacy_keys(
     conflicting
         .filter_map(|(key, duty)| Some((*key, *duty, place(key)?)))
         .collect()
+}
+
+/// Refuses capital letters in the name of a new server (Synapse's manual, `server_name`: lower case). A server that
+/// exists, here or as an adopted one, cannot be renamed.
+fn refuse_capitals(common: &Common, loaded: &Loaded) -> Result<(), Failure> {
+    let settings = &loaded.settings;
+    let name = settings.server_name.as_str();
+    let exists = !settings.adopt.config.is_empty()
+        || host::exists(rooted(common, paths::SIGNING_KEY))
+        || host::exists(rooted(common, paths::CURRENT));
+    if exists || !name.contains(|letter: char| letter.is_ascii_uppercase()) {
+        return Ok(());
+    }
+    let lower = name.to_lowercase();
+    let problem = format!(
+        "`server_name` cannot be {name} for a new server: Matrix distinguishes it from {lower}, and it cannot be \
+         changed later"
+    );
+    let error = SettingsError::at(&loaded.origins["server_name"], problem)
+        .help(format!("use lower case: --server-name {lower}"));
+    Err(Failure::usage(error))
 }
 
 /// The request of the generation in use; `None` if there is none, or if it cannot be read.

@@ -3,7 +3,7 @@
 use super::origin::{Origin, SettingsError};
 use super::socket_path;
 use super::table::{Buffer, Settings};
-use super::types::{AbsolutePath, DatabaseKind, Host, Verification};
+use super::types::{AbsolutePath, DatabaseKind, Host, MailTls, SslMode, Verification};
 use crate::state::accounts;
 use std::collections::BTreeMap;
 use std::net::IpAddr;
@@ -70,6 +70,41 @@ static RULES: &[fn(&Settings) -> Violation] = &[
                 "set `database.host`, or remove `database.kind`".to_owned(),
             )
         })
+    },
+    |settings| {
+        let database = &settings.database;
+        let verifies = database.sslmode.is_some_and(SslMode::verifies);
+        let (key, problem, help) = match &database.sslrootcert {
+            None if verifies => (
+                "database.sslmode",
+                "`database.sslmode` verifies the certificate, but `database.sslrootcert` is not set",
+                "set `database.sslrootcert` to the certificate of the authority; the authorities of this system are in \
+                 /etc/ssl/certs/ca-certificates.crt (Debian) or /etc/pki/tls/cert.pem (Fedora)",
+            ),
+            // With a root certificate, libpq treats `require` as verify-ca (PostgreSQL manual, 32.19.3).
+            Some(_) if !verifies && database.sslmode != Some(SslMode::Require) => (
+                "database.sslrootcert",
+                "`database.sslrootcert` is set, but `database.sslmode` does not verify the certificate",
+                "set `database.sslmode` to verify-full, or remove `database.sslrootcert`",
+            ),
+            _ => return None,
+        };
+        Some((key, problem.to_owned(), help.to_owned()))
+    },
+    |settings| {
+        let verifies = settings.database.sslmode.is_some_and(SslMode::verifies);
+        violated(
+            settings.compressor.enabled && verifies,
+            "compressor.enabled",
+            || {
+                (
+                "`compressor.enabled` is true, but the state compressor cannot verify certificates, which \
+                 `database.sslmode` demands"
+                    .to_owned(),
+                "set `compressor.enabled` to false, or `database.sslmode` to require".to_owned(),
+            )
+            },
+        )
     },
     |settings| {
         let tls = &settings.tls;
@@ -200,11 +235,63 @@ static RULES: &[fn(&Settings) -> Violation] = &[
         })
     },
     |settings| {
+        // Synapse refuses these two together (config/emailconfig.py).
+        let email = &settings.email;
+        let clear = email.decided_tls() == MailTls::None && email.require_transport_security;
+        violated(clear, "email.tls", || {
+            (
+                "`email.tls` is none, but `email.require_transport_security` is true".to_owned(),
+                "set `email.require_transport_security` to false, or choose another `email.tls`"
+                    .to_owned(),
+            )
+        })
+    },
+    |settings| {
+        let email = &settings.email;
+        let port = email.smtp_port.get();
+        let plain = email.decided_tls() == MailTls::Implicit && [25, 587].contains(&port);
+        violated(plain, "email.tls", || {
+            (
+                format!(
+                    "`email.tls` is implicit, but mail servers greet in clear text on port {port}"
+                ),
+                "set `email.smtp_port` to 465, or `email.tls` to starttls".to_owned(),
+            )
+        })
+    },
+    |settings| {
         let missing = settings.serve_server_wellknown && settings.public_baseurl.is_none();
         violated(missing, "serve_server_wellknown", || {
             (
                 "`serve_server_wellknown` is true, but `public_baseurl` is not set".to_owned(),
                 "set `public_baseurl`".to_owned(),
+            )
+        })
+    },
+    |settings| {
+        // Matrix specification, Server-Server API, "API standards": servers connect over TLS only.
+        let url = settings.public_baseurl.as_ref()?;
+        let plain = settings.serve_server_wellknown && !url.is_https();
+        violated(plain, "public_baseurl", || {
+            (
+                format!(
+                    "`public_baseurl` is {url}, and `serve_server_wellknown` directs other homeservers to it, which \
+                     connect over HTTPS only"
+                ),
+                "set `public_baseurl` to an https:// URL, or set `serve_server_wellknown` to false"
+                    .to_owned(),
+            )
+        })
+    },
+    |settings| {
+        // Matrix specification, Identity Service API, "API standards": HTTPS is required.
+        let url = settings.default_identity_server.as_ref()?;
+        violated(!url.is_https(), "default_identity_server", || {
+            (
+                format!(
+                    "`default_identity_server` is {url}, but clients reach an identity server over HTTPS only"
+                ),
+                "set `default_identity_server` to an https:// URL, or leave it empty".to_owned(),
             )
         })
     },

@@ -8,10 +8,8 @@ use super::origin::{Origin, SettingsError};
 use super::retired::{RETIRED, retired};
 use super::row::Row;
 use super::table::ROWS;
+use super::unknown;
 use super::value::Raw;
-
-/// The prefixes of names that are meant for the Docker image.
-const PREFIXES: [&str; 5] = ["SYNAPSE_", "NGINX_", "COTURN_", "PROMETHEUS_", "POSTGRES_"];
 
 /// Names that shells set themselves, so they count as settings in an env-file only.
 const OF_SHELLS: [&str; 2] = ["UID", "GID"];
@@ -115,12 +113,11 @@ pub(super) fn env_file_fragments(
     let known = |name: &str| ROWS.iter().any(|row| row.env.contains(&name));
     let notes = assignments
         .iter()
-        .filter(|given| PREFIXES.iter().any(|prefix| given.name.starts_with(prefix)))
+        .filter(|given| unknown::is_of_image(&given.name))
         .filter(|given| !known(&given.name))
         .map(|given| {
             let (name, line) = (&given.name, given.line);
-            let note =
-                retired(name).unwrap_or_else(|| format!("unknown variable {name} is ignored"));
+            let note = retired(name).unwrap_or_else(|| unknown::note(name));
             format!("{} line {line}: {note}", path.display())
         })
         .collect();
@@ -150,7 +147,13 @@ pub(super) fn environment_fragments(
             .is_some_and(|value| !value.is_empty())
     };
     let names = RETIRED.iter().map(|(name, _)| *name).filter(set);
-    (fragments, names.filter_map(retired).collect())
+    let mut notes: Vec<String> = names.filter_map(retired).collect();
+    let known = |name: &str| ROWS.iter().any(|row| row.env.contains(&name));
+    let meant = environment.keys().map(String::as_str).filter(|name| {
+        !known(name) && retired(name).is_none() && set(name) && unknown::is_meant_here(name)
+    });
+    notes.extend(meant.map(unknown::note));
+    (fragments, notes)
 }
 
 /// Finds, for every row, the first of its names that has a value.

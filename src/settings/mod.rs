@@ -21,6 +21,7 @@ pub mod row;
 mod socket_path;
 pub mod table;
 pub mod types;
+mod unknown;
 pub mod value;
 pub mod write;
 

@@ -25,6 +25,8 @@ pub struct HostFacts {
     pub grafana: bool,
     /// Whether jemalloc is installed, so that it can be preloaded.
     pub jemalloc: bool,
+    /// Whether the kernel supports IPv6.
+    pub ipv6: bool,
     /// The names of the secrets that exist already.
     pub secrets: BTreeSet<String>,
     /// The address of this host's default route.
@@ -76,6 +78,7 @@ impl Default for HostFacts {
             nginx: (1, 26),
             coturn: CoturnBuild::default(),
             jemalloc: true,
+            ipv6: true,
             secrets: BTreeSet::new(),
             address: None,
             user_group: None,

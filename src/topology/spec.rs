@@ -120,6 +120,34 @@ fn parse_entry(entry: &str) -> Result<Option<WorkerSpec>, SpecError> {
     Ok((count > 0).then_some(spec))
 }
 
+/// Workers of other tools that are no role here, with the remedy: names of Synapse's `worker_app`, of
+/// spantaleev/matrix-docker-ansible-deploy and of element-hq/ess-helm.
+#[rustfmt::skip] // one name per line
+const FOREIGN: &[(&str, &str)] = &[
+    ("generic_worker",      GENERIC),
+    ("generic-worker",      GENERIC),
+    ("worker",              GENERIC),
+    ("room_worker",         "use event_creator and client_reader"),
+    ("sync_worker",         "use synchrotron"),
+    ("initial-synchrotron", "use synchrotron"),
+    ("background",          "use background_worker"),
+    ("encryption",          "use device_lists and client_reader"),
+    ("presence-writer",     "use presence"),
+    ("typing-persister",    "use typing"),
+    ("receipts-account",    "use receipts and account_data"),
+    ("stream_writer",       WRITERS),
+    ("stream_writers",      WRITERS),
+    ("homeserver",          MAIN),
+    ("main",                MAIN),
+    ("master",              MAIN),
+];
+
+const GENERIC: &str = "write the roles whose requests it serves: synchrotron, client_reader, event_creator, \
+                       federation_reader or federation_inbound, or a preset such as medium";
+const WRITERS: &str = "write the streams as roles: event_persister, typing, to_device, account_data, presence, \
+                       push_rules, receipts, device_lists or thread_subscriptions";
+const MAIN: &str = "remove it; the main process always runs";
+
 fn parse_role(entry: &str, word: &str) -> Result<&'static Role, SpecError> {
     if let Some(role) = role(word) {
         return Ok(role);
@@ -132,6 +160,13 @@ fn parse_role(entry: &str, word: &str) -> Result<&'static Role, SpecError> {
             "{entry:?}: {word} is a preset, which cannot have a name, a count or another role";
             "write {word} as a separate entry"
         );
+    }
+    if let Some((_, meant)) = FOREIGN.iter().find(|(name, _)| *name == word) {
+        return refuse!("unknown role {word:?}"; "{meant}");
+    }
+    // The names that `worker_app` once had.
+    if let Some(role) = word.strip_prefix("synapse.app.") {
+        return parse_role(entry, role);
     }
     let known = ROLES.iter().map(|role| role.name);
     let presets = PRESETS.iter().map(|preset| preset.name);
@@ -293,6 +328,12 @@ mod tests {
         for case in [
             "syncrotron => unknown role \"syncrotron\"\n  help: did you mean synchrotron?",
             "fuul => did you mean full?",
+            "generic_worker:2 => unknown role \"generic_worker\"\n  help: write the roles whose requests it serves",
+            "synapse.app.generic_worker => the roles whose requests it serves: synchrotron,",
+            "synapse.app.homeserver => the main process always runs",
+            "client-reader => did you mean client_reader?",
+            "initial-synchrotron => use synchrotron",
+            "stream_writers => event_persister,",
             "nonsense => the roles are pusher, federation_sender,",
             ":2 => lacks a role",
             ":x => invalid count",

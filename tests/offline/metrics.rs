@@ -115,6 +115,45 @@ pub fn unpacked(state: &State, below: &str) -> tempfile::TempDir {
     directory
 }
 
+/// A rate needs two samples in its window, also if one collection fails.
+#[test]
+fn every_window_is_long_enough_for_the_longest_interval() {
+    const LONGEST: u64 = 120;
+    let refused = Setup::new("small").settings("metrics: {enabled: true, scrape_interval: 121s}");
+    assert!(refused.try_settings().is_err());
+    let state = Setup::new("small")
+        .settings("metrics: {enabled: true, scrape_interval: 2m}")
+        .state();
+    let mut windows = 0;
+    for (path, file) in state.files.iter().filter(|(path, _)| {
+        ["prometheus/", "grafana/"]
+            .iter()
+            .any(|folder| path.contains(folder))
+    }) {
+        let text = String::from_utf8_lossy(&file.contents);
+        for inner in text
+            .split('[')
+            .skip(1)
+            .filter_map(|rest| rest.split_once(']'))
+        {
+            let (number, unit) = inner.0.split_at(inner.0.len().saturating_sub(1));
+            let factor = match unit {
+                "s" => 1,
+                "m" => 60,
+                "h" => 3_600,
+                "d" => 86_400,
+                _ => continue,
+            };
+            let Ok(number) = number.parse::<u64>() else {
+                continue;
+            };
+            assert!(2 * LONGEST < number * factor, "{path}: [{}]", inner.0);
+            windows += 1;
+        }
+    }
+    assert!(windows > 20, "{windows}");
+}
+
 #[test]
 fn promtool_accepts_every_configuration() {
     for (spec, lines) in SPECS.iter().flat_map(|spec| {

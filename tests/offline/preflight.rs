@@ -234,7 +234,7 @@ fn every_check_finds_its_problem() {
         (
             "the host has the protocols of bind_addresses",
             |facts| facts.ipv6 = false,
-            "",
+            "bind_addresses: [\"::\"]",
             1,
             "bind_addresses: ::, and IPv6 is disabled",
         ),

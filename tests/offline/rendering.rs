@@ -3,6 +3,9 @@
 use super::setup::{SPECS, Setup, text};
 use serde_yaml::Value;
 use std::collections::BTreeSet;
+use std::path::Path;
+use synapse_workers::host::postgres::Access;
+use synapse_workers::settings::types::DatabaseKind;
 use synapse_workers::state::State;
 
 /// Paths that break a file of some format unless they are quoted for it.
@@ -31,6 +34,116 @@ fn yaml(state: &State, path: &str) -> Value {
 /// A line of settings with the value quoted as an administrator would have to quote it.
 pub fn setting(key: &str, value: &str) -> String {
     format!("{key}: {}", serde_json::to_string(value).unwrap())
+}
+
+/// Synapse's keys follow from the port and `email.tls` (config/emailconfig.py).
+#[test]
+fn the_encryption_of_mail_follows_the_port_and_the_setting() {
+    for (email, expected) in [
+        ("smtp_port: 25", [None, None]),
+        ("smtp_port: 587", [None, None]),
+        ("smtp_port: 465", [Some(true), None]),
+        ("smtp_port: 465, tls: starttls", [None, None]),
+        ("smtp_port: 4465, tls: implicit", [Some(true), None]),
+        (
+            "tls: none, require_transport_security: false",
+            [None, Some(false)],
+        ),
+    ] {
+        let state = Setup::new("small")
+            .settings(&format!("email: {{enabled: true, {email}}}"))
+            .state();
+        let block = yaml(&state, "synapse/homeserver.yaml")["email"].clone();
+        let found = ["force_tls", "enable_tls"].map(|key| block[key].as_bool());
+        assert_eq!(found, expected, "{email}");
+    }
+}
+
+/// The default means every address of the host; a list that an administrator wrote is rendered as written.
+#[test]
+fn nothing_listens_on_ipv6_on_a_host_without_it() {
+    let ports = "metrics: {enabled: true}\nhttp_federation_port: 8018\n\
+                 tls: {certificate: /a/b, key: /a/c}\ncoturn: {enabled: true}";
+    for (sockets, addresses, expected) in [
+        ("{}", "", false),
+        ("{held: false}", "", false),
+        ("{}", "bind_addresses: [\"::\", 0.0.0.0]\n", false),
+        ("{}", "bind_addresses: [\"::\", 192.0.2.1]\n", true),
+    ] {
+        let mut setup =
+            Setup::new("small").settings(&format!("{addresses}sockets: {sockets}\n{ports}"));
+        setup.facts.ipv6 = false;
+        setup.facts.address = Some([192, 0, 2, 1].into());
+        let state = setup.state();
+        let files = state
+            .files
+            .iter()
+            .filter(|(path, _)| path.starts_with("nginx/") || path.ends_with(".socket"));
+        let lines: Vec<String> = files
+            .flat_map(|(_, file)| {
+                String::from_utf8_lossy(&file.contents)
+                    .into_owned()
+                    .lines()
+                    .map(str::to_owned)
+                    .collect::<Vec<_>>()
+            })
+            .filter(|line| line.contains("isten") && line.contains("[::]"))
+            .collect();
+        assert_eq!(
+            !lines.is_empty(),
+            expected,
+            "{sockets} {addresses}: {lines:?}"
+        );
+    }
+}
+
+/// Synapse, the exporter and the checks connect alike.
+#[test]
+fn the_connection_to_postgresql_is_that_of_the_settings() {
+    let setup = Setup::new("small").settings(
+        "metrics: {enabled: true, postgres: true}\n\
+         database: {host: db.test, sslmode: verify-full, sslrootcert: /etc/ssl/db.pem, keepalives_idle: 10s, \
+         keepalives_interval: 5s, keepalives_count: 3, txn_limit: 10000}",
+    );
+    let state = setup.state();
+    let database = yaml(&state, "synapse/homeserver.yaml")["database"].clone();
+    assert_eq!(database["txn_limit"].as_u64(), Some(10_000));
+    let args = &database["args"];
+    assert_eq!(args["sslmode"].as_str(), Some("verify-full"));
+    assert_eq!(args["sslrootcert"].as_str(), Some("/etc/ssl/db.pem"));
+    for (key, value) in [("idle", 10), ("interval", 5), ("count", 3)] {
+        let key = format!("keepalives_{key}");
+        assert_eq!(args[key.as_str()].as_u64(), Some(value), "{key}");
+    }
+    let unit = text(
+        &state,
+        "host/etc/systemd/system/synapse-postgres-exporter.service",
+    );
+    assert!(unit.contains(" sslmode=verify-full"), "{unit}");
+    assert!(
+        unit.contains("\nLoadCredential=ca:/etc/ssl/db.pem\n"),
+        "{unit}"
+    );
+    assert!(
+        unit.contains("\nEnvironment=PGSSLROOTCERT=%d/ca\n"),
+        "{unit}"
+    );
+    let settings = setup.try_settings().unwrap();
+    let access = Access::of_synapse(&settings, DatabaseKind::External).unwrap();
+    assert_eq!(access.sslmode, settings.database.sslmode);
+    assert_eq!(
+        access.sslrootcert.as_deref(),
+        Some(Path::new("/etc/ssl/db.pem"))
+    );
+}
+
+/// The largest size is that of Synapse's integer column, for nginx and Synapse alike.
+#[test]
+fn uploads_end_where_synapse_cannot_store_their_length() {
+    let state = Setup::new("small").settings("max_upload_size: 2G").state();
+    let size = yaml(&state, "synapse/homeserver.yaml")["max_upload_size"].clone();
+    assert_eq!(size.as_u64(), Some(2_147_483_647));
+    assert!(text(&state, "nginx/nginx.conf").contains("client_max_body_size 2147483647;"));
 }
 
 #[test]

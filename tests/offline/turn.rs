@@ -347,7 +347,7 @@ fn metrics_come_from_coturn_or_the_exporter() {
     assert_eq!(values(&other, "prometheus-port"), ["20006"]);
     let text = text(&debian, &format!("host/etc/systemd/system/{unit}"));
     assert!(
-        text.contains("/exporter.py 20006 synapse-coturn 3478,5349 49153 49173\n"),
+        text.contains("/exporter.py 20006 synapse-coturn 3478,5349 49153 49652\n"),
         "{text}"
     );
     let silent = Setup::new("").settings("coturn: {enabled: true}").state();

@@ -170,7 +170,7 @@ fn an_invalid_file_is_refused_with_its_line() {
             "server_name: a\ncoturn:\n  enabled: true\n  port: 49160\n",
             line(
                 4,
-                "`coturn.port` is 49160, which is in the range for relayed calls, 49153 to 49173",
+                "`coturn.port` is 49160, which is in the range for relayed calls, 49153 to 49652",
             ),
         ),
         (
@@ -179,6 +179,52 @@ fn an_invalid_file_is_refused_with_its_line() {
                 3,
                 "`coturn.external_ip` is 2a00::1 and `coturn.internal_ip` 10.0.0.2,",
             ),
+        ),
+        (
+            "server_name: a\nserve_server_wellknown: true\npublic_baseurl: http://m.a:8008/\n",
+            line(
+                3,
+                "`public_baseurl` is http://m.a:8008/, and `serve_server_wellknown` directs other homeservers to it,",
+            ),
+        ),
+        (
+            "server_name: a\nemail: {enabled: true, tls: none}\n",
+            line(
+                2,
+                "`email.tls` is none, but `email.require_transport_security` is true",
+            ),
+        ),
+        (
+            "server_name: a\nemail:\n  tls: implicit\n",
+            line(
+                3,
+                "`email.tls` is implicit, but mail servers greet in clear text on port 25",
+            ),
+        ),
+        (
+            "server_name: a\ndatabase:\n  sslmode: verify-full\n",
+            line(
+                3,
+                "`database.sslmode` verifies the certificate, but `database.sslrootcert` is not set",
+            ),
+        ),
+        (
+            "server_name: a\ndatabase:\n  sslrootcert: /etc/ca.pem\n",
+            line(
+                3,
+                "`database.sslrootcert` is set, but `database.sslmode` does not verify",
+            ),
+        ),
+        (
+            "server_name: a\ncompressor: {enabled: true}\ndatabase: {sslmode: verify-ca, sslrootcert: /ca.pem}\n",
+            line(
+                2,
+                "`compressor.enabled` is true, but the state compressor cannot verify certificates",
+            ),
+        ),
+        (
+            "server_name: a\ndefault_identity_server: http://id.a\n",
+            line(2, "`default_identity_server` is http://id.a, but clients"),
         ),
         (
             "",
@@ -265,6 +311,68 @@ fn env_file_values_are_parsed_as_docker_parses_them() {
             let read = read_env_file(Path::new("x.env"), &line).unwrap();
             assert_eq!(read[0].value, meant, "{line:?}");
         }
+    }
+}
+
+#[test]
+fn an_unknown_variable_is_noted_with_the_setting_that_was_meant() {
+    let ignored = |name: &str, rest: &str| format!("unknown variable {name} is ignored{rest}");
+    for (name, in_env_file, in_environment) in [
+        (
+            "SYNAPSE_ENABLE_METRICS",
+            "; SYNAPSE_METRICS sets `metrics.enabled`",
+            true,
+        ),
+        (
+            "POSTGRES_CP_MAX",
+            "; use the setting `database.cp_max`",
+            true,
+        ),
+        (
+            "POSTGRES_CP_MIN",
+            "; use the setting `database.cp_min`",
+            true,
+        ),
+        ("SYNAPSE_REDIS_HOST", "; use the setting `redis.host`", true),
+        (
+            "SYNAPSE_SMTP_PASSWORD",
+            "; SYNAPSE_EMAIL_SMTP_PASS sets `smtp_password`",
+            true,
+        ),
+        (
+            "SYNAPSE_MAX_UPLOAD",
+            "; did you mean SYNAPSE_MAX_UPLOAD_SIZE?",
+            true,
+        ),
+        (
+            "SYNAPSE_SEVER_NAME",
+            "; did you mean SYNAPSE_SERVER_NAME?",
+            true,
+        ),
+        (
+            "NGINX_GZIP_COMP_LEVL",
+            "; did you mean NGINX_GZIP_COMP_LEVEL?",
+            false,
+        ),
+        (
+            "PROMETHEUS_SCRAPE_INTERVALL",
+            "; did you mean PROMETHEUS_SCRAPE_INTERVAL?",
+            false,
+        ),
+        ("SYNAPSE_ASYNC_IO_REACTOR", "", false),
+        ("POSTGRES_INITDB_ARGS", "", false),
+        ("COTURN_QUOTA", "", false),
+    ] {
+        let mut provided = Provided::file("server_name: a");
+        provided.env_file = Some(format!("{name}=x\n"));
+        let notes = provided.load().expect("valid settings").notes;
+        let expected = format!("synapse.env line 1: {}", ignored(name, in_env_file));
+        assert_eq!(notes, [expected]);
+        let mut provided = Provided::file("server_name: a");
+        provided.environment.insert(name.to_owned(), "x".to_owned());
+        let notes = provided.load().expect("valid settings").notes;
+        let expected = in_environment.then(|| ignored(name, in_env_file));
+        assert_eq!(notes, Vec::from_iter(expected), "{name}");
     }
 }
 

@@ -213,6 +213,21 @@ fn server_names_follow_the_grammar_of_matrix() {
     for name in wrong {
         assert!(ServerName::parse(name).is_err(), "{name}");
     }
+    for (key, text) in [
+        ("server_name", "münchen.example"),
+        ("public_baseurl", "https://münchen.example/"),
+        ("database.host", "münchen.example"),
+        ("email.smtp_host", "münchen.example"),
+    ] {
+        let reason = row(key)
+            .normal(&Raw::Text(text.to_owned()))
+            .unwrap_err()
+            .reason;
+        assert!(
+            reason.contains("xn--") && reason.contains("idn2"),
+            "{key}: {reason}"
+        );
+    }
     let noted = Provided::file("server_name: Example.org")
         .load()
         .expect("valid settings");

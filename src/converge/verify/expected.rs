@@ -7,7 +7,6 @@ use crate::host::postgres::Access;
 use crate::host::redis::{Remote, Server};
 use crate::render::metrics::Target;
 use crate::render::{self, Input, nginx};
-use crate::settings::Settings;
 use crate::state::{HOST, Resource, State, paths, units};
 use crate::topology::Topology;
 use std::collections::BTreeSet;
@@ -73,7 +72,7 @@ impl Expected {
                 input.topology.clone(),
                 Endpoints::new(&input.settings, &input.topology),
             )),
-            entrypoints: entrypoints(&input.settings),
+            entrypoints: entrypoints(input),
             certificate: certificate(input),
             server_name: input.settings.server_name.to_string(),
             // The files of an adopted server may contain more options for its database than host, role and password.
@@ -116,9 +115,10 @@ impl Expected {
 }
 
 /// The addresses and sockets that nginx listens on.
-fn entrypoints(settings: &Settings) -> Vec<Entrypoint> {
-    let plain = nginx::plain_listeners(settings);
-    let secure = nginx::tls_listeners(settings);
+fn entrypoints(input: &Input) -> Vec<Entrypoint> {
+    let settings = &input.settings;
+    let plain = nginx::plain_listeners(input);
+    let secure = nginx::tls_listeners(input);
     let socket = settings.nginx.listen_unix_socket.iter();
     plain
         .map(Entrypoint::Plain)

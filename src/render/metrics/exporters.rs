@@ -5,6 +5,7 @@ use super::super::sandbox::Sandbox;
 use super::super::{Input, StateBuilder, filters};
 use super::own_postgres_wanted;
 use crate::deployment::endpoints::ServicePort;
+use crate::settings::types::SslMode;
 use crate::state::accounts;
 use crate::state::paths;
 use crate::state::units;
@@ -159,7 +160,7 @@ pub fn postgres(builder: &mut StateBuilder) -> Result<()> {
             let other = External {
                 user: None,
                 passwords: password.then(|| paths::secret(POSTGRES_PASSWORDS)),
-                ca_file: None,
+                ca_file: database.sslrootcert.as_ref().map(|file| file.as_str()),
                 // PostgreSQL behind a Unix socket may identify Synapse by its system user.
                 peer: (host.is_socket_directory() && !password)
                     .then(|| input.settings.synapse.user.as_str()),
@@ -182,7 +183,11 @@ pub fn postgres(builder: &mut StateBuilder) -> Result<()> {
             quoted(host),
             database.port.number(),
             database.name.as_str(),
-            tls_mode(host),
+            database
+                .sslmode
+                .filter(|_| !own_postgres_wanted(input))
+                .and_then(supported)
+                .unwrap_or_else(|| tls_mode(host)),
         ),
     };
     builder.unit(units::POSTGRES_EXPORTER, unit.render()?);
@@ -193,7 +198,18 @@ fn port(input: &Input, service: ServicePort) -> u16 {
     input.endpoints().service(service)
 }
 
-/// The `sslmode` for PostgreSQL. The exporter's library does not support `prefer`, so TLS is required over a network
+/// The `sslmode` of the settings, if the exporter's library supports it.
+fn supported(mode: SslMode) -> Option<&'static str> {
+    match mode {
+        SslMode::Disable => Some("disable"),
+        SslMode::Require => Some("require"),
+        SslMode::VerifyCa => Some("verify-ca"),
+        SslMode::VerifyFull => Some("verify-full"),
+        SslMode::Allow | SslMode::Prefer => None,
+    }
+}
+
+/// The default `sslmode` for PostgreSQL. The exporter's library does not support `prefer`, so TLS is required over a network
 /// and off on this host.
 fn tls_mode(host: &str) -> &'static str {
     let loopback = |address: IpAddr| address.is_loopback();

@@ -28,17 +28,17 @@ struct Socket {
 /// The ports that nginx binds, one row per setting.
 #[rustfmt::skip]
 pub(in crate::render) const PORTS: &[Ports] = &[
-    Ports { setting: "http_port",            bound: |input| public(plain_addresses(&input.settings), Some(input.settings.http_port.number())) },
-    Ports { setting: "http_federation_port", bound: |input| public(plain_addresses(&input.settings), input.settings.http_federation_port.map(|port| port.number())) },
-    Ports { setting: "tls.port",             bound: |input| public(&input.settings.bind_addresses, tls_ports(&input.settings).first().copied()) },
-    Ports { setting: "tls.federation_port",  bound: |input| public(&input.settings.bind_addresses, tls_ports(&input.settings).get(1).copied()) },
+    Ports { setting: "http_port",            bound: |input| public(input.settings.plain_addresses(input.facts.ipv6), Some(input.settings.http_port.number())) },
+    Ports { setting: "http_federation_port", bound: |input| public(input.settings.plain_addresses(input.facts.ipv6), input.settings.http_federation_port.map(|port| port.number())) },
+    Ports { setting: "tls.port",             bound: |input| public(input.settings.tls_addresses(input.facts.ipv6), tls_ports(&input.settings).first().copied()) },
+    Ports { setting: "tls.federation_port",  bound: |input| public(input.settings.tls_addresses(input.facts.ipv6), tls_ports(&input.settings).get(1).copied()) },
     Ports { setting: "tcp_ports",            bound: |input| super::status(input).map(local).unwrap_or_default() },
 ];
 
 /// A port on each address.
-fn public(addresses: &[IpAddr], port: Option<u16>) -> Vec<(Transport, SocketAddr)> {
-    let on = |address: &IpAddr| Some((Transport::Tcp, SocketAddr::new(*address, port?)));
-    addresses.iter().filter_map(on).collect()
+fn public(addresses: Vec<IpAddr>, port: Option<u16>) -> Vec<(Transport, SocketAddr)> {
+    let on = |address: IpAddr| Some((Transport::Tcp, SocketAddr::new(address, port?)));
+    addresses.into_iter().filter_map(on).collect()
 }
 
 /// The first nginx version with a separate directive for HTTP/2; it warns about `listen … http2` (nginx' CHANGES,
@@ -54,8 +54,8 @@ impl Listen {
         let settings = &input.settings;
         let own_directive = input.facts.nginx >= OWN_DIRECTIVE;
         let tls = if own_directive { " ssl" } else { " ssl http2" };
-        let plain = plain_listeners(settings).map(|address| line(address, ""));
-        let secure = tls_listeners(settings).map(|address| line(address, tls));
+        let plain = plain_listeners(input).map(|address| line(address, ""));
+        let secure = tls_listeners(input).map(|address| line(address, tls));
         let mut listens: Vec<String> = plain
             .chain(secure)
             .map(|listen| match settings.sockets.held {
@@ -85,8 +85,8 @@ pub(super) fn render_socket(builder: &mut StateBuilder) -> Result<()> {
 /// inherited sockets by address.
 pub(super) fn held(input: &Input) -> Vec<String> {
     let settings = &input.settings;
-    let places = plain_listeners(settings)
-        .chain(tls_listeners(settings))
+    let places = plain_listeners(input)
+        .chain(tls_listeners(input))
         .map(|address| address.to_string());
     let socket = settings.nginx.listen_unix_socket.as_ref();
     let status = super::status(input).map(|port| loopback(port).to_string());
@@ -96,28 +96,28 @@ pub(super) fn held(input: &Input) -> Vec<String> {
         .collect()
 }
 
-/// The addresses of plain HTTP.
-pub fn plain_addresses(settings: &Settings) -> &[IpAddr] {
-    match settings.http_bind_addresses.is_empty() {
-        true => &settings.bind_addresses,
-        false => &settings.http_bind_addresses,
-    }
-}
-
 /// The listeners for plain HTTP.
-pub fn plain_listeners(settings: &Settings) -> impl Iterator<Item = SocketAddr> {
-    on_each(plain_ports(settings), plain_addresses(settings))
+pub fn plain_listeners(input: &Input) -> impl Iterator<Item = SocketAddr> + use<> {
+    let settings = &input.settings;
+    on_each(
+        plain_ports(settings),
+        settings.plain_addresses(input.facts.ipv6),
+    )
 }
 
 /// The listeners for HTTPS.
-pub fn tls_listeners(settings: &Settings) -> impl Iterator<Item = SocketAddr> {
-    on_each(tls_ports(settings), &settings.bind_addresses)
+pub fn tls_listeners(input: &Input) -> impl Iterator<Item = SocketAddr> + use<> {
+    let settings = &input.settings;
+    on_each(
+        tls_ports(settings),
+        settings.tls_addresses(input.facts.ipv6),
+    )
 }
 
-fn on_each(ports: Vec<u16>, addresses: &[IpAddr]) -> impl Iterator<Item = SocketAddr> {
-    ports.into_iter().flat_map(|port| {
-        let addresses = addresses.iter();
-        addresses.map(move |address| SocketAddr::new(*address, port))
+fn on_each(ports: Vec<u16>, addresses: Vec<IpAddr>) -> impl Iterator<Item = SocketAddr> {
+    ports.into_iter().flat_map(move |port| {
+        let addresses = addresses.clone().into_iter();
+        addresses.map(move |address| SocketAddr::new(address, port))
     })
 }
 

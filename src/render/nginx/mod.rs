@@ -5,7 +5,7 @@ mod limits;
 mod listen;
 
 pub(super) use listen::PORTS;
-pub use listen::{plain_addresses, plain_listeners, tls_listeners};
+pub use listen::{plain_listeners, tls_listeners};
 use listen::{plain_ports, tls_ports};
 
 use super::metrics::{SYNAPSE_PATH, over_socket, path_of};

@@ -4,7 +4,7 @@ use crate::settings::fragment::Values;
 use crate::settings::origin::SettingsError;
 use crate::settings::row::{Row, Section, section};
 use crate::settings::types::{
-    AbsolutePath, HostName, Mailbox, Port, Token, TurnUri, Verification, Whole,
+    AbsolutePath, HostName, MailTls, Mailbox, Port, Token, TurnUri, Verification, Whole,
 };
 use crate::settings::value::{Raw, Value};
 use std::net::IpAddr;
@@ -47,7 +47,13 @@ section! {
         /// A file that contains the password of smtp_user.
         smtp_password_file: Option<AbsolutePath>;
 
-        /// Send mail over encrypted connections only. A mail server on this host does not need this.
+        /// The encryption of connections to the mail server. `implicit`: TLS from the start, as on port 465.
+        /// `starttls`: TLS after the greeting, if the server offers it. `none`: never, for a mail server on
+        /// this host whose certificate is not valid. `auto`: implicit on port 465, otherwise starttls.
+        tls: MailTls = "auto";
+
+        /// Send no mail to a server that does not offer encryption. A mail server on this host does not need
+        /// encryption.
         require_transport_security: bool = "true";
 
         /// The sender, such as Example <noreply@example.org>. If empty, noreply@SERVER_NAME.
@@ -89,11 +95,12 @@ section! {
         /// Run coturn on this host.
         enabled: bool = "false", env "SYNAPSE_ENABLE_BUILTIN_COTURN";
 
-        /// The first UDP port for relayed calls. Each relayed stream takes one port.
+        /// The first UDP port for relayed calls. Each relayed stream takes one port, and a video call of two
+        /// dual-stack devices up to 24.
         min_port: Whole<1_024, 65_535> = "49153", env "COTURN_MIN_PORT";
 
         /// The last UDP port for relayed calls.
-        max_port: Whole<1_024, 65_535> = "49173", env "COTURN_MAX_PORT";
+        max_port: Whole<1_024, 65_535> = "49652", env "COTURN_MAX_PORT";
 
         /// The public address of this host, to be set behind NAT. If empty, internal_ip.
         external_ip: Option<IpAddr>, env "COTURN_EXTERNAL_IP";
@@ -120,6 +127,17 @@ impl Registration {
             Verification::Auto if self.recaptcha_public_key.is_some() => Verification::Captcha,
             Verification::Auto => Verification::Token,
             verification => verification,
+        }
+    }
+}
+
+impl Email {
+    /// The encryption, with `auto` resolved. Port 465 is registered for implicit TLS (RFC 8314, 7.3).
+    pub fn decided_tls(&self) -> MailTls {
+        match self.tls {
+            MailTls::Auto if self.smtp_port.get() == 465 => MailTls::Implicit,
+            MailTls::Auto => MailTls::Starttls,
+            tls => tls,
         }
     }
 }

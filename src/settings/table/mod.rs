@@ -21,10 +21,11 @@ use super::fragment::Values;
 use super::origin::SettingsError;
 use super::row::{Row, Section, count, joined, settings};
 use super::types::{
-    AbsolutePath, BaseUrl, LogLevel, Network, Port, Secret, ServerName, Size, Whole, WorkerList,
+    AbsolutePath, BaseUrl, LogLevel, Network, Port, Secret, ServerName, UploadSize, Whole,
+    WorkerList,
 };
 use super::value::{Raw, Value};
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 settings! {
     top {
@@ -35,14 +36,16 @@ settings! {
         /// Report anonymous usage statistics to the developers of Synapse.
         report_stats: bool = "false", env "SYNAPSE_REPORT_STATS";
 
-        /// The URL at which clients reach this server. If empty, https://SERVER_NAME/.
+        /// The URL at which clients reach this server. If empty, Synapse uses https://SERVER_NAME/ in its own
+        /// links, and does not serve /.well-known/matrix/client, so clients find the server only if it is at
+        /// https://SERVER_NAME/.
         public_baseurl: Option<BaseUrl>, env "SYNAPSE_PUBLIC_BASEURL";
 
         /// Serve /.well-known/matrix/server, which directs other homeservers to public_baseurl.
-        /// Requires public_baseurl.
+        /// Requires public_baseurl with https.
         serve_server_wellknown: bool = "false", env "SYNAPSE_SERVE_SERVER_WELLKNOWN";
 
-        /// The identity server that is offered to clients. If empty, none is offered.
+        /// The identity server that is offered to clients, an https URL. If empty, none is offered.
         default_identity_server: Option<BaseUrl>, env "SYNAPSE_DEFAULT_IDENTITY_SERVER";
 
         /// The worker processes, each written [NAME=]ROLE[+ROLE...][:COUNT], or a preset such as medium.
@@ -56,7 +59,8 @@ settings! {
         /// homeservers separately. If empty, nginx does not open one.
         http_federation_port: Option<Port>, env "SYNAPSE_HTTP_FED_PORT";
 
-        /// The addresses on which nginx listens.
+        /// The addresses on which nginx listens. The default stands for all addresses of this host: without
+        /// IPv6, it is 0.0.0.0 alone.
         bind_addresses: Vec<IpAddr> = "0.0.0.0, ::";
 
         /// The addresses on which nginx serves plain HTTP, if they differ from bind_addresses, as in
@@ -72,7 +76,7 @@ settings! {
         open_admin_api: bool = "false";
 
         /// The maximum size of an uploaded file, for Synapse and nginx.
-        max_upload_size: Size = "50M", env "SYNAPSE_MAX_UPLOAD_SIZE";
+        max_upload_size: UploadSize = "50M", env "SYNAPSE_MAX_UPLOAD_SIZE";
 
         /// The directory of media: uploads, and copies from other homeservers.
         media_store_path: AbsolutePath = "/var/lib/synapse/media_store", env "SYNAPSE_MEDIA_STORE_PATH";
@@ -144,4 +148,31 @@ settings! {
         limits: Limits,
         nginx: Nginx,
     }
+}
+
+impl Settings {
+    /// The addresses of HTTPS.
+    pub fn tls_addresses(&self, ipv6: bool) -> Vec<IpAddr> {
+        on_host(&self.bind_addresses, ipv6)
+    }
+
+    /// The addresses of plain HTTP.
+    pub fn plain_addresses(&self, ipv6: bool) -> Vec<IpAddr> {
+        match self.http_bind_addresses.is_empty() {
+            true => self.tls_addresses(ipv6),
+            false => on_host(&self.http_bind_addresses, ipv6),
+        }
+    }
+}
+
+/// The addresses of a list that a host listens on. The default of `bind_addresses` means every address of the host, so
+/// it does not contain `::` if the host has no IPv6; `::` in another list is meant as written.
+fn on_host(addresses: &[IpAddr], ipv6: bool) -> Vec<IpAddr> {
+    let every = [
+        IpAddr::from(Ipv4Addr::UNSPECIFIED),
+        Ipv6Addr::UNSPECIFIED.into(),
+    ];
+    let all = addresses.len() == every.len() && every.iter().all(|one| addresses.contains(one));
+    let wanted = |address: &&IpAddr| ipv6 || !all || address.is_ipv4();
+    addresses.iter().filter(wanted).copied().collect()
 }

@@ -4,8 +4,8 @@ use crate::settings::fragment::Values;
 use crate::settings::origin::SettingsError;
 use crate::settings::row::{Row, Section, section};
 use crate::settings::types::{
-    AbsolutePath, AccountName, Duration, MemoryLimit, NetworkAccess, Port, Size, Span, UnitName,
-    Version, Whole,
+    AbsolutePath, AccountName, Duration, Interval, MemoryLimit, NetworkAccess, Port, Size, Span,
+    UnitName, Version, Whole,
 };
 use crate::settings::value::{Raw, Value};
 
@@ -53,7 +53,7 @@ section! {
         prometheus_port: Port = "9095";
 
         /// The interval at which Prometheus collects metrics.
-        scrape_interval: Span = "15s", env "PROMETHEUS_SCRAPE_INTERVAL";
+        scrape_interval: Interval = "15s", env "PROMETHEUS_SCRAPE_INTERVAL";
 
         /// The time after which Prometheus deletes metrics.
         retention: Span = "1y", env "PROMETHEUS_STORAGE_RETENTION_TIME";

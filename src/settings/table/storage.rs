@@ -4,8 +4,8 @@ use crate::settings::fragment::Values;
 use crate::settings::origin::SettingsError;
 use crate::settings::row::{Row, Section, section};
 use crate::settings::types::{
-    AbsolutePath, Calendar, DatabaseKind, Factor, Host, HostName, Identifier, Port, Size, Token,
-    Whole,
+    AbsolutePath, Calendar, DatabaseKind, Duration, Factor, Host, HostName, Identifier, Port, Size,
+    SslMode, Token, Whole,
 };
 use crate::settings::value::{Raw, Value};
 
@@ -42,6 +42,30 @@ section! {
 
         /// A file that contains the password of that role, as an alternative to postgres_password.
         password_file: Option<AbsolutePath>;
+
+        /// The encryption of connections to an external PostgreSQL, as in libpq: disable, allow, prefer,
+        /// require, verify-ca or verify-full. If empty, prefer. Only the last two detect another server
+        /// in the place of yours. It has no effect on a Unix socket.
+        sslmode: Option<SslMode>;
+
+        /// The certificate of the authority that signed PostgreSQL's certificate (PEM), for verify-ca and
+        /// verify-full. Every account must be able to read it.
+        sslrootcert: Option<AbsolutePath>;
+
+        /// The time without traffic after which a TCP connection to PostgreSQL is probed. If empty, that
+        /// of the kernel, two hours. Shorten it if a firewall drops idle connections.
+        keepalives_idle: Option<Duration>;
+
+        /// The time after which an unanswered probe is repeated. If empty, that of the kernel.
+        keepalives_interval: Option<Duration>;
+
+        /// The number of unanswered probes after which a connection counts as lost. If empty, that of the
+        /// kernel, as for the other two.
+        keepalives_count: Option<Whole<1, 127>>;
+
+        /// The number of transactions after which a connection is replaced, which limits the memory of
+        /// PostgreSQL's processes. If empty, connections are not replaced.
+        txn_limit: Option<Whole<1, 1_000_000_000>>;
 
         /// The number of connections that each process keeps open.
         cp_min: Whole<1, 100> = "1";

@@ -10,8 +10,8 @@ pub use names::{
     AbsolutePath, AccountName, BaseUrl, Host, HostName, Identifier, Network, Secret, ServerName,
     UnitName, Version,
 };
-pub use numbers::{Duration, Factor, Port, Size, Span, Whole};
+pub use numbers::{Duration, Factor, Interval, Port, Size, Span, UploadSize, Whole};
 pub use words::{
-    DatabaseKind, HttpVersion, LogLevel, MemoryLimit, NetworkAccess, Processes, Verification,
-    WorkerList,
+    DatabaseKind, HttpVersion, LogLevel, MailTls, MemoryLimit, NetworkAccess, Processes, SslMode,
+    Verification, WorkerList,
 };

@@ -10,6 +10,9 @@ use crate::settings::value::{Raw, Refused, Scalar, Value};
 /// Declares a text type that a predicate validates.
 macro_rules! text {
     ($(#[$about:meta])* $Name:ident, $kind:literal, $is_right:path) => {
+        $crate::settings::types::names::text! { $(#[$about])* $Name, $kind, $is_right, |_| None }
+    };
+    ($(#[$about:meta])* $Name:ident, $kind:literal, $is_right:path, $advice:expr) => {
         $(#[$about])*
         #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
         pub struct $Name(String);
@@ -28,10 +31,13 @@ macro_rules! text {
 
             fn parse(text: &str) -> Result<Self, String> {
                 if $is_right(text) {
-                    Ok(Self(text.to_owned()))
-                } else {
-                    Err(Self::expected())
+                    return Ok(Self(text.to_owned()));
                 }
+                let advice: fn(&str) -> Option<&'static str> = $advice;
+                Err(match advice(text) {
+                    Some(advice) => format!("{}; {advice}", Self::expected()),
+                    None => Self::expected(),
+                })
             }
 
             fn show(&self) -> String {
@@ -51,10 +57,11 @@ pub(super) use text;
 text! {
     /// The name of the homeserver: the part of user IDs after the colon (Matrix specification, appendix "Server Name";
     /// at most 230 characters). Case is significant. Servers whose name has capitals exist and cannot be renamed, so
-    /// capitals are accepted.
+    /// capitals are accepted here, and the request refuses them for a new server.
     ServerName,
     "a host name, an IPv4 address or an IPv6 address in brackets, optionally with :PORT, of at most 230 characters",
-    is_server_name
+    is_server_name,
+    international
 }
 
 impl ServerName {
@@ -68,7 +75,8 @@ text! {
     /// The URL at which clients reach the server.
     BaseUrl,
     "an http or https URL without query and fragment, such as https://matrix.example.org/",
-    is_base_url
+    is_base_url,
+    international
 }
 
 impl BaseUrl {
@@ -81,6 +89,11 @@ impl BaseUrl {
     /// The host, without scheme, port and path.
     pub fn host(&self) -> &str {
         split_port(self.authority()).0
+    }
+
+    /// Whether requests to this URL are encrypted.
+    pub fn is_https(&self) -> bool {
+        self.0.starts_with("https://")
     }
 }
 
@@ -102,7 +115,8 @@ text! {
     /// The host name, IP address or socket directory of a PostgreSQL server.
     Host,
     "a host name, an IP address or the directory of a Unix socket",
-    is_host
+    is_host,
+    international
 }
 
 impl Host {
@@ -116,7 +130,8 @@ text! {
     /// The host name or IP address of a machine.
     HostName,
     "a host name or an IP address",
-    is_machine
+    is_machine,
+    international
 }
 
 text! {
@@ -166,6 +181,14 @@ fn is_server_name(text: &str) -> bool {
     };
     let right_port = port.is_none_or(|port| <Port as Scalar>::parse(port).is_ok());
     text.len() <= 230 && right_host && right_port
+}
+
+/// The advice for a name with letters outside ASCII (RFC 5891): Matrix names, URLs and TLS use its ASCII form.
+fn international(text: &str) -> Option<&'static str> {
+    let beyond = |letter: char| !letter.is_ascii() && letter.is_alphanumeric();
+    text.contains(beyond).then_some(
+        "write letters outside ASCII in their xn-- form, which `idn2 NAME` prints (package idn2)",
+    )
 }
 
 fn is_host_name(text: &str) -> bool {

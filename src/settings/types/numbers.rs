@@ -123,6 +123,36 @@ impl Scalar for Size {
     }
 }
 
+/// The maximum size of an upload, from 1K to 2G. Synapse stores the length of media in a 32-bit integer
+/// (`media_length`, full schema 72), and refuses a larger file only after the whole upload.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct UploadSize(Size);
+
+impl UploadSize {
+    /// The size in bytes; 2G is the largest 32-bit integer, one byte less than 2 GiB.
+    pub fn bytes(self) -> u64 {
+        self.0.bytes().min(0x7fff_ffff)
+    }
+}
+
+impl Scalar for UploadSize {
+    fn kind() -> String {
+        "a size from 1K to 2G in units of 1024, such as 50M; Synapse cannot store larger files"
+            .to_owned()
+    }
+
+    fn parse(text: &str) -> Result<Self, String> {
+        match <Size as Scalar>::parse(text) {
+            Ok(size) if size.bytes() <= 1 << 31 => Ok(Self(size)),
+            _ => Err(Self::expected()),
+        }
+    }
+
+    fn show(&self) -> String {
+        self.0.show()
+    }
+}
+
 /// A time from 1 second to 1 day; a number without a unit counts seconds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Duration(u64);
@@ -164,7 +194,11 @@ impl Span {
 
     /// The duration in whole seconds; a year has 365 days, as in Prometheus.
     pub fn seconds(&self) -> u64 {
-        span(&self.0).unwrap_or(0) / 1_000
+        self.milliseconds() / 1_000
+    }
+
+    fn milliseconds(&self) -> u64 {
+        span(&self.0).unwrap_or(0)
     }
 }
 
@@ -189,6 +223,35 @@ impl Scalar for Span {
 
     fn show(&self) -> String {
         self.0.clone()
+    }
+}
+
+/// The interval of Prometheus, from 1s to 2m. The rules compute rates over five minutes, for which Prometheus needs at
+/// least two samples, also when one collection fails.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Interval(Span);
+
+impl Interval {
+    /// The interval as written, for Prometheus.
+    pub fn as_str(&self) -> &str {
+        self.0.as_str()
+    }
+}
+
+impl Scalar for Interval {
+    fn kind() -> String {
+        "a time from 1s to 2m, such as 15s; the rules need two samples in five minutes".to_owned()
+    }
+
+    fn parse(text: &str) -> Result<Self, String> {
+        match <Span as Scalar>::parse(text) {
+            Ok(span) if span.milliseconds() <= 120_000 => Ok(Self(span)),
+            _ => Err(Self::expected()),
+        }
+    }
+
+    fn show(&self) -> String {
+        self.0.show()
     }
 }
 

@@ -66,6 +66,45 @@ words! {
 }
 
 words! {
+    /// The encryption of the connection to the mail server (Synapse: `force_tls`, `enable_tls`).
+    MailTls {
+        /// Implicit on port 465, otherwise STARTTLS.
+        Auto = "auto",
+        /// TLS from the first byte (RFC 8314).
+        Implicit = "implicit",
+        /// TLS after a greeting in clear text (RFC 3207).
+        Starttls = "starttls",
+        /// Clear text.
+        None = "none",
+    }
+}
+
+words! {
+    /// The encryption of connections to PostgreSQL (PostgreSQL manual, 32.19.3).
+    SslMode {
+        /// Clear text.
+        Disable = "disable",
+        /// Clear text, or TLS if the server requires it.
+        Allow = "allow",
+        /// TLS, or clear text if the server has none.
+        Prefer = "prefer",
+        /// TLS, with any certificate.
+        Require = "require",
+        /// TLS, with a certificate of a known authority.
+        VerifyCa = "verify-ca",
+        /// TLS, with a certificate of a known authority for the name of the host.
+        VerifyFull = "verify-full",
+    }
+}
+
+impl SslMode {
+    /// Whether the certificate of the server is verified.
+    pub fn verifies(self) -> bool {
+        matches!(self, Self::VerifyCa | Self::VerifyFull)
+    }
+}
+
+words! {
     /// The Synapse processes that have network access.
     NetworkAccess {
         /// The processes that need it.

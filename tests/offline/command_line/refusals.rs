@@ -29,6 +29,10 @@ fn a_wrong_command_line_is_refused_and_changes_nothing() {
         "plan --env-file none => none: there is no such file",
         "plan --settings . => .: not a regular file",
         "install --server-name 'not a name' => --server-name",
+        "install --server-name Example.Test => `server_name` cannot be Example.Test for a new server",
+        "install --server-name Example.Test => help: use lower case: --server-name example.test",
+        "install --server-name münchen.test => in their xn-- form, which `idn2 NAME` prints",
+        "install --workers generic_worker:2 => help: write the roles whose requests it serves",
         "install --workers syncrotron => --workers: unknown role \"syncrotron\"\n  help: did you mean synchrotron?",
         "install --workers typing:2 => the role typing",
         "install --workers pusher:-1 => invalid count \"-1\"",
@@ -292,6 +296,23 @@ fn a_log_configuration_that_writes_where_units_may_not_is_refused() {
             .contains("note: log_config: every process writes to /var/log/synapse/homeserver.log"),
         "{printed}"
     );
+}
+
+/// A server with capitals in its name exists if it has a signing key.
+#[test]
+fn an_existing_server_keeps_the_capitals_of_its_name() {
+    let place = WorkDir::with("server_name: Example.Test\n");
+    let command = "routes --root root --settings settings.yaml";
+    let refused = place.run(command);
+    assert_eq!(refused.status.code(), Some(64), "{}", shown(&refused));
+    let key = place
+        .directory
+        .path()
+        .join("root/var/lib/synapse/signing.key");
+    fs::create_dir_all(key.parent().unwrap()).unwrap();
+    fs::write(key, "ed25519 a_x x\n").unwrap();
+    let accepted = place.run(command);
+    assert_eq!(accepted.status.code(), Some(0), "{}", shown(&accepted));
 }
 
 /// Runs as root in a mount namespace without the contents of `/run`, so that the result is the same on every machine.
