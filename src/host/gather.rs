@@ -24,8 +24,8 @@ impl Facts {
     pub fn gather(deployment: &Deployment) -> Self {
         let settings = &deployment.settings;
         let set = settings.synapse.python.as_ref().map(|path| path.as_path());
-        let version = settings.synapse.version.to_string();
-        let ours = || synapse::ours(&version).filter(|_| set.is_none_or(paths::is_our_python));
+        let venv = deployment.venv();
+        let ours = || synapse::ours(&venv).filter(|_| set.is_none_or(paths::is_our_python));
         let synapse = synapse::find(set).or_else(ours);
         let redis = programs::installed(units::REDIS);
         let running = std::env::current_exe().ok();
@@ -40,10 +40,9 @@ impl Facts {
             replaceable,
             root: nix::unistd::geteuid().is_root(),
             systemd: booted_with_systemd(),
-            python: synapse.as_ref().map_or_else(
-                || paths::python(&paths::venv(&version)),
-                |found| found.python.clone(),
-            ),
+            python: synapse
+                .as_ref()
+                .map_or_else(|| venv.python(), |found| found.python.clone()),
             redis,
             exporters: programs::exporters(),
             grafana: files::is_directory(paths::GRAFANA),

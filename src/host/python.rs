@@ -2,7 +2,8 @@
 //! account, and root runs nothing that another account can replace.
 
 use super::files;
-use super::requirements::{self, Requirement, normalized};
+use super::requirements::{self, Requirement};
+use crate::state::normalized;
 use std::path::{Path, PathBuf};
 
 /// An installed project.
@@ -128,14 +129,17 @@ impl Packages {
             .and_then(|package| files::read_text(package.place.join("METADATA")).ok()?);
         let metadata = metadata.unwrap_or_default();
         let required = requirements::of_extra(&metadata, extra, self.version.as_deref());
-        let lacking = required.into_iter().filter_map(|requirement| {
-            let found = self.version_for(&requirement);
-            let serves = found
-                .as_ref()
-                .is_some_and(|found| requirement.accepts(found));
-            (!serves).then_some(MissingPackage { requirement, found })
-        });
+        let lacking = required.into_iter().filter_map(|it| self.lacks(it));
         lacking.collect()
+    }
+
+    /// The requirement, if no installed package satisfies it.
+    pub fn lacks(&self, requirement: Requirement) -> Option<MissingPackage> {
+        let found = self.version_for(&requirement);
+        let serves = found
+            .as_ref()
+            .is_some_and(|found| requirement.accepts(found));
+        (!serves).then_some(MissingPackage { requirement, found })
     }
 
     /// The version of the package that would satisfy a requirement.

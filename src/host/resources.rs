@@ -32,7 +32,7 @@ impl Host {
                 users::get_user_by_name(name).is_some() && users::get_group_by_name(name).is_some()
             }
             Resource::Directory(path) => files::is_directory(path),
-            Resource::Venv(version) => synapse::ours(version).is_some(),
+            Resource::Venv(venv) => synapse::ours(venv).is_some(),
             Resource::Compressor(version) => compressor::version().as_ref() == Some(version),
             Resource::Secret(name) => self.has_secret(name)?,
             Resource::Composed(name) => self.has_composed(name, desired)?,
@@ -69,7 +69,7 @@ impl Host {
             }
             Resource::Directory(path) if files::is_directory(path) => Ok(()),
             Resource::Directory(path) => files::directory(path, 0o755),
-            Resource::Venv(version) => synapse::install(version),
+            Resource::Venv(venv) => synapse::install(venv),
             Resource::Compressor(version) => compressor::install(version),
             Resource::Secret(name) => self.make_secret(name),
             Resource::Composed(name) => self.compose(name, desired),
@@ -162,7 +162,7 @@ impl Host {
                 files::remove_empty(path)
             }
             Resource::Directory(path) => files::remove_tree(path),
-            Resource::Venv(version) => files::remove_tree(paths::venv(version)),
+            Resource::Venv(venv) => files::remove_tree(venv.directory()),
             Resource::Compressor(_) => files::remove_tree(paths::COMPRESSOR),
             Resource::Secret(name) => files::remove(paths::secret(name)),
             Resource::Composed(name) => files::remove(paths::secret(name)),

@@ -66,9 +66,15 @@ pub(super) fn requirements(at: &Examined) -> Option<Finding> {
     let owner = facts.python_owner.as_ref();
     let by = owner.map_or(String::new(), |owner| format!("sudo -u {owner} "));
     let pip = format!("{by}{python} -m pip install{}", install.collect::<String>());
-    let cure = match of_distribution(&synapse.python) {
-        true => format!("{}, or: {pip}", packages(facts, lacking)),
-        false => pip,
+    // A distribution has its own versions of packages, and usually refuses pip (PEP 668).
+    let pinned = lacking.iter().any(|it| it.requirement.is_pinned());
+    let cure = match (pinned, of_distribution(&synapse.python)) {
+        (true, _) => format!(
+            "{pip}, or set synapse.python to {}/bin/python to have Synapse installed there with them",
+            paths::VENV
+        ),
+        (false, true) => format!("{}, or: {pip}", packages(facts, lacking)),
+        (false, false) => pip,
     };
     finding(
         format!(

@@ -9,6 +9,7 @@ mod cases;
 mod command_line;
 mod compressor;
 mod documents;
+mod extras;
 mod metrics;
 mod model;
 mod network;

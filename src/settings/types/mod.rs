@@ -7,8 +7,8 @@ mod words;
 
 pub use formats::{Calendar, Mailbox, Token, TurnUri};
 pub use names::{
-    AbsolutePath, AccountName, BaseUrl, Host, HostName, Identifier, Network, Secret, ServerName,
-    UnitName, Version,
+    AbsolutePath, AccountName, BaseUrl, Host, HostName, Identifier, Network, PinnedPackage, Secret,
+    ServerName, UnitName, Version,
 };
 pub use numbers::{Duration, Factor, Port, Size, Span, Whole};
 pub use words::{
