@@ -4,12 +4,15 @@
 use super::accounts::Accounts;
 use super::certificate::Pair;
 use super::facts::{Facts, PackageManager, Scope, Source};
+use super::resources::damage;
 use super::tools::{self, Tool};
 use super::{binding, external, files, postgres, programs, synapse};
 use crate::deployment::Deployment;
 use crate::deployment::secrets::{SECRETS, Secret};
 use crate::failure::Failure;
+use crate::render::compressor::VERSION;
 use crate::settings::Settings;
+use crate::state::Resource;
 use crate::state::host_facts::CoturnBuild;
 use crate::state::paths;
 use crate::state::ports::BoundPort;
@@ -67,6 +70,7 @@ impl Facts {
             missing_packages: synapse.as_ref().map_or_else(Vec::new, |found| {
                 synapse::lacking(&found.python, deployment)
             }),
+            damaged: damaged(deployment, synapse.is_none()),
             python_owner: synapse
                 .as_ref()
                 .and_then(|found| owner(found.python.parent()?))
@@ -107,6 +111,17 @@ impl Facts {
             && postgres::is_used(&superuser, name).unwrap_or(true);
         self.missing = programs::missing_programs(self, scope);
     }
+}
+
+/// The damaged venvs among those that the deployment needs. A damaged venv with Synapse is not an installed Synapse.
+fn damaged(deployment: &Deployment, lacks_synapse: bool) -> Vec<(Resource, String)> {
+    let venv = lacks_synapse.then(|| Resource::Venv(deployment.venv()));
+    let compressor = deployment.settings.compressor.enabled;
+    let compressor = compressor.then(|| Resource::Compressor(VERSION.to_owned()));
+    let venvs = venv.into_iter().chain(compressor);
+    venvs
+        .filter_map(|venv| Some((venv.clone(), damage(&venv)?)))
+        .collect()
 }
 
 /// Whether the host was booted with systemd (sd_booted(3)).

@@ -65,7 +65,7 @@ pub fn of_extra(metadata: &str, extra: &str, python: Option<&str>) -> Vec<Requir
 }
 
 /// Parses `name[extras]>=1,<2`, or `name (>=1,<2)` as older tools write it.
-fn parse(text: &str) -> Option<Requirement> {
+pub(super) fn parse(text: &str) -> Option<Requirement> {
     let text = text.trim();
     let of_name = |c: char| c.is_ascii_alphanumeric() || "._-".contains(c);
     let end = text.find(|c| !of_name(c)).unwrap_or(text.len());

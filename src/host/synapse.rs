@@ -2,8 +2,9 @@
 
 use super::confined::Sandbox;
 use super::files;
+use super::intact;
 use super::python::{MissingPackage, Packages};
-use super::requirements::Requirement;
+use super::requirements::{self, Requirement};
 use super::tools::{self, Tool};
 use super::venv::Venv;
 use crate::deployment::Deployment;
@@ -36,11 +37,44 @@ pub fn find(set: Option<&Path>) -> Option<Installed> {
     })
 }
 
-/// The Synapse in this venv of this program, if it exists.
+/// The Synapse in this venv of this program, if it exists and is intact.
 pub fn ours(venv: &SynapseVenv) -> Option<Installed> {
     let python = venv.python();
-    let version = version_of(&python, PROJECT).filter(|found| *found == venv.version)?;
-    Some(Installed { python, version })
+    let version = version_of(&python, PROJECT)?;
+    damage(venv)
+        .is_none()
+        .then_some(Installed { python, version })
+}
+
+/// Why this venv of this program has to be built again; `None` if it is intact or does not exist.
+pub(super) fn damage(venv: &SynapseVenv) -> Option<String> {
+    let directory = venv.directory();
+    if !files::is_directory(&directory) {
+        return None;
+    }
+    intact::damage(Path::new(&directory)).or_else(|| differs(venv))
+}
+
+/// How the packages in the directory of a venv differ from those that it should have. A run that was killed leaves a
+/// part of them, and an administrator may have changed them.
+fn differs(venv: &SynapseVenv) -> Option<String> {
+    let packages = Packages::seen_by(&venv.python());
+    match version_of(&venv.python(), PROJECT) {
+        None => return Some("it contains no Synapse".to_owned()),
+        Some(version) if version != venv.version => {
+            return Some(format!("it contains Synapse {version}"));
+        }
+        Some(_) => {}
+    }
+    let of_extras = venv.extras.iter();
+    let of_extras = of_extras.flat_map(|extra| packages.lacking(PROJECT, extra));
+    let pinned = venv
+        .packages
+        .iter()
+        .filter_map(|it| requirements::parse(it));
+    let pinned = pinned.filter_map(|it| packages.lacks(it));
+    let lacking = of_extras.chain(pinned).next()?;
+    Some(format!("it lacks {}", lacking.requirement))
 }
 
 /// The version of a project in the installation or venv of a Python.

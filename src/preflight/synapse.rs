@@ -39,6 +39,15 @@ pub(super) fn version(at: &Examined) -> Option<Finding> {
     )
 }
 
+pub(super) fn damaged(at: &Examined) -> Option<Finding> {
+    let (resource, reason) = at.facts.damaged.first()?;
+    finding(
+        format!("{resource} is damaged: {reason}"),
+        "synapse-workers install builds it again, and restarts the processes that run from it"
+            .to_owned(),
+    )
+}
+
 fn release(version: &str) -> (u32, u32) {
     let mut numbers = version.split('.').map(|part| {
         let digits: String = part.chars().take_while(char::is_ascii_digit).collect();

@@ -130,6 +130,8 @@ pub struct Observed {
     pub units: BTreeMap<String, UnitState>,
     /// The resources that exist, among those that are desired or recorded, whether this program created them or not.
     pub resources: BTreeSet<Resource>,
+    /// Desired resources that exist and are damaged, with the reasons. `resources` does not contain them.
+    pub damaged: BTreeMap<Resource, String>,
     /// The generation that `current` links to.
     pub current: Option<u32>,
     /// The generation that was last applied completely.

@@ -92,6 +92,14 @@ impl Resource {
         }
     }
 
+    /// The directory of a venv from which Synapse's processes run; `None` for any other resource.
+    pub fn code_of_synapse(&self) -> Option<String> {
+        match self {
+            Resource::Venv(venv) => Some(venv.directory()),
+            _ => None,
+        }
+    }
+
     /// All directories of this program, and Synapse's data directory.
     pub fn directories() -> impl Iterator<Item = Resource> {
         let data = Resource::Directory(paths::DATA.to_owned());

@@ -142,6 +142,8 @@ pub static RULES: &[Rule] = &[
     // docs/upgrade.md: some releases changed the communication between processes (1.64, 1.69, 1.76).
     stop_first(VERSION,                                                   Scope::Synapse,  RELEASE),
     stop_first(paths::UPGRADED,                                           Scope::Synapse,  OLDER_CODE),
+    // Modules are imported lazily, and the old files are gone.
+    restart("/opt/synapse-workers/",                                      Scope::Synapse,  "the processes run code that was there before the venv was built again"),
     restart(PACKAGES,                                                     Scope::Synapse,  "Synapse imports Python packages only at start"),
     restart("synapse/homeserver.yaml",                                    Scope::Synapse,  OPTIONS),
     restart("synapse/homeserver.d/",                                      Scope::Synapse,  OPTIONS),

@@ -10,6 +10,7 @@ mod command_line;
 mod compressor;
 mod documents;
 mod extras;
+mod intact;
 mod metrics;
 mod model;
 mod network;

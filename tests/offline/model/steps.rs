@@ -17,6 +17,10 @@ impl Model {
             | Step::WriteSettings { .. }
             | Step::RemoveSettings { .. } => {}
             Step::Create(resource) => self.create(resource),
+            Step::Rebuild { resource, .. } => {
+                assert!(self.resources.contains(resource), "{resource} is missing");
+                assert!(self.damaged.remove(resource).is_some());
+            }
             Step::Remove(resource) => self.remove(resource),
             Step::Directories => ["synapse", "synapse-nginx"]
                 .iter()
