@@ -97,7 +97,9 @@ impl World for OnHost {
             }
             Step::WriteSettings { .. } => write_settings(goal),
             Step::RemoveSettings { path } => host::remove(path),
-            Step::Create(resource) => host.create(resource, goal.desired),
+            Step::Create(resource) | Step::Rebuild { resource, .. } => {
+                host.create(resource, goal.desired)
+            }
             Step::Remove(resource) => host.remove(resource),
             Step::Directories => host.directories(goal.desired),
             Step::WriteGeneration { number, .. } => {

@@ -71,6 +71,11 @@ impl<'a, W: World> Executor<'a, W> {
         self.seen |= step.is_seen();
         match step {
             Step::Create(resource) => self.create(resource, step),
+            Step::Rebuild { resource, .. } => {
+                self.created.insert(resource.clone());
+                self.world.record(&self.created)?;
+                self.world.apply(step, self.goal)
+            }
             Step::Remove(resource) => {
                 let note = self.world.apply(step, self.goal)?;
                 self.created.remove(resource);

@@ -3,8 +3,10 @@
 
 pub mod adopted;
 pub mod endpoints;
+pub mod extras;
 mod files;
 mod model;
+mod options;
 pub mod secrets;
 
 pub use files::{ReferencedFiles, SynapseOptions};

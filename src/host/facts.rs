@@ -7,6 +7,7 @@ use super::python::MissingPackage;
 use crate::deployment::Deployment;
 use crate::failure::Failure;
 use crate::settings::types::Secret;
+use crate::state::Resource;
 use crate::state::host_facts::CoturnBuild;
 use crate::state::host_facts::{Exporters, HostFacts, Installed};
 use crate::state::paths;
@@ -73,6 +74,8 @@ pub struct Facts {
     pub external_redis: Option<Result<(), String>>,
     /// Packages that the installed Synapse requires for these settings and that are missing.
     pub missing_packages: Vec<MissingPackage>,
+    /// Damaged venvs of this program that the settings need, with the reasons.
+    pub damaged: Vec<(Resource, String)>,
     /// The owner of Synapse's Python, if that is not root.
     pub python_owner: Option<String>,
     /// Password files without a valid password: the name of the secret, and the reason.

@@ -4,12 +4,15 @@
 use super::accounts::Accounts;
 use super::certificate::Pair;
 use super::facts::{Facts, PackageManager, Scope, Source};
+use super::resources::damage;
 use super::tools::{self, Tool};
 use super::{binding, external, files, postgres, programs, synapse};
 use crate::deployment::Deployment;
 use crate::deployment::secrets::{SECRETS, Secret};
 use crate::failure::Failure;
+use crate::render::compressor::VERSION;
 use crate::settings::Settings;
+use crate::state::Resource;
 use crate::state::host_facts::CoturnBuild;
 use crate::state::paths;
 use crate::state::ports::BoundPort;
@@ -24,8 +27,8 @@ impl Facts {
     pub fn gather(deployment: &Deployment) -> Self {
         let settings = &deployment.settings;
         let set = settings.synapse.python.as_ref().map(|path| path.as_path());
-        let version = settings.synapse.version.to_string();
-        let ours = || synapse::ours(&version).filter(|_| set.is_none_or(paths::is_our_python));
+        let venv = deployment.venv();
+        let ours = || synapse::ours(&venv).filter(|_| set.is_none_or(paths::is_our_python));
         let synapse = synapse::find(set).or_else(ours);
         let redis = programs::installed(units::REDIS);
         let running = std::env::current_exe().ok();
@@ -40,10 +43,9 @@ impl Facts {
             replaceable,
             root: nix::unistd::geteuid().is_root(),
             systemd: booted_with_systemd(),
-            python: synapse.as_ref().map_or_else(
-                || paths::python(&paths::venv(&version)),
-                |found| found.python.clone(),
-            ),
+            python: synapse
+                .as_ref()
+                .map_or_else(|| venv.python(), |found| found.python.clone()),
             redis,
             exporters: programs::exporters(),
             grafana: files::is_directory(paths::GRAFANA),
@@ -70,6 +72,7 @@ impl Facts {
             missing_packages: synapse.as_ref().map_or_else(Vec::new, |found| {
                 synapse::lacking(&found.python, deployment)
             }),
+            damaged: damaged(deployment, synapse.is_none()),
             python_owner: synapse
                 .as_ref()
                 .and_then(|found| owner(found.python.parent()?))
@@ -110,6 +113,17 @@ impl Facts {
             && postgres::is_used(&superuser, name).unwrap_or(true);
         self.missing = programs::missing_programs(self, scope);
     }
+}
+
+/// The damaged venvs among those that the deployment needs. A damaged venv with Synapse is not an installed Synapse.
+fn damaged(deployment: &Deployment, lacks_synapse: bool) -> Vec<(Resource, String)> {
+    let venv = lacks_synapse.then(|| Resource::Venv(deployment.venv()));
+    let compressor = deployment.settings.compressor.enabled;
+    let compressor = compressor.then(|| Resource::Compressor(VERSION.to_owned()));
+    let venvs = venv.into_iter().chain(compressor);
+    venvs
+        .filter_map(|venv| Some((venv.clone(), damage(&venv)?)))
+        .collect()
 }
 
 /// Whether the host was booted with systemd (sd_booted(3)).

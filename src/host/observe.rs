@@ -44,6 +44,7 @@ impl Host {
             .existing(candidates.iter(), desired)?
             .into_iter()
             .collect();
+        observed.damaged = self.damaged(&observed, desired);
         observed.units = self.systemd.units()?;
         for (unit, state) in &mut observed.units {
             state.stale = self.systemd.is_stale(unit)?;
@@ -135,9 +136,15 @@ fn external_files(python: Option<&Path>) -> Vec<(String, u64)> {
         u64::try_from(since.as_micros()).unwrap_or(u64::MAX)
     });
     let code = changed(paths::UPGRADED).max(python.and_then(synapse::installed_at));
+    // pyvenv.cfg is written once, when the venv is built.
+    let venv = python.filter(|python| paths::is_our_python(python));
+    let venv = venv
+        .and_then(|python| python.parent()?.parent()?.to_str())
+        .map(str::to_owned);
     paths
         .filter_map(|path| Some((changed(&path)?, path)))
         .chain(code.map(|changed| (changed, paths::UPGRADED.to_owned())))
+        .chain(venv.and_then(|venv| Some((changed(&format!("{venv}/pyvenv.cfg"))?, venv))))
         // A time in the future means that the clock was set back: all processes would count as stale until then.
         .filter(|(changed, _)| *changed <= now)
         .map(|(changed, path)| (path, changed))

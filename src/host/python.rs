@@ -2,7 +2,8 @@
 //! account, and root runs nothing that another account can replace.
 
 use super::files;
-use super::requirements::{self, Requirement, normalized};
+use super::requirements::{self, Requirement};
+use crate::state::normalized;
 use std::path::{Path, PathBuf};
 
 /// An installed project.
@@ -128,14 +129,17 @@ impl Packages {
             .and_then(|package| files::read_text(package.place.join("METADATA")).ok()?);
         let metadata = metadata.unwrap_or_default();
         let required = requirements::of_extra(&metadata, extra, self.version.as_deref());
-        let lacking = required.into_iter().filter_map(|requirement| {
-            let found = self.version_for(&requirement);
-            let serves = found
-                .as_ref()
-                .is_some_and(|found| requirement.accepts(found));
-            (!serves).then_some(MissingPackage { requirement, found })
-        });
+        let lacking = required.into_iter().filter_map(|it| self.lacks(it));
         lacking.collect()
+    }
+
+    /// The requirement, if no installed package satisfies it.
+    pub fn lacks(&self, requirement: Requirement) -> Option<MissingPackage> {
+        let found = self.version_for(&requirement);
+        let serves = found
+            .as_ref()
+            .is_some_and(|found| requirement.accepts(found));
+        (!serves).then_some(MissingPackage { requirement, found })
     }
 
     /// The version of the package that would satisfy a requirement.
@@ -185,13 +189,22 @@ impl Venv {
 
 /// Major and minor version of a Python: from its venv, or else from the name of the program that it links to.
 fn version(python: &Path, venv: Option<&Venv>) -> Option<String> {
-    let written = venv.and_then(|venv| venv.version.clone());
-    let named = || {
-        let real = python.canonicalize().ok()?;
-        let name = real.file_name()?.to_str()?;
-        Some(name.strip_prefix("python")?.to_owned())
-    };
-    let version = written.or_else(named)?;
+    let written = venv.and_then(|venv| venv.version.as_deref());
+    written.map_or_else(|| minor_version(&python.canonicalize().ok()?), numbers)
+}
+
+/// Major and minor version of the Python that a venv was made for, according to its `pyvenv.cfg`.
+pub(super) fn made_for(python: &Path) -> Option<String> {
+    numbers(&Venv::around(python)?.version?)
+}
+
+/// Major and minor version in the name of a program, such as `python3.13`.
+pub(super) fn minor_version(program: &Path) -> Option<String> {
+    numbers(program.file_name()?.to_str()?.strip_prefix("python")?)
+}
+
+/// The first two numbers of a version.
+fn numbers(version: &str) -> Option<String> {
     let mut numbers = version.split('.');
     let (major, minor) = (numbers.next()?, numbers.next()?);
     let numeric = |word: &str| !word.is_empty() && word.bytes().all(|byte| byte.is_ascii_digit());

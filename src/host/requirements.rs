@@ -3,6 +3,8 @@
 
 use super::markers::Marker;
 use super::versions::compare;
+use crate::settings::types::PinnedPackage;
+use crate::state::normalized;
 
 /// A project with its acceptable versions.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -14,6 +16,20 @@ pub struct Requirement {
 }
 
 impl Requirement {
+    /// A package of the settings in exactly its version.
+    pub fn pinned(package: &PinnedPackage) -> Self {
+        Self {
+            name: package.project(),
+            versions: format!("=={}", package.version()),
+        }
+    }
+
+    /// Whether this names exactly one version.
+    pub fn is_pinned(&self) -> bool {
+        let version = self.versions.strip_prefix("==");
+        version.is_some_and(|version| !version.contains([',', '*']))
+    }
+
     /// Whether this version satisfies the requirement. A specifier that cannot be parsed counts as satisfied: Synapse
     /// checks it again.
     pub fn accepts(&self, version: &str) -> bool {
@@ -49,7 +65,7 @@ pub fn of_extra(metadata: &str, extra: &str, python: Option<&str>) -> Vec<Requir
 }
 
 /// Parses `name[extras]>=1,<2`, or `name (>=1,<2)` as older tools write it.
-fn parse(text: &str) -> Option<Requirement> {
+pub(super) fn parse(text: &str) -> Option<Requirement> {
     let text = text.trim();
     let of_name = |c: char| c.is_ascii_alphanumeric() || "._-".contains(c);
     let end = text.find(|c| !of_name(c)).unwrap_or(text.len());
@@ -65,12 +81,6 @@ fn parse(text: &str) -> Option<Requirement> {
         name: normalized(name),
         versions: versions.chars().filter(kept).collect(),
     })
-}
-
-/// The normalized form of a project's name, for comparison: files have `_` where users write `-` or `.`.
-pub fn normalized(name: &str) -> String {
-    let words = name.split(['-', '_', '.']).filter(|word| !word.is_empty());
-    words.collect::<Vec<_>>().join("-").to_ascii_lowercase()
 }
 
 #[cfg(test)]

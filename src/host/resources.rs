@@ -8,6 +8,7 @@ use crate::state::paths;
 use crate::state::paths::{SYSUSERS, TMPFILES};
 use crate::state::{Observed, Resource, State};
 use anyhow::{Context, Result};
+use std::collections::BTreeMap;
 
 impl Host {
     /// The resources that exist.
@@ -25,6 +26,14 @@ impl Host {
         Ok(found)
     }
 
+    /// The desired resources that exist and are damaged, with the reasons.
+    pub(super) fn damaged(&self, found: &Observed, desired: &State) -> BTreeMap<Resource, String> {
+        let missing = desired.resources.difference(&found.resources);
+        missing
+            .filter_map(|resource| Some((resource.clone(), damage(resource)?)))
+            .collect()
+    }
+
     fn exists(&self, resource: &Resource, desired: &State) -> Result<bool> {
         Ok(match resource {
             Resource::Group(name) => users::get_group_by_name(name).is_some(),
@@ -32,8 +41,16 @@ impl Host {
                 users::get_user_by_name(name).is_some() && users::get_group_by_name(name).is_some()
             }
             Resource::Directory(path) => files::is_directory(path),
-            Resource::Venv(version) => synapse::ours(version).is_some(),
-            Resource::Compressor(version) => compressor::version().as_ref() == Some(version),
+            // Whatever a venv that is no longer needed contains, its directory is there to remove.
+            Resource::Venv(venv) if !desired.resources.contains(resource) => {
+                files::is_directory(venv.directory())
+            }
+            Resource::Venv(venv) => synapse::ours(venv).is_some(),
+            Resource::Compressor(version) => {
+                compressor::version().as_ref() == Some(version)
+                    && (!desired.resources.contains(resource)
+                        || compressor::damage(version).is_none())
+            }
             Resource::Secret(name) => self.has_secret(name)?,
             Resource::Composed(name) => self.has_composed(name, desired)?,
             Resource::SigningKey => files::exists(paths::SIGNING_KEY),
@@ -69,7 +86,7 @@ impl Host {
             }
             Resource::Directory(path) if files::is_directory(path) => Ok(()),
             Resource::Directory(path) => files::directory(path, 0o755),
-            Resource::Venv(version) => synapse::install(version),
+            Resource::Venv(venv) => synapse::install(venv),
             Resource::Compressor(version) => compressor::install(version),
             Resource::Secret(name) => self.make_secret(name),
             Resource::Composed(name) => self.compose(name, desired),
@@ -162,7 +179,7 @@ impl Host {
                 files::remove_empty(path)
             }
             Resource::Directory(path) => files::remove_tree(path),
-            Resource::Venv(version) => files::remove_tree(paths::venv(version)),
+            Resource::Venv(venv) => files::remove_tree(venv.directory()),
             Resource::Compressor(_) => files::remove_tree(paths::COMPRESSOR),
             Resource::Secret(name) => files::remove(paths::secret(name)),
             Resource::Composed(name) => files::remove(paths::secret(name)),
@@ -179,6 +196,15 @@ impl Host {
             }
             Resource::Database { name, .. } => postgres::drop_database(&self.superuser(), name),
         }
+    }
+}
+
+/// Why a venv has to be built again; `None` for an intact or missing one, and for other resources.
+pub fn damage(resource: &Resource) -> Option<String> {
+    match resource {
+        Resource::Venv(venv) => synapse::damage(venv),
+        Resource::Compressor(version) => compressor::damage(version),
+        _ => None,
     }
 }
 

@@ -2,16 +2,17 @@
 
 use super::confined::Sandbox;
 use super::files;
+use super::intact;
 use super::python::{MissingPackage, Packages};
+use super::requirements::{self, Requirement};
 use super::tools::{self, Tool};
 use super::venv::Venv;
 use crate::deployment::Deployment;
-use crate::settings::types::DatabaseKind;
 use crate::state::host_facts::Installed;
 use crate::state::paths;
 use crate::state::synapse_config;
 use crate::state::units;
-use crate::state::{Resource, State};
+use crate::state::{Resource, State, SynapseVenv};
 use anyhow::{Context, Result, ensure};
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
@@ -36,11 +37,44 @@ pub fn find(set: Option<&Path>) -> Option<Installed> {
     })
 }
 
-/// Synapse of this version in a venv of this program, if it exists.
-pub fn ours(version: &str) -> Option<Installed> {
-    let python = paths::python(&paths::venv(version));
-    let version = version_of(&python, PROJECT).filter(|found| found == version)?;
-    Some(Installed { python, version })
+/// The Synapse in this venv of this program, if it exists and is intact.
+pub fn ours(venv: &SynapseVenv) -> Option<Installed> {
+    let python = venv.python();
+    let version = version_of(&python, PROJECT)?;
+    damage(venv)
+        .is_none()
+        .then_some(Installed { python, version })
+}
+
+/// Why this venv of this program has to be built again; `None` if it is intact or does not exist.
+pub(super) fn damage(venv: &SynapseVenv) -> Option<String> {
+    let directory = venv.directory();
+    if !files::is_directory(&directory) {
+        return None;
+    }
+    intact::damage(Path::new(&directory)).or_else(|| differs(venv))
+}
+
+/// How the packages in the directory of a venv differ from those that it should have. A run that was killed leaves a
+/// part of them, and an administrator may have changed them.
+fn differs(venv: &SynapseVenv) -> Option<String> {
+    let packages = Packages::seen_by(&venv.python());
+    match version_of(&venv.python(), PROJECT) {
+        None => return Some("it contains no Synapse".to_owned()),
+        Some(version) if version != venv.version => {
+            return Some(format!("it contains Synapse {version}"));
+        }
+        Some(_) => {}
+    }
+    let of_extras = venv.extras.iter();
+    let of_extras = of_extras.flat_map(|extra| packages.lacking(PROJECT, extra));
+    let pinned = venv
+        .packages
+        .iter()
+        .filter_map(|it| requirements::parse(it));
+    let pinned = pinned.filter_map(|it| packages.lacks(it));
+    let lacking = of_extras.chain(pinned).next()?;
+    Some(format!("it lacks {}", lacking.requirement))
 }
 
 /// The version of a project in the installation or venv of a Python.
@@ -48,40 +82,15 @@ pub(super) fn version_of(python: &Path, project: &str) -> Option<String> {
     Some(Packages::own(python).find(project)?.version)
 }
 
-/// An extra of Synapse that the settings need. Synapse refuses to start without it.
-struct Extra {
-    name: &'static str,
-    wanted: fn(&Deployment) -> bool,
-}
-
-static EXTRAS: &[Extra] = &[
-    // config/redis.py
-    Extra {
-        name: "redis",
-        wanted: |deployment| deployment.has_workers(),
-    },
-    // storage/engines/__init__.py
-    Extra {
-        name: "postgres",
-        wanted: |deployment| {
-            let kind = deployment.database();
-            matches!(kind, DatabaseKind::Local | DatabaseKind::External)
-        },
-    },
-    // config/repository.py
-    Extra {
-        name: "url-preview",
-        wanted: |deployment| deployment.settings.url_previews.enabled,
-    },
-];
-
-/// Packages that the metadata of Synapse requires for these settings, and that this Python lacks.
+/// Packages that the metadata of Synapse or `synapse.packages` require, and that this Python lacks.
 pub(super) fn lacking(python: &Path, deployment: &Deployment) -> Vec<MissingPackage> {
     let packages = Packages::seen_by(python);
-    let extras = EXTRAS.iter().filter(|extra| (extra.wanted)(deployment));
-    extras
-        .flat_map(|extra| packages.lacking(PROJECT, extra.name))
-        .collect()
+    let extras = deployment
+        .extras()
+        .flat_map(|extra| packages.lacking(PROJECT, extra));
+    let pinned = deployment.settings.synapse.packages.iter();
+    let pinned = pinned.filter_map(|package| packages.lacks(Requirement::pinned(package)));
+    extras.chain(pinned).collect()
 }
 
 /// When Synapse was last installed for this Python, in microseconds since 1970. The change time counts, since every
@@ -95,22 +104,24 @@ pub fn installed_at(python: &Path) -> Option<u64> {
     u64::try_from(changed.ctime() * 1_000_000 + changed.ctime_nsec() / 1_000).ok()
 }
 
-/// Installs this version into its own venv. It uses the distribution's psycopg2, since PyPI has no wheel of it.
+/// Installs Synapse and the packages of a venv by one call of pip, which finds versions that fit together. Synapse uses the distribution's psycopg2, since PyPI has no wheel of it.
 ///
 /// # Errors
 /// When Python or its venv module is missing, or with the end of pip's output.
-pub fn install(version: &str) -> Result<()> {
+pub fn install(venv: &SynapseVenv) -> Result<()> {
     make_way()?;
-    if ours(version).is_some() {
+    if ours(venv).is_some() {
         return Ok(());
     }
-    let package = format!("matrix-synapse[redis,url-preview]=={version}");
+    let requirements = venv.requirements();
+    let mut packages: Vec<&str> = requirements.iter().map(String::as_str).collect();
+    // Releases before 1.163.0 do not exclude txredisapi 1.6 themselves, and fail with it.
+    packages.push("txredisapi>=1.4.12,<1.6.0");
     Venv {
-        directory: &paths::venv(version),
+        directory: &venv.directory(),
         options: &["--system-site-packages"],
         pip: &[],
-        // Releases before 1.163.0 do not exclude txredisapi 1.6 themselves, and fail with it.
-        packages: &[&package, "txredisapi>=1.4.12,<1.6.0"],
+        packages: &packages,
     }
     .install()
 }
@@ -123,7 +134,7 @@ fn make_way() -> Result<()> {
         return Ok(());
     }
     let version = version_of(&paths::python(paths::VENV), PROJECT);
-    match version.map(|version| paths::venv(&version)) {
+    match version.map(|version| SynapseVenv::base(version).directory()) {
         Some(own) if !files::exists(&own) => {
             files::rename(old, &own)?;
             files::replace_link(paths::VENV, &own)
@@ -135,7 +146,7 @@ fn make_way() -> Result<()> {
 /// Points the venv link for administrators at the venv of a state.
 pub(super) fn link(state: &State) -> Result<()> {
     let venv = state.resources.iter().find_map(|resource| match resource {
-        Resource::Venv(version) => Some(paths::venv(version)),
+        Resource::Venv(venv) => Some(venv.directory()),
         _ => None,
     });
     match venv {

@@ -1,5 +1,6 @@
 //! Virtual environments of this program, filled by pip. pip's environment variables and configuration apply.
 
+use super::files;
 use super::tools::{self, Tool};
 use anyhow::{Context, Result};
 
@@ -15,11 +16,27 @@ pub struct Venv<'a> {
 }
 
 impl Venv<'_> {
-    /// Creates the venv and installs the packages.
+    /// Creates the venv and installs the packages. An existing venv is moved aside meanwhile, and put back if that fails:
+    /// pip would not repair it, and processes may run from it.
     ///
     /// # Errors
     /// With the end of pip's output.
     pub fn install(&self) -> Result<()> {
+        let aside = format!("{}.old", self.directory);
+        if files::is_directory(self.directory) {
+            files::remove_tree(&aside)?;
+            files::rename(self.directory, &aside)?;
+        }
+        let built = self.build();
+        if built.is_err() && files::is_directory(&aside) {
+            files::remove_tree(self.directory)?;
+            files::rename(&aside, self.directory)?;
+        }
+        built?;
+        files::remove_tree(&aside)
+    }
+
+    fn build(&self) -> Result<()> {
         Tool::new("python3")
             .args(["-I", "-m", "venv"])
             .args(self.options)

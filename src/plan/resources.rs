@@ -26,7 +26,13 @@ impl Planner<'_> {
                 steps.push(Step::Directories);
                 directories = false;
             }
-            steps.push(Step::Create(resource.clone()));
+            steps.push(match self.observed.damaged.get(resource) {
+                Some(reason) => Step::Rebuild {
+                    resource: resource.clone(),
+                    reason: reason.clone(),
+                },
+                None => Step::Create(resource.clone()),
+            });
         }
         if directories {
             steps.push(Step::Directories);

@@ -85,7 +85,8 @@ impl<'a> Restarts<'a> {
         restarts
     }
 
-    /// Adds the files that no generation contains: those that changed before this run, and secrets that it creates.
+    /// Adds the files that no generation contains: those that changed before this run, secrets that it creates, and venvs
+    /// that it builds again.
     fn add_external_files(&mut self) {
         for (unit, paths) in outdated(self.desired, &self.observed.outdated) {
             for path in paths {
@@ -93,7 +94,9 @@ impl<'a> Restarts<'a> {
             }
         }
         let missing = self.desired.resources.difference(&self.observed.resources);
-        for path in missing.filter_map(Resource::secret_path) {
+        let secrets = missing.filter_map(Resource::secret_path);
+        let damaged = self.observed.damaged.keys();
+        for path in secrets.chain(damaged.filter_map(Resource::code_of_synapse)) {
             for unit in of_scope(self.desired, rule_for(&path).scope) {
                 mark_affected(&mut self.affected, &unit, &path);
             }
@@ -234,7 +237,7 @@ impl<'a> Restarts<'a> {
             .iter()
             .filter_map(|unit| self.affected.get_key_value(unit))
         {
-            if self.active(unit) && self.desired.units.contains(unit) {
+            if self.stays(unit) {
                 reasons.extend(paths.iter().map(|path| reason(path)));
             }
         }

@@ -25,6 +25,11 @@ pub enum Step {
     },
     /// Create a missing resource.
     Create(Resource),
+    /// Build a damaged venv again. If that fails, the damaged one is put back.
+    Rebuild {
+        resource: Resource,
+        reason: String,
+    },
     /// Remove a resource.
     Remove(Resource),
     /// Set ownership and permissions of directories with tmpfiles.d.
@@ -178,6 +183,7 @@ impl Step {
         !matches!(
             self,
             Step::WriteSettings { .. }
+                | Step::Rebuild { .. }
                 | Step::Directories
                 | Step::WriteGeneration { .. }
                 | Step::Validate { .. }

@@ -33,6 +33,9 @@ impl fmt::Display for Step {
             }
             Step::Remove(Resource::Disabled(service)) => write!(f, "+ enable  {service}"),
             Step::Create(resource) => write!(f, "+ create  {resource}"),
+            Step::Rebuild { resource, reason } => {
+                write!(f, "~ rebuild {resource}\n          because {reason}")
+            }
             Step::Remove(resource) => write!(f, "- remove  {resource}"),
             Step::Directories => write!(f, "~ set     ownership and permissions of directories"),
             Step::WriteGeneration { number, changes } => {

@@ -15,6 +15,7 @@ pub static CHECKS: &[Check] = &[
     Check { name: PROGRAMS,                                                   fatal: true,  check: programs::missing },
     Check { name: "the Python in synapse.python has Synapse",                 fatal: true,  check: synapse::python },
     Check { name: "Synapse is recent enough",                                 fatal: true,  check: synapse::version },
+    Check { name: "Synapse and the state compressor are intact",              fatal: false, check: synapse::damaged },
     Check { name: "ports are free",                                           fatal: true,  check: network::ports },
     Check { name: "the certificate matches its key",                          fatal: true,  check: network::certificate },
     Check { name: "the host has the protocols of bind_addresses",             fatal: true,  check: network::ipv6 },

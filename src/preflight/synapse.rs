@@ -39,6 +39,15 @@ pub(super) fn version(at: &Examined) -> Option<Finding> {
     )
 }
 
+pub(super) fn damaged(at: &Examined) -> Option<Finding> {
+    let (resource, reason) = at.facts.damaged.first()?;
+    finding(
+        format!("{resource} is damaged: {reason}"),
+        "synapse-workers install builds it again, and restarts the processes that run from it"
+            .to_owned(),
+    )
+}
+
 fn release(version: &str) -> (u32, u32) {
     let mut numbers = version.split('.').map(|part| {
         let digits: String = part.chars().take_while(char::is_ascii_digit).collect();
@@ -66,9 +75,15 @@ pub(super) fn requirements(at: &Examined) -> Option<Finding> {
     let owner = facts.python_owner.as_ref();
     let by = owner.map_or(String::new(), |owner| format!("sudo -u {owner} "));
     let pip = format!("{by}{python} -m pip install{}", install.collect::<String>());
-    let cure = match of_distribution(&synapse.python) {
-        true => format!("{}, or: {pip}", packages(facts, lacking)),
-        false => pip,
+    // A distribution has its own versions of packages, and usually refuses pip (PEP 668).
+    let pinned = lacking.iter().any(|it| it.requirement.is_pinned());
+    let cure = match (pinned, of_distribution(&synapse.python)) {
+        (true, _) => format!(
+            "{pip}, or set synapse.python to {}/bin/python to have Synapse installed there with them",
+            paths::VENV
+        ),
+        (false, true) => format!("{}, or: {pip}", packages(facts, lacking)),
+        (false, false) => pip,
     };
     finding(
         format!(

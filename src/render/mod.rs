@@ -74,9 +74,11 @@ impl Input<'_> {
     /// The Synapse installation that the units will run.
     pub fn synapse(&self) -> Installed {
         let ours = || {
-            let version = self.settings.synapse.version.to_string();
-            let python = paths::python(&paths::venv(&version));
-            Installed { python, version }
+            let venv = self.venv();
+            Installed {
+                python: venv.python(),
+                version: venv.version,
+            }
         };
         self.facts.synapse.clone().unwrap_or_else(ours)
     }
@@ -231,7 +233,7 @@ fn resources(input: &Input, files: &BTreeMap<String, File>) -> BTreeSet<Resource
     resources.extend(own.map(directory));
     if input.facts.synapse.is_none() {
         resources.insert(directory(paths::OPT));
-        resources.insert(Resource::Venv(input.settings.synapse.version.to_string()));
+        resources.insert(Resource::Venv(input.venv()));
     }
     if metrics::own_postgres_wanted(input) {
         resources.insert(Resource::MonitorRole(

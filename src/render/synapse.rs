@@ -76,6 +76,10 @@ pub(super) fn render(builder: &mut StateBuilder) -> Result<()> {
     }
     logs::render(builder)?;
     builder.text(restart_rules::VERSION, input.synapse().version);
+    let venv = input.venv();
+    if input.facts.synapse.is_none() && !venv.is_base() {
+        builder.text(restart_rules::PACKAGES, venv.requirements().join("\n"));
+    }
     let copies = [
         ("homeserver.d", &input.homeserver_d),
         ("adopted", &input.adopted.copies),

@@ -5,6 +5,7 @@
 //! hold the names that are a contract with users. Nothing here imports another module of this program.
 
 pub mod accounts;
+mod digest;
 pub mod host_facts;
 mod model;
 pub mod nginx_fingerprint;
@@ -15,10 +16,13 @@ mod resource;
 pub mod restart_rules;
 pub mod services;
 pub mod synapse_config;
+mod synapse_venv;
 pub mod trial;
 pub mod units;
 
+pub use digest::digest;
 pub use host_facts::HostFacts;
-pub use model::{File, Files, HOST, Manifest, Newer, Observed, State, UnitState, digest};
+pub use model::{File, Files, HOST, Manifest, Newer, Observed, State, UnitState};
 pub use records::Records;
 pub use resource::Resource;
+pub use synapse_venv::{BASE_EXTRAS, SynapseVenv, normalized};

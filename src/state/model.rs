@@ -3,10 +3,9 @@
 //!
 //! `uninstall` plans towards [`State::default`], `rollback` towards the state of an earlier generation.
 
-use super::Resource;
+use super::{Resource, digest};
 use anyhow::{Context, Result};
 use serde::{Deserialize, Serialize};
-use sha2::{Digest, Sha256};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Files by their path in a generation. A file below `host/` is also copied to the rest of its path on the host.
@@ -63,12 +62,6 @@ impl File {
             contents,
         }
     }
-}
-
-/// The SHA-256 digest of the contents, in hexadecimal digits.
-pub fn digest(contents: &[u8]) -> String {
-    let hash = Sha256::digest(contents);
-    hash.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// The state of a generation and its metadata, stored beside the files of the generation.
@@ -137,6 +130,8 @@ pub struct Observed {
     pub units: BTreeMap<String, UnitState>,
     /// The resources that exist, among those that are desired or recorded, whether this program created them or not.
     pub resources: BTreeSet<Resource>,
+    /// Desired resources that exist and are damaged, with the reasons. `resources` does not contain them.
+    pub damaged: BTreeMap<Resource, String>,
     /// The generation that `current` links to.
     pub current: Option<u32>,
     /// The generation that was last applied completely.

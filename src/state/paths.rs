@@ -69,7 +69,8 @@ pub const PUBLIC_SOCKETS: &str = "/run/synapse-workers/public";
 pub const REPLICATION_SOCKETS: &str = "/run/synapse-workers/replication";
 /// nginx's prefix, with the request bodies that are too large for memory.
 pub const NGINX: &str = "/var/lib/synapse-workers/nginx";
-/// Synapse itself, if the host has none: a link, for administrators, to the [`venv`] of the version in use.
+/// Synapse itself, if the host has none: a link, for administrators, to the
+/// [venv](super::SynapseVenv) in use.
 pub const VENV: &str = "/opt/synapse-workers/venv";
 /// The venv of the state compressor.
 pub const COMPRESSOR: &str = "/opt/synapse-workers/compressor";
@@ -107,12 +108,6 @@ pub const VOLATILE: &[(&str, &str)] = &[
 ];
 /// The socket directory of the host's own PostgreSQL (Debian, Ubuntu and Fedora alike).
 pub const POSTGRES_SOCKETS: &str = "/run/postgresql";
-
-/// The venv of one version of Synapse. Each version has a directory of its own, so that a process never reads the files
-/// of another version, and so that a rollback finds the version that it returns to.
-pub fn venv(version: &str) -> String {
-    format!("{VENV}-{version}")
-}
 
 /// The Python of a venv.
 pub fn python(venv: &str) -> PathBuf {

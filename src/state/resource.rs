@@ -1,6 +1,6 @@
 //! Resources: things that are created once, in addition to files and units.
 
-use super::paths;
+use super::{SynapseVenv, paths};
 use serde::{Deserialize, Serialize};
 use std::path::Path;
 
@@ -14,8 +14,8 @@ pub enum Resource {
     Account(String),
     /// A directory tree; tmpfiles.d defines its ownership and permissions.
     Directory(String),
-    /// A venv of this program with this version of Synapse.
-    Venv(String),
+    /// A venv of this program with Synapse.
+    Venv(SynapseVenv),
     /// The venv of the state compressor, with this version of it.
     Compressor(String),
     /// A random secret in the directory of secrets.
@@ -92,6 +92,14 @@ impl Resource {
         }
     }
 
+    /// The directory of a venv from which Synapse's processes run; `None` for any other resource.
+    pub fn code_of_synapse(&self) -> Option<String> {
+        match self {
+            Resource::Venv(venv) => Some(venv.directory()),
+            _ => None,
+        }
+    }
+
     /// All directories of this program, and Synapse's data directory.
     pub fn directories() -> impl Iterator<Item = Resource> {
         let data = Resource::Directory(paths::DATA.to_owned());
@@ -120,9 +128,7 @@ impl std::fmt::Display for Resource {
             Resource::Group(name) => write!(f, "system group {name}"),
             Resource::Account(name) => write!(f, "system user {name}"),
             Resource::Directory(path) => write!(f, "directory {path}"),
-            Resource::Venv(version) => {
-                write!(f, "Synapse {version} in {}", paths::venv(version))
-            }
+            Resource::Venv(venv) => write!(f, "{venv} in {}", venv.directory()),
             Resource::Compressor(version) => {
                 write!(f, "state compressor {version} in {}", paths::COMPRESSOR)
             }

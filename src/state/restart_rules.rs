@@ -100,6 +100,9 @@ const fn rule(path: &'static str, scope: Scope, effect: Effect, reason: &'static
 /// The file that names the release of Synapse that the processes run, by its path in a generation.
 pub const VERSION: &str = "synapse/version";
 
+/// The file that lists Python packages beside those of every venv, by its path in a generation.
+pub const PACKAGES: &str = "synapse/packages";
+
 const REPLICATION: &str = "processes with different replication settings cannot communicate";
 const RELEASE: &str =
     "processes of two releases may be incompatible, and main upgrades the database schema";
@@ -139,6 +142,9 @@ pub static RULES: &[Rule] = &[
     // docs/upgrade.md: some releases changed the communication between processes (1.64, 1.69, 1.76).
     stop_first(VERSION,                                                   Scope::Synapse,  RELEASE),
     stop_first(paths::UPGRADED,                                           Scope::Synapse,  OLDER_CODE),
+    // Modules are imported lazily, and the old files are gone.
+    restart("/opt/synapse-workers/",                                      Scope::Synapse,  "the processes run code that was there before the venv was built again"),
+    restart(PACKAGES,                                                     Scope::Synapse,  "Synapse imports Python packages only at start"),
     restart("synapse/homeserver.yaml",                                    Scope::Synapse,  OPTIONS),
     restart("synapse/homeserver.d/",                                      Scope::Synapse,  OPTIONS),
     restart("synapse/adopted/",                                           Scope::Synapse,  OPTIONS),

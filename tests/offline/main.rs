@@ -9,6 +9,8 @@ mod cases;
 mod command_line;
 mod compressor;
 mod documents;
+mod extras;
+mod intact;
 mod logs;
 mod metrics;
 mod model;

@@ -12,6 +12,7 @@ use synapse_workers::preflight::{CHECKS, Examined, examine};
 use synapse_workers::settings::types::DatabaseKind;
 use synapse_workers::state::host_facts::Installed;
 use synapse_workers::state::ports::{BoundPort, Transport};
+use synapse_workers::state::{Resource, SynapseVenv};
 
 fn healthy() -> Facts {
     Facts {
@@ -415,6 +416,24 @@ fn every_check_finds_its_problem() {
             2,
             "lacks packages that the settings need: hiredis>=0.3, psycopg2>=2.8 => \
              sudo -u matrix /srv/env/bin/python -m pip install 'hiredis>=0.3' 'psycopg2-binary>=2.8'",
+        ),
+        (
+            "Synapse's Python has the packages that the settings need",
+            |facts| facts.missing_packages = vec![missing_package("some-module", "==1.0", None)],
+            "synapse: {packages: [some-module==1.0]}",
+            1,
+            "lacks packages that the settings need: some-module==1.0 => /usr/bin/python3 -m pip install 'some-module==1.0', or \
+             set synapse.python to /opt/synapse-workers/venv/bin/python",
+        ),
+        (
+            "Synapse and the state compressor are intact",
+            |facts| {
+                let venv = Resource::Venv(SynapseVenv::base("1.163.2"));
+                facts.damaged = vec![(venv, "it lacks authlib".to_owned())];
+            },
+            "",
+            1,
+            "Synapse 1.163.2 in /opt/synapse-workers/venv-1.163.2 is damaged: it lacks authlib => synapse-workers install",
         ),
         (
             "the external Redis answers",

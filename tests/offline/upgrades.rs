@@ -12,7 +12,7 @@ use synapse_workers::plan::step::{Step, Validator};
 use synapse_workers::plan::{Plan, Removal, Target};
 use synapse_workers::state::restart_rules::VERSION;
 use synapse_workers::state::units;
-use synapse_workers::state::{Resource, State};
+use synapse_workers::state::{Resource, State, SynapseVenv};
 
 const SCRIPT: &str = include_str!("../../src/host/schema.py");
 
@@ -21,7 +21,7 @@ fn of_release(release: &str) -> Setup {
 }
 
 fn venv(release: &str) -> Resource {
-    Resource::Venv(release.to_owned())
+    Resource::Venv(SynapseVenv::base(release))
 }
 
 /// The position of a step in a plan.

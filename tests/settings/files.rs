@@ -155,6 +155,14 @@ fn an_invalid_file_is_refused_with_its_line() {
             ),
         ),
         (
+            "server_name: a\nsynapse:\n  packages: [Matrix_Synapse==1.163.2]\n",
+            line(3, "`synapse.packages` contains Synapse itself"),
+        ),
+        (
+            "server_name: a\nsynapse:\n  packages: [a-b==1, A_B==2]\n",
+            line(3, "`synapse.packages` contains both a-b==1 and A_B==2"),
+        ),
+        (
             "server_name: a\ndatabase:\n  cp_min: 9\n",
             line(3, "`database.cp_min` is 9, more than"),
         ),

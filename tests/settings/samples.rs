@@ -133,6 +133,11 @@ pub const SAMPLES: &[(&str, &str, &str)] = &[
         "python3",
     ),
     ("synapse.version", "1.170.0rc1", "latest"),
+    (
+        "synapse.packages",
+        "synapse-s3-storage-provider==1.7.0, Some.Module==2!1.0rc1+x",
+        "module>=1",
+    ),
     ("synapse.jemalloc", "off", "2"),
     ("synapse.user", "matrix-synapse", "two words"),
     ("synapse.uid", "991", "0"),

@@ -22,6 +22,7 @@ pub(super) static DOCUMENTS: &[(&str, &str)] = &[
     document!("limits"),
     document!("logs"),
     document!("metrics"),
+    document!("modules"),
     document!("postgresql"),
     document!("removing"),
     document!("restarts"),

@@ -7,9 +7,9 @@ use crate::host::{self, Systemd};
 use crate::plan;
 use crate::report::Report;
 use crate::request::Request;
-use crate::state::State;
 use crate::state::restart_rules::host_path;
 use crate::state::units;
+use crate::state::{Resource, State};
 use serde::Serialize;
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -20,6 +20,8 @@ pub(super) struct Drift {
     /// Files that were modified or removed outside this program.
     #[serde(rename = "drift")]
     files: Vec<String>,
+    /// Venvs that do not work, or whose files are not as they were installed.
+    damaged: Vec<Damaged>,
     /// Units that do not run or do not start at boot.
     units: Vec<Unit>,
     /// Units with stale processes, which run older code or secrets than the host has.
@@ -28,6 +30,14 @@ pub(super) struct Drift {
     changes: Option<usize>,
     /// The reason why an `install` would refuse to run.
     refused: Option<String>,
+}
+
+/// A damaged venv.
+#[derive(Serialize)]
+struct Damaged {
+    what: String,
+    #[serde(rename = "because")]
+    reason: String,
 }
 
 /// A unit that is not as the generation has it.
@@ -59,6 +69,7 @@ impl Drift {
         let changes = apply::pending(common).map_err(|failure| failure.to_string());
         Ok(Self {
             files,
+            damaged: damaged(state),
             units: units(systemd, state)?,
             outdated: outdated(systemd, state, known)?,
             refused: changes.as_ref().err().cloned(),
@@ -71,6 +82,11 @@ impl Drift {
         for path in &self.files {
             report.say(format!(
                 "modified outside synapse-workers: {path} (`synapse-workers install` restores it)"
+            ));
+        }
+        for Damaged { what, reason } in &self.damaged {
+            report.say(format!(
+                "damaged: {what} (`synapse-workers install` builds it again)\n  because {reason}"
             ));
         }
         for Unit { unit, state } in &self.units {
@@ -105,6 +121,17 @@ impl Drift {
             _ => {}
         }
     }
+}
+
+/// The damaged venvs of the generation in use.
+fn damaged(state: &State) -> Vec<Damaged> {
+    let damaged = |resource: &Resource| {
+        Some(Damaged {
+            what: resource.to_string(),
+            reason: host::damage(resource)?,
+        })
+    };
+    state.resources.iter().filter_map(damaged).collect()
 }
 
 /// Files on the host that differ from the generation.
@@ -155,8 +182,9 @@ fn outdated(
 ) -> Result<Vec<Outdated>, Failure> {
     let configured = known.and_then(|known| known.settings.synapse.python.as_ref());
     let synapse = host::synapse::find(configured.map(|python| Path::new(python.as_str())));
-    let python = synapse.as_ref().map(|found| found.python.as_path());
-    let found = host::outdated(systemd, &systemd.units()?, python)?;
+    let ours = || known.map(|known| known.venv().python());
+    let python = synapse.map(|found| found.python).or_else(ours);
+    let found = host::outdated(systemd, &systemd.units()?, python.as_deref())?;
     let outdated = plan::outdated(state, &found).into_iter();
     Ok(outdated
         .map(|(unit, paths)| Outdated {

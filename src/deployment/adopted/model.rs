@@ -119,6 +119,11 @@ impl Adopted {
         self.options.contains_key(key)
     }
 
+    /// The value of a top-level key.
+    pub fn option(&self, key: &str) -> Option<&Value> {
+        self.options.get(key)
+    }
+
     /// The value of a top-level key, if it is a string.
     pub fn text(&self, key: &str) -> Option<&str> {
         self.options.get(key)?.as_str()

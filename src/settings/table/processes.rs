@@ -4,8 +4,8 @@ use crate::settings::fragment::Values;
 use crate::settings::origin::SettingsError;
 use crate::settings::row::{Row, Section, section};
 use crate::settings::types::{
-    AbsolutePath, AccountName, Duration, Interval, MemoryLimit, NetworkAccess, Port, Size, Span,
-    UnitName, Version, Whole,
+    AbsolutePath, AccountName, Duration, Interval, MemoryLimit, NetworkAccess, PinnedPackage, Port,
+    Size, Span, UnitName, Version, Whole,
 };
 use crate::settings::value::{Raw, Value};
 
@@ -103,6 +103,11 @@ section! {
 
         /// The version to install from PyPI if the host has no Synapse.
         version: Version = "1.163.2";
+
+        /// Python packages to install together with this Synapse, such as modules, each written
+        /// NAME==VERSION. If the host has a Synapse, they are only checked: install them yourself. Packages
+        /// that options of Synapse need, such as oidc_providers, are installed without being listed.
+        packages: Vec<PinnedPackage>;
 
         /// Use jemalloc, which saves memory, if the host has it.
         jemalloc: bool = "true";

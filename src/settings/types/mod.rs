@@ -7,8 +7,8 @@ mod words;
 
 pub use formats::{Calendar, Mailbox, Token, TurnUri};
 pub use names::{
-    AbsolutePath, AccountName, BaseUrl, Host, HostName, Identifier, Network, Secret, ServerName,
-    UnitName, Version,
+    AbsolutePath, AccountName, BaseUrl, Host, HostName, Identifier, Network, PinnedPackage, Secret,
+    ServerName, UnitName, Version,
 };
 pub use numbers::{Duration, Factor, Interval, Port, Size, Span, UploadSize, Whole};
 pub use words::{

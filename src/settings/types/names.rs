@@ -6,6 +6,7 @@ use std::path::Path;
 
 use super::numbers::Port;
 use crate::settings::value::{Raw, Refused, Scalar, Value};
+use crate::state::normalized;
 
 /// Declares a text type that a predicate validates.
 macro_rules! text {
@@ -162,6 +163,35 @@ text! {
     is_version
 }
 
+text! {
+    /// A package of PyPI in exactly one version (packaging.python.org, "Names and normalization" and "Version
+    /// specifiers").
+    PinnedPackage,
+    "NAME==VERSION with one exact version, such as synapse-s3-storage-provider==1.7.0",
+    is_pinned_package
+}
+
+impl PinnedPackage {
+    fn parts(&self) -> (&str, &str) {
+        self.0.split_once("==").unwrap_or((&self.0, ""))
+    }
+
+    /// The normalized name of the project.
+    pub fn project(&self) -> String {
+        normalized(self.parts().0)
+    }
+
+    /// The version.
+    pub fn version(&self) -> &str {
+        self.parts().1
+    }
+
+    /// The package with the normalized name of its project, for pip.
+    pub fn requirement(&self) -> String {
+        format!("{}=={}", self.project(), self.version())
+    }
+}
+
 /// Splits a host from its port. An IPv6 address is in brackets.
 fn split_port(text: &str) -> (&str, Option<&str>) {
     match text.rsplit_once(':') {
@@ -256,6 +286,23 @@ fn is_version(text: &str) -> bool {
         None => (text, None),
     };
     release.contains('.') && release.split('.').all(is_number) && candidate.is_none_or(is_number)
+}
+
+fn is_pinned_package(text: &str) -> bool {
+    let word = |part: &str, inner: &[u8]| {
+        let ends = [part.bytes().next(), part.bytes().next_back()];
+        ends.iter()
+            .all(|end| end.is_some_and(|b| b.is_ascii_alphanumeric()))
+            && part
+                .bytes()
+                .all(|b| b.is_ascii_alphanumeric() || inner.contains(&b))
+    };
+    // Epoch, pre-release and local version are parts of a version (PEP 440).
+    text.split_once("==").is_some_and(|(name, version)| {
+        word(name, b"._-")
+            && word(version, b".!+-_")
+            && version.starts_with(|c: char| c.is_ascii_digit())
+    })
 }
 
 /// An IP address or a range in CIDR notation.

@@ -22,7 +22,8 @@ fn rendered(cases: &[Case]) -> impl Iterator<Item = &Case> {
 fn changed(case: &Case) -> BTreeSet<String> {
     let plan = case.plan();
     let text = plan.to_string();
-    let outside = case.run.paths();
+    let desired = case.desired();
+    let outside = case.run.paths(&desired);
     let mut changed: BTreeSet<String> = outside
         .filter(|path| text.contains(&reason(path)))
         .collect();

@@ -17,6 +17,8 @@ pub struct Run {
     pub replaced: BTreeSet<String>,
     /// Files outside generations that changed, each with the units that started before that.
     pub outdated: BTreeMap<String, BTreeSet<String>>,
+    /// Why the venv of Synapse is damaged.
+    pub damaged: Option<String>,
     /// Units whose processes ended.
     pub crashed: BTreeSet<String>,
     /// Files on the host that another program or the administrator changed.
@@ -60,6 +62,8 @@ impl Run {
         }
         let replaced = self.replaced.iter().map(|name| secret(desired, name));
         model.stale.extend(replaced);
+        let venv = venv(before).map(|(venv, _)| venv.clone());
+        model.damaged.extend(venv.zip(self.damaged.clone()));
         let mut observed = model.observe(desired);
         observed.outdated.clone_from(&self.outdated);
         for path in &self.edited {
@@ -96,10 +100,19 @@ impl Run {
     }
 
     /// The paths of files outside generations that the plan takes into account.
-    pub fn paths(&self) -> impl Iterator<Item = String> {
+    pub fn paths(&self, desired: &State) -> impl Iterator<Item = String> {
         let secrets = self.replaced.iter().map(|name| paths::secret(name));
-        secrets.chain(self.outdated.keys().cloned())
+        let damaged = self.damaged.as_ref().and_then(|_| venv(desired));
+        secrets
+            .chain(self.outdated.keys().cloned())
+            .chain(damaged.map(|(_, directory)| directory))
     }
+}
+
+/// The venv of Synapse, and its directory.
+fn venv(state: &State) -> Option<(&Resource, String)> {
+    let mut resources = state.resources.iter();
+    resources.find_map(|it| Some((it, it.code_of_synapse()?)))
 }
 
 /// The resource with this name in the directory of secrets.

@@ -38,6 +38,8 @@ pub struct Model {
     pub made: BTreeSet<Resource>,
     /// Secrets whose content differs from the value provided to the next run.
     pub stale: BTreeSet<Resource>,
+    /// Venvs that are damaged, with the reason.
+    pub damaged: BTreeMap<Resource, String>,
     pub settings: String,
     sockets: BTreeSet<String>,
     /// Whether steps accept a host on which earlier steps failed.

@@ -314,7 +314,11 @@ impl Model {
             .collect();
         observed.resources = observed.candidates(desired);
         let exists = |it: &Resource| self.resources.contains(it) && !stale.contains(it);
-        observed.resources.retain(exists);
+        let damaged =
+            |it: &Resource| desired.resources.contains(it) && self.damaged.contains_key(it);
+        observed.resources.retain(|it| exists(it) && !damaged(it));
+        observed.damaged.clone_from(&self.damaged);
+        observed.damaged.retain(|it, _| damaged(it));
         observed.units.clone_from(&self.units);
         observed.sockets.clone_from(&self.sockets);
         observed.processors = 2;

@@ -6,9 +6,9 @@ use std::path::Path;
 use std::rc::Rc;
 use synapse_workers::plan::step::{Move, Step, Verb};
 use synapse_workers::state::paths;
-use synapse_workers::state::restart_rules::{Effect, VERSION, host_path, rule_for};
+use synapse_workers::state::restart_rules::{Effect, PACKAGES, VERSION, host_path, rule_for};
 use synapse_workers::state::units;
-use synapse_workers::state::{HOST, Resource, State, UnitState, digest};
+use synapse_workers::state::{HOST, Resource, State, SynapseVenv, UnitState, digest};
 
 impl Model {
     pub(super) fn step(&mut self, step: &Step, desired: &State) {
@@ -17,6 +17,10 @@ impl Model {
             | Step::WriteSettings { .. }
             | Step::RemoveSettings { .. } => {}
             Step::Create(resource) => self.create(resource),
+            Step::Rebuild { resource, .. } => {
+                assert!(self.resources.contains(resource), "{resource} is missing");
+                assert!(self.damaged.remove(resource).is_some());
+            }
             Step::Remove(resource) => self.remove(resource),
             Step::Directories => ["synapse", "synapse-nginx"]
                 .iter()
@@ -115,10 +119,9 @@ impl Model {
                 });
                 assert!(!used, "{name} still has processes");
             }
-            Resource::Venv(version) => assert!(
-                !self.runs(version),
-                "processes run from the venv of {version}"
-            ),
+            Resource::Venv(venv) => {
+                assert!(!self.runs(venv), "processes run from the venv of {venv}")
+            }
             Resource::Compressor(_) => {
                 self.resources.retain(|old| !resource.replaces(old));
             }
@@ -142,10 +145,14 @@ impl Model {
     }
 
     /// Whether a process runs this release of Synapse.
-    fn runs(&self, version: &str) -> bool {
-        let digest = digest(format!("{version}\n").as_bytes());
+    fn runs(&self, venv: &SynapseVenv) -> bool {
+        let of_text = |text: String| digest(format!("{text}\n").as_bytes());
+        let version = of_text(venv.version.clone());
+        let packages = (!venv.is_base()).then(|| of_text(venv.requirements().join("\n")));
         let mut running = self.running.values();
-        running.any(|view| view.get(VERSION) == Some(&digest))
+        running.any(|view| {
+            view.get(VERSION) == Some(&version) && view.get(PACKAGES) == packages.as_ref()
+        })
     }
 
     fn has_account(&self, name: &str) -> bool {
@@ -278,7 +285,7 @@ fn unit_file(unit: &str) -> String {
 fn place(resource: &Resource) -> Option<String> {
     match resource {
         Resource::Directory(path) => Some(path.clone()),
-        Resource::Venv(version) => Some(paths::venv(version)),
+        Resource::Venv(venv) => Some(venv.directory()),
         Resource::Compressor(_) => Some(paths::COMPRESSOR.to_owned()),
         Resource::Secret(name) | Resource::Composed(name) => Some(paths::secret(name)),
         Resource::SigningKey => Some(paths::SIGNING_KEY.to_owned()),
