@@ -55,6 +55,8 @@ struct Nginx<'a> {
     clients: u32,
     errors: &'static [ErrorAnswer],
     error_at: &'static str,
+    /// The status inside nginx of a preflight request that nginx answers itself.
+    preflight: u16,
     /// The fingerprint of the rendered configuration; empty while it is computed.
     fingerprint: String,
 }
@@ -162,6 +164,7 @@ pub(super) fn render(builder: &mut StateBuilder) -> Result<()> {
         clients: settings.nginx.connections_per_client.get(),
         errors: errors::ANSWERS,
         error_at: errors::ERROR_AT,
+        preflight: errors::PREFLIGHT,
         fingerprint: String::new(),
     };
     let listen = Listen::new(builder.input).render()?;

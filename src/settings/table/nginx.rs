@@ -96,8 +96,9 @@ section! {
         /// answer in place of a worker that is down.
         proxy_request_buffering: bool = "true", env "NGINX_PROXY_REQUEST_BUFFERING";
 
-        /// The buffer for the first part of a response, in bytes. If empty, one page; without
-        /// proxy_buffering, buffering_disabled_multiplier pages.
+        /// The buffer for the first part of a response, in bytes. All headers of a response must fit. If
+        /// empty, 16384, or one page if that is larger; without proxy_buffering,
+        /// buffering_disabled_multiplier pages.
         proxy_buffer_size: Option<Buffer>, env "NGINX_PROXY_BUFFER_SIZE_BYTES";
 
         /// The number of pages of proxy_buffer_size if proxy_buffering is false.
@@ -107,12 +108,13 @@ section! {
         /// If empty, two pages, or proxy_buffer_size if that is larger.
         proxy_busy_buffers_size: Option<Buffer>, env "NGINX_PROXY_BUSY_BUFFERS_SIZE_BYTES";
 
-        /// The part of a long response, in bytes, that is written to disk at once. If empty, two pages, or
-        /// proxy_buffer_size if that is larger.
+        /// The part of a long response, in bytes, that is written to disk at once while a slow client
+        /// reads. If empty, nginx writes no response to disk, and Synapse waits for the client.
         proxy_temp_file_write_size: Option<Buffer>, env "NGINX_PROXY_TEMP_FILE_WRITE_SIZE_BYTES";
 
-        /// The time that nginx waits for a response from Synapse. Joining a large room takes minutes.
-        proxy_read_timeout: Duration = "3m", env "NGINX_PROXY_READ_TIMEOUT";
+        /// The time that nginx waits for a response from Synapse. Joining a large room takes minutes, and
+        /// some bots sync with a timeout of several minutes.
+        proxy_read_timeout: Duration = "10m", env "NGINX_PROXY_READ_TIMEOUT";
 
         /// Do not rotate the access log, which nginx writes only with metrics. You then rotate it yourself.
         disable_logrotate: bool = "false", env "NGINX_DISABLE_LOGROTATE";

@@ -7,7 +7,7 @@ use std::io::{BufRead, BufReader, Read, Write};
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::PathBuf;
-use std::process::{Child, Stdio};
+use std::process::Child;
 use std::thread;
 use std::time::{Duration, Instant};
 use synapse_workers::state::paths;
@@ -38,7 +38,7 @@ impl Nginx {
         let child = program("nginx")
             .args(["-e", "stderr", "-p", &place, "-c", "nginx.conf"])
             .args(["-g", &format!("daemon off; pid {place}nginx.pid;")])
-            .stderr(Stdio::null())
+            .stderr(fs::File::create(directory.path().join("stderr")).unwrap())
             .spawn()
             .unwrap();
         let nginx = Self { directory, child };
@@ -124,7 +124,8 @@ impl Answer {
 }
 
 /// A fake main process. It answers with the status at the end of the path, or 404, and with the size of the request
-/// line and headers as Twisted counts it. If the path ends with `cut`, it closes the connection.
+/// line and headers as Twisted counts it. If the path contains `/cookies/`, it sets long cookies; if it ends with `cut`,
+/// it closes the connection.
 fn fake_main(socket: PathBuf) {
     let listener = UnixListener::bind(&socket).unwrap();
     fs::set_permissions(&socket, fs::Permissions::from_mode(0o777)).unwrap();
@@ -137,8 +138,10 @@ fn fake_main(socket: PathBuf) {
 }
 
 fn serve(mut stream: &UnixStream) -> Option<()> {
-    let lines = BufReader::new(stream).lines();
-    let head: Vec<String> = lines
+    let mut reader = BufReader::new(stream);
+    let head: Vec<String> = reader
+        .by_ref()
+        .lines()
         .map_while(Result::ok)
         .take_while(|line| !line.is_empty())
         .collect();
@@ -146,12 +149,26 @@ fn serve(mut stream: &UnixStream) -> Option<()> {
     let path = head.first()?.split(' ').nth(1)?;
     let status = match path.rsplit('/').next()? {
         "cut" => return None,
-        last => last.parse().unwrap_or(404),
+        last => last.split('?').next()?.parse().unwrap_or(404),
+    };
+    let length = head
+        .iter()
+        .find_map(|line| line.strip_prefix("Content-Length: "));
+    let length = length.map_or(0, |length| length.parse().unwrap());
+    // If the body is not read, closing the connection resets it.
+    std::io::copy(&mut reader.take(length), &mut std::io::sink()).ok()?;
+    // The session cookies of a redirect to an OIDC provider.
+    let cookies = match path.contains("/cookies/") {
+        true => format!(
+            "Set-Cookie: a={0}\r\nSet-Cookie: b={0}\r\n",
+            "c".repeat(5_000)
+        ),
+        false => String::new(),
     };
     let body = format!("Synapse, {size}");
     let length = body.len();
     let answer = format!(
-        "HTTP/1.1 {status} X\r\nContent-Type: text/x\r\nContent-Length: {length}\r\nConnection: close\r\n\r\n{body}"
+        "HTTP/1.1 {status} X\r\nContent-Type: text/x\r\n{cookies}Content-Length: {length}\r\nConnection: close\r\n\r\n{body}"
     );
     stream.write_all(answer.as_bytes()).ok()
 }

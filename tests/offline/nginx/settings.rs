@@ -12,26 +12,26 @@ const SETTINGS: &[(&str, &[&str], &[&str])] = &[
         &[
             "worker_processes auto;", "worker_connections 16384;", "keepalive_timeout 60s;",
             "worker_rlimit_nofile 65536;", "limit_conn synapse_clients 512;", "client_max_body_size 13107200;",
-            "client_body_buffer_size 4194304;", "proxy_buffer_size 4096;", "proxy_busy_buffers_size 8192;",
-            "proxy_temp_file_write_size 8192;", "gzip on;", "gzip_comp_level 1;", "gzip_http_version 1.1;",
+            "client_body_buffer_size 4194304;", "proxy_buffer_size 16384;", "proxy_busy_buffers_size 16384;",
+            "proxy_max_temp_file_size 0;", "proxy_read_timeout 10m;", "gzip on;", "gzip_comp_level 1;", "gzip_http_version 1.1;",
             "gzip_min_length 200;", "gzip_buffers 32 4096;", "proxy_buffering on;", "proxy_request_buffering on;",
             "listen 0.0.0.0:8008;", "listen [::]:8008 ipv6only=on;", "proxy_set_header Connection close;",
             "worker_shutdown_timeout 2m;",
         ],
-        &["map_hash_max_size", "ssl", "unix:;", "http2", "    keepalive "],
+        &["proxy_temp_file_write_size", "map_hash_max_size", "ssl", "unix:;", "http2", "    keepalive "],
     ),
     (
         "{page_size: 8192}",
         &[
-            "client_body_buffer_size 8388608;", "proxy_buffer_size 8192;", "proxy_buffers 8 8192;",
-            "proxy_busy_buffers_size 16384;", "proxy_temp_file_write_size 16384;", "gzip_buffers 32 8192;",
+            "client_body_buffer_size 8388608;", "proxy_buffer_size 16384;", "proxy_buffers 8 8192;",
+            "proxy_busy_buffers_size 16384;", "gzip_buffers 32 8192;",
         ],
         &[],
     ),
     (
         "{proxy_buffering: false, buffering_disabled_multiplier: 16, proxy_request_buffering: false}",
         &["proxy_buffering off;", "proxy_request_buffering off;", "proxy_buffer_size 65536;", "proxy_buffers 17 4096;",
-          "proxy_busy_buffers_size 65536;", "proxy_temp_file_write_size 65536;"],
+          "proxy_busy_buffers_size 65536;"],
         &[],
     ),
     (
@@ -39,8 +39,11 @@ const SETTINGS: &[(&str, &[&str], &[&str])] = &[
           proxy_temp_file_write_size: 32768}",
         &["client_body_buffer_size 65536;", "proxy_buffer_size 16384;", "proxy_buffers 246 4096;",
           "proxy_busy_buffers_size 1000000;", "proxy_temp_file_write_size 32768;"],
-        &[],
+        &["proxy_max_temp_file_size"],
     ),
+    // Settings that are smaller than the default of the first buffer limit it.
+    ("{proxy_busy_buffers_size: 8192}", &["proxy_buffer_size 8192;", "proxy_busy_buffers_size 8192;"], &[]),
+    ("{proxy_temp_file_write_size: 8192}", &["proxy_buffer_size 8192;", "proxy_temp_file_write_size 8192;"], &[]),
     (
         "{page_size: 1048576, buffering_disabled_multiplier: 1000, proxy_buffering: false}",
         &["proxy_buffer_size 1048576000;"],
