@@ -1,9 +1,11 @@
-//! The sections of nginx: TLS, connections and buffers.
+//! The sections of nginx: TLS, well-known files, connections and buffers.
 
 use crate::settings::fragment::Values;
 use crate::settings::origin::SettingsError;
 use crate::settings::row::{Row, Section, section};
-use crate::settings::types::{AbsolutePath, Duration, HttpVersion, Port, Processes, Whole};
+use crate::settings::types::{
+    AbsolutePath, BaseUrl, Contact, Duration, HttpVersion, Port, Processes, Whole,
+};
 use crate::settings::value::{Raw, Value};
 
 /// The size of one of nginx's buffers in bytes.
@@ -23,6 +25,27 @@ section! {
 
         /// The HTTPS port for other homeservers.
         federation_port: Port = "8448";
+
+        /// Redirect requests over plain HTTP to HTTPS. For browsers, set http_port to 80. Requests from this
+        /// host and from trusted_proxies are not redirected. No effect without a certificate.
+        redirect: bool = "false";
+
+        /// Send Strict-Transport-Security over HTTPS: browsers then use this host name over HTTPS only, for
+        /// one year after each visit. No effect without a certificate.
+        hsts: bool = "false";
+    }
+}
+
+section! {
+    /// The file /.well-known/matrix/support, in which users and other servers find the administrators.
+    support: Support {
+        /// The contacts, each a role with a Matrix ID, an e-mail address, or both:
+        /// admin @alice:example.org alice@example.org. The roles are admin and security, and roles of your
+        /// own such as org.example.moderator.
+        contacts: Vec<Contact>;
+
+        /// The URL of a page with help for users of this server.
+        page: Option<BaseUrl>;
     }
 }
 

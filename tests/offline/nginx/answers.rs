@@ -285,3 +285,39 @@ fn the_error_log_contains_no_request() {
     let log = fs::read_to_string(nginx.path("stderr")).unwrap();
     assert!(!log.contains("hidden") && !log.contains("client:"), "{log}");
 }
+
+#[test]
+fn nginx_serves_the_contacts_of_the_administrators() {
+    let lines = "support:\n  contacts: [admin @a:x.test, security b@x.test @b:x.test]\n  page: https://x.test/help";
+    let nginx = Nginx::start(Setup::new("small").settings(lines));
+    let answer = nginx.ask(&request("GET /.well-known/matrix/support", ""));
+    assert_eq!(answer.status(), 200);
+    let head = answer.head();
+    assert!(head.contains("content-type: application/json"), "{head}");
+    assert!(head.contains("access-control-allow-origin: *"), "{head}");
+    let body: serde_json::Value = serde_json::from_str(answer.body()).unwrap();
+    let expected = serde_json::json!({
+        "contacts": [
+            {"role": "m.role.admin", "matrix_id": "@a:x.test"},
+            {"role": "m.role.security", "matrix_id": "@b:x.test", "email_address": "b@x.test"},
+        ],
+        "support_page": "https://x.test/help",
+    });
+    assert_eq!(body, expected);
+}
+
+#[test]
+fn requests_over_plain_http_are_redirected_if_they_come_from_outside() {
+    let tls = "tls: {certificate: /etc/ssl/a.pem, key: /etc/ssl/a.key, redirect: true, hsts: true}";
+    let setup = Setup::new("small").settings(tls);
+    let asked = request("PUT /_matrix/x?a=b", "");
+    // A request over the Unix socket comes from a reverse proxy.
+    assert_eq!(Nginx::start(setup.clone()).ask(&asked).status(), 404);
+    let unknown = |text: String| text.replace("\"unix:\" 1;", "\"unix:\" 0;");
+    let answer = Nginx::edited(setup, unknown).ask(&asked);
+    assert_eq!(answer.status(), 308);
+    let head = answer.head();
+    assert!(head.contains("location: https://x/_matrix/x?a=b"), "{head}");
+    // Browsers ignore the header over plain HTTP (RFC 6797, 8.1).
+    assert!(!head.contains("strict-transport-security"), "{head}");
+}

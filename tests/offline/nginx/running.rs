@@ -24,6 +24,11 @@ pub struct Nginx {
 impl Nginx {
     /// Starts nginx with a Unix socket as its only listener, so that tests need no port.
     pub fn start(setup: Setup) -> Self {
+        Self::edited(setup, |configuration| configuration)
+    }
+
+    /// Starts it with a configuration that a test edited.
+    pub fn edited(setup: Setup, edit: impl FnOnce(String) -> String) -> Self {
         let directory = tempfile::tempdir().unwrap();
         let place = format!("{}/", directory.path().display());
         fs::set_permissions(directory.path(), fs::Permissions::from_mode(0o755)).unwrap();
@@ -32,7 +37,13 @@ impl Nginx {
         let configuration = text(&state, "nginx/nginx.conf")
             .replace(SOCKETS, &place)
             .replace(paths::ACCESS_LOG, &format!("{place}access.log"));
-        fs::write(directory.path().join("nginx.conf"), configuration).unwrap();
+        // The listener below has no TLS.
+        let configuration: String = configuration
+            .lines()
+            .filter(|line| !line.trim().starts_with("ssl_"))
+            .map(|line| format!("{line}\n"))
+            .collect();
+        fs::write(directory.path().join("nginx.conf"), edit(configuration)).unwrap();
         let listen = format!("listen unix:{place}nginx.sock;\n");
         fs::write(directory.path().join("listen.conf"), listen).unwrap();
         let child = program("nginx")
