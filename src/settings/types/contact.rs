@@ -5,7 +5,7 @@ use super::names::text;
 text! {
     /// A contact (Matrix specification 1.16, client-server API, "GET /.well-known/matrix/support").
     Contact,
-    "a role, then a Matrix ID, an e-mail address or both, such as admin @alice:example.org alice@example.org",
+    "a role with a Matrix ID, an e-mail address or both",
     is_contact
 }
 
