@@ -16,12 +16,17 @@ pub struct Buffers {
     pub count: u64,
     /// The part of a response that may be in transit to the client while more is read.
     pub busy: u64,
-    /// The part of a response that is written to disk at once.
-    pub disk: u64,
+    /// The part of a response that is written to disk at once; `None` if responses stay in memory.
+    pub disk: Option<u64>,
 }
 
 /// nginx's default number of buffers.
 const COUNT: u64 = 8;
+
+/// The least size of the first buffer, unless settings say otherwise. It receives all headers of a response, and nginx
+/// answers 502 if they do not fit. A redirect to an OIDC provider has two session cookies of Synapse, 4 kB and more
+/// together.
+const HEADERS: u64 = 16_384;
 
 impl Nginx {
     /// All sizes, as set or as derived (the Docker image's README, "Proxy Buffering fine-tuning").
@@ -32,7 +37,12 @@ impl Nginx {
             false => u64::from(self.buffering_disabled_multiplier.get()),
         };
         let set = |size: Option<super::table::Buffer>| size.map(|size| u64::from(size.get()));
-        let first = set(self.proxy_buffer_size).unwrap_or(page * pages);
+        let smallest = |size: Option<u64>| size.unwrap_or(HEADERS);
+        // A smaller limit in the settings must hold this buffer.
+        let headers = HEADERS
+            .min(smallest(set(self.proxy_busy_buffers_size)))
+            .min(smallest(set(self.proxy_temp_file_write_size)));
+        let first = set(self.proxy_buffer_size).unwrap_or(headers.max(page * pages));
         let largest = first.max(page);
         let busy = set(self.proxy_busy_buffers_size).unwrap_or(largest.max(2 * page));
         Buffers {
@@ -41,7 +51,7 @@ impl Nginx {
             rest: page,
             count: COUNT.max(busy.div_ceil(page) + 1),
             busy,
-            disk: set(self.proxy_temp_file_write_size).unwrap_or(largest.max(2 * page)),
+            disk: set(self.proxy_temp_file_write_size),
         }
     }
 }

@@ -96,6 +96,18 @@ pub const SAMPLES: &[(&str, &str, &str)] = &[
     ("tls.key", "/etc/ssl/example.key", "example.key"),
     ("tls.port", "8443", "https"),
     ("tls.federation_port", "8449", "0"),
+    ("tls.redirect", "true", "308"),
+    ("tls.hsts", "true", "max-age=1"),
+    (
+        "support.contacts",
+        "admin @alice:example.org alice@example.org",
+        "alice@example.org",
+    ),
+    (
+        "support.page",
+        "https://example.org/help",
+        "https://example.org/?help",
+    ),
     ("metrics.enabled", "1", "some"),
     ("metrics.port", "8061", "0"),
     ("metrics.prometheus_port", "9090", "70000"),

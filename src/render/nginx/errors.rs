@@ -4,6 +4,9 @@
 /// The internal location for requests that nginx could not parse. A client that requests it gets 404.
 pub(super) const ERROR_AT: &str = "/_synapse/workers/error";
 
+/// The status inside nginx of a preflight request for an endpoint that is closed. No client receives it.
+pub(super) const PREFLIGHT: u16 = 418;
+
 /// An error response to clients.
 pub(super) struct ErrorAnswer {
     /// The statuses inside nginx that lead to this response; the first one is sent. Some are specific to nginx, such as

@@ -3,6 +3,7 @@
 mod errors;
 mod limits;
 mod listen;
+mod support;
 
 pub(super) use listen::PORTS;
 pub use listen::{plain_listeners, tls_listeners};
@@ -42,6 +43,10 @@ struct Nginx<'a> {
     pair: String,
     /// The address of this server that other homeservers receive.
     delegation: Option<String>,
+    /// The contents of /.well-known/matrix/support, in JSON without `$` and `'`.
+    support: Option<String>,
+    /// The port after the host name in a redirect to HTTPS, with its colon; empty for the default port.
+    secure_port: String,
     /// The port of nginx's status page, open to this host only. It exists with metrics, and whenever systemd opens
     /// nginx's ports, so that enabling or disabling metrics does not change the sockets.
     status: Option<u16>,
@@ -56,6 +61,8 @@ struct Nginx<'a> {
     clients: u32,
     errors: &'static [ErrorAnswer],
     error_at: &'static str,
+    /// The status inside nginx of a preflight request that nginx answers itself.
+    preflight: u16,
     /// The fingerprint of the rendered configuration; empty while it is computed.
     fingerprint: String,
 }
@@ -154,6 +161,11 @@ pub(super) fn render(builder: &mut StateBuilder) -> Result<()> {
             .join("|"),
         pair: paths::certificate(accounts::NGINX.name),
         delegation: delegation(settings),
+        support: support::document(&settings.support),
+        secure_port: match settings.tls.port.number() {
+            443 => String::new(),
+            port => format!(":{port}"),
+        },
         status: status(builder.input),
         metrics: settings.metrics.enabled.then(|| metrics(builder.input)),
         held: holds(builder.input),
@@ -163,6 +175,7 @@ pub(super) fn render(builder: &mut StateBuilder) -> Result<()> {
         clients: settings.nginx.connections_per_client.get(),
         errors: errors::ANSWERS,
         error_at: errors::ERROR_AT,
+        preflight: errors::PREFLIGHT,
         fingerprint: String::new(),
     };
     let listen = Listen::new(builder.input).render()?;

@@ -13,7 +13,7 @@ mod storage;
 
 pub use features::{AppServices, Coturn, Email, Registration, Turn, UrlPreviews};
 pub(super) use nginx::Buffer;
-pub use nginx::{Nginx, Tls};
+pub use nginx::{Nginx, Support, Tls};
 pub use processes::{Adopt, Limits, Manhole, Metrics, Sandbox, Sockets, Synapse};
 pub use storage::{Caches, Compressor, Database, Redis};
 
@@ -138,6 +138,7 @@ settings! {
         sockets: Sockets,
         sandbox: Sandbox,
         tls: Tls,
+        support: Support,
         metrics: Metrics,
         turn: Turn,
         coturn: Coturn,

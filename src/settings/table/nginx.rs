@@ -1,9 +1,11 @@
-//! The sections of nginx: TLS, connections and buffers.
+//! The sections of nginx: TLS, well-known files, connections and buffers.
 
 use crate::settings::fragment::Values;
 use crate::settings::origin::SettingsError;
 use crate::settings::row::{Row, Section, section};
-use crate::settings::types::{AbsolutePath, Duration, HttpVersion, Port, Processes, Whole};
+use crate::settings::types::{
+    AbsolutePath, BaseUrl, Contact, Duration, HttpVersion, Port, Processes, Whole,
+};
 use crate::settings::value::{Raw, Value};
 
 /// The size of one of nginx's buffers in bytes.
@@ -23,6 +25,27 @@ section! {
 
         /// The HTTPS port for other homeservers.
         federation_port: Port = "8448";
+
+        /// Redirect requests over plain HTTP to HTTPS. For browsers, set http_port to 80. Requests from this
+        /// host and from trusted_proxies are not redirected. No effect without a certificate.
+        redirect: bool = "false";
+
+        /// Send Strict-Transport-Security over HTTPS: browsers then use this host name over HTTPS only, for
+        /// one year after each visit. No effect without a certificate.
+        hsts: bool = "false";
+    }
+}
+
+section! {
+    /// The file /.well-known/matrix/support, in which users and other servers find the administrators.
+    support: Support {
+        /// The contacts, each a role with a Matrix ID, an e-mail address, or both:
+        /// admin @alice:example.org alice@example.org. The roles are admin and security, and roles of your
+        /// own such as org.example.moderator.
+        contacts: Vec<Contact>;
+
+        /// The URL of a page with help for users of this server.
+        page: Option<BaseUrl>;
     }
 }
 
@@ -96,8 +119,9 @@ section! {
         /// answer in place of a worker that is down.
         proxy_request_buffering: bool = "true", env "NGINX_PROXY_REQUEST_BUFFERING";
 
-        /// The buffer for the first part of a response, in bytes. If empty, one page; without
-        /// proxy_buffering, buffering_disabled_multiplier pages.
+        /// The buffer for the first part of a response, in bytes. All headers of a response must fit. If
+        /// empty, 16384, or one page if that is larger; without proxy_buffering,
+        /// buffering_disabled_multiplier pages.
         proxy_buffer_size: Option<Buffer>, env "NGINX_PROXY_BUFFER_SIZE_BYTES";
 
         /// The number of pages of proxy_buffer_size if proxy_buffering is false.
@@ -107,12 +131,13 @@ section! {
         /// If empty, two pages, or proxy_buffer_size if that is larger.
         proxy_busy_buffers_size: Option<Buffer>, env "NGINX_PROXY_BUSY_BUFFERS_SIZE_BYTES";
 
-        /// The part of a long response, in bytes, that is written to disk at once. If empty, two pages, or
-        /// proxy_buffer_size if that is larger.
+        /// The part of a long response, in bytes, that is written to disk at once while a slow client
+        /// reads. If empty, nginx writes no response to disk, and Synapse waits for the client.
         proxy_temp_file_write_size: Option<Buffer>, env "NGINX_PROXY_TEMP_FILE_WRITE_SIZE_BYTES";
 
-        /// The time that nginx waits for a response from Synapse. Joining a large room takes minutes.
-        proxy_read_timeout: Duration = "3m", env "NGINX_PROXY_READ_TIMEOUT";
+        /// The time that nginx waits for a response from Synapse. Joining a large room takes minutes, and
+        /// some bots sync with a timeout of several minutes.
+        proxy_read_timeout: Duration = "10m", env "NGINX_PROXY_READ_TIMEOUT";
 
         /// Do not rotate the access log, which nginx writes only with metrics. You then rotate it yourself.
         disable_logrotate: bool = "false", env "NGINX_DISABLE_LOGROTATE";

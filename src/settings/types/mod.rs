@@ -1,10 +1,12 @@
 //! The types of settings. A value that parses cannot break out of the files into which it is rendered.
 
+mod contact;
 mod formats;
 mod names;
 mod numbers;
 mod words;
 
+pub use contact::Contact;
 pub use formats::{Calendar, Mailbox, Token, TurnUri};
 pub use names::{
     AbsolutePath, AccountName, BaseUrl, Host, HostName, Identifier, Network, PinnedPackage, Secret,

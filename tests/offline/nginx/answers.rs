@@ -211,3 +211,113 @@ fn the_access_log_has_the_status_and_the_method_of_the_client() {
         "{log}"
     );
 }
+
+/// A browser asks before it sends a request to another origin. If it got an error, it would show a network error in place
+/// of nginx's own one.
+#[test]
+fn a_preflight_request_for_a_closed_endpoint_is_answered() {
+    let nginx = Nginx::start(Setup::new("small"));
+    for path in [
+        "/_synapse/admin/v1/x",
+        "/_synapse/x",
+        "/_synapse/workers/error",
+    ] {
+        let answer = nginx.ask(&request(&format!("OPTIONS {path}"), ""));
+        let head = answer.head();
+        assert_eq!(
+            (answer.status(), answer.body()),
+            (204, ""),
+            "{path}\n{head}"
+        );
+        for header in ["origin: *", "methods: ", "headers: "] {
+            let header = format!("access-control-allow-{header}");
+            assert_eq!(head.matches(&header).count(), 1, "{path}\n{head}");
+        }
+        matrix(
+            &nginx.ask(&request(&format!("GET {path}"), "")),
+            403,
+            "M_FORBIDDEN",
+            path,
+        );
+    }
+}
+
+#[test]
+fn long_cookies_of_synapse_reach_the_client() {
+    let nginx = Nginx::start(Setup::new("small"));
+    let answer = nginx.ask(&request("GET /_matrix/cookies/302", ""));
+    assert_eq!(answer.status(), 302);
+    assert!(answer.head().len() > 10_000);
+}
+
+/// Whatever nginx logs about a request, it logs with the query, which may contain an access token.
+#[test]
+fn the_error_log_contains_no_request() {
+    let nginx =
+        Nginx::start(Setup::new("small").settings("nginx: {client_body_buffer_size: 1024}"));
+    let body = "b".repeat(100_000);
+    let sized = |size: usize| format!("Content-Length: {size}\r\n");
+    let long = "a".repeat(20_000);
+    let mut buffered = request("PUT /_matrix/200?access_token=hidden", &sized(body.len()));
+    buffered.extend(body.bytes());
+    for (request, status) in [
+        (buffered, 200),
+        (
+            request("PUT /_matrix/x?access_token=hidden", &sized(13_107_201)),
+            413,
+        ),
+        (
+            request("GET /_synapse/admin/x?access_token=hidden", ""),
+            403,
+        ),
+        (
+            request(&format!("GET /_matrix/?access_token=hidden{long}"), ""),
+            414,
+        ),
+        (
+            request("GET /_matrix/client/v3/sync?access_token=hidden&/cut", ""),
+            502,
+        ),
+    ] {
+        let start = String::from_utf8_lossy(&request[..60]).into_owned();
+        assert_eq!(nginx.ask(&request).status(), status, "{start}");
+    }
+    let log = fs::read_to_string(nginx.path("stderr")).unwrap();
+    assert!(!log.contains("hidden") && !log.contains("client:"), "{log}");
+}
+
+#[test]
+fn nginx_serves_the_contacts_of_the_administrators() {
+    let lines = "support:\n  contacts: [admin @a:x.test, security b@x.test @b:x.test]\n  page: https://x.test/help";
+    let nginx = Nginx::start(Setup::new("small").settings(lines));
+    let answer = nginx.ask(&request("GET /.well-known/matrix/support", ""));
+    assert_eq!(answer.status(), 200);
+    let head = answer.head();
+    assert!(head.contains("content-type: application/json"), "{head}");
+    assert!(head.contains("access-control-allow-origin: *"), "{head}");
+    let body: serde_json::Value = serde_json::from_str(answer.body()).unwrap();
+    let expected = serde_json::json!({
+        "contacts": [
+            {"role": "m.role.admin", "matrix_id": "@a:x.test"},
+            {"role": "m.role.security", "matrix_id": "@b:x.test", "email_address": "b@x.test"},
+        ],
+        "support_page": "https://x.test/help",
+    });
+    assert_eq!(body, expected);
+}
+
+#[test]
+fn requests_over_plain_http_are_redirected_if_they_come_from_outside() {
+    let tls = "tls: {certificate: /etc/ssl/a.pem, key: /etc/ssl/a.key, redirect: true, hsts: true}";
+    let setup = Setup::new("small").settings(tls);
+    let asked = request("PUT /_matrix/x?a=b", "");
+    // A request over the Unix socket comes from a reverse proxy.
+    assert_eq!(Nginx::start(setup.clone()).ask(&asked).status(), 404);
+    let unknown = |text: String| text.replace("\"unix:\" 1;", "\"unix:\" 0;");
+    let answer = Nginx::edited(setup, unknown).ask(&asked);
+    assert_eq!(answer.status(), 308);
+    let head = answer.head();
+    assert!(head.contains("location: https://x/_matrix/x?a=b"), "{head}");
+    // Browsers ignore the header over plain HTTP (RFC 6797, 8.1).
+    assert!(!head.contains("strict-transport-security"), "{head}");
+}

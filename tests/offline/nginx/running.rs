@@ -7,7 +7,7 @@ use std::io::{BufRead, BufReader, Read, Write};
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::PathBuf;
-use std::process::{Child, Stdio};
+use std::process::Child;
 use std::thread;
 use std::time::{Duration, Instant};
 use synapse_workers::state::paths;
@@ -24,6 +24,11 @@ pub struct Nginx {
 impl Nginx {
     /// Starts nginx with a Unix socket as its only listener, so that tests need no port.
     pub fn start(setup: Setup) -> Self {
+        Self::edited(setup, |configuration| configuration)
+    }
+
+    /// Starts it with a configuration that a test edited.
+    pub fn edited(setup: Setup, edit: impl FnOnce(String) -> String) -> Self {
         let directory = tempfile::tempdir().unwrap();
         let place = format!("{}/", directory.path().display());
         fs::set_permissions(directory.path(), fs::Permissions::from_mode(0o755)).unwrap();
@@ -32,13 +37,19 @@ impl Nginx {
         let configuration = text(&state, "nginx/nginx.conf")
             .replace(SOCKETS, &place)
             .replace(paths::ACCESS_LOG, &format!("{place}access.log"));
-        fs::write(directory.path().join("nginx.conf"), configuration).unwrap();
+        // The listener below has no TLS.
+        let configuration: String = configuration
+            .lines()
+            .filter(|line| !line.trim().starts_with("ssl_"))
+            .map(|line| format!("{line}\n"))
+            .collect();
+        fs::write(directory.path().join("nginx.conf"), edit(configuration)).unwrap();
         let listen = format!("listen unix:{place}nginx.sock;\n");
         fs::write(directory.path().join("listen.conf"), listen).unwrap();
         let child = program("nginx")
             .args(["-e", "stderr", "-p", &place, "-c", "nginx.conf"])
             .args(["-g", &format!("daemon off; pid {place}nginx.pid;")])
-            .stderr(Stdio::null())
+            .stderr(fs::File::create(directory.path().join("stderr")).unwrap())
             .spawn()
             .unwrap();
         let nginx = Self { directory, child };
@@ -124,7 +135,8 @@ impl Answer {
 }
 
 /// A fake main process. It answers with the status at the end of the path, or 404, and with the size of the request
-/// line and headers as Twisted counts it. If the path ends with `cut`, it closes the connection.
+/// line and headers as Twisted counts it. If the path contains `/cookies/`, it sets long cookies; if it ends with `cut`,
+/// it closes the connection.
 fn fake_main(socket: PathBuf) {
     let listener = UnixListener::bind(&socket).unwrap();
     fs::set_permissions(&socket, fs::Permissions::from_mode(0o777)).unwrap();
@@ -137,8 +149,10 @@ fn fake_main(socket: PathBuf) {
 }
 
 fn serve(mut stream: &UnixStream) -> Option<()> {
-    let lines = BufReader::new(stream).lines();
-    let head: Vec<String> = lines
+    let mut reader = BufReader::new(stream);
+    let head: Vec<String> = reader
+        .by_ref()
+        .lines()
         .map_while(Result::ok)
         .take_while(|line| !line.is_empty())
         .collect();
@@ -146,12 +160,26 @@ fn serve(mut stream: &UnixStream) -> Option<()> {
     let path = head.first()?.split(' ').nth(1)?;
     let status = match path.rsplit('/').next()? {
         "cut" => return None,
-        last => last.parse().unwrap_or(404),
+        last => last.split('?').next()?.parse().unwrap_or(404),
+    };
+    let length = head
+        .iter()
+        .find_map(|line| line.strip_prefix("Content-Length: "));
+    let length = length.map_or(0, |length| length.parse().unwrap());
+    // If the body is not read, closing the connection resets it.
+    std::io::copy(&mut reader.take(length), &mut std::io::sink()).ok()?;
+    // The session cookies of a redirect to an OIDC provider.
+    let cookies = match path.contains("/cookies/") {
+        true => format!(
+            "Set-Cookie: a={0}\r\nSet-Cookie: b={0}\r\n",
+            "c".repeat(5_000)
+        ),
+        false => String::new(),
     };
     let body = format!("Synapse, {size}");
     let length = body.len();
     let answer = format!(
-        "HTTP/1.1 {status} X\r\nContent-Type: text/x\r\nContent-Length: {length}\r\nConnection: close\r\n\r\n{body}"
+        "HTTP/1.1 {status} X\r\nContent-Type: text/x\r\n{cookies}Content-Length: {length}\r\nConnection: close\r\n\r\n{body}"
     );
     stream.write_all(answer.as_bytes()).ok()
 }
