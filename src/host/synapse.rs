@@ -104,7 +104,8 @@ pub fn installed_at(python: &Path) -> Option<u64> {
     u64::try_from(changed.ctime() * 1_000_000 + changed.ctime_nsec() / 1_000).ok()
 }
 
-/// Installs Synapse and the packages of a venv by one call of pip, which finds versions that fit together. Synapse uses the distribution's psycopg2, since PyPI has no wheel of it.
+/// Installs Synapse and the packages of a venv by one call of pip, which finds versions that fit together. Synapse uses
+/// the distribution's psycopg2, since PyPI has no wheel of it.
 ///
 /// # Errors
 /// When Python or its venv module is missing, or with the end of pip's output.
