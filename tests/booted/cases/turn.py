@@ -77,10 +77,10 @@ def test_turn(host: Host, check: Checks) -> None:
         assert_contains(relay(host, given, OWN), "failed:\n")
     with check("the metrics count the relays in use"):
         counted = host.run("curl", "--silent", "--fail", "http://127.0.0.1:20006/metrics").out
-        assert_contains(counted, "\nturn_relay_ports 21\n")
+        assert_contains(counted, "\nturn_relay_ports 500\n")
         used = int(counted.partition('\nturn_total_allocations{type="UDP"} ')[2].split()[0])
         # Earlier relays are released after some time.
-        assert 0 < used <= 21, counted
+        assert 0 < used <= 500, counted
     with check("coturn refuses a wrong password"):
         out = relay(host, given | {"password": "AAAA" + given["password"][4:]}, OWN)
         assert_contains(out, "failed: udp tcp tls", "Cannot complete Allocation")
