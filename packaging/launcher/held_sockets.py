@@ -17,7 +17,7 @@ SLOWNESS = 0.5
 PAUSE = 0.1
 # The maximum number of seconds that a failed start spends on responses.
 PARTING = 2.0
-# The response to clients that waited in vain: a Matrix error with CORS headers.
+# The response to clients that waited for a process that did not start: a Matrix error with CORS headers.
 REFUSAL = b'{"errcode":"M_UNKNOWN","error":"This part of the server is starting; try again"}'
 HEADERS = (
     b"HTTP/1.1 503 Service Unavailable\r\nContent-Type: application/json\r\nRetry-After: 5\r\n"
