@@ -1,14 +1,14 @@
 //! Synapse options of the administrator: those in homeserver.d, and those of an adopted server.
 
 use super::Deployment;
-use crate::yaml;
-use serde_yaml::{Mapping, Value};
+use crate::pyyaml;
+use serde_yaml::Value;
 
 impl Deployment {
     /// The value of a top-level key of Synapse in the administrator's files. Of two files that set it, the later one
     /// counts, as for Synapse (config/_base.py, `read_config_files`).
     pub fn option(&self, key: &str) -> Option<Value> {
-        let in_file = |contents: &Vec<u8>| yaml::parse::<Mapping>(contents).ok()?.remove(key);
+        let in_file = |contents: &Vec<u8>| pyyaml::options(contents).ok()?.mapping.remove(key);
         let own = self.homeserver_d.values().rev().find_map(in_file);
         own.or_else(|| self.adopted.option(key).cloned())
     }
@@ -20,9 +20,7 @@ pub(super) fn is_true(value: &Value) -> bool {
         Value::Null => false,
         Value::Bool(truth) => *truth,
         Value::Number(number) => number.as_f64() != Some(0.0),
-        Value::String(text) => {
-            !text.is_empty() && !["no", "off"].contains(&&*text.to_ascii_lowercase())
-        }
+        Value::String(text) => !text.is_empty() && pyyaml::truth(value) != Some(false),
         Value::Sequence(items) => !items.is_empty(),
         Value::Mapping(options) => !options.is_empty(),
         Value::Tagged(_) => true,

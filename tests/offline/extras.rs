@@ -26,6 +26,13 @@ fn an_option_adds_the_extra_that_synapse_refuses_to_start_without() {
         ("oidc_providers: []", ""),
         ("oidc_providers:", ""),
         ("oidc_config: {enabled: true}", "oidc"),
+        // As Synapse reads them: a key that is set twice, a merge, a boolean of YAML 1.1.
+        (
+            "report_stats: true\nreport_stats: false\noidc_providers: [{idp_id: a}]",
+            "oidc",
+        ),
+        ("x: &x {enabled: true}\noidc_config: {<<: *x}", "oidc"),
+        ("oidc_config: {enabled: off}", ""),
         ("oidc_config: {issuer: x}", ""),
         ("saml2_config: {sp_config: {metadata: {}}}", "saml2"),
         ("saml2_config: {config_path: /x}", "saml2"),
