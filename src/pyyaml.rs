@@ -4,7 +4,7 @@
 //! Texts stay as written, because the YAML library does not report quotes; [`truth`] and [`integer`] interpret them
 //! where a value is a boolean or a number.
 
-use crate::yaml;
+use crate::yaml::{self, KeepAndFail};
 use anyhow::{Context, Result, bail};
 use serde::de::{
     DeserializeSeed, Deserializer, EnumAccess, Error, MapAccess, SeqAccess, VariantAccess, Visitor,
@@ -204,8 +204,7 @@ fn merge<E: Error>(merged: &mut Mapping, value: Value) -> Result<(), E> {
     Ok(())
 }
 
-/// Reads a key with its line. The library reports lines only in errors. Therefore the visitor keeps the text and then
-/// fails; the library has moved on to the value.
+/// Reads a key with its line, which is in the error that [`KeepAndFail`] causes.
 struct Key;
 
 impl<'de> DeserializeSeed<'de> for Key {
@@ -227,21 +226,6 @@ impl<'de> DeserializeSeed<'de> for Key {
         });
         // The library omits the place if it is the very first one.
         Ok((text, line.unwrap_or(1)))
-    }
-}
-
-struct KeepAndFail<'t>(&'t mut Option<String>);
-
-impl Visitor<'_> for KeepAndFail<'_> {
-    type Value = std::convert::Infallible;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a key")
-    }
-
-    fn visit_str<E: Error>(self, text: &str) -> Result<Self::Value, E> {
-        *self.0 = Some(text.to_owned());
-        Err(E::custom(""))
     }
 }
 

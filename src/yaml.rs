@@ -1,7 +1,8 @@
 //! Parses YAML of the administrator, and refuses nesting so deep that parsing would take very long.
 
 use anyhow::{Context, Result, ensure};
-use serde::de::DeserializeOwned;
+use serde::de::{DeserializeOwned, Error, Visitor};
+use std::fmt;
 
 /// The maximum number of nesting levels. No configuration comes near it. The library refuses more than 128 itself, but
 /// only after it has read all of them, which takes quadratic time.
@@ -46,6 +47,23 @@ fn is_deep(text: &[u8]) -> bool {
             let leading = line.iter().take_while(|byte| b" -?\t".contains(byte));
             leading.count() > 2 * DEEPEST
         })
+}
+
+/// Keeps the text of a scalar and then fails: the library reports a place only in errors, and it has moved on to the
+/// next value by then.
+pub(crate) struct KeepAndFail<'t>(pub &'t mut Option<String>);
+
+impl Visitor<'_> for KeepAndFail<'_> {
+    type Value = std::convert::Infallible;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a text")
+    }
+
+    fn visit_str<E: Error>(self, text: &str) -> Result<Self::Value, E> {
+        *self.0 = Some(text.to_owned());
+        Err(E::custom(""))
+    }
 }
 
 #[cfg(test)]

@@ -12,6 +12,7 @@ use super::reader::Reader;
 use crate::settings::origin::SettingsError;
 use crate::settings::row::Row;
 use crate::settings::value::Raw;
+use crate::yaml::KeepAndFail;
 
 /// Reads a key or an item of a list: a text and its place.
 pub(super) struct Word<'r>(pub &'r Reader);
@@ -42,21 +43,6 @@ fn text_and_place<'de, D: Deserializer<'de>>(
             Ok((text, Place::of(&error)))
         }
         Err(error) => Err(error),
-    }
-}
-
-struct KeepAndFail<'t>(&'t mut Option<String>);
-
-impl Visitor<'_> for KeepAndFail<'_> {
-    type Value = std::convert::Infallible;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a text")
-    }
-
-    fn visit_str<E: Error>(self, text: &str) -> Result<Self::Value, E> {
-        *self.0 = Some(text.to_owned());
-        Err(E::custom(""))
     }
 }
 
