@@ -87,7 +87,12 @@ class LauncherTestCase(unittest.TestCase):
             process.wait()
             process.stdout.close()
 
-    def start(self, *arguments, options=(), activated=True, prints="ready", descriptors=None):
+    def command(self, *arguments, options=(), module="served"):
+        """Returns the command line of the program behind the launcher."""
+        return [sys.executable, str(LAUNCHER), *options, module, *arguments, str(self.public), str(self.internal)]
+
+    def start(self, *arguments, options=(), module="served", activated=True, prints="ready", descriptors=None,
+              session=False):
         """Starts the program behind the launcher as systemd would, and waits for the line `prints` unless it is None."""
         sockets = self.sockets if activated else []
 
@@ -101,11 +106,11 @@ class LauncherTestCase(unittest.TestCase):
             if descriptors:
                 resource.setrlimit(resource.RLIMIT_NOFILE, (descriptors, descriptors))
 
-        command = [sys.executable, str(LAUNCHER), *options, "served", *arguments, str(self.public), str(self.internal)]
+        command = self.command(*arguments, options=options, module=module)
         if activated:
             command = ["sh", "-c", f'LISTEN_PID=$$ LISTEN_FDS={len(sockets)} exec "$@"', "sh", *command]
         process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, close_fds=False, preexec_fn=inherit,
-                                   env={**os.environ, "PYTHONPATH": str(HERE)})
+                                   start_new_session=session, env={**os.environ, "PYTHONPATH": str(HERE)})
         self.processes.append(process)
         if prints:
             self.expect(process, prints)

@@ -1,0 +1,136 @@
+"""The image of the fork server: the imported modules, so prepared that forked processes share as much of it as possible."""
+import gc
+import hashlib
+import importlib
+import os
+import random
+import sys
+import threading
+import time
+
+import warm_memory
+import warm_reactor
+import warm_request
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+# Modules that a start needs besides those of the program.
+STARTING = ("argparse", "runpy", "held_sockets", "held_traffic")
+
+
+class Image:
+    """Imported modules, and the files that they were imported from. Nothing is imported later."""
+
+    def __init__(self, modules, configuration):
+        begun = time.monotonic()
+        self.modules, self.configuration = modules, configuration
+        # Low numbers belong to the held sockets of forked processes. The reactor gets higher ones.
+        reserved = [os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC)]
+        while reserved[-1] < warm_request.END - 1:
+            reserved.append(os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC))
+        before = descriptors()
+        # As in the launcher: the package before the reactor, because it may install another one.
+        for module in modules:
+            importlib.import_module(module.partition(".")[0])
+        self.reactor = warm_reactor.Reactor()
+        for module in (*STARTING, *modules):
+            importlib.import_module(module)
+        self.options = {path: digest_of(path) for path in configuration}
+        if configuration:
+            self.load_options()
+        self.files = {path: identity(path) for path in sources()}
+        # The reason to refuse all requests, if there is one.
+        self.problem = self.find_problem(descriptors() - before)
+        for number in reserved:
+            os.close(number)
+        # Generators that modules made for themselves; Python renews only the one behind random.random().
+        self.generators = [one for one in gc.get_objects()
+                           if isinstance(one, random.Random) and not isinstance(one, random.SystemRandom)]
+        # A forked process runs its module as `python -m` does: freshly, and under the name __main__.
+        for module in modules:
+            sys.modules.pop(module, None)
+        warm_memory.prepare()
+        self.summary = self.problem or f"{len(sys.modules)} modules imported in {time.monotonic() - begun:.1f} s"
+
+    def load_options(self):
+        """Loads Synapse's options as a process does, which imports more modules and fills caches.
+
+        A forked process loads its own options again, and reports their faults.
+        """
+        from synapse.config.homeserver import HomeServerConfig
+
+        arguments = [word for path in self.configuration for word in ("-c", path)]
+        try:
+            HomeServerConfig.load_config("fork server", arguments)
+        except Exception as error:
+            # The text of the error could quote a secret.
+            print(f"the options were not loaded: {type(error).__name__}", file=sys.stderr, flush=True)
+
+    def find_problem(self, opened):
+        """Threads and descriptors of modules: a fork keeps the first from working and shares the others."""
+        left = opened - self.reactor.descriptors()
+        if len(os.listdir("/proc/self/task")) > 1:
+            others = sorted(thread.name for thread in threading.enumerate() if thread is not threading.main_thread())
+            return f"a module started threads while it was imported: {', '.join(others) or 'not those of Python'}"
+        if left:
+            targets = sorted(os.readlink(f"/proc/self/fd/{number}") for number in left)
+            return f"a module left files open while it was imported: {', '.join(targets)}"
+        return self.reactor.problem()
+
+    def refusal(self, request):
+        """The reason why a forked process would not be what the unit asks for; None if it would be."""
+        if self.problem:
+            return self.problem
+        python, launcher, *arguments = request.arguments
+        if (python, launcher) != (sys.orig_argv[0], HERE):
+            return f"it imported for {sys.orig_argv[0]} {HERE}, not for {python} {launcher}"
+        if not set(self.modules) & set(arguments):
+            return f"it imported none of these: {' '.join(arguments)}"
+        for path, then in self.files.items():
+            if identity(path) != then:
+                return f"{path} has changed since the fork server started"
+        for path, then in self.options.items():
+            if digest_of(path) != then:
+                return f"{path} has changed since the fork server started"
+        return None
+
+
+def sources():
+    """The files of the program: Python, all modules, and the launcher."""
+    loaded = (getattr(module, "__file__", None) for module in tuple(sys.modules.values()))
+    launcher = (os.path.join(HERE, name) for name in os.listdir(HERE) if name.endswith(".py"))
+    return {path for path in (*loaded, *launcher, sys.executable) if path}
+
+
+def identity(path):
+    """Properties that change when a file is replaced or edited; None if there is no such file."""
+    try:
+        status = os.stat(path)
+    except OSError:
+        return None
+    return status.st_ino, status.st_mtime_ns, status.st_size
+
+
+def digest_of(path):
+    """The digest of a file, or of the names and contents of all YAML files in a directory; None if it is unreadable."""
+    digest = hashlib.sha256()
+    try:
+        names = sorted(name for name in os.listdir(path) if name.endswith(".yaml")) if os.path.isdir(path) else [""]
+        for name in names:
+            with open(os.path.join(path, name) if name else path, "rb") as opened:
+                digest.update(b"%s\0%s\0" % (name.encode(), hashlib.sha256(opened.read()).digest()))
+    except OSError:
+        return None
+    return digest.digest()
+
+
+def descriptors():
+    """The open descriptors of this process."""
+    numbers = set()
+    for number in map(int, os.listdir("/proc/self/fd")):
+        try:
+            os.fstat(number)
+        except OSError:
+            # The one with which the directory was read.
+            continue
+        numbers.add(number)
+    return numbers

@@ -1,0 +1,65 @@
+"""The memory of the fork server: what keeps pages shared after a fork.
+
+A page is copied as soon as a process writes to it. The garbage collector writes to each object that it visits, and a new
+object in a free block of a page takes the page from its neighbours.
+"""
+import contextlib
+import ctypes
+import gc
+import os
+import re
+import sys
+
+# A line of sys._debugmallocstats(): size class in bytes, pools, blocks in use, free blocks in pools that are in use.
+CLASS = re.compile(r"^ *\d+ +(\d+) +\d+ +\d+ +(\d+)$", re.MULTILINE)
+# The size in bytes of an empty `bytes` object.
+EMPTY = sys.getsizeof(b"")
+# jemalloc(3), MALLCTL_ARENAS_ALL.
+ALL_ARENAS = 4096
+# The objects that occupy free blocks.
+filling = []
+
+
+def prepare():
+    """Prepares the memory for forks, when everything is imported."""
+    gc.collect()
+    fill()
+    gc.freeze()
+    purge()
+
+
+def fill():
+    """Occupies the free blocks of Python's allocator, so that forked processes allocate in pages of their own."""
+    for size, free in free_blocks():
+        # One more than the header fits in the smallest classes, whose blocks stay free.
+        if size > EMPTY:
+            filling.extend(bytes(size - EMPTY) for _ in range(free))
+
+
+def free_blocks():
+    """The size classes of Python's allocator with the number of free blocks; none if it does not report them."""
+    report = getattr(sys, "_debugmallocstats", None)
+    if not report:
+        return []
+    # Python writes the report to descriptor 2.
+    with contextlib.ExitStack() as stack:
+        file = stack.enter_context(os.fdopen(os.memfd_create("report"), "w+", errors="replace"))
+        stderr = os.dup(2)
+        stack.callback(os.close, stderr)
+        os.dup2(file.fileno(), 2)
+        try:
+            report()
+        finally:
+            os.dup2(stderr, 2)
+        file.seek(0)
+        return [(int(size), int(free)) for size, free in CLASS.findall(file.read())]
+
+
+def purge():
+    """Returns free memory of the C library's allocator to the kernel: of jemalloc, if it is loaded, or of glibc."""
+    library = ctypes.CDLL(None)
+    if hasattr(library, "mallctl"):
+        library.mallctl(b"thread.tcache.flush", None, None, None, ctypes.c_size_t(0))
+        library.mallctl(b"arena.%d.purge" % ALL_ARENAS, None, None, None, ctypes.c_size_t(0))
+    elif hasattr(library, "malloc_trim"):
+        library.malloc_trim(ctypes.c_size_t(0))

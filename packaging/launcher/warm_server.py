@@ -1,0 +1,99 @@
+"""The fork server: imports Synapse once, and forks a process for each unit that asks for one (warm start).
+
+    python launcher/warm_server.py [--configuration PATH]… SOCKET MODULE…
+
+A forked process shares the memory of the imported modules with its siblings, and starts in a fraction of the time. It
+goes on in the launcher, with the descriptors, environment and arguments of its unit, as if the unit had started it.
+
+Protocol, one message per packet at the Unix socket SOCKET (SOCK_SEQPACKET):
+
+    unit → server    the request: JSON (warm_request.py) with the descriptors 0, 1, 2 and the held sockets
+    server → unit    `no REASON`: the unit starts plainly
+    child  → unit    `pid NUMBER`: a process waits; its parent is PID 1
+    unit   → child   `go`, after the unit has made the process its own. If the connection ends first, the process ends.
+
+The server refuses all requests that a forked process could not fulfil exactly as a plain start would: another
+environment, other limits, changed files, changed options.
+"""
+import gc
+
+# As in the launcher: the image is collected and frozen when it is complete.
+gc.disable()
+
+import argparse
+import contextlib
+import os
+import socket
+import sys
+
+import warm_child
+import warm_image
+import warm_request
+
+# Seconds that a unit has to send its request. Requests are read one after the other.
+SLOWNESS = 2
+# Requests that may wait: more than a host has processes of Synapse.
+BACKLOG = 512
+
+
+def main():
+    parser = argparse.ArgumentParser(prog="warm_server")
+    parser.add_argument("--configuration", action="append", default=[], metavar="PATH",
+                        help="options of Synapse to load before the first fork")
+    parser.add_argument("socket", help="the path of the Unix socket at which units ask for processes")
+    parser.add_argument("module", nargs="+", help="a module to import")
+    options = parser.parse_args()
+
+    image = warm_image.Image(options.module, options.configuration)
+    listener = listen(options.socket)
+    print(image.summary, file=sys.stderr, flush=True)
+    notify(f"READY=1\nSTATUS={image.summary}")
+    warm_child.run(*serve(listener, image))
+
+
+def listen(path):
+    """A socket that only the user of the server can reach."""
+    with contextlib.suppress(FileNotFoundError):
+        os.unlink(path)
+    listener = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    # Nobody can connect before listen().
+    listener.bind(path)
+    os.chmod(path, 0o600)
+    listener.listen(BACKLOG)
+    return listener
+
+
+def serve(listener, image):
+    """Answers requests. Returns in a forked process only: its request, the image, and the connection to its unit."""
+    while True:
+        connection, _ = listener.accept()
+        connection.settimeout(SLOWNESS)
+        request = None
+        try:
+            request = warm_request.receive(connection)
+            refusal = image.refusal(request) or request.refusal()
+            if not refusal:
+                if warm_child.fork_twice():
+                    listener.close()
+                    return request, image, connection
+            else:
+                connection.send(f"no {refusal}".encode())
+        except warm_request.BAD as error:
+            print(f"a request failed: {error}", file=sys.stderr, flush=True)
+            with contextlib.suppress(OSError):
+                connection.send(f"no the fork server failed: {error}".encode())
+        if request:
+            request.close()
+        connection.close()
+
+
+def notify(message):
+    """Sends a state to systemd (sd_notify(3)), if it started this server."""
+    address = os.environ.get("NOTIFY_SOCKET")
+    if address:
+        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as sender:
+            sender.sendto(message.encode(), address.replace("@", "\0", 1) if address[0] == "@" else address)
+
+
+if __name__ == "__main__":
+    main()
