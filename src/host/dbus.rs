@@ -50,6 +50,12 @@ pub(super) trait Manager {
         patterns: &[&str],
     ) -> zbus::Result<Vec<ListedUnit>>;
     fn load_unit(&self, name: &str) -> zbus::Result<OwnedObjectPath>;
+    fn attach_processes_to_unit(
+        &self,
+        unit: &str,
+        control_group: &str,
+        processes: &[u32],
+    ) -> zbus::Result<()>;
     #[zbus(name = "GetUnitByPID")]
     fn get_unit_by_pid(&self, pid: u32) -> zbus::Result<OwnedObjectPath>;
     #[zbus(signal)]

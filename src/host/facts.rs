@@ -48,6 +48,8 @@ pub struct Facts {
     pub jemalloc: bool,
     /// Whether the launcher, which starts Synapse with socket activation, is missing.
     pub lacks_launcher: bool,
+    /// Whether the program that starts processes from a fork server is missing.
+    pub lacks_warm_start: bool,
     /// The package manager of this host.
     pub packages: Option<PackageManager>,
     /// Ports of the desired units that another program uses.

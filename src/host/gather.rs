@@ -52,6 +52,7 @@ impl Facts {
             nginx: nginx_version(),
             coturn: settings.coturn.enabled.then(coturn).flatten(),
             lacks_launcher: !files::exists(format!("{}/__main__.py", paths::LAUNCHER)),
+            lacks_warm_start: !files::exists(paths::WARM_START),
             jemalloc: jemalloc(),
             packages: package_manager(),
             ports_in_use: Vec::new(),

@@ -42,6 +42,7 @@ mod trial;
 mod validators;
 mod venv;
 mod versions;
+pub mod warm;
 
 pub use existing_database::{created_database, existing_database, migration_was_interrupted};
 pub use files::{

@@ -27,8 +27,10 @@ fn mark_affected(affected: &mut Affected, unit: &str, path: &str) {
 /// The desired units that a scope names; none for scopes that depend on the file.
 fn of_scope(desired: &State, scope: Scope) -> BTreeSet<String> {
     let synapse = |unit: &&String| units::is_synapse(unit);
+    let image = |unit: &&String| units::is_synapse(unit) || units::is_fork_server(unit);
     match scope {
         Scope::Synapse => desired.units.iter().filter(synapse).cloned().collect(),
+        Scope::Image => desired.units.iter().filter(image).cloned().collect(),
         Scope::Unit(unit) => [unit.to_owned()].into(),
         _ => BTreeSet::new(),
     }

@@ -38,6 +38,7 @@ impl Planner<'_> {
         // The services that an adoption replaces stop as late as possible.
         let late = self.missing().filter(|resource| resource.is_late());
         steps.extend(late.cloned().map(Step::Create));
+        steps.extend(restarts.stage(units::is_fork_server));
         steps.extend(restarts.stage(|unit| unit == units::MAIN));
         steps.extend(restarts.stage(|unit| units::worker_of(unit).is_some()));
         steps.extend(restarts.stage(|unit| unit == units::NGINX));
@@ -84,5 +85,8 @@ impl Planner<'_> {
 /// Whether a unit is an auxiliary service: neither part of Synapse nor needed to serve its requests.
 fn is_auxiliary(unit: &str) -> bool {
     let first = [units::REDIS, units::MAIN, units::NGINX, units::TARGET];
-    !first.contains(&unit) && units::worker_of(unit).is_none() && units::served_by(unit).is_none()
+    !first.contains(&unit)
+        && !units::is_fork_server(unit)
+        && units::worker_of(unit).is_none()
+        && units::served_by(unit).is_none()
 }

@@ -33,6 +33,22 @@ pub(super) fn launcher(at: &Examined) -> Option<Finding> {
     )
 }
 
+pub(super) fn warm_start(at: &Examined) -> Option<Finding> {
+    finding_if(
+        at.facts.lacks_warm_start
+            && at
+                .scope
+                .units
+                .iter()
+                .any(|unit| units::is_fork_server(unit)),
+        format!(
+            "{} is missing, a part of this program's package",
+            paths::WARM_START
+        ),
+        "install the package again; or set warm.mode to off",
+    )
+}
+
 pub(super) fn compressor(at: &Examined) -> Option<Finding> {
     let processor = at.facts.processor;
     finding_if(

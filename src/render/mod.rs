@@ -26,6 +26,7 @@ mod synapse;
 pub mod targets;
 pub mod trial;
 mod unit_files;
+mod warm;
 
 pub use service::Service;
 pub use unit_files::wanted;
@@ -159,6 +160,10 @@ impl StateBuilder<'_> {
             Scope::None => BTreeSet::new(),
             Scope::Main => main.collect(),
             Scope::Synapse => main.chain(workers()).collect(),
+            Scope::Image => main
+                .chain(workers())
+                .chain(warm::wanted(self.input))
+                .collect(),
             Scope::UnitFile => unit_files::wanted(self.input)
                 .into_iter()
                 .filter(|unit| units::is_of(path, unit))
@@ -192,6 +197,7 @@ pub fn desired(input: &Input) -> Result<State> {
     }
     sockets::render(&mut builder)?;
     unit_files::render(&mut builder)?;
+    warm::render(&mut builder)?;
     let mut resources = resources(input, &builder.files);
     let chosen = builder.directories.into_keys().map(Resource::Directory);
     resources.extend(chosen);

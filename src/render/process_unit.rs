@@ -3,6 +3,7 @@
 use super::{Input, logs, sockets};
 use crate::settings::value::Scalar;
 use crate::state::paths;
+use crate::state::synapse_config;
 
 /// The values in which the unit files of Synapse's processes differ.
 pub(super) struct Process<'a> {
@@ -18,6 +19,13 @@ pub(super) struct Process<'a> {
     pub media_store_path: &'a str,
     pub user: &'a str,
     pub user_group: Option<&'a str>,
+}
+
+/// The arguments that name all configuration files of a process with this own file.
+pub(super) fn arguments(own: &str) -> String {
+    let paths = synapse_config::of_process(paths::OPTIONS, own);
+    let options: Vec<String> = paths.iter().map(|path| format!("-c {path}")).collect();
+    options.join(" ")
 }
 
 impl<'a> Process<'a> {

@@ -1,9 +1,9 @@
 //! Files of systemd: the units of Synapse's processes, accounts, directories.
 
-use super::process_unit::Process;
+use super::process_unit::{Process, arguments};
 use super::sandbox::{Sandbox, WorkerNetwork};
 use super::services;
-use super::{Input, Service, StateBuilder, filters, logs, network, sockets};
+use super::{Input, Service, StateBuilder, filters, logs, network, sockets, warm};
 use crate::settings::Settings;
 use crate::settings::value::Scalar;
 use crate::state::Resource;
@@ -20,10 +20,6 @@ use std::collections::{BTreeMap, BTreeSet};
 struct Target<'a> {
     server_name: &'a str,
 }
-
-/// The drop-in of a worker without network access. Its name sorts before the drop-in that `systemctl edit` creates,
-/// which can therefore override it.
-const NETWORK: &str = "50-network.conf";
 
 #[derive(Template)]
 #[template(path = "synapse-main.service")]
@@ -68,13 +64,7 @@ pub(super) fn render(builder: &mut StateBuilder) -> Result<()> {
     let settings = &input.settings;
     let server_name = settings.server_name.as_str();
     builder.unit(units::TARGET, Target { server_name }.render()?);
-    let directory = format!("{}/synapse", paths::CURRENT);
-    // The own file of a process, and the options that name all of its configuration files.
-    let configuration = |own: &str| {
-        let paths = synapse_config::of_process(&directory, own);
-        let options: Vec<String> = paths.iter().map(|path| format!("-c {path}")).collect();
-        (format!("{directory}/{own}"), options.join(" "))
-    };
+    let configuration = |own: &str| (format!("{}/{own}", paths::OPTIONS), arguments(own));
     let (own, options) = configuration(synapse_config::MAIN);
     let main = Main {
         own,
@@ -95,7 +85,7 @@ pub(super) fn render(builder: &mut StateBuilder) -> Result<()> {
         for worker in &input.topology.workers {
             if !network::is_needed(input, worker) {
                 let unit = units::worker(&worker.name);
-                let file = format!("{}/{NETWORK}", units::drop_ins(&unit));
+                let file = format!("{}/{}", units::drop_ins(&unit), WorkerNetwork::FILE);
                 builder.unit(&file, WorkerNetwork::none()?);
             }
         }
@@ -166,6 +156,7 @@ pub fn wanted(input: &Input) -> BTreeSet<String> {
         .map(|worker| units::worker(&worker.name))
         .collect();
     units.extend(sockets::wanted(input));
+    units.extend(warm::wanted(input));
     units.extend([units::TARGET, units::MAIN].map(str::to_owned));
     units.extend(services::wanted(input).map(|service| service.unit.to_owned()));
     units

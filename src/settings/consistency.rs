@@ -3,7 +3,7 @@
 use super::origin::{Origin, SettingsError};
 use super::socket_path;
 use super::table::{Buffer, Settings};
-use super::types::{AbsolutePath, DatabaseKind, Host, MailTls, SslMode, Verification};
+use super::types::{AbsolutePath, DatabaseKind, Host, MailTls, SslMode, Verification, WarmMode};
 use crate::state::accounts;
 use std::collections::BTreeMap;
 use std::net::IpAddr;
@@ -21,6 +21,22 @@ static RULES: &[fn(&Settings) -> Violation] = &[
         );
         let help = "leave `synapse.user` empty, or name an account that nothing else uses";
         Some(("synapse.user", problem, help.to_owned()))
+    },
+    |settings| {
+        let sockets = &settings.sockets;
+        let held = sockets.held && (sockets.public || sockets.replication);
+        violated(
+            settings.warm.mode == WarmMode::Fork && !held,
+            "warm.mode",
+            || {
+                (
+                    "`warm.mode` is fork, but systemd opens no sockets of Synapse's processes"
+                        .to_owned(),
+                    "set `sockets.held` and `sockets.public` to true, or `warm.mode` to off"
+                        .to_owned(),
+                )
+            },
+        )
     },
     |settings| {
         let packages = &settings.synapse.packages;

@@ -21,6 +21,8 @@ pub const STATE: &str = "/var/lib/synapse-workers";
 pub const GENERATIONS: &str = "/var/lib/synapse-workers/generations";
 /// The link to the generation in use; units read files only through this link.
 pub const CURRENT: &str = "/var/lib/synapse-workers/current";
+/// Synapse's options in the generation in use.
+pub const OPTIONS: &str = "/var/lib/synapse-workers/current/synapse";
 /// The generation that was last applied to the running processes; older than `current` after an interrupted run.
 pub const APPLIED: &str = "/var/lib/synapse-workers/applied";
 /// Generations switched to since one was applied completely, one number per line: processes may run with any of them.
@@ -91,6 +93,10 @@ pub const SYNAPSE_LOGS: &str = "/var/log/synapse";
 pub const LOCK: &str = "/run/synapse-workers.lock";
 /// The program that starts Synapse with socket activation; the package installs it.
 pub const LAUNCHER: &str = "/usr/libexec/synapse-workers/launcher";
+/// The program that starts a process from a fork server; the package installs it.
+pub const WARM_START: &str = "/usr/libexec/synapse-workers/warm-start";
+/// The directories of fork servers' sockets, which systemd creates with each server, below /run.
+pub const FORK_SERVERS: &str = "synapse-workers/warm";
 /// The lock file that is locked while new connections wait at nginx's sockets.
 pub const HOLD: &str = "/run/synapse-workers.hold";
 /// The directories that `ProtectHome=` makes inaccessible to units (systemd.exec(5)).
@@ -130,6 +136,11 @@ pub fn process_of(path: &str) -> Option<&str> {
     let ours = [PUBLIC_SOCKETS, REPLICATION_SOCKETS].contains(&directory);
     let (name, _) = file.split_once(".sock").filter(|_| ours)?;
     Some(name)
+}
+
+/// The socket of a fork server.
+pub fn fork_server_socket(instance: &str) -> String {
+    format!("/run/{FORK_SERVERS}/{instance}/socket")
 }
 
 /// The socket of our own Redis.

@@ -31,6 +31,8 @@ pub enum Scope {
     Main,
     /// The main process and every worker.
     Synapse,
+    /// The main process, every worker and the fork servers, which have loaded the file as well.
+    Image,
     /// The process that the file is named after.
     Named,
     /// The running units of this unit file; none if a timer or a path starts them each time.
@@ -140,17 +142,17 @@ pub static RULES: &[Rule] = &[
     // docs/workers.md: main's own routes change with enable_media_repo.
     stop_first("synapse/shared.d/media.yaml",                             LISTED_AND_MAIN, "the media repository moves to another process"),
     // docs/upgrade.md: some releases changed the communication between processes (1.64, 1.69, 1.76).
-    stop_first(VERSION,                                                   Scope::Synapse,  RELEASE),
-    stop_first(paths::UPGRADED,                                           Scope::Synapse,  OLDER_CODE),
+    stop_first(VERSION,                                                   Scope::Image,    RELEASE),
+    stop_first(paths::UPGRADED,                                           Scope::Image,    OLDER_CODE),
     // Modules are imported lazily, and the old files are gone.
-    restart("/opt/synapse-workers/",                                      Scope::Synapse,  "the processes run code that was there before the venv was built again"),
-    restart(PACKAGES,                                                     Scope::Synapse,  "Synapse imports Python packages only at start"),
-    restart("synapse/homeserver.yaml",                                    Scope::Synapse,  OPTIONS),
-    restart("synapse/homeserver.d/",                                      Scope::Synapse,  OPTIONS),
-    restart("synapse/adopted/",                                           Scope::Synapse,  OPTIONS),
+    restart("/opt/synapse-workers/",                                      Scope::Image,    "the processes run code that was there before the venv was built again"),
+    restart(PACKAGES,                                                     Scope::Image,    "Synapse imports Python packages only at start"),
+    restart("synapse/homeserver.yaml",                                    Scope::Image,    OPTIONS),
+    restart("synapse/homeserver.d/",                                      Scope::Image,    OPTIONS),
+    restart("synapse/adopted/",                                           Scope::Image,    OPTIONS),
     restart("synapse/main.yaml",                                          Scope::Main,     OPTIONS),
     restart("synapse/workers/",                                           Scope::Named,    OPTIONS),
-    restart("secrets/",                                                   Scope::Synapse,  "Synapse reads its secrets only at start"),
+    restart("secrets/",                                                   Scope::Image,    "Synapse reads its secrets only at start"),
     // config/appservice.py: registrations are loaded at start, by every process.
     restart("synapse/app_services/",                                      Scope::Synapse,  "Synapse reads application service registrations only at start"),
     // logging.config.dictConfig: loggers that the new file does not name keep the levels and handlers of the old one.
@@ -158,7 +160,7 @@ pub static RULES: &[Rule] = &[
     // itself.
     restart("synapse/own-log.yaml",                                       Scope::Synapse,  "a reload applies only a part of your own log configuration"),
     // app/_base.py and config/logger.py: Synapse reads the file again on SIGHUP.
-    restart("synapse/python/",                                            Scope::Synapse,  "Python reads the formatter of the log only at start"),
+    restart("synapse/python/",                                            Scope::Image,    "Python reads the formatter of the log only at start"),
     reload("synapse/log.yaml",                                            Scope::Synapse,  LOG),
     reload("synapse/logs/",                                               Scope::Named,    LOG),
 

@@ -91,6 +91,7 @@ pub fn unit_patterns() -> Vec<&'static str> {
         units::TARGET,
         units::MAIN,
         "synapse-worker@*.service",
+        "synapse-warm@*.service",
         units::MAIN_SOCKET,
         "synapse-worker@*.socket",
         units::NGINX_SOCKET,

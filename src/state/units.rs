@@ -18,6 +18,8 @@ pub const NGINX_SOCKET: &str = "synapse-nginx.socket";
 pub const MAIN_SOCKET: &str = "synapse-main.socket";
 /// The template of the Unix sockets of workers.
 pub const WORKER_SOCKETS: &str = "synapse-worker@.socket";
+/// The template of fork servers, whose instances are named after the Synapse that they have imported.
+pub const WARM: &str = "synapse-warm@.service";
 /// Keeps nginx from starting while new connections wait at the sockets that systemd holds.
 pub const HOLD: &str = "synapse-hold.service";
 /// Our own Redis.
@@ -64,6 +66,16 @@ pub fn worker(name: &str) -> String {
     format!("synapse-worker@{name}.service")
 }
 
+/// The unit of a fork server.
+pub fn fork_server(instance: &str) -> String {
+    format!("synapse-warm@{instance}.service")
+}
+
+/// Whether a unit is a fork server.
+pub fn is_fork_server(unit: &str) -> bool {
+    file_of(unit) == WARM
+}
+
 /// The unit of a Synapse process, by the name of its socket.
 pub fn process(name: &str) -> String {
     match name {
@@ -86,7 +98,7 @@ pub fn socket_of(service: &str) -> Option<String> {
 
 /// Whether another unit starts this one as a dependency, so that it need not be enabled.
 pub fn is_needed(unit: &str) -> bool {
-    unit == MAIN_SOCKET || file_of(unit) == WORKER_SOCKETS
+    unit == MAIN_SOCKET || [WORKER_SOCKETS, WARM].contains(&file_of(unit))
 }
 
 /// The service for which a unit holds sockets.
@@ -139,6 +151,7 @@ pub fn file_of(unit: &str) -> &str {
     match unit.strip_prefix("synapse-worker@") {
         Some(instance) if instance.ends_with(".socket") => WORKER_SOCKETS,
         Some(_) => WORKERS,
+        None if unit.starts_with("synapse-warm@") => WARM,
         None => unit,
     }
 }

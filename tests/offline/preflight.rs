@@ -145,6 +145,14 @@ fn every_check_finds_its_problem() {
             "/usr/libexec/synapse-workers/launcher is missing, a part of this program's package => install the package again",
         ),
         (
+            "Synapse can start from a fork server",
+            |facts| facts.lacks_warm_start = true,
+            "warm: {mode: fork}",
+            1,
+            "/usr/libexec/synapse-workers/warm-start is missing, a part of this program's package => install the package again; \
+             or set warm.mode to off",
+        ),
+        (
             "runs as root",
             |facts| facts.root = false,
             "",

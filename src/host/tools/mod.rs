@@ -7,9 +7,11 @@
 
 mod find;
 mod output;
+mod replace;
 mod running;
 mod tool;
 
 pub use find::find;
 pub use output::{journal, tail};
+pub use replace::become_program;
 pub use tool::{PACKAGES, Tool};

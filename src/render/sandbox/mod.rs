@@ -54,6 +54,10 @@ pub(super) struct WorkerNetwork {
 }
 
 impl WorkerNetwork {
+    /// The name of the drop-in. It sorts before that of the drop-in that `systemctl edit` creates, which can therefore
+    /// override it.
+    pub const FILE: &str = "50-network.conf";
+
     /// Renders the drop-in.
     ///
     /// # Errors

@@ -97,6 +97,12 @@ pub(super) static ROWS: &[Row] = &[
         binds: network::workers_bind,
         ..SYNAPSE
     },
+    // Its processes bind addresses as their own units allow; it binds none.
+    Row {
+        unit: units::WARM,
+        binds: ROW.binds,
+        ..SYNAPSE
+    },
     Row {
         unit: units::COMPRESS,
         network: |input| match network::database_is_local(input) {

@@ -14,7 +14,7 @@ mod storage;
 pub use features::{AppServices, Coturn, Email, Registration, Turn, UrlPreviews};
 pub(super) use nginx::Buffer;
 pub use nginx::{Nginx, Support, Tls};
-pub use processes::{Adopt, Limits, Manhole, Metrics, Sandbox, Sockets, Synapse};
+pub use processes::{Adopt, Limits, Manhole, Metrics, Sandbox, Sockets, Synapse, Warm};
 pub use storage::{Caches, Compressor, Database, Redis};
 
 use super::fragment::Values;
@@ -136,6 +136,7 @@ settings! {
         database: Database,
         redis: Redis,
         sockets: Sockets,
+        warm: Warm,
         sandbox: Sandbox,
         tls: Tls,
         support: Support,

@@ -5,7 +5,7 @@ use crate::settings::origin::SettingsError;
 use crate::settings::row::{Row, Section, section};
 use crate::settings::types::{
     AbsolutePath, AccountName, Duration, Interval, MemoryLimit, NetworkAccess, PinnedPackage, Port,
-    Size, Span, UnitName, Version, Whole,
+    Size, Span, UnitName, Version, WarmMode, Whole,
 };
 use crate::settings::value::{Raw, Value};
 
@@ -25,6 +25,17 @@ section! {
         /// The time that a process has to finish its in-flight requests when it stops, with socket
         /// activation. Requests that take longer are cut off.
         drain_timeout: Duration = "10s";
+    }
+}
+
+section! {
+    /// Warm start: processes of Synapse that are forked from one which has imported Synapse.
+    warm: Warm {
+        /// `off`: each process imports Synapse itself. `fork`: a fork server imports Synapse once, and
+        /// processes share the memory of the import, which saves more than half of it, and start in a
+        /// fraction of the time. `auto`: `fork` with at least four processes. Processes that decode media
+        /// always import Synapse themselves. Requires sockets.held.
+        mode: WarmMode = "off";
     }
 }
 

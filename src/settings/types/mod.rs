@@ -15,5 +15,5 @@ pub use names::{
 pub use numbers::{Duration, Factor, Interval, Port, Size, Span, UploadSize, Whole};
 pub use words::{
     DatabaseKind, HttpVersion, LogLevel, MailTls, MemoryLimit, NetworkAccess, Processes, SslMode,
-    Verification, WorkerList,
+    Verification, WarmMode, WorkerList,
 };

@@ -117,6 +117,18 @@ words! {
 }
 
 words! {
+    /// How processes of Synapse come to be.
+    WarmMode {
+        /// As `fork`, with at least four processes.
+        Auto = "auto",
+        /// Each process imports Synapse itself.
+        Off = "off",
+        /// Processes are forked from one that has imported Synapse.
+        Fork = "fork",
+    }
+}
+
+words! {
     /// The verification that users must pass to register.
     Verification {
         /// Captcha if its key is set, otherwise token.

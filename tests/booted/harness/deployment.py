@@ -18,6 +18,7 @@ SERVER = "example.test"
 URL = "http://127.0.0.1:8008"
 PROGRAM = "/usr/bin/synapse-workers"
 LAUNCHER = "/usr/libexec/synapse-workers/launcher"
+WARM_START = "/usr/libexec/synapse-workers/warm-start"
 SETTINGS = "/etc/synapse-workers/settings.yaml"
 CURRENT = "/var/lib/synapse-workers/current"
 TEST_OPTIONS = "/etc/synapse-workers/homeserver.d/test.yaml"
@@ -57,6 +58,7 @@ def unpack(host: Host) -> None:
         host.push(binary, PROGRAM)
         host.run("mkdir", "--parents", os.path.dirname(LAUNCHER))
         host.push(TOP / "packaging/launcher", LAUNCHER)
+        host.push(Path(binary).with_name("warm-start"), WARM_START)
     else:
         host.push(package(), "/root/package.deb")
         host.run("dpkg", "--install", "/root/package.deb")

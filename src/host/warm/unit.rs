@@ -1,0 +1,137 @@
+//! What systemd is asked during a warm start.
+
+use crate::host::dbus::{ManagerProxy, ServiceProxy};
+use anyhow::{Context, Result, bail};
+use std::collections::HashMap;
+use zbus::fdo::PropertiesProxy;
+use zbus::proxy::CacheProperties;
+use zbus::{Connection, OwnedVariant};
+
+/// The interface of the properties that only services have.
+const SERVICE: &str = "org.freedesktop.systemd1.Service";
+
+/// The properties of a service that its processes inherit from the process that systemd executes (systemd.exec(5)). A
+/// forked process has those of the fork server. All others act on the control group or on systemd's own behaviour, or
+/// the forked process takes them from its unit.
+#[rustfmt::skip] // related properties in one line
+static INHERITED: &[&str] = &[
+    "User", "Group", "SupplementaryGroups", "DynamicUser", "UMask", "PAMName",
+    "NoNewPrivileges", "CapabilityBoundingSet", "AmbientCapabilities", "SecureBits", "KeyringMode",
+    "RootDirectory", "RootImage", "MountImages", "ExtensionImages", "ExtensionDirectories", "MountAPIVFS", "MountFlags",
+    "ReadWritePaths", "ReadOnlyPaths", "InaccessiblePaths", "ExecPaths", "NoExecPaths", "TemporaryFileSystem",
+    "BindPaths", "BindReadOnlyPaths", "BindLogSockets",
+    "StateDirectory", "CacheDirectory", "LogsDirectory", "ConfigurationDirectory", "LoadCredential", "SetCredential",
+    "ProtectSystem", "ProtectHome", "PrivateTmp", "PrivateTmpEx", "PrivateDevices", "PrivateMounts", "PrivateNetwork",
+    "PrivateUsers", "PrivateUsersEx", "PrivateIPC", "PrivatePIDs", "NetworkNamespacePath", "IPCNamespacePath",
+    "ProtectClock", "ProtectHostname", "ProtectHostnameEx", "ProtectKernelLogs", "ProtectKernelModules",
+    "ProtectKernelTunables", "ProtectControlGroups", "ProtectControlGroupsEx", "ProtectProc", "ProcSubset",
+    "RestrictAddressFamilies", "RestrictNamespaces", "RestrictRealtime", "RestrictSUIDSGID", "RestrictFileSystems",
+    "LockPersonality", "Personality", "MemoryDenyWriteExecute", "RemoveIPC",
+    "SystemCallArchitectures", "SystemCallFilter", "SystemCallErrorNumber", "SystemCallLog",
+    "AppArmorProfile", "SELinuxContext", "SmackProcessLabel",
+    "Nice", "CPUSchedulingPolicy", "CPUSchedulingPriority", "CPUSchedulingResetOnFork", "CPUAffinity", "NUMAPolicy",
+    "NUMAMask", "IOSchedulingClass", "IOSchedulingPriority", "TimerSlackNSec", "CoredumpFilter", "IgnoreSIGPIPE",
+    "LogNamespace",
+];
+
+/// A connection to systemd as the user of a unit.
+pub(super) struct Manager {
+    connection: Connection,
+    manager: ManagerProxy<'static>,
+}
+
+impl Manager {
+    /// Connects to the system bus.
+    pub fn connect() -> Result<Self> {
+        zbus::block_on(async {
+            let connection = Connection::system().await?;
+            let manager = ManagerProxy::new(&connection).await?;
+            anyhow::Ok(Self {
+                connection,
+                manager,
+            })
+        })
+        .context("systemd cannot be reached over D-Bus")
+    }
+
+    /// Compares what processes of a unit inherit with what those of the fork server inherit. Drop-ins of the
+    /// administrator make a difference, wherever they are.
+    ///
+    /// # Errors
+    /// When there is a difference.
+    pub fn compare(&self, unit: &str, server: &str) -> Result<()> {
+        let (unit, server) = (self.properties(unit)?, self.properties(server)?);
+        for name in INHERITED {
+            // A release of systemd that lacks a property lacks it in both units.
+            if unit.get(*name) != server.get(*name) {
+                bail!("{name}= of the unit differs from that of the fork server");
+            }
+        }
+        Ok(())
+    }
+
+    fn properties(&self, unit: &str) -> Result<HashMap<String, OwnedVariant>> {
+        zbus::block_on(async {
+            let path = self.manager.load_unit(unit).await?;
+            let properties = PropertiesProxy::builder(&self.connection)
+                .destination("org.freedesktop.systemd1")
+                .path(path)
+                .build()
+                .await?;
+            anyhow::Ok(properties.get_all(SERVICE.try_into()?).await?)
+        })
+        .with_context(|| format!("systemd gives no properties of {unit}"))
+    }
+
+    /// Moves a process of the same user into the control group of a unit, which must have `Delegate=yes`.
+    pub fn attach(&self, unit: &str, process: u32) -> Result<()> {
+        let processes = [process];
+        zbus::block_on(self.manager.attach_processes_to_unit(unit, "", &processes))
+            .with_context(|| format!("systemd does not move process {process} to {unit}"))
+    }
+
+    /// The main process of a unit.
+    pub fn main_process(&self, unit: &str) -> Result<u32> {
+        zbus::block_on(async {
+            let path = self.manager.load_unit(unit).await?;
+            let service = ServiceProxy::builder(&self.connection).path(path);
+            let service = service
+                .cache_properties(CacheProperties::No)
+                .build()
+                .await?;
+            service.main_pid().await
+        })
+        .with_context(|| format!("systemd does not name the main process of {unit}"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::INHERITED;
+
+    /// Keys of the sandbox that act on the control group, or on the streams that the forked process gets.
+    const OTHERS: &[&str] = &[
+        "DevicePolicy",
+        "IPAddressDeny",
+        "IPAddressAllow",
+        "SocketBindDeny",
+        "SocketBindAllow",
+        "SyslogLevelPrefix",
+    ];
+
+    #[test]
+    fn every_key_of_the_sandbox_is_compared_unless_it_acts_on_the_control_group() {
+        let sandbox = include_str!("../../../systemd/sandbox.conf");
+        let network = include_str!("../../../systemd/network.conf");
+        let keys = sandbox.lines().chain(network.lines()).filter_map(|line| {
+            let (key, _) = line.split_once('=')?;
+            key.chars().all(char::is_alphanumeric).then_some(key)
+        });
+        let mut count = 0;
+        for key in keys {
+            count += 1;
+            assert!(INHERITED.contains(&key) != OTHERS.contains(&key), "{key}");
+        }
+        assert!(count > 30);
+    }
+}

@@ -1,0 +1,206 @@
+"""Warm start: processes that are forked from one which has imported Synapse are what plain starts are, and use less memory."""
+
+import json
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import pytest
+
+from cases.lossless import Crowd, Form, assert_undisturbed, summary
+from harness.checks import Checks
+from harness.deployment import FULL, FULL_UNITS, SERVER, SETTINGS, add_test_options, all_active, client, prepared_load, purge, talk, worker
+from harness.expect import CheckFailed, assert_contains, assert_equal, wait_until
+from harness.host import Host
+
+MAIN, PLAIN = "synapse-main.service", worker("media_repository1")
+# Synapse is that of the host; some workers have no network access.
+SERVERS = ("synapse-warm@host.service", "synapse-warm@host-isolated.service")
+FORKED = tuple(unit for unit in (MAIN, *(worker(f"{role}1") for role in FULL)) if unit != PLAIN)
+ONE, OTHER = worker("synchrotron1"), worker("pusher1")
+DROP_IN = f"/etc/systemd/system/{ONE}.d/case.conf"
+LOAD = Form("full", spare="synchrotron", persister="event_persister2", rate=20)
+REQUESTS = 3000
+# The share of the memory of plain starts that the processes may have, with their fork servers.
+GOAL = 0.55
+# What a process inherits: /proc/PID/status, and namespaces, of which those of the host count as its own.
+INHERITED = ("Uid", "Gid", "Groups", "Umask", "CapInh", "CapPrm", "CapEff", "CapBnd", "CapAmb", "NoNewPrivs", "Seccomp", "Seccomp_filters",
+             "Cpus_allowed", "SigIgn", "SigCgt")
+NAMESPACES = ("mnt", "user", "ipc", "uts", "net", "pid", "cgroup")
+
+
+@pytest.mark.slow
+def test_warm(host: Host, check: Checks) -> None:
+    """Processes are forked from one that has imported Synapse."""
+    add_test_options(host)
+    with check("a server of `full` with plain starts", vital=True) as note:
+        configure(host, "off")
+        note(f"{host.product('install', '--yes').seconds:.1f} s")
+        talk(host)
+    expected = {unit: facts(host, unit) for unit in FORKED}
+    plain = memory(host)
+    with check("warm.mode: fork restarts all but the process that decodes media", vital=True) as note:
+        before = host.invocations(PLAIN)
+        configure(host, "fork")
+        note(f"{host.product('install', '--yes').seconds:.1f} s")
+        all_active(host, {*FULL_UNITS, *SERVERS})
+        assert_equal(host.invocations(PLAIN), before, PLAIN)
+        assert_equal(plainly(host, 0), [], "plain starts")
+        talk(host)
+    with check("each process has the parent, control group, sandbox and limits of a plain start"):
+        for unit in FORKED:
+            assert_equal(facts(host, unit), expected[unit], unit)
+    with check(f"all processes and their fork servers take at most {GOAL} of the memory") as note:
+        restart(host, *FORKED)
+        warm = memory(host)
+        note(f"PSS {warm:.0f} MiB of {plain:.0f}: {warm / plain:.2f}")
+        note(f"CPU to start: main {host.cpu_seconds(MAIN):.2f} s, a worker {host.cpu_seconds(ONE):.2f} s")
+        if warm > GOAL * plain:
+            raise CheckFailed("more than the goal")
+    with check("a mixed load succeeds") as note:
+        client(host, "load.py", "http://127.0.0.1:8008", "--state", prepared_load(host), "--count", str(REQUESTS))
+        note(f"PSS after {REQUESTS} requests {memory(host):.0f} MiB")
+    host.product("verify")
+    crashes(host, check)
+    plain_starts(host, check)
+    under_load(host, check)
+    with check("warm.mode: off restarts the forked processes, and removes the fork servers"):
+        configure(host, "off")
+        host.product("install", "--yes")
+        all_active(host)
+        talk(host)
+        assert_equal(host.json("plan")["steps"], [], "plan")
+    with check("--purge"):
+        purge(host)
+
+
+def crashes(host: Host, check: Checks) -> None:
+    with check("a killed process is replaced"):
+        before = host.invocations(ONE)
+        host.run("systemctl", "kill", "--signal=KILL", ONE)
+        wait_until("restarted", lambda: active(host, ONE) and host.invocations(ONE) != before)
+        assert_contains(host.run("journalctl", "--quiet", f"--unit={ONE}", "--lines=50").out, "code=killed, status=9/KILL")
+    with check("the processes outlive killed fork servers, which return and fork again"):
+        before = host.invocations(*FORKED)
+        servers = host.invocations(*SERVERS)
+        host.run("systemctl", "kill", "--signal=KILL", *SERVERS)
+        wait_until("restarted", lambda: all(active(host, server) for server in SERVERS) and host.invocations(*SERVERS) != servers, 120)
+        assert_equal(host.invocations(*FORKED), before, "processes")
+        since = time.time()
+        restart(host, MAIN, ONE)
+        assert_equal(plainly(host, since), [], "plain starts")
+    with check("the exit status of a process arrives"):
+        with options(host, "no_such_key: [\n"):
+            since = time.time()
+            host.run("systemctl", "restart", ONE, expect=(1,))
+            wait_until("the status", lambda: "status=1/FAILURE" in host.run(
+                "journalctl", "--quiet", f"--since=@{int(since)}", f"--unit={ONE}").out)
+        wait_until("active", lambda: active(host, ONE), 60)
+
+
+def plain_starts(host: Host, check: Checks) -> None:
+    """Each reason for a plain start, with the text in the journal."""
+    def start(reason: str) -> str:
+        since = time.time()
+        seconds = restart(host, ONE)
+        assert_contains("\n".join(plainly(host, since)), reason)
+        talk(host)
+        return f"{seconds:.1f} s"
+
+    isolated = SERVERS[1]
+    with check("without its fork server a process starts plainly") as note:
+        host.run("systemctl", "mask", "--runtime", "--now", isolated)
+        note(start("cannot be reached"))
+        host.run("systemctl", "unmask", "--runtime", isolated)
+        host.run("systemctl", "start", isolated)
+    with check("with a frozen fork server a process starts plainly, within seconds") as note:
+        host.run("systemctl", "kill", "--signal=STOP", isolated)
+        note(start("no answer within"))
+        host.run("systemctl", "kill", "--signal=CONT", isolated)
+    for content, reason in (("Nice=5", "Nice="), ("InaccessiblePaths=/srv", "InaccessiblePaths="), ("Environment=A=b", "the variable A"),
+                            ("SystemCallFilter=~@mount", "SystemCallFilter="), ("LimitNOFILE=600", "Max open files")):
+        with check(f"with {content} in a drop-in of the administrator it starts plainly"):
+            host.write(DROP_IN, f"[Service]\n{content}\n")
+            host.run("systemctl", "daemon-reload")
+            start(reason)
+    with check("with limits of the control group it is forked"):
+        host.write(DROP_IN, "[Service]\nMemoryHigh=4G\nCPUWeight=50\n")
+        host.run("systemctl", "daemon-reload")
+        since = time.time()
+        restart(host, ONE)
+        assert_equal(plainly(host, since), [], "plain starts")
+    host.path(DROP_IN).unlink()
+    host.run("systemctl", "daemon-reload")
+    with check("after a change of Synapse's files it starts plainly, and is forked after the fork server's restart"):
+        host.run("touch", host.shell("echo /opt/venvs/matrix-synapse/lib/python3.*/site-packages/synapse/__init__.py").out.strip())
+        start("has changed since the fork server started")
+        host.run("systemctl", "restart", *SERVERS)
+        since = time.time()
+        restart(host, *FORKED)
+        assert_equal(plainly(host, since), [], "plain starts")
+
+
+def under_load(host: Host, check: Checks) -> None:
+    with Crowd(host, LOAD) as crowd:
+        for unit in (ONE, worker("event_creator1"), worker("event_persister1"), MAIN, ONE, OTHER):
+            with check(f"{unit} is restarted under load, and no request fails") as note:
+                begun = crowd.ask(f"mark {unit}")
+                restart(host, unit)
+                figures = crowd.ask(f"mark after {unit}")
+                note(summary(figures))
+                assert_undisturbed(LOAD, begun)
+                assert_undisturbed(LOAD, figures)
+        with check("each message arrived"):
+            crowd.ask("end")
+            assert_undisturbed(LOAD, crowd.heard())
+
+
+def configure(host: Host, mode: str) -> None:
+    host.write(SETTINGS, json.dumps({"server_name": SERVER, "workers": ["full"], "warm": {"mode": mode}}, indent=1))
+
+
+def active(host: Host, unit: str) -> bool:
+    return host.units(unit)[unit]["ActiveState"] == "active"
+
+
+def restart(host: Host, *units: str) -> float:
+    return host.run("systemctl", "restart", *units).seconds
+
+
+@contextmanager
+def options(host: Host, text: str) -> Iterator[None]:
+    """Adds text to the options of one worker in the generation in use."""
+    path = f"/var/lib/synapse-workers/current/synapse/workers/{ONE.partition('@')[2].removesuffix('.service')}.yaml"
+    before = host.run("cat", path).out
+    host.shell('cat >>"$1"', path, stdin=text)
+    try:
+        yield
+    finally:
+        host.shell('cat >"$1"', path, stdin=before)
+
+
+def plainly(host: Host, since: float) -> list[str]:
+    """The reasons for plain starts in the journal."""
+    lines = host.run("journalctl", "--quiet", "--no-pager", f"--since=@{since:.3f}", "--grep=a plain start, because", expect=(0, 1)).out
+    return lines.splitlines()
+
+
+def memory(host: Host) -> float:
+    """The proportional set size in MiB of all processes of Synapse's account."""
+    script = 'for file in $(pgrep --euid synapse | sed "s|.*|/proc/&/smaps_rollup|"); do cat "$file" 2>/dev/null || true; done'
+    lines = host.shell(script).out.splitlines()
+    return sum(int(line.split()[1]) for line in lines if line.startswith("Pss:")) / 1024
+
+
+def facts(host: Host, unit: str) -> dict[str, Any]:
+    """What the process of a unit has inherited, from /proc."""
+    pid = host.units(unit)[unit]["MainPID"]
+    script = ('cd "/proc/$1"; cat status; echo "== limits"; cat limits; echo "== oom"; cat oom_score_adj; echo "== cgroup"; cat cgroup; '
+              'echo "== interfaces"; tail -n +3 net/dev | cut -d: -f1 | sort; echo "== namespaces"; '
+              f'for one in {" ".join(NAMESPACES)}; do [ "$(readlink "ns/$one")" = "$(readlink "/proc/1/ns/$one")" ] && echo "$one"; done; '
+              'echo "== directory"; readlink cwd; echo "== streams"; readlink fd/0; echo "== line"; tr "\\0" " " <cmdline | cut -c -200')
+    status, *rest = host.shell(script, pid).out.split("\n== ")
+    fields = dict(line.split(":", 1) for line in status.splitlines() if ":" in line)
+    sections = {name: text.strip() for name, _, text in (part.partition("\n") for part in rest)}
+    return {**{name: fields.get(name, "").split() for name in INHERITED}, "parent": fields["PPid"].strip(), **sections}
