@@ -9,11 +9,14 @@ import gc
 import os
 import re
 import sys
+from functools import partial
 
 # A line of sys._debugmallocstats(): size class in bytes, pools, blocks in use, free blocks in pools that are in use.
 CLASS = re.compile(r"^ *\d+ +(\d+) +\d+ +\d+ +(\d+)$", re.MULTILINE)
 # The size in bytes of an empty `bytes` object.
 EMPTY = sys.getsizeof(b"")
+# Objects in the two classes that are smaller than `bytes`.
+SMALL = {16: object, 32: complex}
 # jemalloc(3), MALLCTL_ARENAS_ALL.
 ALL_ARENAS = 4096
 # The objects that occupy free blocks.
@@ -31,9 +34,9 @@ def prepare():
 def fill():
     """Occupies the free blocks of Python's allocator, so that forked processes allocate in pages of their own."""
     for size, free in free_blocks():
-        # One more than the header fits in the smallest classes, whose blocks stay free.
-        if size > EMPTY:
-            filling.extend(bytes(size - EMPTY) for _ in range(free))
+        # Objects without a header for the garbage collector, which fill their blocks.
+        kind = SMALL.get(size, partial(bytes, max(0, size - EMPTY)))
+        filling.extend(kind() for _ in range(free))
 
 
 def free_blocks():

@@ -34,4 +34,5 @@ mod turn;
 mod upgrades;
 mod validators;
 mod variables;
+mod warm_start;
 mod worker_keys;

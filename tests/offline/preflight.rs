@@ -84,7 +84,9 @@ fn findings(facts: &Facts, lines: &str, processes: usize) -> Vec<(&'static str, 
     let deployment = Setup::new("synchrotron").settings(lines).deployment();
     let scope = Scope {
         deployment: &deployment,
-        units: ["synapse-main.socket".to_owned()].into(),
+        units: ["synapse-main.socket", "synapse-warm@host.service"]
+            .map(str::to_owned)
+            .into(),
         local_database: deployment.database() == DatabaseKind::Local,
         database_is_ours: false,
         ports: Vec::new(),

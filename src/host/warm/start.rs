@@ -10,9 +10,11 @@ use std::path::PathBuf;
 use std::sync::mpsc::channel;
 use std::time::Duration;
 
-/// The time for everything that precedes the change of the main process, and again for its confirmation. A fork takes
-/// some hundredths of a second, but on a host that boots many units start at once.
-const LIMIT: Duration = Duration::from_secs(10);
+/// The time that the fork server has. A fork takes some hundredths of a second, but on a host that boots many units
+/// start at once.
+const PATIENCE: Duration = Duration::from_secs(10);
+/// The time for everything that precedes the change of the main process, and again for its confirmation.
+const LIMIT: Duration = Duration::from_secs(15);
 
 /// What a unit starts, and where.
 #[derive(Clone)]
@@ -66,8 +68,9 @@ pub fn start(start: &Start) -> Outcome {
 fn prepared(start: Start) -> Result<Forked> {
     within(LIMIT, move || {
         let manager = Manager::connect()?;
+        manager.require_active(&start.server)?;
         manager.compare(&start.unit, &start.server)?;
-        let forked = request(&start.socket, &start.command, LIMIT)?;
+        let forked = request(&start.socket, &start.command, PATIENCE)?;
         manager.attach(&start.unit, forked.pid)?;
         Ok(forked)
     })

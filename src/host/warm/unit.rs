@@ -1,7 +1,7 @@
 //! What systemd is asked during a warm start.
 
-use crate::host::dbus::{ManagerProxy, ServiceProxy};
-use anyhow::{Context, Result, bail};
+use crate::host::dbus::{ManagerProxy, ServiceProxy, UnitProxy};
+use anyhow::{Context, Result, bail, ensure};
 use std::collections::HashMap;
 use zbus::fdo::PropertiesProxy;
 use zbus::proxy::CacheProperties;
@@ -52,6 +52,22 @@ impl Manager {
             })
         })
         .context("systemd cannot be reached over D-Bus")
+    }
+
+    /// Asks whether the fork server runs. A masked one has no properties to compare.
+    ///
+    /// # Errors
+    /// When it does not run.
+    pub fn require_active(&self, server: &str) -> Result<()> {
+        let state = zbus::block_on(async {
+            let path = self.manager.load_unit(server).await?;
+            let unit = UnitProxy::builder(&self.connection).path(path);
+            let unit = unit.cache_properties(CacheProperties::No).build().await?;
+            unit.active_state().await
+        });
+        let state = state.with_context(|| format!("systemd gives no state of {server}"))?;
+        ensure!(state == "active", "{server} is {state}");
+        Ok(())
     }
 
     /// Compares what processes of a unit inherit with what those of the fork server inherit. Drop-ins of the

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from cases.lossless import Crowd, Form, assert_undisturbed, summary
+from cases.lossless import Crowd, Form, assert_undisturbed, counted, summary
 from harness.checks import Checks
 from harness.deployment import FULL, FULL_UNITS, SERVER, SETTINGS, add_test_options, all_active, client, prepared_load, purge, talk, worker
 from harness.expect import CheckFailed, assert_contains, assert_equal, wait_until
@@ -54,7 +54,8 @@ def test_warm(host: Host, check: Checks) -> None:
     with check(f"all processes and their fork servers take at most {GOAL} of the memory") as note:
         restart(host, *FORKED)
         warm = memory(host)
-        note(f"PSS {warm:.0f} MiB of {plain:.0f}: {warm / plain:.2f}")
+        note(f"PSS {warm:.0f} MiB of {plain:.0f}: {warm / plain:.2f}; fork servers {[round(memory(host, server)) for server in SERVERS]}, "
+             f"main {memory(host, MAIN):.0f}, a worker {memory(host, ONE):.0f}, {OTHER} {memory(host, OTHER):.0f}")
         note(f"CPU to start: main {host.cpu_seconds(MAIN):.2f} s, a worker {host.cpu_seconds(ONE):.2f} s")
         if warm > GOAL * plain:
             raise CheckFailed("more than the goal")
@@ -80,7 +81,7 @@ def crashes(host: Host, check: Checks) -> None:
         before = host.invocations(ONE)
         host.run("systemctl", "kill", "--signal=KILL", ONE)
         wait_until("restarted", lambda: active(host, ONE) and host.invocations(ONE) != before)
-        assert_contains(host.run("journalctl", "--quiet", f"--unit={ONE}", "--lines=50").out, "code=killed, status=9/KILL")
+        assert_contains(host.run("journalctl", "--quiet", f"--unit={ONE}", "--grep=Main process exited").out, "code=killed, status=9/KILL")
     with check("the processes outlive killed fork servers, which return and fork again"):
         before = host.invocations(*FORKED)
         servers = host.invocations(*SERVERS)
@@ -111,27 +112,26 @@ def plain_starts(host: Host, check: Checks) -> None:
     isolated = SERVERS[1]
     with check("without its fork server a process starts plainly") as note:
         host.run("systemctl", "mask", "--runtime", "--now", isolated)
-        note(start("cannot be reached"))
-        host.run("systemctl", "unmask", "--runtime", isolated)
-        host.run("systemctl", "start", isolated)
+        try:
+            note(start(f"{isolated} is inactive"))
+        finally:
+            host.run("systemctl", "unmask", "--runtime", isolated)
+            host.run("systemctl", "daemon-reload")
+            host.run("systemctl", "start", isolated)
     with check("with a frozen fork server a process starts plainly, within seconds") as note:
         host.run("systemctl", "kill", "--signal=STOP", isolated)
-        note(start("no answer within"))
-        host.run("systemctl", "kill", "--signal=CONT", isolated)
+        try:
+            note(start("the fork server does not answer"))
+        finally:
+            host.run("systemctl", "kill", "--signal=CONT", isolated)
     for content, reason in (("Nice=5", "Nice="), ("InaccessiblePaths=/srv", "InaccessiblePaths="), ("Environment=A=b", "the variable A"),
                             ("SystemCallFilter=~@mount", "SystemCallFilter="), ("LimitNOFILE=600", "Max open files")):
-        with check(f"with {content} in a drop-in of the administrator it starts plainly"):
-            host.write(DROP_IN, f"[Service]\n{content}\n")
-            host.run("systemctl", "daemon-reload")
+        with check(f"with {content} in a drop-in of the administrator it starts plainly"), drop_in(host, content):
             start(reason)
-    with check("with limits of the control group it is forked"):
-        host.write(DROP_IN, "[Service]\nMemoryHigh=4G\nCPUWeight=50\n")
-        host.run("systemctl", "daemon-reload")
+    with check("with limits of the control group it is forked"), drop_in(host, "MemoryHigh=4G\nCPUWeight=50"):
         since = time.time()
         restart(host, ONE)
         assert_equal(plainly(host, since), [], "plain starts")
-    host.path(DROP_IN).unlink()
-    host.run("systemctl", "daemon-reload")
     with check("after a change of Synapse's files it starts plainly, and is forked after the fork server's restart"):
         host.run("touch", host.shell("echo /opt/venvs/matrix-synapse/lib/python3.*/site-packages/synapse/__init__.py").out.strip())
         start("has changed since the fork server started")
@@ -151,9 +151,9 @@ def under_load(host: Host, check: Checks) -> None:
                 note(summary(figures))
                 assert_undisturbed(LOAD, begun)
                 assert_undisturbed(LOAD, figures)
-        with check("each message arrived"):
-            crowd.ask("end")
-            assert_undisturbed(LOAD, crowd.heard())
+        with check("each message arrived, exactly once") as note:
+            assert_undisturbed(LOAD, crowd.ask("end"))
+            counted(note, crowd.heard())
 
 
 def configure(host: Host, mode: str) -> None:
@@ -180,16 +180,29 @@ def options(host: Host, text: str) -> Iterator[None]:
         host.shell('cat >"$1"', path, stdin=before)
 
 
+@contextmanager
+def drop_in(host: Host, lines: str) -> Iterator[None]:
+    """A drop-in of the administrator for one worker."""
+    host.write(DROP_IN, f"[Service]\n{lines}\n")
+    host.run("systemctl", "daemon-reload")
+    try:
+        yield
+    finally:
+        host.path(DROP_IN).unlink()
+        host.run("systemctl", "daemon-reload")
+
+
 def plainly(host: Host, since: float) -> list[str]:
     """The reasons for plain starts in the journal."""
     lines = host.run("journalctl", "--quiet", "--no-pager", f"--since=@{since:.3f}", "--grep=a plain start, because", expect=(0, 1)).out
     return lines.splitlines()
 
 
-def memory(host: Host) -> float:
-    """The proportional set size in MiB of all processes of Synapse's account."""
-    script = 'for file in $(pgrep --euid synapse | sed "s|.*|/proc/&/smaps_rollup|"); do cat "$file" 2>/dev/null || true; done'
-    lines = host.shell(script).out.splitlines()
+def memory(host: Host, unit: str = "") -> float:
+    """The proportional set size in MiB of the process of a unit, or of all processes of Synapse's account."""
+    pids = host.units(unit)[unit]["MainPID"] if unit else host.run("pgrep", "--euid", "synapse").out
+    # A process may end meanwhile.
+    lines = host.run("cat", *(f"/proc/{pid}/smaps_rollup" for pid in pids.split()), expect=(0, 1)).out.splitlines()
     return sum(int(line.split()[1]) for line in lines if line.startswith("Pss:")) / 1024
 
 
