@@ -1,6 +1,6 @@
 """The fork server: imports Synapse once, and forks a process for each unit that asks for one (warm start).
 
-    python launcher/warm_server.py [--configuration PATH]… SOCKET MODULE…
+    python launcher/warm_server.py [--age S] [--configuration PATH]… SOCKET MODULE…
 
 A forked process shares the memory of the imported modules with its siblings, and starts in a fraction of the time. It
 goes on in the launcher, with the descriptors, environment and arguments of its unit, as if the unit had started it.
@@ -25,6 +25,7 @@ import contextlib
 import os
 import socket
 import sys
+import time
 
 import warm_child
 import warm_image
@@ -32,6 +33,9 @@ import warm_request
 
 # Seconds that a unit has to send its request. Requests are read one after the other.
 SLOWNESS = 2
+# Seconds after which the server ends, and systemd starts another one: what its processes have in common, such as the
+# layout of their addresses, should not stay the same for ever.
+AGE = 7 * 24 * 60 * 60
 # Requests that may wait: more than a host has processes of Synapse.
 BACKLOG = 512
 
@@ -40,6 +44,7 @@ def main():
     parser = argparse.ArgumentParser(prog="warm_server")
     parser.add_argument("--configuration", action="append", default=[], metavar="PATH",
                         help="options of Synapse to load before the first fork")
+    parser.add_argument("--age", type=float, default=AGE, help="seconds after which the server ends")
     parser.add_argument("socket", help="the path of the Unix socket at which units ask for processes")
     parser.add_argument("module", nargs="+", help="a module to import")
     options = parser.parse_args()
@@ -48,7 +53,9 @@ def main():
     listener = listen(options.socket)
     print(image.summary, file=sys.stderr, flush=True)
     notify(f"READY=1\nSTATUS={image.summary}")
-    warm_child.run(*serve(listener, image))
+    forked = serve(listener, image, time.monotonic() + options.age)
+    if forked:
+        warm_child.run(*forked)
 
 
 def listen(path):
@@ -63,10 +70,17 @@ def listen(path):
     return listener
 
 
-def serve(listener, image):
-    """Answers requests. Returns in a forked process only: its request, the image, and the connection to its unit."""
+def serve(listener, image, end):
+    """Answers requests until this monotonic time; then returns None.
+
+    In a forked process it returns at once: the request, the image, and the connection to the unit.
+    """
     while True:
-        connection, _ = listener.accept()
+        try:
+            listener.settimeout(max(0.001, end - time.monotonic()))
+            connection, _ = listener.accept()
+        except TimeoutError:
+            return None
         connection.settimeout(SLOWNESS)
         request = None
         try:

@@ -151,7 +151,7 @@ pub fn file_of(unit: &str) -> &str {
     match unit.strip_prefix("synapse-worker@") {
         Some(instance) if instance.ends_with(".socket") => WORKER_SOCKETS,
         Some(_) => WORKERS,
-        None if unit.starts_with("synapse-warm@") => WARM,
+        None if unit.starts_with("synapse-warm@") && unit.ends_with(".service") => WARM,
         None => unit,
     }
 }

@@ -95,6 +95,14 @@ class Forks(ForkTestCase):
         process.terminate()
         self.assertEqual(process.status(), 0)
 
+    def test_the_server_ends_at_its_age_and_its_processes_go_on(self):
+        self.serve("--age", "5")
+        process = self.start_forked()
+        self.assertEqual(self.server.wait(LIMIT), 0)
+        self.assertEqual(Client(self.public, "/quick").result(), (200, b"quick"))
+        process.terminate()
+        self.assertEqual(process.status(), 0)
+
     def test_a_process_whose_unit_gave_up_ends_without_a_trace(self):
         self.serve()
         forked = self.ask("--exit", "7", module="reported")

@@ -34,5 +34,6 @@ mod turn;
 mod upgrades;
 mod validators;
 mod variables;
+mod warm;
 mod warm_start;
 mod worker_keys;

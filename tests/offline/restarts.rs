@@ -14,7 +14,7 @@ use synapse_workers::state::paths;
 use synapse_workers::state::restart_rules::rule_for;
 
 /// The jobs of a plan without reasons, such as `stop pusher1; restart main`.
-fn jobs(plan: &Plan) -> String {
+pub fn jobs(plan: &Plan) -> String {
     let short = |unit: &String| {
         let name = unit
             .trim_end_matches(".service")
@@ -39,7 +39,7 @@ fn plan(from: &Setup, to: &Setup) -> Plan {
     Model::running(&from.state()).run(&to.state(), End::Done)
 }
 
-fn assert_jobs(from: &Setup, to: &Setup, expected: &str, case: &str) {
+pub fn assert_jobs(from: &Setup, to: &Setup, expected: &str, case: &str) {
     let plan = plan(from, to);
     assert_eq!(jobs(&plan), expected, "{case}\n{plan}");
 }
@@ -54,6 +54,7 @@ fn everything() -> impl Iterator<Item = Setup> {
             .adopting(adoption::OLD),
         with_coturn("synchrotron"),
         with_compressor("synchrotron"),
+        Setup::new("synchrotron, typing, pusher, media_repository").settings("warm: {mode: fork}"),
         Setup::new("").own("own.yaml", "enable_metrics: true\n"),
         Setup::new("").settings("tls: {certificate: /etc/a.pem, key: /etc/a.key}"),
         Setup::new("")
