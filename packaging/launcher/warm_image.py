@@ -1,6 +1,6 @@
 """The image of the fork server: the imported modules, so prepared that forked processes share as much of it as possible."""
+import contextlib
 import gc
-import hashlib
 import importlib
 import os
 import random
@@ -18,11 +18,15 @@ STARTING = ("argparse", "runpy", "held_sockets", "held_traffic")
 
 
 class Image:
-    """Imported modules, and the files that they were imported from. Nothing is imported later."""
+    """Imported modules, and the files that they were imported from.
 
-    def __init__(self, modules, configuration):
+    `modules` are those that processes run, `also` are others that they use if the host has them. Options of Synapse are not
+    loaded: that would import nothing more, and keep the options, with their secrets, in the memory of later processes.
+    """
+
+    def __init__(self, modules, also):
         begun = time.monotonic()
-        self.modules, self.configuration = modules, configuration
+        self.modules = modules
         # Low numbers belong to the held sockets of forked processes. The reactor gets higher ones.
         reserved = [os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC)]
         while reserved[-1] < warm_request.END - 1:
@@ -34,9 +38,9 @@ class Image:
         self.reactor = warm_reactor.Reactor()
         for module in (*STARTING, *modules):
             importlib.import_module(module)
-        self.options = {path: digest_of(path) for path in configuration}
-        if configuration:
-            self.load_options()
+        for module in also:
+            with contextlib.suppress(ImportError):
+                importlib.import_module(module)
         self.files = {path: identity(path) for path in sources()}
         # The reason to refuse all requests, if there is one.
         self.problem = self.find_problem(descriptors() - before)
@@ -50,20 +54,6 @@ class Image:
             sys.modules.pop(module, None)
         warm_memory.prepare()
         self.summary = self.problem or f"{len(sys.modules)} modules imported in {time.monotonic() - begun:.1f} s"
-
-    def load_options(self):
-        """Loads Synapse's options as a process does, which imports more modules and fills caches.
-
-        A forked process loads its own options again, and reports their faults.
-        """
-        from synapse.config.homeserver import HomeServerConfig
-
-        arguments = [word for path in self.configuration for word in ("-c", path)]
-        try:
-            HomeServerConfig.load_config("fork server", arguments)
-        except Exception as error:
-            # The text of the error could quote a secret.
-            print(f"the options were not loaded: {type(error).__name__}", file=sys.stderr, flush=True)
 
     def find_problem(self, opened):
         """Threads and descriptors of modules: a fork keeps the first from working and shares the others."""
@@ -88,9 +78,6 @@ class Image:
         for path, then in self.files.items():
             if identity(path) != then:
                 return f"{path} has changed since the fork server started"
-        for path, then in self.options.items():
-            if digest_of(path) != then:
-                return f"{path} has changed since the fork server started"
         return None
 
 
@@ -108,19 +95,6 @@ def identity(path):
     except OSError:
         return None
     return status.st_ino, status.st_mtime_ns, status.st_size
-
-
-def digest_of(path):
-    """The digest of a file, or of the names and contents of all YAML files in a directory; None if it is unreadable."""
-    digest = hashlib.sha256()
-    try:
-        names = sorted(name for name in os.listdir(path) if name.endswith(".yaml")) if os.path.isdir(path) else [""]
-        for name in names:
-            with open(os.path.join(path, name) if name else path, "rb") as opened:
-                digest.update(b"%s\0%s\0" % (name.encode(), hashlib.sha256(opened.read()).digest()))
-    except OSError:
-        return None
-    return digest.digest()
 
 
 def descriptors():

@@ -1,6 +1,6 @@
 """The fork server: imports Synapse once, and forks a process for each unit that asks for one (warm start).
 
-    python launcher/warm_server.py [--age S] [--configuration PATH]… SOCKET MODULE…
+    python launcher/warm_server.py [--age S] [--also MODULE]… SOCKET MODULE…
 
 A forked process shares the memory of the imported modules with its siblings, and starts in a fraction of the time. It
 goes on in the launcher, with the descriptors, environment and arguments of its unit, as if the unit had started it.
@@ -13,7 +13,7 @@ Protocol, one message per packet at the Unix socket SOCKET (SOCK_SEQPACKET):
     unit   → child   `go`, after the unit has made the process its own. If the connection ends first, the process ends.
 
 The server refuses all requests that a forked process could not fulfil exactly as a plain start would: another
-environment, other limits, changed files, changed options.
+environment, other limits, changed files.
 """
 import gc
 
@@ -36,20 +36,27 @@ SLOWNESS = 2
 # Seconds after which the server ends, and systemd starts another one: what its processes have in common, such as the
 # layout of their addresses, should not stay the same for ever.
 AGE = 7 * 24 * 60 * 60
+# The length in bytes of the longest command line.
+ROOM = 4096
 # Requests that may wait: more than a host has processes of Synapse.
 BACKLOG = 512
 
 
 def main():
     parser = argparse.ArgumentParser(prog="warm_server")
-    parser.add_argument("--configuration", action="append", default=[], metavar="PATH",
-                        help="options of Synapse to load before the first fork")
+    parser.add_argument("--also", action="append", default=[], metavar="MODULE", help="a module to import if it exists")
     parser.add_argument("--age", type=float, default=AGE, help="seconds after which the server ends")
     parser.add_argument("socket", help="the path of the Unix socket at which units ask for processes")
-    parser.add_argument("module", nargs="+", help="a module to import")
-    options = parser.parse_args()
+    parser.add_argument("module", nargs="+", help="a module that processes run")
+    *arguments, room = sys.argv[1:] or [""]
+    if room.strip() or not arguments:
+        parser.parse_args()
+        # A forked process shows its own command line, for which it has no more room than this one takes.
+        os.execve(sys.executable, [*sys.orig_argv, ROOM * " "], warm_request.initial_environment())
+    options = parser.parse_args(arguments)
+    warm_child.show_command_line(sys.orig_argv[:-1])
 
-    image = warm_image.Image(options.module, options.configuration)
+    image = warm_image.Image(options.module, options.also)
     listener = listen(options.socket)
     print(image.summary, file=sys.stderr, flush=True)
     notify(f"READY=1\nSTATUS={image.summary}")

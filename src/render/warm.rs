@@ -32,7 +32,8 @@ struct Server<'a> {
     launcher: &'static str,
     /// Below /run.
     directory: &'static str,
-    configuration: Vec<String>,
+    /// Whether processes connect to Redis, with modules that they import only then.
+    redis: bool,
     sandbox: Sandbox,
 }
 
@@ -123,7 +124,7 @@ pub(super) fn render(builder: &mut StateBuilder) -> Result<()> {
         process: process(),
         launcher: paths::LAUNCHER,
         directory: paths::FORK_SERVERS,
-        configuration: synapse_config::of_server(paths::OPTIONS),
+        redis: input.has_workers(),
         sandbox: builder.sandbox(units::WARM)?,
     };
     builder.unit(units::WARM, server.render()?);

@@ -31,7 +31,7 @@ pub enum Scope {
     Main,
     /// The main process and every worker.
     Synapse,
-    /// The main process, every worker and the fork servers, which have loaded the file as well.
+    /// The main process, every worker and the fork servers, which have imported Synapse as well.
     Image,
     /// The process that the file is named after.
     Named,
@@ -147,12 +147,12 @@ pub static RULES: &[Rule] = &[
     // Modules are imported lazily, and the old files are gone.
     restart("/opt/synapse-workers/",                                      Scope::Image,    "the processes run code that was there before the venv was built again"),
     restart(PACKAGES,                                                     Scope::Image,    "Synapse imports Python packages only at start"),
-    restart("synapse/homeserver.yaml",                                    Scope::Image,    OPTIONS),
-    restart("synapse/homeserver.d/",                                      Scope::Image,    OPTIONS),
-    restart("synapse/adopted/",                                           Scope::Image,    OPTIONS),
+    restart("synapse/homeserver.yaml",                                    Scope::Synapse,  OPTIONS),
+    restart("synapse/homeserver.d/",                                      Scope::Synapse,  OPTIONS),
+    restart("synapse/adopted/",                                           Scope::Synapse,  OPTIONS),
     restart("synapse/main.yaml",                                          Scope::Main,     OPTIONS),
     restart("synapse/workers/",                                           Scope::Named,    OPTIONS),
-    restart("secrets/",                                                   Scope::Image,    "Synapse reads its secrets only at start"),
+    restart("secrets/",                                                   Scope::Synapse,  "Synapse reads its secrets only at start"),
     // config/appservice.py: registrations are loaded at start, by every process.
     restart("synapse/app_services/",                                      Scope::Synapse,  "Synapse reads application service registrations only at start"),
     // logging.config.dictConfig: loggers that the new file does not name keep the levels and handlers of the old one.
@@ -160,7 +160,7 @@ pub static RULES: &[Rule] = &[
     // itself.
     restart("synapse/own-log.yaml",                                       Scope::Synapse,  "a reload applies only a part of your own log configuration"),
     // app/_base.py and config/logger.py: Synapse reads the file again on SIGHUP.
-    restart("synapse/python/",                                            Scope::Image,    "Python reads the formatter of the log only at start"),
+    restart("synapse/python/",                                            Scope::Synapse,  "Python reads the formatter of the log only at start"),
     reload("synapse/log.yaml",                                            Scope::Synapse,  LOG),
     reload("synapse/logs/",                                               Scope::Named,    LOG),
 

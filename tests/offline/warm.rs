@@ -125,7 +125,7 @@ fn a_fork_server_restarts_before_the_processes_and_only_if_its_memory_changes() 
         (
             base(),
             base().own("a.yaml", "enable_search: false\n"),
-            "restart warm@venv-1.163.2; restart main; restart event_persister1 media_repository1",
+            "restart main; restart event_persister1 media_repository1",
             "an option",
         ),
         (

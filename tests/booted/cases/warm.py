@@ -125,7 +125,7 @@ def plain_starts(host: Host, check: Checks) -> None:
         finally:
             host.run("systemctl", "kill", "--signal=CONT", isolated)
     for content, reason in (("Nice=5", "Nice="), ("InaccessiblePaths=/srv", "InaccessiblePaths="), ("Environment=A=b", "the variable A"),
-                            ("SystemCallFilter=~@mount", "SystemCallFilter="), ("LimitNOFILE=600", "Max open files")):
+                            ("SystemCallFilter=~@keyring", "SystemCallFilter="), ("LimitNOFILE=600", "Max open files")):
         with check(f"with {content} in a drop-in of the administrator it starts plainly"), drop_in(host, content):
             start(reason)
     with check("with limits of the control group it is forked"), drop_in(host, "MemoryHigh=4G\nCPUWeight=50"):
