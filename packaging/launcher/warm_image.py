@@ -1,4 +1,4 @@
-"""The image of the fork server: the imported modules, so prepared that forked processes share as much of it as possible."""
+"""The image of the fork server: the imported modules, and the reasons why none, or no longer, can be forked from it."""
 import contextlib
 import gc
 import importlib
@@ -20,11 +20,11 @@ STARTING = ("argparse", "runpy", "held_sockets", "held_traffic")
 class Image:
     """Imported modules, and the files that they were imported from.
 
-    `modules` are those that processes run, `also` are others that they use if the host has them. Options of Synapse are not
-    loaded: that would import nothing more, and keep the options, with their secrets, in the memory of later processes.
+    `modules` are those that processes run, `also` are others that they use if the host has them. Options of Synapse are
+    not loaded: that would import nothing more, and leave the options, with their secrets, in later processes.
     """
 
-    def __init__(self, modules, also):
+    def __init__(self, modules, also, immortal=False):
         begun = time.monotonic()
         self.modules = modules
         # Low numbers belong to the held sockets of forked processes. The reactor gets higher ones.
@@ -52,8 +52,8 @@ class Image:
         # A forked process runs its module as `python -m` does: freshly, and under the name __main__.
         for module in modules:
             sys.modules.pop(module, None)
-        warm_memory.prepare()
-        self.summary = self.problem or f"{len(sys.modules)} modules imported in {time.monotonic() - begun:.1f} s"
+        done = warm_memory.prepare(immortal)
+        self.summary = self.problem or f"{len(sys.modules)} modules imported in {time.monotonic() - begun:.1f} s{done}"
 
     def find_problem(self, opened):
         """Threads and descriptors of modules: a fork keeps the first from working and shares the others."""

@@ -11,6 +11,8 @@ import re
 import sys
 from functools import partial
 
+import warm_immortal
+
 # A line of sys._debugmallocstats(): size class in bytes, pools, blocks in use, free blocks in pools that are in use.
 CLASS = re.compile(r"^ *\d+ +(\d+) +\d+ +\d+ +(\d+)$", re.MULTILINE)
 # The size in bytes of an empty `bytes` object.
@@ -23,12 +25,17 @@ ALL_ARENAS = 4096
 filling = []
 
 
-def prepare():
-    """Prepares the memory for forks, when everything is imported."""
+def prepare(immortal):
+    """Prepares the memory for forks, when everything is imported. Returns what it did about immortal objects."""
     gc.collect()
+    done = ""
+    if immortal:
+        problem = warm_immortal.problem()
+        done = f"; {problem}" if problem else f"; {warm_immortal.make_immortal()} objects are immortal"
     fill()
     gc.freeze()
     purge()
+    return done
 
 
 def fill():

@@ -1,6 +1,6 @@
 """The fork server: imports Synapse once, and forks a process for each unit that asks for one (warm start).
 
-    python launcher/warm_server.py [--age S] [--also MODULE]… SOCKET MODULE…
+    python launcher/warm_server.py [--age S] [--also MODULE]… [--immortal] SOCKET MODULE…
 
 A forked process shares the memory of the imported modules with its siblings, and starts in a fraction of the time. It
 goes on in the launcher, with the descriptors, environment and arguments of its unit, as if the unit had started it.
@@ -45,6 +45,7 @@ BACKLOG = 512
 def main():
     parser = argparse.ArgumentParser(prog="warm_server")
     parser.add_argument("--also", action="append", default=[], metavar="MODULE", help="a module to import if it exists")
+    parser.add_argument("--immortal", action="store_true", help="make all objects immortal, if Python is known for it")
     parser.add_argument("--age", type=float, default=AGE, help="seconds after which the server ends")
     parser.add_argument("socket", help="the path of the Unix socket at which units ask for processes")
     parser.add_argument("module", nargs="+", help="a module that processes run")
@@ -56,7 +57,7 @@ def main():
     options = parser.parse_args(arguments)
     warm_child.show_command_line(sys.orig_argv[:-1])
 
-    image = warm_image.Image(options.module, options.also)
+    image = warm_image.Image(options.module, options.also, options.immortal)
     listener = listen(options.socket)
     print(image.summary, file=sys.stderr, flush=True)
     notify(f"READY=1\nSTATUS={image.summary}")

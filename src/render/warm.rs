@@ -34,6 +34,7 @@ struct Server<'a> {
     directory: &'static str,
     /// Whether processes connect to Redis, with modules that they import only then.
     redis: bool,
+    immortal: bool,
     sandbox: Sandbox,
 }
 
@@ -79,7 +80,7 @@ fn forks<'a>(input: &'a Input<'a>) -> Vec<Fork<'a>> {
     let enabled = match input.settings.warm.mode {
         WarmMode::Off => false,
         WarmMode::Auto => workers.len() + 1 >= ENOUGH,
-        WarmMode::Fork => true,
+        WarmMode::Fork | WarmMode::Immortal => true,
     };
     if !enabled || sockets::launcher(input).is_none() {
         return Vec::new();
@@ -125,6 +126,7 @@ pub(super) fn render(builder: &mut StateBuilder) -> Result<()> {
         launcher: paths::LAUNCHER,
         directory: paths::FORK_SERVERS,
         redis: input.has_workers(),
+        immortal: input.settings.warm.mode == WarmMode::Immortal,
         sandbox: builder.sandbox(units::WARM)?,
     };
     builder.unit(units::WARM, server.render()?);

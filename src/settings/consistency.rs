@@ -25,18 +25,15 @@ static RULES: &[fn(&Settings) -> Violation] = &[
     |settings| {
         let sockets = &settings.sockets;
         let held = sockets.held && (sockets.public || sockets.replication);
-        violated(
-            settings.warm.mode == WarmMode::Fork && !held,
-            "warm.mode",
-            || {
-                (
-                    "`warm.mode` is fork, but systemd opens no sockets of Synapse's processes"
-                        .to_owned(),
-                    "set `sockets.held` and `sockets.public` to true, or `warm.mode` to off"
-                        .to_owned(),
-                )
-            },
-        )
+        let mode = settings.warm.mode;
+        let asked = [WarmMode::Fork, WarmMode::Immortal].contains(&mode);
+        violated(asked && !held, "warm.mode", || {
+            let problem = format!(
+                "`warm.mode` is {mode}, but systemd opens no sockets of Synapse's processes"
+            );
+            let help = "set `sockets.held` and `sockets.public` to true, or `warm.mode` to off";
+            (problem, help.to_owned())
+        })
     },
     |settings| {
         let packages = &settings.synapse.packages;

@@ -5,6 +5,7 @@ import os
 import re
 import signal
 import socket
+import sys
 import time
 from pathlib import Path
 
@@ -33,6 +34,16 @@ class Forks(ForkTestCase):
         self.assertEqual(found["same"].pop("descriptors"), ["anon_inode", *4 * ["pipe"]])
         expected["same"].pop("descriptors")
         self.assertEqual(found["same"], expected["same"])
+
+    def test_with_immortal_objects_a_forked_process_serves_and_ends_as_others_do(self):
+        state = self.serve("--immortal")
+        tested = sys.implementation.name == "cpython" and (3, 12) <= sys.version_info[:2] <= (3, 13)
+        self.assertRegex(state, r"; \d+ objects are immortal$" if tested else "; immortal objects were not tested with")
+        process = self.start_forked()
+        self.assertEqual(Client(self.public, "/quick").result(), (200, b"quick"))
+        process.terminate()
+        self.assertEqual(process.status(), 0)
+        self.assertEqual(self.ask("--exit", "7", module="reported").go().status(), 7)
 
     def test_a_forked_process_is_a_child_of_pid_1_with_its_own_session_and_exit_status(self):
         self.serve()

@@ -154,7 +154,7 @@ pub const SAMPLES: &[(&str, &str, &str)] = &[
     ("synapse.user", "matrix-synapse", "two words"),
     ("synapse.uid", "991", "0"),
     ("synapse.gid", "991", "root"),
-    ("warm.mode", "Fork", "immortal"),
+    ("warm.mode", "Immortal", "on"),
     ("limits.main_memory", "2G", "2X"),
     ("limits.worker_memory", "512M", "-1"),
     ("limits.tasks", "1024", "015"),

@@ -125,6 +125,8 @@ words! {
         Off = "off",
         /// Processes are forked from one that has imported Synapse.
         Fork = "fork",
+        /// As `fork`, and reading an object does not write to its memory.
+        Immortal = "immortal",
     }
 }
 

@@ -1,7 +1,6 @@
-//! The program that a unit with a warm start executes, with a fake systemd and a fake fork server: whatever fails, the
-//! process starts, once.
+//! A host for the program of a warm start: a fake systemd on a real bus, and a fake fork server.
 
-use super::bus::Daemon;
+use crate::bus::Daemon;
 use nix::sys::socket::{
     AddressFamily, Backlog, ControlMessageOwned, MsgFlags, SockFlag, SockType, UnixAddr, accept4,
     bind, listen, recvmsg, send, socket,
@@ -17,17 +16,15 @@ use std::sync::mpsc::{Receiver, Sender, channel};
 use std::time::{Duration, Instant};
 use zbus::{Connection, ObjectPath, OwnedObjectPath};
 
-/// Longer than the program waits for others.
-const TIMEOUT: Duration = Duration::from_secs(30);
-const UNIT: &str = "synapse-worker@a.service";
-const SERVER: &str = "synapse-warm@venv.service";
+pub const UNIT: &str = "synapse-worker@a.service";
+pub const SERVER: &str = "synapse-warm@venv.service";
 /// The process that the fake fork server names.
-const FORKED: u32 = 4_000_000;
+pub const FORKED: u32 = 4_000_000;
 /// What the plain start prints, as a command line of sh.
-const PLAIN: &str = "echo plain $PPID $LISTEN_FDS";
+pub const PLAIN: &str = "echo plain $PPID $LISTEN_FDS";
 
 /// The fake manager: processes that it attached to units.
-struct Manager(Sender<(String, Vec<u32>)>);
+pub struct Manager(pub Sender<(String, Vec<u32>)>);
 
 #[zbus::interface(name = "org.freedesktop.systemd1.Manager")]
 impl Manager {
@@ -79,18 +76,18 @@ impl Unit {
 
 /// How the host answers.
 #[derive(Clone, Copy)]
-struct Host {
+pub struct Host {
     /// The answer of the fork server: `None` for none, and an empty one for a closed connection.
-    answer: Option<&'static str>,
+    pub answer: Option<&'static str>,
     /// Whether systemd accepts the new main process.
-    accepts: bool,
+    pub accepts: bool,
     /// The difference between the two units.
-    nicer: i32,
+    pub nicer: i32,
     /// The state of the fork server's unit.
-    state: &'static str,
+    pub state: &'static str,
 }
 
-const GOOD: Host = Host {
+pub const GOOD: Host = Host {
     answer: Some("pid 4000000"),
     accepts: true,
     nicer: 0,
@@ -98,18 +95,18 @@ const GOOD: Host = Host {
 };
 
 /// What happened.
-struct Seen {
-    output: String,
-    errors: String,
-    succeeded: bool,
-    seconds: f64,
-    attached: Receiver<(String, Vec<u32>)>,
+pub struct Seen {
+    pub output: String,
+    pub errors: String,
+    pub succeeded: bool,
+    pub seconds: f64,
+    pub attached: Receiver<(String, Vec<u32>)>,
     /// The request, the number of its descriptors, and what followed it on the connection.
-    request: Receiver<(serde_json::Value, usize, Vec<u8>)>,
+    pub request: Receiver<(serde_json::Value, usize, Vec<u8>)>,
 }
 
 /// Runs the program on such a host.
-fn run(host: Host) -> Seen {
+pub fn run(host: Host) -> Seen {
     let daemon = Daemon::new();
     let directory = tempfile::tempdir().unwrap();
     let place = |name: &str| directory.path().join(name);
@@ -141,7 +138,7 @@ fn run(host: Host) -> Seen {
     }
 }
 
-fn systemd(daemon: &Daemon, manager: Manager, main: &Arc<AtomicU32>, host: Host) -> Connection {
+pub fn systemd(daemon: &Daemon, manager: Manager, main: &Arc<AtomicU32>, host: Host) -> Connection {
     let service = |nice| Service {
         main: Arc::clone(main),
         nice,
@@ -226,139 +223,4 @@ fn notified(path: &PathBuf, main: Option<Arc<AtomicU32>>) {
             }
         }
     });
-}
-
-/// Asserts that the process started plainly, for this reason, and that a forked one was not released.
-fn assert_plain(seen: &Seen, reason: &str) {
-    assert!(seen.succeeded, "{}", seen.errors);
-    assert!(seen.output.starts_with("plain "), "{}", seen.errors);
-    assert!(seen.output.ends_with(" 2\n"), "{}", seen.output);
-    assert!(
-        seen.errors.contains("a plain start, because"),
-        "{}",
-        seen.errors
-    );
-    assert!(seen.errors.contains(reason), "{}", seen.errors);
-    // The fake fork server reads to the end of the connection, if there was one.
-    if let Ok((_, _, after)) = seen.request.recv_timeout(Duration::from_secs(1)) {
-        assert_eq!(after, b"", "{reason}");
-    }
-}
-
-#[test]
-fn a_forked_process_becomes_the_main_process_of_its_unit() {
-    let seen = run(GOOD);
-    assert!(seen.succeeded, "{}", seen.errors);
-    assert_eq!((seen.output.as_str(), seen.errors.as_str()), ("", ""));
-    let attached = seen.attached.recv_timeout(TIMEOUT).unwrap();
-    assert_eq!(attached, (UNIT.to_owned(), vec![FORKED]));
-    let (request, descriptors, after) = seen.request.recv_timeout(TIMEOUT).unwrap();
-    assert_eq!((descriptors, &after[..]), (5, &b"go"[..]));
-    assert_eq!(request["arguments"], serde_json::json!(["sh", "-c", PLAIN]));
-    assert_eq!(request["environment"]["LISTEN_FDS"], "2");
-    let directory = std::env::current_dir().unwrap();
-    assert_eq!(request["directory"], directory.to_str().unwrap());
-    for (file, line) in [("status", "Umask:"), ("limits", "Max open files")] {
-        assert!(request[file].as_str().unwrap().contains(line), "{file}");
-    }
-    assert!(request["oom_score_adj"].is_number());
-}
-
-#[test]
-fn a_refused_process_starts_plainly() {
-    let refused = Host {
-        answer: Some("no the file x has changed"),
-        ..GOOD
-    };
-    let seen = run(refused);
-    assert_plain(&seen, "the fork server refuses: the file x has changed");
-    assert!(seen.attached.try_recv().is_err());
-    assert_plain(
-        &run(Host {
-            answer: Some(""),
-            ..GOOD
-        }),
-        "gave no process",
-    );
-}
-
-#[test]
-fn a_process_that_would_inherit_something_else_starts_plainly_and_is_not_requested() {
-    let seen = run(Host { nicer: 5, ..GOOD });
-    assert_plain(
-        &seen,
-        "Nice= of the unit differs from that of the fork server",
-    );
-    assert!(seen.request.try_recv().is_err());
-    let seen = run(Host {
-        state: "failed",
-        ..GOOD
-    });
-    assert_plain(&seen, "synapse-warm@venv.service is failed");
-    assert!(seen.request.try_recv().is_err());
-}
-
-#[test]
-fn a_process_that_systemd_does_not_accept_is_not_released() {
-    let seen = run(Host {
-        accepts: false,
-        ..GOOD
-    });
-    assert_plain(&seen, "systemd did not accept process 4000000");
-}
-
-#[test]
-fn a_frozen_fork_server_delays_the_plain_start_for_seconds_only() {
-    let seen = run(Host {
-        answer: None,
-        ..GOOD
-    });
-    assert_plain(&seen, "the fork server does not answer");
-    assert!(seen.seconds < TIMEOUT.as_secs_f64(), "{}", seen.seconds);
-}
-
-#[test]
-fn without_systemd_or_a_fork_server_the_process_starts_plainly() {
-    for (bus, reason) in [
-        (false, "systemd cannot be reached"),
-        (true, "/nowhere cannot be reached"),
-    ] {
-        let daemon = Daemon::new();
-        let main = Arc::new(AtomicU32::new(0));
-        let _systemd = systemd(&daemon, Manager(channel().0), &main, GOOD);
-        let address = if bus {
-            &daemon.address
-        } else {
-            "unix:path=/nowhere"
-        };
-        let done = Command::new(env!("CARGO_BIN_EXE_warm-start"))
-            .args(["/nowhere", SERVER, UNIT, "echo", "plain"])
-            .env("DBUS_SYSTEM_BUS_ADDRESS", address)
-            .output()
-            .unwrap();
-        let errors = String::from_utf8(done.stderr).unwrap();
-        assert_eq!(
-            String::from_utf8(done.stdout).unwrap(),
-            "plain\n",
-            "{errors}"
-        );
-        assert!(errors.contains(reason), "{errors}");
-    }
-}
-
-#[test]
-fn a_program_that_cannot_be_executed_has_systemd_s_own_status() {
-    for arguments in [
-        &["/nowhere", SERVER, UNIT, "/nowhere/python"][..],
-        &["/nowhere"],
-    ] {
-        let mut program = Command::new(env!("CARGO_BIN_EXE_warm-start"));
-        let done = program
-            .args(arguments)
-            .env("DBUS_SYSTEM_BUS_ADDRESS", "unix:path=/nowhere")
-            .output()
-            .unwrap();
-        assert_eq!(done.status.code(), Some(203));
-        assert!(!done.stderr.is_empty());
-    }
 }
