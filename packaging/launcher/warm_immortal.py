@@ -23,8 +23,9 @@ def problem():
     if sys.version_info[:2] not in VERSIONS or sys.implementation.name != "cpython" or struct.calcsize("P") != 8:
         return f"immortal objects were not tested with {sys.implementation.name} {'.'.join(map(str, sys.version_info[:2]))}"
     probe = object()
-    # The argument of the call is the second reference.
-    if count_of(None) != IMMORTAL or count_of(probe) != sys.getrefcount(probe) - 1:
+    before = count_of(probe)
+    references = 100 * [probe]
+    if count_of(None) != IMMORTAL or count_of(probe) - before != len(references):
         return "the layout of objects is not the one that was tested"
     return None
 

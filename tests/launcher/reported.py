@@ -17,6 +17,9 @@ import uuid
 import drawing
 from twisted.internet import reactor
 
+# The standard signals. The C library uses those that follow them for itself.
+STANDARD = (1 << 31) - 1
+
 
 def client_random():
     """The random bytes of a TLS client's first message (RFC 8446, 4.1.2)."""
@@ -55,7 +58,7 @@ def report():
     return {
         "argv": sys.argv, "orig_argv": sys.orig_argv, "path": sys.path, "main": sys.modules["__main__"].__name__,
         "file": __file__, "environment": dict(os.environ), "directory": os.getcwd(), "held": held, "descriptors": others,
-        "session": os.getsid(0) == os.getpid(), "signals": [status[name] for name in ("SigBlk", "SigIgn", "SigCgt")],
+        "session": os.getsid(0) == os.getpid(), "signals": [int(status[name], 16) & STANDARD for name in ("SigBlk", "SigIgn", "SigCgt")],
         "collects": gc.isenabled(), "threads": threading.active_count(), "oom_score_adj": open("/proc/self/oom_score_adj").read(),
         "reactor": type(reactor).__name__, "readers": len(reactor._reads), "stdout": sys.stdout.encoding,
         "command_line": open("/proc/self/cmdline").read().rstrip("\0"),
