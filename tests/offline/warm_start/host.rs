@@ -13,7 +13,7 @@ use std::process::{Command, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 use zbus::{Connection, ObjectPath, OwnedObjectPath};
 
 pub const UNIT: &str = "synapse-worker@a.service";
