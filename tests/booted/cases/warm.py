@@ -10,7 +10,20 @@ import pytest
 
 from cases.lossless import Crowd, Form, assert_undisturbed, counted, summary
 from harness.checks import Checks
-from harness.deployment import FULL, FULL_UNITS, SERVER, SETTINGS, add_test_options, all_active, client, prepared_load, purge, talk, worker
+from harness.deployment import (
+    CLIENTS,
+    FULL,
+    FULL_UNITS,
+    SERVER,
+    SETTINGS,
+    add_test_options,
+    all_active,
+    client,
+    prepared_load,
+    purge,
+    talk,
+    worker,
+)
 from harness.expect import CheckFailed, assert_contains, assert_equal, wait_until
 from harness.host import Host
 
@@ -18,6 +31,7 @@ MAIN, PLAIN = "synapse-main.service", worker("media_repository1")
 # Synapse is that of the host; some workers have no network access.
 SERVERS = ("synapse-warm@host.service", "synapse-warm@host-isolated.service")
 FORKED = tuple(unit for unit in (MAIN, *(worker(f"{role}1") for role in FULL)) if unit != PLAIN)
+PYTHON = "/opt/venvs/matrix-synapse/bin/python"
 ONE, OTHER = worker("synchrotron1"), worker("pusher1")
 DROP_IN = f"/etc/systemd/system/{ONE}.d/case.conf"
 LOAD = Form("full", spare="synchrotron", persister="event_persister2", rate=20)
@@ -51,6 +65,11 @@ def test_warm(host: Host, check: Checks) -> None:
     with check("each process has the parent, control group, sandbox and limits of a plain start"):
         for unit in FORKED:
             assert_equal(facts(host, unit), expected[unit], unit)
+    with check("forked processes draw different identifiers in the Rust part of Synapse"):
+        host.push(CLIENTS / "forked_ids.py", "/root/forked_ids.py")
+        options = host.run("systemctl", "show", "--property=ExecStart", MAIN).out.partition("synapse.app.homeserver ")[2].partition(" ;")[0]
+        drawn = host.run(PYTHON, "/root/forked_ids.py", *options.split()).out.split()
+        assert_equal((len(drawn), len(set(drawn))), (4, 4), "identifiers, different ones")
     with check(f"all processes and their fork servers take at most {GOAL} of the memory") as note:
         restart(host, *FORKED)
         warm = memory(host)
