@@ -15,6 +15,7 @@ use crate::request::{self, Request};
 use crate::state::paths;
 use crate::state::trial::Trial;
 use crate::state::{HostFacts, Observed, State};
+use crate::topology::Differences;
 use serde::Serialize;
 use serde_json::json;
 use std::io::{IsTerminal, Write};
@@ -68,6 +69,14 @@ pub fn prepare(
 }
 
 impl Prepared {
+    /// Notes about the settings, and about the endpoints of the installed Synapse.
+    pub fn notes(&self) -> impl Iterator<Item = String> {
+        let settings = self.request.notes.iter();
+        let settings = settings.map(|note| format!("note: {note}"));
+        let differences = self.host.facts.differences.as_ref();
+        settings.chain(differences.and_then(Differences::note))
+    }
+
     fn expected(&self) -> Expected {
         Expected::of(&self.request.input(&self.facts), &self.desired)
     }

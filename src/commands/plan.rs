@@ -35,8 +35,8 @@ pub fn plan(common: &Common, flags: &Flags, detailed: bool) -> Result<ExitCode, 
     let prepared = prepare(common, flags, &Change::None, Purpose::Run)?;
     let plan = prepared.goal("plan".to_owned()).plan(&prepared.observed);
     refuse(&prepared.host, &prepared.desired, &plan, &prepared.observed)?;
-    for note in &prepared.request.notes {
-        report::complain(format!("note: {note}"));
+    for note in prepared.notes() {
+        report::complain(note);
     }
     if common.json {
         let steps: Vec<Line> = plan.steps.iter().map(Line::of).collect();

@@ -12,6 +12,7 @@ use crate::state::host_facts::CoturnBuild;
 use crate::state::host_facts::{Exporters, HostFacts, Installed};
 use crate::state::paths;
 use crate::state::ports::BoundPort;
+use crate::topology::Differences;
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 use std::ops::Deref;
@@ -32,6 +33,8 @@ pub struct Facts {
     pub synapse: Option<Installed>,
     /// The Python that contains Synapse, or will contain it.
     pub python: PathBuf,
+    /// The differences of its Synapse from the routing table; `None` if it was not asked yet.
+    pub differences: Option<Differences>,
     /// Missing programs, by their names in the table of programs.
     pub missing: Vec<&'static str>,
     /// `redis-server` or `valkey-server`, whichever is installed.
@@ -158,6 +161,10 @@ impl Facts {
                 .synapse
                 .clone()
                 .filter(|found| !paths::is_our_python(&found.python)),
+            unserved: self
+                .differences
+                .as_ref()
+                .map_or(default.unserved, |found| found.unserved.clone()),
             redis: self.redis.map_or(default.redis, str::to_owned),
             exporters: self.exporters.clone(),
             grafana: self.grafana,

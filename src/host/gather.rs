@@ -6,7 +6,7 @@ use super::certificate::Pair;
 use super::facts::{Facts, PackageManager, Scope, Source};
 use super::resources::damage;
 use super::tools::{self, Tool};
-use super::{binding, external, files, postgres, programs, synapse};
+use super::{binding, endpoints, external, files, postgres, programs, synapse};
 use crate::deployment::Deployment;
 use crate::deployment::secrets::{SECRETS, Secret};
 use crate::failure::Failure;
@@ -30,6 +30,9 @@ impl Facts {
         let venv = deployment.venv();
         let ours = || synapse::ours(&venv).filter(|_| set.is_none_or(paths::is_our_python));
         let synapse = synapse::find(set).or_else(ours);
+        let python = synapse
+            .as_ref()
+            .map_or_else(|| venv.python(), |found| found.python.clone());
         let redis = programs::installed(units::REDIS);
         let running = std::env::current_exe().ok();
         let (program, replaceable) = match running {
@@ -43,9 +46,8 @@ impl Facts {
             replaceable,
             root: nix::unistd::geteuid().is_root(),
             systemd: booted_with_systemd(),
-            python: synapse
-                .as_ref()
-                .map_or_else(|| venv.python(), |found| found.python.clone()),
+            differences: endpoints::recorded(&python),
+            python,
             redis,
             exporters: programs::exporters(),
             grafana: files::is_directory(paths::GRAFANA),

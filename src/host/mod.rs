@@ -9,6 +9,7 @@ mod compressor;
 mod confined;
 mod dbus;
 mod drain;
+pub mod endpoints;
 mod existing_database;
 mod external;
 pub mod facts;

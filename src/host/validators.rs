@@ -23,6 +23,7 @@ impl Host {
         let directory = generations::directory(number);
         match validator {
             Validator::Schema => return self.accepts_schema(state, state),
+            Validator::Endpoints => return self.serves_routes(state),
             Validator::Nginx => {
                 let pair = self.facts.certificate.as_ref().map(|(pair, _)| pair);
                 nginx_accepts(&format!("{directory}/nginx"), pair, state)

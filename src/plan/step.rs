@@ -150,6 +150,8 @@ pub enum Validator {
     Prometheus,
     /// The Synapse that is about to run checks the schema of its database.
     Schema,
+    /// A Synapse of an unknown release names the endpoints of its workers.
+    Endpoints,
 }
 
 /// The type of a systemd job.

@@ -51,6 +51,7 @@ impl fmt::Display for Step {
                     Validator::Systemd => "with systemd-analyze verify",
                     Validator::Prometheus => "with promtool check config",
                     Validator::Schema => "against the database schema",
+                    Validator::Endpoints => "against the endpoints of Synapse's workers",
                 };
                 write!(f, "  check   generation {number} {by}")
             }

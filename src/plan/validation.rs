@@ -5,6 +5,8 @@ use super::step::{ChangeKind, FileChange, Validator};
 use super::{Removal, Target};
 use crate::state::Resource;
 use crate::state::restart_rules::VERSION;
+use crate::state::units;
+use crate::topology::{Release, releases};
 
 impl Planner<'_> {
     /// The validators of the files that changed.
@@ -16,6 +18,9 @@ impl Planner<'_> {
         // An existing generation was validated when it was written.
         if self.target != Target::Rendered {
             return validators;
+        }
+        if self.routes_to_unknown_synapse() {
+            validators.push(Validator::Endpoints);
         }
         let mut written = self
             .changes
@@ -58,6 +63,17 @@ impl Planner<'_> {
             validators.push(Validator::Systemd);
         }
         validators
+    }
+
+    /// Whether the plan starts workers of a Synapse that is newer than the tables of this program.
+    fn routes_to_unknown_synapse(&self) -> bool {
+        let changed = self.changes.iter().any(|change| change.path == VERSION);
+        let version = self.desired.files.get(VERSION).filter(|_| changed);
+        let workers = self.desired.units.iter().any(|unit| units::worker_of(unit).is_some());
+        workers
+            && version.is_some_and(|file| {
+                Release::of(&String::from_utf8_lossy(&file.contents)) > releases::NEWEST
+            })
     }
 
     /// Whether the plan starts a release of Synapse that has not used this database. The rollback of a failed run

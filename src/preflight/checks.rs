@@ -15,6 +15,8 @@ pub static CHECKS: &[Check] = &[
     Check { name: PROGRAMS,                                                   fatal: true,  check: programs::missing },
     Check { name: "the Python in synapse.python has Synapse",                 fatal: true,  check: synapse::python },
     Check { name: "Synapse is recent enough",                                 fatal: true,  check: synapse::version },
+    Check { name: "this program knows the release of Synapse",                fatal: false, check: synapse::unknown },
+    Check { name: "the release of Synapse has what the settings need",        fatal: true,  check: synapse::settings },
     Check { name: "Synapse and the state compressor are intact",              fatal: false, check: synapse::damaged },
     Check { name: "ports are free",                                           fatal: true,  check: network::ports },
     Check { name: "the certificate matches its key",                          fatal: true,  check: network::certificate },

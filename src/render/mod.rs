@@ -39,6 +39,7 @@ use crate::state::restart_rules::{Scope, rule_for};
 use crate::state::units;
 use crate::state::{File, Resource, State};
 use crate::state::{HostFacts, paths};
+use crate::topology::{Release, RoutingTable, Unserved};
 use anyhow::Result;
 use metrics::Target;
 use std::collections::{BTreeMap, BTreeSet};
@@ -81,6 +82,24 @@ impl Input<'_> {
             }
         };
         self.facts.synapse.clone().unwrap_or_else(ours)
+    }
+
+    /// The release of that Synapse.
+    pub fn release(&self) -> Release {
+        Release::of(&self.synapse().version)
+    }
+
+    /// The routes to its processes.
+    pub fn routes(&self) -> RoutingTable {
+        let unserved = Unserved::of(self.release()).and(&self.facts.unserved);
+        RoutingTable::new(&self.topology).without(&unserved)
+    }
+
+    /// `stream_writers`, with the streams that its release has.
+    pub fn stream_writers(&self) -> BTreeMap<&'static str, Vec<&str>> {
+        let mut writers = self.topology.stream_writers();
+        writers.retain(|key, _| self.release().has_stream(key));
+        writers
     }
 }
 

@@ -13,6 +13,8 @@ pub struct HostFacts {
     /// The Synapse that the host provides; `None` if this program's venv has, or will have, the version that the
     /// settings name.
     pub synapse: Option<Installed>,
+    /// Patterns of the routing table that workers of the Synapse do not serve, as it answered when it was asked.
+    pub unserved: BTreeSet<String>,
     /// The name of the Redis program: `redis-server` or `valkey-server`.
     pub redis: String,
     /// The names of the exporters.
@@ -72,6 +74,7 @@ impl Default for HostFacts {
         Self {
             program: PathBuf::from(paths::PROGRAM),
             synapse: None,
+            unserved: BTreeSet::new(),
             redis: "redis-server".to_owned(),
             exporters: Exporters::default(),
             grafana: false,

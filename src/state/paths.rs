@@ -25,6 +25,8 @@ pub const CURRENT: &str = "/var/lib/synapse-workers/current";
 pub const APPLIED: &str = "/var/lib/synapse-workers/applied";
 /// Generations switched to since one was applied completely, one number per line: processes may run with any of them.
 pub const SWITCHED: &str = "/var/lib/synapse-workers/switched";
+/// The differences of the installed Synapse from the routing table.
+pub const ENDPOINTS: &str = "/var/lib/synapse-workers/endpoints.json";
 /// The record of a trial.
 pub const TRIAL: &str = "/var/lib/synapse-workers/trial.json";
 /// A file that packages of Synapse touch when they change its code: processes that started before it changed run older

@@ -9,11 +9,15 @@ use regex::RegexSet;
 use serde::Serialize;
 
 use super::patterns::{ENDPOINTS, EndpointSet};
+use super::releases::Unserved;
 use super::roles::{Balance, Role, role};
 use super::workers::Topology;
 
 /// The name of the main process, as an upstream and as the only server of that upstream.
 pub const MAIN: &str = "main";
+
+/// What a route needs whose pattern the workers of the Synapse in use do not serve.
+const NEWER: &str = "another release of Synapse";
 
 /// One row of the routing table.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -30,7 +34,7 @@ pub struct Route {
     pub role: &'static str,
     /// Method and path of a request that takes this route.
     pub example: &'static str,
-    /// The Synapse option that must be enabled for these paths to exist.
+    /// What must be given for these paths to exist, such as an option of Synapse.
     pub needs: Option<&'static str>,
 }
 
@@ -91,11 +95,23 @@ impl RoutingTable {
         table
     }
 
+    /// The same table for a Synapse whose workers do not serve these patterns: main gets their requests.
+    pub fn without(mut self, unserved: &Unserved) -> Self {
+        let lost = |route: &&mut Route| unserved.contains(route.pattern);
+        for route in self.routes.iter_mut().filter(lost) {
+            route.upstream = MAIN.to_owned();
+            route.role = MAIN;
+            route.needs = Some(NEWER);
+        }
+        let used = |name: &str| self.routes.iter().any(|route| route.upstream == name);
+        self.upstreams.retain(|up| up.name == MAIN || used(&up.name));
+        self
+    }
+
     /// The route of a request, or `None` if no worker may serve it, and the upstream of the request.
     pub fn pick(&self, method: &str, raw_path_and_query: &str) -> (Option<&Route>, &Upstream) {
         let path = raw_path_and_query.split('?').next().unwrap_or_default();
-        let matches = EXPRESSIONS.matches(&format!("{method} {path}"));
-        let route = matches.iter().next().map(|first| &self.routes[first]);
+        let route = matching(method, path).map(|first| &self.routes[first]);
         let name = route.map_or(MAIN, |route| &route.upstream);
         let named = self.upstreams.iter().find(|upstream| upstream.name == name);
         (route, named.unwrap_or(&self.upstreams[0]))
@@ -149,6 +165,12 @@ static EXPRESSIONS: LazyLock<RegexSet> = LazyLock::new(|| {
     RegexSet::new(paths.map(|(methods, pattern)| expression(methods, pattern)))
         .expect("the patterns are regular expressions")
 });
+
+/// The index of the pattern that this method and path match, in the order of [`ENDPOINTS`].
+pub(super) fn matching(method: &str, path: &str) -> Option<usize> {
+    let line = format!("{method} {path}");
+    EXPRESSIONS.matches(&line).iter().next()
+}
 
 fn expression(methods: &[&str], pattern: &str) -> String {
     let path = pattern.trim_start_matches('^');

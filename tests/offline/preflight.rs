@@ -191,7 +191,31 @@ fn every_check_finds_its_problem() {
             |facts| facts.synapse = Some(synapse("1.99.0")),
             "",
             1,
-            "Synapse 1.99.0 at /usr/bin/python3 is older than 1.152",
+            "Synapse 1.99.0 at /usr/bin/python3 is older than 1.143, the oldest supported release (2025-11-25) => upgrade \
+             it to 1.163.2, or set synapse.python to /opt/synapse-workers/venv/bin/python to have Synapse 1.163.2 installed",
+        ),
+        (
+            "Synapse is recent enough",
+            |facts| facts.synapse = None,
+            "synapse: {version: 1.142.1}",
+            1,
+            "Synapse 1.142.1 in synapse.version is older than 1.143, the oldest supported release (2025-11-25) => set \
+             synapse.version to 1.163.2",
+        ),
+        (
+            "this program knows the release of Synapse",
+            |facts| facts.synapse = Some(synapse("1.164.0")),
+            "",
+            1,
+            "Synapse 1.164.0 at /usr/bin/python3 is newer than 1.163, the newest release that this synapse-workers knows",
+        ),
+        (
+            "the release of Synapse has what the settings need",
+            |facts| facts.synapse = Some(synapse("1.161.0")),
+            "redis: {host: cache.test, username: synapse}",
+            1,
+            "redis.username needs Synapse 1.162: Synapse 1.161.0 at /usr/bin/python3 logs in to Redis without a user name \
+             => upgrade it to 1.163.2",
         ),
         (
             "ports are free",

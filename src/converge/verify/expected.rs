@@ -8,8 +8,8 @@ use crate::host::redis::{Remote, Server};
 use crate::render::metrics::Target;
 use crate::render::{self, Input, nginx};
 use crate::state::{HOST, Resource, State, paths, units};
-use crate::topology::Topology;
-use std::collections::BTreeSet;
+use crate::topology::{RoutingTable, Topology};
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
@@ -22,8 +22,12 @@ pub struct Expected {
     pub files: BTreeSet<String>,
     /// All endpoints of metrics.
     pub metrics: Vec<Target>,
-    /// The routes and the endpoints of the processes that answer them; `None` without a topology.
+    /// The processes and their endpoints; `None` without a topology.
     pub topology: Option<(Topology, Endpoints)>,
+    /// The routes to them; `None` without a topology.
+    pub routes: Option<RoutingTable>,
+    /// The workers that write each stream, by its key in `stream_writers`.
+    pub writers: BTreeMap<&'static str, Vec<String>>,
     /// The addresses and sockets that nginx listens on.
     pub entrypoints: Vec<Entrypoint>,
     /// Certificate and key, with the units that have a copy of them.
@@ -72,6 +76,12 @@ impl Expected {
                 input.topology.clone(),
                 Endpoints::new(&input.settings, &input.topology),
             )),
+            routes: Some(input.routes()),
+            writers: input
+                .stream_writers()
+                .into_iter()
+                .map(|(key, workers)| (key, workers.into_iter().map(str::to_owned).collect()))
+                .collect(),
             entrypoints: entrypoints(input),
             certificate: certificate(input),
             server_name: input.settings.server_name.to_string(),

@@ -1,6 +1,7 @@
 //! Verification: probes of the running processes that compare them with the plan.
 
 mod database;
+mod endpoints;
 mod expected;
 mod leftovers;
 mod processes;
@@ -44,6 +45,7 @@ pub static PROBES: &[Probe] = &[
     probe_of("certificate", proxy::certificate),
     probe_of("metrics", processes::metrics),
     probe_of("routes", routes::routes),
+    probe_of("endpoints", endpoints::endpoints),
 ];
 
 /// The servers that Synapse needs and that no unit of this program runs, each with its answer to one question:

@@ -20,7 +20,7 @@ use crate::state::accounts;
 use crate::state::nginx_fingerprint::{FINGERPRINT_PATH, fingerprint};
 use crate::state::paths;
 use crate::state::units;
-use crate::topology::{Balance, RoutingTable};
+use crate::topology::Balance;
 use anyhow::Result;
 use askama::Template;
 use errors::ErrorAnswer;
@@ -121,7 +121,7 @@ struct Upstream<'a> {
 
 pub(super) fn render(builder: &mut StateBuilder) -> Result<()> {
     let settings = &builder.input.settings;
-    let table = RoutingTable::new(&builder.input.topology);
+    let table = builder.input.routes();
     let endpoints = builder.input.endpoints();
     let mut nginx = Nginx {
         settings,
