@@ -1,5 +1,6 @@
 //! Rules across settings, for values that are valid alone but not together.
 
+use super::calls;
 use super::origin::{Origin, SettingsError};
 use super::socket_path;
 use super::table::{Buffer, Settings};
@@ -343,6 +344,7 @@ static RULES: &[fn(&Settings) -> Violation] = &[
             format!("raise `{key}`, or lower `nginx.proxy_buffer_size` or `nginx.page_size`");
         Some((key, problem, help))
     },
+    calls::violation,
     |settings| {
         let path = settings.nginx.listen_unix_socket.as_ref()?.as_str();
         let problem = socket_path::problem(path)?;

@@ -8,6 +8,7 @@
 //! reference page.
 
 pub mod buffers;
+mod calls;
 pub(crate) mod consistency;
 pub mod edit;
 pub mod env;
@@ -25,6 +26,7 @@ mod unknown;
 pub mod value;
 pub mod write;
 
+pub use calls::TRANSPORTS_KEY;
 pub use consistency::TCP_PORTS;
 pub use edit::edit_file;
 pub use env::read_env_file;
