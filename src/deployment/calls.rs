@@ -56,7 +56,7 @@ impl Deployment {
     pub fn options_for_clients(&self) -> Vec<(&'static str, Value)> {
         let rtc = &self.settings.rtc;
         let file = self.client_file();
-        let file = (!file.is_empty()).then(|| (CLIENT_FILE, Value::Object(file)));
+        let file = (!file.is_empty()).then_some((CLIENT_FILE, Value::Object(file)));
         let mut options: Vec<_> = file.into_iter().collect();
         if !rtc.is_on() {
             return options;

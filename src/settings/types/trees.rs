@@ -27,7 +27,7 @@ macro_rules! tree {
 
             fn parse(raw: &Raw) -> Result<Self, Refused> {
                 let refused = |reason| Refused { item: None, reason };
-                let tree = match raw {
+                let tree: Option<$Shape> = match raw {
                     Raw::Text(text) if text.trim().is_empty() => return Ok(Self::default()),
                     Raw::Text(text) => serde_json::from_str(text).ok(),
                     Raw::List(_) => None,
@@ -84,7 +84,7 @@ fn reserved_key(keys: &Map<String, Json>) -> Option<String> {
 }
 
 /// The conditions of Synapse (config/matrixrtc.py, `TransportConfigModel`).
-fn wrong_transport(transports: &Vec<Transport>) -> Option<String> {
+fn wrong_transport(transports: &[Transport]) -> Option<String> {
     let wrong = |transport: &Transport| {
         let text = |key: &str| transport.get(key).map(|value| value.as_str().unwrap_or(""));
         let urls = ["url", "livekit_service_url"].map(text);

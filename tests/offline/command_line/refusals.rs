@@ -290,8 +290,8 @@ fn options_that_calls_need_are_rendered_unless_the_administrator_sets_them() {
     for (text, message) in [
         (
             "a: 1\nexperimental_features: {msc4143_enabled: true}\n",
-            "own.yaml line 2: `experimental_features` lacks msc4222_enabled: true, which the calls of `rtc` need\n  \
-             help: add to `experimental_features` there: msc4222_enabled: true",
+            "own.yaml line 2: `experimental_features` lacks msc4222_enabled: true, which Element Call needs, and replaces what \
+             `rtc` sets\n  help: add to `experimental_features` there: msc4222_enabled: true",
         ),
         (
             "experimental_features: []\n",
@@ -311,8 +311,8 @@ fn options_that_calls_need_are_rendered_unless_the_administrator_sets_them() {
     let output = place.run("plan --root root --settings settings.yaml");
     assert_eq!(output.status.code(), Some(0), "{}", shown(&output));
     for note in [
-        "own.yaml line 1: msc4222_enabled is false, and the calls of `rtc` need it",
-        "own.yaml line 2: `rc_message` allows less than the calls of `rtc` need: per_second: 0.5, burst_count: 30",
+        "own.yaml line 1: `msc4222_enabled` is off, and Element Call needs it",
+        "own.yaml line 2: `rc_message` is lower than Element Call needs: per_second: 0.5, burst_count: 30",
     ] {
         assert!(shown(&output).contains(note), "{}", shown(&output));
     }
