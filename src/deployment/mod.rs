@@ -2,6 +2,7 @@
 //! This module also answers every question that needs no access to the host.
 
 pub mod adopted;
+pub mod calls;
 pub mod endpoints;
 pub mod extras;
 mod files;

@@ -10,6 +10,7 @@ use crate::state::paths;
 use crate::state::restart_rules;
 use anyhow::Result;
 use askama::Template;
+use serde_json::Value;
 
 #[derive(Template)]
 #[template(path = "synapse/homeserver.yaml")]
@@ -21,6 +22,8 @@ struct Homeserver<'a> {
     email: Option<String>,
     /// Paths of the registrations of application services, as Synapse reads them.
     app_services: Vec<String>,
+    /// Options for MatrixRTC and /.well-known/matrix/client.
+    for_clients: Vec<(&'static str, Value)>,
     sqlite: Option<&'a str>,
     database_host: String,
     passfile: Option<String>,
@@ -51,6 +54,7 @@ pub(super) fn render(builder: &mut StateBuilder) -> Result<()> {
         app_services: registrations
             .map(|path| format!("{}/{}", paths::CURRENT, registration(path)))
             .collect(),
+        for_clients: input.options_for_clients(),
         sqlite: (database == DatabaseKind::Sqlite).then_some(paths::SQLITE),
         database_host: match (&settings.database.host, database) {
             (Some(host), DatabaseKind::External) => host.to_string(),

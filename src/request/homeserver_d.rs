@@ -45,6 +45,7 @@ static RESERVED: &[Reserved] = &[
     always("databases", "use the settings in `database`; a database in several parts is not supported"),
     always("media_store_path", "use the setting `media_store_path`"),
     always("max_upload_size", "use the setting `max_upload_size`, which nginx needs as well"),
+    always("extra_well_known_client_content", "use the setting `well_known.client`"),
     always("log_config", LOGGING),
     always("listeners", LISTENERS),
     // Names of earlier releases (config/server.py), each of which opens another port.
@@ -86,6 +87,8 @@ static RESERVED: &[Reserved] = &[
     reserved("turn_uris", TURN, has_turn),
     reserved("turn_shared_secret", TURN, has_turn),
     reserved("turn_shared_secret_path", TURN, has_turn),
+    reserved("matrix_rtc", RTC, has_rtc),
+    reserved("max_event_delay_duration", RTC, has_rtc),
 ];
 
 const LOGGING: &str = "use the setting `log_level` or `log_config`";
@@ -95,6 +98,7 @@ const SYSTEMD: &str = "systemd runs the processes";
 const REGISTRATION: &str = "use the settings in `registration`";
 const MANHOLE: &str = "use the settings in `manhole`";
 const TURN: &str = "use the settings in `turn` or `coturn`";
+const RTC: &str = "use the settings in `rtc`";
 
 fn has_app_services(settings: &Settings) -> bool {
     let services = &settings.app_services;
@@ -115,6 +119,10 @@ fn has_manhole(settings: &Settings) -> bool {
 
 fn has_turn(settings: &Settings) -> bool {
     settings.coturn.enabled || !settings.turn.uris.is_empty()
+}
+
+fn has_rtc(settings: &Settings) -> bool {
+    settings.rtc.is_on()
 }
 
 /// Whether a setting has its default, which is also that of Synapse, so that no value can be lost.
@@ -280,6 +288,14 @@ mod tests {
             "coturn: {enabled: true}",
             &["turn_uris", "turn_shared_secret", "turn_shared_secret_path"],
         ),
+        (
+            "public_baseurl: https://m.test\nrtc: {livekit_service_url: https://r.test}",
+            &["matrix_rtc", "max_event_delay_duration"],
+        ),
+        (
+            "public_baseurl: https://m.test\nrtc: {transports: [{type: org.example.mesh}]}",
+            &["matrix_rtc", "max_event_delay_duration"],
+        ),
     ];
 
     fn check(contents: &str, settings: &Settings) -> Result<Vec<(usize, String)>> {
@@ -339,6 +355,7 @@ mod tests {
             "email: {notif_from: a@b.test}\n",
             "url_preview_ip_range_blacklist: []\n",
             "send_federation: yes\nstream_writers: {}\nrun_background_tasks_on:\n",
+            "matrix_rtc: {transports: []}\nmax_event_delay_duration: 1h\n",
         ] {
             let refused = check(good, &settings("")).unwrap();
             assert!(refused.is_empty(), "{good}: {refused:?}");

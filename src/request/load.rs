@@ -5,7 +5,7 @@ use super::adoption::{self, Adoption};
 use super::edits::SettingsEdit;
 use super::files::{read, rooted, settings_path};
 use super::model::{Files, Request, refused};
-use super::{homeserver_d, referenced_files};
+use super::{calls, homeserver_d, referenced_files};
 use crate::cli::{Common, Flags};
 use crate::deployment::adopted::Adopted;
 use crate::failure::Failure;
@@ -129,6 +129,14 @@ pub fn load(common: &Common, flags: &Flags, change: &SettingsEdit) -> Result<Req
     }
     request.check()?;
     request.refuse_conflicts(&conflicts)?;
+    let place = |key: &str| {
+        own.places
+            .get(key)
+            .cloned()
+            .or_else(|| request.adopted.place(key))
+    };
+    let notes = calls::check(&request, place)?;
+    request.notes.extend(notes);
     if request.has_workers() {
         let own = request.referenced.log_config.as_deref();
         let note = own.and_then(referenced_files::shared_log_files);

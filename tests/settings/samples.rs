@@ -108,6 +108,11 @@ pub const SAMPLES: &[(&str, &str, &str)] = &[
         "https://example.org/help",
         "https://example.org/?help",
     ),
+    (
+        "well_known.client",
+        r#"{"io.element.e2ee":{"default":true},"org.example":["a",1,0.5,null]}"#,
+        r#"{"m.homeserver":{}}"#,
+    ),
     ("metrics.enabled", "1", "some"),
     ("metrics.port", "8061", "0"),
     ("metrics.prometheus_port", "9090", "70000"),
@@ -129,6 +134,17 @@ pub const SAMPLES: &[(&str, &str, &str)] = &[
     ("coturn.port", "3479", "0"),
     ("coturn.tls_port", "5350", "0"),
     ("coturn.metrics", "t", "some"),
+    (
+        "rtc.livekit_service_url",
+        "https://rtc.example.org/livekit/jwt",
+        "rtc.example.org",
+    ),
+    (
+        "rtc.transports",
+        r#"[{"type":"livekit","url":"wss://rtc.example.org/sfu"},{"type":"org.example"}]"#,
+        r#"[{"type":"livekit"}]"#,
+    ),
+    ("rtc.max_event_delay_duration", "7d", "never"),
     ("compressor.enabled", "true", "weekly"),
     ("compressor.calendar", "*-*-* 03:30", "at night; rm"),
     ("manhole.main", "yes", "open"),
@@ -196,6 +212,17 @@ const COMPANIONS: &[(&str, &str, &str)] = &[
         "public_baseurl",
         "https://m.example.org/",
     ),
+    (
+        "well_known.client",
+        "public_baseurl",
+        "https://m.example.org/",
+    ),
+    (
+        "rtc.livekit_service_url",
+        "public_baseurl",
+        "https://m.example.org/",
+    ),
+    ("rtc.transports", "public_baseurl", "https://m.example.org/"),
     ("tls.certificate", "tls.key", "/etc/ssl/example.key"),
     ("tls.key", "tls.certificate", "/etc/ssl/example.pem"),
 ];

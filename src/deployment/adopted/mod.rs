@@ -12,4 +12,4 @@ mod obstacles;
 
 pub use import::import;
 pub use imported::Imported;
-pub use model::{Adopted, Store};
+pub use model::{Adopted, CLIENT_FILE, RTC, Store};

@@ -30,8 +30,13 @@ pub enum Store {
     Postgres(Mapping),
 }
 
-/// Keys that rendered files set although the adopted files contain them. nginx and the units depend on these values
-/// too, so they are imported into the settings.
+/// The option with additional keys of /.well-known/matrix/client.
+pub const CLIENT_FILE: &str = "extra_well_known_client_content";
+/// The options of MatrixRTC that the settings replace if there is a transport.
+pub const RTC: [&str; 2] = ["matrix_rtc", "max_event_delay_duration"];
+
+/// Keys that rendered files set although the adopted files contain them. nginx and the units depend on the first ones
+/// too, so they are imported into the settings. The last three are rendered only if a setting asks for them.
 static OURS: &[&str] = &[
     "server_name",
     "report_stats",
@@ -41,6 +46,9 @@ static OURS: &[&str] = &[
     "media_store_path",
     "enable_metrics",
     "daemonize",
+    CLIENT_FILE,
+    RTC[0],
+    RTC[1],
 ];
 
 /// Keys that are set for new servers only. An adopted server has its own values or works without them.

@@ -1,5 +1,6 @@
 //! Rules across settings, for values that are valid alone but not together: one file for each subject.
 
+mod calls;
 mod coturn;
 mod database;
 mod network;
@@ -8,6 +9,7 @@ mod registration;
 mod synapse;
 mod urls;
 
+pub use calls::TRANSPORTS_KEY;
 pub use network::TCP_PORTS;
 
 use super::origin::{Origin, SettingsError};
@@ -29,6 +31,7 @@ static RULES: &[&[Rule]] = &[
     registration::RULES,
     urls::RULES,
     nginx::RULES,
+    calls::RULES,
 ];
 
 /// The violation of a rule, if the condition is true: the key, then the problem and the remedy.

@@ -4,7 +4,7 @@ use crate::settings::fragment::Values;
 use crate::settings::origin::SettingsError;
 use crate::settings::row::{Row, Section, section};
 use crate::settings::types::{
-    AbsolutePath, BaseUrl, Contact, Duration, HttpVersion, Port, Processes, Whole,
+    AbsolutePath, BaseUrl, ClientKeys, Contact, Duration, HttpVersion, Port, Processes, Whole,
 };
 use crate::settings::value::{Raw, Value};
 
@@ -46,6 +46,15 @@ section! {
 
         /// The URL of a page with help for users of this server.
         page: Option<BaseUrl>;
+    }
+}
+
+section! {
+    /// The other files below /.well-known/matrix.
+    well_known: WellKnown {
+        /// Additional keys of the file /.well-known/matrix/client, in which clients find this server, besides
+        /// those from public_baseurl, default_identity_server and rtc. Requires public_baseurl.
+        client: ClientKeys;
     }
 }
 

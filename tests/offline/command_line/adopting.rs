@@ -207,6 +207,28 @@ fn values_that_divide_nothing_pass_and_notes_are_printed() {
 }
 
 #[test]
+fn transports_in_the_settings_replace_adopted_ones_with_a_note() {
+    let place = old(&format!(
+        "{HOMESERVER}matrix_rtc: {{transports: []}}\n\
+         extra_well_known_client_content: {{a: 1, org.matrix.msc4143.rtc_foci: []}}\n"
+    ));
+    let settings =
+        "public_baseurl: https://m.example.test/\nrtc: {transports: [{type: org.example.mesh}]}\n";
+    fs::write(place.at("rtc.yaml"), settings).unwrap();
+    let output = place
+        .run("plan --root root --settings rtc.yaml --adopt /etc/matrix-synapse --preset small");
+    assert_eq!(code(&output), 0, "{}", stderr(&output));
+    let printed = String::from_utf8_lossy(&output.stdout);
+    for note in [
+        "note: `rtc` in the settings replaces `matrix_rtc` in ",
+        "note: `rtc` in the settings replaces `org.matrix.msc4143.rtc_foci` in ",
+    ] {
+        assert!(printed.contains(note), "{note}: {printed}");
+    }
+    assert!(!printed.contains("max_event_delay"), "{printed}");
+}
+
+#[test]
 fn one_tls_port_serves_clients_and_servers_and_plain_http_is_for_this_host() {
     let place = old(&HOMESERVER.replace(
         "port: 8009, tls: false, type: http, x_forwarded: true, bind_addresses: ['::1', '127.0.0.1'],",

@@ -235,6 +235,10 @@ fn homeserver_d_options_must_not_contradict_the_settings() {
             "databases: {}\n",
             "`databases` cannot be set here; use the settings in `database`",
         ),
+        (
+            "extra_well_known_client_content: {}\n",
+            "`extra_well_known_client_content` cannot be set here; use the setting `well_known.client`",
+        ),
         ("a: [\n", "own.yaml: invalid YAML"),
     ] {
         fs::write(directory.join("own.yaml"), text).unwrap();
@@ -262,6 +266,73 @@ fn homeserver_d_options_must_not_contradict_the_settings() {
         files[Path::new("synapse/homeserver.d/own.yaml")],
         b"enable_metrics: true # as is\n"
     );
+}
+
+#[test]
+fn options_that_calls_need_are_rendered_unless_the_administrator_sets_them() {
+    let settings = "server_name: a.test\npublic_baseurl: https://m.a.test/\n\
+                    rtc: {livekit_service_url: https://m.a.test/livekit/jwt}\n";
+    let place = WorkDir::with(settings);
+    let directory = place.at("root/etc/synapse-workers/homeserver.d");
+    fs::create_dir_all(&directory).unwrap();
+    let writable = ["-R", "a+rwX", "."];
+    let mut chmod = Command::new("chmod");
+    assert!(
+        run(chmod.args(writable).current_dir(place.directory.path()))
+            .status
+            .success()
+    );
+    let (features, limits) = (
+        "experimental_features: {msc4143_enabled: true, msc4222_enabled: ",
+        "rc_message: {per_second: 0.5}\nrc_delayed_event_mgmt: {per_second: 2, burst_count: 20}\n",
+    );
+    let own = directory.join("own.yaml");
+    for (text, message) in [
+        (
+            "a: 1\nexperimental_features: {msc4143_enabled: true}\n",
+            "own.yaml line 2: `experimental_features` lacks msc4222_enabled: true, which Element Call needs, and replaces what \
+             `rtc` sets\n  help: add to `experimental_features` there: msc4222_enabled: true",
+        ),
+        (
+            "experimental_features: []\n",
+            "lacks msc4143_enabled: true, msc4222_enabled: true, which",
+        ),
+        (
+            "matrix_rtc: {}\nmax_event_delay_duration: 1h\n",
+            "own.yaml line 1: `matrix_rtc` cannot be set here; use the settings in `rtc`\n",
+        ),
+    ] {
+        fs::write(&own, text).unwrap();
+        let output = place.run("render --root root --settings settings.yaml");
+        assert_eq!(output.status.code(), Some(64), "{}", shown(&output));
+        assert!(shown(&output).contains(message), "{}", shown(&output));
+    }
+    fs::write(&own, format!("{features}no}}\n{limits}")).unwrap();
+    let output = place.run("plan --root root --settings settings.yaml");
+    assert_eq!(output.status.code(), Some(0), "{}", shown(&output));
+    for note in [
+        "own.yaml line 1: `msc4222_enabled` is off, and Element Call needs it",
+        "own.yaml line 2: `rc_message` is lower than Element Call needs: per_second: 0.5, burst_count: 30",
+    ] {
+        assert!(shown(&output).contains(note), "{}", shown(&output));
+    }
+    assert!(!shown(&output).contains("rc_delayed"), "{}", shown(&output));
+    place.prints("render --root root --settings settings.yaml");
+    let file = Path::new("synapse/homeserver.yaml");
+    let rendered = place
+        .files("root/var/lib/synapse-workers/generations/1")
+        .remove(file)
+        .unwrap();
+    let rendered = String::from_utf8(rendered).unwrap();
+    for (key, wanted) in [
+        ("matrix_rtc: {", true),
+        ("max_event_delay_duration: ", true),
+        ("experimental_features", false),
+        ("rc_message", false),
+        ("rc_delayed_event_mgmt", false),
+    ] {
+        assert_eq!(rendered.contains(key), wanted, "{key}: {rendered}");
+    }
 }
 
 #[test]
