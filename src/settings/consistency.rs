@@ -350,6 +350,26 @@ static RULES: &[fn(&Settings) -> Violation] = &[
         let help = "choose a path such as /run/matrix/nginx.sock";
         Some(("nginx.listen_unix_socket", problem, help.to_owned()))
     },
+    |settings| {
+        let proxied = !settings.nginx.proxy_protocol_ports.is_empty();
+        let closed = proxied && settings.trusted_proxies.is_empty();
+        violated(closed, "nginx.proxy_protocol_ports", || {
+            (
+                "`nginx.proxy_protocol_ports` is set, but `trusted_proxies` is empty, so nobody could connect to them"
+                    .to_owned(),
+                "add the address of the proxy to `trusted_proxies`".to_owned(),
+            )
+        })
+    },
+    |settings| {
+        let path = settings.nginx.web_root.as_ref()?.as_str();
+        violated(path.contains('$'), "nginx.web_root", || {
+            (
+                format!("`nginx.web_root` is {path}, and nginx would take what follows $ for a variable"),
+                "rename the directory".to_owned(),
+            )
+        })
+    },
 ];
 
 /// Whether Synapse uses a PostgreSQL, and that PostgreSQL runs on this host.
@@ -407,6 +427,8 @@ fn ports(settings: &Settings) -> Vec<(&'static str, u32)> {
             ports.push(("tls.federation_port", settings.tls.federation_port.get()));
         }
     }
+    let proxied = settings.nginx.proxy_protocol_ports.iter();
+    ports.extend(proxied.map(|port| ("nginx.proxy_protocol_ports", port.get())));
     if settings.metrics.enabled {
         let own = settings.metrics.prometheus_port.get();
         ports.push(("metrics.prometheus_port", own));
