@@ -6,6 +6,7 @@ pub mod calls;
 pub mod endpoints;
 pub mod extras;
 mod files;
+pub mod locations;
 mod model;
 mod options;
 pub mod secrets;

@@ -73,6 +73,9 @@ pub(super) trait Unit {
     fn load_state(&self) -> zbus::Result<String>;
     #[zbus(property)]
     fn active_state(&self) -> zbus::Result<String>;
+    /// The units without which it does not start.
+    #[zbus(property)]
+    fn requires(&self) -> zbus::Result<Vec<String>>;
     #[zbus(property)]
     fn need_daemon_reload(&self) -> zbus::Result<bool>;
     /// Microseconds since 1970.

@@ -61,6 +61,10 @@ pub struct Facts {
     pub ipv6: bool,
     /// The owner of the directory with nginx's socket for a reverse proxy, if it exists.
     pub socket_owner: Option<String>,
+    /// Why nginx cannot serve the web client of the settings; `None` if it can, or if there is none.
+    pub web_root: Option<String>,
+    /// Whether SELinux forbids what its policy does not allow.
+    pub selinux: bool,
     /// The processor architecture, by Rust's name.
     pub processor: &'static str,
     /// The number of processors that programs may use; 0 if unknown.

@@ -6,7 +6,7 @@ use super::certificate::Pair;
 use super::facts::{Facts, PackageManager, Scope, Source};
 use super::resources::damage;
 use super::tools::{self, Tool};
-use super::{binding, endpoints, external, files, postgres, programs, synapse};
+use super::{binding, endpoints, external, files, postgres, programs, synapse, web_root};
 use crate::deployment::Deployment;
 use crate::deployment::secrets::{SECRETS, Secret};
 use crate::failure::Failure;
@@ -67,6 +67,12 @@ impl Facts {
                 .listen_unix_socket
                 .as_ref()
                 .and_then(|path| owner(path.as_path().parent()?)),
+            web_root: settings
+                .nginx
+                .web_root
+                .as_ref()
+                .and_then(|path| web_root::problem(path.as_path())),
+            selinux: selinux(),
             media_owner: owner(Path::new(settings.media_store_path.as_str())),
             postgres: None,
             postgres_port: settings.database.port.number(),
@@ -197,6 +203,12 @@ fn jemalloc() -> bool {
                 .chain([(*lib).to_owned()])
         })
         .any(|directory| files::exists(format!("{directory}/libjemalloc.so.2")))
+}
+
+/// Whether SELinux is in enforcing mode (selinux(8)).
+fn selinux() -> bool {
+    let mode = files::read_text("/sys/fs/selinux/enforce").ok().flatten();
+    mode.is_some_and(|mode| mode.trim() == "1")
 }
 
 /// The version that `nginx -v` prints, as in `nginx version: nginx/1.26.3 (Ubuntu)`.

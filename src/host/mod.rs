@@ -43,10 +43,11 @@ mod trial;
 mod validators;
 mod venv;
 mod versions;
+mod web_root;
 
 pub use existing_database::{created_database, existing_database, migration_was_interrupted};
 pub use files::{
-    Backup, Lock, back_up, directory, exists, is_directory, names, read, read_text, remove,
+    Backup, Lock, back_up, directory, exists, is_directory, mode, names, read, read_text, remove,
     remove_with_drop_ins, replace, replace_link, rewrite,
 };
 pub use gather::booted_with_systemd;

@@ -25,6 +25,7 @@ pub static CHECKS: &[Check] = &[
     Check { name: "Synapse's user and group match the settings",              fatal: true,  check: accounts::fit },
     Check { name: "the media store belongs to Synapse",                       fatal: true,  check: directories::media },
     Check { name: "the directory of nginx's Unix socket belongs to nginx",    fatal: true,  check: directories::socket },
+    Check { name: "nginx can read the web client in nginx.web_root",          fatal: true,  check: directories::web_root },
     Check { name: "coturn has an address to relay from",                      fatal: true,  check: network::relay_address },
     Check { name: "Synapse can start with socket activation",                 fatal: true,  check: programs::launcher },
     Check { name: "secrets that cannot be generated are provided",            fatal: true,  check: secrets::missing },
@@ -40,6 +41,7 @@ pub static CHECKS: &[Check] = &[
     Check { name: "the host has memory for all processes",                    fatal: false, check: sizing::memory },
     Check { name: "the host has processors for all processes",                fatal: false, check: sizing::processors },
     Check { name: "PostgreSQL uses the memory of this host",                  fatal: false, check: sizing::database },
+    Check { name: "SELinux is permissive or off",                             fatal: false, check: system::selinux },
 ];
 
 /// Runs every check.

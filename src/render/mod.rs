@@ -248,7 +248,7 @@ fn resources(input: &Input, files: &BTreeMap<String, File>) -> BTreeSet<Resource
     resources.extend(templates.map(|name| Resource::Composed(name.to_owned())));
     let accounts = services::wanted(input).filter_map(Service::account);
     resources.extend(accounts.map(|account| Resource::Account(account.name.to_owned())));
-    let own = services::wanted(input).flat_map(|service| service.own_directories());
+    let own = services::wanted(input).flat_map(|service| service.own_directories(input));
     resources.extend(own.map(directory));
     if input.facts.synapse.is_none() {
         resources.insert(directory(paths::OPT));

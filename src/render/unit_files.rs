@@ -117,7 +117,7 @@ pub(super) fn render(builder: &mut StateBuilder) -> Result<()> {
             .then_some(settings.media_store_path.as_str()),
         workers: input.has_workers(),
         directories: services::wanted(input)
-            .flat_map(|service| service.directories)
+            .flat_map(|service| (service.directories)(input))
             .copied()
             .collect(),
         chosen: &builder.directories,

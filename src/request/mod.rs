@@ -9,6 +9,8 @@ mod files;
 mod homeserver_d;
 mod load;
 mod model;
+mod nginx_files;
+mod places;
 pub mod referenced_files;
 
 pub use edits::SettingsEdit;

@@ -57,7 +57,11 @@ pub const HOST_METRICS: &str = "/run/synapse-workers/metrics/host.prom";
 pub const LOGS: &str = "/var/log/synapse-workers";
 /// nginx's access log in the format that mtail reads; it exists while metrics are enabled.
 pub const ACCESS_LOG: &str = "/var/log/synapse-workers/nginx/access.log";
-/// The directory of nginx's logs.
+/// nginx's log with the addresses of clients; it exists while `nginx.access_log` is true.
+pub const REQUEST_LOG: &str = "/var/log/synapse-workers/requests/access.log";
+/// The directory of that log, which is removed with it.
+pub const REQUEST_LOGS: &str = "/var/log/synapse-workers/requests";
+/// The directory of the access log for metrics.
 pub const NGINX_LOGS: &str = "/var/log/synapse-workers/nginx";
 /// The directory of the metrics of this host that a timer writes for Prometheus.
 pub const METRICS: &str = "/run/synapse-workers/metrics";

@@ -112,6 +112,7 @@ const OPTIONS: &str = "Synapse reads its options only at start";
 const LOG: &str = "Synapse reads its log settings again on SIGHUP";
 const PAGE: &str = "Prometheus reads a page at each request for it";
 const PASSWORD: &str = "the exporter reads its password only at start";
+const RELEASE_PORT: &str = "nginx must release a port before it can bind it on another address";
 const UNIT_FILE: &str = "its unit file changed";
 const SOCKETS: &str = "systemd passes sockets to a service only when it starts";
 
@@ -162,9 +163,10 @@ pub static RULES: &[Rule] = &[
     reload("synapse/log.yaml",                                            Scope::Synapse,  LOG),
     reload("synapse/logs/",                                               Scope::Named,    LOG),
 
-    reload("nginx/nginx.conf",                  Scope::Unit(units::NGINX),              "nginx applies new routes without closing connections"),
+    reload("nginx/",                            Scope::Unit(units::NGINX),              "nginx applies new routes without closing connections"),
     // A reload would bind the new address before it releases the old one, fail, and leave everything unchanged.
-    restart("nginx/listen.conf",                Scope::Unit(units::NGINX),              "nginx must release a port before it can bind it on another address"),
+    restart("nginx/listen.conf",                Scope::Unit(units::NGINX),              RELEASE_PORT),
+    restart("nginx/listen-proxied.conf",        Scope::Unit(units::NGINX),              RELEASE_PORT),
     restart("redis/redis.conf",                 Scope::Unit(units::REDIS),              "Redis reads its configuration only at start"),
     reload("prometheus/",                       Scope::Unit(units::PROMETHEUS),         "Prometheus reads targets and rules again on SIGHUP"),
     no_effect("prometheus/consoles/",                                                   PAGE),

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use synapse_workers::deployment::adopted::Adopted;
+use synapse_workers::deployment::locations::LocationFile;
 use synapse_workers::deployment::{Deployment, ReferencedFiles, SynapseOptions};
 use synapse_workers::render::{Input, desired};
 use synapse_workers::settings::{Settings, Sources, load};
@@ -87,6 +88,14 @@ impl Setup {
     /// Adds a log configuration of the administrator.
     pub fn log_config(mut self, contents: &str) -> Self {
         self.referenced.log_config = Some(contents.into());
+        self
+    }
+
+    /// Adds a file with locations of nginx.
+    pub fn locations(mut self, path: &str, text: &str) -> Self {
+        let file = LocationFile::new(path.to_owned(), text.to_owned(), |_| None);
+        let file = file.unwrap_or_else(|problem| panic!("{problem}"));
+        self.referenced.locations.push(file);
         self
     }
 

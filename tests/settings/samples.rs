@@ -201,6 +201,10 @@ pub const SAMPLES: &[(&str, &str, &str)] = &[
     ("nginx.proxy_temp_file_write_size", "32768", "all"),
     ("nginx.proxy_read_timeout", "90", "90 minutes"),
     ("nginx.disable_logrotate", "true", "rotate"),
+    ("nginx.access_log", "true", "/var/log/access.log"),
+    ("nginx.include", "/etc/a.conf, /etc/b.conf", "a.conf"),
+    ("nginx.web_root", "/srv/element", "element"),
+    ("nginx.proxy_protocol_ports", "8443, 8444", "https"),
 ];
 
 /// Values that depend on another setting: the key, the other key and its value.

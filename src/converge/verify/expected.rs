@@ -49,6 +49,8 @@ pub enum Entrypoint {
     Plain(SocketAddr),
     /// HTTPS with the certificate of the settings (`tls`).
     Tls(SocketAddr),
+    /// A port that expects the PROXY protocol from trusted proxies (`nginx.proxy_protocol_ports`).
+    Proxied(SocketAddr),
     /// The path of the Unix socket for a reverse proxy (`nginx.listen_unix_socket`); HTTP without TLS.
     Socket(String),
 }
@@ -129,10 +131,12 @@ fn entrypoints(input: &Input) -> Vec<Entrypoint> {
     let settings = &input.settings;
     let plain = nginx::plain_listeners(input);
     let secure = nginx::tls_listeners(input);
+    let proxied = nginx::proxied_listeners(input);
     let socket = settings.nginx.listen_unix_socket.iter();
     plain
         .map(Entrypoint::Plain)
         .chain(secure.map(Entrypoint::Tls))
+        .chain(proxied.map(Entrypoint::Proxied))
         .chain(socket.map(|path| Entrypoint::Socket(path.as_str().to_owned())))
         .collect()
 }

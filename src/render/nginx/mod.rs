@@ -3,16 +3,19 @@
 mod errors;
 mod limits;
 mod listen;
+mod logs;
+mod site;
 mod support;
 
 pub(super) use listen::PORTS;
-pub use listen::{plain_listeners, tls_listeners};
-use listen::{plain_ports, tls_ports};
+pub use listen::{plain_listeners, proxied_listeners, tls_listeners};
+use listen::{plain_ports, proxied_ports, tls_ports};
+pub(super) use logs::{is_written as logs_requests, keeps_requests};
 
 use super::metrics::{SYNAPSE_PATH, over_socket, path_of};
 use super::sandbox::{Network, Sandbox};
 use super::{Input, StateBuilder, filters, sockets};
-use crate::deployment::endpoints::{Endpoint, ServicePort};
+use crate::deployment::endpoints::ServicePort;
 use crate::settings::Settings;
 use crate::settings::buffers::Buffers;
 use crate::settings::value::Scalar;
@@ -25,7 +28,9 @@ use anyhow::Result;
 use askama::Template;
 use errors::ErrorAnswer;
 use limits::{Limits, SYNAPSE};
-use listen::Listen;
+use listen::Way;
+use logs::Logs;
+use site::Site;
 
 #[derive(Template)]
 #[template(path = "nginx/nginx.conf")]
@@ -51,6 +56,16 @@ struct Nginx<'a> {
     /// nginx's ports, so that enabling or disabling metrics does not change the sockets.
     status: Option<u16>,
     metrics: Option<Metrics>,
+    logs: Option<Logs>,
+    site: Option<Site>,
+    /// Whether the web client has the start page.
+    web: bool,
+    /// The ways into nginx, each a `server` with the same locations.
+    ways: Vec<Way>,
+    /// Whether one of them expects the PROXY protocol.
+    proxied: bool,
+    /// The variable that is empty if no proxy passed on a request.
+    forwarded: &'static str,
     /// Whether systemd opens the sockets of the processes.
     held: bool,
     fingerprint_path: &'static str,
@@ -69,18 +84,9 @@ struct Nginx<'a> {
 
 /// The metrics that nginx serves.
 struct Metrics {
-    access_log: &'static str,
     host: &'static str,
     /// Processes that serve metrics over their Unix sockets: the path at nginx, and the URL that nginx requests.
     processes: Vec<(String, String)>,
-    /// The processes that nginx reaches over TCP. The path of a Unix socket already contains the name.
-    ports: Vec<Process>,
-}
-
-/// The name of a process by its port.
-struct Process {
-    port: u16,
-    name: String,
 }
 
 #[derive(Template)]
@@ -123,6 +129,9 @@ pub(super) fn render(builder: &mut StateBuilder) -> Result<()> {
     let settings = &builder.input.settings;
     let table = builder.input.routes();
     let endpoints = builder.input.endpoints();
+    let ways = listen::ways(builder.input)?;
+    let proxied = ways.iter().any(|way| way.proxied);
+    let site = Site::new(builder.input);
     let mut nginx = Nginx {
         settings,
         buffers: settings.nginx.buffers(),
@@ -168,6 +177,15 @@ pub(super) fn render(builder: &mut StateBuilder) -> Result<()> {
         },
         status: status(builder.input),
         metrics: settings.metrics.enabled.then(|| metrics(builder.input)),
+        logs: Logs::new(builder.input),
+        web: settings.nginx.web_root.is_some(),
+        site,
+        proxied,
+        forwarded: match proxied {
+            true => "$synapse_forwarded",
+            false => "$http_x_forwarded_for",
+        },
+        ways,
         held: holds(builder.input),
         fingerprint_path: FINGERPRINT_PATH,
         files: open_files(settings),
@@ -178,10 +196,16 @@ pub(super) fn render(builder: &mut StateBuilder) -> Result<()> {
         preflight: errors::PREFLIGHT,
         fingerprint: String::new(),
     };
-    let listen = Listen::new(builder.input).render()?;
-    nginx.fingerprint = fingerprint(&nginx.render()?, &listen);
+    let listen = nginx.ways.iter().find(|way| !way.proxied);
+    let listen = listen.map_or("", |way| way.listens.as_str());
+    nginx.fingerprint = fingerprint(&nginx.render()?, listen);
     builder.text("nginx/nginx.conf", nginx.render()?);
-    builder.text("nginx/listen.conf", listen);
+    for way in &nginx.ways {
+        builder.text(&format!("nginx/{}", way.listen), way.listens.clone());
+    }
+    if let Some(site) = &nginx.site {
+        site::render(builder, site)?;
+    }
     if let Some(directory) = socket_directory(settings) {
         builder.directory(directory, accounts::NGINX.name);
     }
@@ -213,19 +237,27 @@ fn socket_directory(settings: &Settings) -> Option<&str> {
     Some(socket.as_str().rsplit_once('/')?.0)
 }
 
-/// The network access of nginx: none if systemd opens its ports and the processes listen on Unix sockets.
+/// The network access of nginx: none if systemd opens its ports, the processes listen on Unix sockets, and so do the
+/// services to which the administrator's locations lead.
 pub(super) fn network(input: &Input) -> Network {
-    match (input.settings.sockets.held, input.settings.sockets.public) {
+    let own = match (input.settings.sockets.held, input.settings.sockets.public) {
         (true, true) => Network::None,
         (true, false) => Network::Loopback,
         (false, _) => Network::Host,
-    }
+    };
+    own.max(site::network(input))
 }
 
-/// Whether nginx serves a port below 1024.
-pub(super) fn has_low_port(input: &Input) -> bool {
-    let ports = [plain_ports(&input.settings), tls_ports(&input.settings)].concat();
-    ports.iter().any(|port| *port < 1024)
+/// Whether nginx itself binds a port below 1024.
+pub(super) fn binds_low_port(input: &Input) -> bool {
+    let settings = &input.settings;
+    let ports = [
+        plain_ports(settings),
+        tls_ports(settings),
+        proxied_ports(settings),
+    ]
+    .concat();
+    !settings.sockets.held && ports.iter().any(|port| *port < 1024)
 }
 
 /// The directories that nginx writes to: large bodies, logs, and the Unix socket for another reverse proxy.
@@ -246,28 +278,18 @@ fn inherit(input: &Input) -> Held {
 
 fn metrics(input: &Input) -> Metrics {
     let endpoints = input.endpoints();
-    let port = |name: &str| match endpoints.public(name) {
-        Endpoint::Port(port) => Some(Process {
-            port,
-            name: name.to_owned(),
-        }),
-        Endpoint::Socket(_) => None,
-    };
     let workers = input.topology.workers.iter();
     let names = workers.map(|worker| worker.name.as_str());
-    let names = names.chain(["main"]);
     Metrics {
-        access_log: paths::ACCESS_LOG,
         host: paths::HOST_METRICS,
         processes: names
-            .clone()
+            .chain(["main"])
             .filter(|_| over_socket(input))
             .map(|name| {
                 let place = endpoints.public(name).upstream();
                 (path_of(name), format!("http://{place}:{SYNAPSE_PATH}"))
             })
             .collect(),
-        ports: names.filter_map(port).collect(),
     }
 }
 

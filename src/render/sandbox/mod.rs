@@ -11,8 +11,8 @@ use anyhow::{Context, Result};
 use askama::Template;
 use rows::{ROWS, Row};
 
-/// The network access of a service.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// The network access of a service, from the least to the most.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Network {
     /// A private network namespace. Sockets passed by systemd work in it all the same.
     None,

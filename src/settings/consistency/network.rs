@@ -100,6 +100,8 @@ fn ports(settings: &Settings) -> Vec<(&'static str, u32)> {
             ports.push(("tls.federation_port", settings.tls.federation_port.get()));
         }
     }
+    let proxied = settings.nginx.proxy_protocol_ports.iter();
+    ports.extend(proxied.map(|port| ("nginx.proxy_protocol_ports", port.get())));
     if settings.metrics.enabled {
         let own = settings.metrics.prometheus_port.get();
         ports.push(("metrics.prometheus_port", own));

@@ -1,6 +1,6 @@
 //! Rules for the section `nginx`.
 
-use super::Rule;
+use super::{Rule, violated};
 use crate::settings::socket_path;
 use crate::settings::table::Buffer;
 
@@ -33,5 +33,28 @@ pub(super) static RULES: &[Rule] = &[
         let problem = format!("`nginx.listen_unix_socket` is {path}, {problem}");
         let help = "choose a path such as /run/matrix/nginx.sock";
         Some(("nginx.listen_unix_socket", problem, help.to_owned()))
+    },
+    |settings| {
+        let proxied = !settings.nginx.proxy_protocol_ports.is_empty();
+        let closed = proxied && settings.trusted_proxies.is_empty();
+        violated(closed, "nginx.proxy_protocol_ports", || {
+            (
+                "`nginx.proxy_protocol_ports` is set, but `trusted_proxies` is empty, so nginx would refuse every connection to \
+                 them"
+                    .to_owned(),
+                "add the address of the proxy to `trusted_proxies`".to_owned(),
+            )
+        })
+    },
+    |settings| {
+        let path = settings.nginx.web_root.as_ref()?.as_str();
+        violated(path.contains('$'), "nginx.web_root", || {
+            (
+                format!(
+                    "`nginx.web_root` is {path}, and nginx would read the characters after $ as a variable"
+                ),
+                "rename the directory".to_owned(),
+            )
+        })
     },
 ];

@@ -148,7 +148,26 @@ section! {
         /// some bots sync with a timeout of several minutes.
         proxy_read_timeout: Duration = "10m", env "NGINX_PROXY_READ_TIMEOUT";
 
-        /// Do not rotate the access log, which nginx writes only with metrics. You then rotate it yourself.
+        /// Do not rotate nginx's logs, which it writes with metrics and with access_log. You then rotate them
+        /// yourself.
         disable_logrotate: bool = "false", env "NGINX_DISABLE_LOGROTATE";
+
+        /// Write a log of all requests, without their queries, to
+        /// /var/log/synapse-workers/requests/access.log. It contains the addresses of clients, and its
+        /// lines are kept for at most seven days.
+        access_log: bool = "false";
+
+        /// Files with location blocks of your own for paths that do not belong to Matrix, such as those of
+        /// another service on this host. Every account of this host can read the copies.
+        include: Vec<AbsolutePath>;
+
+        /// A directory with a web client such as Element Web, which nginx serves at /. Paths of Matrix are
+        /// not served from it.
+        web_root: Option<AbsolutePath>;
+
+        /// Further ports, on which each connection begins with the address of the client in the PROXY
+        /// protocol (version 1 or 2). They serve HTTPS if there is a certificate, otherwise plain HTTP.
+        /// nginx closes connections that do not come from trusted_proxies.
+        proxy_protocol_ports: Vec<Port>;
     }
 }
