@@ -7,11 +7,13 @@
 #![allow(rustdoc::broken_intra_doc_links)]
 
 mod features;
+mod mas;
 mod nginx;
 mod processes;
 mod storage;
 
 pub use features::{AppServices, Coturn, Email, Registration, Turn, UrlPreviews};
+pub use mas::Mas;
 pub(super) use nginx::Buffer;
 pub use nginx::{Nginx, Support, Tls};
 pub use processes::{Adopt, Limits, Manhole, Metrics, Sandbox, Sockets, Synapse};
@@ -129,6 +131,7 @@ settings! {
     }
     sections {
         registration: Registration,
+        mas: Mas,
         email: Email,
         url_previews: UrlPreviews,
         app_services: AppServices,

@@ -4,6 +4,7 @@ mod contact;
 mod formats;
 mod names;
 mod numbers;
+mod service_url;
 mod words;
 
 pub use contact::Contact;
@@ -13,6 +14,7 @@ pub use names::{
     ServerName, UnitName, Version,
 };
 pub use numbers::{Duration, Factor, Interval, Port, Size, Span, UploadSize, Whole};
+pub use service_url::ServiceUrl;
 pub use words::{
     DatabaseKind, HttpVersion, LogLevel, MailTls, MemoryLimit, NetworkAccess, Processes, SslMode,
     Verification, WorkerList,
