@@ -68,7 +68,7 @@ pub fn routes(
     request: Option<(String, String)>,
 ) -> Result<ExitCode, Failure> {
     let loaded = request::load_or_placeholder(common, flags)?;
-    let table = RoutingTable::new(&loaded.topology);
+    let table = loaded.routing_table();
     match request {
         Some((method, path)) => print_one(common, &table, &method, &path)?,
         None => print_all(common, &table),

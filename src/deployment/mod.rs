@@ -5,6 +5,7 @@ pub mod adopted;
 pub mod endpoints;
 pub mod extras;
 mod files;
+pub mod mas;
 mod model;
 mod options;
 pub mod secrets;

@@ -29,6 +29,7 @@ pub static CHECKS: &[Check] = &[
     Check { name: "password files contain a password",                        fatal: true,  check: secrets::unusable_file },
     Check { name: "Synapse's Python has the packages that the settings need", fatal: true,  check: synapse::requirements },
     Check { name: "the external Redis answers",                               fatal: true,  check: network::redis },
+    Check { name: "the Matrix Authentication Service answers",                fatal: false, check: network::mas },
     Check { name: "the state compressor exists for this processor",           fatal: true,  check: programs::compressor },
     Check { name: "PostgreSQL answers",                                       fatal: true,  check: database::answers },
     Check { name: "PostgreSQL is recent enough",                              fatal: true,  check: database::version },

@@ -129,6 +129,9 @@ pub fn load(common: &Common, flags: &Flags, change: &SettingsEdit) -> Result<Req
     }
     request.check()?;
     request.refuse_conflicts(&conflicts)?;
+    request.check_mas(&own.places)?;
+    let notes = request.notes_on_logins();
+    request.notes.extend(notes);
     if request.has_workers() {
         let own = request.referenced.log_config.as_deref();
         let note = own.and_then(referenced_files::shared_log_files);

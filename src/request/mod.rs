@@ -7,6 +7,7 @@ mod edits;
 mod files;
 mod homeserver_d;
 mod load;
+mod mas;
 mod model;
 pub mod referenced_files;
 

@@ -17,6 +17,7 @@ pub mod spec;
 pub mod worker_keys;
 pub mod workers;
 
+pub use patterns::Logins;
 pub use presets::{PRESETS, Preset, preset};
 pub use roles::{Balance, Duty, ROLES, Role};
 pub use routes::{Route, RoutingTable, Upstream};

@@ -7,8 +7,9 @@ use crate::host::postgres::Access;
 use crate::host::redis::{Remote, Server};
 use crate::render::metrics::Target;
 use crate::render::{self, Input, nginx};
+use crate::settings::types::ServiceUrl;
 use crate::state::{HOST, Resource, State, paths, units};
-use crate::topology::Topology;
+use crate::topology::{Logins, Topology};
 use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -24,6 +25,10 @@ pub struct Expected {
     pub metrics: Vec<Target>,
     /// The routes and the endpoints of the processes that answer them; `None` without a topology.
     pub topology: Option<(Topology, Endpoints)>,
+    /// The service in which users log in, on which the routes depend.
+    pub logins: Logins,
+    /// The URL of the Matrix Authentication Service.
+    pub mas: Option<ServiceUrl>,
     /// The addresses and sockets that nginx listens on.
     pub entrypoints: Vec<Entrypoint>,
     /// Certificate and key, with the units that have a copy of them.
@@ -72,6 +77,8 @@ impl Expected {
                 input.topology.clone(),
                 Endpoints::new(&input.settings, &input.topology),
             )),
+            logins: input.logins(),
+            mas: input.settings.mas.endpoint.clone(),
             entrypoints: entrypoints(input),
             certificate: certificate(input),
             server_name: input.settings.server_name.to_string(),

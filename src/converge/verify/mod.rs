@@ -3,6 +3,7 @@
 mod database;
 mod expected;
 mod leftovers;
+mod mas;
 mod processes;
 mod proxy;
 mod replication;
@@ -44,6 +45,7 @@ pub static PROBES: &[Probe] = &[
     probe_of("certificate", proxy::certificate),
     probe_of("metrics", processes::metrics),
     probe_of("routes", routes::routes),
+    probe_of("mas", mas::answers),
 ];
 
 /// The servers that Synapse needs and that no unit of this program runs, each with its answer to one question:

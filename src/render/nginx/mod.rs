@@ -3,6 +3,7 @@
 mod errors;
 mod limits;
 mod listen;
+mod mas;
 mod support;
 
 pub(super) use listen::PORTS;
@@ -11,7 +12,7 @@ use listen::{plain_ports, tls_ports};
 
 use super::metrics::{SYNAPSE_PATH, over_socket, path_of};
 use super::sandbox::{Network, Sandbox};
-use super::{Input, StateBuilder, filters, sockets};
+use super::{Input, StateBuilder, filters, network as access, sockets};
 use crate::deployment::endpoints::{Endpoint, ServicePort};
 use crate::settings::Settings;
 use crate::settings::buffers::Buffers;
@@ -20,12 +21,13 @@ use crate::state::accounts;
 use crate::state::nginx_fingerprint::{FINGERPRINT_PATH, fingerprint};
 use crate::state::paths;
 use crate::state::units;
-use crate::topology::{Balance, RoutingTable};
+use crate::topology::Balance;
 use anyhow::Result;
 use askama::Template;
 use errors::ErrorAnswer;
 use limits::{Limits, SYNAPSE};
 use listen::Listen;
+use mas::Mas;
 
 #[derive(Template)]
 #[template(path = "nginx/nginx.conf")]
@@ -51,6 +53,7 @@ struct Nginx<'a> {
     /// nginx's ports, so that enabling or disabling metrics does not change the sockets.
     status: Option<u16>,
     metrics: Option<Metrics>,
+    mas: Option<Mas<'a>>,
     /// Whether systemd opens the sockets of the processes.
     held: bool,
     fingerprint_path: &'static str,
@@ -115,14 +118,17 @@ struct Upstream<'a> {
     /// The balancing directive; empty for nginx's round robin.
     balance: &'static str,
     servers: Vec<String>,
+    /// Whether systemd opens the sockets of the servers.
+    held: bool,
     /// The number of idle connections that are kept open. nginx requires this directive after the balancing directive.
     keepalive: Option<usize>,
 }
 
 pub(super) fn render(builder: &mut StateBuilder) -> Result<()> {
     let settings = &builder.input.settings;
-    let table = RoutingTable::new(&builder.input.topology);
+    let table = builder.input.routing_table();
     let endpoints = builder.input.endpoints();
+    let mas = Mas::of(builder.input);
     let mut nginx = Nginx {
         settings,
         buffers: settings.nginx.buffers(),
@@ -147,9 +153,14 @@ pub(super) fn render(builder: &mut StateBuilder) -> Result<()> {
                 servers: upstream
                     .servers
                     .iter()
-                    .map(|server| endpoints.public(server).upstream())
+                    .map(|server| match (&mas, upstream.is_synapse()) {
+                        (Some(mas), false) => mas.place(),
+                        _ => endpoints.public(server).upstream(),
+                    })
                     .collect(),
-                keepalive: keepalive(builder.input, upstream.servers.len()),
+                held: holds(builder.input) && upstream.is_synapse(),
+                keepalive: keepalive(builder.input, upstream.servers.len())
+                    .filter(|_| upstream.is_synapse()),
             })
             .collect(),
         fallback: table
@@ -168,6 +179,7 @@ pub(super) fn render(builder: &mut StateBuilder) -> Result<()> {
         },
         status: status(builder.input),
         metrics: settings.metrics.enabled.then(|| metrics(builder.input)),
+        mas,
         held: holds(builder.input),
         fingerprint_path: FINGERPRINT_PATH,
         files: open_files(settings),
@@ -213,19 +225,24 @@ fn socket_directory(settings: &Settings) -> Option<&str> {
     Some(socket.as_str().rsplit_once('/')?.0)
 }
 
-/// The network access of nginx: none if systemd opens its ports and the processes listen on Unix sockets.
+/// The network access of nginx: what its own ports, the processes of Synapse and the Matrix Authentication Service need.
 pub(super) fn network(input: &Input) -> Network {
-    match (input.settings.sockets.held, input.settings.sockets.public) {
-        (true, true) => Network::None,
-        (true, false) => Network::Loopback,
-        (false, _) => Network::Host,
-    }
+    let sockets = &input.settings.sockets;
+    let ports = match sockets.held {
+        true => Network::None,
+        false => Network::Host,
+    };
+    let processes = match sockets.public {
+        true => Network::None,
+        false => Network::Loopback,
+    };
+    ports.max(processes).max(access::to_mas(input))
 }
 
-/// Whether nginx serves a port below 1024.
-pub(super) fn has_low_port(input: &Input) -> bool {
+/// Whether nginx itself binds a port below 1024.
+pub(super) fn binds_low_port(input: &Input) -> bool {
     let ports = [plain_ports(&input.settings), tls_ports(&input.settings)].concat();
-    ports.iter().any(|port| *port < 1024)
+    !input.settings.sockets.held && ports.iter().any(|port| *port < 1024)
 }
 
 /// The directories that nginx writes to: large bodies, logs, and the Unix socket for another reverse proxy.

@@ -111,8 +111,7 @@ pub(super) static ROWS: &[Row] = &[
     Row {
         unit: units::NGINX,
         network: nginx::network,
-        capabilities: |input, network| match network == Network::Host && nginx::has_low_port(input)
-        {
+        capabilities: |input, _| match nginx::binds_low_port(input) {
             true => BIND,
             false => "",
         },
