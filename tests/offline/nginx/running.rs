@@ -37,11 +37,14 @@ impl Nginx {
         let configuration = text(&state, "nginx/nginx.conf")
             .replace(SOCKETS, &place)
             .replace(paths::ACCESS_LOG, &format!("{place}access.log"));
-        // The listener below has no TLS.
+        // The listener below has no TLS. Tests run side by side, so the status page has no port of this machine either.
         let configuration: String = configuration
             .lines()
             .filter(|line| !line.trim().starts_with("ssl_"))
-            .map(|line| format!("{line}\n"))
+            .map(|line| match line.trim().starts_with("listen 127.0.0.1:") {
+                true => format!("listen unix:{place}status.sock;\n"),
+                false => format!("{line}\n"),
+            })
             .collect();
         fs::write(directory.path().join("nginx.conf"), edit(configuration)).unwrap();
         let listen = format!("listen unix:{place}nginx.sock;\n");
@@ -53,7 +56,10 @@ impl Nginx {
             .spawn()
             .unwrap();
         let nginx = Self { directory, child };
-        nginx.eventually("it listens", || nginx.connect().is_ok().then_some(()));
+        // nginx writes it after the last socket is bound.
+        nginx.eventually("it listens", || {
+            nginx.path("nginx.pid").exists().then_some(())
+        });
         nginx
     }
 
