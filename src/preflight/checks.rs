@@ -24,7 +24,7 @@ pub static CHECKS: &[Check] = &[
     Check { name: "the media store belongs to Synapse",                       fatal: true,  check: directories::media },
     Check { name: "the directory of nginx's Unix socket belongs to nginx",    fatal: true,  check: directories::socket },
     Check { name: "coturn has an address to relay from",                      fatal: true,  check: network::relay_address },
-    Check { name: "Synapse can start with socket activation",                 fatal: true,  check: programs::launcher },
+    Check { name: "Synapse's launcher is installed",                          fatal: true,  check: programs::launcher },
     Check { name: "secrets that cannot be generated are provided",            fatal: true,  check: secrets::missing },
     Check { name: "password files contain a password",                        fatal: true,  check: secrets::unusable_file },
     Check { name: "Synapse's Python has the packages that the settings need", fatal: true,  check: synapse::requirements },

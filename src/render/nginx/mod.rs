@@ -5,6 +5,7 @@ mod limits;
 mod listen;
 mod mas;
 mod support;
+mod users;
 
 pub(super) use listen::PORTS;
 pub use listen::{plain_listeners, tls_listeners};
@@ -28,6 +29,7 @@ use errors::ErrorAnswer;
 use limits::{Limits, SYNAPSE};
 use listen::Listen;
 use mas::Mas;
+use users::UserLookup;
 
 #[derive(Template)]
 #[template(path = "nginx/nginx.conf")]
@@ -54,8 +56,6 @@ struct Nginx<'a> {
     status: Option<u16>,
     metrics: Option<Metrics>,
     mas: Option<Mas<'a>>,
-    /// Whether systemd opens the sockets of the processes.
-    held: bool,
     fingerprint_path: &'static str,
     /// The limit of open files of each nginx process.
     files: u32,
@@ -66,6 +66,12 @@ struct Nginx<'a> {
     error_at: &'static str,
     /// The status inside nginx of a preflight request that nginx answers itself.
     preflight: u16,
+    /// How nginx finds the user of a token that does not contain it; `None` if no request needs it.
+    lookup: Option<UserLookup>,
+    /// The status inside nginx of a request whose user nginx asks for first.
+    ask_user: u16,
+    /// The value of the header `Connection` of requests to Synapse.
+    upstream_connection: &'static str,
     /// The fingerprint of the rendered configuration; empty while it is computed.
     fingerprint: String,
 }
@@ -180,7 +186,6 @@ pub(super) fn render(builder: &mut StateBuilder) -> Result<()> {
         status: status(builder.input),
         metrics: settings.metrics.enabled.then(|| metrics(builder.input)),
         mas,
-        held: holds(builder.input),
         fingerprint_path: FINGERPRINT_PATH,
         files: open_files(settings),
         limits: SYNAPSE,
@@ -188,6 +193,12 @@ pub(super) fn render(builder: &mut StateBuilder) -> Result<()> {
         errors: errors::ANSWERS,
         error_at: errors::ERROR_AT,
         preflight: errors::PREFLIGHT,
+        lookup: UserLookup::new(settings, &table),
+        ask_user: errors::ASK_USER,
+        upstream_connection: match settings.nginx.upstream_keepalive && !holds(builder.input) {
+            true => "\"\"",
+            false => "close",
+        },
         fingerprint: String::new(),
     };
     let listen = Listen::new(builder.input).render()?;

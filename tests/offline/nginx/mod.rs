@@ -5,6 +5,7 @@ mod certificate;
 mod logrotate;
 mod running;
 mod settings;
+mod users;
 
 use super::setup::{SPECS, Setup, text};
 use super::validators::{program, run, shown};
