@@ -9,23 +9,33 @@ mod oracle;
 use std::collections::{BTreeMap, BTreeSet};
 
 use oracle::{Oracle, Request, Row};
+use synapse_workers::topology::patterns::MAS;
 use synapse_workers::topology::routes::MAIN;
-use synapse_workers::topology::{Balance, ROLES, RoutingTable, Topology, spec};
+use synapse_workers::topology::{Balance, Logins, ROLES, RoutingTable, Topology, spec};
+
+/// Without and with the Matrix Authentication Service.
+const LOGINS: [Logins; 2] = [Logins::Synapse, Logins::Mas];
 
 struct Deployment {
     spec: String,
     topology: Topology,
+    logins: Logins,
     table: RoutingTable,
 }
 
 impl Deployment {
     fn new(spec: &str) -> Self {
+        Self::with(spec, Logins::Synapse)
+    }
+
+    fn with(spec: &str, logins: Logins) -> Self {
         let specs = spec::parse(&[spec]).unwrap_or_else(|error| panic!("{spec}: {error}"));
         let topology = Topology::new(specs).unwrap_or_else(|error| panic!("{spec}: {error}"));
-        let table = RoutingTable::new(&topology);
+        let table = RoutingTable::new(&topology, logins);
         Deployment {
             spec: spec.to_owned(),
             topology,
+            logins,
             table,
         }
     }
@@ -45,8 +55,28 @@ impl Deployment {
 
     /// Checks the route of one request against every oracle row that matches it.
     fn check(&self, request: &Request, rows: &[&Row]) {
+        let rows: Vec<&Row> = rows
+            .iter()
+            .copied()
+            .filter(|row| row.exists(self.logins))
+            .collect();
         let (_, upstream) = self.table.pick(&request.method, &request.path);
-        let case = || format!("{:?}: {request} -> {upstream:?}", self.spec);
+        let case = || {
+            format!(
+                "{:?}, {:?}: {request} -> {upstream:?}",
+                self.spec, self.logins
+            )
+        };
+        if rows.is_empty() {
+            assert!(
+                [MAIN, MAS].contains(&upstream.name.as_str()),
+                "{}: nobody serves it",
+                case()
+            );
+            return;
+        }
+        assert_ne!(upstream.name, MAS, "{}: Synapse serves it", case());
+        let rows = rows.as_slice();
         for server in &upstream.servers {
             assert!(
                 self.serves(server, rows),
@@ -74,7 +104,8 @@ impl Deployment {
             }
             if row.constraint.starts_with("single-process") {
                 assert_eq!(upstream.servers.len(), 1, "{}", case());
-                let expected = self.topology.with_role("sso_login").next();
+                let mut workers = self.topology.with_role("sso_login");
+                let expected = workers.next().filter(|_| self.logins == Logins::Synapse);
                 let expected = expected.map_or(MAIN, |worker| &worker.name);
                 assert_eq!(upstream.servers, [expected], "{}: logins are split", case());
             }
@@ -113,8 +144,11 @@ fn every_request_reaches_a_process_that_serves_it() {
     let oracle = Oracle::load();
     let requests = oracle.answered(oracle.requests());
     assert!(requests.len() > 3000, "{} requests", requests.len());
-    for spec in specs() {
-        let deployment = Deployment::new(&spec);
+    for (spec, logins) in specs()
+        .iter()
+        .flat_map(|spec| LOGINS.map(|logins| (spec, logins)))
+    {
+        let deployment = Deployment::with(spec, logins);
         requests
             .iter()
             .for_each(|(request, rows)| deployment.check(request, rows));
@@ -171,6 +205,8 @@ fn overlapping_paths_reach_the_right_upstream() {
         "client_reader, frontend_proxy: POST /_matrix/client/v3/keys/upload -> frontend_proxy",
         "synchrotron: POST /_matrix/client/unstable/org.matrix.simplified_msc3575/sync -> synchrotron",
         "full: GET /_matrix/client/v3/rooms/!r/messages?from=x -> client_reader_by_room",
+        "full: POST /_matrix/client/v3/logout/all -> main",
+        "full: POST /_synapse/mas/provision_user -> main",
     ] {
         let (spec, rest) = line.split_once(": ").unwrap();
         let (request, upstream) = rest.split_once(" -> ").unwrap();
@@ -183,12 +219,63 @@ fn overlapping_paths_reach_the_right_upstream() {
     }
 }
 
+/// The compatibility layer of the Matrix Authentication Service: every version of login, logout and refresh, and what is
+/// below them. No other path goes there.
+#[test]
+fn logins_reach_the_matrix_authentication_service() {
+    for spec in specs() {
+        let deployment = Deployment::with(&spec, Logins::Mas);
+        let upstream = |method, path: &str| deployment.table.pick(method, path).1;
+        for version in ["api/v1", "r0", "v1", "v3", "unstable"] {
+            for (method, path) in [
+                ("GET", "login"),
+                ("POST", "login"),
+                ("OPTIONS", "login"),
+                ("GET", "login/sso/redirect"),
+                ("GET", "login/sso/redirect/?redirectUrl=x"),
+                ("GET", "login/sso/redirect/oidc"),
+                ("POST", "logout"),
+                ("POST", "logout/all"),
+                ("POST", "refresh"),
+            ] {
+                let path = format!("/_matrix/client/{version}/{path}");
+                let upstream = upstream(method, &path);
+                assert_eq!(upstream.name, MAS, "{spec}: {method} {path}");
+                assert_eq!(upstream.servers, [MAS], "{spec}");
+            }
+        }
+        for path in [
+            "/_matrix/client/v3/login_flows",
+            "/_matrix/client/v3/rooms/login",
+            "/_matrix/client/unstable/org.matrix.msc3882/login/token",
+            "/_matrix/client/v3/register",
+            "/_matrix/client/v3/devices/login",
+            "/_synapse/mas/provision_user",
+        ] {
+            assert_ne!(upstream("POST", path).name, MAS, "{spec}: {path}");
+        }
+        let helper = deployment.topology.with_role("mas_helper").next().is_some();
+        let role = if helper { "mas_helper" } else { MAIN };
+        assert_eq!(
+            upstream("POST", "/_synapse/mas/upsert_device").name,
+            role,
+            "{spec}"
+        );
+    }
+}
+
 /// No path matches two sets, so the order of the table never decides which process serves a request. Every pattern is
 /// necessary.
 #[test]
 fn every_pattern_is_needed_and_none_overlaps() {
     let oracle = Oracle::load();
-    let table = Deployment::new("full").table;
+    for logins in LOGINS {
+        every_pattern_is_needed(&oracle, logins);
+    }
+}
+
+fn every_pattern_is_needed(oracle: &Oracle, logins: Logins) {
+    let table = Deployment::with("full", logins).table;
     let mut taken: BTreeMap<&str, usize> = BTreeMap::new();
     let expressions: Vec<_> = table
         .routes
@@ -220,10 +307,9 @@ fn every_pattern_is_needed_and_none_overlaps() {
             method: method.into(),
             path: path.into(),
         };
-        assert!(
-            !oracle.rows(&request).is_empty(),
-            "{request} is nothing Synapse serves"
-        );
+        let rows = oracle.rows(&request);
+        let served = rows.iter().any(|row| row.exists(logins));
+        assert_eq!(served, route.upstream != MAS, "{logins:?}: {request}");
     }
 }
 
@@ -291,29 +377,32 @@ fn the_full_preset_offloads_every_servlet_that_workers_serve() {
     let oracle = Oracle::load();
     let full = Deployment::new("full");
     let mut unused: BTreeSet<&str> = LEFT_TO_MAIN.iter().map(|(class, _)| *class).collect();
-    for row in oracle
-        .rows
-        .iter()
-        .filter(|row| row.worker && !row.needs.contains("experimental"))
-    {
-        let left = row.requests().any(|request| {
-            let upstream = full.table.pick(&request.method, &request.path).1;
-            upstream.name == MAIN
-        });
-        let class = match () {
-            () if row.constraint.starts_with("single-process") => "SSO",
-            () if row.class.starts_with("Mas") => "MAS",
-            () => &row.class,
-        };
-        if left {
-            let excused = LEFT_TO_MAIN.iter().any(|(excused, _)| *excused == class);
-            assert!(
-                excused,
-                "{} {} ({class}) goes to main",
-                row.methods.join(","),
-                row.example
-            );
-            unused.remove(class);
+    for logins in LOGINS {
+        let full = Deployment::with("full", logins);
+        for row in oracle
+            .rows
+            .iter()
+            .filter(|row| row.worker && row.exists(logins) && !row.needs.contains("experimental"))
+        {
+            let left = row.requests().any(|request| {
+                let upstream = full.table.pick(&request.method, &request.path).1;
+                upstream.name == MAIN
+            });
+            let class = match () {
+                () if row.constraint.starts_with("single-process") => "SSO",
+                () if row.class.starts_with("Mas") => "MAS",
+                () => &row.class,
+            };
+            if left {
+                let excused = LEFT_TO_MAIN.iter().any(|(excused, _)| *excused == class);
+                assert!(
+                    excused,
+                    "{} {} ({class}) goes to main",
+                    row.methods.join(","),
+                    row.example
+                );
+                unused.remove(class);
+            }
         }
     }
     assert!(unused.is_empty(), "offloaded after all: {unused:?}");

@@ -393,6 +393,14 @@ fn every_check_finds_its_problem() {
             "/etc/pw is missing => write the password into it",
         ),
         (
+            "the Matrix Authentication Service answers",
+            |facts| facts.silent_mas = Some("Connection refused (os error 111)".to_owned()),
+            "mas: {endpoint: \"http://127.0.0.1:8090/\"}",
+            1,
+            "mas.endpoint: http://127.0.0.1:8090/ does not answer: Connection refused (os error 111) => start the Matrix \
+             Authentication Service, or correct mas.endpoint",
+        ),
+        (
             "Synapse's Python has the packages that the settings need",
             |facts| {
                 facts.missing_packages = vec![missing_package(

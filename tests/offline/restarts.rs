@@ -97,8 +97,13 @@ fn adding_or_removing_a_stateless_worker_restarts_nothing() {
         "sso_login",
         "mas_helper",
     ] {
-        let without = Setup::new("typing");
-        let with = Setup::new(&format!("typing, {role}"));
+        // Without the Matrix Authentication Service, its helper has no routes.
+        let mas = match role {
+            "mas_helper" => "mas: {endpoint: \"http://127.0.0.1:8090/\"}",
+            _ => "",
+        };
+        let without = Setup::new("typing").settings(mas);
+        let with = Setup::new(&format!("typing, {role}")).settings(mas);
         assert_jobs(
             &without,
             &with,

@@ -3,6 +3,7 @@
 mod answers;
 mod certificate;
 mod logrotate;
+mod mas;
 mod running;
 mod settings;
 mod users;
