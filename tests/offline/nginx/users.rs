@@ -305,7 +305,8 @@ fn other_requests_ask_nobody() {
         "mat_short_0aB9zZ",
         "mar_anna000000000001SecretHalf0000_0aB9zZ",
         &format!("x{opaque}"),
-        &format!("{opaque}x"),
+        &format!("{opaque}%41"),
+        &format!("{opaque}{}", "x".repeat(80)),
     ] {
         servers.process(token);
     }
