@@ -7,6 +7,7 @@ pub mod endpoints;
 pub mod extras;
 mod files;
 pub mod locations;
+pub mod mas;
 mod model;
 mod options;
 pub mod secrets;

@@ -59,6 +59,10 @@ pub struct Facts {
     pub certificate: Option<(Pair, Option<Failure>)>,
     /// Whether the kernel supports IPv6.
     pub ipv6: bool,
+    /// The file with the certificates of the authorities that this host trusts, if it has one.
+    pub authorities: Option<&'static str>,
+    /// Why the Matrix Authentication Service does not answer; `None` if it does, or if there is none.
+    pub silent_mas: Option<String>,
     /// The owner of the directory with nginx's socket for a reverse proxy, if it exists.
     pub socket_owner: Option<String>,
     /// Why nginx cannot serve the web client of the settings; `None` if it can, or if there is none.
@@ -176,6 +180,7 @@ impl Facts {
             coturn: self.coturn.unwrap_or_default(),
             jemalloc: self.jemalloc,
             ipv6: self.ipv6,
+            authorities: self.authorities.map_or(default.authorities, str::to_owned),
             secrets: self.stored.clone(),
             address: self.address,
             user_group: self.accounts.user_group.clone(),

@@ -22,6 +22,12 @@ use std::net::{IpAddr, UdpSocket};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
+/// The files with the certificates of trusted authorities, of Debian and Fedora.
+const AUTHORITIES: [&str; 2] = [
+    "/etc/ssl/certs/ca-certificates.crt",
+    "/etc/pki/tls/certs/ca-bundle.crt",
+];
+
 impl Facts {
     /// Gathers the facts on which rendering depends, and those that depend on the deployment alone.
     pub fn gather(deployment: &Deployment) -> Self {
@@ -62,6 +68,8 @@ impl Facts {
             processors: std::thread::available_parallelism().map_or(0, usize::from),
             memory: memory().unwrap_or(0),
             ipv6: files::exists("/proc/net/if_inet6"),
+            authorities: AUTHORITIES.iter().copied().find(|path| files::exists(path)),
+            silent_mas: None,
             socket_owner: settings
                 .nginx
                 .listen_unix_socket
@@ -97,6 +105,7 @@ impl Facts {
         };
         facts.unusable = external::unusable(&facts);
         facts.external_redis = external::redis(&facts, deployment);
+        facts.silent_mas = external::mas(settings);
         facts
     }
 

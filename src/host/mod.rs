@@ -20,6 +20,7 @@ pub mod intact;
 pub mod interruption;
 mod jobs;
 mod markers;
+mod mas;
 mod migrate;
 mod observe;
 pub mod postgres;
@@ -53,6 +54,7 @@ pub use files::{
 pub use gather::booted_with_systemd;
 pub use generations::{Generation, edited_files, left_files};
 pub use jobs::JobsFailed;
+pub use mas::discovery;
 pub use observe::{enabled, homeserver_d_differs, outdated, sockets};
 pub use probe::{Answer, Peer, get, get_as_host, get_repeated, reachable, status};
 pub use processes::Process;

@@ -92,7 +92,7 @@ impl Input<'_> {
     /// The routes to its processes.
     pub fn routes(&self) -> RoutingTable {
         let unserved = Unserved::of(self.release()).and(&self.facts.unserved);
-        RoutingTable::new(&self.topology).without(&unserved)
+        RoutingTable::new(&self.topology, self.logins()).without(&unserved)
     }
 
     /// `stream_writers`, with the streams that its release has.

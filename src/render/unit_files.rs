@@ -1,7 +1,7 @@
 //! Files of systemd: the units of Synapse's processes, accounts, directories.
 
 use super::process_unit::Process;
-use super::sandbox::{Sandbox, WorkerNetwork};
+use super::sandbox::{Network, Sandbox, WorkerNetwork};
 use super::services;
 use super::{Input, Service, StateBuilder, filters, logs, network, sockets};
 use crate::settings::Settings;
@@ -21,7 +21,7 @@ struct Target<'a> {
     server_name: &'a str,
 }
 
-/// The drop-in of a worker without network access. Its name sorts before the drop-in that `systemctl edit` creates,
+/// The drop-in of a worker with less network access than the unit file gives. Its name sorts before the drop-in that `systemctl edit` creates,
 /// which can therefore override it.
 const NETWORK: &str = "50-network.conf";
 
@@ -93,10 +93,11 @@ pub(super) fn render(builder: &mut StateBuilder) -> Result<()> {
         };
         builder.unit(units::WORKERS, worker.render()?);
         for worker in &input.topology.workers {
-            if !network::is_needed(input, worker) {
+            let access = network::of_worker(input, worker);
+            if access != Network::Host {
                 let unit = units::worker(&worker.name);
                 let file = format!("{}/{NETWORK}", units::drop_ins(&unit));
-                builder.unit(&file, WorkerNetwork::none()?);
+                builder.unit(&file, WorkerNetwork::drop_in(access)?);
             }
         }
     }

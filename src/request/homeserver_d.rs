@@ -2,7 +2,7 @@
 //! would contradict the settings are rejected, because Synapse would silently take one or the other. The same holds for
 //! a key in two files.
 
-use crate::deployment::SynapseOptions;
+use crate::deployment::{SynapseOptions, mas};
 use crate::host;
 use crate::pyyaml::{self, Options};
 use crate::settings::value::Value;
@@ -64,6 +64,7 @@ static RESERVED: &[Reserved] = &[
     always("redis", "use the settings in `redis`"),
     always("daemonize", SYSTEMD),
     always("pid_file", SYSTEMD),
+    always(mas::KEY, "use the settings in `mas`"),
     reserved("enable_registration", REGISTRATION, registers),
     reserved("enable_registration_captcha", REGISTRATION, registers),
     reserved("registrations_require_3pid", REGISTRATION, registers),

@@ -129,13 +129,15 @@ pub fn load(common: &Common, flags: &Flags, change: &SettingsEdit) -> Result<Req
     }
     request.check()?;
     request.refuse_conflicts(&conflicts)?;
+    request.check_mas(&own.places)?;
     let place = |key: &str| {
         own.places
             .get(key)
             .cloned()
             .or_else(|| request.adopted.place(key))
     };
-    let notes = calls::check(&request, place)?;
+    let mut notes = calls::check(&request, place)?;
+    notes.extend(request.notes_on_logins());
     request.notes.extend(notes);
     if request.has_workers() {
         let own = request.referenced.log_config.as_deref();

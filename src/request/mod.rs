@@ -8,6 +8,7 @@ mod edits;
 mod files;
 mod homeserver_d;
 mod load;
+mod mas;
 mod model;
 mod nginx_files;
 mod places;

@@ -29,6 +29,8 @@ pub struct HostFacts {
     pub jemalloc: bool,
     /// Whether the kernel supports IPv6.
     pub ipv6: bool,
+    /// The file with the certificates of the authorities that this host trusts.
+    pub authorities: String,
     /// The names of the secrets that exist already.
     pub secrets: BTreeSet<String>,
     /// The address of this host's default route.
@@ -82,6 +84,7 @@ impl Default for HostFacts {
             coturn: CoturnBuild::default(),
             jemalloc: true,
             ipv6: true,
+            authorities: "/etc/ssl/certs/ca-certificates.crt".to_owned(),
             secrets: BTreeSet::new(),
             address: None,
             user_group: None,

@@ -22,6 +22,7 @@ pub mod worker_keys;
 pub mod workers;
 
 pub use compare::{Differences, Endpoint, compare};
+pub use patterns::Logins;
 pub use presets::{PRESETS, Preset, preset};
 pub use releases::{Release, Unserved};
 pub use roles::{Balance, Duty, ROLES, Role};

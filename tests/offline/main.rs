@@ -12,6 +12,7 @@ mod documents;
 mod extras;
 mod intact;
 mod logs;
+mod mas;
 mod metrics;
 mod model;
 mod network;

@@ -138,9 +138,16 @@ fn every_check_finds_its_problem() {
             "only for x86_64, and this host is aarch64 => set compressor.enabled to false",
         ),
         (
-            "Synapse can start with socket activation",
+            "Synapse's launcher is installed",
             |facts| facts.lacks_launcher = true,
             "",
+            1,
+            "package => install the package again; or set sockets.held to false (requests then fail",
+        ),
+        (
+            "Synapse's launcher is installed",
+            |facts| facts.lacks_launcher = true,
+            "sockets: {held: false}\nmas: {endpoint: 'http://127.0.0.1:8090/'}",
             1,
             "/usr/libexec/synapse-workers/launcher is missing, a part of this program's package => install the package again",
         ),
@@ -408,6 +415,14 @@ fn every_check_finds_its_problem() {
             "redis: {host: r.test, password_file: /etc/pw}",
             1,
             "/etc/pw is missing => write the password into it",
+        ),
+        (
+            "the Matrix Authentication Service answers",
+            |facts| facts.silent_mas = Some("Connection refused (os error 111)".to_owned()),
+            "mas: {endpoint: \"http://127.0.0.1:8090/\"}",
+            1,
+            "mas.endpoint: http://127.0.0.1:8090/ does not answer: Connection refused (os error 111) => start the Matrix \
+             Authentication Service, or correct mas.endpoint",
         ),
         (
             "Synapse's Python has the packages that the settings need",

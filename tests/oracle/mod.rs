@@ -8,7 +8,7 @@ use std::collections::BTreeSet;
 use std::fmt;
 
 use regex::Regex;
-use synapse_workers::topology::Endpoint;
+use synapse_workers::topology::{Endpoint, Logins};
 
 /// The release of `servlets.tsv`, and those of `servlets-older.tsv`: the oldest supported one, and one in between.
 pub const RELEASES: [&str; 3] = ["1.163.2", "1.153.0", "1.143.0"];
@@ -176,6 +176,25 @@ impl Row {
             resources: resources.split('|').map(str::to_owned).collect(),
             main: main == "yes",
             main_without_media: no_media == "yes" || quirk,
+        }
+    }
+
+    /// Whether Synapse registers it while users log in at this service: some rows need the Matrix Authentication Service,
+    /// some exist only without it, and it excludes single sign-on (config/mas.py). Compared with the registrations of
+    /// both kinds of processes of Synapse 1.163.2, with and without it.
+    pub fn exists(&self, logins: Logins) -> bool {
+        let needs = self.needs.as_str();
+        let own = [
+            "MAS disabled",
+            "oidc",
+            "saml2",
+            "cas_config",
+            "login_via_existing_session",
+        ];
+        let other = ["matrix_authentication_service", "+ MAS"];
+        match logins {
+            Logins::Synapse => !other.iter().any(|word| needs.contains(word)),
+            Logins::Mas => !own.iter().any(|word| needs.contains(word)),
         }
     }
 

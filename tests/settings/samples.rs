@@ -52,6 +52,13 @@ pub const SAMPLES: &[(&str, &str, &str)] = &[
         "6Lc-public",
         "two words",
     ),
+    (
+        "mas.endpoint",
+        "http://127.0.0.1:8090/",
+        "http://auth.example.org/",
+    ),
+    ("mas.secret_file", "/etc/mas-secret", "secret"),
+    ("mas.allowed_addresses", "172.17.0.0/16, fd00::2", "mas"),
     ("email.enabled", "On", "mail"),
     ("email.smtp_host", "mail.example.org", "mail;drop"),
     ("email.smtp_port", "587", "0"),

@@ -7,6 +7,7 @@ use crate::host::postgres::Access;
 use crate::host::redis::{Remote, Server};
 use crate::render::metrics::Target;
 use crate::render::{self, Input, nginx};
+use crate::settings::types::ServiceUrl;
 use crate::state::{HOST, Resource, State, paths, units};
 use crate::topology::{RoutingTable, Topology};
 use std::collections::{BTreeMap, BTreeSet};
@@ -28,6 +29,8 @@ pub struct Expected {
     pub routes: Option<RoutingTable>,
     /// The workers that write each stream, by its key in `stream_writers`.
     pub writers: BTreeMap<&'static str, Vec<String>>,
+    /// The URL of the Matrix Authentication Service.
+    pub mas: Option<ServiceUrl>,
     /// The addresses and sockets that nginx listens on.
     pub entrypoints: Vec<Entrypoint>,
     /// Certificate and key, with the units that have a copy of them.
@@ -84,6 +87,7 @@ impl Expected {
                 .into_iter()
                 .map(|(key, workers)| (key, workers.into_iter().map(str::to_owned).collect()))
                 .collect(),
+            mas: input.settings.mas.endpoint.clone(),
             entrypoints: entrypoints(input),
             certificate: certificate(input),
             server_name: input.settings.server_name.to_string(),

@@ -4,6 +4,7 @@ mod database;
 mod endpoints;
 mod expected;
 mod leftovers;
+mod mas;
 mod processes;
 mod proxy;
 mod replication;
@@ -46,6 +47,7 @@ pub static PROBES: &[Probe] = &[
     probe_of("metrics", processes::metrics),
     probe_of("routes", routes::routes),
     probe_of("endpoints", endpoints::endpoints),
+    probe_of("mas", mas::answers),
 ];
 
 /// The servers that Synapse needs and that no unit of this program runs, each with its answer to one question:

@@ -1,8 +1,7 @@
 //! Imports settings from adopted files, and notes what is not imported.
 
 use super::imported::{Imported, number, scalar};
-use super::listeners;
-use super::{Adopted, Store};
+use super::{Adopted, Store, listeners, mas};
 use crate::state::paths;
 use serde_yaml::Mapping;
 
@@ -53,6 +52,7 @@ pub fn import(adopted: &Adopted, user: Option<&str>) -> Imported {
         None => {}
     }
     listeners::import(adopted, &mut imported);
+    mas::import(adopted, &mut imported);
     for (key, instead) in IGNORED {
         if adopted.has(key) {
             imported.note(format!("{key}: {instead}"));

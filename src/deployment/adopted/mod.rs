@@ -7,6 +7,7 @@
 mod import;
 mod imported;
 mod listeners;
+mod mas;
 mod model;
 mod obstacles;
 

@@ -1,7 +1,7 @@
 //! The adopted configuration files: their options, and the keys that they decide.
 
 use super::{import, imported};
-use crate::deployment::SynapseOptions;
+use crate::deployment::{SynapseOptions, mas};
 use crate::pyyaml;
 use crate::settings::types::DatabaseKind;
 use crate::state::synapse_config::{self, Engine};
@@ -203,6 +203,10 @@ impl Adopted {
         if key == "database" {
             // After a migration from SQLite to PostgreSQL, the rendered key names the new database.
             return self.sqlite().is_none() || database == DatabaseKind::Sqlite;
+        }
+        if key == mas::KEY {
+            // A value that does not enable it decides nothing.
+            return self.mas_endpoint().is_some();
         }
         // Synapse rejects a secret together with the path of its file.
         let other = match key.strip_suffix("_path") {

@@ -4,8 +4,10 @@ mod errors;
 mod limits;
 mod listen;
 mod logs;
+mod mas;
 mod site;
 mod support;
+mod users;
 
 pub(super) use listen::PORTS;
 pub use listen::{plain_listeners, proxied_listeners, tls_listeners};
@@ -14,7 +16,7 @@ pub(super) use logs::{is_written as logs_requests, keeps_requests};
 
 use super::metrics::{SYNAPSE_PATH, over_socket, path_of};
 use super::sandbox::{Network, Sandbox};
-use super::{Input, StateBuilder, filters, sockets};
+use super::{Input, StateBuilder, filters, network as access, sockets};
 use crate::deployment::endpoints::ServicePort;
 use crate::settings::Settings;
 use crate::settings::buffers::Buffers;
@@ -30,7 +32,9 @@ use errors::ErrorAnswer;
 use limits::{Limits, SYNAPSE};
 use listen::Way;
 use logs::Logs;
+use mas::Mas;
 use site::Site;
+use users::UserLookup;
 
 #[derive(Template)]
 #[template(path = "nginx/nginx.conf")]
@@ -66,8 +70,7 @@ struct Nginx<'a> {
     proxied: bool,
     /// The variable that is empty if no proxy passed on a request.
     forwarded: &'static str,
-    /// Whether systemd opens the sockets of the processes.
-    held: bool,
+    mas: Option<Mas<'a>>,
     fingerprint_path: &'static str,
     /// The limit of open files of each nginx process.
     files: u32,
@@ -78,6 +81,12 @@ struct Nginx<'a> {
     error_at: &'static str,
     /// The status inside nginx of a preflight request that nginx answers itself.
     preflight: u16,
+    /// How nginx finds the user of a token that does not contain it; `None` if no request needs it.
+    lookup: Option<UserLookup>,
+    /// The status inside nginx of a request whose user nginx asks for first.
+    ask_user: u16,
+    /// The value of the header `Connection` of requests to Synapse.
+    upstream_connection: &'static str,
     /// The fingerprint of the rendered configuration; empty while it is computed.
     fingerprint: String,
 }
@@ -121,6 +130,8 @@ struct Upstream<'a> {
     /// The balancing directive; empty for nginx's round robin.
     balance: &'static str,
     servers: Vec<String>,
+    /// Whether systemd opens the sockets of the servers.
+    held: bool,
     /// The number of idle connections that are kept open. nginx requires this directive after the balancing directive.
     keepalive: Option<usize>,
 }
@@ -129,6 +140,7 @@ pub(super) fn render(builder: &mut StateBuilder) -> Result<()> {
     let settings = &builder.input.settings;
     let table = builder.input.routes();
     let endpoints = builder.input.endpoints();
+    let mas = Mas::of(builder.input);
     let ways = listen::ways(builder.input)?;
     let proxied = ways.iter().any(|way| way.proxied);
     let site = Site::new(builder.input);
@@ -156,9 +168,14 @@ pub(super) fn render(builder: &mut StateBuilder) -> Result<()> {
                 servers: upstream
                     .servers
                     .iter()
-                    .map(|server| endpoints.public(server).upstream())
+                    .map(|server| match (&mas, upstream.is_synapse()) {
+                        (Some(mas), false) => mas.place(),
+                        _ => endpoints.public(server).upstream(),
+                    })
                     .collect(),
-                keepalive: keepalive(builder.input, upstream.servers.len()),
+                held: holds(builder.input) && upstream.is_synapse(),
+                keepalive: keepalive(builder.input, upstream.servers.len())
+                    .filter(|_| upstream.is_synapse()),
             })
             .collect(),
         fallback: table
@@ -186,7 +203,7 @@ pub(super) fn render(builder: &mut StateBuilder) -> Result<()> {
             false => "$http_x_forwarded_for",
         },
         ways,
-        held: holds(builder.input),
+        mas,
         fingerprint_path: FINGERPRINT_PATH,
         files: open_files(settings),
         limits: SYNAPSE,
@@ -194,6 +211,12 @@ pub(super) fn render(builder: &mut StateBuilder) -> Result<()> {
         errors: errors::ANSWERS,
         error_at: errors::ERROR_AT,
         preflight: errors::PREFLIGHT,
+        lookup: UserLookup::new(settings, &table),
+        ask_user: errors::ASK_USER,
+        upstream_connection: match settings.nginx.upstream_keepalive && !holds(builder.input) {
+            true => "\"\"",
+            false => "close",
+        },
         fingerprint: String::new(),
     };
     let listen = nginx.ways.iter().find(|way| !way.proxied);
@@ -237,15 +260,20 @@ fn socket_directory(settings: &Settings) -> Option<&str> {
     Some(socket.as_str().rsplit_once('/')?.0)
 }
 
-/// The network access of nginx: none if systemd opens its ports, the processes listen on Unix sockets, and so do the
-/// services to which the administrator's locations lead.
+/// The network access of nginx: what its own ports, the processes of Synapse, the Matrix Authentication Service and the
+/// administrator's locations need.
 pub(super) fn network(input: &Input) -> Network {
-    let own = match (input.settings.sockets.held, input.settings.sockets.public) {
-        (true, true) => Network::None,
-        (true, false) => Network::Loopback,
-        (false, _) => Network::Host,
+    let sockets = &input.settings.sockets;
+    let ports = match sockets.held {
+        true => Network::None,
+        false => Network::Host,
     };
-    own.max(site::network(input))
+    let processes = match sockets.public {
+        true => Network::None,
+        false => Network::Loopback,
+    };
+    let outside = access::to_mas(input).max(site::network(input));
+    ports.max(processes).max(outside)
 }
 
 /// Whether nginx itself binds a port below 1024.

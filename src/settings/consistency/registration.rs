@@ -5,6 +5,20 @@ use crate::settings::types::{MailTls, Verification};
 
 pub(super) static RULES: &[Rule] = &[
     |settings| {
+        // config/mas.py, `check_config_conflicts`.
+        let both = settings.mas.is_on() && settings.registration.enabled;
+        violated(both, "registration.enabled", || {
+            (
+                "`registration.enabled` is true, but users register in the Matrix Authentication Service \
+                 (`mas.endpoint`), and Synapse refuses registration of its own"
+                    .to_owned(),
+                "set `registration.enabled` to false, and password_registration_enabled in the section account of the \
+                 Matrix Authentication Service"
+                    .to_owned(),
+            )
+        })
+    },
+    |settings| {
         let registration = &settings.registration;
         let captcha = registration.verification == Verification::Captcha;
         let missing = captcha && registration.recaptcha_public_key.is_none();

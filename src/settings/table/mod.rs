@@ -8,12 +8,14 @@
 
 mod calls;
 mod features;
+mod mas;
 mod nginx;
 mod processes;
 mod storage;
 
 pub use calls::{Coturn, Rtc, Turn};
 pub use features::{AppServices, Email, Registration, UrlPreviews};
+pub use mas::Mas;
 pub(super) use nginx::Buffer;
 pub use nginx::{Nginx, Support, Tls, WellKnown};
 pub use processes::{Adopt, Limits, Manhole, Metrics, Sandbox, Sockets, Synapse};
@@ -131,6 +133,7 @@ settings! {
     }
     sections {
         registration: Registration,
+        mas: Mas,
         email: Email,
         url_previews: UrlPreviews,
         app_services: AppServices,

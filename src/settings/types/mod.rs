@@ -4,6 +4,7 @@ mod contact;
 mod formats;
 mod names;
 mod numbers;
+mod service_url;
 mod trees;
 mod words;
 
@@ -14,6 +15,7 @@ pub use names::{
     ServerName, UnitName, Version,
 };
 pub use numbers::{Duration, Factor, Interval, Port, Size, Span, UploadSize, Whole};
+pub use service_url::ServiceUrl;
 pub use trees::{ClientKeys, Transport, Transports};
 pub use words::{
     DatabaseKind, HttpVersion, LogLevel, MailTls, MemoryLimit, NetworkAccess, Processes, SslMode,

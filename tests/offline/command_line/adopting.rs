@@ -254,6 +254,54 @@ fn one_tls_port_serves_clients_and_servers_and_plain_http_is_for_this_host() {
     }
 }
 
+/// The adopted file decides about the Matrix Authentication Service, and the settings have to agree with it.
+#[test]
+fn a_matrix_authentication_service_is_imported_and_stays_consistent() {
+    let mas = "matrix_authentication_service: {enabled: true, endpoint: \"http://127.0.0.1:8090/\", secret: hidden}\n";
+    let place = old(&format!("{HOMESERVER}{mas}"));
+    let output = place.run("install --root root --adopt /etc/matrix-synapse --workers synchrotron");
+    assert_eq!(code(&output), 0, "{}", stderr(&output));
+    let text = String::from_utf8_lossy(&output.stdout);
+    assert!(
+        text.contains("matrix_authentication_service: nginx forwards login"),
+        "{text}"
+    );
+    let settings = place.at("root/etc/synapse-workers/settings.yaml");
+    let written = fs::read_to_string(&settings).unwrap();
+    assert!(
+        written.contains("endpoint: \"http://127.0.0.1:8090/\"\n"),
+        "{written}"
+    );
+    assert!(!written.contains("hidden"), "{written}");
+    for (before, after, message) in [
+        (
+            "endpoint: \"http://127.0.0.1:8090/\"",
+            "endpoint: \"http://127.0.0.1:9000/\"",
+            "`mas.endpoint` is \"http://127.0.0.1:9000\", but `matrix_authentication_service` in ",
+        ),
+        (
+            "endpoint: \"http://127.0.0.1:8090/\"",
+            "endpoint:",
+            "`mas.endpoint` is empty, but `matrix_authentication_service` in ",
+        ),
+        (
+            "secret_file:",
+            "secret_file: /etc/mas",
+            "`mas.secret_file` is set, but Synapse uses the secret of",
+        ),
+    ] {
+        assert!(written.contains(before), "{before}\n{written}");
+        fs::write(&settings, written.replace(before, after)).unwrap();
+        let output = place.run("render --root root");
+        let text = stderr(&output);
+        assert_eq!(code(&output), 64, "{text}");
+        assert!(
+            text.contains(message) && text.contains("homeserver.yaml line 11"),
+            "{text}"
+        );
+    }
+}
+
 #[test]
 fn a_name_of_earlier_releases_is_refused_beside_a_worker_that_does_the_work() {
     let place = old(&format!("{HOMESERVER}notify_appservices: true\n"));

@@ -202,6 +202,44 @@ fn invalid_settings_are_refused_with_file_and_line() {
 }
 
 #[test]
+fn options_that_contradict_the_matrix_authentication_service_are_refused_with_their_place() {
+    let place = WorkDir::with("server_name: a.test\nmas: {endpoint: \"http://127.0.0.1:8090/\"}\n");
+    let directory = place.at("root/etc/synapse-workers/homeserver.d");
+    fs::create_dir_all(&directory).unwrap();
+    for (options, messages) in [
+        (
+            "modules: []\noidc_providers: [{idp_id: a}]\npassword_config: {enabled: true}\n",
+            &[
+                "homeserver.d/own.yaml line 2: `oidc_providers`: Synapse refuses it together with",
+                "homeserver.d/own.yaml line 3: `password_config`: Synapse refuses it together with",
+                "help: remove it, and configure the provider as upstream_oauth2",
+            ][..],
+        ),
+        (
+            "experimental_features: {msc3861: {enabled: true}}\n",
+            &[
+                "own.yaml line 1: `experimental_features`: `msc3861` in it is the former way",
+                "admin_token",
+            ],
+        ),
+        (
+            "matrix_authentication_service: {enabled: true}\n",
+            &[
+                "own.yaml line 1: `matrix_authentication_service` cannot be set here; use the settings in `mas`",
+            ],
+        ),
+    ] {
+        fs::write(directory.join("own.yaml"), options).unwrap();
+        let output = place.run("render --root root --settings settings.yaml");
+        let text = shown(&output);
+        assert_eq!(output.status.code(), Some(64), "{options}: {text}");
+        for message in messages {
+            assert!(text.contains(message), "{message}\n{text}");
+        }
+    }
+}
+
+#[test]
 fn homeserver_d_options_must_not_contradict_the_settings() {
     let place = WorkDir::new();
     let directory = place.at("root/etc/synapse-workers/homeserver.d");

@@ -3,11 +3,13 @@
 mod answers;
 mod certificate;
 mod logrotate;
+mod mas;
 mod proxied;
 mod requests;
 mod running;
 mod settings;
 mod site;
+mod users;
 
 use super::setup::{SPECS, Setup, text};
 use super::validators::{program, run, shown};

@@ -39,11 +39,6 @@ impl Nginx {
         let state = setup.state();
         let moved = |text: &str| {
             text.replace(SOCKETS, &place)
-                // Several instances run at the same time.
-                .replace(
-                    "listen 127.0.0.1:20001;",
-                    &format!("listen unix:{place}status.sock;"),
-                )
                 .replace(paths::ACCESS_LOG, &format!("{place}access.log"))
                 .replace(paths::REQUEST_LOG, &format!("{place}requests.log"))
         };
@@ -54,11 +49,14 @@ impl Nginx {
             }
         }
         let configuration = moved(text(&state, "nginx/nginx.conf"));
-        // The listener below has no TLS.
+        // The listener below has no TLS. Tests run side by side, so the status page has no port of this machine either.
         let configuration: String = configuration
             .lines()
             .filter(|line| !line.trim().starts_with("ssl_"))
-            .map(|line| format!("{line}\n"))
+            .map(|line| match line.trim().starts_with("listen 127.0.0.1:") {
+                true => format!("listen unix:{place}status.sock;\n"),
+                false => format!("{line}\n"),
+            })
             .collect();
         fs::write(directory.path().join("nginx.conf"), edit(configuration)).unwrap();
         let listen = format!("listen unix:{place}nginx.sock;\n");
@@ -79,7 +77,10 @@ impl Nginx {
             child,
             proxied,
         };
-        nginx.eventually("it listens", || nginx.connect().is_ok().then_some(()));
+        // nginx writes it after the last socket is bound.
+        nginx.eventually("it listens", || {
+            nginx.path("nginx.pid").exists().then_some(())
+        });
         nginx
     }
 
