@@ -208,13 +208,14 @@ fn compiled(logins: Logins) -> RegexSet {
 /// The pattern of Synapse's endpoints that this method and path match, with and without another service for logins.
 pub(super) fn matching(method: &str, path: &str) -> Option<&'static str> {
     let line = format!("{method} {path}");
-    [Logins::Synapse, Logins::Mas]
-        .into_iter()
-        .find_map(|logins| {
-            let first = expressions(logins).matches(&line).iter().next()?;
-            let mut patterns = sets(logins).flat_map(|set| set.paths);
-            patterns.nth(first).map(|(pattern, _)| *pattern)
-        })
+    let of = |logins| {
+        let first = expressions(logins).matches(&line).iter().next()?;
+        let mut paths =
+            sets(logins).flat_map(|set| set.paths.iter().map(move |path| (set, path.0)));
+        let (_, pattern) = paths.nth(first).filter(|(set, _)| set.outside.is_none())?;
+        Some(pattern)
+    };
+    [Logins::Synapse, Logins::Mas].into_iter().find_map(of)
 }
 
 fn expression(methods: &[&str], pattern: &str) -> String {
