@@ -52,8 +52,8 @@ section! {
     /// MatrixRTC: the calls of Element Call, which a LiveKit server relays. docs/calls.md describes the
     /// programs that it needs. If a transport is set, Synapse also gets the options that calls need.
     rtc: Rtc {
-        /// The URL of the authorization service of LiveKit (lk-jwt-service), such as
-        /// https://rtc.example.org/livekit/jwt. It becomes the first transport. Requires public_baseurl.
+        /// The https URL of the authorization service of LiveKit (lk-jwt-service), which becomes the first
+        /// transport. Requires public_baseurl.
         livekit_service_url: Option<BaseUrl>;
 
         /// Further transports, in the order in which clients see them (MSC4143).

@@ -70,10 +70,12 @@ tree! {
     wrong_transport
 }
 
-/// Keys that Synapse sets itself and refuses here (config/server.py), each with its setting.
-const RESERVED: [(&str, &str); 2] = [
+/// Keys that Synapse sets itself, and here refuses (config/server.py) or ignores (rest/well_known.py), each with its
+/// setting.
+const RESERVED: [(&str, &str); 3] = [
     ("m.homeserver", "public_baseurl"),
     ("m.identity_server", "default_identity_server"),
+    ("org.matrix.msc2965.authentication", "mas.endpoint"),
 ];
 
 fn reserved_key(keys: &Map<String, Json>) -> Option<String> {

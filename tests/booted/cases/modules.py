@@ -108,7 +108,7 @@ def single_sign_on(host: Host, check: Checks) -> None:
         assert_contains(host.net("curl", "--silent", "--show-error", f"{URL}/_matrix/client/v3/login").out, '"oidc-example"')
         login = log_in(host)
         assert_equal(login["user"], f"@alice:{SERVER}", "user")
-        assert_contains(" ".join(login["cookies"]), "oidc_session: HttpOnly; Secure; SameSite=None")
+        assert_contains(login["cookies"], "oidc_session: Max-Age=3600; Path=/_synapse/client/oidc; HttpOnly; Secure; SameSite=None")
         assert login["headers"] > 4096, login["headers"]
         note(f"{login['headers']} bytes of headers")
     with check("one process answers the pages of a login, whose session it has in memory"):
@@ -122,7 +122,7 @@ def single_sign_on(host: Host, check: Checks) -> None:
     with check("if the provider is down, the server starts, and a login is answered with the reason"):
         provider.stop(host)
         host.run("systemctl", "restart", SSO)
-        assert_contains(login_page(host), "503 text/html", "provider is currently unavailable")
+        assert_contains(login_page(host), "503 text/html", "This login provider is unavailable right now.")
         wait_until("a message in the journal", lambda: "Error while preloading OIDC provider" in host.run(
             "journalctl", "--quiet", "--unit", SSO, "--priority=crit", expect=None).out)
         host.product("verify")

@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
 """Does what Element Call does before and during a call, and prints the transports that it finds: `element_call.py BASE_URL`.
 
-It looks for the transports in both places, and schedules the event that ends its part in the call.
+It looks for the transports in both places, shows the authorization service who it is, and schedules the event that ends
+its part in the call.
 """
 
 import json
@@ -19,6 +20,7 @@ def main() -> int:
     alice = Client(sys.argv[1])
     try:
         print(json.dumps(transports(alice)))
+        identify(alice)
         leave(alice)
     except Unexpected as error:
         print(f"FAILED {error}", file=sys.stderr)
@@ -39,6 +41,14 @@ def transports(alice: Client) -> object:
     alice.register(f"caller{alice.record.run}", "secret")
     assert_equal(alice.get(endpoint), {"rtc_transports": listed})
     return listed
+
+
+def identify(alice: Client) -> None:
+    """Gets the token that proves who the user is. The authorization service asks the homeserver about it, as a server."""
+    token = alice.post("/user/{}/openid/request_token", alice.user, body={})["access_token"]
+    service = Client(sys.argv[1])
+    userinfo = service.get("/_matrix/federation/v1/openid/userinfo", query={"access_token": token})
+    assert_equal(userinfo, {"sub": alice.user})
 
 
 def leave(alice: Client) -> None:
