@@ -57,7 +57,12 @@ impl Deployment {
     /// Checks the route of one request against every oracle row that matches it.
     fn check(&self, request: &Request, rows: &[&Row]) {
         let (_, upstream) = self.table.pick(&request.method, &request.path);
-        let case = || format!("{}, {:?}: {request} -> {upstream:?}", self.release, self.spec);
+        let case = || {
+            format!(
+                "{}, {:?}: {request} -> {upstream:?}",
+                self.release, self.spec
+            )
+        };
         for server in &upstream.servers {
             assert!(
                 self.serves(server, rows),
@@ -302,7 +307,10 @@ fn the_full_preset_offloads_every_servlet_that_workers_serve() {
 
 #[test]
 fn the_answer_of_each_release_leads_to_the_routes_that_the_tables_give_it() {
-    assert_eq!(compare(&Oracle::newest().endpoints()), Differences::default());
+    assert_eq!(
+        compare(&Oracle::newest().endpoints()),
+        Differences::default()
+    );
     for release in RELEASES {
         let oracle = Oracle::of(release);
         let found = compare(&oracle.endpoints()).unserved;
@@ -314,13 +322,20 @@ fn the_answer_of_each_release_leads_to_the_routes_that_the_tables_give_it() {
             let (method, path) = route.probe();
             let (method, path) = (method.to_owned(), path.to_owned());
             let served = !oracle.rows(&Request { method, path }).is_empty();
-            assert!(served || route.needs.is_some(), "{release}: {}", route.example);
+            assert!(
+                served || route.needs.is_some(),
+                "{release}: {}",
+                route.example
+            );
         }
     }
     let oldest = compare(&Oracle::of(RELEASES[2]).endpoints()).unserved;
     let only_main = ["delayed_events/[^/]*/restart", "admin/v2/users/[^/]*"];
     for part in only_main {
-        assert!(oldest.iter().any(|it| it.contains(part)), "{part}: {oldest:?}");
+        assert!(
+            oldest.iter().any(|it| it.contains(part)),
+            "{part}: {oldest:?}"
+        );
     }
 }
 

@@ -69,7 +69,11 @@ impl Planner<'_> {
     fn routes_to_unknown_synapse(&self) -> bool {
         let changed = self.changes.iter().any(|change| change.path == VERSION);
         let version = self.desired.files.get(VERSION).filter(|_| changed);
-        let workers = self.desired.units.iter().any(|unit| units::worker_of(unit).is_some());
+        let workers = self
+            .desired
+            .units
+            .iter()
+            .any(|unit| units::worker_of(unit).is_some());
         workers
             && version.is_some_and(|file| {
                 Release::of(&String::from_utf8_lossy(&file.contents)) > releases::NEWEST

@@ -57,8 +57,14 @@ pub static LEFT_TO_MAIN: &[(&str, &str)] = &[
     ("UnsubscribeResource", UNLISTED),
     ("MediaUploadLimitExceededResource", UNLISTED),
     ("FederationWhitelistResource", UNLISTED),
-    ("RoomSummaryRestServlet", "one of three paths is not in Synapse's list"),
-    ("OIDCBackchannelLogoutResource", "it belongs to the sessions of single sign-on"),
+    (
+        "RoomSummaryRestServlet",
+        "one of three paths is not in Synapse's list",
+    ),
+    (
+        "OIDCBackchannelLogoutResource",
+        "it belongs to the sessions of single sign-on",
+    ),
     ("MetricsResource", "nginx asks each process for its own"),
     ("DeactivateAccountRestServlet", IDENTITY),
     ("FederationThirdPartyInviteExchangeServlet", IDENTITY),
@@ -97,7 +103,8 @@ pub fn compare(endpoints: &[Endpoint]) -> Differences {
             let sample = known.or(paths.first());
             let sample = sample.map(|path| format!("{} {path}", endpoint.method));
             // Another program wrote the pattern, and a terminal shows the sample.
-            let shown = sample.filter(|line| line.chars().all(|c| c.is_ascii_graphic() || c == ' '));
+            let shown =
+                sample.filter(|line| line.chars().all(|c| c.is_ascii_graphic() || c == ' '));
             differences.unrouted.extend(shown);
         }
     }
@@ -156,19 +163,44 @@ mod tests {
         let differences = compare(&[
             endpoint(&format!("GET ^{PUBLIC}sync$"), "Sync", "mw"),
             // No worker has this one.
-            endpoint("GET ^/_matrix/client/(r0|v3|unstable)/capabilities$", "Capabilities", "m"),
+            endpoint(
+                "GET ^/_matrix/client/(r0|v3|unstable)/capabilities$",
+                "Capabilities",
+                "m",
+            ),
             // A worker answers GET alone, which is routed by its method.
-            endpoint("GET ^/_synapse/admin/v2/users/(?P<user_id>[^/]*)$", "Get", "w"),
-            endpoint("PUT ^/_synapse/admin/v2/users/(?P<user_id>[^/]*)$", "Put", "m"),
-            endpoint("GET ^/_synapse/admin/v2/users/(?P<user_id>[^/]*)$", "Both", "m"),
+            endpoint(
+                "GET ^/_synapse/admin/v2/users/(?P<user_id>[^/]*)$",
+                "Get",
+                "w",
+            ),
+            endpoint(
+                "PUT ^/_synapse/admin/v2/users/(?P<user_id>[^/]*)$",
+                "Put",
+                "m",
+            ),
+            endpoint(
+                "GET ^/_synapse/admin/v2/users/(?P<user_id>[^/]*)$",
+                "Both",
+                "m",
+            ),
             // New ones: for every server, and with an experimental feature.
-            endpoint("GET ^/_matrix/client/(v1|v3)/novel/(?P<x>[^/]*)$", "Novel", "mw"),
+            endpoint(
+                "GET ^/_matrix/client/(v1|v3)/novel/(?P<x>[^/]*)$",
+                "Novel",
+                "mw",
+            ),
             endpoint("GET ^/_matrix/client/unstable/odd$", "Odd", "mwx"),
             endpoint("GET ^/_matrix/client/v1/\u{1b}[2J$", "Hostile", "mw"),
             endpoint("GET ^/_matrix/client/v1/new(?!er)$", "Lookahead", "m"),
-            endpoint(&format!("GET ^{PUBLIC}events/(?P<event_id>[^/]*)$"), "EventRestServlet", "mw"),
+            endpoint(
+                &format!("GET ^{PUBLIC}events/(?P<event_id>[^/]*)$"),
+                "EventRestServlet",
+                "mw",
+            ),
         ]);
-        let unserved = ["^/_matrix/client/(r0|v3|unstable)/(capabilities|notifications|password_policy)$"];
+        let unserved =
+            ["^/_matrix/client/(r0|v3|unstable)/(capabilities|notifications|password_policy)$"];
         assert_eq!(Vec::from_iter(&differences.unserved), unserved);
         let unrouted = ["GET /_matrix/client/v3/novel/x"];
         assert_eq!(Vec::from_iter(&differences.unrouted), unrouted);

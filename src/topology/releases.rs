@@ -34,10 +34,7 @@ static PATTERNS: &[(&str, Release)] = &[
         r"^/_matrix/client/unstable/im\.nheko\.summary/summary/[^/]*$",
         Release(1, 146),
     ),
-    (
-        r"^/_matrix/client/v1/room_summary/[^/]*$",
-        Release(1, 153),
-    ),
+    (r"^/_matrix/client/v1/room_summary/[^/]*$", Release(1, 153)),
 ];
 
 /// Keys of `stream_writers` that exist only since a release after [`OLDEST`]. Earlier releases do not start with them,

@@ -104,7 +104,8 @@ impl RoutingTable {
             route.needs = Some(NEWER);
         }
         let used = |name: &str| self.routes.iter().any(|route| route.upstream == name);
-        self.upstreams.retain(|up| up.name == MAIN || used(&up.name));
+        self.upstreams
+            .retain(|up| up.name == MAIN || used(&up.name));
         self
     }
 

@@ -75,14 +75,20 @@ mod tests {
         for (pattern, expected) in [
             ("^/a/(?P<room_id>[^/]*)/b$", &["/a/x/b"][..]),
             ("^/(api/v1|r0|v3)/a", &["/api/v1/a", "/r0/a", "/v3/a"]),
-            ("^/(v1|v2)/a(/(?P<id>[^/]+))?$", &["/v1/a", "/v1/a/x", "/v2/a", "/v2/a/x"]),
+            (
+                "^/(v1|v2)/a(/(?P<id>[^/]+))?$",
+                &["/v1/a", "/v1/a/x", "/v2/a", "/v2/a/x"],
+            ),
             (r"^/a\.b/(?P<t>[\w\.]*)$", &["/a.b/x"]),
             ("^/org.matrix/.*$", &["/org.matrix/."]),
             ("^/a(?!b)", &[]),
         ] {
             assert_eq!(samples(pattern), expected, "{pattern}");
             if let Ok(expression) = regex::Regex::new(pattern) {
-                assert!(expected.iter().all(|path| expression.is_match(path)), "{pattern}");
+                assert!(
+                    expected.iter().all(|path| expression.is_match(path)),
+                    "{pattern}"
+                );
             }
         }
         let many = "(a|b|c|d)(a|b|c|d)(a|b|c|d)(a|b|c|d)(a|b|c|d)";

@@ -11,7 +11,11 @@ use std::time::Instant;
 /// No route may lead to workers that do not serve its requests. Unlike the probe of routes, this one sees endpoints that
 /// need an option, and endpoints that workers serve and that go to the main process.
 pub(super) fn endpoints(host: &Host, expected: &Expected, end: Instant) -> Result<String> {
-    let Some(table) = expected.routes.as_ref().filter(|table| leads_to_workers(table)) else {
+    let Some(table) = expected
+        .routes
+        .as_ref()
+        .filter(|table| leads_to_workers(table))
+    else {
         return Ok("not used".to_owned());
     };
     let Some(number) = Host::current() else {
@@ -24,9 +28,10 @@ pub(super) fn endpoints(host: &Host, expected: &Expected, end: Instant) -> Resul
         // Synapse may have changed what the question relies on. The probe of routes does not need the answer.
         Err(error) => return Ok(format!("not compared: {error:#}")),
     };
-    let lost = table.routes.iter().filter(|route| {
-        route.upstream != MAIN && differences.unserved.contains(route.pattern)
-    });
+    let lost = table
+        .routes
+        .iter()
+        .filter(|route| route.upstream != MAIN && differences.unserved.contains(route.pattern));
     let lost: Vec<&str> = lost.map(|route| route.pattern).collect();
     ensure!(
         lost.is_empty(),

@@ -117,7 +117,8 @@ mod tests {
         let specs = parse(&["synchrotron, a=typing+presence, media_repository"]).unwrap();
         let topology = Topology::new(specs).unwrap();
         let writers = topology.stream_writers().into_iter();
-        let writers = writers.map(|(key, names)| (key, names.into_iter().map(str::to_owned).collect()));
+        let writers =
+            writers.map(|(key, names)| (key, names.into_iter().map(str::to_owned).collect()));
         let writers = writers.collect();
         let due: Vec<String> = positions(&topology, &writers).into_keys().collect();
         assert_eq!(
