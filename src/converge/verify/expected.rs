@@ -8,10 +8,11 @@ use crate::host::redis::{Remote, Server};
 use crate::render::metrics::Target;
 use crate::render::{self, Input, nginx};
 use crate::state::{HOST, Resource, State, paths, units};
-use crate::topology::{RoutingTable, Topology};
+use crate::topology::{Differences, RoutingTable, Topology};
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::sync::OnceLock;
 
 /// The expected state of a running deployment.
 #[derive(Default)]
@@ -28,6 +29,8 @@ pub struct Expected {
     pub routes: Option<RoutingTable>,
     /// The workers that write each stream, by its key in `stream_writers`.
     pub writers: BTreeMap<&'static str, Vec<String>>,
+    /// The differences of the installed Synapse from the routing table, or why they are unknown. They are requested once.
+    pub answer: OnceLock<Result<Differences, String>>,
     /// The addresses and sockets that nginx listens on.
     pub entrypoints: Vec<Entrypoint>,
     /// Certificate and key, with the units that have a copy of them.
@@ -82,6 +85,7 @@ impl Expected {
                 .into_iter()
                 .map(|(key, workers)| (key, workers.into_iter().map(str::to_owned).collect()))
                 .collect(),
+            answer: OnceLock::new(),
             entrypoints: entrypoints(input),
             certificate: certificate(input),
             server_name: input.settings.server_name.to_string(),
