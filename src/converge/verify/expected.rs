@@ -27,7 +27,7 @@ pub struct Expected {
     pub topology: Option<(Topology, Endpoints)>,
     /// The routes to them; `None` without a topology.
     pub routes: Option<RoutingTable>,
-    /// The workers that write each stream, by its key in `stream_writers`.
+    /// The workers that write each stream and send their positions in it, by its key in `stream_writers`.
     pub writers: BTreeMap<&'static str, Vec<String>>,
     /// The differences of the installed Synapse from the routing table, or why they are unknown. They are requested once.
     pub answer: OnceLock<Result<Differences, String>>,
@@ -83,6 +83,7 @@ impl Expected {
             writers: input
                 .stream_writers()
                 .into_iter()
+                .filter(|(key, _)| input.release().sends_positions(key))
                 .map(|(key, workers)| (key, workers.into_iter().map(str::to_owned).collect()))
                 .collect(),
             answer: OnceLock::new(),
