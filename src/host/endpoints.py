@@ -16,6 +16,8 @@ COMMON = {
     "signing_key": "ed25519 a_x " + "A" * 43,
     "macaroon_secret_key": "x",
     "worker_replication_secret": "x",
+    # Synapse creates its directory, if it does not exist.
+    "media_store_path": "/",
     "database": {"name": "sqlite3", "args": {"database": ":memory:"}},
 }
 WORKER = {

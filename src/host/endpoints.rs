@@ -13,7 +13,6 @@ use crate::topology::{Differences, Endpoint, compare};
 use anyhow::{Context, Result, ensure};
 use serde::{Deserialize, Serialize};
 use std::path::Path;
-use std::time::Duration;
 
 const SCRIPT: &str = include_str!("endpoints.py");
 
@@ -66,15 +65,14 @@ impl Host {
     /// sandbox of the main process in this state, which is on the host already. The answer is recorded.
     ///
     /// # Errors
-    /// When Synapse does not answer in this time, or when the record cannot be written.
-    pub fn differences(&self, sandbox: &State, within: Duration) -> Result<Differences> {
+    /// When Synapse does not answer within two minutes, or when the record cannot be written.
+    pub fn differences(&self, sandbox: &State) -> Result<Differences> {
         let python = &self.facts.python;
         if let Some(known) = recorded(python) {
             return Ok(known);
         }
         let output = Tool::confined(Sandbox::like(units::MAIN, sandbox)?, python)
             .args(["-I", "-c", SCRIPT])
-            .within(within)
             .output()?;
         ensure!(
             output.status.success(),
@@ -99,7 +97,7 @@ impl Host {
     /// # Errors
     /// When they do not. The next run knows the answer and sends these requests to the main process.
     pub fn serves_routes(&self, state: &State) -> Result<Option<String>> {
-        let differences = match self.differences(state, MOST) {
+        let differences = match self.differences(state) {
             Ok(differences) => differences,
             // Another structure of Synapse's code is no reason to refuse it; verification probes every route.
             Err(error) => return Ok(Some(format!("note: its endpoints are unknown: {error:#}"))),
@@ -132,6 +130,3 @@ impl Host {
             .collect()
     }
 }
-
-/// The time for the answer of a busy host.
-const MOST: Duration = Duration::from_secs(120);

@@ -37,9 +37,14 @@ static PATTERNS: &[(&str, Release)] = &[
     (r"^/_matrix/client/v1/room_summary/[^/]*$", Release(1, 153)),
 ];
 
-/// Keys of `stream_writers` that exist only since a release after [`OLDEST`]. Earlier releases do not start with them,
-/// and any process may write what the stream carries later.
-static STREAMS: &[(&str, Release)] = &[("quarantined_media_changes", Release(1, 152))];
+/// Keys of `stream_writers` that exist only since a release after [`OLDEST`], and the release since which their writers
+/// send positions (replication/tcp/handler.py). Releases before the first one do not start with the key, and any process
+/// may write what the stream carries later.
+static STREAMS: &[(&str, Release, Release)] = &[(
+    "quarantined_media_changes",
+    Release(1, 152),
+    Release(1, 159),
+)];
 
 impl Release {
     /// The release of a version such as 1.163.2, 1.164.0rc1 or 1.127.1+dfsg. What is not a number counts as 0.
@@ -53,9 +58,14 @@ impl Release {
 
     /// Whether this release has a key of `stream_writers`.
     pub fn has_stream(self, key: &str) -> bool {
-        STREAMS
-            .iter()
-            .all(|(later, since)| *later != key || self >= *since)
+        let row = STREAMS.iter().find(|row| row.0 == key);
+        row.is_none_or(|(_, since, _)| self >= *since)
+    }
+
+    /// Whether the writers of a stream send their positions when a process asks for them.
+    pub fn sends_positions(self, key: &str) -> bool {
+        let row = STREAMS.iter().find(|row| row.0 == key);
+        row.is_none_or(|(.., since)| self >= *since)
     }
 }
 
@@ -124,12 +134,13 @@ mod tests {
             let before = Unserved::of(Release(since.0, since.1 - 1));
             assert!(before.contains(pattern) && !Unserved::of(*since).contains(pattern));
         }
-        for (key, since) in STREAMS {
-            assert!(between(since), "{key}");
+        for (key, since, sent) in STREAMS {
+            assert!(between(since) && between(sent) && since <= sent, "{key}");
             assert!(ROLES.iter().any(|role| role.stream == Some(key)), "{key}");
             assert!(!OLDEST.has_stream(key) && since.has_stream(key));
+            assert!(!OLDEST.sends_positions(key) && sent.sends_positions(key));
         }
-        assert!(OLDEST.has_stream("events"));
+        assert!(OLDEST.has_stream("events") && OLDEST.sends_positions("events"));
         assert_eq!(Unserved::of(NEWEST), Unserved::default());
     }
 }

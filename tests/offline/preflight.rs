@@ -218,7 +218,10 @@ fn every_check_finds_its_problem() {
         ),
         (
             "the release of Synapse has what the settings need",
-            |facts| facts.synapse = Some(synapse("1.161.0")),
+            |facts| {
+                facts.synapse = Some(synapse("1.161.0"));
+                facts.stored.insert("redis_password".to_owned());
+            },
             "redis: {host: cache.test, username: synapse}",
             1,
             "redis.username needs Synapse 1.162: Synapse 1.161.0 at /usr/bin/python3 logs in to Redis without a user name \

@@ -9,10 +9,11 @@ use crate::render::metrics::Target;
 use crate::render::{self, Input, nginx};
 use crate::settings::types::ServiceUrl;
 use crate::state::{HOST, Resource, State, paths, units};
-use crate::topology::{RoutingTable, Topology};
+use crate::topology::{Differences, RoutingTable, Topology};
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::sync::OnceLock;
 
 /// The expected state of a running deployment.
 #[derive(Default)]
@@ -27,10 +28,12 @@ pub struct Expected {
     pub topology: Option<(Topology, Endpoints)>,
     /// The routes to them; `None` without a topology.
     pub routes: Option<RoutingTable>,
-    /// The workers that write each stream, by its key in `stream_writers`.
+    /// The workers that write each stream and send their positions in it, by its key in `stream_writers`.
     pub writers: BTreeMap<&'static str, Vec<String>>,
     /// The URL of the Matrix Authentication Service.
     pub mas: Option<ServiceUrl>,
+    /// The differences of the installed Synapse from the routing table, or why they are unknown. They are requested once.
+    pub answer: OnceLock<Result<Differences, String>>,
     /// The addresses and sockets that nginx listens on.
     pub entrypoints: Vec<Entrypoint>,
     /// Certificate and key, with the units that have a copy of them.
@@ -85,9 +88,11 @@ impl Expected {
             writers: input
                 .stream_writers()
                 .into_iter()
+                .filter(|(key, _)| input.release().sends_positions(key))
                 .map(|(key, workers)| (key, workers.into_iter().map(str::to_owned).collect()))
                 .collect(),
             mas: input.settings.mas.endpoint.clone(),
+            answer: OnceLock::new(),
             entrypoints: entrypoints(input),
             certificate: certificate(input),
             server_name: input.settings.server_name.to_string(),
