@@ -43,9 +43,7 @@ impl OnHost {
             let failed = error.downcast_ref::<JobsFailed>();
             let causes = failed.map_or_else(Vec::new, |jobs| jobs.causes(&self.host.systemd));
             let journals = causes.iter().take(3);
-            let journals: String = journals
-                .filter_map(|unit| host::journal(unit, 8))
-                .collect();
+            let journals: String = journals.filter_map(|unit| host::journal(unit, 8)).collect();
             error.context(format!(
                 "systemd could not {} every unit\n{journals}  see: journalctl -e -u 'synapse-*'",
                 verb.word()

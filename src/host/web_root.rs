@@ -19,9 +19,8 @@ pub(super) fn problem(directory: &Path) -> Option<String> {
     if !files::exists(&page) {
         return Some(format!("{} does not exist", page.display()));
     }
-    let closed = |(path, needed): &(&Path, u32)| {
-        files::mode(path).is_none_or(|mode| mode & needed == 0)
-    };
+    let closed =
+        |(path, needed): &(&Path, u32)| files::mode(path).is_none_or(|mode| mode & needed == 0);
     let page = (page.as_path(), READ);
     let (path, _) = entered.find(closed).or_else(|| Some(page).filter(closed))?;
     Some(format!(

@@ -74,7 +74,9 @@ impl Request {
             )));
         }
         let ca_file = settings.redis.ca_file.as_ref().map(|path| path.as_str());
-        if let Some((path, reason)) = ca_file.and_then(|path| Some((path, SYNAPSE.refuse(Path::new(path))?))) {
+        if let Some((path, reason)) =
+            ca_file.and_then(|path| Some((path, SYNAPSE.refuse(Path::new(path))?)))
+        {
             return Err(Failure::usage(format!(
                 "redis.ca_file: {path} is {reason}; copy the file to a path such as /etc/ssl/redis-ca.pem"
             )));

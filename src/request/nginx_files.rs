@@ -51,7 +51,11 @@ mod tests {
             fs::set_permissions(&path, fs::Permissions::from_mode(mode)).unwrap();
             let error = read(std::slice::from_ref(&file), Path::to_owned).err();
             let error = error.map(|error| format!("{error:#}")).unwrap_or_default();
-            assert_eq!(error.contains("own.conf: it is not readable by every account"), refused, "{error}");
+            assert_eq!(
+                error.contains("own.conf: it is not readable by every account"),
+                refused,
+                "{error}"
+            );
         }
     }
 }

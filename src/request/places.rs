@@ -28,7 +28,10 @@ impl Units {
     pub fn refuse(&self, path: &Path) -> Option<String> {
         if paths::HOMES.iter().any(|home| path.starts_with(home)) {
             let homes = paths::HOMES.join(", ");
-            return Some(format!("hidden from {}, which cannot access {homes}", self.name));
+            return Some(format!(
+                "hidden from {}, which cannot access {homes}",
+                self.name
+            ));
         }
         let mut volatile = paths::VOLATILE.iter();
         if let Some((directory, reason)) =
@@ -64,7 +67,10 @@ mod tests {
             ("/", "a parent of /etc/synapse-workers"),
             ("/var/lib", "a parent of /var/lib/synapse-workers"),
             ("/var/lib/synapse/media_store", "in /var/lib/synapse, "),
-            ("/var/lib/synapse-workers/tls", "in /var/lib/synapse-workers, "),
+            (
+                "/var/lib/synapse-workers/tls",
+                "in /var/lib/synapse-workers, ",
+            ),
         ] {
             assert!(refused(path).unwrap().starts_with(reason), "{path}");
         }

@@ -365,7 +365,9 @@ static RULES: &[fn(&Settings) -> Violation] = &[
         let path = settings.nginx.web_root.as_ref()?.as_str();
         violated(path.contains('$'), "nginx.web_root", || {
             (
-                format!("`nginx.web_root` is {path}, and nginx would take what follows $ for a variable"),
+                format!(
+                    "`nginx.web_root` is {path}, and nginx would take what follows $ for a variable"
+                ),
                 "rename the directory".to_owned(),
             )
         })

@@ -245,9 +245,11 @@ impl Bus {
         };
         let place = "/org/freedesktop/systemd1";
         let connection = zbus::connection::Builder::address(daemon.address.as_str());
-        let connection = UNITS.into_iter().fold(connection, |connection, (name, unit)| {
-            connection.serve_at(unit_path(name), unit)
-        });
+        let connection = UNITS
+            .into_iter()
+            .fold(connection, |connection, (name, unit)| {
+                connection.serve_at(unit_path(name), unit)
+            });
         let connection = connection
             .serve_at(place, manager)
             .name("org.freedesktop.systemd1")

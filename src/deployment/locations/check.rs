@@ -1,9 +1,9 @@
 //! The check of a file with locations.
 
+use super::Problem;
 use super::paths_of_matrix::{Matches, taken};
 use super::reach::{self, Reach};
 use super::syntax::{self, Directive};
-use super::Problem;
 use std::path::Path;
 
 /// A file with locations, checked.
@@ -60,7 +60,8 @@ impl LocationFile {
 fn check_location(directive: &Directive) -> Result<(), Problem> {
     let name = directive.words[0].as_str();
     if name != "location" || directive.block.is_none() {
-        let problem = format!("`{name}` is not a location, and would apply to the paths of Matrix too");
+        let problem =
+            format!("`{name}` is not a location, and would apply to the paths of Matrix too");
         return Err(Problem::new(directive.line, problem).help("write it inside a location block"));
     }
     let shown = directive.words[1..].join(" ");
@@ -130,7 +131,9 @@ fn check_inner(
         }
         if let Some(reason) = unusable(place) {
             let problem = format!("`{name}`: {path} is {reason}");
-            return Err(Problem::new(*line, problem).help("move it to a directory such as /srv/www"));
+            return Err(
+                Problem::new(*line, problem).help("move it to a directory such as /srv/www")
+            );
         }
     }
     *reach = (*reach).max(reach::of(words));
@@ -157,7 +160,10 @@ mod tests {
             ("", Reach::Sockets),
             ("location = /robots.txt { return 200 'x'; }", Reach::Sockets),
             ("location =/robots.txt { return 200 'x'; }", Reach::Sockets),
-            ("location /a/ { alias /srv/a/; autoindex off; }", Reach::Sockets),
+            (
+                "location /a/ { alias /srv/a/; autoindex off; }",
+                Reach::Sockets,
+            ),
             ("location @a { return 404; }", Reach::Sockets),
             (
                 "location ^~ /livekit/jwt/ { proxy_pass http://127.0.0.1:8081/; }\n\
@@ -176,21 +182,48 @@ mod tests {
     #[test]
     fn other_files_are_refused_with_the_line() {
         for (text, parts) in [
-            ("\nclient_max_body_size 1g;", ["line 2: `client_max_body_size`", "inside a location"]),
-            ("server { location /a { return 200; } }", ["line 1: `server`", "help:"]),
+            (
+                "\nclient_max_body_size 1g;",
+                ["line 2: `client_max_body_size`", "inside a location"],
+            ),
+            (
+                "server { location /a { return 200; } }",
+                ["line 1: `server`", "help:"],
+            ),
             ("location /a;", ["line 1: `location`", "help:"]),
-            ("location /a {}\nlocation /_matrix/client/ {}", ["line 2: `location /_matrix/client/`", "/_matrix,"]),
+            (
+                "location /a {}\nlocation /_matrix/client/ {}",
+                ["line 2: `location /_matrix/client/`", "/_matrix,"],
+            ),
             ("location ^~/_synapse/admin {}", ["line 1: ", "/_synapse,"]),
             ("location = / {}", ["contains /,", "nginx.web_root"]),
             ("location / {}", ["contains /,", "nginx.web_root"]),
             ("location ~* ^/_MATRIX/ {}", ["line 1: ", "/_matrix/"]),
-            ("location ~ ^/(?!_matrix) {}", ["cannot be compared", "look-around"]),
+            (
+                "location ~ ^/(?!_matrix) {}",
+                ["cannot be compared", "look-around"],
+            ),
             ("location @error {}", ["@error", "another name"]),
-            ("location /a {\n include fastcgi_params;\n}", ["line 2: `include`", "its lines"]),
-            ("location /a {\n alias /home/a/;\n}", ["line 2: `alias`: /home/a/ is hidden", "help:"]),
-            ("location /a { if ($b) { root /home/$host; } }", ["`root`: /home/$host is hidden", "help:"]),
-            ("location /a { root html; }", ["`root html`", "begins with /"]),
-            ("location /a { return 200; ", ["line 1: a block has no \"}\"", ""]),
+            (
+                "location /a {\n include fastcgi_params;\n}",
+                ["line 2: `include`", "its lines"],
+            ),
+            (
+                "location /a {\n alias /home/a/;\n}",
+                ["line 2: `alias`: /home/a/ is hidden", "help:"],
+            ),
+            (
+                "location /a { if ($b) { root /home/$host; } }",
+                ["`root`: /home/$host is hidden", "help:"],
+            ),
+            (
+                "location /a { root html; }",
+                ["`root html`", "begins with /"],
+            ),
+            (
+                "location /a { return 200; ",
+                ["line 1: a block has no \"}\"", ""],
+            ),
         ] {
             let error = checked(text).unwrap_err();
             for part in parts {

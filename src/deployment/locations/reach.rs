@@ -45,7 +45,9 @@ fn of_place(place: &str) -> Reach {
         Some(rest) => rest.split(']').next().unwrap_or_default(),
         None => authority.split(':').next().unwrap_or_default(),
     };
-    let is_loopback = host.parse().is_ok_and(|address: IpAddr| address.is_loopback());
+    let is_loopback = host
+        .parse()
+        .is_ok_and(|address: IpAddr| address.is_loopback());
     // After the port there may be variables that belong to the path.
     let port_varies = authority.contains('$') && !is_fixed(authority);
     match (is_loopback || host == "localhost") && !port_varies {
@@ -74,7 +76,10 @@ mod tests {
             ("fastcgi_pass unix:/run/php/php.sock", Reach::Sockets),
             ("proxy_pass http://127.0.0.1:8080", Reach::Loopback),
             ("proxy_pass http://127.0.0.1:8080/a/$1", Reach::Loopback),
-            ("proxy_pass http://127.0.0.1:8080$request_uri", Reach::Loopback),
+            (
+                "proxy_pass http://127.0.0.1:8080$request_uri",
+                Reach::Loopback,
+            ),
             ("proxy_pass http://127.0.0.1:$port", Reach::Network),
             ("proxy_pass http://127.0.0.1", Reach::Loopback),
             ("proxy_pass https://[::1]:8443/", Reach::Loopback),

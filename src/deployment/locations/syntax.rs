@@ -123,7 +123,9 @@ impl Reader<'_> {
                 self.take();
                 return match self.rest.peek().copied() {
                     None | Some(' ' | '\t' | '\r' | '\n' | ';' | '{' | ')') => Ok(word),
-                    Some(other) => Err(self.problem(format!("unexpected \"{other}\" after {next}"))),
+                    Some(other) => {
+                        Err(self.problem(format!("unexpected \"{other}\" after {next}")))
+                    }
                 };
             }
             let name_begins = variable && next == '{';
@@ -174,7 +176,11 @@ mod tests {
                 let inner = directive.block.as_deref().unwrap_or_default();
                 let words = directive.words.join("|");
                 let indent = "  ".repeat(depth);
-                format!("{indent}{} {words}\n{}", directive.line, show(inner, depth + 1))
+                format!(
+                    "{indent}{} {words}\n{}",
+                    directive.line,
+                    show(inner, depth + 1)
+                )
             };
             directives.iter().map(line).collect()
         }
@@ -194,7 +200,10 @@ mod tests {
             ("a ${b}c x$ {d;}", "1 a|${b}c|x$\n  1 d\n"),
             ("location ~ '^/a{2}$' {}", "1 location|~|^/a{2}$\n"),
             ("a\n\n  b {\n c d;\n}", "1 a|b\n  4 c|d\n"),
-            ("if ($a = 'b') { return 1; }", "1 if|($a|=|b|)\n  1 return|1\n"),
+            (
+                "if ($a = 'b') { return 1; }",
+                "1 if|($a|=|b|)\n  1 return|1\n",
+            ),
         ] {
             assert_eq!(shown(text), expected, "{text}");
         }

@@ -251,7 +251,12 @@ pub(super) fn network(input: &Input) -> Network {
 /// Whether nginx itself binds a port below 1024.
 pub(super) fn binds_low_port(input: &Input) -> bool {
     let settings = &input.settings;
-    let ports = [plain_ports(settings), tls_ports(settings), proxied_ports(settings)].concat();
+    let ports = [
+        plain_ports(settings),
+        tls_ports(settings),
+        proxied_ports(settings),
+    ]
+    .concat();
     !settings.sockets.held && ports.iter().any(|port| *port < 1024)
 }
 

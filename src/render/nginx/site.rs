@@ -49,7 +49,12 @@ impl Site {
 /// Adds the files that nginx.conf includes for its content besides Matrix.
 pub(super) fn render(builder: &mut StateBuilder, site: &Site) -> Result<()> {
     builder.text("nginx/types.conf", Types.render()?);
-    let files = builder.input.referenced.locations.iter().zip(&site.includes);
+    let files = builder
+        .input
+        .referenced
+        .locations
+        .iter()
+        .zip(&site.includes);
     for (file, included) in files {
         let contents = file.text.clone().into_bytes();
         builder.add(&format!("nginx/{}", included.name), contents, &[]);

@@ -11,18 +11,39 @@ use std::process::Command;
 #[test]
 fn own_locations_are_refused_with_file_and_line() {
     for (text, message) in [
-        ("location /a/ {}\nlocation /_matrix/client/v3/login {}", "own.conf: line 2: `location /_matrix/client/v3/login`"),
-        ("location / { return 200; }", "own.conf: line 1: `location /` contains /, a path of this server\n  help: for a web"),
-        ("location ~ login$ {}", "own.conf: line 1: `location ~ login$` contains /_matrix/"),
-        ("location /a/ {\n root /root/www;\n}", "own.conf: line 2: `root`: /root/www is hidden from nginx's unit"),
-        ("location /a/ {\n alias /var/lib/;\n}", "own.conf: line 2: `alias`: /var/lib/ is a parent of"),
-        ("add_header X y;", "own.conf: line 1: `add_header` is not a location"),
+        (
+            "location /a/ {}\nlocation /_matrix/client/v3/login {}",
+            "own.conf: line 2: `location /_matrix/client/v3/login`",
+        ),
+        (
+            "location / { return 200; }",
+            "own.conf: line 1: `location /` contains /, a path of this server\n  help: for a web",
+        ),
+        (
+            "location ~ login$ {}",
+            "own.conf: line 1: `location ~ login$` contains /_matrix/",
+        ),
+        (
+            "location /a/ {\n root /root/www;\n}",
+            "own.conf: line 2: `root`: /root/www is hidden from nginx's unit",
+        ),
+        (
+            "location /a/ {\n alias /var/lib/;\n}",
+            "own.conf: line 2: `alias`: /var/lib/ is a parent of",
+        ),
+        (
+            "add_header X y;",
+            "own.conf: line 1: `add_header` is not a location",
+        ),
         ("location /a/ {", "own.conf: line 1: a block has no \"}\""),
     ] {
         let place = WorkDir::new();
         let own = place.at("own.conf");
         fs::write(&own, text).unwrap();
-        let settings = format!("server_name: a.test\nnginx: {{include: {}}}\n", own.display());
+        let settings = format!(
+            "server_name: a.test\nnginx: {{include: {}}}\n",
+            own.display()
+        );
         fs::write(place.at("settings.yaml"), settings).unwrap();
         // The files of the settings are those below the root.
         let below = place.at("root").join(own.strip_prefix("/").unwrap());

@@ -48,7 +48,11 @@ fn a_client_of_a_proxy_is_never_this_host() {
     let admin = request("/_synapse/admin/200", "");
     assert_eq!(nginx.ask(&admin).status(), 403, "over the Unix socket");
     let unknown = b"PROXY UNKNOWN\r\n".to_vec();
-    for header in [version_1(Ipv4Addr::LOCALHOST), version_2(Ipv4Addr::LOCALHOST), unknown] {
+    for header in [
+        version_1(Ipv4Addr::LOCALHOST),
+        version_2(Ipv4Addr::LOCALHOST),
+        unknown,
+    ] {
         let answer = nginx.ask_through_proxy(&header, &admin);
         assert_eq!(answer.status(), 403, "{}", answer.body());
     }
@@ -76,20 +80,31 @@ fn each_port_has_its_listeners_for_nginx_and_systemd() {
     let ports = "nginx: {proxy_protocol_ports: [8444, 8449]}\nbind_addresses: [0.0.0.0]\n";
     let listens = |state: &State| -> Vec<String> {
         let lines = text(state, "nginx/listen-proxied.conf").lines();
-        lines.filter(|line| line.starts_with("listen ")).map(str::to_owned).collect()
+        lines
+            .filter(|line| line.starts_with("listen "))
+            .map(str::to_owned)
+            .collect()
     };
     let held = on_this_machine(Setup::new("small").settings(&format!("{tls}{ports}")));
     let state = held.state();
     accepted(&state, "with TLS");
-    let ssl = if held.facts.nginx >= (1, 25) { "ssl" } else { "ssl http2" };
+    let ssl = if held.facts.nginx >= (1, 25) {
+        "ssl"
+    } else {
+        "ssl http2"
+    };
     assert_eq!(
         listens(&state),
         [8444, 8449].map(|port| format!("listen 0.0.0.0:{port} {ssl} proxy_protocol;"))
     );
     let socket = text(&state, "host/etc/systemd/system/synapse-nginx.socket");
     assert!(socket.contains("\nListenStream=0.0.0.0:8449\n"), "{socket}");
-    let own = on_this_machine(Setup::new("small").settings(&format!("{ports}sockets: {{held: false}}")));
+    let own =
+        on_this_machine(Setup::new("small").settings(&format!("{ports}sockets: {{held: false}}")));
     let state = own.state();
     accepted(&state, "without TLS");
-    assert_eq!(listens(&state)[0], "listen 0.0.0.0:8444 proxy_protocol backlog=4096;");
+    assert_eq!(
+        listens(&state)[0],
+        "listen 0.0.0.0:8444 proxy_protocol backlog=4096;"
+    );
 }

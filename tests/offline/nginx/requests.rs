@@ -30,11 +30,17 @@ fn log(requests: &[Vec<u8>]) -> (Nginx, String) {
 #[test]
 fn the_log_has_addresses_and_results_but_no_secrets() {
     let (_nginx, log) = log(&[
-        request("GET /_matrix/client/v3/sync/200?access_token=hidden", "203.0.113.5"),
+        request(
+            "GET /_matrix/client/v3/sync/200?access_token=hidden",
+            "203.0.113.5",
+        ),
         request("POST /_matrix/client/v3/login/403", "2001:db8::1"),
         request("POST /_matrix/cut", "203.0.113.5, 198.51.100.7"),
         request("GET /page\" 200 x", "203.0.113.5"),
-        request("POST /_matrix/client/unstable/org.matrix.msc4140/delayed_events/hidden/send", "203.0.113.5"),
+        request(
+            "POST /_matrix/client/unstable/org.matrix.msc4140/delayed_events/hidden/send",
+            "203.0.113.5",
+        ),
         request("GET /_synapse/client/rendezvous/hidden", "203.0.113.5"),
         b"GARBAGE\r\n\r\n".to_vec(),
     ]);
@@ -43,7 +49,9 @@ fn the_log_has_addresses_and_results_but_no_secrets() {
         .lines()
         .map(|line| {
             let mut words: Vec<&str> = line.split(' ').skip(1).collect();
-            let time = words.iter().rposition(|word| word.contains('.') && word.parse::<f64>().is_ok());
+            let time = words
+                .iter()
+                .rposition(|word| word.contains('.') && word.parse::<f64>().is_ok());
             words.remove(time.unwrap());
             words.join(" ")
         })
@@ -80,12 +88,19 @@ fn fail2ban_finds_refused_logins_only() {
         request("POST /_matrix/client/r0/login?403", "2001:db8::3"),
         request("GET /_matrix/client/v3/login?403", "203.0.113.4"),
         // Neither a path nor an address that a client invents matches.
-        request("GET /x\"203.0.113.5\"POST/_matrix/client/v3/login\"403", "203.0.113.6"),
+        request(
+            "GET /x\"203.0.113.5\"POST/_matrix/client/v3/login\"403",
+            "203.0.113.6",
+        ),
     ]);
     // The fake process answers 404 to these; fail2ban reads what Synapse's 403 would leave.
     let log = log.replace("/login\" 404 ", "/login\" 403 ");
     fs::write(nginx.path("requests.log"), &log).unwrap();
-    fs::write(nginx.path("filter.conf"), documented("filter.d/synapse-workers.conf")).unwrap();
+    fs::write(
+        nginx.path("filter.conf"),
+        documented("filter.d/synapse-workers.conf"),
+    )
+    .unwrap();
     let output = run(program("fail2ban-regex")
         .args(["--out", "ip"])
         .args([nginx.path("requests.log"), nginx.path("filter.conf")]));
@@ -99,9 +114,21 @@ fn the_log_exists_only_if_the_setting_asks_for_it() {
     let state = |lines: &str| Setup::new("small").settings(lines).state();
     for (lines, logs, rotated) in [
         ("{}", vec![], vec![]),
-        ("metrics: {enabled: true}", vec![paths::ACCESS_LOG], vec![paths::ACCESS_LOG]),
-        ("nginx: {access_log: true}", vec![paths::REQUEST_LOG], vec![paths::REQUEST_LOG]),
-        ("nginx: {access_log: true, disable_logrotate: true}", vec![paths::REQUEST_LOG], vec![]),
+        (
+            "metrics: {enabled: true}",
+            vec![paths::ACCESS_LOG],
+            vec![paths::ACCESS_LOG],
+        ),
+        (
+            "nginx: {access_log: true}",
+            vec![paths::REQUEST_LOG],
+            vec![paths::REQUEST_LOG],
+        ),
+        (
+            "nginx: {access_log: true, disable_logrotate: true}",
+            vec![paths::REQUEST_LOG],
+            vec![],
+        ),
         (
             "nginx: {access_log: true}\nmetrics: {enabled: true}",
             vec![paths::ACCESS_LOG, paths::REQUEST_LOG],
@@ -117,8 +144,16 @@ fn the_log_exists_only_if_the_setting_asks_for_it() {
         for path in [paths::ACCESS_LOG, paths::REQUEST_LOG] {
             let written = configuration.contains(&format!("access_log {path} "));
             assert_eq!(written, logs.contains(&path), "{lines}: {path}");
-            assert_eq!(directories.contains(path), logs.contains(&path), "{lines}: {path}");
-            assert_eq!(logrotate.contains(path), rotated.contains(&path), "{lines}: {path}");
+            assert_eq!(
+                directories.contains(path),
+                logs.contains(&path),
+                "{lines}: {path}"
+            );
+            assert_eq!(
+                logrotate.contains(path),
+                rotated.contains(&path),
+                "{lines}: {path}"
+            );
         }
     }
 }

@@ -40,7 +40,10 @@ impl Nginx {
         let moved = |text: &str| {
             text.replace(SOCKETS, &place)
                 // Several instances run at the same time.
-                .replace("listen 127.0.0.1:20001;", &format!("listen unix:{place}status.sock;"))
+                .replace(
+                    "listen 127.0.0.1:20001;",
+                    &format!("listen unix:{place}status.sock;"),
+                )
                 .replace(paths::ACCESS_LOG, &format!("{place}access.log"))
                 .replace(paths::REQUEST_LOG, &format!("{place}requests.log"))
         };
@@ -117,7 +120,10 @@ impl Nginx {
 
 /// An address of this machine that no program listens on at the moment.
 fn free_port() -> SocketAddr {
-    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap()
+    TcpListener::bind("127.0.0.1:0")
+        .unwrap()
+        .local_addr()
+        .unwrap()
 }
 
 /// Sends a request over a connection.

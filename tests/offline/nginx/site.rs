@@ -71,7 +71,9 @@ fn own_locations_are_served_and_take_no_path_of_matrix() {
 #[test]
 fn every_named_location_of_nginx_is_reserved() {
     let template = include_str!("../../../templates/nginx/nginx.conf");
-    let names = template.lines().filter_map(|line| line.trim().strip_prefix("location @"));
+    let names = template
+        .lines()
+        .filter_map(|line| line.trim().strip_prefix("location @"));
     let names: Vec<String> = names
         .filter_map(|rest| Some(format!("@{}", rest.split(' ').next()?)))
         .collect();
@@ -85,7 +87,13 @@ fn every_named_location_of_nginx_is_reserved() {
 fn nginx_may_connect_only_to_where_its_locations_lead() {
     const ALL: &str = "AF_UNIX AF_INET AF_INET6";
     for (target, families, own_network, denied, allowed) in [
-        ("http://unix:/run/a.sock", "AF_UNIX", &["yes"][..], &["any"][..], &[][..]),
+        (
+            "http://unix:/run/a.sock",
+            "AF_UNIX",
+            &["yes"][..],
+            &["any"][..],
+            &[][..],
+        ),
         ("http://127.0.0.1:8080", ALL, &[], &["any"], &["localhost"]),
         ("https://jitsi.example.org", ALL, &[], &[], &[]),
     ] {
@@ -145,15 +153,39 @@ fn a_web_client_is_served_with_the_right_types_and_caching() {
     for (path, body, kind, cache) in [
         ("/", "<html>", "text/html", "no-cache"),
         ("/index.html", "<html>", "text/html", "no-cache"),
-        ("/config.json?cachebuster=1", "{}", "application/json", "no-cache"),
-        ("/config.linked.json", "{\"linked\": true}", "application/json", "no-cache"),
+        (
+            "/config.json?cachebuster=1",
+            "{}",
+            "application/json",
+            "no-cache",
+        ),
+        (
+            "/config.linked.json",
+            "{\"linked\": true}",
+            "application/json",
+            "no-cache",
+        ),
         ("/version", "1.11", "application/octet-stream", "no-cache"),
-        ("/bundles/0a1b2c/bundle.js", "js", "application/javascript", hashed),
-        ("/bundles/0a1b2c/olm.wasm", "wasm", "application/wasm", hashed),
+        (
+            "/bundles/0a1b2c/bundle.js",
+            "js",
+            "application/javascript",
+            hashed,
+        ),
+        (
+            "/bundles/0a1b2c/olm.wasm",
+            "wasm",
+            "application/wasm",
+            hashed,
+        ),
     ] {
         let answer = get(&nginx, path);
         let head = answer.head();
-        assert_eq!((answer.status(), answer.body()), (200, body), "{path}\n{head}");
+        assert_eq!(
+            (answer.status(), answer.body()),
+            (200, body),
+            "{path}\n{head}"
+        );
         for header in [
             format!("content-type: {kind}\r\n"),
             format!("cache-control: {cache}\r\n"),
@@ -161,7 +193,11 @@ fn a_web_client_is_served_with_the_right_types_and_caching() {
             "x-frame-options: sameorigin\r\n".to_owned(),
             "x-content-type-options: nosniff".to_owned(),
         ] {
-            assert_eq!(format!("{head}\r\n").matches(&header).count(), 1, "{path}: {header}\n{head}");
+            assert_eq!(
+                format!("{head}\r\n").matches(&header).count(),
+                1,
+                "{path}: {header}\n{head}"
+            );
         }
     }
 }
@@ -186,12 +222,18 @@ fn a_web_client_shows_nothing_else_and_takes_no_path_of_matrix() {
         let answer = get(&nginx, path);
         let refused = [400, 404].contains(&answer.status());
         assert!(refused, "{path}: {}\n{}", answer.status(), answer.body());
-        assert!(answer.head().contains("content-type: application/json"), "{path}");
+        assert!(
+            answer.head().contains("content-type: application/json"),
+            "{path}"
+        );
     }
     assert_eq!(get(&nginx, "/_matrix/201").status(), 201);
     assert_eq!(get(&nginx, "/_synapse/client/201").status(), 201);
     assert_eq!(get(&nginx, "/_synapse/admin/x").status(), 403);
-    assert_eq!(get(&nginx, "/health").body().split(',').next(), Some("Synapse"));
+    assert_eq!(
+        get(&nginx, "/health").body().split(',').next(),
+        Some("Synapse")
+    );
     // Own locations are served beside the web client.
     let own = "location /service/ { return 200 own; }";
     let setup = serving(&place).locations("/etc/own.conf", own);
