@@ -33,3 +33,29 @@ pub(super) fn read(
         .map(|path| read(path).with_context(|| format!("`nginx.include`: {}", path.as_str())))
         .collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::settings::value::Scalar;
+    use std::fs;
+    use std::os::unix::fs::PermissionsExt;
+
+    #[test]
+    fn a_file_with_secrets_is_not_copied_to_where_every_account_can_read_it() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("own.conf");
+        fs::write(&path, "location /a/ { return 204; }").unwrap();
+        let file = <AbsolutePath as Scalar>::parse(path.to_str().unwrap()).unwrap();
+        for (mode, refused) in [(0o644, false), (0o640, true), (0o600, true)] {
+            fs::set_permissions(&path, fs::Permissions::from_mode(mode)).unwrap();
+            let error = read(std::slice::from_ref(&file), Path::to_owned).err();
+            let error = error.map(|error| format!("{error:#}")).unwrap_or_default();
+            assert_eq!(
+                error.contains("own.conf: it is not readable by every account"),
+                refused,
+                "{error}"
+            );
+        }
+    }
+}

@@ -267,6 +267,20 @@ fn every_check_finds_its_problem() {
             "key values mismatch => set tls.certificate to the certificate with its chain and tls.key to its key",
         ),
         (
+            "nginx can read the web client in nginx.web_root",
+            |facts| facts.web_root = Some("/srv/element/index.html does not exist".to_owned()),
+            "nginx: {web_root: /srv/element}",
+            1,
+            "nginx.web_root: /srv/element/index.html does not exist => put the files of the web client into /srv/element",
+        ),
+        (
+            "SELinux is permissive or off",
+            |facts| facts.selinux = true,
+            "",
+            1,
+            "SELinux is enforcing, and its policy may keep nginx from the sockets of Synapse's processes => after `install`",
+        ),
+        (
             "the host has the protocols of bind_addresses",
             |facts| facts.ipv6 = false,
             "bind_addresses: [\"::\"]",

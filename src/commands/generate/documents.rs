@@ -34,6 +34,7 @@ pub(super) static DOCUMENTS: &[(&str, &str)] = &[
     document!("trials"),
     document!("units"),
     document!("upgrades"),
+    document!("web-client"),
     document!("workers"),
 ];
 

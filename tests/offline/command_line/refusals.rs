@@ -7,6 +7,56 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::Command;
 
+/// Locations that take paths of Matrix, and lines that nginx cannot use, with their file and line.
+#[test]
+fn own_locations_are_refused_with_file_and_line() {
+    for (text, message) in [
+        (
+            "location /a/ {}\nlocation /_matrix/client/v3/login {}",
+            "own.conf: line 2: `location /_matrix/client/v3/login`",
+        ),
+        (
+            "location / { return 200; }",
+            "own.conf: line 1: `location /` contains /, a path of this server\n  help: for a web",
+        ),
+        (
+            "location ~ login$ {}",
+            "own.conf: line 1: `location ~ login$` contains /_matrix/",
+        ),
+        (
+            "location /a/ {\n root /root/www;\n}",
+            "own.conf: line 2: `root`: /root/www is hidden from nginx's unit",
+        ),
+        (
+            "location /a/ {\n alias /var/lib/;\n}",
+            "own.conf: line 2: `alias`: /var/lib/ is a parent of",
+        ),
+        (
+            "add_header X y;",
+            "own.conf: line 1: `add_header` is not a location",
+        ),
+        ("location /a/ {", "own.conf: line 1: a block has no \"}\""),
+    ] {
+        let place = WorkDir::new();
+        let own = place.at("own.conf");
+        fs::write(&own, text).unwrap();
+        let settings = format!(
+            "server_name: a.test\nnginx: {{include: {}}}\n",
+            own.display()
+        );
+        fs::write(place.at("settings.yaml"), settings).unwrap();
+        // The files of the settings are those below the root.
+        let below = place.at("root").join(own.strip_prefix("/").unwrap());
+        fs::create_dir_all(below.parent().unwrap()).unwrap();
+        fs::rename(&own, &below).unwrap();
+        let output = place.run("render --root root --settings settings.yaml");
+        let error = shown(&output);
+        assert_eq!(output.status.code(), Some(64), "{text}\n{error}");
+        assert!(error.starts_with("error: `nginx.include`: "), "{error}");
+        assert!(error.contains(message), "{text}\n{error}");
+    }
+}
+
 #[test]
 fn a_wrong_command_line_is_refused_and_changes_nothing() {
     let place = WorkDir::with("server_name: example.test\nworkers: [synchrotron]\n");
@@ -158,6 +208,30 @@ fn invalid_settings_are_refused_with_file_and_line() {
         (
             "server_name: a.test\nbind_addresses: []\n",
             "settings.yaml line 2: `bind_addresses` is empty",
+        ),
+        (
+            "server_name: a.test\nnginx: {proxy_protocol_ports: [8448], web_root: /srv/x}\ntls: {certificate: /a, key: /b}\n",
+            "settings.yaml line 2: `nginx.proxy_protocol_ports` and `tls.federation_port` are both 8448",
+        ),
+        (
+            "server_name: a.test\nnginx: {proxy_protocol_ports: [8009]}\ntrusted_proxies: []\n",
+            "settings.yaml line 2: `nginx.proxy_protocol_ports` is set, but `trusted_proxies` is empty",
+        ),
+        (
+            "server_name: a.test\nnginx: {web_root: /srv/$a}\n",
+            "settings.yaml line 2: `nginx.web_root` is /srv/$a",
+        ),
+        (
+            "server_name: a.test\nnginx: {web_root: /home/joe/element}\n",
+            "nginx.web_root: /home/joe/element is hidden from nginx's unit",
+        ),
+        (
+            "server_name: a.test\nnginx: {web_root: /var/lib}\n",
+            "nginx.web_root: /var/lib is a parent of /var/lib/synapse-workers",
+        ),
+        (
+            "server_name: a.test\nnginx: {include: [/does/not/exist.conf]}\n",
+            "`nginx.include`: /does/not/exist.conf: there is no such file",
         ),
         (
             "a: &a [x, x]\nb: &b [*a, *a]\nserver_name: *b\n",
