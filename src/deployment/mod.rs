@@ -8,6 +8,9 @@ mod files;
 mod model;
 mod options;
 pub mod secrets;
+pub mod sizing;
+pub mod tuning;
 
 pub use files::{ReferencedFiles, SynapseOptions};
 pub use model::Deployment;
+pub use sizing::Sizes;

@@ -8,6 +8,7 @@ mod files;
 mod homeserver_d;
 mod load;
 mod model;
+mod new_server;
 pub mod referenced_files;
 
 pub use edits::SettingsEdit;

@@ -9,6 +9,7 @@
 //! endpoints that workers serve ([`patterns::ENDPOINTS`]).
 
 pub mod edit;
+pub mod needs;
 pub mod patterns;
 pub mod presets;
 pub mod roles;

@@ -29,6 +29,7 @@ mod restarts;
 mod rollback;
 mod sandbox;
 mod setup;
+mod sizing;
 mod tools;
 mod turn;
 mod upgrades;

@@ -1,11 +1,13 @@
 //! The types of settings. A value that parses cannot break out of the files into which it is rendered.
 
+mod auto;
 mod contact;
 mod formats;
 mod names;
 mod numbers;
 mod words;
 
+pub use auto::Auto;
 pub use contact::Contact;
 pub use formats::{Calendar, Mailbox, Token, TurnUri};
 pub use names::{
@@ -14,6 +16,6 @@ pub use names::{
 };
 pub use numbers::{Duration, Factor, Interval, Port, Size, Span, UploadSize, Whole};
 pub use words::{
-    DatabaseKind, HttpVersion, LogLevel, MailTls, MemoryLimit, NetworkAccess, Processes, SslMode,
+    DatabaseKind, HttpVersion, LogLevel, MailTls, MemoryLimit, NetworkAccess, SslMode,
     Verification, WorkerList,
 };
