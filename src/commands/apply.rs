@@ -7,12 +7,14 @@ use crate::converge::{self, Goal, OnHost};
 use crate::deployment::sizing;
 use crate::failure::{Code, Failure};
 use crate::host::{self, Host};
+use crate::plan::step::Step;
 use crate::plan::{Plan, Removal, Target, foreign};
 use crate::preflight::{self, Admitted, Comparison, Finding, Purpose};
 use crate::report::{self, Report};
 use crate::report::{out, outln};
 use crate::request::SettingsEdit as Change;
 use crate::request::{self, Request};
+use crate::state::cluster::DebianCluster;
 use crate::state::paths;
 use crate::state::restart_rules;
 use crate::state::trial::Trial;
@@ -152,11 +154,31 @@ pub fn finish(
         trial: trial.as_ref()
     });
     action.complete(host, trial, report)?;
+    for note in restart_of_postgres(plan) {
+        report.say(format!("note: {note}"));
+    }
     if common.json {
         outln!("{json}");
     }
     report.say(format!("{changed} changed ({})", report.elapsed()));
     Ok(ExitCode::SUCCESS)
+}
+
+/// The notes on files of PostgreSQL that the plan writes or removes. Its restart ends every connection, of other databases
+/// too, so the administrator chooses the time.
+fn restart_of_postgres(plan: &Plan) -> impl Iterator<Item = String> {
+    let changed = plan.steps.iter().filter_map(|step| match step {
+        Step::WriteFile { path, .. } | Step::RemoveFile { path } => {
+            Some((path, DebianCluster::of_file(path)?))
+        }
+        _ => None,
+    });
+    changed.map(|(path, cluster)| {
+        format!(
+            "PostgreSQL applies the change of {path} when it restarts, when few users are active: systemctl restart {}",
+            cluster.unit()
+        )
+    })
 }
 
 /// Refuses to continue without the signing key, or with a release of Synapse that would not start with the database. If

@@ -6,14 +6,11 @@ use super::trial::{self, TrialAction};
 use crate::cli::{Common, Flags};
 use crate::failure::Failure;
 use crate::host::{self};
-use crate::plan::Plan;
-use crate::plan::step::Step;
 use crate::preflight::Purpose;
 use crate::report::Report;
 use crate::request::SettingsEdit as Change;
 use crate::request::{self};
 use crate::settings::types::Duration;
-use crate::state::cluster::DebianCluster;
 use std::process::ExitCode;
 
 /// Runs `synapse-workers install`, or the last part of a command that edits the settings.
@@ -55,32 +52,12 @@ pub fn install(
         Some(_) => packages::incomplete(failure),
         None => failure,
     })?;
-    for note in restart_of_postgres(&plan) {
-        report.say(format!("note: {note}"));
-    }
     if let Some(file) = &goal.moving {
         report.say(format!(
             "Retained: {file}, with the data from when the server stopped; Synapse no longer uses it"
         ));
     }
     Ok(code)
-}
-
-/// The notes on files of PostgreSQL that the plan writes or removes. Its restart ends every connection, of other databases
-/// too, so the administrator chooses the time.
-fn restart_of_postgres(plan: &Plan) -> impl Iterator<Item = String> {
-    let changed = plan.steps.iter().filter_map(|step| match step {
-        Step::WriteFile { path, .. } | Step::RemoveFile { path } => {
-            Some((path, DebianCluster::of_file(path)?))
-        }
-        _ => None,
-    });
-    changed.map(|(path, cluster)| {
-        format!(
-            "PostgreSQL applies the change of {path} when it restarts, when few users are active: systemctl restart {}",
-            cluster.unit()
-        )
-    })
 }
 
 /// Runs `scale`, `add` or `remove`: edits the settings file, then installs.

@@ -73,7 +73,7 @@ pub(super) static WORKER_CONNECTIONS: Row = Row {
 pub(super) static RETENTION_SIZE: Row = Row {
     key: "metrics.retention_size",
     is_auto: |settings| settings.metrics.retention_size == Auto::Auto,
-    reason: "at most a tenth of the file system with /var/lib",
+    reason: "a tenth of the file system with /var/lib, at least 1 GiB and at most 10 GiB",
     measure: |at| known(at.size.disk / GIB),
     steps: &[(0, 1), (20, 2), (50, 5), (100, 10)],
     unknown: 10,

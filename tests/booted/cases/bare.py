@@ -126,7 +126,15 @@ def tuning(host: Host, check: Checks) -> None:
         assert_equal(host.shell("cat /etc/hostname").out, name, "the file behind the link")
         host.run("rm", file)
         host.product("install", "--yes")
-    with check("rollback and database.tune: false remove the file"):
+    with check("if PostgreSQL refuses the configuration, the file stays as it was, and the message names the line"):
+        before = host.shell(f"cat {file}").out
+        host.write(own, "work_mem = 5MB\nnonsense = 1\n")
+        refused = host.product("install", "--yes", expect=(1,))
+        assert_contains(refused.err, "PostgreSQL refuses", "nonsense")
+        assert_equal(host.shell(f"cat {file}").out, before, "the file")
+        host.run("rm", own)
+        assert_contains(host.product("install", "--yes").out, "0 changed")
+    with check("database.tune: false removes the file, and rollback restores it"):
         host.run("sed", "-i", "s/^  tune: true$/  tune: false/", SETTINGS)
         assert_contains(host.product("install", "--yes").out, f"remove  {file}")
         host.product("rollback", "--yes")
