@@ -13,13 +13,13 @@ use std::fmt::Write;
 /// One parameter.
 struct Row {
     name: &'static str,
-    /// What its value follows from.
+    /// The source of its value.
     reason: &'static str,
     /// `None` if PostgreSQL's default fits.
     value: fn(&Tuned) -> Option<String>,
 }
 
-/// What the values follow from.
+/// The quantities that the values follow from.
 struct Tuned {
     memory: u64,
     processes: u64,
@@ -37,11 +37,11 @@ static ROWS: [Row; 7] = [
     Row {
         name: "shared_buffers",
         reason: "a quarter of the memory, at most 8 GiB (PostgreSQL's manual, 19.4.1)",
-        value: |at| above((at.memory / 4).min(MOST_BUFFERS), 128),
+        value: |at| above(shared_buffers(at.memory), 128),
     },
     Row {
         name: "effective_cache_size",
-        reason: "half of the memory: what PostgreSQL and the kernel can cache beside Synapse (19.7.2)",
+        reason: "half of the memory, for the caches of PostgreSQL and of the kernel together (19.7.2)",
         value: |at| above(at.memory / 2, 0),
     },
     Row {
@@ -74,6 +74,11 @@ static ROWS: [Row; 7] = [
     },
 ];
 
+/// The `shared_buffers` for this much memory, both in bytes.
+pub fn shared_buffers(memory: u64) -> u64 {
+    (memory / 4).min(MOST_BUFFERS)
+}
+
 /// A size in whole MiB, in PostgreSQL's notation, if it is above this number of MiB.
 fn above(bytes: u64, least: u64) -> Option<String> {
     let mebibytes = bytes / MIB;
@@ -96,7 +101,7 @@ pub struct Parameter {
     pub name: &'static str,
     /// Its value, in PostgreSQL's notation.
     pub value: String,
-    /// What the value follows from.
+    /// The source of the value.
     pub reason: &'static str,
 }
 

@@ -43,9 +43,9 @@ fn parse(text: &str) -> Result<Cluster> {
     for line in text.lines() {
         match line.split('\t').collect::<Vec<&str>>()[..] {
             ["file", path, ..] => configuration = Some(path.to_owned()),
-            ["parameter", name, value, default, elsewhere] => {
+            ["parameter", name, value, default, other] => {
                 current.insert(name.to_owned(), value.to_owned());
-                if !elsewhere.is_empty() && measured(elsewhere) != measured(default) {
+                if !other.is_empty() && measured(other) != measured(default) {
                     kept.insert(name.to_owned());
                 }
             }

@@ -1,7 +1,8 @@
-//! What the processes need and what this host has, side by side: a table with one row for each quantity.
+//! The needs of the processes beside the size of this host: a table with one row for each quantity.
 
 use super::check::Examined;
 use super::sizing::LEAST_SPACE;
+use crate::deployment::tuning;
 use crate::settings::types::DatabaseKind;
 use crate::state::host_size::show_memory;
 use crate::topology::needs::{self, PER_PROCESSOR};
@@ -13,9 +14,9 @@ use std::fmt;
 pub struct Compared {
     /// The name of the quantity.
     pub quantity: &'static str,
-    /// What the processes need.
+    /// The amount that the processes need.
     pub needed: u64,
-    /// What the host has.
+    /// The amount that the host has.
     pub available: u64,
     /// Whether both are bytes.
     #[serde(skip)]
@@ -65,9 +66,9 @@ static ROWS: &[Row] = &[
     }),
     ("shared_buffers", true, |at| {
         let postgres = at.facts.answering_postgres()?;
-        let quarter = at.facts.size.nominal_memory() / 4;
+        let needed = tuning::shared_buffers(at.facts.size.nominal_memory());
         let local = at.scope.database() == DatabaseKind::Local;
-        local.then_some((quarter, postgres.shared_buffers))
+        local.then_some((needed, postgres.shared_buffers))
     }),
 ];
 

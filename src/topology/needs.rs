@@ -1,4 +1,4 @@
-//! What a set of workers needs from a host, and the preset that fits one.
+//! The needs of a set of workers, and the preset that fits a host.
 
 use super::presets::{PRESETS, Preset};
 use super::{Topology, parse};
@@ -59,7 +59,7 @@ pub fn processes(preset: &Preset) -> usize {
 pub struct Choice {
     /// `None` if main should run alone.
     pub preset: Option<&'static Preset>,
-    /// What the host has, and what the next larger preset needs.
+    /// The size of the host, and the needs of the next larger preset.
     pub reason: String,
 }
 

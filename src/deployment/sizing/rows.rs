@@ -14,7 +14,7 @@ pub struct Row {
     pub key: &'static str,
     /// Whether the settings leave it to this table.
     pub(super) is_auto: fn(&Settings) -> bool,
-    /// What it follows from, and why.
+    /// The quantity that it follows from, and why.
     pub reason: &'static str,
     /// The quantity that decides; `None` if it is unknown.
     measure: fn(&Measured) -> Option<u64>,
@@ -26,7 +26,7 @@ pub struct Row {
     show: fn(u64) -> String,
 }
 
-/// What the sizes follow from.
+/// The quantities that the sizes follow from.
 pub(super) struct Measured {
     pub size: HostSize,
     pub processes: u64,

@@ -1,4 +1,4 @@
-//! Rules for the database and for what reads it.
+//! Rules for the database, and for services that read it.
 
 use super::{Rule, violated};
 use crate::settings::table::Settings;
