@@ -123,7 +123,7 @@ ROWS = (
     Bad("add of an unknown role", ("synchroton",), ("synchroton",), "server_name: example.test\n", command="add"),
     Bad("remove of a worker that is not there", ("nobody",), ("nobody",), "server_name: example.test\n", command="remove"),
     Bad("rollback of nothing", ("nothing is installed",), (), "server_name: example.test\n", code=65, command="rollback"),
-    Bad("a first install on trial", ("--try", "no earlier generation"), (*NAME, "--try", "5m")),
+    Bad("a first install on trial", ("--try", "no earlier generation"), (*NAME, "--workers", "", "--try", "5m")),
     Bad("a trial for a time that is none", ("--try", "soon", "90s"), (*NAME, "--try", "soon")),
     Bad("confirm of nothing", ("no change is on trial", "--try"), (), "server_name: example.test\n", command="confirm"),
     Bad("purge of another server", ("other.test", "example.test"), ("--purge", "--confirm", "other.test"),
