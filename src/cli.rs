@@ -66,8 +66,17 @@ pub struct Flags {
     #[arg(long, value_name = "FILE")]
     pub adopt: Option<PathBuf>,
     /// Workers of a preset; `synapse-workers presets` lists them
+    ///
+    /// The first `install` without --preset and --workers chooses the preset that fits this host, and writes it to the
+    /// settings file. No later run changes it.
     #[arg(long, value_name = "NAME")]
     pub preset: Option<String>,
+    /// Size the PostgreSQL of this host for its memory and the workers (sets database.tune to true)
+    ///
+    /// Writes a file in PostgreSQL's directory conf.d. PostgreSQL reads it when you restart it; the command is printed.
+    /// See synapse-workers-postgresql(7).
+    #[arg(long)]
+    pub tune_database: bool,
 }
 
 /// The option for a trial.

@@ -11,6 +11,9 @@ pub mod mas;
 mod model;
 mod options;
 pub mod secrets;
+pub mod sizing;
+pub mod tuning;
 
 pub use files::{ReferencedFiles, SynapseOptions};
 pub use model::Deployment;
+pub use sizing::Sizes;

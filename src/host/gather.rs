@@ -6,7 +6,9 @@ use super::certificate::Pair;
 use super::facts::{Facts, PackageManager, Scope, Source};
 use super::resources::damage;
 use super::tools::{self, Tool};
-use super::{binding, endpoints, external, files, postgres, programs, synapse, web_root};
+use super::{
+    binding, cluster, endpoints, external, files, postgres, programs, size, synapse, web_root,
+};
 use crate::deployment::Deployment;
 use crate::deployment::secrets::{SECRETS, Secret};
 use crate::failure::Failure;
@@ -65,8 +67,9 @@ impl Facts {
             ports_in_use: Vec::new(),
             certificate: certificate(settings),
             processor: std::env::consts::ARCH,
-            processors: std::thread::available_parallelism().map_or(0, usize::from),
-            memory: memory().unwrap_or(0),
+            size: size::size(),
+            free_space: size::free_space(),
+            open_files: size::open_files(),
             ipv6: files::exists("/proc/net/if_inet6"),
             authorities: AUTHORITIES.iter().copied().find(|path| files::exists(path)),
             silent_mas: None,
@@ -83,6 +86,8 @@ impl Facts {
             selinux: selinux(),
             media_owner: owner(Path::new(settings.media_store_path.as_str())),
             postgres: None,
+            cluster: None,
+            tuned: false,
             postgres_port: settings.database.port.number(),
             external_redis: None,
             missing_packages: synapse.as_ref().map_or_else(Vec::new, |found| {
@@ -117,6 +122,11 @@ impl Facts {
             true => Some(postgres::ask(&superuser).map_err(|error| format!("{error:#}"))),
             false => external::postgres(self, scope),
         };
+        if scope.local_database && self.answering_postgres().is_some() {
+            self.cluster = cluster::ask(&superuser).ok();
+            let debian = self.cluster.iter().find_map(|it| it.debian.as_ref());
+            self.tuned = debian.is_some_and(|debian| files::exists(debian.file()));
+        }
         let name = scope.settings.database.name.as_str();
         // Queried only if the record of created resources does not answer it.
         self.database_used = scope.local_database
@@ -187,16 +197,6 @@ fn coturn() -> Option<CoturnBuild> {
         metrics: has("prometheus-address"),
         old_tls: has("no-tlsv1_1"),
     })
-}
-
-/// The memory of this host in bytes (proc_meminfo(5), in units of 1024 bytes).
-fn memory() -> Option<u64> {
-    let text = files::read_text("/proc/meminfo").ok()??;
-    let total = text
-        .lines()
-        .find_map(|line| line.strip_prefix("MemTotal:"))?;
-    let number: u64 = total.trim().strip_suffix(" kB")?.parse().ok()?;
-    Some(number * 1024)
 }
 
 /// Whether the dynamic linker finds jemalloc by its name, in the directories of Debian and Fedora.

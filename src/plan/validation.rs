@@ -8,6 +8,9 @@ use crate::state::restart_rules::VERSION;
 use crate::state::units;
 use crate::topology::{Release, releases};
 
+/// Path prefix of PostgreSQL's configuration files in a generation.
+const POSTGRES_FILES: &str = "host/etc/postgresql/";
+
 impl Planner<'_> {
     /// The validators of the files that changed.
     pub(super) fn validators(&self) -> Vec<Validator> {
@@ -22,7 +25,7 @@ impl Planner<'_> {
         if self.routes_to_unknown_synapse() {
             validators.push(Validator::Endpoints);
         }
-        let mut written = self
+        let written = self
             .changes
             .iter()
             .filter(|change| change.kind != ChangeKind::Removed);
@@ -59,9 +62,14 @@ impl Planner<'_> {
         {
             validators.push(Validator::Prometheus);
         }
-        if written.any(|change| change.path.starts_with(UNIT_FILES)) {
+        if written
+            .clone()
+            .any(|change| change.path.starts_with(UNIT_FILES))
+        {
             validators.push(Validator::Systemd);
         }
+        let postgres = written.filter(|change| change.path.starts_with(POSTGRES_FILES));
+        validators.extend(postgres.map(|change| Validator::Postgres(change.path.clone())));
         validators
     }
 

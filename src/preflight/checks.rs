@@ -41,6 +41,10 @@ pub static CHECKS: &[Check] = &[
     Check { name: "jemalloc is installed",                                    fatal: false, check: programs::jemalloc },
     Check { name: "the host has memory for all processes",                    fatal: false, check: sizing::memory },
     Check { name: "the host has processors for all processes",                fatal: false, check: sizing::processors },
+    Check { name: "nginx can open as many files as it needs",                 fatal: true,  check: sizing::open_files },
+    Check { name: "the host has space for Synapse and its metrics",           fatal: false, check: sizing::space },
+    Check { name: "PostgreSQL can be tuned by a file",                        fatal: true,  check: sizing::tunable },
+    Check { name: "PostgreSQL has read the file of database.tune",            fatal: false, check: sizing::tuned },
     Check { name: "PostgreSQL uses the memory of this host",                  fatal: false, check: sizing::database },
     Check { name: "SELinux is permissive or off",                             fatal: false, check: system::selinux },
 ];

@@ -30,14 +30,14 @@ mod unit_files;
 pub use service::Service;
 pub use unit_files::wanted;
 
-use crate::deployment::{Deployment, secrets};
+use crate::deployment::{Deployment, Sizes, secrets};
 use crate::settings::types::DatabaseKind;
 use crate::state::accounts;
 use crate::state::host_facts::Installed;
 use crate::state::ports::BoundPort;
-use crate::state::restart_rules::{Scope, rule_for};
+use crate::state::restart_rules::{SIZES, Scope, rule_for};
 use crate::state::units;
-use crate::state::{File, Resource, State};
+use crate::state::{File, HOST, Resource, State};
 use crate::state::{HostFacts, paths};
 use crate::topology::{Release, RoutingTable, Unserved};
 use anyhow::Result;
@@ -51,6 +51,13 @@ pub struct Input<'a> {
     pub deployment: &'a Deployment,
     /// The properties of the machine that the rendered files depend on.
     pub facts: &'a HostFacts,
+}
+
+impl Input<'_> {
+    /// The sizes that follow from the host and its workers.
+    pub fn sizes(&self) -> Sizes {
+        self.deployment.sizes(&self.facts.size)
+    }
 }
 
 impl Deref for Input<'_> {
@@ -208,6 +215,11 @@ pub fn desired(input: &Input) -> Result<State> {
     synapse::render(&mut builder)?;
     for service in services::wanted(input) {
         (service.render)(&mut builder)?;
+    }
+    builder.text(SIZES, input.derived_sizes(&input.facts.size));
+    let cluster = input.facts.cluster.as_ref();
+    if let Some((path, text)) = cluster.and_then(|it| input.tuning_file(&input.facts.size, it)) {
+        builder.text(&format!("{HOST}{path}"), text);
     }
     sockets::render(&mut builder)?;
     unit_files::render(&mut builder)?;

@@ -2,6 +2,7 @@
 //! alone are in [`super::shared`] and [`super::processes`].
 
 use super::{StateBuilder, coturn, filters, logs, mail, processes, shared};
+use crate::deployment::Sizes;
 use crate::deployment::secrets::pgpass_line;
 use crate::settings::Settings;
 use crate::settings::types::{DatabaseKind, Verification};
@@ -16,6 +17,7 @@ use serde_json::Value;
 #[template(path = "synapse/homeserver.yaml")]
 struct Homeserver<'a> {
     settings: &'a Settings,
+    sizes: Sizes,
     signing_key: &'a str,
     captcha_secret: bool,
     /// The e-mail block, unless it is a composed file.
@@ -48,6 +50,7 @@ pub(super) fn render(builder: &mut StateBuilder) -> Result<()> {
     let registrations = input.referenced.app_services.keys();
     let homeserver = Homeserver {
         settings,
+        sizes: input.sizes(),
         signing_key: paths::SIGNING_KEY,
         captcha_secret: input.has_secret("recaptcha_private_key"),
         email: mail::render(builder)?,

@@ -7,7 +7,7 @@ use crate::deployment::adopted::{Adopted, import};
 use crate::failure::{Code, Failure};
 use crate::host::{self, Host, Systemd, adopted};
 use crate::settings::Settings;
-use crate::settings::types::Secret;
+use crate::settings::types::{Auto, Secret};
 use crate::settings::value::{Raw, Scalar, Value};
 use crate::state::accounts;
 use std::path::{Path, PathBuf};
@@ -131,7 +131,7 @@ pub fn read(settings: &mut Settings, place: impl Fn(&str) -> PathBuf) -> Result<
         // The adopted file decides, and the check of connections needs its value.
         let pool =
             Scalar::parse(&pool).map_err(|error| format!("cp_max of `database`: {error}"))?;
-        settings.database.cp_max = pool;
+        settings.database.cp_max = Auto::Set(pool);
     }
     Ok(adopted)
 }
@@ -220,6 +220,6 @@ mod tests {
             Some("of old")
         );
         assert_eq!(revealed(&settings.postgres_password).as_deref(), Some("p"));
-        assert_eq!(settings.database.cp_max.get(), 9);
+        assert_eq!(settings.database.cp_max.set().unwrap().get(), 9);
     }
 }

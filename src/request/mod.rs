@@ -10,6 +10,7 @@ mod homeserver_d;
 mod load;
 mod mas;
 mod model;
+mod new_server;
 mod nginx_files;
 mod places;
 pub mod referenced_files;

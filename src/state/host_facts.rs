@@ -1,6 +1,6 @@
 //! Properties of the machine that rendering depends on. The same facts give the same bytes on every machine.
 
-use super::paths;
+use super::{Cluster, HostSize, paths};
 use std::collections::BTreeSet;
 use std::net::IpAddr;
 use std::path::PathBuf;
@@ -39,6 +39,10 @@ pub struct HostFacts {
     pub user_group: Option<String>,
     /// The paths of the certificate and its key, with symbolic links resolved; empty if there are no such files.
     pub certificate: Vec<PathBuf>,
+    /// The size of the host.
+    pub size: HostSize,
+    /// The PostgreSQL cluster of the host, if Synapse uses it.
+    pub cluster: Option<Cluster>,
 }
 
 /// A Python interpreter that has Synapse.
@@ -89,6 +93,8 @@ impl Default for HostFacts {
             address: None,
             user_group: None,
             certificate: Vec::new(),
+            size: HostSize::default(),
+            cluster: None,
         }
     }
 }

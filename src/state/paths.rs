@@ -15,6 +15,12 @@ pub const SECRETS: &str = "/etc/synapse-workers/secrets";
 pub const GROUP: &str = "synapse";
 /// The record of the resources that this program created on the host, so that `uninstall --purge` may remove them.
 pub const CREATED: &str = "/etc/synapse-workers/made.json";
+/// The directory in which Debian's packages keep the configuration of PostgreSQL clusters, by version and name.
+pub const POSTGRES_CLUSTERS: &str = "/etc/postgresql";
+/// The directory below which Debian's packages store the data of PostgreSQL clusters.
+pub const POSTGRES_DATA: &str = "/var/lib/postgresql";
+/// The directory of all data of services; its file system is the one that fills.
+pub const VAR_LIB: &str = "/var/lib";
 /// Generations and the links to them.
 pub const STATE: &str = "/var/lib/synapse-workers";
 /// Generations, each one complete rendered tree.

@@ -11,6 +11,7 @@
 
 pub mod compare;
 pub mod edit;
+pub mod needs;
 pub mod patterns;
 pub mod presets;
 pub mod releases;

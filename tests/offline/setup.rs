@@ -1,15 +1,15 @@
 //! The fixture of these tests: settings with a worker spec, on a host with certain host facts.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use synapse_workers::deployment::adopted::Adopted;
 use synapse_workers::deployment::locations::LocationFile;
 use synapse_workers::deployment::{Deployment, ReferencedFiles, SynapseOptions};
 use synapse_workers::render::{Input, desired};
 use synapse_workers::settings::{Settings, Sources, load};
-use synapse_workers::state::HostFacts;
-use synapse_workers::state::State;
+use synapse_workers::state::cluster::DebianCluster;
 use synapse_workers::state::host_facts::Installed;
+use synapse_workers::state::{Cluster, HostFacts, State};
 use synapse_workers::topology::{Topology, spec};
 
 /// Worker specs: none, every preset, merged and sharded workers, and each kind of list that Synapse's processes share.
@@ -165,6 +165,28 @@ impl Setup {
             Ok(loaded) => Ok(loaded.settings),
             Err(error) => Err(error.to_string()),
         }
+    }
+}
+
+/// A PostgreSQL cluster with the defaults of PostgreSQL and this configuration file.
+pub fn cluster(configuration: &str) -> Cluster {
+    let defaults = [
+        ("shared_buffers", "128MB"),
+        ("effective_cache_size", "4GB"),
+        ("max_connections", "100"),
+        ("work_mem", "4MB"),
+        ("maintenance_work_mem", "64MB"),
+        ("random_page_cost", "4"),
+        ("max_wal_size", "1GB"),
+    ];
+    Cluster {
+        configuration: configuration.to_owned(),
+        debian: DebianCluster::of(configuration),
+        kept: BTreeSet::new(),
+        current: defaults
+            .map(|(name, value)| (name.to_owned(), value.to_owned()))
+            .into(),
+        solid_state: true,
     }
 }
 

@@ -163,7 +163,7 @@ fn an_invalid_file_is_refused_with_its_line() {
             line(3, "`synapse.packages` contains both a-b==1 and A_B==2"),
         ),
         (
-            "server_name: a\ndatabase:\n  cp_min: 9\n",
+            "server_name: a\ndatabase:\n  cp_min: 9\n  cp_max: 4\n",
             line(3, "`database.cp_min` is 9, more than"),
         ),
         (

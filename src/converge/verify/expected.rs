@@ -103,7 +103,7 @@ impl Expected {
                     passfile: secret("postgres_password").map(|_| paths::secret("pgpass").into()),
                     ..access
                 }),
-            pool: input.settings.database.cp_max.get(),
+            pool: input.sizes().cp_max,
             redis: (!input.topology.workers.is_empty()).then(|| {
                 match Remote::of(&input.settings) {
                     Some(remote) => Server::External(remote, secret("redis_password")),

@@ -72,6 +72,8 @@ struct Nginx<'a> {
     forwarded: &'static str,
     mas: Option<Mas<'a>>,
     fingerprint_path: &'static str,
+    /// The maximum number of connections of each nginx process.
+    connections: u32,
     /// The limit of open files of each nginx process.
     files: u32,
     limits: Limits,
@@ -144,6 +146,7 @@ pub(super) fn render(builder: &mut StateBuilder) -> Result<()> {
     let ways = listen::ways(builder.input)?;
     let proxied = ways.iter().any(|way| way.proxied);
     let site = Site::new(builder.input);
+    let connections = builder.input.sizes().worker_connections;
     let mut nginx = Nginx {
         settings,
         buffers: settings.nginx.buffers(),
@@ -205,7 +208,8 @@ pub(super) fn render(builder: &mut StateBuilder) -> Result<()> {
         ways,
         mas,
         fingerprint_path: FINGERPRINT_PATH,
-        files: open_files(settings),
+        connections,
+        files: builder.input.open_files(&builder.input.facts.size),
         limits: SYNAPSE,
         clients: settings.nginx.connections_per_client.get(),
         errors: errors::ANSWERS,
@@ -240,7 +244,7 @@ pub(super) fn render(builder: &mut StateBuilder) -> Result<()> {
             .listen_unix_socket
             .as_ref()
             .map(|path| path.as_str()),
-        files: open_files(settings),
+        files: builder.input.open_files(&builder.input.facts.size),
         tls: settings.tls.certificate.is_some(),
         held: settings.sockets.held.then(|| inherit(builder.input)),
     };
@@ -350,12 +354,6 @@ fn keepalive(input: &Input, servers: usize) -> Option<usize> {
 /// Whether systemd opens the sockets to which nginx sends requests.
 fn holds(input: &Input) -> bool {
     sockets::of_process(input, "main").contains(&paths::public_socket("main"))
-}
-
-/// The number of files that each nginx process may have to open: one per connection, and one per body on disk.
-fn open_files(settings: &Settings) -> u32 {
-    let connections = settings.nginx.worker_connections.get();
-    connections.saturating_mul(2).max(65_536)
 }
 
 /// The host and port of `public_baseurl`, for other homeservers. They connect by HTTPS only, whose port defaults to

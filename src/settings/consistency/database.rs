@@ -1,4 +1,4 @@
-//! Rules for the database and for what reads it.
+//! Rules for the database, and for services that read it.
 
 use super::{Rule, violated};
 use crate::settings::table::Settings;
@@ -27,7 +27,7 @@ pub(super) static RULES: &[Rule] = &[
     },
     |settings| {
         let least = settings.database.cp_min.get();
-        let most = settings.database.cp_max.get();
+        let most = settings.database.cp_max.set()?.get();
         violated(least > most, "database.cp_min", || {
             (
                 format!("`database.cp_min` is {least}, more than `database.cp_max`, {most}"),

@@ -4,7 +4,7 @@ use crate::settings::fragment::Values;
 use crate::settings::origin::SettingsError;
 use crate::settings::row::{Row, Section, section};
 use crate::settings::types::{
-    AbsolutePath, BaseUrl, ClientKeys, Contact, Duration, HttpVersion, Port, Processes, Whole,
+    AbsolutePath, Auto, BaseUrl, ClientKeys, Contact, Duration, HttpVersion, Port, Whole,
 };
 use crate::settings::value::{Raw, Value};
 
@@ -62,12 +62,13 @@ section! {
     /// nginx, the reverse proxy in front of all processes.
     nginx: Nginx {
         /// The number of nginx processes that serve requests; auto is one for each core.
-        worker_processes: Processes = "auto", env "NGINX_WORKER_PROCESSES";
+        worker_processes: Auto<Whole<1, 256>> = "auto", env "NGINX_WORKER_PROCESSES";
 
-        /// The maximum number of connections of each nginx process, to clients and to Synapse together.
-        /// A client that stops in the middle of a request occupies a connection for ten seconds, so the
-        /// default is far higher than ordinary use requires.
-        worker_connections: Whole<16, 1_000_000> = "16384", env "NGINX_WORKER_CONNECTIONS";
+        /// The maximum number of connections of each nginx process, to clients and to Synapse together; a
+        /// client that waits for messages occupies one of each. `auto`: 8192 to 32768, by the memory of this
+        /// host, which is far more than ordinary use requires, because a client that stops in the middle of
+        /// a request occupies a connection for ten seconds.
+        worker_connections: Auto<Whole<16, 1_000_000>> = "auto", env "NGINX_WORKER_CONNECTIONS";
 
         /// The maximum number of requests in progress per client, including long polls. nginx answers
         /// further ones with 429. A client is an IPv4 address or an IPv6 network of 64 bits, such as an

@@ -1,5 +1,6 @@
 //! The types of settings. A value that parses cannot break out of the files into which it is rendered.
 
+mod auto;
 mod contact;
 mod formats;
 mod names;
@@ -8,6 +9,7 @@ mod service_url;
 mod trees;
 mod words;
 
+pub use auto::Auto;
 pub use contact::Contact;
 pub use formats::{Calendar, Mailbox, Token, TurnUri};
 pub use names::{
@@ -18,6 +20,6 @@ pub use numbers::{Duration, Factor, Interval, Port, Size, Span, UploadSize, Whol
 pub use service_url::ServiceUrl;
 pub use trees::{ClientKeys, Transport, Transports};
 pub use words::{
-    DatabaseKind, HttpVersion, LogLevel, MailTls, MemoryLimit, NetworkAccess, Processes, SslMode,
+    DatabaseKind, HttpVersion, LogLevel, MailTls, MemoryLimit, NetworkAccess, SslMode,
     Verification, WorkerList,
 };
