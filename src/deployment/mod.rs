@@ -7,6 +7,7 @@ pub mod extras;
 mod files;
 mod model;
 mod options;
+pub mod owned_keys;
 pub mod secrets;
 
 pub use files::{ReferencedFiles, SynapseOptions};

@@ -2,6 +2,7 @@
 //! the host's state, only the records of the running server are read.
 
 mod adoption;
+mod container;
 mod database;
 mod edits;
 mod files;

@@ -182,7 +182,7 @@ pub(super) fn render(builder: &mut StateBuilder) -> Result<()> {
     nginx.fingerprint = fingerprint(&nginx.render()?, &listen);
     builder.text("nginx/nginx.conf", nginx.render()?);
     builder.text("nginx/listen.conf", listen);
-    if let Some(directory) = socket_directory(settings) {
+    if let Some(directory) = socket_directory(builder.input) {
         builder.directory(directory, accounts::NGINX.name);
     }
     let unit = Unit {
@@ -207,10 +207,12 @@ pub fn status(input: &Input) -> Option<u16> {
     wanted.then(|| input.endpoints().service(ServicePort::NginxStatus))
 }
 
-/// The directory of the Unix socket for another reverse proxy.
-fn socket_directory(settings: &Settings) -> Option<&str> {
-    let socket = settings.nginx.listen_unix_socket.as_ref()?;
-    Some(socket.as_str().rsplit_once('/')?.0)
+/// The directory of the Unix socket for another reverse proxy, if nginx is to own it.
+fn socket_directory<'i>(input: &Input<'i>) -> Option<&'i str> {
+    let deployment = input.deployment;
+    let socket = deployment.settings.nginx.listen_unix_socket.as_ref()?;
+    let directory = socket.as_str().rsplit_once('/')?.0;
+    (!deployment.keeps_socket_directory()).then_some(directory)
 }
 
 /// The network access of nginx: none if systemd opens its ports and the processes listen on Unix sockets.
@@ -231,7 +233,7 @@ pub(super) fn has_low_port(input: &Input) -> bool {
 /// The directories that nginx writes to: large bodies, logs, and the Unix socket for another reverse proxy.
 pub(super) fn writes(input: &Input) -> Vec<String> {
     let own = [paths::NGINX, paths::LOGS].into_iter();
-    let own = own.chain(socket_directory(&input.settings));
+    let own = own.chain(socket_directory(input));
     own.map(str::to_owned).collect()
 }
 

@@ -2,12 +2,14 @@
 
 mod contact;
 mod formats;
+mod mapping;
 mod names;
 mod numbers;
 mod words;
 
 pub use contact::Contact;
 pub use formats::{Calendar, Mailbox, Token, TurnUri};
+pub use mapping::PathMapping;
 pub use names::{
     AbsolutePath, AccountName, BaseUrl, Host, HostName, Identifier, Network, PinnedPackage, Secret,
     ServerName, UnitName, Version,
