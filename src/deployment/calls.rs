@@ -6,7 +6,7 @@
 //! two values would be lost.
 
 use super::Deployment;
-use super::adopted::{CLIENT_FILE, RTC};
+use super::owned_keys::{CLIENT_FILE, RTC};
 use crate::settings::TRANSPORTS_KEY;
 use serde_json::{Map, Value, json};
 

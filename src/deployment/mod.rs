@@ -10,6 +10,7 @@ pub mod locations;
 pub mod mas;
 mod model;
 mod options;
+pub mod owned_keys;
 pub mod secrets;
 pub mod sizing;
 pub mod tuning;

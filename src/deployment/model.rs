@@ -43,6 +43,14 @@ impl Deployment {
         }
     }
 
+    /// Whether the directory of the Unix socket for another reverse proxy keeps its owner: systemd opens the socket where
+    /// an adopted server listened, and that server uses the directory again when it is restored.
+    pub fn keeps_socket_directory(&self) -> bool {
+        let socket = self.settings.nginx.listen_unix_socket.as_ref();
+        self.settings.sockets.held
+            && socket.is_some_and(|path| self.adopted.listened_at(path.as_str()))
+    }
+
     /// The kind of database in use, with `auto` resolved.
     pub fn database(&self) -> DatabaseKind {
         match (self.settings.database.kind, self.existing_database) {

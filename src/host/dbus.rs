@@ -92,6 +92,9 @@ pub(super) trait Service {
     fn exec_start(&self) -> zbus::Result<Vec<Command>>;
     #[zbus(property)]
     fn user(&self) -> zbus::Result<String>;
+    /// With a leading `!` or `-` if it may be missing.
+    #[zbus(property)]
+    fn working_directory(&self) -> zbus::Result<String>;
     #[zbus(property, name = "MainPID")]
     fn main_pid(&self) -> zbus::Result<u32>;
     /// Microseconds since 1970.

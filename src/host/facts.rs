@@ -89,6 +89,8 @@ pub struct Facts {
     pub postgres_port: u16,
     /// Why an external Redis cannot be queried; `None` if there is none.
     pub external_redis: Option<Result<(), String>>,
+    /// The configuration files of the adopted server.
+    pub adopted_config: Vec<PathBuf>,
     /// Packages that the installed Synapse requires for these settings and that are missing.
     pub missing_packages: Vec<MissingPackage>,
     /// Damaged venvs of this program that the settings need, with the reasons.

@@ -64,6 +64,12 @@ impl Facts {
             lacks_launcher: !files::exists(format!("{}/__main__.py", paths::LAUNCHER)),
             jemalloc: jemalloc(),
             packages: package_manager(),
+            adopted_config: settings
+                .adopt
+                .config
+                .iter()
+                .map(|path| path.as_path().to_owned())
+                .collect(),
             ports_in_use: Vec::new(),
             certificate: certificate(settings),
             processor: std::env::consts::ARCH,

@@ -39,6 +39,11 @@ pub(super) fn socket(at: &Examined) -> Option<Finding> {
     let owner = at.facts.socket_owner.as_ref();
     let owner = owner.filter(|owner| *owner != accounts::NGINX.name)?;
     let socket = at.scope.settings.nginx.listen_unix_socket.as_ref()?;
+    if at.scope.keeps_socket_directory()
+        && [accounts::ROOT, at.facts.user.as_str()].contains(&owner.as_str())
+    {
+        return None;
+    }
     finding(
         format!(
             "nginx.listen_unix_socket: the directory of {} exists and belongs to {owner}",

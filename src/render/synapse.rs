@@ -30,6 +30,8 @@ struct Homeserver<'a> {
     database_host: String,
     passfile: Option<String>,
     adopted: bool,
+    /// Keys of the adopted files that would open ports.
+    closed: Vec<&'static str>,
     turn_uris: Vec<String>,
 }
 
@@ -67,6 +69,7 @@ pub(super) fn render(builder: &mut StateBuilder) -> Result<()> {
             .has_secret("postgres_password")
             .then(|| paths::secret("pgpass")),
         adopted: !input.adopted.is_empty(),
+        closed: input.adopted.closed(),
         turn_uris: coturn::uris(settings),
     };
     builder.options("synapse/homeserver.yaml", homeserver.render()?);

@@ -1,8 +1,9 @@
 //! Compares options of the administrator with what Element Call needs, if the settings have a transport for it.
 
 use crate::deployment::Deployment;
-use crate::deployment::adopted::{CLIENT_FILE, RTC};
+
 use crate::deployment::calls::{FEATURES, LIMITS, Limit, NEEDED};
+use crate::deployment::owned_keys::{CLIENT_FILE, RTC};
 use crate::failure::Failure;
 use crate::pyyaml;
 use crate::settings::TRANSPORTS_KEY;

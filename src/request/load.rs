@@ -6,7 +6,7 @@ use super::edits::SettingsEdit;
 use super::files::{read, rooted, settings_path};
 use super::model::{Files, Request, refused};
 use super::{calls, homeserver_d, new_server, referenced_files};
-use crate::cli::{Common, Flags};
+use crate::cli::{ADOPT_PATHS, ADOPT_SERVICE, Common, Flags};
 use crate::deployment::adopted::Adopted;
 use crate::failure::Failure;
 use crate::host::{self, Host};
@@ -50,7 +50,8 @@ pub fn load(common: &Common, flags: &Flags, change: &SettingsEdit) -> Result<Req
     let adoption = match &flags.adopt {
         Some(path) => {
             let known = settings::load(&sources).ok();
-            adoption::begin(common, path, known.as_ref().map(|known| &known.settings))?
+            let known = known.as_ref().map(|known| &known.settings);
+            adoption::begin(common, path, flags, known)?
         }
         None => Adoption::default(),
     };
@@ -236,6 +237,8 @@ fn from_flags(flags: &Flags) -> Result<Vec<(&'static str, &'static str, String)>
         ("--workers", "workers", &flags.workers),
         ("--preset", "workers", &flags.preset),
         ("--tune-database", "database.tune", &tune),
+        (ADOPT_PATHS, "adopt.paths", &flags.adopt_paths),
+        (ADOPT_SERVICE, "adopt.service", &flags.adopt_service),
     ];
     Ok(flags
         .into_iter()

@@ -3,6 +3,7 @@
 
 mod adoption;
 mod calls;
+mod container;
 mod database;
 mod edits;
 mod files;

@@ -19,7 +19,7 @@ use std::fmt::Write;
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use synapse_workers::deployment::SynapseOptions;
-use synapse_workers::deployment::adopted::Adopted;
+use synapse_workers::deployment::adopted::{Adopted, mapped};
 use synapse_workers::plan::{Plan, Removal, Target};
 use synapse_workers::request::referenced_files;
 use synapse_workers::state::{HostFacts, HostSize, Observed, State, paths};
@@ -97,7 +97,8 @@ fn setup(folder: &Path) -> Setup {
         let contents = std::fs::read(place(path.as_path())).unwrap();
         (path.as_str().to_owned(), contents)
     });
-    setup.adopted = Adopted::new(adopted.collect()).unwrap();
+    let adopted = mapped(adopted.collect(), &settings.adopt.paths);
+    setup.adopted = Adopted::new(adopted).unwrap();
     setup
 }
 

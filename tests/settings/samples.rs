@@ -65,6 +65,7 @@ pub const SAMPLES: &[(&str, &str, &str)] = &[
     ("email.smtp_user", "synapse@example.org", "two words"),
     ("email.smtp_password_file", "/etc/smtp-password", "password"),
     ("email.tls", "starttls", "ssl"),
+    ("email.tls_name", "mail.example.org", "mail;drop"),
     ("email.require_transport_security", "f", "tls"),
     ("email.from", "Example <noreply@example.org>", "Example"),
     ("url_previews.enabled", "true", "all"),
@@ -163,6 +164,11 @@ pub const SAMPLES: &[(&str, &str, &str)] = &[
         "homeserver.yaml",
     ),
     ("adopt.service", "matrix-synapse.service", "matrix-synapse"),
+    (
+        "adopt.paths",
+        "/data=/srv/synapse, /media=/mnt/media",
+        "/data",
+    ),
     (
         "synapse.python",
         "/opt/venvs/matrix-synapse/bin/python",

@@ -233,7 +233,7 @@ pub(super) fn render(builder: &mut StateBuilder) -> Result<()> {
     if let Some(site) = &nginx.site {
         site::render(builder, site)?;
     }
-    if let Some(directory) = socket_directory(settings) {
+    if let Some(directory) = socket_directory(builder.input) {
         builder.directory(directory, accounts::NGINX.name);
     }
     let unit = Unit {
@@ -258,10 +258,12 @@ pub fn status(input: &Input) -> Option<u16> {
     wanted.then(|| input.endpoints().service(ServicePort::NginxStatus))
 }
 
-/// The directory of the Unix socket for another reverse proxy.
-fn socket_directory(settings: &Settings) -> Option<&str> {
-    let socket = settings.nginx.listen_unix_socket.as_ref()?;
-    Some(socket.as_str().rsplit_once('/')?.0)
+/// The directory of the Unix socket for another reverse proxy, if nginx is to own it.
+fn socket_directory<'i>(input: &Input<'i>) -> Option<&'i str> {
+    let deployment = input.deployment;
+    let socket = deployment.settings.nginx.listen_unix_socket.as_ref()?;
+    let directory = socket.as_str().rsplit_once('/')?.0;
+    (!deployment.keeps_socket_directory()).then_some(directory)
 }
 
 /// The network access of nginx: what its own ports, the processes of Synapse, the Matrix Authentication Service and the
@@ -295,7 +297,7 @@ pub(super) fn binds_low_port(input: &Input) -> bool {
 /// The directories that nginx writes to: large bodies, logs, and the Unix socket for another reverse proxy.
 pub(super) fn writes(input: &Input) -> Vec<String> {
     let own = [paths::NGINX, paths::LOGS].into_iter();
-    let own = own.chain(socket_directory(&input.settings));
+    let own = own.chain(socket_directory(input));
     own.map(str::to_owned).collect()
 }
 

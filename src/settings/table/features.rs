@@ -49,6 +49,10 @@ section! {
         /// this host whose certificate is not valid. `auto`: implicit on port 465, otherwise starttls.
         tls: MailTls = "auto";
 
+        /// The name in the mail server's certificate, if it is not smtp_host, as with an address or a name of
+        /// the local network there.
+        tls_name: Option<HostName>;
+
         /// Send no mail to a server that does not offer encryption. A mail server on this host does not need
         /// encryption.
         require_transport_security: bool = "true";

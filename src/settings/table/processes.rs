@@ -4,8 +4,8 @@ use crate::settings::fragment::Values;
 use crate::settings::origin::SettingsError;
 use crate::settings::row::{Row, Section, section};
 use crate::settings::types::{
-    AbsolutePath, AccountName, Auto, Duration, Interval, MemoryLimit, NetworkAccess, PinnedPackage,
-    Port, Size, Span, UnitName, Version, Whole,
+    AbsolutePath, AccountName, Auto, Duration, Interval, MemoryLimit, NetworkAccess, PathMapping,
+    PinnedPackage, Port, Size, Span, UnitName, Version, Whole,
 };
 use crate::settings::value::{Raw, Value};
 
@@ -92,6 +92,10 @@ section! {
 
         /// Its service, which is stopped while this server runs.
         service: Option<UnitName>;
+
+        /// If it ran in a container: each directory of the container with the directory of this host that
+        /// was mounted there. Paths in its configuration files are read accordingly.
+        paths: Vec<PathMapping>;
     }
 }
 

@@ -3,6 +3,7 @@
 mod auto;
 mod contact;
 mod formats;
+mod mapping;
 mod names;
 mod numbers;
 mod service_url;
@@ -12,6 +13,7 @@ mod words;
 pub use auto::Auto;
 pub use contact::Contact;
 pub use formats::{Calendar, Mailbox, Token, TurnUri};
+pub use mapping::PathMapping;
 pub use names::{
     AbsolutePath, AccountName, BaseUrl, Host, HostName, Identifier, Network, PinnedPackage, Secret,
     ServerName, UnitName, Version,

@@ -145,7 +145,7 @@ fn servers_that_cannot_be_adopted_are_refused_with_a_remedy() {
                 "media_store_path: /home/x",
             ),
             65,
-            "names /home/x, which does not exist",
+            "names /home/x and /var/lib/matrix-synapse/media/homeserver.db, which do not exist",
         ),
     ];
     for (homeserver, wanted, message) in cases {
