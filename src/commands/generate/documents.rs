@@ -21,6 +21,7 @@ pub(super) static DOCUMENTS: &[(&str, &str)] = &[
     document!("health"),
     document!("limits"),
     document!("logs"),
+    document!("mas"),
     document!("metrics"),
     document!("modules"),
     document!("postgresql"),

@@ -10,7 +10,7 @@ text! {
     /// internet does not route, so that nobody outside can read them. Over HTTPS, it is a name, because nginx verifies
     /// certificates for names only.
     ServiceUrl,
-    "an http URL of localhost or of a private address, such as http://127.0.0.1:8090/, or an https URL of a host name",
+    "an http URL with localhost or a private address, or an https URL with a host name",
     is_service_url,
     international
 }
