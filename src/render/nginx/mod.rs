@@ -5,7 +5,7 @@ mod limits;
 mod listen;
 mod mas;
 mod support;
-mod users;
+mod user_lookup;
 
 pub(super) use listen::PORTS;
 pub use listen::{plain_listeners, tls_listeners};
@@ -29,7 +29,7 @@ use errors::ErrorAnswer;
 use limits::{Limits, SYNAPSE};
 use listen::Listen;
 use mas::Mas;
-use users::UserLookup;
+use user_lookup::UserLookup;
 
 #[derive(Template)]
 #[template(path = "nginx/nginx.conf")]
