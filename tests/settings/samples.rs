@@ -220,7 +220,7 @@ pub const SAMPLES: &[(&str, &str, &str)] = &[
     ("nginx.access_log", "true", "/var/log/access.log"),
     ("nginx.include", "/etc/a.conf, /etc/b.conf", "a.conf"),
     ("nginx.web_root", "/srv/element", "element"),
-    ("nginx.proxy_protocol_ports", "8443, 8444", "https"),
+    ("nginx.proxy_protocol_ports", "8444, 8445", "https"),
 ];
 
 /// Values that depend on another setting: the key, the other key and its value.

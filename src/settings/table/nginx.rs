@@ -149,8 +149,8 @@ section! {
         /// some bots sync with a timeout of several minutes.
         proxy_read_timeout: Duration = "10m", env "NGINX_PROXY_READ_TIMEOUT";
 
-        /// Do not rotate nginx's logs, which it writes with metrics and with access_log. You then rotate them
-        /// yourself.
+        /// Do not rotate nginx's logs, which it writes with metrics and with access_log. You then rotate
+        /// them yourself.
         disable_logrotate: bool = "false", env "NGINX_DISABLE_LOGROTATE";
 
         /// Write a log of all requests, without their queries, to
