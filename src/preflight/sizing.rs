@@ -121,7 +121,14 @@ pub(super) fn tunable(at: &Examined) -> Option<Finding> {
             "set database.tune to false",
         );
     }
-    let (cluster, parameters) = tuning(at)?;
+    at.facts.answering_postgres()?;
+    // Without the answer, the file would be removed.
+    let Some((cluster, parameters)) = tuning(at) else {
+        return finding(
+            "database.tune is true, and PostgreSQL does not answer the query for its configuration",
+            "sudo -u postgres psql -c 'table pg_file_settings' (prints the error)",
+        );
+    };
     finding_if(
         cluster.debian.is_none(),
         format!(

@@ -577,6 +577,13 @@ fn every_check_finds_its_problem() {
              these lines to /var/lib/pgsql/data/postgresql.conf yourself",
         ),
         (
+            "PostgreSQL can be tuned by a file",
+            |facts| facts.cluster = None,
+            "database: {tune: true}",
+            1,
+            "does not answer the query for its configuration => sudo -u postgres psql -c 'table pg_file_settings'",
+        ),
+        (
             "PostgreSQL has read the file of database.tune",
             |facts| facts.tuned = true,
             "database: {tune: true}",
