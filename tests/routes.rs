@@ -347,7 +347,10 @@ fn the_full_preset_offloads_every_servlet_that_workers_serve() {
     let oracle = Oracle::newest();
     let full = Deployment::new("full");
     let excuses = || LEFT_TO_MAIN.iter().chain(&NOT_OF_FULL);
+    // The oracle has no servlet of the one, and the path of the other with an option only.
+    let others = ["HealthResource", "ProfileFieldRestServlet"];
     let mut unused: BTreeSet<&str> = excuses().map(|(class, _)| *class).collect();
+    unused.retain(|class| !others.contains(class));
     for logins in LOGINS {
         let full = Deployment::with("full", logins);
         for row in oracle

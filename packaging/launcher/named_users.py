@@ -43,6 +43,6 @@ def user_in(body):
     """The localpart of the user ID in a response of whoami, in Base64 without padding; None for another response."""
     try:
         localpart = json.loads(body)["user_id"].partition(":")[0][1:].encode()
-    except (ValueError, KeyError, TypeError, AttributeError):
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
         return None
     return base64.b64encode(localpart).rstrip(b"=")

@@ -9,7 +9,7 @@ use crate::deployment::Deployment;
 use crate::failure::Failure;
 use crate::state::units;
 use crate::state::{HostFacts, State, paths};
-use crate::topology::{Differences, Endpoint, compare};
+use crate::topology::{Differences, Endpoint, Release, compare, releases};
 use anyhow::{Context, Result, ensure};
 use serde::{Deserialize, Serialize};
 use std::path::Path;
@@ -81,7 +81,12 @@ impl Host {
         );
         let endpoints: Vec<Endpoint> = serde_json::from_slice(&output.stdout)
             .context("cannot parse the endpoints that Synapse printed")?;
-        let differences = compare(&endpoints);
+        let mut differences = compare(&endpoints);
+        // Which endpoints of known releases stay with the main process is decided.
+        let version = synapse::version_of(python, synapse::PROJECT).unwrap_or_default();
+        if Release::of(&version) <= releases::NEWEST {
+            differences.unrouted.clear();
+        }
         let record = Record {
             synapse: identity(python),
             differences,

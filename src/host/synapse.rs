@@ -13,7 +13,6 @@ use crate::state::paths;
 use crate::state::synapse_config;
 use crate::state::units;
 use crate::state::{Resource, State, SynapseVenv};
-use crate::topology::Release;
 use anyhow::{Context, Result, ensure};
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
@@ -92,7 +91,7 @@ pub(super) fn lacking(python: &Path, deployment: &Deployment) -> Vec<MissingPack
     let pinned = deployment.settings.synapse.packages.iter();
     let pinned = pinned.filter_map(|package| packages.lacks(Requirement::pinned(package)));
     let version = version_of(python, PROJECT).unwrap_or_default();
-    let too_new = bounds(&version).filter_map(requirements::parse);
+    let too_new = requirements::bounds(&version).filter_map(requirements::parse);
     let too_new = too_new.filter_map(|bound| packages.lacks(bound));
     let too_new = too_new.filter(|bound| bound.found.is_some());
     extras.chain(pinned).chain(too_new).collect()
@@ -109,20 +108,6 @@ pub fn installed_at(python: &Path) -> Option<u64> {
     u64::try_from(changed.ctime() * 1_000_000 + changed.ctime_nsec() / 1_000).ok()
 }
 
-/// Requirements that releases before another one lack: they fail with newer versions of these packages.
-static BOUNDS: &[(Release, &str)] = &[
-    (Release(1, 163), "txredisapi>=1.4.12,<1.6.0"),
-    // The base class of its metrics has another metaclass since 0.24.
-    (Release(1, 146), "prometheus-client<0.24"),
-];
-
-/// The requirements that this version lacks.
-fn bounds(version: &str) -> impl Iterator<Item = &'static str> {
-    let release = Release::of(version);
-    let wanted = BOUNDS.iter().filter(move |(before, _)| release < *before);
-    wanted.map(|(_, requirement)| *requirement)
-}
-
 /// Installs Synapse and the packages of a venv by one call of pip, which finds versions that fit together. Synapse uses
 /// the distribution's psycopg2, since PyPI has no wheel of it.
 ///
@@ -134,7 +119,7 @@ pub fn install(venv: &SynapseVenv) -> Result<()> {
         return Ok(());
     }
     let requirements = venv.requirements();
-    let own = bounds(&venv.version).map(str::to_owned);
+    let own = requirements::bounds(&venv.version).map(str::to_owned);
     let requirements: Vec<String> = requirements.into_iter().chain(own).collect();
     let packages: Vec<&str> = requirements.iter().map(String::as_str).collect();
     Venv {

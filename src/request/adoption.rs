@@ -3,6 +3,7 @@
 
 use super::container;
 use super::files::{rooted, unrooted};
+use super::homeserver_d;
 use crate::cli::{ADOPT as FLAG, ADOPT_PATHS, ADOPT_SERVICE, Common, Flags};
 use crate::deployment::adopted::{Adopted, Origin, import, mapped};
 use crate::failure::{Code, Failure};
@@ -73,6 +74,9 @@ pub fn begin(
         }
         imported.notes.extend(container::note(common, &adopted));
     }
+    imported
+        .notes
+        .extend(config.iter().flat_map(|path| ignored(path)));
     let paths = config.iter().map(|path| unrooted(common, path));
     imported
         .settings
@@ -148,6 +152,15 @@ fn named(
         service = Some(name.to_string());
     }
     Ok((paths, service))
+}
+
+/// Notes on the files of a directory that Synapse ignores.
+fn ignored(config: &Path) -> Vec<String> {
+    let names = host::names(config).into_iter();
+    names
+        .filter(|name| !name.ends_with(".yaml"))
+        .filter_map(|name| homeserver_d::ignored(&config.join(&name), &name))
+        .collect()
 }
 
 /// The error for a server that runs as root, with the steps to an account of its own.

@@ -63,7 +63,7 @@ pub fn read(directory: &Path, settings: &Settings) -> Result<Own> {
 }
 
 /// The note on a file that Synapse ignores. Hidden files and a README are not meant for Synapse.
-fn ignored(path: &Path, name: &str) -> Option<String> {
+pub(super) fn ignored(path: &Path, name: &str) -> Option<String> {
     let meant = !name.starts_with('.') && !name.to_uppercase().starts_with("README");
     let (stem, _) = name.split_once('.').unwrap_or((name, ""));
     meant.then(|| {

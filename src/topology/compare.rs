@@ -64,7 +64,12 @@ pub static LEFT_TO_MAIN: &[(&str, &str)] = &[
         "OIDCBackchannelLogoutResource",
         "it belongs to the sessions of single sign-on",
     ),
+    ("HealthResource", "it is about the process that answers"),
     ("MetricsResource", "nginx asks each process for its own"),
+    (
+        "ProfileFieldRestServlet",
+        "its experimental path has a stable successor, which is routed",
+    ),
     ("DeactivateAccountRestServlet", IDENTITY),
     ("FederationThirdPartyInviteExchangeServlet", IDENTITY),
 ];

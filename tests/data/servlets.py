@@ -3,7 +3,7 @@
 
     for version in 1.163.2 1.153.0 1.143.0; do
         python3 -m venv /tmp/$version
-        /tmp/$version/bin/pip install "matrix-synapse[redis,url-preview]==$version"    # see BOUNDS in src/host/synapse.rs
+        /tmp/$version/bin/pip install "matrix-synapse[redis,url-preview]==$version"    # see BOUNDS in src/host/requirements.rs
         /tmp/$version/bin/python src/host/endpoints.py >/tmp/$version.json
     done
     tests/data/servlets.py /tmp/1.163.2.json /tmp/1.153.0.json /tmp/1.143.0.json

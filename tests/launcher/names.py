@@ -29,7 +29,10 @@ class Names(LauncherTestCase):
 
     def test_another_response_names_no_user(self):
         self.start(options=("--name-users",))
-        for body in ('{"errcode":"M_UNKNOWN_TOKEN","error":"x"}', "[]", "1", '{"user_id":1}', "{", "quick", '{"user_id":""}', r'{"user_id":"@\ud800:x"}'):
+        for body in (
+            '{"errcode":"M_UNKNOWN_TOKEN","error":"x"}', "[]", "1", "{", "quick", '{"user_id":1}', '{"user_id":""}',
+            r'{"user_id":"@\ud800:x"}', "[" * 4000,
+        ):
             self.assertIsNone(self.ask(body, {HEADER: "1"}), body)
 
     def test_users_are_named_without_socket_activation(self):

@@ -17,7 +17,7 @@ pub struct Adopted {
     pub(super) options: Mapping,
     /// The file and line of each top-level key.
     pub(super) places: BTreeMap<String, (String, usize)>,
-    /// A sentence, with its file, for each key that one file sets twice.
+    /// A sentence, with its file, for each key that is set twice, in one file or in two.
     pub(super) repeated: Vec<String>,
 }
 
@@ -51,10 +51,14 @@ impl Adopted {
             adopted
                 .repeated
                 .extend(repeated.map(|note| format!("{path}: {note}")));
-            let lines = options.lines.into_iter();
-            adopted
-                .places
-                .extend(lines.map(|(key, line)| (key, (path.clone(), line))));
+            for (key, line) in options.lines {
+                if let Some(earlier) = adopted.place(&key) {
+                    adopted.repeated.push(format!(
+                        "`{key}` in {path} line {line} replaces that in {earlier}"
+                    ));
+                }
+                adopted.places.insert(key, (path.clone(), line));
+            }
             adopted.options.extend(options.mapping);
             let name = path.rsplit('/').next().unwrap_or("homeserver.yaml");
             let name = name.strip_suffix(".yaml").unwrap_or(name);

@@ -7,7 +7,7 @@ mod logs;
 mod mas;
 mod site;
 mod support;
-mod users;
+mod user_lookup;
 
 pub(super) use listen::PORTS;
 pub use listen::{plain_listeners, proxied_listeners, tls_listeners};
@@ -34,7 +34,7 @@ use listen::Way;
 use logs::Logs;
 use mas::Mas;
 use site::Site;
-use users::UserLookup;
+use user_lookup::UserLookup;
 
 #[derive(Template)]
 #[template(path = "nginx/nginx.conf")]

@@ -48,10 +48,10 @@ pub(super) static RULES: &[Rule] = &[
     },
     |settings| {
         let path = settings.nginx.web_root.as_ref()?.as_str();
-        violated(path.contains('$'), "nginx.web_root", || {
+        violated(path.contains(['$', '\\']), "nginx.web_root", || {
             (
                 format!(
-                    "`nginx.web_root` is {path}, and nginx would read the characters after $ as a variable"
+                    "`nginx.web_root` is {path}, and $ and \\ have a meaning of their own in nginx"
                 ),
                 "rename the directory".to_owned(),
             )

@@ -94,7 +94,7 @@ section! {
         service: Option<UnitName>;
 
         /// If it ran in a container: each directory of the container with the directory of this host that
-        /// was mounted there. Paths in its configuration files are read accordingly.
+        /// was mounted there, as in /data=/srv/synapse. Paths in its files are read accordingly.
         paths: Vec<PathMapping>;
     }
 }

@@ -23,8 +23,7 @@ impl PathMapping {
 
 impl Scalar for PathMapping {
     fn kind() -> String {
-        "CONTAINER=HOST with two absolute paths of letters, digits and /._-+@~, such as /data=/srv/synapse"
-            .to_owned()
+        "CONTAINER=HOST, two absolute paths of letters, digits and /._-+@~".to_owned()
     }
 
     fn parse(text: &str) -> Result<Self, String> {

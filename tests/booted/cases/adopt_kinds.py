@@ -169,6 +169,11 @@ def refused_while_it_runs(host: Host, check: Checks, kind: Kind) -> None:
         host.shell(kind.stop)
         refusal = host.product("install", *kind.adopt[:2], "--preset", "small", "--yes", expect=(65,)).err
         assert_contains(refusal, f"{kind.adopt[1]}/homeserver.yaml {' '.join(kind.adopt[2:])}")
+    with check(f"{kind.name}: a directory that only root can enter, like those of Docker's volumes, is refused with the remedy"):
+        host.shell("chmod 710 /srv")
+        refusal = host.product("install", *kind.adopt, "--preset", "small", "--yes", expect=(65,)).err
+        assert_contains(refusal, "Synapse runs as user ID 991, which cannot enter /srv,", "mount --bind /srv/synapse")
+        host.shell("chmod 755 /srv")
 
 
 def wrong_service(host: Host, check: Checks, kind: Kind) -> None:

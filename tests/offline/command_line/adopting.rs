@@ -177,6 +177,8 @@ fn values_that_divide_nothing_pass_and_notes_are_printed() {
     fs::create_dir_all(&own).unwrap();
     fs::write(own.join("own.yaml"), "email: {smtp_host: b}\n").unwrap();
     fs::write(own.join("x.yml"), "email: {smtp_host: c}\n").unwrap();
+    let adopted = place.at("root/etc/matrix-synapse/conf.d");
+    fs::write(adopted.join("y.yml"), "email: {smtp_host: d}\n").unwrap();
     fs::set_permissions(
         place.at("root/etc/synapse-workers"),
         Permissions::from_mode(0o777),
@@ -200,6 +202,8 @@ fn values_that_divide_nothing_pass_and_notes_are_printed() {
         "note: listener metrics on port 9000 is not imported",
         "`report_stats` is set on line 16 and again on line 17, which counts",
         "`email` in root/etc/synapse-workers/homeserver.d/own.yaml line 1 replaces that in ",
+        "conf.d/report_stats.yaml line 1 replaces that in ",
+        "conf.d/y.yml has no effect, because Synapse reads only files whose names end with .yaml; rename it to y.yaml",
         "homeserver.d/x.yml has no effect, because Synapse reads only files whose names end with .yaml; rename it to x.yaml",
     ] {
         assert!(printed.contains(note), "{note}: {printed}");
