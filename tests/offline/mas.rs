@@ -90,6 +90,11 @@ fn a_certificate_of_the_service_is_verified() {
     ] {
         assert!(nginx.contains(line), "{line}\n{nginx}");
     }
+    // The administrator's locations are outside of this one, and would inherit what the server has.
+    let (server, locations) = nginx.rsplit_once("location / {").unwrap();
+    assert!(!server.contains("proxy_ssl"), "{server}");
+    let (_, others) = locations.split_once('}').unwrap();
+    assert!(!others.contains("proxy_ssl"), "{others}");
     let near = Setup::new("").settings(NEAR).state();
     assert!(!text(&near, "nginx/nginx.conf").contains("proxy_ssl"));
 }
