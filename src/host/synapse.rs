@@ -13,6 +13,7 @@ use crate::state::paths;
 use crate::state::synapse_config;
 use crate::state::units;
 use crate::state::{Resource, State, SynapseVenv};
+use crate::topology::Release;
 use anyhow::{Context, Result, ensure};
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
@@ -21,7 +22,7 @@ use std::path::Path;
 const PYTHONS: &[&str] = &["/opt/venvs/matrix-synapse/bin/python", "/usr/bin/python3"];
 
 /// Synapse's project name on PyPI.
-const PROJECT: &str = "matrix_synapse";
+pub(super) const PROJECT: &str = "matrix_synapse";
 
 /// The installed Synapse: at the path in the settings, or at one of the usual paths.
 pub fn find(set: Option<&Path>) -> Option<Installed> {
@@ -90,7 +91,11 @@ pub(super) fn lacking(python: &Path, deployment: &Deployment) -> Vec<MissingPack
         .flat_map(|extra| packages.lacking(PROJECT, extra));
     let pinned = deployment.settings.synapse.packages.iter();
     let pinned = pinned.filter_map(|package| packages.lacks(Requirement::pinned(package)));
-    extras.chain(pinned).collect()
+    let version = version_of(python, PROJECT).unwrap_or_default();
+    let too_new = bounds(&version).filter_map(requirements::parse);
+    let too_new = too_new.filter_map(|bound| packages.lacks(bound));
+    let too_new = too_new.filter(|bound| bound.found.is_some());
+    extras.chain(pinned).chain(too_new).collect()
 }
 
 /// When Synapse was last installed for this Python, in microseconds since 1970. The change time counts, since every
@@ -104,6 +109,20 @@ pub fn installed_at(python: &Path) -> Option<u64> {
     u64::try_from(changed.ctime() * 1_000_000 + changed.ctime_nsec() / 1_000).ok()
 }
 
+/// Requirements that releases before another one lack: they fail with newer versions of these packages.
+static BOUNDS: &[(Release, &str)] = &[
+    (Release(1, 163), "txredisapi>=1.4.12,<1.6.0"),
+    // The base class of its metrics has another metaclass since 0.24.
+    (Release(1, 146), "prometheus-client<0.24"),
+];
+
+/// The requirements that this version lacks.
+fn bounds(version: &str) -> impl Iterator<Item = &'static str> {
+    let release = Release::of(version);
+    let wanted = BOUNDS.iter().filter(move |(before, _)| release < *before);
+    wanted.map(|(_, requirement)| *requirement)
+}
+
 /// Installs Synapse and the packages of a venv by one call of pip, which finds versions that fit together. Synapse uses
 /// the distribution's psycopg2, since PyPI has no wheel of it.
 ///
@@ -115,9 +134,9 @@ pub fn install(venv: &SynapseVenv) -> Result<()> {
         return Ok(());
     }
     let requirements = venv.requirements();
-    let mut packages: Vec<&str> = requirements.iter().map(String::as_str).collect();
-    // Releases before 1.163.0 do not exclude txredisapi 1.6 themselves, and fail with it.
-    packages.push("txredisapi>=1.4.12,<1.6.0");
+    let own = bounds(&venv.version).map(str::to_owned);
+    let requirements: Vec<String> = requirements.into_iter().chain(own).collect();
+    let packages: Vec<&str> = requirements.iter().map(String::as_str).collect();
     Venv {
         directory: &venv.directory(),
         options: &["--system-site-packages"],

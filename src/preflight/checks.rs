@@ -15,6 +15,8 @@ pub static CHECKS: &[Check] = &[
     Check { name: PROGRAMS,                                                   fatal: true,  check: programs::missing },
     Check { name: "the Python in synapse.python has Synapse",                 fatal: true,  check: synapse::python },
     Check { name: "Synapse is recent enough",                                 fatal: true,  check: synapse::version },
+    Check { name: "this program knows the release of Synapse",                fatal: false, check: synapse::unknown },
+    Check { name: "the release of Synapse has what the settings need",        fatal: true,  check: synapse::settings },
     Check { name: "Synapse and the state compressor are intact",              fatal: false, check: synapse::damaged },
     Check { name: "ports are free",                                           fatal: true,  check: network::ports },
     Check { name: "the certificate matches its key",                          fatal: true,  check: network::certificate },
@@ -23,6 +25,7 @@ pub static CHECKS: &[Check] = &[
     Check { name: "Synapse's user and group match the settings",              fatal: true,  check: accounts::fit },
     Check { name: "the media store belongs to Synapse",                       fatal: true,  check: directories::media },
     Check { name: "the directory of nginx's Unix socket belongs to nginx",    fatal: true,  check: directories::socket },
+    Check { name: "nginx can read the web client in nginx.web_root",          fatal: true,  check: directories::web_root },
     Check { name: "coturn has an address to relay from",                      fatal: true,  check: network::relay_address },
     Check { name: "Synapse's launcher is installed",                          fatal: true,  check: programs::launcher },
     Check { name: "secrets that cannot be generated are provided",            fatal: true,  check: secrets::missing },
@@ -38,7 +41,12 @@ pub static CHECKS: &[Check] = &[
     Check { name: "jemalloc is installed",                                    fatal: false, check: programs::jemalloc },
     Check { name: "the host has memory for all processes",                    fatal: false, check: sizing::memory },
     Check { name: "the host has processors for all processes",                fatal: false, check: sizing::processors },
+    Check { name: "nginx can open as many files as it needs",                 fatal: true,  check: sizing::open_files },
+    Check { name: "the host has space for Synapse and its metrics",           fatal: false, check: sizing::space },
+    Check { name: "PostgreSQL can be tuned by a file",                        fatal: true,  check: sizing::tunable },
+    Check { name: "PostgreSQL has read the file of database.tune",            fatal: false, check: sizing::tuned },
     Check { name: "PostgreSQL uses the memory of this host",                  fatal: false, check: sizing::database },
+    Check { name: "SELinux is permissive or off",                             fatal: false, check: system::selinux },
 ];
 
 /// Runs every check.

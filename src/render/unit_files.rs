@@ -25,6 +25,16 @@ struct Target<'a> {
 /// which can therefore override it.
 const NETWORK: &str = "50-network.conf";
 
+/// The drop-in with the limits that follow from the size of the host.
+const SIZE: &str = "40-size.conf";
+
+#[derive(Template)]
+#[template(path = "size.conf")]
+struct Size {
+    memory_high: String,
+    log_burst: u32,
+}
+
 #[derive(Template)]
 #[template(path = "synapse-main.service")]
 struct Main<'a> {
@@ -83,7 +93,16 @@ pub(super) fn render(builder: &mut StateBuilder) -> Result<()> {
         sandbox: builder.sandbox(units::MAIN)?,
     };
     builder.unit(units::MAIN, main.render()?);
+    let sizes = input.sizes();
+    let size = Size {
+        memory_high: sizes.memory_high,
+        log_burst: sizes.log_burst,
+    };
+    let size = size.render()?;
+    let in_drop_ins = |unit: &str| format!("{}/{SIZE}", units::drop_ins(unit));
+    builder.unit(&in_drop_ins(units::MAIN), size.clone());
     if input.has_workers() {
+        builder.unit(&in_drop_ins(units::WORKERS), size);
         let (own, options) = configuration(&synapse_config::of_worker("%i"));
         let worker = Worker {
             own,
@@ -118,7 +137,7 @@ pub(super) fn render(builder: &mut StateBuilder) -> Result<()> {
             .then_some(settings.media_store_path.as_str()),
         workers: input.has_workers(),
         directories: services::wanted(input)
-            .flat_map(|service| service.directories)
+            .flat_map(|service| (service.directories)(input))
             .copied()
             .collect(),
         chosen: &builder.directories,

@@ -3,7 +3,7 @@
 //! One row describes a set of paths with a common rule. The paths are those of Synapse's `docs/workers.md` at 1.163.2,
 //! made exact where that document is loose, plus the few that workers register although the document does not list them
 //! and that matter for load. A path in no row belongs to the main process. No path is in two rows, so the order affects
-//! only how soon nginx finds a match.
+//! only how soon nginx finds a match. [`super::releases`] lists the patterns that older releases do not serve.
 //!
 //! Patterns are regular expressions on the raw path, like Synapse's own: nothing is decoded, a segment may be empty
 //! (`[^/]*`), and `%2F` does not end a segment. nginx (PCRE) and Rust interpret them alike.
@@ -194,7 +194,7 @@ pub static ENDPOINTS: [EndpointSet; 32] = [
     ], ..SET },
     // Only the main process serves the other methods of these two.
     EndpointSet { name: "method_bound_read", methods: &["GET"], roles: &["client_reader"], paths: &[
-        (r"^/_matrix/client/unstable/org\.matrix\.msc4140/delayed_events(/[^/]*)?$", "GET /_matrix/client/unstable/org.matrix.msc4140/delayed_events/d1"),
+        (r"^/_matrix/client/unstable/org\.matrix\.msc4140/delayed_events(/[^/]*)?$", "GET /_matrix/client/unstable/org.matrix.msc4140/delayed_events"),
         (r"^/_synapse/admin/v2/users/[^/]*$", "GET /_synapse/admin/v2/users/@u:example.com"),
     ], ..SET },
     EndpointSet { name: "delayed_event_restart", roles: &["client_reader"], paths: &[

@@ -9,11 +9,15 @@ use regex::RegexSet;
 use serde::Serialize;
 
 use super::patterns::{ENDPOINTS, EndpointSet, Logins, MAS};
+use super::releases::Unserved;
 use super::roles::{Balance, Role, role};
 use super::workers::Topology;
 
 /// The name of the main process, as an upstream and as the only server of that upstream.
 pub const MAIN: &str = "main";
+
+/// What a route needs whose pattern the workers of the Synapse in use do not serve.
+const NEWER: &str = "another release of Synapse";
 
 /// One row of the routing table.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -30,7 +34,7 @@ pub struct Route {
     pub role: &'static str,
     /// Method and path of a request that takes this route.
     pub example: &'static str,
-    /// The Synapse option that must be enabled for these paths to exist.
+    /// What must be given for these paths to exist, such as an option of Synapse.
     pub needs: Option<&'static str>,
 }
 
@@ -89,6 +93,20 @@ impl RoutingTable {
                 }));
         }
         table
+    }
+
+    /// The same table for a Synapse whose workers do not serve these patterns: main gets their requests.
+    pub fn without(mut self, unserved: &Unserved) -> Self {
+        let lost = |route: &&mut Route| route.role != MAS && unserved.contains(route.pattern);
+        for route in self.routes.iter_mut().filter(lost) {
+            route.upstream = MAIN.to_owned();
+            route.role = MAIN;
+            route.needs = Some(NEWER);
+        }
+        let used = |name: &str| self.routes.iter().any(|route| route.upstream == name);
+        self.upstreams
+            .retain(|up| up.name == MAIN || used(&up.name));
+        self
     }
 
     /// The route of a request, or `None` if no worker may serve it, and the upstream of the request.
@@ -185,6 +203,19 @@ fn compiled(logins: Logins) -> RegexSet {
     // The patterns are constants, and the tests match each of them.
     RegexSet::new(paths.map(|(methods, pattern)| expression(methods, pattern)))
         .expect("the patterns are regular expressions")
+}
+
+/// The pattern of Synapse's endpoints that this method and path match, with and without another service for logins.
+pub(super) fn matching(method: &str, path: &str) -> Option<&'static str> {
+    let line = format!("{method} {path}");
+    let of = |logins| {
+        let first = expressions(logins).matches(&line).iter().next()?;
+        let mut paths =
+            sets(logins).flat_map(|set| set.paths.iter().map(move |path| (set, path.0)));
+        let (_, pattern) = paths.nth(first).filter(|(set, _)| set.outside.is_none())?;
+        Some(pattern)
+    };
+    [Logins::Synapse, Logins::Mas].into_iter().find_map(of)
 }
 
 fn expression(methods: &[&str], pattern: &str) -> String {

@@ -30,6 +30,7 @@ mod restarts;
 mod rollback;
 mod sandbox;
 mod setup;
+mod sizing;
 mod tools;
 mod turn;
 mod upgrades;

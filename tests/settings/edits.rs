@@ -213,6 +213,13 @@ fn edits_keep_every_other_byte() {
             "workers: [\"a\"] # c\n",
         ),
         (
+            "flow mapping",
+            "well_known:\n  client: {a: {'b}': [1]},\n    c: x} # c\n",
+            "well_known.client",
+            "{\"d\":1}",
+            "well_known:\n  client: {\"d\":1} # c\n",
+        ),
+        (
             "flow list",
             "workers: [a,\n  b]\n",
             "workers",

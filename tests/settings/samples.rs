@@ -65,6 +65,7 @@ pub const SAMPLES: &[(&str, &str, &str)] = &[
     ("email.smtp_user", "synapse@example.org", "two words"),
     ("email.smtp_password_file", "/etc/smtp-password", "password"),
     ("email.tls", "starttls", "ssl"),
+    ("email.tls_name", "mail.example.org", "mail;drop"),
     ("email.require_transport_security", "f", "tls"),
     ("email.from", "Example <noreply@example.org>", "Example"),
     ("url_previews.enabled", "true", "all"),
@@ -87,6 +88,7 @@ pub const SAMPLES: &[(&str, &str, &str)] = &[
     ("database.cp_min", "2", "0"),
     ("database.cp_max", "10", "101"),
     ("database.synchronous_commit", "false", "sometimes"),
+    ("database.tune", "true", "a little"),
     ("redis.host", "redis.example.org", "redis;drop"),
     ("redis.port", "6380", "0"),
     ("redis.tls", "true", "1.3"),
@@ -115,6 +117,11 @@ pub const SAMPLES: &[(&str, &str, &str)] = &[
         "https://example.org/help",
         "https://example.org/?help",
     ),
+    (
+        "well_known.client",
+        r#"{"io.element.e2ee":{"default":true},"org.example":["a",1,0.5,null]}"#,
+        r#"{"m.homeserver":{}}"#,
+    ),
     ("metrics.enabled", "1", "some"),
     ("metrics.port", "8061", "0"),
     ("metrics.prometheus_port", "9090", "70000"),
@@ -136,6 +143,17 @@ pub const SAMPLES: &[(&str, &str, &str)] = &[
     ("coturn.port", "3479", "0"),
     ("coturn.tls_port", "5350", "0"),
     ("coturn.metrics", "t", "some"),
+    (
+        "rtc.livekit_service_url",
+        "https://rtc.example.org/livekit/jwt",
+        "rtc.example.org",
+    ),
+    (
+        "rtc.transports",
+        r#"[{"type":"livekit","url":"wss://rtc.example.org/sfu"},{"type":"org.example"}]"#,
+        r#"[{"type":"livekit"}]"#,
+    ),
+    ("rtc.max_event_delay_duration", "7d", "never"),
     ("compressor.enabled", "true", "weekly"),
     ("compressor.calendar", "*-*-* 03:30", "at night; rm"),
     ("manhole.main", "yes", "open"),
@@ -146,6 +164,11 @@ pub const SAMPLES: &[(&str, &str, &str)] = &[
         "homeserver.yaml",
     ),
     ("adopt.service", "matrix-synapse.service", "matrix-synapse"),
+    (
+        "adopt.paths",
+        "/data=/srv/synapse, /media=/mnt/media",
+        "/data",
+    ),
     (
         "synapse.python",
         "/opt/venvs/matrix-synapse/bin/python",
@@ -161,8 +184,10 @@ pub const SAMPLES: &[(&str, &str, &str)] = &[
     ("synapse.user", "matrix-synapse", "two words"),
     ("synapse.uid", "991", "0"),
     ("synapse.gid", "991", "root"),
+    ("limits.memory_high", "6G", "50%"),
     ("limits.main_memory", "2G", "2X"),
     ("limits.worker_memory", "512M", "-1"),
+    ("limits.log_burst", "20000", "many"),
     ("limits.tasks", "1024", "015"),
     ("nginx.worker_processes", "4", "0"),
     ("nginx.worker_connections", "4096", "many"),
@@ -192,6 +217,10 @@ pub const SAMPLES: &[(&str, &str, &str)] = &[
     ("nginx.proxy_temp_file_write_size", "32768", "all"),
     ("nginx.proxy_read_timeout", "90", "90 minutes"),
     ("nginx.disable_logrotate", "true", "rotate"),
+    ("nginx.access_log", "true", "/var/log/access.log"),
+    ("nginx.include", "/etc/a.conf, /etc/b.conf", "a.conf"),
+    ("nginx.web_root", "/srv/element", "element"),
+    ("nginx.proxy_protocol_ports", "8443, 8444", "https"),
 ];
 
 /// Values that depend on another setting: the key, the other key and its value.
@@ -203,6 +232,17 @@ const COMPANIONS: &[(&str, &str, &str)] = &[
         "public_baseurl",
         "https://m.example.org/",
     ),
+    (
+        "well_known.client",
+        "public_baseurl",
+        "https://m.example.org/",
+    ),
+    (
+        "rtc.livekit_service_url",
+        "public_baseurl",
+        "https://m.example.org/",
+    ),
+    ("rtc.transports", "public_baseurl", "https://m.example.org/"),
     ("tls.certificate", "tls.key", "/etc/ssl/example.key"),
     ("tls.key", "tls.certificate", "/etc/ssl/example.pem"),
 ];

@@ -13,6 +13,7 @@ macro_rules! document {
 pub(super) static DOCUMENTS: &[(&str, &str)] = &[
     document!("adopting"),
     document!("backup"),
+    document!("calls"),
     document!("command-line"),
     document!("database-size"),
     document!("failures"),
@@ -32,9 +33,9 @@ pub(super) static DOCUMENTS: &[(&str, &str)] = &[
     document!("security"),
     document!("tls"),
     document!("trials"),
-    document!("turn"),
     document!("units"),
     document!("upgrades"),
+    document!("web-client"),
     document!("workers"),
 ];
 

@@ -11,11 +11,10 @@ use std::time::Instant;
 /// A process with the servlet demands a token or an argument; a process without it answers 404 `M_UNRECOGNIZED`.
 /// Processes are probed in parallel, the routes of one process in sequence.
 pub(super) fn routes(_: &Host, expected: &Expected, end: Instant) -> Result<String> {
-    let Some((topology, endpoints)) = &expected.topology else {
+    let (Some((_, endpoints)), Some(table)) = (&expected.topology, &expected.routes) else {
         return Ok("not used".to_owned());
     };
-    let table = RoutingTable::new(topology, expected.logins);
-    let mut questions = questions(&table)?;
+    let mut questions = questions(table)?;
     if mas::is_silent(expected, end) {
         for (_, routes) in &mut questions {
             routes.retain(|route| !mas::ASK.contains(&route.probe().1));

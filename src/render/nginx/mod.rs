@@ -3,18 +3,21 @@
 mod errors;
 mod limits;
 mod listen;
+mod logs;
 mod mas;
+mod site;
 mod support;
 mod user_lookup;
 
 pub(super) use listen::PORTS;
-pub use listen::{plain_listeners, tls_listeners};
-use listen::{plain_ports, tls_ports};
+pub use listen::{plain_listeners, proxied_listeners, tls_listeners};
+use listen::{plain_ports, proxied_ports, tls_ports};
+pub(super) use logs::{is_written as logs_requests, keeps_requests};
 
 use super::metrics::{SYNAPSE_PATH, over_socket, path_of};
 use super::sandbox::{Network, Sandbox};
 use super::{Input, StateBuilder, filters, network as access, sockets};
-use crate::deployment::endpoints::{Endpoint, ServicePort};
+use crate::deployment::endpoints::ServicePort;
 use crate::settings::Settings;
 use crate::settings::buffers::Buffers;
 use crate::settings::value::Scalar;
@@ -27,8 +30,10 @@ use anyhow::Result;
 use askama::Template;
 use errors::ErrorAnswer;
 use limits::{Limits, SYNAPSE};
-use listen::Listen;
+use listen::Way;
+use logs::Logs;
 use mas::Mas;
+use site::Site;
 use user_lookup::UserLookup;
 
 #[derive(Template)]
@@ -55,8 +60,20 @@ struct Nginx<'a> {
     /// nginx's ports, so that enabling or disabling metrics does not change the sockets.
     status: Option<u16>,
     metrics: Option<Metrics>,
+    logs: Option<Logs>,
+    site: Option<Site>,
+    /// Whether the web client has the start page.
+    web: bool,
+    /// The ways into nginx, each a `server` with the same locations.
+    ways: Vec<Way>,
+    /// Whether one of them expects the PROXY protocol.
+    proxied: bool,
+    /// The variable that is empty if no proxy passed on a request.
+    forwarded: &'static str,
     mas: Option<Mas<'a>>,
     fingerprint_path: &'static str,
+    /// The maximum number of connections of each nginx process.
+    connections: u32,
     /// The limit of open files of each nginx process.
     files: u32,
     limits: Limits,
@@ -78,18 +95,9 @@ struct Nginx<'a> {
 
 /// The metrics that nginx serves.
 struct Metrics {
-    access_log: &'static str,
     host: &'static str,
     /// Processes that serve metrics over their Unix sockets: the path at nginx, and the URL that nginx requests.
     processes: Vec<(String, String)>,
-    /// The processes that nginx reaches over TCP. The path of a Unix socket already contains the name.
-    ports: Vec<Process>,
-}
-
-/// The name of a process by its port.
-struct Process {
-    port: u16,
-    name: String,
 }
 
 #[derive(Template)]
@@ -132,9 +140,13 @@ struct Upstream<'a> {
 
 pub(super) fn render(builder: &mut StateBuilder) -> Result<()> {
     let settings = &builder.input.settings;
-    let table = builder.input.routing_table();
+    let table = builder.input.routes();
     let endpoints = builder.input.endpoints();
     let mas = Mas::of(builder.input);
+    let ways = listen::ways(builder.input)?;
+    let proxied = ways.iter().any(|way| way.proxied);
+    let site = Site::new(builder.input);
+    let connections = builder.input.sizes().worker_connections;
     let mut nginx = Nginx {
         settings,
         buffers: settings.nginx.buffers(),
@@ -185,9 +197,19 @@ pub(super) fn render(builder: &mut StateBuilder) -> Result<()> {
         },
         status: status(builder.input),
         metrics: settings.metrics.enabled.then(|| metrics(builder.input)),
+        logs: Logs::new(builder.input),
+        web: settings.nginx.web_root.is_some(),
+        site,
+        proxied,
+        forwarded: match proxied {
+            true => "$synapse_forwarded",
+            false => "$http_x_forwarded_for",
+        },
+        ways,
         mas,
         fingerprint_path: FINGERPRINT_PATH,
-        files: open_files(settings),
+        connections,
+        files: builder.input.open_files(&builder.input.facts.size),
         limits: SYNAPSE,
         clients: settings.nginx.connections_per_client.get(),
         errors: errors::ANSWERS,
@@ -201,11 +223,17 @@ pub(super) fn render(builder: &mut StateBuilder) -> Result<()> {
         },
         fingerprint: String::new(),
     };
-    let listen = Listen::new(builder.input).render()?;
-    nginx.fingerprint = fingerprint(&nginx.render()?, &listen);
+    let listen = nginx.ways.iter().find(|way| !way.proxied);
+    let listen = listen.map_or("", |way| way.listens.as_str());
+    nginx.fingerprint = fingerprint(&nginx.render()?, listen);
     builder.text("nginx/nginx.conf", nginx.render()?);
-    builder.text("nginx/listen.conf", listen);
-    if let Some(directory) = socket_directory(settings) {
+    for way in &nginx.ways {
+        builder.text(&format!("nginx/{}", way.listen), way.listens.clone());
+    }
+    if let Some(site) = &nginx.site {
+        site::render(builder, site)?;
+    }
+    if let Some(directory) = socket_directory(builder.input) {
         builder.directory(directory, accounts::NGINX.name);
     }
     let unit = Unit {
@@ -216,7 +244,7 @@ pub(super) fn render(builder: &mut StateBuilder) -> Result<()> {
             .listen_unix_socket
             .as_ref()
             .map(|path| path.as_str()),
-        files: open_files(settings),
+        files: builder.input.open_files(&builder.input.facts.size),
         tls: settings.tls.certificate.is_some(),
         held: settings.sockets.held.then(|| inherit(builder.input)),
     };
@@ -230,13 +258,16 @@ pub fn status(input: &Input) -> Option<u16> {
     wanted.then(|| input.endpoints().service(ServicePort::NginxStatus))
 }
 
-/// The directory of the Unix socket for another reverse proxy.
-fn socket_directory(settings: &Settings) -> Option<&str> {
-    let socket = settings.nginx.listen_unix_socket.as_ref()?;
-    Some(socket.as_str().rsplit_once('/')?.0)
+/// The directory of the Unix socket for another reverse proxy, if nginx is to own it.
+fn socket_directory<'i>(input: &Input<'i>) -> Option<&'i str> {
+    let deployment = input.deployment;
+    let socket = deployment.settings.nginx.listen_unix_socket.as_ref()?;
+    let directory = socket.as_str().rsplit_once('/')?.0;
+    (!deployment.keeps_socket_directory()).then_some(directory)
 }
 
-/// The network access of nginx: what its own ports, the processes of Synapse and the Matrix Authentication Service need.
+/// The network access of nginx: what its own ports, the processes of Synapse, the Matrix Authentication Service and the
+/// administrator's locations need.
 pub(super) fn network(input: &Input) -> Network {
     let sockets = &input.settings.sockets;
     let ports = match sockets.held {
@@ -247,19 +278,26 @@ pub(super) fn network(input: &Input) -> Network {
         true => Network::None,
         false => Network::Loopback,
     };
-    ports.max(processes).max(access::to_mas(input))
+    let outside = access::to_mas(input).max(site::network(input));
+    ports.max(processes).max(outside)
 }
 
 /// Whether nginx itself binds a port below 1024.
 pub(super) fn binds_low_port(input: &Input) -> bool {
-    let ports = [plain_ports(&input.settings), tls_ports(&input.settings)].concat();
-    !input.settings.sockets.held && ports.iter().any(|port| *port < 1024)
+    let settings = &input.settings;
+    let ports = [
+        plain_ports(settings),
+        tls_ports(settings),
+        proxied_ports(settings),
+    ]
+    .concat();
+    !settings.sockets.held && ports.iter().any(|port| *port < 1024)
 }
 
 /// The directories that nginx writes to: large bodies, logs, and the Unix socket for another reverse proxy.
 pub(super) fn writes(input: &Input) -> Vec<String> {
     let own = [paths::NGINX, paths::LOGS].into_iter();
-    let own = own.chain(socket_directory(&input.settings));
+    let own = own.chain(socket_directory(input));
     own.map(str::to_owned).collect()
 }
 
@@ -274,28 +312,18 @@ fn inherit(input: &Input) -> Held {
 
 fn metrics(input: &Input) -> Metrics {
     let endpoints = input.endpoints();
-    let port = |name: &str| match endpoints.public(name) {
-        Endpoint::Port(port) => Some(Process {
-            port,
-            name: name.to_owned(),
-        }),
-        Endpoint::Socket(_) => None,
-    };
     let workers = input.topology.workers.iter();
     let names = workers.map(|worker| worker.name.as_str());
-    let names = names.chain(["main"]);
     Metrics {
-        access_log: paths::ACCESS_LOG,
         host: paths::HOST_METRICS,
         processes: names
-            .clone()
+            .chain(["main"])
             .filter(|_| over_socket(input))
             .map(|name| {
                 let place = endpoints.public(name).upstream();
                 (path_of(name), format!("http://{place}:{SYNAPSE_PATH}"))
             })
             .collect(),
-        ports: names.filter_map(port).collect(),
     }
 }
 
@@ -328,12 +356,6 @@ fn keepalive(input: &Input, servers: usize) -> Option<usize> {
 /// Whether systemd opens the sockets to which nginx sends requests.
 fn holds(input: &Input) -> bool {
     sockets::of_process(input, "main").contains(&paths::public_socket("main"))
-}
-
-/// The number of files that each nginx process may have to open: one per connection, and one per body on disk.
-fn open_files(settings: &Settings) -> u32 {
-    let connections = settings.nginx.worker_connections.get();
-    connections.saturating_mul(2).max(65_536)
 }
 
 /// The host and port of `public_baseurl`, for other homeservers. They connect by HTTPS only, whose port defaults to

@@ -145,7 +145,7 @@ fn servers_that_cannot_be_adopted_are_refused_with_a_remedy() {
                 "media_store_path: /home/x",
             ),
             65,
-            "names /home/x, which does not exist",
+            "names /home/x and /var/lib/matrix-synapse/media/homeserver.db, which do not exist",
         ),
     ];
     for (homeserver, wanted, message) in cases {
@@ -204,6 +204,28 @@ fn values_that_divide_nothing_pass_and_notes_are_printed() {
     ] {
         assert!(printed.contains(note), "{note}: {printed}");
     }
+}
+
+#[test]
+fn transports_in_the_settings_replace_adopted_ones_with_a_note() {
+    let place = old(&format!(
+        "{HOMESERVER}matrix_rtc: {{transports: []}}\n\
+         extra_well_known_client_content: {{a: 1, org.matrix.msc4143.rtc_foci: []}}\n"
+    ));
+    let settings =
+        "public_baseurl: https://m.example.test/\nrtc: {transports: [{type: org.example.mesh}]}\n";
+    fs::write(place.at("rtc.yaml"), settings).unwrap();
+    let output = place
+        .run("plan --root root --settings rtc.yaml --adopt /etc/matrix-synapse --preset small");
+    assert_eq!(code(&output), 0, "{}", stderr(&output));
+    let printed = String::from_utf8_lossy(&output.stdout);
+    for note in [
+        "note: `rtc` in the settings replaces `matrix_rtc` in ",
+        "note: `rtc` in the settings replaces `org.matrix.msc4143.rtc_foci` in ",
+    ] {
+        assert!(printed.contains(note), "{note}: {printed}");
+    }
+    assert!(!printed.contains("max_event_delay"), "{printed}");
 }
 
 #[test]
