@@ -59,6 +59,8 @@ record = []
 with zipfile.ZipFile(path) as wheel, zipfile.ZipFile(path.replace(old, version), "w") as made:
     for name in wheel.namelist():
         data = wheel.read(name)
+        if name.endswith("/"):
+            continue
         if name.endswith("/RECORD"):
             place = name.replace(old, version)
             continue
