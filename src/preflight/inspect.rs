@@ -38,7 +38,7 @@ pub fn host(request: &Request, purpose: Purpose) -> Result<Host, Failure> {
     admit(request, purpose).map(|admitted| admitted.host)
 }
 
-/// Like [`host`], with the results that reject nothing.
+/// Like [`host()`], with the results that reject nothing.
 pub fn admit(request: &Request, purpose: Purpose) -> Result<Admitted, Failure> {
     let found = inspect(request, purpose)?;
     let facts = &found.facts;

@@ -3,7 +3,7 @@
 //!
 //! The tables describe the newest known release. `tests/routes.rs` compares three releases with them: the oldest
 //! supported one, one in between, and the newest known one. A release that is newer than these is asked for its
-//! endpoints ([`super::compare`]).
+//! endpoints ([`super::compare()`]).
 
 use super::patterns::ENDPOINTS;
 use std::collections::BTreeSet;

@@ -14,7 +14,13 @@ about and a sign: `-` for a row of servlets.tsv that they lack, `+` for a row in
 import json
 import sys
 from collections import defaultdict
+from collections.abc import Iterator
 from pathlib import Path
+
+# A row of servlets.tsv, by column.
+Row = dict[str, str]
+# By method and pattern: whether a worker and the main process register it, and the class.
+Endpoints = dict[tuple[str, str], tuple[bool, bool, str]]
 
 HERE = Path(__file__).parent
 COLUMNS = ("pattern methods resource worker class resources main no_media constraint needs example").split()
@@ -32,16 +38,16 @@ OPTIONAL = {"PreviewUrlResource", "PreviewURLServlet"}
 CONSTRAINTS = {"hard:stream_writers.quarantined_media_changes": "1.152.0"}
 
 
-def number(release):
+def number(release: str) -> tuple[int, ...]:
     return tuple(int(part) for part in release.split("."))
 
 
-def plain(pattern):
+def plain(pattern: str) -> str:
     """Releases before 1.157 leave out the end of some patterns."""
     return pattern.removesuffix("$")
 
 
-def answer(path):
+def answer(path: str) -> Endpoints:
     """The processes that register an endpoint, by method and pattern."""
     found = {}
     for row in json.loads(Path(path).read_text(encoding="utf-8")):
@@ -51,7 +57,7 @@ def answer(path):
     return found
 
 
-def changes(release, base, newest, older):
+def changes(release: str, base: list[Row], newest: Endpoints, older: Endpoints) -> Iterator[tuple[str, Row]]:
     """Signs and rows that turn `base` into the rows of the release."""
     kept = set()
     mates = {}
@@ -92,7 +98,7 @@ def changes(release, base, newest, older):
         }
 
 
-def main(first, *others):
+def main(first: str, *others: str) -> None:
     lines = (HERE / "servlets.tsv").read_text(encoding="utf-8").splitlines()
     base = [dict(zip(COLUMNS, line.split("\t"), strict=True)) for line in lines[1:]]
     newest = answer(first)

@@ -121,7 +121,8 @@ def test_unknown_release(host: Host, check: Checks) -> None:
         host.write(SETTINGS, host.read(SETTINGS).replace(NEW_RELEASE, "1.142.1"))
         for command in (("plan",), ("install", "--yes"), ("doctor",)):
             result = host.product(*command, expect=(65,))
-            assert_contains(result.out + result.err, "Synapse 1.142.1 in synapse.version is older than 1.143", f"set synapse.version to {NEW_RELEASE}")
+            assert_contains(result.out + result.err, "Synapse 1.142.1 in synapse.version is older than 1.143",
+                            f"set synapse.version to {NEW_RELEASE}")
         host.write(SETTINGS, host.read(SETTINGS).replace("1.142.1", FUTURE))
     with check("the upgrade asks Synapse, plans again and sends to main what its workers lack", vital=True) as note:
         host.run("python3", "-c", MAKE_FUTURE, NEW_RELEASE, FUTURE)

@@ -137,7 +137,8 @@ def served(host: Host, check: Checks) -> None:
     with check("the web client and the other service are served, and every path of Matrix is Synapse's"):
         for path, start, kind in (("/", "<html>client", "text/html"), ("/config.json", "{}", "application/json"),
                                   ("/bundles/0a1b/bundle.js", "js", "application/javascript"),
-                                  ("/service/hello", "hello from the service", "application/octet-stream"), ("/robots.txt", "one", "text/plain")):
+                                  ("/service/hello", "hello from the service", "application/octet-stream"),
+                                  ("/robots.txt", "one", "text/plain")):
             status, _, headers, body = get(host, path)
             assert_equal((status, body.strip()[:len(start)], headers["content-type"]), (200, start, kind), path)
         assert_equal(get(host, "/")[2]["cache-control"], "no-cache", "caching")
