@@ -4,6 +4,8 @@ import json
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from harness import mas
 from harness.checks import Checks
 from harness.deployment import BOOTED, CURRENT, SERVER, TEST_OPTIONS, URL, add_test_options, client, purge, talk, worker, write_settings
@@ -23,6 +25,7 @@ LOGIN = f"{URL}/_matrix/client/v3/login"
 QUERY = "/_synapse/mas/query_user?localpart=nobody"
 
 
+@pytest.mark.lane(1)
 def test_mas(host: Host, check: Checks) -> None:
     """Users log in at the Matrix Authentication Service, played by a stand-in, and at Synapse again."""
     with check("install without it, and two users", vital=True) as note:

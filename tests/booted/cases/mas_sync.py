@@ -3,6 +3,8 @@
 import json
 from typing import Any
 
+import pytest
+
 from harness import mas
 from harness.checks import Checks
 from harness.deployment import BOOTED, SERVER, TEST_OPTIONS, URL, client, purge, worker, write_settings
@@ -24,6 +26,7 @@ PATIENCE, SLACK = 2, 5
 USERS = "/var/lib/synapse-workers/nginx/users"
 
 
+@pytest.mark.lane(1)
 def test_mas_sync(host: Host, check: Checks) -> None:
     """A user stays on one sync process with every token of the Matrix Authentication Service."""
     with check("install with three sync processes", vital=True) as note:

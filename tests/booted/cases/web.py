@@ -3,6 +3,8 @@
 import json
 from typing import Any
 
+import pytest
+
 from harness import answers, listing
 from harness.answers import Answer
 from harness.checks import Checks
@@ -58,6 +60,7 @@ except OSError:
 """
 
 
+@pytest.mark.lane(1)
 def test_web(host: Host, check: Checks) -> None:
     """A web client, another service, the PROXY protocol and the log of requests beside Matrix."""
     add_test_options(host)
