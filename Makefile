@@ -10,7 +10,7 @@ CARGO_DEB_VERSION := 3.8.0
 CARGO_GENERATE_RPM := build/tools/bin/cargo-generate-rpm
 CARGO_GENERATE_RPM_VERSION := 0.21.0
 CHECKERS := build/tools/checkers
-SHELL_SCRIPTS := .ci/run $(addprefix tests/host/,demo host keeper needs recipe) $(wildcard packaging/scripts/*) \
+SHELL_SCRIPTS := .ci/run tests/adopted/container-stand-in $(addprefix tests/host/,demo host keeper needs recipe) $(wildcard packaging/scripts/*) \
     templates/metrics/host.sh
 # The oldest supported Rust.
 MSRV := $(shell sed -n 's/^rust-version = "\([0-9.]*\)".*/\1/p' Cargo.toml)

@@ -48,6 +48,11 @@ pub struct Common {
     pub no_color: bool,
 }
 
+/// The flags that adopt a server, as errors name them.
+pub const ADOPT: &str = "--adopt";
+pub const ADOPT_PATHS: &str = "--adopt-paths";
+pub const ADOPT_SERVICE: &str = "--adopt-service";
+
 /// Settings that have a flag of their own.
 #[derive(Clone, Debug, Default, Args)]
 pub struct Flags {
@@ -65,9 +70,26 @@ pub struct Flags {
     /// FILE may also be a directory that contains homeserver.yaml. See synapse-workers-adopting(7).
     #[arg(long, value_name = "FILE")]
     pub adopt: Option<PathBuf>,
+    /// The directories of this host that the container of the adopted Synapse mounted: CONTAINER=HOST, with commas
+    ///
+    /// `/data=/srv/synapse`, for instance: paths below /data in FILE are then read as paths below /srv/synapse.
+    #[arg(long, value_name = "PATHS", requires = "adopt")]
+    pub adopt_paths: Option<String>,
+    /// The service that starts the adopted Synapse, if it does so through another program such as docker
+    #[arg(long, value_name = "SERVICE", requires = "adopt")]
+    pub adopt_service: Option<String>,
     /// Workers of a preset; `synapse-workers presets` lists them
+    ///
+    /// The first `install` without --preset and --workers chooses the preset that fits this host, and writes it to the
+    /// settings file. No later run changes it.
     #[arg(long, value_name = "NAME")]
     pub preset: Option<String>,
+    /// Size the PostgreSQL of this host for its memory and the workers (sets database.tune to true)
+    ///
+    /// Writes a file in PostgreSQL's directory conf.d. PostgreSQL reads it when you restart it; the command is printed.
+    /// See synapse-workers-postgresql(7).
+    #[arg(long)]
+    pub tune_database: bool,
 }
 
 /// The option for a trial.

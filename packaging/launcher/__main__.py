@@ -1,6 +1,6 @@
 """Starts a Twisted program on Unix sockets that systemd passes to it (socket activation).
 
-    python launcher [--drain S] [--patience S] MODULE ARGUMENT…
+    python launcher [--drain S] [--patience S] [--name-users] MODULE ARGUMENT…
 
 The program is Synapse, unmodified. When it calls Twisted to listen at a path, it gets the socket that systemd opened
 there. Connections therefore wait in the kernel while the program restarts, and none is refused. Without inherited
@@ -32,6 +32,7 @@ def main():
     parser = argparse.ArgumentParser(prog="launcher")
     parser.add_argument("--drain", type=float, default=10, help="seconds for in-flight requests to finish at a stop")
     parser.add_argument("--patience", type=float, default=30, help="seconds that connections wait for the start")
+    parser.add_argument("--name-users", action="store_true", help="name the user in a header that nginx asks for")
     parser.add_argument("module")
     parser.add_argument("arguments", nargs=argparse.REMAINDER)
     options = parser.parse_args()
@@ -48,6 +49,10 @@ def main():
         from twisted.internet import reactor
 
         held_traffic.Traffic(reactor, waiting, options.drain).take_over()
+        if options.name_users:
+            import named_users
+
+            named_users.take_over()
         sys.path.remove(os.path.dirname(os.path.abspath(__file__)))
         sys.argv = [options.module, *options.arguments]
         runpy.run_module(options.module, run_name="__main__", alter_sys=True)

@@ -4,17 +4,22 @@ use super::trial::{self, TrialAction};
 use crate::cli::{Common, Flags};
 use crate::converge::verify::Expected;
 use crate::converge::{self, Goal, OnHost};
+use crate::deployment::sizing;
 use crate::failure::{Code, Failure};
 use crate::host::{self, Host};
+use crate::plan::step::Step;
 use crate::plan::{Plan, Removal, Target, foreign};
-use crate::preflight::{self, Purpose};
+use crate::preflight::{self, Admitted, Comparison, Finding, Purpose};
 use crate::report::{self, Report};
 use crate::report::{out, outln};
 use crate::request::SettingsEdit as Change;
 use crate::request::{self, Request};
+use crate::state::cluster::DebianCluster;
 use crate::state::paths;
+use crate::state::restart_rules;
 use crate::state::trial::Trial;
-use crate::state::{HostFacts, Observed, State};
+use crate::state::{Files, HostFacts, Observed, State};
+use crate::topology::Differences;
 use serde::Serialize;
 use serde_json::json;
 use std::io::{IsTerminal, Write};
@@ -24,6 +29,9 @@ use std::process::ExitCode;
 pub struct Prepared {
     pub request: Request,
     pub host: Host,
+    /// The findings that do not prevent the change.
+    pub warnings: Vec<Finding>,
+    pub size: Comparison,
     facts: HostFacts,
     pub desired: State,
     pub observed: Observed,
@@ -40,10 +48,16 @@ pub fn prepare(
     purpose: Purpose,
 ) -> Result<Prepared, Failure> {
     let request = request::load(common, flags, change)?;
-    let host = preflight::host(&request, purpose)?;
+    let Admitted {
+        host,
+        warnings,
+        size,
+    } = preflight::admit(&request, purpose)?;
     let facts = host.facts.for_rendering();
     let desired = request.desired(&facts)?;
     let observed = host.observe(&desired)?;
+    let mut request = request;
+    request.notes.extend(changed_sizes(&desired, &observed));
     for note in &observed.notes {
         report::complain(format!("note: {note}"));
     }
@@ -61,13 +75,36 @@ pub fn prepare(
     Ok(Prepared {
         request,
         host,
+        warnings,
+        size,
         facts,
         desired,
         observed,
     })
 }
 
+/// The sizes that change because the host or its workers have changed, with the reasons.
+fn changed_sizes(desired: &State, observed: &Observed) -> Vec<String> {
+    let text = |files: &Files| {
+        let file = files.get(restart_rules::SIZES)?;
+        String::from_utf8(file.contents.clone()).ok()
+    };
+    let before = observed.baselines.first().and_then(text);
+    let after = text(&desired.files);
+    before
+        .zip(after)
+        .map_or_else(Vec::new, |(before, after)| sizing::changes(&before, &after))
+}
+
 impl Prepared {
+    /// Notes about the settings, and about the endpoints of the installed Synapse.
+    pub fn notes(&self) -> impl Iterator<Item = String> {
+        let settings = self.request.notes.iter();
+        let settings = settings.map(|note| format!("note: {note}"));
+        let differences = self.host.facts.differences.as_ref();
+        settings.chain(differences.and_then(Differences::note))
+    }
+
     fn expected(&self) -> Expected {
         Expected::of(&self.request.input(&self.facts), &self.desired)
     }
@@ -126,11 +163,31 @@ pub fn finish(
         trial: trial.as_ref()
     });
     action.complete(host, trial, report)?;
+    for note in restart_of_postgres(plan) {
+        report.say(format!("note: {note}"));
+    }
     if common.json {
         outln!("{json}");
     }
     report.say(format!("{changed} changed ({})", report.elapsed()));
     Ok(ExitCode::SUCCESS)
+}
+
+/// The notes on files of PostgreSQL that the plan writes or removes. Its restart ends every connection, of other databases
+/// too, so the administrator chooses the time.
+fn restart_of_postgres(plan: &Plan) -> impl Iterator<Item = String> {
+    let changed = plan.steps.iter().filter_map(|step| match step {
+        Step::WriteFile { path, .. } | Step::RemoveFile { path } => {
+            Some((path, DebianCluster::of_file(path)?))
+        }
+        _ => None,
+    });
+    changed.map(|(path, cluster)| {
+        format!(
+            "PostgreSQL applies the change of {path} when it restarts, when few users are active: systemctl restart {}",
+            cluster.unit()
+        )
+    })
 }
 
 /// Refuses to continue without the signing key, or with a release of Synapse that would not start with the database. If

@@ -2,7 +2,7 @@
 
 use crate::cli::{Common, Flags};
 use crate::failure::{Code, Failure};
-use crate::preflight::{self, Purpose};
+use crate::preflight::{self, Comparison, Purpose};
 use crate::report::outln;
 use crate::request;
 use serde::Serialize;
@@ -45,6 +45,10 @@ pub fn doctor(common: &Common, flags: &Flags) -> Result<ExitCode, Failure> {
         outln!("{}", json!(rows));
     } else {
         rows.iter().for_each(print);
+        for note in &request.notes {
+            outln!("note: {note}");
+        }
+        outln!("{}", Comparison::of(&examined));
     }
     Ok(if rows.iter().any(|row| row.result == "FAIL") {
         Code::Preflight.into()

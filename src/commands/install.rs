@@ -26,19 +26,37 @@ pub fn install(
     request::load(common, flags, change)?;
     let _lock = host::lock_if_root()?;
     trial::refuse()?;
+    loop {
+        if let Some(code) = attempt(common, flags, change, packages, time, &report)? {
+            return Ok(code);
+        }
+        report.say("Planning again with these requests sent to the main process.");
+    }
+}
+
+/// One run. The result is `None` if it was rolled back because it asked a Synapse of an unknown release for its
+/// endpoints, and the answer leads to other routes.
+fn attempt(
+    common: &Common,
+    flags: &Flags,
+    change: &Change,
+    packages: bool,
+    time: Option<Duration>,
+    report: &Report,
+) -> Result<Option<ExitCode>, Failure> {
     let action = TrialAction::from(time);
     let Installed {
         prepared,
         confirmed,
     } = match packages {
-        true => packages::install(common, flags, change, action, &report)?,
+        true => packages::install(common, flags, change, action, report)?,
         false => Installed {
             prepared: prepare(common, flags, change, Purpose::Run)?,
             confirmed: None,
         },
     };
-    for note in &prepared.request.notes {
-        report.say(format!("note: {note}"));
+    for note in prepared.notes() {
+        report.say(note);
     }
     let goal = prepared.goal(change.summary());
     let plan = goal.plan(&prepared.observed);
@@ -47,7 +65,10 @@ pub fn install(
         ..common.clone()
     };
     let (host, observed) = (&prepared.host, &prepared.observed);
-    let code = finish(common, host, &goal, &plan, observed, &report, action);
+    let code = finish(common, host, &goal, &plan, observed, report, action);
+    if code.is_err() && host.has_learned_routes() {
+        return Ok(None);
+    }
     let code = code.map_err(|failure| match confirmed {
         Some(_) => packages::incomplete(failure),
         None => failure,
@@ -57,7 +78,7 @@ pub fn install(
             "Retained: {file}, with the data from when the server stopped; Synapse no longer uses it"
         ));
     }
-    Ok(code)
+    Ok(Some(code))
 }
 
 /// Runs `scale`, `add` or `remove`: edits the settings file, then installs.

@@ -4,7 +4,7 @@ use super::apply::{prepare, refuse};
 use crate::cli::{Common, Flags};
 use crate::failure::{Code, Failure};
 use crate::plan::step::Step;
-use crate::preflight::Purpose;
+use crate::preflight::{Finding, Purpose};
 use crate::report::{self, out, outln};
 use crate::request::SettingsEdit as Change;
 use serde::Serialize;
@@ -35,15 +35,23 @@ pub fn plan(common: &Common, flags: &Flags, detailed: bool) -> Result<ExitCode, 
     let prepared = prepare(common, flags, &Change::None, Purpose::Run)?;
     let plan = prepared.goal("plan".to_owned()).plan(&prepared.observed);
     refuse(&prepared.host, &prepared.desired, &plan, &prepared.observed)?;
-    for note in &prepared.request.notes {
-        report::complain(format!("note: {note}"));
+    for note in prepared.notes() {
+        report::complain(note);
     }
     if common.json {
         let steps: Vec<Line> = plan.steps.iter().map(Line::of).collect();
-        outln!("{}", json!({"changes": plan.changes(), "steps": steps}));
+        let size = &prepared.size;
+        outln!(
+            "{}",
+            json!({"changes": plan.changes(), "steps": steps, "size": size})
+        );
     } else {
         out!("{plan}");
         outln!("{} to change", plan.changes());
+        outln!("{}", prepared.size);
+    }
+    for Finding { problem, cure } in &prepared.warnings {
+        report::complain(format!("warning: {problem}\n  help: {cure}"));
     }
     Ok(if detailed && !plan.is_empty() {
         Code::Pending.into()

@@ -2,6 +2,7 @@
 
 use crate::cli::{Common, Flags};
 use crate::failure::Failure;
+use crate::host;
 use crate::report::outln;
 use crate::request;
 use crate::topology::{Balance, Route, RoutingTable, Upstream};
@@ -68,7 +69,8 @@ pub fn routes(
     request: Option<(String, String)>,
 ) -> Result<ExitCode, Failure> {
     let loaded = request::load_or_placeholder(common, flags)?;
-    let table = RoutingTable::new(&loaded.topology);
+    let facts = host::endpoints::facts(&loaded);
+    let table = loaded.input(&facts).routes();
     match request {
         Some((method, path)) => print_one(common, &table, &method, &path)?,
         None => print_all(common, &table),

@@ -41,11 +41,9 @@ impl OnHost {
         }
         self.host.systemd.jobs(verb, units).map_err(|error| {
             let failed = error.downcast_ref::<JobsFailed>();
-            let failed = failed.map_or(&[][..], |jobs| &jobs.units);
-            let journals = failed.iter().take(3);
-            let journals: String = journals
-                .filter_map(|(unit, _)| host::journal(unit, 8))
-                .collect();
+            let causes = failed.map_or_else(Vec::new, |jobs| jobs.causes(&self.host.systemd));
+            let journals = causes.iter().take(3);
+            let journals: String = journals.filter_map(|unit| host::journal(unit, 8)).collect();
             error.context(format!(
                 "systemd could not {} every unit\n{journals}  see: journalctl -e -u 'synapse-*'",
                 verb.word()

@@ -113,12 +113,12 @@ static EXTRAS: &[Extra] = &[
 ];
 
 /// Whether an option is set to a value that Python counts as true.
-fn has(deployment: &Deployment, key: &str) -> bool {
+pub(super) fn has(deployment: &Deployment, key: &str) -> bool {
     deployment.option(key).as_ref().is_some_and(is_true)
 }
 
 /// Whether a key in an option is true. `default` counts if a non-empty option lacks the key.
-fn flag(deployment: &Deployment, option: &str, key: &str, default: bool) -> bool {
+pub(super) fn flag(deployment: &Deployment, option: &str, key: &str, default: bool) -> bool {
     let option = deployment.option(option).filter(is_true);
     option.is_some_and(|option| option.get(key).map_or(default, is_true))
 }

@@ -1,5 +1,6 @@
 //! Files of the administrator that a deployment includes.
 
+use super::locations::LocationFile;
 use std::collections::BTreeMap;
 
 /// The Synapse options in homeserver.d: contents by file name.
@@ -13,4 +14,6 @@ pub struct ReferencedFiles {
     pub app_services: BTreeMap<String, Vec<u8>>,
     /// The logging configuration for Python that `log_config` names; `None` if this program renders one.
     pub log_config: Option<Vec<u8>>,
+    /// The files with locations that `nginx.include` lists, in its order.
+    pub locations: Vec<LocationFile>,
 }

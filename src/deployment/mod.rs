@@ -2,12 +2,19 @@
 //! This module also answers every question that needs no access to the host.
 
 pub mod adopted;
+pub mod calls;
 pub mod endpoints;
 pub mod extras;
 mod files;
+pub mod locations;
+pub mod mas;
 mod model;
 mod options;
+pub mod owned_keys;
 pub mod secrets;
+pub mod sizing;
+pub mod tuning;
 
 pub use files::{ReferencedFiles, SynapseOptions};
 pub use model::Deployment;
+pub use sizing::Sizes;

@@ -5,7 +5,7 @@ use super::endpoints::Endpoints;
 use super::files::{ReferencedFiles, SynapseOptions};
 use crate::settings::Settings;
 use crate::settings::types::DatabaseKind;
-use crate::topology::Topology;
+use crate::topology::{Logins, Topology};
 
 /// Everything that the administrator requests of a host. The type is pure: two hosts with the same deployment may still
 /// differ in their host facts.
@@ -33,6 +33,22 @@ impl Deployment {
     /// The endpoints that the processes listen on.
     pub fn endpoints(&self) -> Endpoints {
         Endpoints::new(&self.settings, &self.topology)
+    }
+
+    /// The service in which users log in.
+    pub fn logins(&self) -> Logins {
+        match self.settings.mas.is_on() {
+            true => Logins::Mas,
+            false => Logins::Synapse,
+        }
+    }
+
+    /// Whether the directory of the Unix socket for another reverse proxy keeps its owner: systemd opens the socket where
+    /// an adopted server listened, and that server uses the directory again when it is restored.
+    pub fn keeps_socket_directory(&self) -> bool {
+        let socket = self.settings.nginx.listen_unix_socket.as_ref();
+        self.settings.sockets.held
+            && socket.is_some_and(|path| self.adopted.listened_at(path.as_str()))
     }
 
     /// The kind of database in use, with `auto` resolved.

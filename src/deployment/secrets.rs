@@ -74,6 +74,14 @@ pub static SECRETS: &[Secret] = &[
         ..GENERATED
     },
     Secret {
+        name: "mas_secret",
+        wanted: |deployment| {
+            deployment.settings.mas.is_on() && deployment.adopted.mas_endpoint().is_none()
+        },
+        file: |settings| settings.mas.secret_file.as_ref(),
+        ..GENERATED
+    },
+    Secret {
         name: "manhole_password",
         wanted: |deployment| {
             deployment.settings.manhole.main || deployment.settings.manhole.workers

@@ -79,6 +79,9 @@ pub(super) trait Unit {
     fn load_state(&self) -> zbus::Result<String>;
     #[zbus(property)]
     fn active_state(&self) -> zbus::Result<String>;
+    /// The units without which it does not start.
+    #[zbus(property)]
+    fn requires(&self) -> zbus::Result<Vec<String>>;
     #[zbus(property)]
     fn need_daemon_reload(&self) -> zbus::Result<bool>;
     /// Microseconds since 1970.
@@ -95,6 +98,9 @@ pub(super) trait Service {
     fn exec_start(&self) -> zbus::Result<Vec<Command>>;
     #[zbus(property)]
     fn user(&self) -> zbus::Result<String>;
+    /// With a leading `!` or `-` if it may be missing.
+    #[zbus(property)]
+    fn working_directory(&self) -> zbus::Result<String>;
     #[zbus(property, name = "MainPID")]
     fn main_pid(&self) -> zbus::Result<u32>;
     /// Microseconds since 1970.

@@ -6,6 +6,7 @@ use super::redis::{self, Remote};
 use super::{files, secrets};
 use crate::deployment::Deployment;
 use crate::deployment::secrets as known;
+use crate::settings::Settings;
 use crate::settings::types::DatabaseKind;
 use crate::state::paths;
 use anyhow::{Context, Result};
@@ -50,6 +51,13 @@ pub(super) fn redis(facts: &Facts, deployment: &Deployment) -> Option<Result<(),
     let answer = password(facts, "redis_password")
         .and_then(|password| remote.ask(password.as_deref(), &["PING"], end));
     Some(answer.map(drop).map_err(|error| format!("{error:#}")))
+}
+
+/// Why the Matrix Authentication Service does not answer; `None` if it does, or if there is none.
+pub(super) fn mas(settings: &Settings) -> Option<String> {
+    let url = settings.mas.endpoint.as_ref()?;
+    let answer = super::mas::discovery(url, Instant::now() + super::mas::MAS_TIMEOUT);
+    answer.err().map(|error| format!("{error:#}"))
 }
 
 /// The provided password, or else the stored one.

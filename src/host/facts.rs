@@ -7,11 +7,12 @@ use super::python::MissingPackage;
 use crate::deployment::Deployment;
 use crate::failure::Failure;
 use crate::settings::types::Secret;
-use crate::state::Resource;
 use crate::state::host_facts::CoturnBuild;
 use crate::state::host_facts::{Exporters, HostFacts, Installed};
 use crate::state::paths;
 use crate::state::ports::BoundPort;
+use crate::state::{Cluster, HostSize, Resource};
+use crate::topology::Differences;
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 use std::ops::Deref;
@@ -32,6 +33,8 @@ pub struct Facts {
     pub synapse: Option<Installed>,
     /// The Python that contains Synapse, or will contain it.
     pub python: PathBuf,
+    /// The differences of its Synapse from the routing table; `None` if it was not asked yet.
+    pub differences: Option<Differences>,
     /// Missing programs, by their names in the table of programs.
     pub missing: Vec<&'static str>,
     /// `redis-server` or `valkey-server`, whichever is installed.
@@ -58,22 +61,38 @@ pub struct Facts {
     pub certificate: Option<(Pair, Option<Failure>)>,
     /// Whether the kernel supports IPv6.
     pub ipv6: bool,
+    /// The file with the certificates of the authorities that this host trusts, if it has one.
+    pub authorities: Option<&'static str>,
+    /// Why the Matrix Authentication Service does not answer; `None` if it does, or if there is none.
+    pub silent_mas: Option<String>,
     /// The owner of the directory with nginx's socket for a reverse proxy, if it exists.
     pub socket_owner: Option<String>,
+    /// Why nginx cannot serve the web client of the settings; `None` if it can, or if there is none.
+    pub web_root: Option<String>,
+    /// Whether SELinux forbids what its policy does not allow.
+    pub selinux: bool,
     /// The processor architecture, by Rust's name.
     pub processor: &'static str,
-    /// The number of processors that programs may use; 0 if unknown.
-    pub processors: usize,
-    /// The memory of this host in bytes; 0 if unknown.
-    pub memory: u64,
+    /// The size of this host without PostgreSQL's part; see [`Facts::size`].
+    pub size: HostSize,
+    /// The free space in bytes of the file system with /var/lib.
+    pub free_space: Option<u64>,
+    /// The highest limit of open files that a process can have.
+    pub open_files: Option<u64>,
     /// The owner of the media store, if it exists.
     pub media_owner: Option<String>,
     /// The state of PostgreSQL, or why it cannot be queried; `None` if it is not needed.
     pub postgres: Option<Result<postgres::Postgres, String>>,
+    /// The cluster of this host that serves Synapse's database, if it answers.
+    pub cluster: Option<Cluster>,
+    /// Whether the file of this program that tunes that cluster exists.
+    pub tuned: bool,
     /// The port of the PostgreSQL on this host.
     pub postgres_port: u16,
     /// Why an external Redis cannot be queried; `None` if there is none.
     pub external_redis: Option<Result<(), String>>,
+    /// The configuration files of the adopted server.
+    pub adopted_config: Vec<PathBuf>,
     /// Packages that the installed Synapse requires for these settings and that are missing.
     pub missing_packages: Vec<MissingPackage>,
     /// Damaged venvs of this program that the settings need, with the reasons.
@@ -151,6 +170,15 @@ impl Facts {
         self.postgres.as_ref()?.as_ref().ok()
     }
 
+    /// The size of this host, with the connections that PostgreSQL allows, if it answers.
+    pub fn size(&self) -> HostSize {
+        let postgres = self.answering_postgres();
+        HostSize {
+            connections: postgres.map_or(0, postgres::Postgres::available),
+            ..self.size
+        }
+    }
+
     /// The facts that rendering depends on.
     pub fn for_rendering(&self) -> HostFacts {
         let default = HostFacts::default();
@@ -160,6 +188,10 @@ impl Facts {
                 .synapse
                 .clone()
                 .filter(|found| !paths::is_our_python(&found.python)),
+            unserved: self
+                .differences
+                .as_ref()
+                .map_or(default.unserved, |found| found.unserved.clone()),
             redis: self.redis.map_or(default.redis, str::to_owned),
             exporters: self.exporters.clone(),
             grafana: self.grafana,
@@ -167,10 +199,13 @@ impl Facts {
             coturn: self.coturn.unwrap_or_default(),
             jemalloc: self.jemalloc,
             ipv6: self.ipv6,
+            authorities: self.authorities.map_or(default.authorities, str::to_owned),
             secrets: self.stored.clone(),
             address: self.address,
             user_group: self.accounts.user_group.clone(),
             certificate: self.certificate_places(),
+            size: self.size(),
+            cluster: self.cluster.clone(),
         }
     }
 

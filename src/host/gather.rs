@@ -6,7 +6,9 @@ use super::certificate::Pair;
 use super::facts::{Facts, PackageManager, Scope, Source};
 use super::resources::damage;
 use super::tools::{self, Tool};
-use super::{binding, external, files, postgres, programs, synapse};
+use super::{
+    binding, cluster, endpoints, external, files, postgres, programs, size, synapse, web_root,
+};
 use crate::deployment::Deployment;
 use crate::deployment::secrets::{SECRETS, Secret};
 use crate::failure::Failure;
@@ -22,6 +24,12 @@ use std::net::{IpAddr, UdpSocket};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
+/// The files with the certificates of trusted authorities, of Debian and Fedora.
+const AUTHORITIES: [&str; 2] = [
+    "/etc/ssl/certs/ca-certificates.crt",
+    "/etc/pki/tls/certs/ca-bundle.crt",
+];
+
 impl Facts {
     /// Gathers the facts on which rendering depends, and those that depend on the deployment alone.
     pub fn gather(deployment: &Deployment) -> Self {
@@ -30,6 +38,9 @@ impl Facts {
         let venv = deployment.venv();
         let ours = || synapse::ours(&venv).filter(|_| set.is_none_or(paths::is_our_python));
         let synapse = synapse::find(set).or_else(ours);
+        let python = synapse
+            .as_ref()
+            .map_or_else(|| venv.python(), |found| found.python.clone());
         let redis = programs::installed(units::REDIS);
         let running = std::env::current_exe().ok();
         let (program, replaceable) = match running {
@@ -43,9 +54,8 @@ impl Facts {
             replaceable,
             root: nix::unistd::geteuid().is_root(),
             systemd: booted_with_systemd(),
-            python: synapse
-                .as_ref()
-                .map_or_else(|| venv.python(), |found| found.python.clone()),
+            differences: endpoints::recorded(&python),
+            python,
             redis,
             exporters: programs::exporters(),
             grafana: files::is_directory(paths::GRAFANA),
@@ -55,19 +65,36 @@ impl Facts {
             lacks_warm_start: !files::exists(paths::WARM_START),
             jemalloc: jemalloc(),
             packages: package_manager(),
+            adopted_config: settings
+                .adopt
+                .config
+                .iter()
+                .map(|path| path.as_path().to_owned())
+                .collect(),
             ports_in_use: Vec::new(),
             certificate: certificate(settings),
             processor: std::env::consts::ARCH,
-            processors: std::thread::available_parallelism().map_or(0, usize::from),
-            memory: memory().unwrap_or(0),
+            size: size::size(),
+            free_space: size::free_space(),
+            open_files: size::open_files(),
             ipv6: files::exists("/proc/net/if_inet6"),
+            authorities: AUTHORITIES.iter().copied().find(|path| files::exists(path)),
+            silent_mas: None,
             socket_owner: settings
                 .nginx
                 .listen_unix_socket
                 .as_ref()
                 .and_then(|path| owner(path.as_path().parent()?)),
+            web_root: settings
+                .nginx
+                .web_root
+                .as_ref()
+                .and_then(|path| web_root::problem(path.as_path())),
+            selinux: selinux(),
             media_owner: owner(Path::new(settings.media_store_path.as_str())),
             postgres: None,
+            cluster: None,
+            tuned: false,
             postgres_port: settings.database.port.number(),
             external_redis: None,
             missing_packages: synapse.as_ref().map_or_else(Vec::new, |found| {
@@ -90,6 +117,7 @@ impl Facts {
         };
         facts.unusable = external::unusable(&facts);
         facts.external_redis = external::redis(&facts, deployment);
+        facts.silent_mas = external::mas(settings);
         facts
     }
 
@@ -101,6 +129,11 @@ impl Facts {
             true => Some(postgres::ask(&superuser).map_err(|error| format!("{error:#}"))),
             false => external::postgres(self, scope),
         };
+        if scope.local_database && self.answering_postgres().is_some() {
+            self.cluster = cluster::ask(&superuser).ok();
+            let debian = self.cluster.iter().find_map(|it| it.debian.as_ref());
+            self.tuned = debian.is_some_and(|debian| files::exists(debian.file()));
+        }
         let name = scope.settings.database.name.as_str();
         // Queried only if the record of created resources does not answer it.
         self.database_used = scope.local_database
@@ -173,16 +206,6 @@ fn coturn() -> Option<CoturnBuild> {
     })
 }
 
-/// The memory of this host in bytes (proc_meminfo(5), in units of 1024 bytes).
-fn memory() -> Option<u64> {
-    let text = files::read_text("/proc/meminfo").ok()??;
-    let total = text
-        .lines()
-        .find_map(|line| line.strip_prefix("MemTotal:"))?;
-    let number: u64 = total.trim().strip_suffix(" kB")?.parse().ok()?;
-    Some(number * 1024)
-}
-
 /// Whether the dynamic linker finds jemalloc by its name, in the directories of Debian and Fedora.
 fn jemalloc() -> bool {
     ["/usr/lib", "/usr/lib64", "/lib64"]
@@ -196,6 +219,12 @@ fn jemalloc() -> bool {
                 .chain([(*lib).to_owned()])
         })
         .any(|directory| files::exists(format!("{directory}/libjemalloc.so.2")))
+}
+
+/// Whether SELinux is in enforcing mode (selinux(8)).
+fn selinux() -> bool {
+    let mode = files::read_text("/sys/fs/selinux/enforce").ok().flatten();
+    mode.is_some_and(|mode| mode.trim() == "1")
 }
 
 /// The version that `nginx -v` prints, as in `nginx version: nginx/1.26.3 (Ubuntu)`.

@@ -300,7 +300,7 @@ impl Host {
         files::remove_tree(directory(number))
     }
 
-    /// Removes every generation.
+    /// Removes every generation, and what this program has noted about the Synapse that ran with them.
     ///
     /// # Errors
     /// When a file cannot be removed.
@@ -308,6 +308,7 @@ impl Host {
         files::remove(paths::CURRENT)?;
         files::remove(paths::APPLIED)?;
         files::remove(paths::SWITCHED)?;
+        files::remove(paths::ENDPOINTS)?;
         files::remove_tree(paths::GENERATIONS)
     }
 }

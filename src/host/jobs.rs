@@ -2,7 +2,7 @@
 
 use super::dbus::JobRemovedStream;
 use super::interruption;
-use super::systemd::Systemd;
+use super::systemd::{Systemd, about};
 use crate::plan::step::Verb;
 use anyhow::{Context, Result, bail};
 use futures_lite::StreamExt;
@@ -28,7 +28,42 @@ impl std::fmt::Display for JobsFailed {
     }
 }
 
+impl JobsFailed {
+    /// The units whose journals contain the causes: of a unit that did not start because others had failed, these
+    /// others. Each unit occurs once.
+    pub fn causes(&self, systemd: &Systemd) -> Vec<String> {
+        let mut causes: Vec<String> = Vec::new();
+        for (unit, result) in &self.units {
+            let failed = match result.as_str() {
+                "dependency" => systemd.failed_requirements(unit).unwrap_or_default(),
+                _ => Vec::new(),
+            };
+            let own = failed.is_empty().then(|| unit.clone());
+            for cause in failed.into_iter().chain(own) {
+                if !causes.contains(&cause) {
+                    causes.push(cause);
+                }
+            }
+        }
+        causes
+    }
+}
+
 impl Systemd {
+    /// The units that a unit requires and that have failed, such as a socket whose address is in use.
+    fn failed_requirements(&self, unit: &str) -> Result<Vec<String>> {
+        about(unit, async {
+            let mut failed = Vec::new();
+            for required in self.unit(unit).await?.requires().await? {
+                let state = self.unit(&required).await?.active_state().await?;
+                if state == "failed" {
+                    failed.push(required);
+                }
+            }
+            Ok(failed)
+        })
+    }
+
     /// Starts a unit and does not wait for the job.
     pub fn begin_start(&self, unit: &str) -> Result<()> {
         zbus::block_on(self.manager.start_unit(unit, "replace"))

@@ -5,10 +5,12 @@ pub mod adopted;
 mod binding;
 mod bounded;
 pub mod certificate;
+mod cluster;
 mod compressor;
 mod confined;
 mod dbus;
 mod drain;
+pub mod endpoints;
 mod existing_database;
 mod external;
 pub mod facts;
@@ -19,6 +21,7 @@ pub mod intact;
 pub mod interruption;
 mod jobs;
 mod markers;
+mod mas;
 mod migrate;
 mod observe;
 pub mod postgres;
@@ -33,6 +36,7 @@ mod resp;
 mod schema;
 mod secrets;
 mod service;
+mod size;
 pub mod synapse;
 #[expect(missing_docs)]
 mod systemd;
@@ -43,19 +47,22 @@ mod validators;
 mod venv;
 mod versions;
 pub mod warm;
+mod web_root;
 
 pub use existing_database::{created_database, existing_database, migration_was_interrupted};
 pub use files::{
-    Backup, Lock, back_up, directory, exists, is_directory, names, read, read_text, remove,
+    Backup, Lock, back_up, directory, exists, is_directory, mode, names, read, read_text, remove,
     remove_with_drop_ins, replace, replace_link, rewrite,
 };
 pub use gather::booted_with_systemd;
 pub use generations::{Generation, edited_files, left_files};
 pub use jobs::JobsFailed;
+pub use mas::discovery;
 pub use observe::{enabled, homeserver_d_differs, outdated, sockets};
 pub use probe::{Answer, Peer, get, get_as_host, get_repeated, reachable, status};
 pub use processes::Process;
 pub use resources::damage;
+pub use size::size;
 pub use systemd::Systemd;
 pub use tools::{Tool, find, journal};
 pub use trial::{Ending, trial};

@@ -63,6 +63,13 @@ pub struct Access {
     pub sslrootcert: Option<PathBuf>,
 }
 
+impl Postgres {
+    /// The connections that roles other than the superuser can open.
+    pub fn available(&self) -> u32 {
+        self.max_connections.saturating_sub(self.reserved)
+    }
+}
+
 impl Access {
     /// The local server, as its superuser.
     pub fn superuser(port: u16) -> Self {
@@ -102,7 +109,7 @@ impl Access {
     }
 
     /// Runs one statement, passed through standard input. psql never prompts for a password.
-    fn psql(&self, statement: &str) -> Result<String> {
+    pub(super) fn psql(&self, statement: &str) -> Result<String> {
         let port = self.port.to_string();
         let mut tool = Tool::new("psql")
             .args(["-XAtqw", "-F", "\t", "-v", "ON_ERROR_STOP=1"])

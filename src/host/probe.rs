@@ -83,6 +83,14 @@ pub fn get_repeated(
     }
 }
 
+/// Sends another service a GET request for a path at its host.
+///
+/// # Errors
+/// The same as for [`get`].
+pub fn get_of(peer: &Peer, host: &str, path: &str, end: Instant) -> Result<Answer> {
+    answer(ask(peer, host, "GET", path, "", end, LIMIT)?)
+}
+
 /// Sends nginx a request that only the host itself may send: it has no headers with the address of a client.
 ///
 /// # Errors
@@ -97,7 +105,7 @@ pub fn get_as_host(peer: &Peer, path: &str, end: Instant) -> Result<Answer> {
 /// # Errors
 /// As for [`get`], but the answer may have up to `DISCARDED` bytes.
 pub fn status(peer: &Peer, path: &str, end: Instant) -> Result<u16> {
-    let stream = ask(peer, "GET", path, ORIGIN, end, DISCARDED)?;
+    let stream = ask(peer, HERE, "GET", path, ORIGIN, end, DISCARDED)?;
     let mut stream = BufReader::new(stream);
     let mut line = Vec::new();
     let head = (&mut stream).take(HEAD).read_until(b'\n', &mut line);
@@ -125,10 +133,13 @@ const HEAD: u64 = 8 << 10;
 const BODY: &str =
     "Content-Type: application/json\r\nContent-Length: 2\r\nConnection: close\r\n\r\n[]";
 const NO_BODY: &str = "Content-Length: 0\r\nConnection: close\r\n\r\n";
+/// The name of the host in requests to nginx and Synapse.
+const HERE: &str = "localhost";
 const WAITING: &str = "waiting for an answer";
 
 fn ask(
     peer: &Peer,
+    host: &str,
     method: &str,
     path: &str,
     origin: &str,
@@ -141,17 +152,20 @@ fn ask(
         _ => BODY,
     };
     let request = format!(
-        "{method} {path} HTTP/1.1\r\nHost: localhost\r\nUser-Agent: synapse-workers verify\r\n{origin}{rest}"
+        "{method} {path} HTTP/1.1\r\nHost: {host}\r\nUser-Agent: synapse-workers verify\r\n{origin}{rest}"
     );
     stream.write_all(request.as_bytes())?;
     Ok(stream)
 }
 
 fn request(peer: &Peer, method: &str, path: &str, origin: &str, end: Instant) -> Result<Answer> {
+    answer(ask(peer, HERE, method, path, origin, end, LIMIT)?)
+}
+
+/// Reads the answer to a request.
+fn answer(mut stream: Bounded) -> Result<Answer> {
     let mut answer = Vec::new();
-    ask(peer, method, path, origin, end, LIMIT)?
-        .read_to_end(&mut answer)
-        .context(WAITING)?;
+    stream.read_to_end(&mut answer).context(WAITING)?;
     let text = String::from_utf8_lossy(&answer);
     let (head, body) = text.split_once("\r\n\r\n").unwrap_or((&text, ""));
     Ok(Answer {

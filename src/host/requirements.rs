@@ -5,6 +5,7 @@ use super::markers::Marker;
 use super::versions::compare;
 use crate::settings::types::PinnedPackage;
 use crate::state::normalized;
+use crate::topology::Release;
 
 /// A project with its acceptable versions.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -83,6 +84,21 @@ pub(super) fn parse(text: &str) -> Option<Requirement> {
     })
 }
 
+/// Requirements that the metadata of releases of Synapse before another one lack: they fail with newer versions of these
+/// packages.
+static BOUNDS: &[(Release, &str)] = &[
+    (Release(1, 163), "txredisapi>=1.4.12,<1.6.0"),
+    // The base class of its metrics has another metaclass since 0.24.
+    (Release(1, 146), "prometheus-client<0.24"),
+];
+
+/// The requirements that the metadata of this version of Synapse lack.
+pub(super) fn bounds(version: &str) -> impl Iterator<Item = &'static str> {
+    let release = Release::of(version);
+    let wanted = BOUNDS.iter().filter(move |(before, _)| release < *before);
+    wanted.map(|(_, requirement)| *requirement)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -151,5 +167,22 @@ mod tests {
                 "{requirement} {version}"
             );
         }
+    }
+
+    #[test]
+    fn older_releases_get_versions_that_they_can_use() {
+        let of = |version| bounds(version).collect::<Vec<_>>().join(" ");
+        assert_eq!(of("1.163.2"), "");
+        assert_eq!(of("1.146.0"), "txredisapi>=1.4.12,<1.6.0");
+        assert_eq!(
+            of("1.145.0"),
+            "txredisapi>=1.4.12,<1.6.0 prometheus-client<0.24"
+        );
+        let parsed = bounds("1.143.0").filter_map(parse);
+        let refused: Vec<String> = parsed
+            .filter(|it| !it.accepts("0.26.0") || !it.accepts("1.6.0"))
+            .map(|it| it.name)
+            .collect();
+        assert_eq!(refused, ["txredisapi", "prometheus-client"]);
     }
 }

@@ -2,7 +2,8 @@
 //! creates them and removes them.
 
 use super::postgres::{self, Access};
-use super::{Host, compressor, files, synapse, tools::Tool};
+use super::{Host, adopted, compressor, files, synapse, tools::Tool};
+use crate::failure::Failure;
 use crate::plan::step::Verb;
 use crate::state::paths;
 use crate::state::paths::{SYSUSERS, TMPFILES};
@@ -97,7 +98,17 @@ impl Host {
                 self.systemd.reload()
             }
             Resource::Stopped(service) => {
-                self.systemd.jobs(Verb::Stop, std::slice::from_ref(service))
+                self.systemd
+                    .jobs(Verb::Stop, std::slice::from_ref(service))?;
+                // Two main processes with one database would damage rooms.
+                match adopted::process_that_reads(&self.facts.adopted_config) {
+                    None => Ok(()),
+                    Some(process) => Err(Failure::failed(format!(
+                        "{service} has stopped, and the adopted Synapse still runs as process {process}"
+                    ))
+                    .help("name the service that starts it with --adopt-service, or stop it yourself")
+                    .into()),
+                }
             }
             Resource::MonitorRole(name) => postgres::create_monitor(&self.superuser(), name),
             Resource::Database { name, owner } => {

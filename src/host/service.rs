@@ -10,6 +10,8 @@ pub struct ServiceCommand {
     pub user: String,
     /// Program and arguments of the first ExecStart=.
     pub command: Vec<String>,
+    /// WorkingDirectory=; the root directory if it is not set.
+    pub directory: String,
 }
 
 impl Systemd {
@@ -55,6 +57,10 @@ impl Systemd {
             Ok(Some(ServiceCommand {
                 user: service.user().await?,
                 command: command.map_or_else(Vec::new, |command| command.1),
+                directory: match service.working_directory().await? {
+                    path if path.starts_with('/') => path,
+                    _ => "/".to_owned(),
+                },
             }))
         })
     }

@@ -21,7 +21,7 @@ use std::path::Path;
 const PYTHONS: &[&str] = &["/opt/venvs/matrix-synapse/bin/python", "/usr/bin/python3"];
 
 /// Synapse's project name on PyPI.
-const PROJECT: &str = "matrix_synapse";
+pub(super) const PROJECT: &str = "matrix_synapse";
 
 /// The installed Synapse: at the path in the settings, or at one of the usual paths.
 pub fn find(set: Option<&Path>) -> Option<Installed> {
@@ -90,7 +90,11 @@ pub(super) fn lacking(python: &Path, deployment: &Deployment) -> Vec<MissingPack
         .flat_map(|extra| packages.lacking(PROJECT, extra));
     let pinned = deployment.settings.synapse.packages.iter();
     let pinned = pinned.filter_map(|package| packages.lacks(Requirement::pinned(package)));
-    extras.chain(pinned).collect()
+    let version = version_of(python, PROJECT).unwrap_or_default();
+    let too_new = requirements::bounds(&version).filter_map(requirements::parse);
+    let too_new = too_new.filter_map(|bound| packages.lacks(bound));
+    let too_new = too_new.filter(|bound| bound.found.is_some());
+    extras.chain(pinned).chain(too_new).collect()
 }
 
 /// When Synapse was last installed for this Python, in microseconds since 1970. The change time counts, since every
@@ -115,9 +119,9 @@ pub fn install(venv: &SynapseVenv) -> Result<()> {
         return Ok(());
     }
     let requirements = venv.requirements();
-    let mut packages: Vec<&str> = requirements.iter().map(String::as_str).collect();
-    // Releases before 1.163.0 do not exclude txredisapi 1.6 themselves, and fail with it.
-    packages.push("txredisapi>=1.4.12,<1.6.0");
+    let own = requirements::bounds(&venv.version).map(str::to_owned);
+    let requirements: Vec<String> = requirements.into_iter().chain(own).collect();
+    let packages: Vec<&str> = requirements.iter().map(String::as_str).collect();
     Venv {
         directory: &venv.directory(),
         options: &["--system-site-packages"],

@@ -4,7 +4,7 @@ use super::certificate::Pair;
 use super::confined::Sandbox;
 use super::files::{self, Scratch};
 use super::tools::{self, Tool};
-use super::{Host, generations, synapse};
+use super::{Host, cluster, generations, synapse};
 use crate::plan::step::Validator;
 use crate::state::State;
 use crate::state::accounts;
@@ -23,6 +23,7 @@ impl Host {
         let directory = generations::directory(number);
         match validator {
             Validator::Schema => return self.accepts_schema(state, state),
+            Validator::Endpoints => return self.serves_routes(state),
             Validator::Nginx => {
                 let pair = self.facts.certificate.as_ref().map(|(pair, _)| pair);
                 nginx_accepts(&format!("{directory}/nginx"), pair, state)
@@ -33,6 +34,7 @@ impl Host {
                 &format!("{directory}/synapse"),
                 processes,
             ),
+            Validator::Postgres(path) => cluster::accepts(path, &state.contents(path)?),
             Validator::Prometheus => {
                 prometheus_accepts(&format!("{directory}/prometheus/prometheus.yml"))
             }

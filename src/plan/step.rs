@@ -148,8 +148,12 @@ pub enum Validator {
     Synapse(Vec<String>),
     Systemd,
     Prometheus,
+    /// PostgreSQL reads the file of this path together with its own configuration.
+    Postgres(String),
     /// The Synapse that is about to run checks the schema of its database.
     Schema,
+    /// A Synapse of an unknown release names the endpoints of its workers.
+    Endpoints,
 }
 
 /// The type of a systemd job.

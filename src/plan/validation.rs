@@ -5,6 +5,11 @@ use super::step::{ChangeKind, FileChange, Validator};
 use super::{Removal, Target};
 use crate::state::Resource;
 use crate::state::restart_rules::VERSION;
+use crate::state::units;
+use crate::topology::{Release, releases};
+
+/// Path prefix of PostgreSQL's configuration files in a generation.
+const POSTGRES_FILES: &str = "host/etc/postgresql/";
 
 impl Planner<'_> {
     /// The validators of the files that changed.
@@ -17,7 +22,10 @@ impl Planner<'_> {
         if self.target != Target::Rendered {
             return validators;
         }
-        let mut written = self
+        if self.routes_to_unknown_synapse() {
+            validators.push(Validator::Endpoints);
+        }
+        let written = self
             .changes
             .iter()
             .filter(|change| change.kind != ChangeKind::Removed);
@@ -54,10 +62,30 @@ impl Planner<'_> {
         {
             validators.push(Validator::Prometheus);
         }
-        if written.any(|change| change.path.starts_with(UNIT_FILES)) {
+        if written
+            .clone()
+            .any(|change| change.path.starts_with(UNIT_FILES))
+        {
             validators.push(Validator::Systemd);
         }
+        let postgres = written.filter(|change| change.path.starts_with(POSTGRES_FILES));
+        validators.extend(postgres.map(|change| Validator::Postgres(change.path.clone())));
         validators
+    }
+
+    /// Whether the plan starts workers of a Synapse that is newer than the tables of this program.
+    fn routes_to_unknown_synapse(&self) -> bool {
+        let changed = self.changes.iter().any(|change| change.path == VERSION);
+        let version = self.desired.files.get(VERSION).filter(|_| changed);
+        let workers = self
+            .desired
+            .units
+            .iter()
+            .any(|unit| units::worker_of(unit).is_some());
+        workers
+            && version.is_some_and(|file| {
+                Release::of(&String::from_utf8_lossy(&file.contents)) > releases::NEWEST
+            })
     }
 
     /// Whether the plan starts a release of Synapse that has not used this database. The rollback of a failed run

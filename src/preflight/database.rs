@@ -51,10 +51,10 @@ pub(super) fn version(at: &Examined) -> Option<Finding> {
 /// Each process may open `cp_max` connections, and a request that finds no free one fails.
 pub(super) fn connections(at: &Examined) -> Option<Finding> {
     let postgres = at.facts.answering_postgres()?;
-    let pool = at.scope.settings.database.cp_max.get();
+    let pool = at.scope.sizes(&at.facts.size()).cp_max;
     let processes = u32::try_from(at.processes).unwrap_or(u32::MAX);
     let needed = processes.saturating_mul(pool);
-    let available = postgres.max_connections.saturating_sub(postgres.reserved);
+    let available = postgres.available();
     if needed <= available {
         return None;
     }

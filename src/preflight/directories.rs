@@ -23,10 +23,27 @@ pub(super) fn media(at: &Examined) -> Option<Finding> {
     )
 }
 
+pub(super) fn web_root(at: &Examined) -> Option<Finding> {
+    let problem = at.facts.web_root.as_ref()?;
+    let path = at.scope.settings.nginx.web_root.as_ref()?.as_str();
+    finding(
+        format!("nginx.web_root: {problem}"),
+        format!(
+            "put the files of the web client into {path}, and allow every account to read them: chmod -R a+rX {path}; or leave \
+             nginx.web_root empty"
+        ),
+    )
+}
+
 pub(super) fn socket(at: &Examined) -> Option<Finding> {
     let owner = at.facts.socket_owner.as_ref();
     let owner = owner.filter(|owner| *owner != accounts::NGINX.name)?;
     let socket = at.scope.settings.nginx.listen_unix_socket.as_ref()?;
+    if at.scope.keeps_socket_directory()
+        && [accounts::ROOT, at.facts.user.as_str()].contains(&owner.as_str())
+    {
+        return None;
+    }
     finding(
         format!(
             "nginx.listen_unix_socket: the directory of {} exists and belongs to {owner}",

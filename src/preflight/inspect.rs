@@ -1,7 +1,8 @@
 //! Inspection of the host before a command: gathers the facts, and rejects the host if a fatal check fails.
 
-use super::check::Examined;
+use super::check::{Examined, Finding};
 use super::checks;
+use super::comparison::Comparison;
 use crate::failure::{Code, Failure};
 use crate::host::facts::{Facts, Scope};
 use crate::host::{self, Host, Systemd};
@@ -22,19 +23,40 @@ pub enum Purpose {
     Inspect,
 }
 
+/// A host that no fatal check rejects.
+pub struct Admitted {
+    /// The host.
+    pub host: Host,
+    /// The findings of checks that are not fatal.
+    pub warnings: Vec<Finding>,
+    /// Its size, compared with the needs of the request.
+    pub size: Comparison,
+}
+
 /// Inspects the host and rejects it if a fatal check fails.
 pub fn host(request: &Request, purpose: Purpose) -> Result<Host, Failure> {
+    admit(request, purpose).map(|admitted| admitted.host)
+}
+
+/// Like [`host()`], with the results that reject nothing.
+pub fn admit(request: &Request, purpose: Purpose) -> Result<Admitted, Failure> {
     let found = inspect(request, purpose)?;
     let facts = &found.facts;
     let curable = purpose == Purpose::InstallPrograms && facts.packages.is_some();
-    let mut refused = Vec::new();
-    for (check, finding) in checks::examine(&found.examined(request)) {
+    let (mut refused, mut warnings) = (Vec::new(), Vec::new());
+    let examined = found.examined(request);
+    let size = Comparison::of(&examined);
+    for (check, finding) in checks::examine(&examined) {
         if purpose == Purpose::Inspect && facts.root && facts.systemd {
             break;
         }
-        let Some(finding) = finding.filter(|_| check.fatal) else {
+        let Some(finding) = finding else {
             continue;
         };
+        if !check.fatal {
+            warnings.push(finding);
+            continue;
+        }
         if curable && check.name == checks::PROGRAMS {
             continue;
         }
@@ -45,9 +67,13 @@ pub fn host(request: &Request, purpose: Purpose) -> Result<Host, Failure> {
         }
     }
     match found.systemd {
-        Some(systemd) if refused.is_empty() => Ok(Host {
-            facts: found.facts,
-            systemd,
+        Some(systemd) if refused.is_empty() => Ok(Admitted {
+            host: Host {
+                facts: found.facts,
+                systemd,
+            },
+            warnings,
+            size,
         }),
         _ => Err(Failure::preflight(refused.join("\n"))),
     }

@@ -3,6 +3,7 @@
 mod accounts;
 mod check;
 mod checks;
+mod comparison;
 mod database;
 mod directories;
 mod inspect;
@@ -15,4 +16,5 @@ mod system;
 
 pub use check::{Check, Examined, Finding};
 pub use checks::{CHECKS, examine};
-pub use inspect::{Found, Purpose, host, inspect};
+pub use comparison::{Compared, Comparison};
+pub use inspect::{Admitted, Found, Purpose, admit, host, inspect};

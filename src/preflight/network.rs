@@ -1,4 +1,4 @@
-//! Checks of ports, addresses, the certificate and the external Redis.
+//! Checks of ports, addresses, the certificate and the servers that the administrator runs.
 
 use super::check::{Examined, Finding, finding};
 use crate::state::services;
@@ -91,5 +91,16 @@ pub(super) fn redis(at: &Examined) -> Option<Finding> {
                      redis-cli -h {host} -p {port}{} ping",
             if redis.tls { " --tls" } else { "" }
         ),
+    )
+}
+
+/// Not fatal: the service may need Synapse first, and users who are logged in can do without it for some minutes.
+pub(super) fn mas(at: &Examined) -> Option<Finding> {
+    let error = at.facts.silent_mas.as_ref()?;
+    let url = at.scope.settings.mas.endpoint.as_ref()?;
+    finding(
+        format!("mas.endpoint: {url} does not answer: {error}"),
+        "start the Matrix Authentication Service, or correct mas.endpoint; until it answers, nobody can log in, and \
+         Synapse refuses access tokens that it has not seen lately",
     )
 }

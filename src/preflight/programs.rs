@@ -23,13 +23,19 @@ pub(super) fn missing(at: &Examined) -> Option<Finding> {
 }
 
 pub(super) fn launcher(at: &Examined) -> Option<Finding> {
+    let named = at.scope.settings.mas.is_on();
     finding_if(
-        at.facts.lacks_launcher && at.scope.runs(units::MAIN_SOCKET),
+        at.facts.lacks_launcher && (named || at.scope.runs(units::MAIN_SOCKET)),
         format!(
             "{} is missing, a part of this program's package",
             paths::LAUNCHER
         ),
-        "install the package again; or set sockets.held to false (requests then fail while processes restart)",
+        match named {
+            true => "install the package again",
+            false => {
+                "install the package again; or set sockets.held to false (requests then fail while processes restart)"
+            }
+        },
     )
 }
 

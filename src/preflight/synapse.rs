@@ -3,7 +3,10 @@
 use super::check::{Examined, Finding, finding, finding_if};
 use crate::host::facts::{Facts, PackageManager};
 use crate::host::python::{MissingPackage, installable};
+use crate::settings::{Row, Settings};
 use crate::state::paths;
+use crate::topology::Release;
+use crate::topology::releases::{NEWEST, OLDEST, OLDEST_DATE};
 use std::path::Path;
 
 pub(super) fn python(at: &Examined) -> Option<Finding> {
@@ -18,24 +21,85 @@ pub(super) fn python(at: &Examined) -> Option<Finding> {
     )
 }
 
-/// Earlier releases do not know all keys of `stream_writers` and do not start with them (docs/upgrade.md, 1.152.0).
-const MINIMUM: (u32, u32) = (1, 152);
+/// The Synapse that will run, with the words for its place, and how to upgrade it to the default of `synapse.version`.
+struct Chosen {
+    version: String,
+    place: String,
+    upgrade: String,
+}
+
+impl Chosen {
+    fn of(at: &Examined) -> Self {
+        let newest = Row::of("synapse.version").and_then(|row| row.default);
+        let newest = newest.unwrap_or_default();
+        let host = at.facts.synapse.as_ref();
+        match host.filter(|found| !paths::is_our_python(&found.python)) {
+            Some(found) => Self {
+                version: found.version.clone(),
+                place: format!(" at {}", found.python.display()),
+                upgrade: format!(
+                    "upgrade it to {newest}, or set synapse.python to {}/bin/python to have Synapse {newest} installed there",
+                    paths::VENV
+                ),
+            },
+            None => Self {
+                version: at.scope.venv().version,
+                place: " in synapse.version".to_owned(),
+                upgrade: format!("set synapse.version to {newest}"),
+            },
+        }
+    }
+
+    fn release(&self) -> Release {
+        Release::of(&self.version)
+    }
+}
 
 pub(super) fn version(at: &Examined) -> Option<Finding> {
-    let installed = at.facts.synapse.as_ref()?;
+    let chosen = Chosen::of(at);
     finding_if(
-        release(&installed.version) < MINIMUM,
+        chosen.release() < OLDEST,
         format!(
-            "Synapse {} at {} is older than {}.{}",
-            installed.version,
-            installed.python.display(),
-            MINIMUM.0,
-            MINIMUM.1
+            "Synapse {}{} is older than {OLDEST}, the oldest supported release ({OLDEST_DATE})",
+            chosen.version, chosen.place
         ),
+        chosen.upgrade,
+    )
+}
+
+pub(super) fn unknown(at: &Examined) -> Option<Finding> {
+    let chosen = Chosen::of(at);
+    finding_if(
+        chosen.release() > NEWEST,
         format!(
-            "upgrade it, or set synapse.python to {}/bin/python to have one installed there",
-            paths::VENV
+            "Synapse {}{} is newer than {NEWEST}, the newest release that this synapse-workers knows",
+            chosen.version, chosen.place
         ),
+        "upgrade synapse-workers if it has a newer release; until then install asks Synapse which requests its workers serve",
+    )
+}
+
+/// Settings that releases after the oldest supported one introduced: the key, the release, whether it is set, and what
+/// an earlier release does.
+type Introduced = (&'static str, Release, fn(&Settings) -> bool, &'static str);
+
+#[rustfmt::skip] // one setting per line
+static INTRODUCED: &[Introduced] = &[
+    ("redis.username", Release(1, 162), |settings| settings.redis.username.is_some(), "logs in to Redis without a user name"),
+];
+
+pub(super) fn settings(at: &Examined) -> Option<Finding> {
+    let chosen = Chosen::of(at);
+    let settings = &at.scope.settings;
+    let mut newer = INTRODUCED.iter();
+    let (key, since, _, effect) =
+        newer.find(|(_, since, is_set, _)| chosen.release() < *since && is_set(settings))?;
+    finding(
+        format!(
+            "{key} needs Synapse {since}: Synapse {}{} {effect}",
+            chosen.version, chosen.place
+        ),
+        format!("{}, or leave {key} empty", chosen.upgrade),
     )
 }
 
@@ -46,14 +110,6 @@ pub(super) fn damaged(at: &Examined) -> Option<Finding> {
         "synapse-workers install builds it again, and restarts the processes that run from it"
             .to_owned(),
     )
-}
-
-fn release(version: &str) -> (u32, u32) {
-    let mut numbers = version.split('.').map(|part| {
-        let digits: String = part.chars().take_while(char::is_ascii_digit).collect();
-        digits.parse().unwrap_or(0)
-    });
-    (numbers.next().unwrap_or(0), numbers.next().unwrap_or(0))
 }
 
 /// Checks the Python of a Synapse that this program did not install for what workers, PostgreSQL and URL previews need.

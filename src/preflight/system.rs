@@ -15,6 +15,16 @@ pub(super) fn systemd(at: &Examined) -> Option<Finding> {
     )
 }
 
+/// SELinux's policy for nginx does not know the sockets and files of this server.
+pub(super) fn selinux(at: &Examined) -> Option<Finding> {
+    finding_if(
+        at.facts.selinux,
+        "SELinux is enforcing, and its policy may keep nginx from the sockets of Synapse's processes",
+        "after `install`, look for denials: ausearch -m AVC -ts recent; the section SELinux of \
+         synapse-workers-security(7) says how to allow them",
+    )
+}
+
 pub(super) fn replaceable(at: &Examined) -> Option<Finding> {
     let path = at.facts.replaceable.as_ref()?.display();
     finding(

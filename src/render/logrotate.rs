@@ -1,7 +1,7 @@
-//! Rotation of the access log from which metrics are derived: a timer, its service, and the configuration of logrotate.
+//! Rotation of nginx's logs: a timer, its service, and the configuration of logrotate.
 
 use super::sandbox::Sandbox;
-use super::{Input, StateBuilder};
+use super::{Input, StateBuilder, nginx};
 use crate::state::paths;
 use crate::state::units;
 use anyhow::{Context, Result};
@@ -12,7 +12,7 @@ use askama::Template;
 struct Service<'a> {
     sandbox: Sandbox,
     current: &'a str,
-    /// The directory of the log.
+    /// The directory of logrotate's state file, which is removed with the log in it.
     directory: &'a str,
 }
 
@@ -22,29 +22,57 @@ struct Timer;
 
 #[derive(Template)]
 #[template(path = "logrotate/access.conf")]
-struct Configuration<'a> {
-    access_log: &'a str,
+struct Configuration {
+    logs: Vec<Log>,
+}
+
+/// A log that is rotated.
+struct Log {
+    path: &'static str,
+    directory: &'static str,
+    /// The number of old logs that are kept, one for each day.
+    kept: u32,
+}
+
+/// The logs of these settings.
+fn logs(input: &Input) -> Vec<Log> {
+    let settings = &input.settings;
+    // mtail reads the log as it is written, so old lines are not needed for long.
+    let metrics = Log {
+        path: paths::ACCESS_LOG,
+        directory: paths::NGINX_LOGS,
+        kept: 2,
+    };
+    let requests = Log {
+        path: paths::REQUEST_LOG,
+        directory: paths::REQUEST_LOGS,
+        kept: 6,
+    };
+    let metrics = settings.metrics.enabled.then_some(metrics);
+    let requests = nginx::keeps_requests(input).then_some(requests);
+    metrics.into_iter().chain(requests).collect()
 }
 
 pub(super) fn is_wanted(input: &Input) -> bool {
-    input.settings.metrics.enabled && !input.settings.nginx.disable_logrotate
+    nginx::logs_requests(input) && !input.settings.nginx.disable_logrotate
+}
+
+/// The directories of the logs.
+pub(super) fn writes(input: &Input) -> Vec<String> {
+    let logs = logs(input).into_iter();
+    logs.map(|log| log.directory.to_owned()).collect()
 }
 
 pub(super) fn render(builder: &mut StateBuilder) -> Result<()> {
-    let access_log = paths::ACCESS_LOG;
-    let (directory, _) = access_log
-        .rsplit_once('/')
-        .context("a log is in a directory")?;
+    let logs = logs(builder.input);
+    let first = logs.first().context("without a log nothing is rotated")?;
     let service = Service {
         sandbox: builder.sandbox(units::LOGROTATE_SERVICE)?,
         current: paths::CURRENT,
-        directory,
+        directory: first.directory,
     };
     builder.unit(units::LOGROTATE_SERVICE, service.render()?);
     builder.unit(units::LOGROTATE, Timer.render()?);
-    builder.text(
-        "logrotate/access.conf",
-        Configuration { access_log }.render()?,
-    );
+    builder.text("logrotate/access.conf", Configuration { logs }.render()?);
     Ok(())
 }

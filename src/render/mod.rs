@@ -31,15 +31,16 @@ mod warm;
 pub use service::Service;
 pub use unit_files::wanted;
 
-use crate::deployment::{Deployment, secrets};
+use crate::deployment::{Deployment, Sizes, secrets};
 use crate::settings::types::DatabaseKind;
 use crate::state::accounts;
 use crate::state::host_facts::Installed;
 use crate::state::ports::BoundPort;
-use crate::state::restart_rules::{Scope, rule_for};
+use crate::state::restart_rules::{SIZES, Scope, rule_for};
 use crate::state::units;
-use crate::state::{File, Resource, State};
+use crate::state::{File, HOST, Resource, State};
 use crate::state::{HostFacts, paths};
+use crate::topology::{Release, RoutingTable, Unserved};
 use anyhow::Result;
 use metrics::Target;
 use std::collections::{BTreeMap, BTreeSet};
@@ -51,6 +52,13 @@ pub struct Input<'a> {
     pub deployment: &'a Deployment,
     /// The properties of the machine that the rendered files depend on.
     pub facts: &'a HostFacts,
+}
+
+impl Input<'_> {
+    /// The sizes that follow from the host and its workers.
+    pub fn sizes(&self) -> Sizes {
+        self.deployment.sizes(&self.facts.size)
+    }
 }
 
 impl Deref for Input<'_> {
@@ -82,6 +90,24 @@ impl Input<'_> {
             }
         };
         self.facts.synapse.clone().unwrap_or_else(ours)
+    }
+
+    /// The release of that Synapse.
+    pub fn release(&self) -> Release {
+        Release::of(&self.synapse().version)
+    }
+
+    /// The routes to its processes.
+    pub fn routes(&self) -> RoutingTable {
+        let unserved = Unserved::of(self.release()).and(&self.facts.unserved);
+        RoutingTable::new(&self.topology, self.logins()).without(&unserved)
+    }
+
+    /// `stream_writers`, with the streams that its release has.
+    pub fn stream_writers(&self) -> BTreeMap<&'static str, Vec<&str>> {
+        let mut writers = self.topology.stream_writers();
+        writers.retain(|key, _| self.release().has_stream(key));
+        writers
     }
 }
 
@@ -195,6 +221,11 @@ pub fn desired(input: &Input) -> Result<State> {
     for service in services::wanted(input) {
         (service.render)(&mut builder)?;
     }
+    builder.text(SIZES, input.derived_sizes(&input.facts.size));
+    let cluster = input.facts.cluster.as_ref();
+    if let Some((path, text)) = cluster.and_then(|it| input.tuning_file(&input.facts.size, it)) {
+        builder.text(&format!("{HOST}{path}"), text);
+    }
     sockets::render(&mut builder)?;
     unit_files::render(&mut builder)?;
     warm::render(&mut builder)?;
@@ -235,7 +266,7 @@ fn resources(input: &Input, files: &BTreeMap<String, File>) -> BTreeSet<Resource
     resources.extend(templates.map(|name| Resource::Composed(name.to_owned())));
     let accounts = services::wanted(input).filter_map(Service::account);
     resources.extend(accounts.map(|account| Resource::Account(account.name.to_owned())));
-    let own = services::wanted(input).flat_map(|service| service.own_directories());
+    let own = services::wanted(input).flat_map(|service| service.own_directories(input));
     resources.extend(own.map(directory));
     if input.facts.synapse.is_none() {
         resources.insert(directory(paths::OPT));

@@ -5,6 +5,7 @@
 //! connections.
 
 use super::Input;
+use super::sandbox::Network;
 use crate::deployment::SynapseOptions;
 use crate::deployment::adopted::Store;
 use crate::pyyaml;
@@ -26,10 +27,6 @@ static OPTIONS: &[&str] = &[
     // tracer.py and metrics.py: every process sends reports.
     "opentracing",
     "sentry",
-    // mas.py: the process that receives a client's request checks its access token by a request to MAS
-    // (api/auth/mas.py).
-    "matrix_authentication_service",
-    "experimental_features.msc3861",
     // oidc.py: app/_base.py fetches the metadata of providers at every start.
     "oidc_providers",
     "oidc_config",
@@ -98,8 +95,34 @@ const APP_SERVICES: &str = "app_service_config_files";
 /// Arguments for PostgreSQL that mean, or may mean, a connection over a network (libpq, "Parameter Key Words").
 static REMOTE: &[&str] = &["hostaddr", "service", "dsn"];
 
-/// Whether a worker needs network access.
-pub(super) fn is_needed(input: &Input, worker: &Worker) -> bool {
+/// The resources whose requests carry access tokens of users. A process that serves one of them checks each token by a
+/// request to the Matrix Authentication Service, if there is one (api/auth/mas.py, `_introspect_token`).
+static AUTHENTICATED: &[&str] = &["client", "media"];
+
+/// The network access that requests to the Matrix Authentication Service need.
+pub(super) fn to_mas(input: &Input) -> Network {
+    match &input.settings.mas.endpoint {
+        None => Network::None,
+        Some(url) if url.is_loopback() => Network::Loopback,
+        // The address of a name can change, and the servers that resolve it are not known.
+        Some(url) => url.address().map_or(Network::Host, Network::Only),
+    }
+}
+
+/// The network access of a worker.
+pub(super) fn of_worker(input: &Input, worker: &Worker) -> Network {
+    let resources = worker.resources();
+    if is_needed(input, worker) {
+        Network::Host
+    } else if AUTHENTICATED.iter().any(|one| resources.contains(one)) {
+        to_mas(input)
+    } else {
+        Network::None
+    }
+}
+
+/// Whether a worker needs access to the whole network.
+fn is_needed(input: &Input, worker: &Worker) -> bool {
     let settings = &input.settings;
     let own = || read(&input.homeserver_d).chain(read(&input.adopted.copies));
     let has_app_services =

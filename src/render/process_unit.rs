@@ -9,7 +9,9 @@ use crate::state::synapse_config;
 pub(super) struct Process<'a> {
     pub current: &'a str,
     pub python: String,
-    /// The launcher between Python and Synapse, if systemd opens the sockets.
+    /// Whether systemd opens the sockets.
+    pub held: bool,
+    /// The launcher between Python and Synapse.
     pub launcher: Option<String>,
     pub jemalloc: bool,
     /// A directory with modules for Python, if this program renders the log configuration.
@@ -35,6 +37,7 @@ impl<'a> Process<'a> {
         Self {
             current: paths::CURRENT,
             python: input.synapse().python.to_string_lossy().into_owned(),
+            held: sockets::held(input),
             launcher: sockets::launcher(input),
             jemalloc: settings.synapse.jemalloc && input.facts.jemalloc,
             python_path: logs::python_path(input),

@@ -20,7 +20,7 @@ pub struct Service {
     pub(super) render: fn(&mut StateBuilder) -> Result<()>,
     /// Its directories and their required contents, as lines of tmpfiles.d. The directories are removed together with
     /// the service.
-    pub directories: &'static [&'static str],
+    pub(super) directories: fn(&Input) -> &'static [&'static str],
     /// The port on 127.0.0.1 that it always binds.
     pub(super) port: Option<ServicePort>,
     /// Other ports that it binds.
@@ -49,7 +49,7 @@ pub(super) const SERVICE: Service = Service {
     unit: "",
     wanted: |_| true,
     render: |_| Ok(()),
-    directories: &[],
+    directories: |_| &[],
     port: None,
     ports: &[],
     job: None,
@@ -80,8 +80,8 @@ impl Service {
     }
 
     /// The paths of its directories.
-    pub fn own_directories(&self) -> impl Iterator<Item = &'static str> {
-        let lines = self.directories.iter();
+    pub fn own_directories(&self, input: &Input) -> impl Iterator<Item = &'static str> {
+        let lines = (self.directories)(input).iter();
         lines.filter_map(|line| line.strip_prefix("d ")?.split(' ').next())
     }
 }

@@ -10,6 +10,10 @@ use crate::state::units;
 const NGINX_DIRECTORIES: &[&str] = &[
     "d /var/lib/synapse-workers/nginx 0700 synapse-nginx synapse-nginx -",
     "d /var/log/synapse-workers 0755 root root -",
+    // The log of requests. Its directory is removed together with the setting.
+    "d /var/log/synapse-workers/requests 0750 synapse-nginx synapse-nginx -",
+    // nginx -t creates a missing log as root, and nginx could not write to that file.
+    "f /var/log/synapse-workers/requests/access.log 0640 synapse-nginx synapse-nginx -",
 ];
 const REDIS_DIRECTORIES: &[&str] = &["d /run/synapse-workers/redis 2750 synapse-redis synapse -"];
 const PROMETHEUS_DIRECTORIES: &[&str] =
@@ -17,7 +21,7 @@ const PROMETHEUS_DIRECTORIES: &[&str] =
 const METRICS_DIRECTORIES: &[&str] = &["d /run/synapse-workers/metrics 0755 root root -"];
 const LOG_DIRECTORIES: &[&str] = &[
     "d /var/log/synapse-workers/nginx 0750 synapse-nginx synapse-nginx -",
-    // nginx -t creates a missing log as root, and nginx could not write to that file.
+    // See above.
     "f /var/log/synapse-workers/nginx/access.log 0640 synapse-nginx synapse-nginx -",
 ];
 
@@ -36,12 +40,12 @@ const COTURN_JOB: Job = Job {
 /// All auxiliary services, in the order of their directories, accounts and metrics in rendered files.
 #[rustfmt::skip] // one service per line
 pub static SERVICES: &[Service] = &[
-    Service { unit: units::NGINX,              wanted: |_| true,                 render: nginx::render,       directories: NGINX_DIRECTORIES, ports: nginx::PORTS, ..SERVICE },
-    Service { unit: units::REDIS,              wanted: redis::is_wanted,         render: redis::render,       directories: REDIS_DIRECTORIES, ..SERVICE },
-    Service { unit: units::PROMETHEUS,         wanted: metrics::wanted,          render: metrics::render,     directories: PROMETHEUS_DIRECTORIES, ports: metrics::PORTS, ..SERVICE },
-    Service { unit: units::HOST_METRICS,       wanted: metrics::wanted,          render: metrics::host,       directories: METRICS_DIRECTORIES, job: Some(HOST_JOB), ..SERVICE },
+    Service { unit: units::NGINX,              wanted: |_| true,                 render: nginx::render,       directories: nginx_directories, ports: nginx::PORTS, ..SERVICE },
+    Service { unit: units::REDIS,              wanted: redis::is_wanted,         render: redis::render,       directories: |_| REDIS_DIRECTORIES, ..SERVICE },
+    Service { unit: units::PROMETHEUS,         wanted: metrics::wanted,          render: metrics::render,     directories: |_| PROMETHEUS_DIRECTORIES, ports: metrics::PORTS, ..SERVICE },
+    Service { unit: units::HOST_METRICS,       wanted: metrics::wanted,          render: metrics::host,       directories: |_| METRICS_DIRECTORIES, job: Some(HOST_JOB), ..SERVICE },
     Service { unit: units::NGINX_EXPORTER,     wanted: metrics::wanted,          render: metrics::nginx,      ..exporter("nginx", ServicePort::NginxExporter) },
-    Service { unit: units::NGINX_LOG_EXPORTER, wanted: metrics::wanted,          render: metrics::nginx_log,  directories: LOG_DIRECTORIES, ..exporter("nginx_log", ServicePort::NginxLogExporter) },
+    Service { unit: units::NGINX_LOG_EXPORTER, wanted: metrics::wanted,          render: metrics::nginx_log,  directories: |_| LOG_DIRECTORIES, ..exporter("nginx_log", ServicePort::NginxLogExporter) },
     Service { unit: units::REDIS_EXPORTER,     wanted: metrics::redis_wanted,    render: metrics::redis,      ..exporter("redis", ServicePort::RedisExporter) },
     Service { unit: units::POSTGRES_EXPORTER,  wanted: metrics::postgres_wanted, render: metrics::postgres,   ..exporter("postgres", ServicePort::PostgresExporter) },
     Service { unit: units::LOGROTATE,          wanted: logrotate::is_wanted,     render: logrotate::render,   ..SERVICE },
@@ -50,6 +54,14 @@ pub static SERVICES: &[Service] = &[
     Service { unit: units::COTURN_EXPORTER,    wanted: coturn::is_counted,       render: coturn::exporter,    port: Some(ServicePort::Coturn), ..SERVICE },
     Service { unit: units::COMPRESSOR,         wanted: compressor::is_wanted,    render: compressor::render,  ..SERVICE },
 ];
+
+/// The directories of nginx, with that of its log if there is one.
+fn nginx_directories(input: &Input) -> &'static [&'static str] {
+    match nginx::keeps_requests(input) {
+        true => NGINX_DIRECTORIES,
+        false => &NGINX_DIRECTORIES[..2],
+    }
+}
 
 /// The auxiliary services that these settings require.
 pub fn wanted<'a>(input: &'a Input) -> impl Iterator<Item = &'static Service> + use<'a> {

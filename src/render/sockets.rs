@@ -46,12 +46,26 @@ pub fn of_process(input: &Input, process: &str) -> Vec<String> {
         .collect()
 }
 
-/// The command line of the launcher, which starts Synapse with the sockets that systemd passes; `None` without such
-/// sockets.
+/// Whether systemd opens the sockets of Synapse's processes.
+pub fn held(input: &Input) -> bool {
+    !of_process(input, "main").is_empty()
+}
+
+/// The command line of the launcher, which starts Synapse with the sockets that systemd passes, and names users to
+/// nginx; `None` if neither is needed.
 pub fn launcher(input: &Input) -> Option<String> {
     let drain = input.settings.sockets.drain_timeout.seconds();
-    let held = !of_process(input, "main").is_empty();
-    held.then(|| format!("{} --drain {drain}", paths::LAUNCHER))
+    // Not only if nginx asks: otherwise a second process for a role would restart all others.
+    let options = [
+        held(input).then(|| format!(" --drain {drain}")),
+        input
+            .settings
+            .mas
+            .is_on()
+            .then(|| " --name-users".to_owned()),
+    ];
+    let options: String = options.into_iter().flatten().collect();
+    (!options.is_empty()).then(|| format!("{}{options}", paths::LAUNCHER))
 }
 
 /// The socket units of the desired state.
@@ -60,7 +74,7 @@ pub fn wanted(input: &Input) -> BTreeSet<String> {
     if input.settings.sockets.held {
         units.insert(units::NGINX_SOCKET.to_owned());
     }
-    if launcher(input).is_some() {
+    if held(input) {
         let workers = input.topology.workers.iter();
         units.extend(workers.filter_map(|worker| units::socket_of(&units::worker(&worker.name))));
         units.insert(units::MAIN_SOCKET.to_owned());
@@ -77,7 +91,7 @@ pub(super) fn render(builder: &mut StateBuilder) -> Result<()> {
         };
         builder.unit(units::HOLD, hold.render()?);
     }
-    if launcher(input).is_some() {
+    if held(input) {
         let paths = of_process(input, "main");
         builder.unit(units::MAIN_SOCKET, Main { paths }.render()?);
         if input.has_workers() {

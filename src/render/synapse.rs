@@ -2,6 +2,7 @@
 //! alone are in [`super::shared`] and [`super::processes`].
 
 use super::{StateBuilder, coturn, filters, logs, mail, processes, shared};
+use crate::deployment::Sizes;
 use crate::deployment::secrets::pgpass_line;
 use crate::settings::Settings;
 use crate::settings::types::{DatabaseKind, Verification};
@@ -10,21 +11,27 @@ use crate::state::paths;
 use crate::state::restart_rules;
 use anyhow::Result;
 use askama::Template;
+use serde_json::Value;
 
 #[derive(Template)]
 #[template(path = "synapse/homeserver.yaml")]
 struct Homeserver<'a> {
     settings: &'a Settings,
+    sizes: Sizes,
     signing_key: &'a str,
     captcha_secret: bool,
     /// The e-mail block, unless it is a composed file.
     email: Option<String>,
     /// Paths of the registrations of application services, as Synapse reads them.
     app_services: Vec<String>,
+    /// Options for MatrixRTC and /.well-known/matrix/client.
+    for_clients: Vec<(&'static str, Value)>,
     sqlite: Option<&'a str>,
     database_host: String,
     passfile: Option<String>,
     adopted: bool,
+    /// Keys of the adopted files that would open ports.
+    closed: Vec<&'static str>,
     turn_uris: Vec<String>,
 }
 
@@ -45,12 +52,14 @@ pub(super) fn render(builder: &mut StateBuilder) -> Result<()> {
     let registrations = input.referenced.app_services.keys();
     let homeserver = Homeserver {
         settings,
+        sizes: input.sizes(),
         signing_key: paths::SIGNING_KEY,
         captcha_secret: input.has_secret("recaptcha_private_key"),
         email: mail::render(builder)?,
         app_services: registrations
             .map(|path| format!("{}/{}", paths::CURRENT, registration(path)))
             .collect(),
+        for_clients: input.options_for_clients(),
         sqlite: (database == DatabaseKind::Sqlite).then_some(paths::SQLITE),
         database_host: match (&settings.database.host, database) {
             (Some(host), DatabaseKind::External) => host.to_string(),
@@ -60,6 +69,7 @@ pub(super) fn render(builder: &mut StateBuilder) -> Result<()> {
             .has_secret("postgres_password")
             .then(|| paths::secret("pgpass")),
         adopted: !input.adopted.is_empty(),
+        closed: input.adopted.closed(),
         turn_uris: coturn::uris(settings),
     };
     builder.options("synapse/homeserver.yaml", homeserver.render()?);

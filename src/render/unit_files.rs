@@ -1,7 +1,7 @@
 //! Files of systemd: the units of Synapse's processes, accounts, directories.
 
 use super::process_unit::{Process, arguments};
-use super::sandbox::{Sandbox, WorkerNetwork};
+use super::sandbox::{Network, Sandbox, WorkerNetwork};
 use super::services;
 use super::{Input, Service, StateBuilder, filters, logs, network, sockets, warm};
 use crate::settings::Settings;
@@ -19,6 +19,16 @@ use std::collections::{BTreeMap, BTreeSet};
 #[template(path = "synapse-workers.target")]
 struct Target<'a> {
     server_name: &'a str,
+}
+
+/// The drop-in with the limits that follow from the size of the host.
+const SIZE: &str = "40-size.conf";
+
+#[derive(Template)]
+#[template(path = "size.conf")]
+struct Size {
+    memory_high: String,
+    log_burst: u32,
 }
 
 #[derive(Template)]
@@ -73,7 +83,16 @@ pub(super) fn render(builder: &mut StateBuilder) -> Result<()> {
         sandbox: builder.sandbox(units::MAIN)?,
     };
     builder.unit(units::MAIN, main.render()?);
+    let sizes = input.sizes();
+    let size = Size {
+        memory_high: sizes.memory_high,
+        log_burst: sizes.log_burst,
+    };
+    let size = size.render()?;
+    let in_drop_ins = |unit: &str| format!("{}/{SIZE}", units::drop_ins(unit));
+    builder.unit(&in_drop_ins(units::MAIN), size.clone());
     if input.has_workers() {
+        builder.unit(&in_drop_ins(units::WORKERS), size);
         let (own, options) = configuration(&synapse_config::of_worker("%i"));
         let worker = Worker {
             own,
@@ -83,10 +102,11 @@ pub(super) fn render(builder: &mut StateBuilder) -> Result<()> {
         };
         builder.unit(units::WORKERS, worker.render()?);
         for worker in &input.topology.workers {
-            if !network::is_needed(input, worker) {
+            let access = network::of_worker(input, worker);
+            if access != Network::Host {
                 let unit = units::worker(&worker.name);
                 let file = format!("{}/{}", units::drop_ins(&unit), WorkerNetwork::FILE);
-                builder.unit(&file, WorkerNetwork::none()?);
+                builder.unit(&file, WorkerNetwork::drop_in(access)?);
             }
         }
     }
@@ -107,7 +127,7 @@ pub(super) fn render(builder: &mut StateBuilder) -> Result<()> {
             .then_some(settings.media_store_path.as_str()),
         workers: input.has_workers(),
         directories: services::wanted(input)
-            .flat_map(|service| service.directories)
+            .flat_map(|service| (service.directories)(input))
             .copied()
             .collect(),
         chosen: &builder.directories,

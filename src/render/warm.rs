@@ -1,10 +1,10 @@
 //! Warm start: the fork servers, and the drop-ins of the units whose processes are forked from them.
 //!
-//! A forked process inherits the network access of its fork server, so there is one for processes with network access,
-//! and one for those without.
+//! A forked process inherits the network access of its fork server, so there is one for each kind of access: the whole
+//! network, none, and that to the Matrix Authentication Service alone.
 
 use super::process_unit::{Process, arguments};
-use super::sandbox::{Sandbox, WorkerNetwork};
+use super::sandbox::{Network, Sandbox, WorkerNetwork};
 use super::{Input, StateBuilder, filters, network, sockets};
 use crate::settings::types::WarmMode;
 use crate::settings::value::Scalar;
@@ -56,12 +56,12 @@ struct Fork<'a> {
     module: &'static str,
     /// Its own configuration file.
     own: String,
-    network: bool,
+    network: Network,
     input: &'a Input<'a>,
 }
 
 impl Fork<'_> {
-    /// The instance of the fork server: the venv, and whether its processes lack network access.
+    /// The instance of the fork server: the venv, and the network access of its processes.
     fn instance(&self) -> String {
         let python = self.input.synapse().python;
         let venv = python.parent().and_then(|bin| bin.parent()?.file_name());
@@ -69,7 +69,12 @@ impl Fork<'_> {
             Some(name) if paths::is_our_python(&python) => name,
             _ => "host",
         };
-        let class = if self.network { "" } else { "-isolated" };
+        let class = match self.network {
+            Network::Host => "",
+            // A deployment has one address at most that such processes reach.
+            Network::Loopback | Network::Only(_) => "-limited",
+            Network::None => "-isolated",
+        };
         format!("{name}{class}")
     }
 }
@@ -89,7 +94,7 @@ fn forks<'a>(input: &'a Input<'a>) -> Vec<Fork<'a>> {
         unit: units::MAIN.to_owned(),
         module: "synapse.app.homeserver",
         own: synapse_config::MAIN.to_owned(),
-        network: true,
+        network: Network::Host,
         input,
     };
     // Without a worker for media, main decodes them.
@@ -99,7 +104,7 @@ fn forks<'a>(input: &'a Input<'a>) -> Vec<Fork<'a>> {
         unit: units::worker(&worker.name),
         module: "synapse.app.generic_worker",
         own: synapse_config::of_worker(&worker.name),
-        network: network::is_needed(input, worker),
+        network: network::of_worker(input, worker),
         input,
     });
     main.into_iter().chain(workers).collect()
@@ -134,9 +139,9 @@ pub(super) fn render(builder: &mut StateBuilder) -> Result<()> {
     for fork in forks {
         let instance = fork.instance();
         let server = units::fork_server(&instance);
-        if !fork.network {
+        if fork.network != Network::Host {
             let file = format!("{}/{}", units::drop_ins(&server), WorkerNetwork::FILE);
-            builder.unit(&file, WorkerNetwork::none()?);
+            builder.unit(&file, WorkerNetwork::drop_in(fork.network)?);
         }
         let drop_in = Forked {
             process: &process,

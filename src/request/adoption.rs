@@ -1,19 +1,18 @@
 //! `install --adopt FILE`: the settings that are imported from an existing Synapse when it is adopted for the first
 //! time.
 
-use super::files::rooted;
-use crate::cli::Common;
-use crate::deployment::adopted::{Adopted, import};
+use super::container;
+use super::files::{rooted, unrooted};
+use super::homeserver_d;
+use crate::cli::{ADOPT as FLAG, ADOPT_PATHS, ADOPT_SERVICE, Common, Flags};
+use crate::deployment::adopted::{Adopted, Origin, import, mapped};
 use crate::failure::{Code, Failure};
 use crate::host::{self, Host, Systemd, adopted};
 use crate::settings::Settings;
-use crate::settings::types::Secret;
+use crate::settings::types::{Auto, PathMapping, Secret, UnitName};
 use crate::settings::value::{Raw, Scalar, Value};
 use crate::state::accounts;
 use std::path::{Path, PathBuf};
-
-/// The flag, as errors name it.
-const FLAG: &str = "--adopt";
 
 /// Imported settings, in the form of flags, and notes.
 #[derive(Default)]
@@ -31,6 +30,7 @@ pub struct Adoption {
 pub fn begin(
     common: &Common,
     path: &Path,
+    flags: &Flags,
     settings: Option<&Settings>,
 ) -> Result<Adoption, Failure> {
     if settings.is_some_and(|settings| !settings.adopt.config.is_empty()) {
@@ -50,43 +50,38 @@ pub fn begin(
     };
     let preflight =
         |error: anyhow::Error| Failure::from(error.context(FLAG)).ending(Code::Preflight);
-    let found = adopted::find(&file, systemd.as_ref()).map_err(preflight)?;
+    let (mappings, service) = named(flags, settings)?;
+    let found = adopted::find(&file, service.as_deref(), systemd.as_ref()).map_err(preflight)?;
     let config: Vec<PathBuf> = found.config.iter().map(PathBuf::from).collect();
     let files = adopted::read(&config).map_err(preflight)?;
-    let adopted =
-        Adopted::new(files).map_err(|error| Failure::preflight(format!("{FLAG}: {error}")))?;
-    if let Some(problem) = adopted.indirect_database() {
-        return Err(Failure::preflight(format!("{FLAG}: {problem}")));
-    }
-    if let Some(place) = adopted
-        .places()
-        .iter()
-        .find(|place| !host::exists(rooted(common, place)))
-    {
-        let directory = file.parent().unwrap_or(&file).display();
-        return Err(Failure::preflight(format!(
-            "{FLAG}: {} names {place}, which does not exist",
-            file.display()
-        ))
-        .help(format!(
-            "if this is the volume of a container, mount it at the path that it had in the container: \
-             mkdir -p /data && mount --bind {directory} /data (and a line in /etc/fstab), then --adopt /data"
-        )));
-    }
+    let adopted = Adopted::to_import(mapped(files, &mappings))
+        .map_err(|error| Failure::preflight(format!("{FLAG}: {error}")))?;
+    container::refuse_missing(common, &file, &adopted)?;
     let key = adopted.text("signing_key_path").unwrap_or_default();
     let (owner, ids) = adopted::owner(&rooted(common, key).to_string_lossy()).map_err(preflight)?;
     let user = found.user.or(owner);
     if let Some(accounts::ROOT | "0") = user.as_deref() {
         return Err(runs_as_root(found.service.as_deref(), key, &adopted));
     }
-    let mut imported = import(&adopted, user.as_deref());
-    let root = common.root.as_deref().unwrap_or(Path::new("/"));
-    let root = std::path::absolute(root).unwrap_or_else(|_| root.to_owned());
-    let paths = found.config.iter().map(|path| in_root(path, &root));
+    let origin = match mappings.is_empty() {
+        true => Origin::Host,
+        false => Origin::Container,
+    };
+    let mut imported = import(&adopted, user.as_deref(), origin);
+    if origin == Origin::Container {
+        if common.root.is_none() {
+            container::refuse_closed(&adopted, user.as_deref(), ids, &mappings)?;
+        }
+        imported.notes.extend(container::note(common, &adopted));
+    }
+    imported
+        .notes
+        .extend(config.iter().flat_map(|path| ignored(path)));
+    let paths = config.iter().map(|path| unrooted(common, path));
     imported
         .settings
         .push(("adopt.config", paths.collect::<Vec<_>>().join(", ")));
-    if let Some(service) = &found.service {
+    if let Some(service) = found.service.as_ref().filter(|_| origin == Origin::Host) {
         imported.notes.push(format!(
             "{service}: the environment and limits in its unit file are not imported; use the settings in `caches` and `limits`"
         ));
@@ -117,7 +112,7 @@ pub fn read(settings: &mut Settings, place: impl Fn(&str) -> PathBuf) -> Result<
     let paths = settings.adopt.config.iter();
     let config: Vec<PathBuf> = paths.map(|path| place(path.as_str())).collect();
     let files = adopted::read(&config).map_err(|error| format!("adopt.config: {error:#}"))?;
-    let adopted = Adopted::new(files)?;
+    let adopted = Adopted::new(mapped(files, &settings.adopt.paths))?;
     if let Some(password) = adopted.database_password()
         && settings.postgres_password.is_none()
     {
@@ -131,9 +126,41 @@ pub fn read(settings: &mut Settings, place: impl Fn(&str) -> PathBuf) -> Result<
         // The adopted file decides, and the check of connections needs its value.
         let pool =
             Scalar::parse(&pool).map_err(|error| format!("cp_max of `database`: {error}"))?;
-        settings.database.cp_max = pool;
+        settings.database.cp_max = Auto::Set(pool);
     }
     Ok(adopted)
+}
+
+/// The paths of a container and the service that the administrator names, in flags or in the settings file.
+fn named(
+    flags: &Flags,
+    settings: Option<&Settings>,
+) -> Result<(Vec<PathMapping>, Option<String>), Failure> {
+    let mut paths = settings.map_or_else(Vec::new, |settings| settings.adopt.paths.clone());
+    let service = settings.and_then(|settings| settings.adopt.service.as_ref());
+    let mut service = service.map(ToString::to_string);
+    if let Some(text) = &flags.adopt_paths {
+        let parsed = <Vec<PathMapping> as Value>::parse(&Raw::Text(text.clone()));
+        paths = parsed.map_err(|refused| {
+            Failure::usage(format!("{ADOPT_PATHS}: {text:?}: {}", refused.reason))
+        })?;
+    }
+    if let Some(text) = &flags.adopt_service {
+        let name = <UnitName as Scalar>::parse(text);
+        let name =
+            name.map_err(|reason| Failure::usage(format!("{ADOPT_SERVICE}: {text:?}: {reason}")))?;
+        service = Some(name.to_string());
+    }
+    Ok((paths, service))
+}
+
+/// Notes on the files of a directory that Synapse ignores.
+fn ignored(config: &Path) -> Vec<String> {
+    let names = host::names(config).into_iter();
+    names
+        .filter(|name| !name.ends_with(".yaml"))
+        .filter_map(|name| homeserver_d::ignored(&config.join(&name), &name))
+        .collect()
 }
 
 /// The error for a server that runs as root, with the steps to an account of its own.
@@ -182,14 +209,6 @@ fn file(common: &Common, path: &Path) -> Result<PathBuf, Failure> {
     std::path::absolute(&place).map_err(|_| missing())
 }
 
-/// Removes the prefix `--root` from a path.
-fn in_root(path: &str, root: &Path) -> String {
-    match Path::new(path).strip_prefix(root) {
-        Ok(rest) => format!("/{}", rest.display()),
-        Err(_) => path.to_owned(),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -220,6 +239,6 @@ mod tests {
             Some("of old")
         );
         assert_eq!(revealed(&settings.postgres_password).as_deref(), Some("p"));
-        assert_eq!(settings.database.cp_max.get(), 9);
+        assert_eq!(settings.database.cp_max.set().unwrap().get(), 9);
     }
 }

@@ -2,6 +2,7 @@
 //! whose data has moved, and paths that are hidden from units.
 
 use super::model::Request;
+use super::places::{NGINX, SYNAPSE};
 use crate::failure::Failure;
 use crate::host;
 use crate::settings::types::DatabaseKind;
@@ -60,13 +61,22 @@ impl Request {
     fn check_places(&self) -> Result<(), Failure> {
         let settings = &self.settings;
         let media = settings.media_store_path.as_str();
-        if let Some(reason) = unusable(media) {
+        if let Some(reason) = SYNAPSE.refuse(Path::new(media)) {
             return Err(Failure::usage(format!(
                 "media_store_path: {media} is {reason}; choose a directory such as /srv/synapse-media"
             )));
         }
+        let web_root = settings.nginx.web_root.as_ref().map(|path| path.as_path());
+        if let Some((path, reason)) = web_root.and_then(|path| Some((path, NGINX.refuse(path)?))) {
+            return Err(Failure::usage(format!(
+                "nginx.web_root: {} is {reason}; move the web client to a directory such as /srv/element",
+                path.display()
+            )));
+        }
         let ca_file = settings.redis.ca_file.as_ref().map(|path| path.as_str());
-        if let Some((path, reason)) = ca_file.and_then(|path| Some((path, unusable(path)?))) {
+        if let Some((path, reason)) =
+            ca_file.and_then(|path| Some((path, SYNAPSE.refuse(Path::new(path))?)))
+        {
             return Err(Failure::usage(format!(
                 "redis.ca_file: {path} is {reason}; copy the file to a path such as /etc/ssl/redis-ca.pem"
             )));
@@ -74,7 +84,7 @@ impl Request {
         let places = self.adopted.places();
         let python = settings.synapse.python.as_ref().map(|path| path.as_str());
         let mut places = places.iter().map(String::as_str).chain(python);
-        match places.find_map(|path| Some((path, unusable(path)?))) {
+        match places.find_map(|path| Some((path, SYNAPSE.refuse(Path::new(path))?))) {
             None => Ok(()),
             Some((path, reason)) => Err(Failure::preflight(format!("{path} is {reason}")).help(
                 "stop Synapse, move the directory to a path such as /srv/synapse, and set that path in its files",
@@ -137,18 +147,4 @@ impl Request {
     pub fn sqlite(&self) -> String {
         self.adopted.sqlite().unwrap_or(paths::SQLITE.to_owned())
     }
-}
-
-/// The reason why Synapse cannot keep files at this path; completes the sentence "PATH is …".
-fn unusable(path: &str) -> Option<String> {
-    let path = Path::new(path);
-    if paths::HOMES.iter().any(|home| path.starts_with(home)) {
-        return Some(format!(
-            "hidden from Synapse's units, which cannot access {}",
-            paths::HOMES.join(", ")
-        ));
-    }
-    let mut volatile = paths::VOLATILE.iter();
-    let (directory, reason) = volatile.find(|(directory, _)| path.starts_with(directory))?;
-    Some(format!("below {directory}, {reason}"))
 }

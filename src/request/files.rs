@@ -14,6 +14,16 @@ pub fn rooted(common: &Common, path: &str) -> PathBuf {
     }
 }
 
+/// The path that [`rooted`] turned into this one.
+pub(super) fn unrooted(common: &Common, path: &Path) -> String {
+    let root = common.root.as_deref().unwrap_or(Path::new("/"));
+    let root = std::path::absolute(root).unwrap_or_else(|_| root.to_owned());
+    match path.strip_prefix(&root) {
+        Ok(rest) => format!("/{}", rest.display()),
+        Err(_) => path.display().to_string(),
+    }
+}
+
 /// The settings file, below `--root` unless `--settings` names another one.
 pub(super) fn settings_path(common: &Common) -> PathBuf {
     if common.settings == Path::new(paths::SETTINGS) {

@@ -3,124 +3,14 @@
 //! a key in two files.
 
 use crate::deployment::SynapseOptions;
+use crate::deployment::owned_keys::OWNED_KEYS;
 use crate::host;
 use crate::pyyaml::{self, Options};
-use crate::settings::value::Value;
-use crate::settings::{Row, Settings};
+use crate::settings::Settings;
 use crate::topology::WORKER_KEYS;
 use anyhow::{Context, Result, ensure};
 use std::collections::BTreeMap;
 use std::path::Path;
-
-/// A key of Synapse that is reserved, because the settings decide its value.
-#[derive(Clone, Copy)]
-struct Reserved {
-    key: &'static str,
-    /// What the administrator uses in its place.
-    instead: &'static str,
-    /// The condition under which the key is reserved; otherwise the administrator may set it.
-    when: fn(&Settings) -> bool,
-}
-
-const fn always(key: &'static str, instead: &'static str) -> Reserved {
-    reserved(key, instead, |_| true)
-}
-
-const fn reserved(
-    key: &'static str,
-    instead: &'static str,
-    when: fn(&Settings) -> bool,
-) -> Reserved {
-    Reserved { key, instead, when }
-}
-
-/// The reserved keys besides [`WORKER_KEYS`]. Synapse merges files by top-level key and the later file wins, so an
-/// option of the administrator would silently replace the value from the settings.
-#[rustfmt::skip]
-static RESERVED: &[Reserved] = &[
-    always("server_name", "use the setting `server_name`"),
-    always("report_stats", "use the setting `report_stats`"),
-    always("public_baseurl", "use the setting `public_baseurl`"),
-    always("database", "use the settings in `database`"),
-    always("databases", "use the settings in `database`; a database in several parts is not supported"),
-    always("media_store_path", "use the setting `media_store_path`"),
-    always("max_upload_size", "use the setting `max_upload_size`, which nginx needs as well"),
-    always("log_config", LOGGING),
-    always("listeners", LISTENERS),
-    // Names of earlier releases (config/server.py), each of which opens another port.
-    always("bind_port", LISTENERS),
-    always("bind_host", LISTENERS),
-    always("metrics_port", "use the settings in `metrics`"),
-    always("metrics_bind_host", "use the settings in `metrics`"),
-    always("signing_key_path", "the path is fixed"),
-    always("signing_key", "it is the file /var/lib/synapse/signing.key"),
-    always("registration_shared_secret", SECRETS),
-    always("registration_shared_secret_path", SECRETS),
-    always("macaroon_secret_key", SECRETS),
-    always("macaroon_secret_key_path", SECRETS),
-    always("form_secret", SECRETS),
-    always("form_secret_path", SECRETS),
-    always("redis", "use the settings in `redis`"),
-    always("daemonize", SYSTEMD),
-    always("pid_file", SYSTEMD),
-    reserved("enable_registration", REGISTRATION, registers),
-    reserved("enable_registration_captcha", REGISTRATION, registers),
-    reserved("registrations_require_3pid", REGISTRATION, registers),
-    reserved("registration_requires_token", REGISTRATION, registers),
-    reserved("enable_registration_without_verification", REGISTRATION, registers),
-    reserved("allow_guest_access", REGISTRATION, |settings| settings.registration.allow_guests),
-    reserved("recaptcha_public_key", REGISTRATION, has_captcha),
-    reserved("recaptcha_public_key_path", REGISTRATION, has_captcha),
-    reserved("recaptcha_private_key", REGISTRATION, has_captcha),
-    reserved("recaptcha_private_key_path", REGISTRATION, has_captcha),
-    reserved("email", "use the settings in `email`", |settings| settings.email.enabled),
-    reserved("url_preview_enabled", "use the settings in `url_previews`", |settings| settings.url_previews.enabled),
-    reserved("default_identity_server", "use the setting `default_identity_server`", |settings| settings.default_identity_server.is_some()),
-    reserved("serve_server_wellknown", "use the setting `serve_server_wellknown`", |settings| settings.serve_server_wellknown),
-    reserved("app_service_config_files", "use the settings in `app_services`", has_app_services),
-    reserved("caches", "use the setting `caches.global_factor`", |settings| !is_default("caches.global_factor", &settings.caches.global_factor)),
-    reserved("event_cache_size", "use the setting `caches.event_cache_size`", |settings| !is_default("caches.event_cache_size", &settings.caches.event_cache_size)),
-    reserved("manhole", MANHOLE, has_manhole),
-    reserved("manhole_settings", MANHOLE, has_manhole),
-    reserved("enable_metrics", "use the settings in `metrics`", |settings| settings.metrics.enabled),
-    reserved("turn_uris", TURN, has_turn),
-    reserved("turn_shared_secret", TURN, has_turn),
-    reserved("turn_shared_secret_path", TURN, has_turn),
-];
-
-const LOGGING: &str = "use the setting `log_level` or `log_config`";
-const LISTENERS: &str = "use the settings `http_port` and `bind_addresses`";
-const SECRETS: &str = "it is a file in the directory of secrets";
-const SYSTEMD: &str = "systemd runs the processes";
-const REGISTRATION: &str = "use the settings in `registration`";
-const MANHOLE: &str = "use the settings in `manhole`";
-const TURN: &str = "use the settings in `turn` or `coturn`";
-
-fn has_app_services(settings: &Settings) -> bool {
-    let services = &settings.app_services;
-    services.directory.is_some() || !services.files.is_empty()
-}
-
-fn registers(settings: &Settings) -> bool {
-    settings.registration.enabled
-}
-
-fn has_captcha(settings: &Settings) -> bool {
-    settings.registration.recaptcha_public_key.is_some()
-}
-
-fn has_manhole(settings: &Settings) -> bool {
-    settings.manhole.main || settings.manhole.workers
-}
-
-fn has_turn(settings: &Settings) -> bool {
-    settings.coturn.enabled || !settings.turn.uris.is_empty()
-}
-
-/// Whether a setting has its default, which is also that of Synapse, so that no value can be lost.
-fn is_default(key: &str, value: &impl Value) -> bool {
-    Row::of(key).is_some_and(|row| row.default_raw() == value.to_raw())
-}
 
 /// The options, and the files that set each key.
 #[derive(Default)]
@@ -173,7 +63,7 @@ pub fn read(directory: &Path, settings: &Settings) -> Result<Own> {
 }
 
 /// The note on a file that Synapse ignores. Hidden files and a README are not meant for Synapse.
-fn ignored(path: &Path, name: &str) -> Option<String> {
+pub(super) fn ignored(path: &Path, name: &str) -> Option<String> {
     let meant = !name.starts_with('.') && !name.to_uppercase().starts_with("README");
     let (stem, _) = name.split_once('.').unwrap_or((name, ""));
     meant.then(|| {
@@ -187,7 +77,7 @@ fn ignored(path: &Path, name: &str) -> Option<String> {
 
 /// The reserved keys in a file, each with its line and what to use in its place.
 fn refused(options: &Options, settings: &Settings) -> Vec<(usize, String)> {
-    let reserved = RESERVED.iter();
+    let reserved = OWNED_KEYS.iter();
     let reserved = reserved
         .filter(|row| options.mapping.contains_key(row.key) && (row.when)(settings))
         .map(|row| (row.key, row.instead));
@@ -280,6 +170,14 @@ mod tests {
             "coturn: {enabled: true}",
             &["turn_uris", "turn_shared_secret", "turn_shared_secret_path"],
         ),
+        (
+            "public_baseurl: https://m.test\nrtc: {livekit_service_url: https://r.test}",
+            &["matrix_rtc", "max_event_delay_duration"],
+        ),
+        (
+            "public_baseurl: https://m.test\nrtc: {transports: [{type: org.example.mesh}]}",
+            &["matrix_rtc", "max_event_delay_duration"],
+        ),
     ];
 
     fn check(contents: &str, settings: &Settings) -> Result<Vec<(usize, String)>> {
@@ -288,7 +186,7 @@ mod tests {
 
     fn all_keys() -> impl Iterator<Item = &'static str> {
         let of_workers = WORKER_KEYS.iter().map(|row| row.key);
-        RESERVED.iter().map(|row| row.key).chain(of_workers)
+        OWNED_KEYS.iter().map(|row| row.key).chain(of_workers)
     }
 
     /// The keys that these settings reserve.
@@ -339,6 +237,7 @@ mod tests {
             "email: {notif_from: a@b.test}\n",
             "url_preview_ip_range_blacklist: []\n",
             "send_federation: yes\nstream_writers: {}\nrun_background_tasks_on:\n",
+            "matrix_rtc: {transports: []}\nmax_event_delay_duration: 1h\n",
         ] {
             let refused = check(good, &settings("")).unwrap();
             assert!(refused.is_empty(), "{good}: {refused:?}");

@@ -5,15 +5,15 @@ use super::adoption::{self, Adoption};
 use super::edits::SettingsEdit;
 use super::files::{read, rooted, settings_path};
 use super::model::{Files, Request, refused};
-use super::{homeserver_d, referenced_files};
-use crate::cli::{Common, Flags};
+use super::{calls, homeserver_d, new_server, referenced_files};
+use crate::cli::{ADOPT_PATHS, ADOPT_SERVICE, Common, Flags};
 use crate::deployment::adopted::Adopted;
 use crate::failure::Failure;
 use crate::host::{self, Host};
 use crate::plan::SettingsChange;
 use crate::settings::types::{DatabaseKind, Identifier, WorkerList};
 use crate::settings::value::{Scalar, Value};
-use crate::settings::{self, Loaded, Row, SettingsError, Sources};
+use crate::settings::{self, Loaded, Row, Sources};
 use crate::state::paths;
 use crate::topology::worker_keys::CONFLICTING;
 use crate::topology::{self, Duty, WorkerSpec};
@@ -50,7 +50,8 @@ pub fn load(common: &Common, flags: &Flags, change: &SettingsEdit) -> Result<Req
     let adoption = match &flags.adopt {
         Some(path) => {
             let known = settings::load(&sources).ok();
-            adoption::begin(common, path, known.as_ref().map(|known| &known.settings))?
+            let known = known.as_ref().map(|known| &known.settings);
+            adoption::begin(common, path, flags, known)?
         }
         None => Adoption::default(),
     };
@@ -59,7 +60,10 @@ pub fn load(common: &Common, flags: &Flags, change: &SettingsEdit) -> Result<Req
     sources.flags = &flags;
     let mut loaded = settings::load(&sources).map_err(Failure::usage)?;
     loaded.notes.extend(adoption.notes);
-    refuse_capitals(common, &loaded)?;
+    new_server::refuse_capitals(common, &loaded)?;
+    if text.is_none() && matches!(change, SettingsEdit::None) {
+        new_server::choose_preset(common, &mut loaded);
+    }
     let specs = specs(&mut loaded, change)?;
     let moving = matches!(change, SettingsEdit::MigrateDatabase);
     if moving {
@@ -129,6 +133,16 @@ pub fn load(common: &Common, flags: &Flags, change: &SettingsEdit) -> Result<Req
     }
     request.check()?;
     request.refuse_conflicts(&conflicts)?;
+    request.check_mas(&own.places)?;
+    let place = |key: &str| {
+        own.places
+            .get(key)
+            .cloned()
+            .or_else(|| request.adopted.place(key))
+    };
+    let mut notes = calls::check(&request, place)?;
+    notes.extend(request.notes_on_logins());
+    request.notes.extend(notes);
     if request.has_workers() {
         let own = request.referenced.log_config.as_deref();
         let note = own.and_then(referenced_files::shared_log_files);
@@ -147,27 +161,6 @@ fn legacy_keys(
     conflicting
         .filter_map(|(key, duty)| Some((*key, *duty, place(key)?)))
         .collect()
-}
-
-/// Refuses capital letters in the name of a new server (Synapse's manual, `server_name`: lower case). A server that
-/// exists, here or as an adopted one, cannot be renamed.
-fn refuse_capitals(common: &Common, loaded: &Loaded) -> Result<(), Failure> {
-    let settings = &loaded.settings;
-    let name = settings.server_name.as_str();
-    let exists = !settings.adopt.config.is_empty()
-        || host::exists(rooted(common, paths::SIGNING_KEY))
-        || host::exists(rooted(common, paths::CURRENT));
-    if exists || !name.contains(|letter: char| letter.is_ascii_uppercase()) {
-        return Ok(());
-    }
-    let lower = name.to_lowercase();
-    let problem = format!(
-        "`server_name` cannot be {name} for a new server: Matrix distinguishes it from {lower}, and it cannot be \
-         changed later"
-    );
-    let error = SettingsError::at(&loaded.origins["server_name"], problem)
-        .help(format!("use lower case: --server-name {lower}"));
-    Err(Failure::usage(error))
 }
 
 /// The request of the generation in use; `None` if there is none, or if it cannot be read.
@@ -238,10 +231,14 @@ fn from_flags(flags: &Flags) -> Result<Vec<(&'static str, &'static str, String)>
             names.join(", ")
         )));
     }
+    let tune = flags.tune_database.then(|| true.to_string());
     let flags = [
         ("--server-name", "server_name", &flags.server_name),
         ("--workers", "workers", &flags.workers),
         ("--preset", "workers", &flags.preset),
+        ("--tune-database", "database.tune", &tune),
+        (ADOPT_PATHS, "adopt.paths", &flags.adopt_paths),
+        (ADOPT_SERVICE, "adopt.service", &flags.adopt_service),
     ];
     Ok(flags
         .into_iter()

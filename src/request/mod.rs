@@ -2,12 +2,18 @@
 //! the host's state, only the records of the running server are read.
 
 mod adoption;
+mod calls;
+mod container;
 mod database;
 mod edits;
 mod files;
 mod homeserver_d;
 mod load;
+mod mas;
 mod model;
+mod new_server;
+mod nginx_files;
+mod places;
 pub mod referenced_files;
 
 pub use edits::SettingsEdit;

@@ -1,7 +1,8 @@
-//! Referenced files, which settings name and processes read: registrations of application services and a logging
-//! configuration. Errors are rejected here that Synapse would report only at its start, long after its parser has
+//! Referenced files, which settings name and processes read: registrations of application services, a logging
+//! configuration, and locations of nginx. Errors are rejected here that Synapse would report only at its start, long after its parser has
 //! accepted the configuration.
 
+use super::nginx_files;
 use crate::deployment::ReferencedFiles;
 use crate::host;
 use crate::pyyaml;
@@ -65,6 +66,7 @@ pub fn read(settings: &Settings, place: impl Fn(&Path) -> PathBuf) -> Result<Ref
     Ok(ReferencedFiles {
         app_services,
         log_config: log_config.transpose()?,
+        locations: nginx_files::read(&settings.nginx.include, place)?,
     })
 }
 

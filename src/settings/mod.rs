@@ -25,7 +25,7 @@ mod unknown;
 pub mod value;
 pub mod write;
 
-pub use consistency::TCP_PORTS;
+pub use consistency::{TCP_PORTS, TRANSPORTS_KEY};
 pub use edit::edit_file;
 pub use env::read_env_file;
 pub use load::{Loaded, Sources, load};

@@ -19,6 +19,8 @@ pub struct Row {
     pub explanation: &'static [&'static str],
     /// Whether it is written as a list.
     pub list: bool,
+    /// Whether it is written as a tree of YAML.
+    pub tree: bool,
     /// Whether neither the settings file nor a message contains the value.
     pub secret: bool,
     bare: bool,
@@ -42,6 +44,7 @@ impl Row {
             explanation,
             required: || T::unset().is_none(),
             list: T::LIST,
+            tree: T::TREE,
             secret: T::SECRET,
             bare: T::BARE,
             kind: T::kind,

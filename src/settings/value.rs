@@ -1,12 +1,13 @@
 //! The traits of the types of settings: a value is parsed from a raw value and can be written back.
 //!
 //! A [`Scalar`] is one word or number. A [`Value`] is the type of a field of [`Settings`](super::Settings): a scalar, a
-//! scalar that may be unset, or a list of scalars.
+//! scalar that may be unset, a list of scalars, or a tree.
 
 /// A value as written, before its type is known.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Raw {
-    /// A scalar. In an environment variable or a flag, it may stand for a list, with commas between the items.
+    /// A scalar, or a tree as JSON. In an environment variable or a flag, it may stand for a list, with commas between
+    /// the items.
     Text(String),
     /// A list in the settings file.
     List(Vec<String>),
@@ -57,6 +58,8 @@ pub trait Value: Sized {
     const BARE: bool = false;
     /// Whether the settings file writes it as a list.
     const LIST: bool = false;
+    /// Whether the settings file may contain it as a tree of YAML.
+    const TREE: bool = false;
     /// Whether neither the settings file nor a message contains the value.
     const SECRET: bool = false;
     /// A description of the valid values, see [`Scalar::kind`].

@@ -1,6 +1,6 @@
 //! Properties of the machine that rendering depends on. The same facts give the same bytes on every machine.
 
-use super::paths;
+use super::{Cluster, HostSize, paths};
 use std::collections::BTreeSet;
 use std::net::IpAddr;
 use std::path::PathBuf;
@@ -13,6 +13,8 @@ pub struct HostFacts {
     /// The Synapse that the host provides; `None` if this program's venv has, or will have, the version that the
     /// settings name.
     pub synapse: Option<Installed>,
+    /// Patterns of the routing table that workers of the Synapse do not serve, as it answered when it was asked.
+    pub unserved: BTreeSet<String>,
     /// The name of the Redis program: `redis-server` or `valkey-server`.
     pub redis: String,
     /// The names of the exporters.
@@ -27,6 +29,8 @@ pub struct HostFacts {
     pub jemalloc: bool,
     /// Whether the kernel supports IPv6.
     pub ipv6: bool,
+    /// The file with the certificates of the authorities that this host trusts.
+    pub authorities: String,
     /// The names of the secrets that exist already.
     pub secrets: BTreeSet<String>,
     /// The address of this host's default route.
@@ -35,6 +39,10 @@ pub struct HostFacts {
     pub user_group: Option<String>,
     /// The paths of the certificate and its key, with symbolic links resolved; empty if there are no such files.
     pub certificate: Vec<PathBuf>,
+    /// The size of the host.
+    pub size: HostSize,
+    /// The PostgreSQL cluster of the host, if Synapse uses it.
+    pub cluster: Option<Cluster>,
 }
 
 /// A Python interpreter that has Synapse.
@@ -72,6 +80,7 @@ impl Default for HostFacts {
         Self {
             program: PathBuf::from(paths::PROGRAM),
             synapse: None,
+            unserved: BTreeSet::new(),
             redis: "redis-server".to_owned(),
             exporters: Exporters::default(),
             grafana: false,
@@ -79,10 +88,13 @@ impl Default for HostFacts {
             coturn: CoturnBuild::default(),
             jemalloc: true,
             ipv6: true,
+            authorities: "/etc/ssl/certs/ca-certificates.crt".to_owned(),
             secrets: BTreeSet::new(),
             address: None,
             user_group: None,
             certificate: Vec::new(),
+            size: HostSize::default(),
+            cluster: None,
         }
     }
 }

@@ -5,8 +5,10 @@
 //! hold the names that are a contract with users. Nothing here imports another module of this program.
 
 pub mod accounts;
+pub mod cluster;
 mod digest;
 pub mod host_facts;
+pub mod host_size;
 mod model;
 pub mod nginx_fingerprint;
 pub mod paths;
@@ -20,8 +22,10 @@ mod synapse_venv;
 pub mod trial;
 pub mod units;
 
+pub use cluster::Cluster;
 pub use digest::digest;
 pub use host_facts::HostFacts;
+pub use host_size::HostSize;
 pub use model::{File, Files, HOST, Manifest, Newer, Observed, State, UnitState};
 pub use records::Records;
 pub use resource::Resource;

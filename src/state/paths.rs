@@ -15,6 +15,12 @@ pub const SECRETS: &str = "/etc/synapse-workers/secrets";
 pub const GROUP: &str = "synapse";
 /// The record of the resources that this program created on the host, so that `uninstall --purge` may remove them.
 pub const CREATED: &str = "/etc/synapse-workers/made.json";
+/// The directory in which Debian's packages keep the configuration of PostgreSQL clusters, by version and name.
+pub const POSTGRES_CLUSTERS: &str = "/etc/postgresql";
+/// The directory below which Debian's packages store the data of PostgreSQL clusters.
+pub const POSTGRES_DATA: &str = "/var/lib/postgresql";
+/// The directory of all data of services; its file system is the one that fills.
+pub const VAR_LIB: &str = "/var/lib";
 /// Generations and the links to them.
 pub const STATE: &str = "/var/lib/synapse-workers";
 /// Generations, each one complete rendered tree.
@@ -27,6 +33,8 @@ pub const OPTIONS: &str = "/var/lib/synapse-workers/current/synapse";
 pub const APPLIED: &str = "/var/lib/synapse-workers/applied";
 /// Generations switched to since one was applied completely, one number per line: processes may run with any of them.
 pub const SWITCHED: &str = "/var/lib/synapse-workers/switched";
+/// The differences of the installed Synapse from the routing table.
+pub const ENDPOINTS: &str = "/var/lib/synapse-workers/endpoints.json";
 /// The record of a trial.
 pub const TRIAL: &str = "/var/lib/synapse-workers/trial.json";
 /// A file that packages of Synapse touch when they change its code: processes that started before it changed run older
@@ -57,7 +65,11 @@ pub const HOST_METRICS: &str = "/run/synapse-workers/metrics/host.prom";
 pub const LOGS: &str = "/var/log/synapse-workers";
 /// nginx's access log in the format that mtail reads; it exists while metrics are enabled.
 pub const ACCESS_LOG: &str = "/var/log/synapse-workers/nginx/access.log";
-/// The directory of nginx's logs.
+/// nginx's log with the addresses of clients; it exists while `nginx.access_log` is true.
+pub const REQUEST_LOG: &str = "/var/log/synapse-workers/requests/access.log";
+/// The directory of that log, which is removed with it.
+pub const REQUEST_LOGS: &str = "/var/log/synapse-workers/requests";
+/// The directory of the access log for metrics.
 pub const NGINX_LOGS: &str = "/var/log/synapse-workers/nginx";
 /// The directory of the metrics of this host that a timer writes for Prometheus.
 pub const METRICS: &str = "/run/synapse-workers/metrics";

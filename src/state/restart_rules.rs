@@ -105,6 +105,9 @@ pub const VERSION: &str = "synapse/version";
 /// The file that lists Python packages beside those of every venv, by its path in a generation.
 pub const PACKAGES: &str = "synapse/packages";
 
+/// The file that lists the sizes that follow from the host, by its path in a generation.
+pub const SIZES: &str = "sizes";
+
 const REPLICATION: &str = "processes with different replication settings cannot communicate";
 const RELEASE: &str =
     "processes of two releases may be incompatible, and main upgrades the database schema";
@@ -114,7 +117,9 @@ const OPTIONS: &str = "Synapse reads its options only at start";
 const LOG: &str = "Synapse reads its log settings again on SIGHUP";
 const PAGE: &str = "Prometheus reads a page at each request for it";
 const PASSWORD: &str = "the exporter reads its password only at start";
+const RELEASE_PORT: &str = "nginx must release a port before it can bind it on another address";
 const UNIT_FILE: &str = "its unit file changed";
+const SIZE: &str = "systemd applies it to the running processes when it reloads unit files";
 const SOCKETS: &str = "systemd passes sockets to a service only when it starts";
 
 /// The restart rules. The rule with the longest matching path applies.
@@ -164,9 +169,10 @@ pub static RULES: &[Rule] = &[
     reload("synapse/log.yaml",                                            Scope::Synapse,  LOG),
     reload("synapse/logs/",                                               Scope::Named,    LOG),
 
-    reload("nginx/nginx.conf",                  Scope::Unit(units::NGINX),              "nginx applies new routes without closing connections"),
+    reload("nginx/",                            Scope::Unit(units::NGINX),              "nginx applies new routes without closing connections"),
     // A reload would bind the new address before it releases the old one, fail, and leave everything unchanged.
-    restart("nginx/listen.conf",                Scope::Unit(units::NGINX),              "nginx must release a port before it can bind it on another address"),
+    restart("nginx/listen.conf",                Scope::Unit(units::NGINX),              RELEASE_PORT),
+    restart("nginx/listen-proxied.conf",        Scope::Unit(units::NGINX),              RELEASE_PORT),
     restart("redis/redis.conf",                 Scope::Unit(units::REDIS),              "Redis reads its configuration only at start"),
     reload("prometheus/",                       Scope::Unit(units::PROMETHEUS),         "Prometheus reads targets and rules again on SIGHUP"),
     no_effect("prometheus/consoles/",                                                   PAGE),
@@ -183,6 +189,9 @@ pub static RULES: &[Rule] = &[
     restart("secrets/postgres-exporter.pgpass", Scope::Unit(units::POSTGRES_EXPORTER),  PASSWORD),
 
     restart("host/etc/systemd/system/",                            Scope::UnitFile,                 UNIT_FILE),
+    // systemd.resource-control(5): systemd applies the limits to a running unit; the journal reads its own with the unit.
+    no_effect("host/etc/systemd/system/synapse-main.service.d/40-size.conf",                        SIZE),
+    no_effect("host/etc/systemd/system/synapse-worker@.service.d/40-size.conf",                     SIZE),
     // Whenever it starts, the path unit triggers the installation of the certificate.
     restart("host/etc/systemd/system/synapse-certificate.service", Scope::Unit(units::CERTIFICATE), UNIT_FILE),
     no_effect("host/etc/systemd/system/synapse-workers.target",                                     "it only groups the other units"),
@@ -190,6 +199,8 @@ pub static RULES: &[Rule] = &[
     stop_first("host/etc/systemd/system/synapse-main.socket",      Scope::UnitFile,                 SOCKETS),
     stop_first("host/etc/systemd/system/synapse-worker@.socket",   Scope::UnitFile,                 SOCKETS),
     stop_first("host/etc/systemd/system/synapse-nginx.socket",     Scope::UnitFile,                 SOCKETS),
+    no_effect("host/etc/postgresql/",                                                               "PostgreSQL reads it when the administrator restarts it"),
+    no_effect(SIZES,                                                                                "it explains the other changes"),
     no_effect("host/etc/sysusers.d/",                                                               "systemd-sysusers creates accounts once"),
     no_effect("host/etc/tmpfiles.d/",                                                               "systemd-tmpfiles creates directories"),
 ];

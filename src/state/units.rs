@@ -29,7 +29,7 @@ pub const REDIS: &str = "synapse-redis.service";
 pub const CERTIFICATE: &str = "synapse-certificate.path";
 /// The service that [`CERTIFICATE`] starts.
 pub const CERTIFICATE_SERVICE: &str = "synapse-certificate.service";
-/// Rotates the access log from which metrics are derived.
+/// Rotates nginx's logs.
 pub const LOGROTATE: &str = "synapse-logrotate.timer";
 /// The service that [`LOGROTATE`] starts.
 pub const LOGROTATE_SERVICE: &str = "synapse-logrotate.service";

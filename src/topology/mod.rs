@@ -6,18 +6,26 @@
 //! ```
 //!
 //! Everything here is a pure function of the spec and of two tables: the catalogue of roles ([`roles::ROLES`]) and the
-//! endpoints that workers serve ([`patterns::ENDPOINTS`]).
+//! endpoints that workers serve ([`patterns::ENDPOINTS`]). Both describe the newest release of Synapse;
+//! [`mod@releases`] lists the differences of older ones, and [`mod@compare`] finds those of an installed one.
 
+pub mod compare;
 pub mod edit;
+pub mod needs;
 pub mod patterns;
 pub mod presets;
+pub mod releases;
 pub mod roles;
 pub mod routes;
+mod samples;
 pub mod spec;
 pub mod worker_keys;
 pub mod workers;
 
+pub use compare::{Differences, Endpoint, compare};
+pub use patterns::Logins;
 pub use presets::{PRESETS, Preset, preset};
+pub use releases::{Release, Unserved};
 pub use roles::{Balance, Duty, ROLES, Role};
 pub use routes::{Route, RoutingTable, Upstream};
 pub use spec::{SpecError, WorkerSpec, parse};

@@ -3,12 +3,26 @@
 //! One row describes a set of paths with a common rule. The paths are those of Synapse's `docs/workers.md` at 1.163.2,
 //! made exact where that document is loose, plus the few that workers register although the document does not list them
 //! and that matter for load. A path in no row belongs to the main process. No path is in two rows, so the order affects
-//! only how soon nginx finds a match.
+//! only how soon nginx finds a match. [`super::releases`] lists the patterns that older releases do not serve.
 //!
 //! Patterns are regular expressions on the raw path, like Synapse's own: nothing is decoded, a segment may be empty
 //! (`[^/]*`), and `%2F` does not end a segment. nginx (PCRE) and Rust interpret them alike.
 
 use super::roles::Balance;
+
+/// The name of the Matrix Authentication Service, as an upstream and as the only server of that upstream. This program
+/// does not run it.
+pub const MAS: &str = "mas";
+
+/// The service in which users log in. Synapse has other endpoints in each case.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Logins {
+    /// Synapse itself.
+    #[default]
+    Synapse,
+    /// The Matrix Authentication Service.
+    Mas,
+}
 
 /// A set of endpoints with a common rule.
 pub struct EndpointSet {
@@ -18,6 +32,10 @@ pub struct EndpointSet {
     pub methods: &'static [&'static str],
     /// The roles that may serve it: the first one that a worker has, or the main process if no worker has any.
     pub roles: &'static [&'static str],
+    /// The service outside Synapse that serves it; `None` for Synapse.
+    pub outside: Option<&'static str>,
+    /// The service in which users log in if these paths exist; `None` if they always exist.
+    pub logins: Option<Logins>,
     /// How a server is chosen, if not by the balance of the role.
     pub balance: Option<Balance>,
     /// The Synapse option that must be enabled for these paths to exist.
@@ -30,6 +48,8 @@ const SET: EndpointSet = EndpointSet {
     name: "",
     methods: &[],
     roles: &[],
+    outside: None,
+    logins: None,
     balance: None,
     needs: None,
     paths: &[],
@@ -49,12 +69,15 @@ macro_rules! v {
     };
 }
 
-const MAS: Option<&str> = Some("matrix_authentication_service.enabled");
+/// Synapse registers these only without the Matrix Authentication Service.
+const WITHOUT_MAS: Option<Logins> = Some(Logins::Synapse);
+/// Synapse registers these only with it.
+const WITH_MAS: Option<Logins> = Some(Logins::Mas);
 const THREADS: Option<&str> = Some("experimental_features.msc4306_enabled");
 
 /// All sets, in the order in which nginx tries them.
 #[rustfmt::skip] // one path, one line
-pub static ENDPOINTS: [EndpointSet; 29] = [
+pub static ENDPOINTS: [EndpointSet; 32] = [
     // The most frequent endpoints come first.
     EndpointSet { name: "sync", roles: &["synchrotron"], paths: &[
         (v!("sync$"), "GET /_matrix/client/v3/sync"),
@@ -104,9 +127,11 @@ pub static ENDPOINTS: [EndpointSet; 29] = [
     ], ..SET },
     EndpointSet { name: "devices", roles: &["device_lists", "client_reader"], paths: &[
         (v!("devices(/|$)"), "GET /_matrix/client/v3/devices"),
-        (v!("delete_devices$"), "POST /_matrix/client/v3/delete_devices"),
         (v!("keys/signatures/upload$"), "POST /_matrix/client/v3/keys/signatures/upload"),
         (r"^/_matrix/client/(v3|unstable)/keys/device_signing/upload$", "POST /_matrix/client/v3/keys/device_signing/upload"),
+    ], ..SET },
+    EndpointSet { name: "device_logout", roles: &["device_lists", "client_reader"], logins: WITHOUT_MAS, paths: &[
+        (v!("delete_devices$"), "POST /_matrix/client/v3/delete_devices"),
     ], ..SET },
 
     EndpointSet { name: "event_send", roles: &["event_creator"], paths: &[
@@ -154,13 +179,22 @@ pub static ENDPOINTS: [EndpointSet; 29] = [
         (v!("user/[^/]*/filter(/|$)"), "POST /_matrix/client/v3/user/@u:example.com/filter"),
         (v1!("voip/turnServer$"), "GET /_matrix/client/v3/voip/turnServer"),
         (r"^/\.well-known/matrix/(client|server)$", "GET /.well-known/matrix/client"),
+        // With the Matrix Authentication Service, for application services only.
+        (v!("register$"), "POST /_matrix/client/v3/register"),
+    ], ..SET },
+    EndpointSet { name: "login", roles: &["client_reader"], logins: WITHOUT_MAS, paths: &[
         (v1!("login$"), "GET /_matrix/client/v3/login"),
-        (v!("register(/available)?$"), "POST /_matrix/client/v3/register"),
+        (v!("register/available$"), "GET /_matrix/client/v3/register/available"),
         (r"^/_matrix/client/(v1|unstable)/register/m\.login\.registration_token/validity$", "GET /_matrix/client/v1/register/m.login.registration_token/validity"),
+    ], ..SET },
+    // The compatibility layer of the Matrix Authentication Service (its guide "Configuring a reverse proxy", and
+    // crates/router/src/endpoints.rs): also logout/all and login/sso/redirect.
+    EndpointSet { name: "mas_login", outside: Some(MAS), logins: WITH_MAS, paths: &[
+        (r"^/_matrix/client/(api/v1|[^/]*)/(login|logout|refresh)(/|$)", "GET /_matrix/client/v3/login"),
     ], ..SET },
     // Only the main process serves the other methods of these two.
     EndpointSet { name: "method_bound_read", methods: &["GET"], roles: &["client_reader"], paths: &[
-        (r"^/_matrix/client/unstable/org\.matrix\.msc4140/delayed_events(/[^/]*)?$", "GET /_matrix/client/unstable/org.matrix.msc4140/delayed_events/d1"),
+        (r"^/_matrix/client/unstable/org\.matrix\.msc4140/delayed_events(/[^/]*)?$", "GET /_matrix/client/unstable/org.matrix.msc4140/delayed_events"),
         (r"^/_synapse/admin/v2/users/[^/]*$", "GET /_synapse/admin/v2/users/@u:example.com"),
     ], ..SET },
     EndpointSet { name: "delayed_event_restart", roles: &["client_reader"], paths: &[
@@ -193,14 +227,14 @@ pub static ENDPOINTS: [EndpointSet; 29] = [
         (r"^/_matrix/key/v2/query(/|$)", "POST /_matrix/key/v2/query"),
     ], ..SET },
 
-    EndpointSet { name: "single_sign_on", roles: &["sso_login"], needs: Some("a single sign-on provider"), paths: &[
+    EndpointSet { name: "single_sign_on", roles: &["sso_login"], logins: WITHOUT_MAS, needs: Some("a single sign-on provider"), paths: &[
         (v1!("login/((sso|cas)/redirect(/|$)|cas/ticket$)"), "GET /_matrix/client/v3/login/sso/redirect"),
         (r"^/_synapse/client/(pick_idp|pick_username|new_user_consent|sso_register|oidc|saml2)(/|$)", "GET /_synapse/client/pick_idp"),
     ], ..SET },
-    EndpointSet { name: "auth_metadata", roles: &["mas_helper", "client_reader"], needs: MAS, paths: &[
+    EndpointSet { name: "auth_metadata", roles: &["mas_helper", "client_reader"], logins: WITH_MAS, paths: &[
         (r"^/_matrix/client/(v1|unstable|unstable/org\.matrix\.msc2965)/auth_metadata$", "GET /_matrix/client/v1/auth_metadata"),
     ], ..SET },
-    EndpointSet { name: "mas", roles: &["mas_helper"], needs: MAS, paths: &[
+    EndpointSet { name: "mas", roles: &["mas_helper"], logins: WITH_MAS, paths: &[
         (r"^/_synapse/mas/", "POST /_synapse/mas/provision_user"),
     ], ..SET },
 ];

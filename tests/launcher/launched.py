@@ -29,12 +29,13 @@ def lines_of(file):
 
 
 class Client(threading.Thread):
-    """A request over a Unix socket. Its result is `status` and `body`, or `error`."""
+    """A request over a Unix socket. Its result is `status` and `body`, with the `headers`, or `error`."""
 
-    def __init__(self, path, url, method="GET", body=None):
+    def __init__(self, path, url, method="GET", body=None, headers=None):
         super().__init__()
         self.path, self.url, self.method, self.content = str(path), url, method, body
-        self.status = self.body = self.error = None
+        self.asked = {**(headers or {}), "Connection": "close"}
+        self.status = self.body = self.headers = self.error = None
         self.sent = threading.Event()
         self.start()
 
@@ -44,10 +45,10 @@ class Client(threading.Thread):
         connection.sock.settimeout(20)
         try:
             connection.sock.connect(self.path)
-            connection.request(self.method, self.url, self.content, headers={"Connection": "close"})
+            connection.request(self.method, self.url, self.content, headers=self.asked)
             self.sent.set()
             answer = connection.getresponse()
-            self.status, self.body = answer.status, answer.read()
+            self.status, self.headers, self.body = answer.status, answer.headers, answer.read()
         except OSError as error:
             self.error = error
         except http.client.HTTPException as error:

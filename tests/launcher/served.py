@@ -7,6 +7,7 @@ and is then late (`--full`); or exits with an error (`--fail`). It prints a line
 import os
 import sys
 import time
+from urllib.parse import unquote_to_bytes
 
 from twisted.internet import reactor, task
 from twisted.web import resource, server
@@ -15,7 +16,8 @@ LARGE = 8 << 20
 
 
 class Page(resource.Resource):
-    """`/quick`; `/large`, more than a socket holds; `/slow/S`, after S seconds; any other path is a long poll without an answer."""
+    """`/quick`; `/large`, more than a socket holds; `/slow/S`, after S seconds; `/whoami/TEXT`, after a moment and in two
+    parts, as Synapse does; any other path is a long poll without an answer."""
 
     isLeaf = True
 
@@ -30,6 +32,12 @@ class Page(resource.Resource):
                 request.write(b"slow")
                 request.finish()
             task.deferLater(reactor, float(seconds), answer)
+        if request.path.startswith(b"/whoami/"):
+            def identify():
+                request.write(unquote_to_bytes(request.path[len("/whoami/"):]))
+                request.write(b"\n")
+                request.finish()
+            reactor.callLater(0, identify)
         return server.NOT_DONE_YET
 
 

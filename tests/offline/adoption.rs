@@ -85,6 +85,39 @@ fn rendered_options_omit_values_of_the_adopted_files() {
 }
 
 #[test]
+fn additional_keys_of_the_client_file_join_those_of_the_adopted_files() {
+    let old = format!(
+        "{OLD}extra_well_known_client_content: {{a: {{b: yes}}, c: 1}}\nmatrix_rtc: {{transports: []}}\n\
+         rc_message: {{per_second: 9}}\n"
+    );
+    let setup = |lines: &str| {
+        let setup = Setup::new("small").settings("public_baseurl: https://m.a/");
+        setup.settings(lines).adopting(&old).state()
+    };
+    let options = |state: &State| -> serde_json::Value {
+        serde_yaml::from_str(text(state, "synapse/homeserver.yaml")).unwrap()
+    };
+    let (plain, more) = (setup(""), setup("well_known: {client: {c: 2, d: 3}}"));
+    assert!(!keys(&plain).contains("extra_well_known_client_content"));
+    let client = &options(&more)["extra_well_known_client_content"];
+    assert_eq!(
+        *client,
+        serde_json::json!({"a": {"b": "yes"}, "c": 2, "d": 3})
+    );
+    assert!(!keys(&more).contains("matrix_rtc"));
+    // A transport replaces those of the adopted file, whose rate limit stays.
+    let calls = setup("rtc: {livekit_service_url: https://r.a/}");
+    let transport = serde_json::json!([{"type": "livekit", "livekit_service_url": "https://r.a/"}]);
+    let made = options(&calls);
+    let client = &made["extra_well_known_client_content"];
+    assert_eq!(client["org.matrix.msc4143.rtc_foci"], transport);
+    assert_eq!(client["c"], 1);
+    assert_eq!(made["matrix_rtc"]["transports"], transport);
+    assert!(made.get("rc_message").is_none());
+    assert_eq!(made["rc_delayed_event_mgmt"]["burst_count"], 20);
+}
+
+#[test]
 fn adopted_files_are_read_first_and_their_directories_are_writable() {
     let sqlite = OLD.replace(
         "{name: psycopg2, args: {user: old, password: hidden, dbname: old, host: 127.0.0.1}}",

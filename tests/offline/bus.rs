@@ -2,11 +2,12 @@
 //! names say.
 
 use super::validators::program;
+use std::collections::BTreeSet;
 use std::io::{BufRead, BufReader};
 use std::process::{Child, Stdio};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::time::Duration;
-use synapse_workers::host::Systemd;
+use synapse_workers::host::{JobsFailed, Systemd};
 use synapse_workers::plan::step::Verb;
 use zbus::object_server::SignalEmitter;
 use zbus::{Connection, DBusError, ObjectPath, OwnedObjectPath};
@@ -56,6 +57,7 @@ impl Manager {
                 }
                 end(&emitter, number, &unit, "done").await;
             }
+            "needy" => self.ending.send((number, unit, "dependency")).unwrap(),
             "failed" => self.ending.send((number, unit, "failed")).unwrap(),
             "slow" => self.ending.send((number, unit, "timeout")).unwrap(),
             _ => self.ending.send((number, unit, "done")).unwrap(),
@@ -114,6 +116,15 @@ impl Manager {
         self.job("ReloadUnit", unit, mode, emitter).await
     }
 
+    fn load_unit(&self, name: &str) -> OwnedObjectPath {
+        match name {
+            "socket@1.socket" => unit_path("failed"),
+            "socket@2.socket" => unit_path("active"),
+            _ => unit_path("service"),
+        }
+        .into()
+    }
+
     #[zbus(signal)]
     async fn job_removed(
         emitter: &SignalEmitter<'_>,
@@ -122,6 +133,48 @@ impl Manager {
         unit: &str,
         result: &str,
     ) -> zbus::Result<()>;
+}
+
+/// A unit of the fake manager: its state, and the units that it requires.
+struct Unit {
+    state: &'static str,
+    requires: &'static [&'static str],
+}
+
+#[zbus::interface(name = "org.freedesktop.systemd1.Unit")]
+impl Unit {
+    #[zbus(property)]
+    fn active_state(&self) -> &str {
+        self.state
+    }
+
+    #[zbus(property)]
+    fn requires(&self) -> Vec<&str> {
+        self.requires.to_vec()
+    }
+}
+
+const UNITS: [(&str, Unit); 3] = [
+    (
+        "service",
+        Unit {
+            state: "inactive",
+            requires: &["socket@1.socket", "socket@2.socket"],
+        },
+    ),
+    ("failed", socket("failed")),
+    ("active", socket("active")),
+];
+
+const fn socket(state: &'static str) -> Unit {
+    Unit {
+        state,
+        requires: &[],
+    }
+}
+
+fn unit_path(name: &str) -> ObjectPath<'static> {
+    ObjectPath::try_from(format!("/org/freedesktop/systemd1/unit/{name}")).unwrap()
 }
 
 /// A private bus. The daemon ends when this value is dropped.
@@ -191,7 +244,13 @@ impl Bus {
             ending,
         };
         let place = "/org/freedesktop/systemd1";
-        let connection = zbus::connection::Builder::address(daemon.address.as_str())
+        let connection = zbus::connection::Builder::address(daemon.address.as_str());
+        let connection = UNITS
+            .into_iter()
+            .fold(connection, |connection, (name, unit)| {
+                connection.serve_at(unit_path(name), unit)
+            });
+        let connection = connection
             .serve_at(place, manager)
             .name("org.freedesktop.systemd1")
             .build();
@@ -285,6 +344,20 @@ fn the_error_names_every_failed_unit_with_its_result() {
     // Every job was requested, regardless of the result of earlier ones.
     let requested: Vec<String> = kinds.iter().map(|_| bus.request().1).collect();
     assert_eq!(requested, units(&kinds));
+}
+
+/// The journal of a service whose socket could not be opened contains old messages only.
+#[test]
+fn the_cause_of_a_failed_dependency_is_the_failed_unit() {
+    let bus = Bus::new();
+    let systemd = Systemd::connect_to(&bus.daemon.address).unwrap();
+    let names = units(&["needy@1", "good@2", "failed@3", "needy@4"]);
+    let error = systemd.jobs(Verb::Start, &names).unwrap_err();
+    let failed: &JobsFailed = error.downcast_ref().unwrap();
+    assert_eq!(failed.units.len(), 3, "{error}");
+    let causes: BTreeSet<String> = failed.causes(&systemd).into_iter().collect();
+    let expected = ["failed@3.service", "socket@1.socket"].map(str::to_owned);
+    assert_eq!(causes, expected.into());
 }
 
 #[test]

@@ -10,7 +10,7 @@
 mod complete;
 mod run;
 
-use super::setup::Setup;
+use super::setup::{Setup, cluster};
 use run::Run;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
@@ -19,10 +19,10 @@ use std::fmt::Write;
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use synapse_workers::deployment::SynapseOptions;
-use synapse_workers::deployment::adopted::Adopted;
+use synapse_workers::deployment::adopted::{Adopted, mapped};
 use synapse_workers::plan::{Plan, Removal, Target};
 use synapse_workers::request::referenced_files;
-use synapse_workers::state::{HostFacts, Observed, State, paths};
+use synapse_workers::state::{HostFacts, HostSize, Observed, State, paths};
 
 /// Host facts that differ from a plain Debian.
 #[derive(Default, Deserialize)]
@@ -36,6 +36,15 @@ struct Facts {
     secrets: BTreeSet<String>,
     address: Option<IpAddr>,
     coturn_metrics: bool,
+    processors: usize,
+    /// In GiB, as the host was sold with.
+    memory: u64,
+    /// In GiB.
+    disk: u64,
+    /// The connections that PostgreSQL allows.
+    connections: u32,
+    /// The configuration file of the PostgreSQL cluster.
+    cluster: Option<String>,
 }
 
 impl Facts {
@@ -48,6 +57,13 @@ impl Facts {
             jemalloc: !self.without_jemalloc,
             secrets: self.secrets,
             address: self.address,
+            size: HostSize {
+                processors: self.processors,
+                memory: self.memory << 30,
+                disk: self.disk << 30,
+                connections: self.connections,
+            },
+            cluster: self.cluster.map(|path| cluster(&path)),
             ..HostFacts::default()
         };
         facts.coturn.metrics = self.coturn_metrics;
@@ -81,7 +97,8 @@ fn setup(folder: &Path) -> Setup {
         let contents = std::fs::read(place(path.as_path())).unwrap();
         (path.as_str().to_owned(), contents)
     });
-    setup.adopted = Adopted::new(adopted.collect()).unwrap();
+    let adopted = mapped(adopted.collect(), &settings.adopt.paths);
+    setup.adopted = Adopted::new(adopted).unwrap();
     setup
 }
 

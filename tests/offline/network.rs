@@ -72,8 +72,6 @@ fn options_that_may_need_the_network_keep_it_for_every_worker() {
         "presence: {enabled: true, presence_router: {module: a.B}}",
         "opentracing: {enabled: true}",
         "sentry: {dsn: x}",
-        "matrix_authentication_service: {enabled: true}",
-        "experimental_features: {msc3861: {enabled: true}}",
         "oidc_providers: [{idp_id: a}]",
         "saml2_config: {}",
         "database: {name: psycopg2, args: {host: db.example}}",

@@ -1,6 +1,6 @@
 //! The preflight checks: each finds the problem that it is for, and none has a finding on a healthy host.
 
-use super::setup::Setup;
+use super::setup::{Setup, cluster};
 use std::collections::BTreeSet;
 use synapse_workers::failure::Failure;
 use synapse_workers::host::certificate::Pair;
@@ -12,7 +12,7 @@ use synapse_workers::preflight::{CHECKS, Examined, examine};
 use synapse_workers::settings::types::DatabaseKind;
 use synapse_workers::state::host_facts::Installed;
 use synapse_workers::state::ports::{BoundPort, Transport};
-use synapse_workers::state::{Resource, SynapseVenv};
+use synapse_workers::state::{HostSize, Resource, SynapseVenv};
 
 fn healthy() -> Facts {
     Facts {
@@ -22,8 +22,15 @@ fn healthy() -> Facts {
         redis: Some("redis-server"),
         jemalloc: true,
         ipv6: true,
-        memory: 16 << 30,
-        processors: 16,
+        size: HostSize {
+            memory: 16 << 30,
+            processors: 16,
+            disk: 200 << 30,
+            connections: 0,
+        },
+        free_space: Some(100 << 30),
+        open_files: Some(1 << 20),
+        cluster: Some(cluster("/etc/postgresql/17/main/postgresql.conf")),
         address: Some(std::net::Ipv4Addr::new(10, 0, 0, 2).into()),
         packages: Some(PackageManager::Apt),
         postgres: Some(Ok(postgres())),
@@ -140,9 +147,16 @@ fn every_check_finds_its_problem() {
             "only for x86_64, and this host is aarch64 => set compressor.enabled to false",
         ),
         (
-            "Synapse can start with socket activation",
+            "Synapse's launcher is installed",
             |facts| facts.lacks_launcher = true,
             "",
+            1,
+            "package => install the package again; or set sockets.held to false (requests then fail",
+        ),
+        (
+            "Synapse's launcher is installed",
+            |facts| facts.lacks_launcher = true,
+            "sockets: {held: false}\nmas: {endpoint: 'http://127.0.0.1:8090/'}",
             1,
             "/usr/libexec/synapse-workers/launcher is missing, a part of this program's package => install the package again",
         ),
@@ -201,7 +215,34 @@ fn every_check_finds_its_problem() {
             |facts| facts.synapse = Some(synapse("1.99.0")),
             "",
             1,
-            "Synapse 1.99.0 at /usr/bin/python3 is older than 1.152",
+            "Synapse 1.99.0 at /usr/bin/python3 is older than 1.143, the oldest supported release (2025-11-25) => upgrade \
+             it to 1.163.2, or set synapse.python to /opt/synapse-workers/venv/bin/python to have Synapse 1.163.2 installed",
+        ),
+        (
+            "Synapse is recent enough",
+            |facts| facts.synapse = None,
+            "synapse: {version: 1.142.1}",
+            1,
+            "Synapse 1.142.1 in synapse.version is older than 1.143, the oldest supported release (2025-11-25) => set \
+             synapse.version to 1.163.2",
+        ),
+        (
+            "this program knows the release of Synapse",
+            |facts| facts.synapse = Some(synapse("1.164.0")),
+            "",
+            1,
+            "Synapse 1.164.0 at /usr/bin/python3 is newer than 1.163, the newest release that this synapse-workers knows",
+        ),
+        (
+            "the release of Synapse has what the settings need",
+            |facts| {
+                facts.synapse = Some(synapse("1.161.0"));
+                facts.stored.insert("redis_password".to_owned());
+            },
+            "redis: {host: cache.test, username: synapse}",
+            1,
+            "redis.username needs Synapse 1.162: Synapse 1.161.0 at /usr/bin/python3 logs in to Redis without a user name \
+             => upgrade it to 1.163.2",
         ),
         (
             "ports are free",
@@ -241,6 +282,20 @@ fn every_check_finds_its_problem() {
             "",
             1,
             "key values mismatch => set tls.certificate to the certificate with its chain and tls.key to its key",
+        ),
+        (
+            "nginx can read the web client in nginx.web_root",
+            |facts| facts.web_root = Some("/srv/element/index.html does not exist".to_owned()),
+            "nginx: {web_root: /srv/element}",
+            1,
+            "nginx.web_root: /srv/element/index.html does not exist => put the files of the web client into /srv/element",
+        ),
+        (
+            "SELinux is permissive or off",
+            |facts| facts.selinux = true,
+            "",
+            1,
+            "SELinux is enforcing, and its policy may keep nginx from the sockets of Synapse's processes => after `install`",
         ),
         (
             "the host has the protocols of bind_addresses",
@@ -396,6 +451,14 @@ fn every_check_finds_its_problem() {
             "/etc/pw is missing => write the password into it",
         ),
         (
+            "the Matrix Authentication Service answers",
+            |facts| facts.silent_mas = Some("Connection refused (os error 111)".to_owned()),
+            "mas: {endpoint: \"http://127.0.0.1:8090/\"}",
+            1,
+            "mas.endpoint: http://127.0.0.1:8090/ does not answer: Connection refused (os error 111) => start the Matrix \
+             Authentication Service, or correct mas.endpoint",
+        ),
+        (
             "Synapse's Python has the packages that the settings need",
             |facts| {
                 facts.missing_packages = vec![missing_package(
@@ -461,22 +524,22 @@ fn every_check_finds_its_problem() {
         ),
         (
             "the host has memory for all processes",
-            |facts| facts.memory = 2 << 30,
+            |facts| facts.size.memory = 2 << 30,
             "",
             21,
             "21 processes of Synapse need about 3312 MB of memory, with PostgreSQL and the system, and this host has 2048 MB \
-             => the preset medium fits this host: synapse-workers install --preset medium",
+             => the preset small fits this host: synapse-workers install --preset small",
         ),
         (
             "the host has memory for all processes",
-            |facts| facts.memory = 1 << 30,
+            |facts| facts.size.memory = 1 << 30,
             "",
             4,
             "need about 1102 MB of memory, with PostgreSQL and the system, and this host has 1024 MB => no preset fits",
         ),
         (
             "the host has processors for all processes",
-            |facts| facts.processors = 2,
+            |facts| facts.size.processors = 2,
             "",
             9,
             "9 processes of Synapse share 2 processors, more than 3 each => the preset small fits this host",
@@ -491,9 +554,73 @@ fn every_check_finds_its_problem() {
             },
             "",
             9,
-            "shared_buffers of 128 MB, its default, for 9 processes of Synapse => sudo -u postgres psql \
-             -c \"alter system set shared_buffers = '4096MB'\" -c \"alter system set effective_cache_size = '8192MB'\" \
-             && systemctl restart postgresql",
+            "shared_buffers of 128 MB, its default, for 9 processes of Synapse => synapse-workers install --tune-database && \
+             systemctl restart postgresql@17-main.service; it writes these lines to \
+             /etc/postgresql/17/main/conf.d/synapse-workers.conf:\n        shared_buffers = 4GB\n        effective_cache_size = 8GB",
+        ),
+        (
+            "PostgreSQL uses the memory of this host",
+            |facts| {
+                facts.cluster = Some(cluster("/var/lib/pgsql/data/postgresql.conf"));
+                facts.postgres = Some(Ok(Postgres {
+                    shared_buffers: 128 << 20,
+                    ..postgres()
+                }))
+            },
+            "",
+            9,
+            "=> append these lines to /var/lib/pgsql/data/postgresql.conf, and restart PostgreSQL:\n        shared_buffers = 4GB",
+        ),
+        (
+            "PostgreSQL can be tuned by a file",
+            |_| {},
+            "database: {tune: true, host: db.test}",
+            1,
+            "database.kind is external, so PostgreSQL of this host is not used => set database.tune to false",
+        ),
+        (
+            "PostgreSQL can be tuned by a file",
+            |facts| facts.cluster = Some(cluster("/var/lib/pgsql/data/postgresql.conf")),
+            "database: {tune: true}",
+            1,
+            "includes no directory conf.d in /etc/postgresql for a file of this program => set database.tune to false, append \
+             these lines to /var/lib/pgsql/data/postgresql.conf yourself",
+        ),
+        (
+            "PostgreSQL can be tuned by a file",
+            |facts| facts.cluster = None,
+            "database: {tune: true}",
+            1,
+            "does not answer the query for its configuration => sudo -u postgres psql -c 'table pg_file_settings'",
+        ),
+        (
+            "PostgreSQL has read the file of database.tune",
+            |facts| facts.tuned = true,
+            "database: {tune: true}",
+            1,
+            "PostgreSQL still has shared_buffers = 128MB, and /etc/postgresql/17/main/conf.d/synapse-workers.conf has 4GB => \
+             systemctl restart postgresql@17-main.service",
+        ),
+        (
+            "nginx can open as many files as it needs",
+            |facts| facts.open_files = Some(1024),
+            "",
+            1,
+            "nginx needs a limit of 65536 open files, and the kernel allows 1024 (fs.nr_open) => sysctl -w fs.nr_open=65536",
+        ),
+        (
+            "the host has space for Synapse and its metrics",
+            |facts| facts.free_space = Some(100 << 20),
+            "",
+            1,
+            "has 100 MB of free space, and a server without users needs 1024 MB => free space there",
+        ),
+        (
+            "the host has space for Synapse and its metrics",
+            |facts| facts.size.disk = 12 << 30,
+            "metrics: {enabled: true, retention_size: 8G}",
+            1,
+            "stored metrics may take 8 GB of the 12 GB of the file system with /var/lib => set metrics.retention_size to auto",
         ),
         (
             "PostgreSQL is recent enough",
@@ -588,7 +715,7 @@ fn conditions_that_the_settings_do_not_need_are_no_finding() {
     assert_eq!(findings(&healthy(), external, 1), []);
     // A host of unknown size.
     let mut facts = healthy();
-    (facts.postgres, facts.memory, facts.processors) = (None, 0, 0);
+    (facts.postgres, facts.size.memory, facts.size.processors) = (None, 0, 0);
     assert_eq!(findings(&facts, "", 200), []);
     let mut facts = healthy();
     (facts.missing, facts.postgres) = (vec!["postgresql"], Some(Err("no psql".to_owned())));

@@ -97,6 +97,36 @@ fn nothing_listens_on_ipv6_on_a_host_without_it() {
     }
 }
 
+/// The launcher passes sockets to Synapse, and names users to nginx.
+#[test]
+fn synapse_starts_behind_the_launcher_if_anything_needs_it() {
+    let mas = "mas: {endpoint: 'http://127.0.0.1:8090/'}\n";
+    let launcher = "/usr/libexec/synapse-workers/launcher";
+    for (settings, starts, sockets) in [
+        ("", format!("{launcher} --drain 10"), true),
+        (mas, format!("{launcher} --drain 10 --name-users"), true),
+        ("sockets: {held: false}", "-m".to_owned(), false),
+        (
+            &format!("{mas}sockets: {{held: false}}"),
+            format!("{launcher} --name-users"),
+            false,
+        ),
+    ] {
+        let state = Setup::new("synchrotron").settings(settings).state();
+        for (unit, module) in [
+            ("main", "synapse.app.homeserver"),
+            ("worker@", "synapse.app.generic_worker"),
+        ] {
+            let path = format!("host/etc/systemd/system/synapse-{unit}.service");
+            let text = text(&state, &path);
+            let command = format!("python {starts} {module} ");
+            assert!(text.contains(&command), "{settings}: {command}\n{text}");
+            assert_eq!(text.contains("Requires=synapse-"), sockets, "{settings}");
+            assert_eq!(text.contains("ExecStartPre=rm"), !sockets, "{settings}");
+        }
+    }
+}
+
 /// Synapse, the exporter and the checks connect alike.
 #[test]
 fn the_connection_to_postgresql_is_that_of_the_settings() {

@@ -98,8 +98,13 @@ fn adding_or_removing_a_stateless_worker_restarts_nothing() {
         "sso_login",
         "mas_helper",
     ] {
-        let without = Setup::new("typing");
-        let with = Setup::new(&format!("typing, {role}"));
+        // Without the Matrix Authentication Service, its helper has no routes.
+        let mas = match role {
+            "mas_helper" => "mas: {endpoint: \"http://127.0.0.1:8090/\"}",
+            _ => "",
+        };
+        let without = Setup::new("typing").settings(mas);
+        let with = Setup::new(&format!("typing, {role}")).settings(mas);
         assert_jobs(
             &without,
             &with,
@@ -116,6 +121,10 @@ fn adding_or_removing_a_stateless_worker_restarts_nothing() {
     }
     let (two, three) = (Setup::new("synchrotron:2"), Setup::new("synchrotron:3"));
     assert_jobs(&two, &three, "start synchrotron3; reload nginx", "scale");
+    // From the second process on, nginx asks for the users of tokens.
+    let [one, two] = ["synchrotron:1", "synchrotron:2"]
+        .map(|spec| Setup::new(spec).settings("mas: {endpoint: 'http://127.0.0.1:8090/'}"));
+    assert_jobs(&one, &two, "start synchrotron2; reload nginx", "MAS");
 }
 
 #[test]

@@ -1,14 +1,15 @@
 //! The fixture of these tests: settings with a worker spec, on a host with certain host facts.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use synapse_workers::deployment::adopted::Adopted;
+use synapse_workers::deployment::locations::LocationFile;
 use synapse_workers::deployment::{Deployment, ReferencedFiles, SynapseOptions};
 use synapse_workers::render::{Input, desired};
 use synapse_workers::settings::{Settings, Sources, load};
-use synapse_workers::state::HostFacts;
-use synapse_workers::state::State;
+use synapse_workers::state::cluster::DebianCluster;
 use synapse_workers::state::host_facts::Installed;
+use synapse_workers::state::{Cluster, HostFacts, State};
 use synapse_workers::topology::{Topology, spec};
 
 /// Worker specs: none, every preset, merged and sharded workers, and each kind of list that Synapse's processes share.
@@ -90,6 +91,14 @@ impl Setup {
         self
     }
 
+    /// Adds a file with locations of nginx.
+    pub fn locations(mut self, path: &str, text: &str) -> Self {
+        let file = LocationFile::new(path.to_owned(), text.to_owned(), |_| None);
+        let file = file.unwrap_or_else(|problem| panic!("{problem}"));
+        self.referenced.locations.push(file);
+        self
+    }
+
     /// Adopts an existing server that has this one configuration file and a service.
     pub fn adopting(mut self, contents: &str) -> Self {
         let files = vec![("/etc/old/homeserver.yaml".to_owned(), contents.into())];
@@ -156,6 +165,28 @@ impl Setup {
             Ok(loaded) => Ok(loaded.settings),
             Err(error) => Err(error.to_string()),
         }
+    }
+}
+
+/// A PostgreSQL cluster with the defaults of PostgreSQL and this configuration file.
+pub fn cluster(configuration: &str) -> Cluster {
+    let defaults = [
+        ("shared_buffers", "128MB"),
+        ("effective_cache_size", "4GB"),
+        ("max_connections", "100"),
+        ("work_mem", "4MB"),
+        ("maintenance_work_mem", "64MB"),
+        ("random_page_cost", "4"),
+        ("max_wal_size", "1GB"),
+    ];
+    Cluster {
+        configuration: configuration.to_owned(),
+        debian: DebianCluster::of(configuration),
+        kept: BTreeSet::new(),
+        current: defaults
+            .map(|(name, value)| (name.to_owned(), value.to_owned()))
+            .into(),
+        solid_state: true,
     }
 }
 

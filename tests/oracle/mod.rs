@@ -1,12 +1,17 @@
-//! The servlets that Synapse 1.163.2 registers in each process, and requests derived from them.
+//! The servlets that three releases of Synapse register in each process, and requests derived from them.
 //!
 //! A row of `servlets.tsv` is one servlet: its path pattern as Synapse has it, its methods, whether
-//! a worker and the main process register it, and under which listener resource.
+//! a worker and the main process register it, and under which listener resource. `servlets-older.tsv`
+//! lists the rows that older releases lack, and the rows in their place (see `data/servlets.py`).
 
 use std::collections::BTreeSet;
 use std::fmt;
 
 use regex::Regex;
+use synapse_workers::topology::{Endpoint, Logins};
+
+/// The release of `servlets.tsv`, and those of `servlets-older.tsv`: the oldest supported one, and one in between.
+pub const RELEASES: [&str; 3] = ["1.163.2", "1.153.0", "1.143.0"];
 
 pub struct Row {
     pub methods: Vec<String>,
@@ -15,6 +20,8 @@ pub struct Row {
     pub constraint: String,
     pub needs: String,
     pub example: String,
+    /// The pattern as a regular expression.
+    source: String,
     pattern: Regex,
     /// The capturing groups of the pattern, as written.
     groups: Vec<String>,
@@ -35,13 +42,48 @@ pub struct Oracle {
 }
 
 impl Oracle {
-    pub fn load() -> Self {
-        let rows = include_str!("../data/servlets.tsv")
+    /// The servlets of the newest release.
+    pub fn newest() -> Self {
+        Self::of(RELEASES[0])
+    }
+
+    pub fn of(release: &str) -> Self {
+        let mut lines: Vec<&str> = include_str!("../data/servlets.tsv")
             .lines()
             .skip(1)
-            .map(Row::parse)
             .collect();
+        for change in include_str!("../data/servlets-older.tsv").lines().skip(1) {
+            let mut columns = change.splitn(3, '\t');
+            let (releases, sign, row) = (columns.next(), columns.next(), columns.next());
+            let (releases, row) = (releases.unwrap(), row.unwrap());
+            if !releases.split(',').any(|one| one == release) {
+                continue;
+            }
+            if sign == Some("+") {
+                lines.push(row);
+                continue;
+            }
+            let place = lines.iter().position(|line| *line == row);
+            lines.remove(place.unwrap_or_else(|| panic!("servlets.tsv lacks {row}")));
+        }
+        let rows = lines.into_iter().map(Row::parse).collect();
         Oracle { rows }
+    }
+
+    /// The rows as Synapse itself would print them (src/host/endpoints.py).
+    pub fn endpoints(&self) -> Vec<Endpoint> {
+        let of_row = |row: &Row| {
+            let endpoint = |method: &String| Endpoint {
+                method: method.clone(),
+                pattern: row.source.clone(),
+                servlet: row.class.clone(),
+                main: row.main,
+                worker: row.worker,
+                plain: row.needs == "-",
+            };
+            row.methods.iter().map(endpoint).collect::<Vec<_>>()
+        };
+        self.rows.iter().flat_map(of_row).collect()
     }
 
     /// The servlets that answer a request; more than one where conditions exclude one another.
@@ -129,10 +171,30 @@ impl Row {
             needs: needs.to_owned(),
             example: example.to_owned(),
             groups: groups(&source),
+            source: source.clone(),
             pattern: Regex::new(&source).unwrap_or_else(|error| panic!("{pattern}: {error}")),
             resources: resources.split('|').map(str::to_owned).collect(),
             main: main == "yes",
             main_without_media: no_media == "yes" || quirk,
+        }
+    }
+
+    /// Whether Synapse registers it while users log in at this service: some rows need the Matrix Authentication Service,
+    /// some exist only without it, and it excludes single sign-on (config/mas.py). Compared with the registrations of
+    /// both kinds of processes of Synapse 1.163.2, with and without it.
+    pub fn exists(&self, logins: Logins) -> bool {
+        let needs = self.needs.as_str();
+        let own = [
+            "MAS disabled",
+            "oidc",
+            "saml2",
+            "cas_config",
+            "login_via_existing_session",
+        ];
+        let other = ["matrix_authentication_service", "+ MAS"];
+        match logins {
+            Logins::Synapse => !other.iter().any(|word| needs.contains(word)),
+            Logins::Mas => !own.iter().any(|word| needs.contains(word)),
         }
     }
 

@@ -163,7 +163,7 @@ fn an_invalid_file_is_refused_with_its_line() {
             line(3, "`synapse.packages` contains both a-b==1 and A_B==2"),
         ),
         (
-            "server_name: a\ndatabase:\n  cp_min: 9\n",
+            "server_name: a\ndatabase:\n  cp_min: 9\n  cp_max: 4\n",
             line(3, "`database.cp_min` is 9, more than"),
         ),
         (
@@ -186,6 +186,55 @@ fn an_invalid_file_is_refused_with_its_line() {
             line(
                 3,
                 "`coturn.external_ip` is 2a00::1 and `coturn.internal_ip` 10.0.0.2,",
+            ),
+        ),
+        (
+            "server_name: a\nwell_known:\n  client:\n    b: [{c: .inf}]\n",
+            line(
+                4,
+                "`well_known.client` contains a number that JSON does not have",
+            ),
+        ),
+        (
+            "server_name: a\nwell_known:\n  client: {b: 1, b: 2}\n",
+            line(3, "`well_known.client` contains a key twice"),
+        ),
+        (
+            "server_name: a\nwell_known:\n  client:\n    <<: {b: 1}\n",
+            line(4, "`well_known.client` contains `<<`"),
+        ),
+        (
+            "server_name: a\nwell_known:\n  client:\n    [b]: 1\n",
+            line(4, "expected a string"),
+        ),
+        (
+            "server_name: a\nrtc:\n  transports:\n    type: livekit\n",
+            line(
+                3,
+                "`rtc.transports` cannot be \"{\\\"type\\\":\\\"livekit\\\"}\": expected a list of mappings",
+            ),
+        ),
+        (
+            "server_name: a\npublic_baseurl: https://m.a\nrtc:\n  livekit_service_url: http://r.a\n",
+            line(
+                4,
+                "`rtc.livekit_service_url` is http://r.a, but web clients reach it over HTTPS only",
+            ),
+        ),
+        (
+            "server_name: a\nrtc:\n  transports:\n    - type: b\n",
+            line(3, "`rtc.transports` is set, but `public_baseurl` is not"),
+        ),
+        (
+            "server_name: a\nwell_known: {client: {b: 1}}\n",
+            line(2, "`well_known.client` is set, but `public_baseurl` is not"),
+        ),
+        (
+            "server_name: a\npublic_baseurl: https://m.a\nrtc: {livekit_service_url: https://r.a}\n\
+             well_known: {client: {org.matrix.msc4143.rtc_foci: []}}\n",
+            line(
+                4,
+                "`well_known.client` contains `org.matrix.msc4143.rtc_foci`, which `rtc` sets as well",
             ),
         ),
         (
@@ -260,6 +309,25 @@ fn an_invalid_file_is_refused_with_its_line() {
 }
 
 #[test]
+fn a_tree_is_read_as_json() {
+    let text = "server_name: a\npublic_baseurl: https://m.a\nwell_known:\n  client:\n    io.element.e2ee:\n      \
+                default: true   # comment\n      secure_backup_setup_methods: [passphrase, 'no']\n    1: -2\n    c: \
+                &c {d: ~}\n    e: *c\nrtc:\n  transports:\n    - type: org.example.mesh\n      size: 1.5\n";
+    let settings = Provided::file(text).load().unwrap().settings;
+    let client = serde_json::to_value(settings.well_known.client.get()).unwrap();
+    let expected = serde_json::json!({
+        "1": -2,
+        "c": {"d": null},
+        "e": {"d": null},
+        "io.element.e2ee": {"default": true, "secure_backup_setup_methods": ["passphrase", "no"]},
+    });
+    assert_eq!(client, expected);
+    let transports = serde_json::to_value(settings.rtc.transports.get()).unwrap();
+    let expected = serde_json::json!([{"type": "org.example.mesh", "size": 1.5}]);
+    assert_eq!(transports, expected);
+}
+
+#[test]
 fn yaml_bombs_are_refused() {
     let mut nested = "a: &a0 [x, x]\n".to_owned();
     for level in 1..40 {
@@ -276,10 +344,15 @@ fn yaml_bombs_are_refused() {
         "x,".repeat(1000),
         "*a,".repeat(1000)
     );
+    let tree = format!(
+        "well_known: {{client: {{a: &a [{}], b: [{}]}}}}\n",
+        "1,".repeat(100),
+        "*a,".repeat(100)
+    );
     let long = [
         "[", "{", "- ", "? ", "a: ", "{a: ", "&a ", "!a ", "[a, ", "*a ", "'a' ",
     ];
-    let texts = [nested, wide].into_iter().chain(long.map(deep));
+    let texts = [nested, wide, tree].into_iter().chain(long.map(deep));
     for text in texts {
         // A naive parser would run for hours on each of these texts, or use all memory.
         let refused = Provided::file(text.clone()).load().map(|_| ());

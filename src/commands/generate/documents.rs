@@ -13,6 +13,7 @@ macro_rules! document {
 pub(super) static DOCUMENTS: &[(&str, &str)] = &[
     document!("adopting"),
     document!("backup"),
+    document!("calls"),
     document!("command-line"),
     document!("database-size"),
     document!("failures"),
@@ -21,6 +22,7 @@ pub(super) static DOCUMENTS: &[(&str, &str)] = &[
     document!("health"),
     document!("limits"),
     document!("logs"),
+    document!("mas"),
     document!("metrics"),
     document!("modules"),
     document!("postgresql"),
@@ -31,10 +33,10 @@ pub(super) static DOCUMENTS: &[(&str, &str)] = &[
     document!("security"),
     document!("tls"),
     document!("trials"),
-    document!("turn"),
     document!("units"),
     document!("upgrades"),
     document!("warm"),
+    document!("web-client"),
     document!("workers"),
 ];
 

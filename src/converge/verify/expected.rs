@@ -7,11 +7,13 @@ use crate::host::postgres::Access;
 use crate::host::redis::{Remote, Server};
 use crate::render::metrics::Target;
 use crate::render::{self, Input, nginx};
+use crate::settings::types::ServiceUrl;
 use crate::state::{HOST, Resource, State, paths, units};
-use crate::topology::Topology;
-use std::collections::BTreeSet;
+use crate::topology::{Differences, RoutingTable, Topology};
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::sync::OnceLock;
 
 /// The expected state of a running deployment.
 #[derive(Default)]
@@ -22,8 +24,16 @@ pub struct Expected {
     pub files: BTreeSet<String>,
     /// All endpoints of metrics.
     pub metrics: Vec<Target>,
-    /// The routes and the endpoints of the processes that answer them; `None` without a topology.
+    /// The processes and their endpoints; `None` without a topology.
     pub topology: Option<(Topology, Endpoints)>,
+    /// The routes to them; `None` without a topology.
+    pub routes: Option<RoutingTable>,
+    /// The workers that write each stream and send their positions in it, by its key in `stream_writers`.
+    pub writers: BTreeMap<&'static str, Vec<String>>,
+    /// The URL of the Matrix Authentication Service.
+    pub mas: Option<ServiceUrl>,
+    /// The differences of the installed Synapse from the routing table, or why they are unknown. They are requested once.
+    pub answer: OnceLock<Result<Differences, String>>,
     /// The addresses and sockets that nginx listens on.
     pub entrypoints: Vec<Entrypoint>,
     /// Certificate and key, with the units that have a copy of them.
@@ -45,6 +55,8 @@ pub enum Entrypoint {
     Plain(SocketAddr),
     /// HTTPS with the certificate of the settings (`tls`).
     Tls(SocketAddr),
+    /// A port that expects the PROXY protocol from trusted proxies (`nginx.proxy_protocol_ports`).
+    Proxied(SocketAddr),
     /// The path of the Unix socket for a reverse proxy (`nginx.listen_unix_socket`); HTTP without TLS.
     Socket(String),
 }
@@ -72,6 +84,15 @@ impl Expected {
                 input.topology.clone(),
                 Endpoints::new(&input.settings, &input.topology),
             )),
+            routes: Some(input.routes()),
+            writers: input
+                .stream_writers()
+                .into_iter()
+                .filter(|(key, _)| input.release().sends_positions(key))
+                .map(|(key, workers)| (key, workers.into_iter().map(str::to_owned).collect()))
+                .collect(),
+            mas: input.settings.mas.endpoint.clone(),
+            answer: OnceLock::new(),
             entrypoints: entrypoints(input),
             certificate: certificate(input),
             server_name: input.settings.server_name.to_string(),
@@ -82,7 +103,7 @@ impl Expected {
                     passfile: secret("postgres_password").map(|_| paths::secret("pgpass").into()),
                     ..access
                 }),
-            pool: input.settings.database.cp_max.get(),
+            pool: input.sizes().cp_max,
             redis: (!input.topology.workers.is_empty()).then(|| {
                 match Remote::of(&input.settings) {
                     Some(remote) => Server::External(remote, secret("redis_password")),
@@ -119,10 +140,12 @@ fn entrypoints(input: &Input) -> Vec<Entrypoint> {
     let settings = &input.settings;
     let plain = nginx::plain_listeners(input);
     let secure = nginx::tls_listeners(input);
+    let proxied = nginx::proxied_listeners(input);
     let socket = settings.nginx.listen_unix_socket.iter();
     plain
         .map(Entrypoint::Plain)
         .chain(secure.map(Entrypoint::Tls))
+        .chain(proxied.map(Entrypoint::Proxied))
         .chain(socket.map(|path| Entrypoint::Socket(path.as_str().to_owned())))
         .collect()
 }

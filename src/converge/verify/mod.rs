@@ -1,8 +1,10 @@
 //! Verification: probes of the running processes that compare them with the plan.
 
 mod database;
+mod endpoints;
 mod expected;
 mod leftovers;
+mod mas;
 mod processes;
 mod proxy;
 mod replication;
@@ -44,6 +46,8 @@ pub static PROBES: &[Probe] = &[
     probe_of("certificate", proxy::certificate),
     probe_of("metrics", processes::metrics),
     probe_of("routes", routes::routes),
+    probe_of("endpoints", endpoints::endpoints),
+    probe_of("mas", mas::answers),
 ];
 
 /// The servers that Synapse needs and that no unit of this program runs, each with its answer to one question:
@@ -84,6 +88,10 @@ const LAST_ROUND: Duration = Duration::from_secs(5);
 
 /// Repeats the probes until all succeed. Fails at the timeout with the probes that still fail.
 pub fn verify(host: &Host, expected: &Expected) -> Result<()> {
+    if endpoints::has_workers(expected) {
+        // The time of its answer does not count.
+        let _ = endpoints::ask(host, expected);
+    }
     let started = Instant::now();
     let end = started + VERIFY_TIMEOUT + LAST_ROUND;
     let mut failures = failures_of(host, expected, end);

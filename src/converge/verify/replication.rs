@@ -51,7 +51,7 @@ pub(super) fn moves(_: &Host, expected: &Expected, end: Instant) -> Result<Strin
     else {
         return Ok("not used".to_owned());
     };
-    let due = positions(topology);
+    let due = positions(topology, &expected.writers);
     let wanted: Vec<&str> = due.keys().map(String::as_str).collect();
     let silent = server
         .converse(&expected.server_name, QUESTION, &wanted, ROUND_TIMEOUT, end)
@@ -77,13 +77,15 @@ pub(super) fn moves(_: &Host, expected: &Expected, end: Instant) -> Result<Strin
 }
 
 /// The first words of each expected command, with the process that sends it and its stream.
-fn positions(topology: &Topology) -> BTreeMap<String, (&str, &str)> {
+fn positions<'a>(
+    topology: &'a Topology,
+    writers: &'a BTreeMap<&'static str, Vec<String>>,
+) -> BTreeMap<String, (&'a str, &'a str)> {
     let names = topology.workers.iter().map(|worker| worker.name.as_str());
     let caches = names.chain(["main"]).map(|name| ("caches", name));
-    let writers = topology.stream_writers();
     let written = writers.iter().flat_map(|(key, workers)| {
         let stream = stream(key);
-        workers.iter().map(move |worker| (stream, *worker))
+        workers.iter().map(move |worker| (stream, worker.as_str()))
     });
     caches
         .chain(written)
@@ -114,7 +116,11 @@ mod tests {
     fn every_process_and_every_writer_sends_its_position() {
         let specs = parse(&["synchrotron, a=typing+presence, media_repository"]).unwrap();
         let topology = Topology::new(specs).unwrap();
-        let due: Vec<String> = positions(&topology).into_keys().collect();
+        let writers = topology.stream_writers().into_iter();
+        let writers =
+            writers.map(|(key, names)| (key, names.into_iter().map(str::to_owned).collect()));
+        let writers = writers.collect();
+        let due: Vec<String> = positions(&topology, &writers).into_keys().collect();
         assert_eq!(
             due,
             [

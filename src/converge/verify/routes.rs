@@ -1,6 +1,6 @@
 //! A probe that every route reaches a process that serves it.
 
-use super::Expected;
+use super::{Expected, mas};
 use crate::host::{self, Host, Peer};
 use crate::parallel;
 use crate::topology::{Route, RoutingTable};
@@ -11,11 +11,15 @@ use std::time::Instant;
 /// A process with the servlet demands a token or an argument; a process without it answers 404 `M_UNRECOGNIZED`.
 /// Processes are probed in parallel, the routes of one process in sequence.
 pub(super) fn routes(_: &Host, expected: &Expected, end: Instant) -> Result<String> {
-    let Some((topology, endpoints)) = &expected.topology else {
+    let (Some((_, endpoints)), Some(table)) = (&expected.topology, &expected.routes) else {
         return Ok("not used".to_owned());
     };
-    let table = RoutingTable::new(topology);
-    let questions = questions(&table)?;
+    let mut questions = questions(table)?;
+    if mas::is_silent(expected, end) {
+        for (_, routes) in &mut questions {
+            routes.retain(|route| !mas::ASK.contains(&route.probe().1));
+        }
+    }
     let answers = parallel::map(&questions, |(server, routes)| {
         let peer = Peer::At(endpoints.public(server));
         probe(server, &peer, routes, expected, end)
@@ -34,7 +38,9 @@ fn questions(table: &RoutingTable) -> Result<Vec<(&str, Vec<&Route>)>> {
         let Some(upstream) = upstreams.find(|upstream| upstream.name == route.upstream) else {
             bail!("route {} names no upstream", route.pattern);
         };
-        for server in &upstream.servers {
+        // A service outside Synapse has a probe of its own.
+        let processes = upstream.servers.iter().filter(|_| upstream.is_synapse());
+        for server in processes {
             questions.entry(server).or_default().push(route);
         }
     }

@@ -32,6 +32,20 @@ pub(super) fn scalar(value: &Value) -> Option<String> {
     }
 }
 
+/// Whether an option has no effect: it is empty, null, false or disabled.
+pub(super) fn is_off(value: &Value) -> bool {
+    match value {
+        Value::Null => true,
+        Value::String(text) if text.is_empty() => true,
+        Value::Sequence(items) => items.is_empty(),
+        Value::Mapping(keys) => {
+            let enabled = keys.get("enabled").and_then(pyyaml::truth);
+            keys.is_empty() || enabled == Some(false)
+        }
+        value => pyyaml::truth(value) == Some(false),
+    }
+}
+
 /// Like [`scalar`], for a number: an integer of YAML 1.1 in decimal digits.
 pub(super) fn number(value: &Value) -> Option<String> {
     match pyyaml::integer(value) {

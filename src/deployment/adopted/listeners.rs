@@ -1,179 +1,31 @@
 //! Listeners of the adopted server: nginx takes over those for clients and other homeservers, and a note reports each
 //! of the others.
 
-use super::Adopted;
-use super::imported::{Imported, number, scalar};
-use crate::pyyaml;
-use serde_yaml::{Mapping, Value};
+use super::imported::Imported;
+use super::listener::Listener;
+use super::{Adopted, Origin};
+use serde_yaml::Value;
 
-/// Keys of a listener that the settings express (config/server.py, `parse_listener_def`).
-const TAKEN_OVER: &[&str] = &[
-    "port",
-    "path",
-    "type",
-    "tls",
-    "bind_addresses",
-    "bind_address",
-    "x_forwarded",
-    "resources",
-];
-
-/// Keys of a listener that have no effect after adoption, each with the reason.
-const DROPPED: &[(&str, &str)] = &[
-    (
-        "additional_resources",
-        "the listeners of this program serve no resources of modules; a module can register them itself with \
-         register_web_resource, and main serves those",
-    ),
-    ("mode", "nginx opens its socket to every account"),
-    ("tag", "nginx's requests have no such name in the log"),
-    ("request_id_header", "Synapse numbers the requests itself"),
-];
-
-/// Resources that nginx does not serve, each with the reason.
-const RESOURCES: &[(&str, &str)] = &[
-    (
-        "metrics",
-        "set metrics.enabled; the settings decide the ports",
-    ),
-    (
-        "replication",
-        "the workers of synapse-workers have their own",
-    ),
-    ("webclient", "Synapse has no web client any more"),
-];
-
-/// One entry of `listeners` (config_documentation.md).
-struct Listener<'a> {
-    entry: &'a Mapping,
-}
-
-impl Listener<'_> {
-    fn word(&self, key: &str) -> Option<String> {
-        self.entry.get(key).and_then(scalar)
-    }
-
-    fn is_http(&self) -> bool {
-        self.word("type").as_deref() == Some("http")
-    }
-
-    fn tls(&self) -> bool {
-        self.entry.get("tls").and_then(pyyaml::truth) == Some(true)
-    }
-
-    fn port(&self) -> Option<String> {
-        self.entry.get("port").and_then(number)
-    }
-
-    /// The names of the resources that the listener serves.
-    fn resources(&self) -> Vec<String> {
-        let resources = self.entry.get("resources").and_then(Value::as_sequence);
-        let names = resources
-            .into_iter()
-            .flatten()
-            .filter_map(|one| one.get("names"));
-        names
-            .flat_map(|names| match names {
-                Value::Sequence(names) => names.iter().filter_map(scalar).collect(),
-                name => scalar(name).into_iter().collect::<Vec<_>>(),
-            })
-            .collect()
-    }
-
-    fn serves(&self, resource: &str) -> bool {
-        self.resources().iter().any(|name| name == resource)
-    }
-
-    /// A note on each part that nginx does not take over.
-    fn dropped(&self) -> Vec<String> {
-        let mut notes = Vec::new();
-        for (key, value) in self.entry {
-            let Some(key) = key.as_str() else { continue };
-            let empty = match value {
-                Value::Null | Value::Bool(false) => true,
-                Value::Sequence(items) => items.is_empty(),
-                Value::Mapping(keys) => keys.is_empty(),
-                _ => false,
-            };
-            if !empty && !TAKEN_OVER.contains(&key) {
-                let reason = DROPPED.iter().find(|(known, _)| *known == key);
-                let reason = reason.map_or("nginx has no such option", |(_, reason)| reason);
-                notes.push(format!("{self}: `{key}` is not imported: {reason}"));
-            }
-        }
-        let forwarded = self.entry.get("x_forwarded").and_then(pyyaml::truth);
-        let addresses = self.addresses();
-        let here = |address: &String| address == "::1" || address.starts_with("127.");
-        if forwarded == Some(true) && self.port().is_some() && !addresses.iter().all(here) {
-            notes.push(format!(
-                "{self}: `x_forwarded` trusts every client; nginx trusts only the reverse proxies in trusted_proxies"
-            ));
-        }
-        for name in self.resources() {
-            if let Some((_, reason)) = RESOURCES.iter().find(|(known, _)| *known == name) {
-                notes.push(format!(
-                    "{self}: the resource `{name}` is not imported: {reason}"
-                ));
-            }
-        }
-        notes
-    }
-
-    /// The bind addresses as the settings write them; all addresses if the listener names none.
-    fn addresses(&self) -> Vec<String> {
-        let listed = self
-            .entry
-            .get("bind_addresses")
-            .and_then(Value::as_sequence);
-        let single = self.word("bind_address");
-        let words = listed
-            .into_iter()
-            .flatten()
-            .filter_map(scalar)
-            .chain(single);
-        let words: Vec<String> = words.filter(|word| !word.is_empty()).collect();
-        if words.is_empty() {
-            return vec!["0.0.0.0".to_owned(), "::".to_owned()];
-        }
-        let resolved = |word: String| match word.as_str() {
-            "localhost" => vec!["127.0.0.1".to_owned(), "::1".to_owned()],
-            _ => vec![word],
-        };
-        let mut addresses: Vec<String> = Vec::new();
-        for address in words.into_iter().flat_map(resolved) {
-            if !addresses.contains(&address) {
-                addresses.push(address);
-            }
-        }
-        addresses
+impl Adopted {
+    /// Whether the adopted server listened at this Unix socket.
+    pub fn listened_at(&self, socket: &str) -> bool {
+        all(self).any(|listener| listener.word("path").as_deref() == Some(socket))
     }
 }
 
-impl std::fmt::Display for Listener<'_> {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let kind = self.word("type").unwrap_or_default();
-        match (self.port(), self.word("path")) {
-            (Some(port), _) => write!(f, "listener {kind} on port {port}"),
-            (None, path) => write!(f, "listener {kind} at {}", path.unwrap_or_default()),
-        }
-    }
+fn all(adopted: &Adopted) -> impl Iterator<Item = Listener<'_>> {
+    let listed = adopted.options.get("listeners");
+    let entries = listed.and_then(Value::as_sequence).into_iter().flatten();
+    entries.filter_map(|entry| {
+        Some(Listener {
+            entry: entry.as_mapping()?,
+        })
+    })
 }
 
 /// Converts the listeners into settings and notes.
-pub(super) fn import(adopted: &Adopted, imported: &mut Imported) {
-    let listed = adopted
-        .options
-        .get("listeners")
-        .and_then(Value::as_sequence);
-    let listeners: Vec<Listener> = listed
-        .into_iter()
-        .flatten()
-        .filter_map(|entry| {
-            Some(Listener {
-                entry: entry.as_mapping()?,
-            })
-        })
-        .collect();
+pub(super) fn import(adopted: &Adopted, origin: Origin, imported: &mut Imported) {
+    let listeners: Vec<Listener> = all(adopted).collect();
     let mut rest: Vec<&Listener> = listeners.iter().collect();
     let mut pick = |fits: &dyn Fn(&Listener) -> bool| {
         let place = rest.iter().position(|listener| fits(listener))?;
@@ -205,8 +57,12 @@ pub(super) fn import(adopted: &Adopted, imported: &mut Imported) {
         imported.set("nginx.listen_unix_socket", path);
     }
     let here = || vec!["127.0.0.1".to_owned()];
-    let tls = secure.or(secure_federation).map(Listener::addresses);
-    let http = plain.map_or_else(here, Listener::addresses);
+    let addresses = |listener: &Listener| match origin {
+        Origin::Host => listener.addresses(),
+        Origin::Container => here(),
+    };
+    let tls = secure.or(secure_federation).map(addresses);
+    let http = plain.map_or_else(here, addresses);
     let public = tls.as_ref().unwrap_or(&http);
     imported.set("bind_addresses", public.join(", "));
     if *public != http {
@@ -215,6 +71,7 @@ pub(super) fn import(adopted: &Adopted, imported: &mut Imported) {
     let pairs = [(secure_federation, tls.as_ref()), (federation, Some(&http))];
     for (listener, addresses) in pairs {
         if let (Some(listener), Some(addresses)) = (listener, addresses)
+            && origin == Origin::Host
             && listener.addresses() != *addresses
         {
             imported.note(format!(
@@ -233,6 +90,12 @@ pub(super) fn import(adopted: &Adopted, imported: &mut Imported) {
             }
         }
     }
+    if origin == Origin::Container && (plain.is_some() || tls.is_some()) {
+        imported.note(
+            "the listeners have addresses of the container, so nginx listens on 127.0.0.1 only; if ports of the container \
+             were published to other addresses, set bind_addresses",
+        );
+    }
     if plain.is_none() {
         imported.note(
             "the adopted server has no plain HTTP listener; nginx serves plain HTTP on http_port for this host only",
@@ -245,10 +108,11 @@ pub(super) fn import(adopted: &Adopted, imported: &mut Imported) {
         }
     }
     for listener in rest {
-        let instead = match listener.word("type").as_deref() {
-            Some("metrics") => "set metrics.enabled; the settings decide the ports",
-            Some("manhole") => "set manhole.main; the settings decide the port",
-            Some("replication") => "the workers of synapse-workers have their own",
+        let instead = match (listener.word("type").as_deref(), listener.internal()) {
+            (Some("metrics"), _) => "set metrics.enabled; the settings decide the ports",
+            (Some("manhole"), _) => "set manhole.main; the settings decide the port",
+            (Some("replication"), _) => "the workers of synapse-workers have their own",
+            (_, Some(reason)) => reason,
             _ => "nginx serves all requests on its own ports",
         };
         imported.note(format!("{listener} is not imported: {instead}"));
@@ -257,7 +121,7 @@ pub(super) fn import(adopted: &Adopted, imported: &mut Imported) {
 
 #[cfg(test)]
 mod tests {
-    use super::super::{Adopted, import};
+    use super::super::{Adopted, Origin, import};
 
     const HEAD: &str = "server_name: a.test\nsigning_key_path: /k\nmedia_store_path: /m\n\
                         database: {name: sqlite3, args: {database: /d/h.db}}\n";
@@ -265,7 +129,7 @@ mod tests {
     fn imported(listeners: &str) -> (Vec<(&'static str, String)>, Vec<String>) {
         let text = format!("{HEAD}{listeners}\n");
         let adopted = Adopted::new(vec![("/h.yaml".to_owned(), text.into())]).unwrap();
-        let imported = import(&adopted, None);
+        let imported = import(&adopted, None, Origin::Host);
         let known = ["server_name", "media_store_path", "database.kind"];
         let settings = imported.settings.into_iter();
         let settings = settings.filter(|(key, _)| !known.contains(key));
@@ -348,6 +212,10 @@ mod tests {
                 "http_port=8448 bind_addresses=0.0.0.0,::",
             ),
             (" []".to_owned(), "bind_addresses=127.0.0.1"),
+            (
+                "- {port: 8008, type: http, bind_addresses: ['::'], resources: [{names: [client]}]}".to_owned(),
+                "http_port=8008 bind_addresses=0.0.0.0,::",
+            ),
         ] {
             let (settings, _) = imported(&format!("listeners:\n{listeners}"));
             let settings = settings.into_iter();

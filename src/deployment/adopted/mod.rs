@@ -4,12 +4,17 @@
 //! key, the later file wins. Therefore rendered files omit every key that the adopted files set, except for the few
 //! keys that this program must control; those come last. This module is pure.
 
+mod container;
 mod import;
 mod imported;
+mod listener;
 mod listeners;
+mod mas;
 mod model;
 mod obstacles;
+mod precedence;
 
-pub use import::import;
+pub use container::mapped;
+pub use import::{Origin, import};
 pub use imported::Imported;
 pub use model::{Adopted, Store};

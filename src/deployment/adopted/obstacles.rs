@@ -3,6 +3,7 @@
 use super::imported;
 use super::{Adopted, Store};
 use crate::topology::WORKER_KEYS;
+use std::collections::BTreeSet;
 
 /// A reason why a server cannot be adopted: the problem with its place, and the remedy.
 pub(super) struct Obstacle {
@@ -16,6 +17,9 @@ static REQUIRED: &[&str] = &["signing_key_path", "media_store_path", "database"]
 impl Adopted {
     /// Everything that prevents adoption.
     pub(super) fn obstacles(&self) -> Vec<Obstacle> {
+        if self.is_empty() {
+            return Vec::new();
+        }
         let place = |key: &str| self.place(key).unwrap_or("adopt.config".to_owned());
         let mut obstacles = Vec::new();
         let mut add = |problem: String, help: &str| {
@@ -39,6 +43,19 @@ impl Adopted {
                      `--preset` chooses new ones",
                 );
             }
+        }
+        if self
+            .options
+            .get("bind_port")
+            .is_some_and(|port| !imported::is_off(port))
+        {
+            add(
+                format!(
+                    "{}: `bind_port` is a name of earlier releases, which replaces `listeners`",
+                    place("bind_port")
+                ),
+                "replace `bind_port` and `bind_host` by `listeners` in that file",
+            );
         }
         // config/database.py: the tables are divided among several databases.
         if self.has("databases") {
@@ -98,7 +115,7 @@ impl Adopted {
     }
 
     /// Why the settings of the database cannot be imported: the arguments name the server indirectly.
-    pub fn indirect_database(&self) -> Option<String> {
+    pub(super) fn indirect_database(&self) -> Option<Obstacle> {
         let Some(Store::Postgres(arguments)) = self.store() else {
             return None;
         };
@@ -106,17 +123,114 @@ impl Adopted {
         let indirect = ["dsn", "service"];
         let key = indirect.iter().find(|key| arguments.contains_key(**key));
         if let Some(key) = key {
-            return Some(format!(
-                "{place}: `{key}` in the arguments of `database` names the server indirectly, and nothing but Synapse would \
-                 find it\n  help: replace `{key}` by the arguments host, port, user, password and dbname"
-            ));
+            return Some(Obstacle {
+                problem: format!(
+                    "{place}: `{key}` in the arguments of `database` names the server indirectly, and nothing but Synapse \
+                     would find it"
+                ),
+                help: format!(
+                    "replace `{key}` by the arguments host, port, user, password and dbname"
+                ),
+            });
         }
         let host = arguments.get("host").and_then(imported::scalar)?;
-        host.contains(',').then(|| {
-            format!(
-                "{place}: `host` in the arguments of `database` lists several servers, which is not supported\n  \
-                 help: name one of them, or a proxy that knows the primary server"
-            )
+        host.contains(',').then(|| Obstacle {
+            problem: format!(
+                "{place}: `host` in the arguments of `database` lists several servers, which is not supported"
+            ),
+            help: "name one of them, or a proxy that knows the primary server".to_owned(),
         })
+    }
+}
+
+/// The error for these obstacles; none if the list is empty.
+pub(super) fn refuse(obstacles: Vec<Obstacle>) -> Result<(), String> {
+    if obstacles.is_empty() {
+        return Ok(());
+    }
+    let problems: Vec<&str> = obstacles.iter().map(|it| it.problem.as_str()).collect();
+    let helps: BTreeSet<&str> = obstacles.iter().map(|it| it.help.as_str()).collect();
+    let helps: Vec<&str> = helps.into_iter().collect();
+    Err(format!(
+        "{}\n  help: {}",
+        problems.join("\n  "),
+        helps.join("\n        ")
+    ))
+}
+
+#[cfg(test)]
+pub(super) mod tests {
+    use super::*;
+
+    const GOOD: &str = "server_name: a.test\nsigning_key_path: /k\nmedia_store_path: /m\n\
+                        database: {name: psycopg2, args: {user: u, password: p, dbname: d}}\n";
+
+    fn files(more: &str) -> Vec<(String, Vec<u8>)> {
+        vec![
+            ("/etc/x/homeserver.yaml".to_owned(), GOOD.into()),
+            ("/etc/x/conf.d/more.yaml".to_owned(), more.into()),
+        ]
+    }
+
+    pub fn adopted(more: &str) -> Result<Adopted, String> {
+        Adopted::new(files(more))
+    }
+
+    #[test]
+    fn an_obstacle_is_reported_with_its_file() {
+        for (more, expected) in [
+            (
+                "x: 1\ninstance_map: {w: {}}\nsend_federation: no\n",
+                "/etc/x/conf.d/more.yaml line 2: `instance_map` divides",
+            ),
+            (
+                "instance_map: {w: {}}\nsend_federation: no\n",
+                "\n  /etc/x/conf.d/more.yaml line 2: `send_federation` divides",
+            ),
+            (
+                "databases: {a: {}}",
+                "this server cannot be adopted, unless",
+            ),
+            ("media_store_path: media", "`media_store_path` is \"media\""),
+            (
+                "database: {name: sqlite3, args: {database: x.db}}",
+                "`database` is \"x.db\"",
+            ),
+            ("database: {name: other}", "neither sqlite3 nor psycopg2"),
+            ("a: [", "/etc/x/conf.d/more.yaml: invalid YAML"),
+            ("- 1", "contains no options"),
+        ] {
+            let error = adopted(more).unwrap_err();
+            assert!(error.contains(expected), "{more}: {error}");
+        }
+        let fine = "instance_map: {}\nstream_writers: {}\nrun_background_tasks_on: null\nsend_federation: true\n\
+                    enable_media_repo: yes\n";
+        assert!(adopted(fine).is_ok());
+        let incomplete = vec![("/h.yaml".to_owned(), b"server_name: a.test\n".to_vec())];
+        let error = Adopted::new(incomplete).unwrap_err();
+        for key in ["signing_key_path", "media_store_path", "database"] {
+            assert!(error.contains(&format!("`{key}` is not set")), "{error}");
+        }
+    }
+
+    #[test]
+    fn a_database_that_is_named_indirectly_is_an_obstacle() {
+        for (arguments, found) in [
+            ("dsn: 'postgresql://u:p@db:5433/m'", true),
+            ("service: matrix", true),
+            ("host: 'a,b', user: u", true),
+            ("host: a, user: u", false),
+        ] {
+            let more = format!("database: {{name: psycopg2, args: {{{arguments}}}}}");
+            let result = Adopted::to_import(files(&more));
+            assert_eq!(result.is_err(), found, "{arguments}");
+            assert!(
+                result
+                    .err()
+                    .is_none_or(|it| it.contains("more.yaml line 1: `"))
+            );
+            // Once it is adopted, its settings count.
+            assert!(adopted(&more).is_ok());
+        }
     }
 }

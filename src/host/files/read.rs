@@ -157,6 +157,24 @@ pub fn mode(path: impl AsRef<Path>) -> Option<u32> {
     Some(status.st_mode & 0o7777)
 }
 
+/// The space of a file system, in bytes.
+pub struct Space {
+    /// The used and the free part together.
+    pub total: u64,
+    /// The part that accounts other than root can still use.
+    pub free: u64,
+}
+
+/// The space of the file system that contains a path (statvfs(3)).
+pub fn space(path: &str) -> Option<Space> {
+    let found = nix::sys::statvfs::statvfs(path).ok()?;
+    let unit = found.fragment_size();
+    Some(Space {
+        total: found.blocks() * unit,
+        free: found.blocks_available() * unit,
+    })
+}
+
 /// Whether only root (or the user that runs this program) can change or replace a file.
 pub fn only_root_can_replace(path: impl AsRef<Path>) -> bool {
     place::find(path.as_ref(), Last::Follow).is_ok_and(|entry| entry.is_sure())

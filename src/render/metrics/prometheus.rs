@@ -68,7 +68,7 @@ pub fn render(builder: &mut StateBuilder) -> Result<()> {
         current: paths::CURRENT,
         storage: paths::PROMETHEUS,
         retention: metrics.retention.as_str(),
-        retention_size: metrics.retention_size.bytes(),
+        retention_size: input.sizes().retention_size,
         port: metrics.prometheus_port.number(),
     };
     builder.unit(units::PROMETHEUS, unit.render()?);

@@ -7,6 +7,9 @@ pub(super) const ERROR_AT: &str = "/_synapse/workers/error";
 /// The status inside nginx of a preflight request for an endpoint that is closed. No client receives it.
 pub(super) const PREFLIGHT: u16 = 418;
 
+/// The status inside nginx of a request whose user nginx asks for first. No client receives it.
+pub(super) const ASK_USER: u16 = 419;
+
 /// An error response to clients.
 pub(super) struct ErrorAnswer {
     /// The statuses inside nginx that lead to this response; the first one is sent. Some are specific to nginx, such as

@@ -4,18 +4,35 @@ use super::super::service::{Ports, local};
 use super::super::{Input, StateBuilder};
 use crate::deployment::endpoints::loopback;
 use crate::settings::Settings;
+use crate::state::digest;
 use crate::state::ports::Transport;
 use crate::state::units;
 use anyhow::Result;
 use askama::Template;
 use std::net::{IpAddr, SocketAddr};
 
-/// The `listen` lines and the HTTP/2 directive of nginx's only `server`.
+/// The `listen` lines and the HTTP/2 directive of a `server`.
 #[derive(Template)]
 #[template(path = "nginx/listen.conf")]
-pub(super) struct Listen {
+struct Listen {
     listens: Vec<String>,
     http2: bool,
+}
+
+/// A way into nginx: listeners that find the address of a client in the same place, and so share a `server`.
+pub(super) struct Way {
+    /// The name of the `server`, which no client can choose.
+    pub name: &'static str,
+    /// The name of the file with the listeners. A separate file, because its change needs a restart.
+    pub listen: &'static str,
+    /// The contents of that file.
+    pub listens: String,
+    /// The digest of these contents, if the fingerprint of nginx.conf does not cover the file itself.
+    pub digest: String,
+    /// Whether the PROXY protocol contains the address of the client, and not a header.
+    pub proxied: bool,
+    /// The variable with the scheme that the client used. The PROXY protocol has none.
+    pub scheme: &'static str,
 }
 
 /// The sockets that systemd opens for nginx.
@@ -32,6 +49,7 @@ pub(in crate::render) const PORTS: &[Ports] = &[
     Ports { setting: "http_federation_port", bound: |input| public(input.settings.plain_addresses(input.facts.ipv6), input.settings.http_federation_port.map(|port| port.number())) },
     Ports { setting: "tls.port",             bound: |input| public(input.settings.tls_addresses(input.facts.ipv6), tls_ports(&input.settings).first().copied()) },
     Ports { setting: "tls.federation_port",  bound: |input| public(input.settings.tls_addresses(input.facts.ipv6), tls_ports(&input.settings).get(1).copied()) },
+    Ports { setting: "nginx.proxy_protocol_ports", bound: |input| proxied_listeners(input).map(|address| (Transport::Tcp, address)).collect() },
     Ports { setting: "tcp_ports",            bound: |input| super::status(input).map(local).unwrap_or_default() },
 ];
 
@@ -49,26 +67,79 @@ const OWN_DIRECTIVE: (u32, u32) = (1, 25);
 /// others, which retry only after a second.
 const BACKLOG: &str = "backlog=4096";
 
-impl Listen {
-    pub fn new(input: &Input) -> Self {
-        let settings = &input.settings;
-        let own_directive = input.facts.nginx >= OWN_DIRECTIVE;
-        let tls = if own_directive { " ssl" } else { " ssl http2" };
-        let plain = plain_listeners(input).map(|address| line(address, ""));
-        let secure = tls_listeners(input).map(|address| line(address, tls));
-        let mut listens: Vec<String> = plain
-            .chain(secure)
-            .map(|listen| match settings.sockets.held {
-                true => listen,
-                false => format!("{listen} {BACKLOG}"),
-            })
-            .collect();
-        let socket = settings.nginx.listen_unix_socket.as_ref();
-        listens.extend(socket.map(|path| format!("unix:{}", path.as_str())));
-        Self {
-            listens,
-            http2: own_directive && !tls_ports(settings).is_empty(),
-        }
+/// The ways into nginx, each with its listeners.
+///
+/// # Errors
+/// Fails only if the template cannot be rendered.
+pub(super) fn ways(input: &Input) -> Result<Vec<Way>> {
+    let direct = Way {
+        name: "_",
+        listen: "listen.conf",
+        listens: direct(input).render()?,
+        digest: String::new(),
+        proxied: false,
+        scheme: "$synapse_scheme",
+    };
+    if input.settings.nginx.proxy_protocol_ports.is_empty() {
+        return Ok(vec![direct]);
+    }
+    let listens = proxied(input).render()?;
+    let proxied = Way {
+        name: "proxied",
+        listen: "listen-proxied.conf",
+        digest: digest(listens.as_bytes()),
+        listens,
+        proxied: true,
+        scheme: "$scheme",
+    };
+    Ok(vec![direct, proxied])
+}
+
+/// The listeners that find the address of the client in a header, if at all.
+fn direct(input: &Input) -> Listen {
+    let plain = plain_listeners(input).map(|address| line(address, ""));
+    let secure = tls_listeners(input).map(|address| line(address, tls(input)));
+    let mut listens: Vec<String> = plain
+        .chain(secure)
+        .map(|listen| queued(input, listen))
+        .collect();
+    let socket = input.settings.nginx.listen_unix_socket.as_ref();
+    listens.extend(socket.map(|path| format!("unix:{}", path.as_str())));
+    Listen {
+        listens,
+        http2: has_own_directive(input) && !tls_ports(&input.settings).is_empty(),
+    }
+}
+
+/// The listeners that expect the PROXY protocol.
+fn proxied(input: &Input) -> Listen {
+    let secure = input.settings.tls.certificate.is_some();
+    let options = format!("{} proxy_protocol", if secure { tls(input) } else { "" });
+    Listen {
+        listens: proxied_listeners(input)
+            .map(|address| queued(input, line(address, &options)))
+            .collect(),
+        http2: has_own_directive(input) && secure,
+    }
+}
+
+/// The options of a listener for HTTPS.
+fn tls(input: &Input) -> &'static str {
+    match has_own_directive(input) {
+        true => " ssl",
+        false => " ssl http2",
+    }
+}
+
+fn has_own_directive(input: &Input) -> bool {
+    input.facts.nginx >= OWN_DIRECTIVE
+}
+
+/// A `listen` line with the length of its queue. The socket unit contains it if systemd opens the socket.
+fn queued(input: &Input, listen: String) -> String {
+    match input.settings.sockets.held {
+        true => listen,
+        false => format!("{listen} {BACKLOG}"),
     }
 }
 
@@ -87,6 +158,7 @@ pub(super) fn held(input: &Input) -> Vec<String> {
     let settings = &input.settings;
     let places = plain_listeners(input)
         .chain(tls_listeners(input))
+        .chain(proxied_listeners(input))
         .map(|address| address.to_string());
     let socket = settings.nginx.listen_unix_socket.as_ref();
     let status = super::status(input).map(|port| loopback(port).to_string());
@@ -114,6 +186,16 @@ pub fn tls_listeners(input: &Input) -> impl Iterator<Item = SocketAddr> + use<> 
     )
 }
 
+/// The listeners that expect the PROXY protocol: for HTTPS if there is a certificate, otherwise for plain HTTP.
+pub fn proxied_listeners(input: &Input) -> impl Iterator<Item = SocketAddr> + use<> {
+    let (settings, ipv6) = (&input.settings, input.facts.ipv6);
+    let addresses = match settings.tls.certificate {
+        Some(_) => settings.tls_addresses(ipv6),
+        None => settings.plain_addresses(ipv6),
+    };
+    on_each(proxied_ports(settings), addresses)
+}
+
 fn on_each(ports: Vec<u16>, addresses: Vec<IpAddr>) -> impl Iterator<Item = SocketAddr> {
     ports.into_iter().flat_map(move |port| {
         let addresses = addresses.clone().into_iter();
@@ -139,6 +221,12 @@ pub fn tls_ports(settings: &Settings) -> Vec<u16> {
         Some(_) => vec![tls.port.number(), tls.federation_port.number()],
         None => Vec::new(),
     }
+}
+
+/// The ports that expect the PROXY protocol.
+pub fn proxied_ports(settings: &Settings) -> Vec<u16> {
+    let ports = settings.nginx.proxy_protocol_ports.iter();
+    ports.map(|port| port.number()).collect()
 }
 
 fn line(address: SocketAddr, options: &str) -> String {

@@ -3,16 +3,21 @@
 mod errors;
 mod limits;
 mod listen;
+mod logs;
+mod mas;
+mod site;
 mod support;
+mod user_lookup;
 
 pub(super) use listen::PORTS;
-pub use listen::{plain_listeners, tls_listeners};
-use listen::{plain_ports, tls_ports};
+pub use listen::{plain_listeners, proxied_listeners, tls_listeners};
+use listen::{plain_ports, proxied_ports, tls_ports};
+pub(super) use logs::{is_written as logs_requests, keeps_requests};
 
 use super::metrics::{SYNAPSE_PATH, over_socket, path_of};
 use super::sandbox::{Network, Sandbox};
-use super::{Input, StateBuilder, filters, sockets};
-use crate::deployment::endpoints::{Endpoint, ServicePort};
+use super::{Input, StateBuilder, filters, network as access, sockets};
+use crate::deployment::endpoints::ServicePort;
 use crate::settings::Settings;
 use crate::settings::buffers::Buffers;
 use crate::settings::value::Scalar;
@@ -20,12 +25,16 @@ use crate::state::accounts;
 use crate::state::nginx_fingerprint::{FINGERPRINT_PATH, fingerprint};
 use crate::state::paths;
 use crate::state::units;
-use crate::topology::{Balance, RoutingTable};
+use crate::topology::Balance;
 use anyhow::Result;
 use askama::Template;
 use errors::ErrorAnswer;
 use limits::{Limits, SYNAPSE};
-use listen::Listen;
+use listen::Way;
+use logs::Logs;
+use mas::Mas;
+use site::Site;
+use user_lookup::UserLookup;
 
 #[derive(Template)]
 #[template(path = "nginx/nginx.conf")]
@@ -51,9 +60,20 @@ struct Nginx<'a> {
     /// nginx's ports, so that enabling or disabling metrics does not change the sockets.
     status: Option<u16>,
     metrics: Option<Metrics>,
-    /// Whether systemd opens the sockets of the processes.
-    held: bool,
+    logs: Option<Logs>,
+    site: Option<Site>,
+    /// Whether the web client has the start page.
+    web: bool,
+    /// The ways into nginx, each a `server` with the same locations.
+    ways: Vec<Way>,
+    /// Whether one of them expects the PROXY protocol.
+    proxied: bool,
+    /// The variable that is empty if no proxy passed on a request.
+    forwarded: &'static str,
+    mas: Option<Mas<'a>>,
     fingerprint_path: &'static str,
+    /// The maximum number of connections of each nginx process.
+    connections: u32,
     /// The limit of open files of each nginx process.
     files: u32,
     limits: Limits,
@@ -63,24 +83,21 @@ struct Nginx<'a> {
     error_at: &'static str,
     /// The status inside nginx of a preflight request that nginx answers itself.
     preflight: u16,
+    /// How nginx finds the user of a token that does not contain it; `None` if no request needs it.
+    lookup: Option<UserLookup>,
+    /// The status inside nginx of a request whose user nginx asks for first.
+    ask_user: u16,
+    /// The value of the header `Connection` of requests to Synapse.
+    upstream_connection: &'static str,
     /// The fingerprint of the rendered configuration; empty while it is computed.
     fingerprint: String,
 }
 
 /// The metrics that nginx serves.
 struct Metrics {
-    access_log: &'static str,
     host: &'static str,
     /// Processes that serve metrics over their Unix sockets: the path at nginx, and the URL that nginx requests.
     processes: Vec<(String, String)>,
-    /// The processes that nginx reaches over TCP. The path of a Unix socket already contains the name.
-    ports: Vec<Process>,
-}
-
-/// The name of a process by its port.
-struct Process {
-    port: u16,
-    name: String,
 }
 
 #[derive(Template)]
@@ -115,14 +132,21 @@ struct Upstream<'a> {
     /// The balancing directive; empty for nginx's round robin.
     balance: &'static str,
     servers: Vec<String>,
+    /// Whether systemd opens the sockets of the servers.
+    held: bool,
     /// The number of idle connections that are kept open. nginx requires this directive after the balancing directive.
     keepalive: Option<usize>,
 }
 
 pub(super) fn render(builder: &mut StateBuilder) -> Result<()> {
     let settings = &builder.input.settings;
-    let table = RoutingTable::new(&builder.input.topology);
+    let table = builder.input.routes();
     let endpoints = builder.input.endpoints();
+    let mas = Mas::of(builder.input);
+    let ways = listen::ways(builder.input)?;
+    let proxied = ways.iter().any(|way| way.proxied);
+    let site = Site::new(builder.input);
+    let connections = builder.input.sizes().worker_connections;
     let mut nginx = Nginx {
         settings,
         buffers: settings.nginx.buffers(),
@@ -147,9 +171,14 @@ pub(super) fn render(builder: &mut StateBuilder) -> Result<()> {
                 servers: upstream
                     .servers
                     .iter()
-                    .map(|server| endpoints.public(server).upstream())
+                    .map(|server| match (&mas, upstream.is_synapse()) {
+                        (Some(mas), false) => mas.place(),
+                        _ => endpoints.public(server).upstream(),
+                    })
                     .collect(),
-                keepalive: keepalive(builder.input, upstream.servers.len()),
+                held: holds(builder.input) && upstream.is_synapse(),
+                keepalive: keepalive(builder.input, upstream.servers.len())
+                    .filter(|_| upstream.is_synapse()),
             })
             .collect(),
         fallback: table
@@ -168,21 +197,43 @@ pub(super) fn render(builder: &mut StateBuilder) -> Result<()> {
         },
         status: status(builder.input),
         metrics: settings.metrics.enabled.then(|| metrics(builder.input)),
-        held: holds(builder.input),
+        logs: Logs::new(builder.input),
+        web: settings.nginx.web_root.is_some(),
+        site,
+        proxied,
+        forwarded: match proxied {
+            true => "$synapse_forwarded",
+            false => "$http_x_forwarded_for",
+        },
+        ways,
+        mas,
         fingerprint_path: FINGERPRINT_PATH,
-        files: open_files(settings),
+        connections,
+        files: builder.input.open_files(&builder.input.facts.size),
         limits: SYNAPSE,
         clients: settings.nginx.connections_per_client.get(),
         errors: errors::ANSWERS,
         error_at: errors::ERROR_AT,
         preflight: errors::PREFLIGHT,
+        lookup: UserLookup::new(settings, &table),
+        ask_user: errors::ASK_USER,
+        upstream_connection: match settings.nginx.upstream_keepalive && !holds(builder.input) {
+            true => "\"\"",
+            false => "close",
+        },
         fingerprint: String::new(),
     };
-    let listen = Listen::new(builder.input).render()?;
-    nginx.fingerprint = fingerprint(&nginx.render()?, &listen);
+    let listen = nginx.ways.iter().find(|way| !way.proxied);
+    let listen = listen.map_or("", |way| way.listens.as_str());
+    nginx.fingerprint = fingerprint(&nginx.render()?, listen);
     builder.text("nginx/nginx.conf", nginx.render()?);
-    builder.text("nginx/listen.conf", listen);
-    if let Some(directory) = socket_directory(settings) {
+    for way in &nginx.ways {
+        builder.text(&format!("nginx/{}", way.listen), way.listens.clone());
+    }
+    if let Some(site) = &nginx.site {
+        site::render(builder, site)?;
+    }
+    if let Some(directory) = socket_directory(builder.input) {
         builder.directory(directory, accounts::NGINX.name);
     }
     let unit = Unit {
@@ -193,7 +244,7 @@ pub(super) fn render(builder: &mut StateBuilder) -> Result<()> {
             .listen_unix_socket
             .as_ref()
             .map(|path| path.as_str()),
-        files: open_files(settings),
+        files: builder.input.open_files(&builder.input.facts.size),
         tls: settings.tls.certificate.is_some(),
         held: settings.sockets.held.then(|| inherit(builder.input)),
     };
@@ -207,31 +258,46 @@ pub fn status(input: &Input) -> Option<u16> {
     wanted.then(|| input.endpoints().service(ServicePort::NginxStatus))
 }
 
-/// The directory of the Unix socket for another reverse proxy.
-fn socket_directory(settings: &Settings) -> Option<&str> {
-    let socket = settings.nginx.listen_unix_socket.as_ref()?;
-    Some(socket.as_str().rsplit_once('/')?.0)
+/// The directory of the Unix socket for another reverse proxy, if nginx is to own it.
+fn socket_directory<'i>(input: &Input<'i>) -> Option<&'i str> {
+    let deployment = input.deployment;
+    let socket = deployment.settings.nginx.listen_unix_socket.as_ref()?;
+    let directory = socket.as_str().rsplit_once('/')?.0;
+    (!deployment.keeps_socket_directory()).then_some(directory)
 }
 
-/// The network access of nginx: none if systemd opens its ports and the processes listen on Unix sockets.
+/// The network access of nginx: what its own ports, the processes of Synapse, the Matrix Authentication Service and the
+/// administrator's locations need.
 pub(super) fn network(input: &Input) -> Network {
-    match (input.settings.sockets.held, input.settings.sockets.public) {
-        (true, true) => Network::None,
-        (true, false) => Network::Loopback,
-        (false, _) => Network::Host,
-    }
+    let sockets = &input.settings.sockets;
+    let ports = match sockets.held {
+        true => Network::None,
+        false => Network::Host,
+    };
+    let processes = match sockets.public {
+        true => Network::None,
+        false => Network::Loopback,
+    };
+    let outside = access::to_mas(input).max(site::network(input));
+    ports.max(processes).max(outside)
 }
 
-/// Whether nginx serves a port below 1024.
-pub(super) fn has_low_port(input: &Input) -> bool {
-    let ports = [plain_ports(&input.settings), tls_ports(&input.settings)].concat();
-    ports.iter().any(|port| *port < 1024)
+/// Whether nginx itself binds a port below 1024.
+pub(super) fn binds_low_port(input: &Input) -> bool {
+    let settings = &input.settings;
+    let ports = [
+        plain_ports(settings),
+        tls_ports(settings),
+        proxied_ports(settings),
+    ]
+    .concat();
+    !settings.sockets.held && ports.iter().any(|port| *port < 1024)
 }
 
 /// The directories that nginx writes to: large bodies, logs, and the Unix socket for another reverse proxy.
 pub(super) fn writes(input: &Input) -> Vec<String> {
     let own = [paths::NGINX, paths::LOGS].into_iter();
-    let own = own.chain(socket_directory(&input.settings));
+    let own = own.chain(socket_directory(input));
     own.map(str::to_owned).collect()
 }
 
@@ -246,28 +312,18 @@ fn inherit(input: &Input) -> Held {
 
 fn metrics(input: &Input) -> Metrics {
     let endpoints = input.endpoints();
-    let port = |name: &str| match endpoints.public(name) {
-        Endpoint::Port(port) => Some(Process {
-            port,
-            name: name.to_owned(),
-        }),
-        Endpoint::Socket(_) => None,
-    };
     let workers = input.topology.workers.iter();
     let names = workers.map(|worker| worker.name.as_str());
-    let names = names.chain(["main"]);
     Metrics {
-        access_log: paths::ACCESS_LOG,
         host: paths::HOST_METRICS,
         processes: names
-            .clone()
+            .chain(["main"])
             .filter(|_| over_socket(input))
             .map(|name| {
                 let place = endpoints.public(name).upstream();
                 (path_of(name), format!("http://{place}:{SYNAPSE_PATH}"))
             })
             .collect(),
-        ports: names.filter_map(port).collect(),
     }
 }
 
@@ -300,12 +356,6 @@ fn keepalive(input: &Input, servers: usize) -> Option<usize> {
 /// Whether systemd opens the sockets to which nginx sends requests.
 fn holds(input: &Input) -> bool {
     sockets::of_process(input, "main").contains(&paths::public_socket("main"))
-}
-
-/// The number of files that each nginx process may have to open: one per connection, and one per body on disk.
-fn open_files(settings: &Settings) -> u32 {
-    let connections = settings.nginx.worker_connections.get();
-    connections.saturating_mul(2).max(65_536)
 }
 
 /// The host and port of `public_baseurl`, for other homeservers. They connect by HTTPS only, whose port defaults to

@@ -10,14 +10,17 @@ use crate::state::units;
 use anyhow::{Context, Result};
 use askama::Template;
 use rows::{ROWS, Row};
+use std::net::IpAddr;
 
-/// The network access of a service.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// The network access of a service, from the least to the most.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Network {
     /// A private network namespace. Sockets passed by systemd work in it all the same.
     None,
     /// The host's network, restricted to packets from and to loopback addresses.
     Loopback,
+    /// The host's network, restricted to packets from and to loopback addresses and this address.
+    Only(IpAddr),
     /// The host's network.
     Host,
 }
@@ -44,7 +47,7 @@ pub(super) struct Sandbox {
     binds: Option<Vec<String>>,
 }
 
-/// The network access of a worker that sends nothing, as a drop-in for the unit file that all workers share.
+/// The network access of a worker that needs less than others, as a drop-in for the unit file that all workers share.
 #[derive(Template)]
 #[template(path = "worker-network.conf")]
 pub(super) struct WorkerNetwork {
@@ -62,10 +65,10 @@ impl WorkerNetwork {
     ///
     /// # Errors
     /// Fails only if the template cannot be rendered.
-    pub fn none() -> Result<String> {
+    pub fn drop_in(network: Network) -> Result<String> {
         let file = Self {
-            network: Network::None,
-            families: families(row(units::WORKERS)?, Network::None),
+            network,
+            families: families(row(units::WORKERS)?, network),
             binds: Some(Vec::new()),
         };
         Ok(file.render()?)
@@ -115,7 +118,7 @@ fn families(row: &Row, network: Network) -> String {
 fn binds(input: &Input, ports: &[BoundPort], row: &Row, network: Network) -> Option<Vec<String>> {
     let more = match network {
         Network::None => return Some(Vec::new()),
-        Network::Loopback => Vec::new(),
+        Network::Loopback | Network::Only(_) => Vec::new(),
         Network::Host => (row.binds)(input)?,
     };
     let own = ports.iter().filter(|bound| bound.unit == row.unit);

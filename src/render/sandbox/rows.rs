@@ -1,6 +1,6 @@
 //! The permissions of each service: one row of switches per unit.
 
-use super::super::{Input, certificate, logs, network, nginx};
+use super::super::{Input, certificate, logrotate, logs, network, nginx};
 use super::Network;
 use crate::state::paths;
 use crate::state::units;
@@ -117,8 +117,7 @@ pub(super) static ROWS: &[Row] = &[
     Row {
         unit: units::NGINX,
         network: nginx::network,
-        capabilities: |input, network| match network == Network::Host && nginx::has_low_port(input)
-        {
+        capabilities: |input, _| match nginx::binds_low_port(input) {
             true => BIND,
             false => "",
         },
@@ -194,7 +193,7 @@ pub(super) static ROWS: &[Row] = &[
         unit: units::LOGROTATE_SERVICE,
         unix: false,
         umask: "0027",
-        writable: |_| vec![paths::NGINX_LOGS.to_owned()],
+        writable: logrotate::writes,
         hidden: &[paths::ETC, paths::RUN],
         ..ROW
     },

@@ -1,7 +1,7 @@
 //! The places of keys and values in the text of a settings file, in bytes.
 //!
-//! These functions handle only the YAML that people write in such a file: plain and quoted scalars, flow lists, `-
-//! item` lines. For anything else they return `None`, or a place at which an edit would change the meaning, which
+//! These functions handle only the YAML that people write in such a file: plain and quoted scalars, flow lists and
+//! mappings, `- item` lines. For anything else they return `None`, or a place at which an edit would change the meaning, which
 //! [`Edit`](super::Edit) detects and refuses.
 
 use std::ops::Range;
@@ -64,13 +64,13 @@ pub fn skip_blank(text: &str, from: usize) -> usize {
     }
 }
 
-/// The scalar or flow list that starts at `start`; in a flow mapping (`in_flow`), a plain scalar ends at a comma or
-/// bracket.
+/// The scalar, flow list or flow mapping that starts at `start`; in a flow mapping (`in_flow`), a plain scalar ends at
+/// a comma or bracket.
 pub fn value_at(text: &str, start: usize, in_flow: bool) -> Option<Range<usize>> {
     let rest = &text[start..];
     let length = match rest.chars().next()? {
         '"' | '\'' => quoted_length(rest)?,
-        '[' => flow_length(rest)?,
+        '[' | '{' => flow_length(rest)?,
         '|' | '>' => return None,
         _ => plain_length(rest, in_flow),
     };
@@ -100,16 +100,16 @@ fn flow_length(text: &str) -> Option<usize> {
     let mut index = 0;
     while let Some(character) = text[index..].chars().next() {
         let after_blank = text[..index].ends_with(char::is_whitespace);
-        let starts_item = after_blank || text[..index].ends_with(['[', ',']);
+        let starts_item = after_blank || text[..index].ends_with(['[', '{', ',', ':']);
         index += match character {
             '"' | '\'' if starts_item => quoted_length(&text[index..])?,
             '#' if after_blank => next_line(text, index) - index,
             other => other.len_utf8(),
         };
         match character {
-            '[' => depth += 1,
-            ']' if depth == 1 => return Some(index),
-            ']' => depth = depth.checked_sub(1)?,
+            '[' | '{' => depth += 1,
+            ']' | '}' if depth == 1 => return Some(index),
+            ']' | '}' => depth = depth.checked_sub(1)?,
             _ => {}
         }
     }

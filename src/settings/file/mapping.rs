@@ -2,15 +2,16 @@
 //!
 //! Problems are kept in the [`Reader`], because the YAML library wraps the message of an error in text of its own.
 //!
-//! Every value is read as the type of its key, never as an arbitrary tree. This also makes aliases harmless: where a
-//! tree could multiply, only a text or a list of texts is accepted.
+//! Every value is read as the type of its key. This also makes aliases harmless: where a tree could multiply, only a
+//! text, a list of texts or a tree of limited size is accepted.
 
 use std::fmt;
 
 use serde::de::{DeserializeSeed, Deserializer, Error, MapAccess, Visitor};
 
 use super::reader::Reader;
-use super::value::{ValueOf, Word};
+use super::value::ValueOf;
+use super::word::Word;
 use super::{Entry, Place};
 use crate::settings::origin::SettingsError;
 use crate::settings::row::Row;

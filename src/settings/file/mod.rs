@@ -9,7 +9,9 @@
 
 mod mapping;
 mod reader;
+mod tree;
 mod value;
+mod word;
 
 use std::fmt;
 use std::path::Path;

@@ -1,50 +1,17 @@
-//! Reads one key or value of the file: its text and its place.
-//!
-//! The YAML library reports the place of a value only in errors. Therefore a visitor reads each text, keeps it and then
-//! fails: the error contains line and column, and the library has moved on to the next value.
+//! Reads the value of one key of the file.
 
 use std::fmt;
 
 use serde::de::{DeserializeSeed, Deserializer, Error, SeqAccess, Visitor};
+use serde_json::Value as Json;
 
 use super::Place;
 use super::reader::Reader;
+use super::tree::{Progress, Tree};
+use super::word::{Word, text_and_place};
 use crate::settings::origin::SettingsError;
 use crate::settings::row::Row;
 use crate::settings::value::Raw;
-use crate::yaml::KeepAndFail;
-
-/// Reads a key or an item of a list: a text and its place.
-pub(super) struct Word<'r>(pub &'r Reader);
-
-impl<'de> DeserializeSeed<'de> for Word<'_> {
-    type Value = (String, Place);
-
-    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
-        match text_and_place(deserializer)? {
-            (Some(text), place) => Ok((text, place)),
-            (None, place) => {
-                let problem = SettingsError::new("expected a string, found a list or a mapping");
-                let help = "write one word, or put the text in quotes";
-                self.0.fail(place.line, problem.help(help))
-            }
-        }
-    }
-}
-
-/// The text of a scalar as written, and its place; the text is `None` if the value is not a scalar.
-fn text_and_place<'de, D: Deserializer<'de>>(
-    deserializer: D,
-) -> Result<(Option<String>, Place), D::Error> {
-    let mut text = None;
-    match deserializer.deserialize_str(KeepAndFail(&mut text)) {
-        Ok(never) => match never {},
-        Err(error) if text.is_some() || error.to_string().contains("invalid type") => {
-            Ok((text, Place::of(&error)))
-        }
-        Err(error) => Err(error),
-    }
-}
 
 /// Reads the value of a key.
 pub(super) struct ValueOf<'r> {
@@ -54,7 +21,7 @@ pub(super) struct ValueOf<'r> {
 
 #[derive(Default)]
 pub(super) struct Written {
-    /// The first line of the value; the first line of a list is that of its key.
+    /// The first line of the value; the first line of a list or tree is that of its key.
     pub line: Option<usize>,
     pub raw: Option<Raw>,
     pub items: Vec<Place>,
@@ -82,6 +49,30 @@ impl ValueOf<'_> {
                 raw: Some(Raw::Text(text)),
                 items: Vec::new(),
             }),
+            (Err(error), None) if self.reader.is_wrong_type(&error) => {
+                self.wrong_type(Place::of(&error))
+            }
+            (Err(error), None) => Err(error),
+        }
+    }
+
+    /// Reads a tree as JSON; a text stands for the JSON that it contains.
+    fn tree<'de, D: Deserializer<'de>>(&self, deserializer: D) -> Result<Written, D::Error> {
+        let progress = Progress::default();
+        let tree = Tree::new(self.reader, &progress).deserialize(deserializer);
+        match (tree, progress.problem.get()) {
+            (Ok(Json::String(text)), _) => Ok(Written {
+                raw: Some(Raw::Text(text)),
+                ..Written::default()
+            }),
+            (Ok(tree), _) => Ok(Written {
+                raw: Some(Raw::Text(tree.to_string())),
+                ..Written::default()
+            }),
+            (Err(error), Some(problem)) => {
+                let problem = SettingsError::new(format!("`{}` {problem}", self.row.key));
+                self.reader.fail(Place::of(&error).line, problem)
+            }
             (Err(error), None) if self.reader.is_wrong_type(&error) => {
                 self.wrong_type(Place::of(&error))
             }
@@ -118,6 +109,9 @@ impl<'de> Visitor<'de> for ValueOf<'_> {
     fn visit_some<D: Deserializer<'de>>(self, deserializer: D) -> Result<Written, D::Error> {
         if self.row.list {
             return self.list(deserializer);
+        }
+        if self.row.tree {
+            return self.tree(deserializer);
         }
         match text_and_place(deserializer)? {
             (Some(text), place) => Ok(Written {

@@ -1,13 +1,10 @@
-//! The sections of features for users: registration, e-mail, previews, bridges and calls.
+//! The sections of features for users: registration, e-mail, previews and bridges.
 
 use crate::settings::fragment::Values;
 use crate::settings::origin::SettingsError;
 use crate::settings::row::{Row, Section, section};
-use crate::settings::types::{
-    AbsolutePath, HostName, MailTls, Mailbox, Port, Token, TurnUri, Verification, Whole,
-};
+use crate::settings::types::{AbsolutePath, HostName, MailTls, Mailbox, Port, Token, Verification};
 use crate::settings::value::{Raw, Value};
-use std::net::IpAddr;
 
 section! {
     /// Registration of accounts.
@@ -52,6 +49,10 @@ section! {
         /// this host whose certificate is not valid. `auto`: implicit on port 465, otherwise starttls.
         tls: MailTls = "auto";
 
+        /// The name in the mail server's certificate, if it is not smtp_host, as with an address or a name of
+        /// the local network there.
+        tls_name: Option<HostName>;
+
         /// Send no mail to a server that does not offer encryption. A mail server on this host does not need
         /// encryption.
         require_transport_security: bool = "true";
@@ -77,46 +78,6 @@ section! {
 
         /// Registration files in other directories.
         files: Vec<AbsolutePath>, env "SYNAPSE_APPSERVICES";
-    }
-}
-
-section! {
-    /// TURN servers, which relay calls of clients behind firewalls.
-    turn: Turn {
-        /// The URIs of TURN servers for clients, such as turn:turn.example.org?transport=udp. If empty,
-        /// those of `coturn`, if it is enabled.
-        uris: Vec<TurnUri>, env "SYNAPSE_TURN_URIS";
-    }
-}
-
-section! {
-    /// A TURN server on this host.
-    coturn: Coturn {
-        /// Run coturn on this host.
-        enabled: bool = "false", env "SYNAPSE_ENABLE_BUILTIN_COTURN";
-
-        /// The first UDP port for relayed calls. Each relayed stream takes one port, and a video call of two
-        /// dual-stack devices up to 24.
-        min_port: Whole<1_024, 65_535> = "49153", env "COTURN_MIN_PORT";
-
-        /// The last UDP port for relayed calls.
-        max_port: Whole<1_024, 65_535> = "49652", env "COTURN_MAX_PORT";
-
-        /// The public address of this host, to be set behind NAT. If empty, internal_ip.
-        external_ip: Option<IpAddr>, env "COTURN_EXTERNAL_IP";
-
-        /// The local address that coturn uses. If empty, the address of the default route.
-        internal_ip: Option<IpAddr>, env "COTURN_INTERNAL_IP";
-
-        /// The port for clients without TLS, UDP and TCP.
-        port: Port = "3478";
-
-        /// The port for clients over TLS, UDP and TCP. Used only if tls.certificate is set.
-        tls_port: Port = "5349";
-
-        /// Also collect the metrics of coturn. If coturn was built without Prometheus support, only the
-        /// relays in use are counted.
-        metrics: bool = "false", env "COTURN_METRICS";
     }
 }
 

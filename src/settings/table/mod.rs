@@ -6,14 +6,18 @@
 // rustdoc takes `[:COUNT]` for a link; the settings file and the reference page print it as it is.
 #![allow(rustdoc::broken_intra_doc_links)]
 
+mod calls;
 mod features;
+mod mas;
 mod nginx;
 mod processes;
 mod storage;
 
-pub use features::{AppServices, Coturn, Email, Registration, Turn, UrlPreviews};
+pub use calls::{Coturn, Rtc, Turn};
+pub use features::{AppServices, Email, Registration, UrlPreviews};
+pub use mas::Mas;
 pub(super) use nginx::Buffer;
-pub use nginx::{Nginx, Support, Tls};
+pub use nginx::{Nginx, Support, Tls, WellKnown};
 pub use processes::{Adopt, Limits, Manhole, Metrics, Sandbox, Sockets, Synapse, Warm};
 pub use storage::{Caches, Compressor, Database, Redis};
 
@@ -129,6 +133,7 @@ settings! {
     }
     sections {
         registration: Registration,
+        mas: Mas,
         email: Email,
         url_previews: UrlPreviews,
         app_services: AppServices,
@@ -140,9 +145,11 @@ settings! {
         sandbox: Sandbox,
         tls: Tls,
         support: Support,
+        well_known: WellKnown,
         metrics: Metrics,
         turn: Turn,
         coturn: Coturn,
+        rtc: Rtc,
         compressor: Compressor,
         manhole: Manhole,
         adopt: Adopt,

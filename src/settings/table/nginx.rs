@@ -4,7 +4,7 @@ use crate::settings::fragment::Values;
 use crate::settings::origin::SettingsError;
 use crate::settings::row::{Row, Section, section};
 use crate::settings::types::{
-    AbsolutePath, BaseUrl, Contact, Duration, HttpVersion, Port, Processes, Whole,
+    AbsolutePath, Auto, BaseUrl, ClientKeys, Contact, Duration, HttpVersion, Port, Whole,
 };
 use crate::settings::value::{Raw, Value};
 
@@ -50,15 +50,25 @@ section! {
 }
 
 section! {
+    /// The other files below /.well-known/matrix.
+    well_known: WellKnown {
+        /// Additional keys of the file /.well-known/matrix/client, in which clients find this server, besides
+        /// those from public_baseurl, default_identity_server and rtc. Requires public_baseurl.
+        client: ClientKeys;
+    }
+}
+
+section! {
     /// nginx, the reverse proxy in front of all processes.
     nginx: Nginx {
         /// The number of nginx processes that serve requests; auto is one for each core.
-        worker_processes: Processes = "auto", env "NGINX_WORKER_PROCESSES";
+        worker_processes: Auto<Whole<1, 256>> = "auto", env "NGINX_WORKER_PROCESSES";
 
-        /// The maximum number of connections of each nginx process, to clients and to Synapse together.
-        /// A client that stops in the middle of a request occupies a connection for ten seconds, so the
-        /// default is far higher than ordinary use requires.
-        worker_connections: Whole<16, 1_000_000> = "16384", env "NGINX_WORKER_CONNECTIONS";
+        /// The maximum number of connections of each nginx process, to clients and to Synapse together; a
+        /// client that waits for messages occupies one of each. `auto`: 8192 to 32768, by the memory of this
+        /// host, which is far more than ordinary use requires, because a client that stops in the middle of
+        /// a request occupies a connection for ten seconds.
+        worker_connections: Auto<Whole<16, 1_000_000>> = "auto", env "NGINX_WORKER_CONNECTIONS";
 
         /// The maximum number of requests in progress per client, including long polls. nginx answers
         /// further ones with 429. A client is an IPv4 address or an IPv6 network of 64 bits, such as an
@@ -139,7 +149,26 @@ section! {
         /// some bots sync with a timeout of several minutes.
         proxy_read_timeout: Duration = "10m", env "NGINX_PROXY_READ_TIMEOUT";
 
-        /// Do not rotate the access log, which nginx writes only with metrics. You then rotate it yourself.
+        /// Do not rotate nginx's logs, which it writes with metrics and with access_log. You then rotate
+        /// them yourself.
         disable_logrotate: bool = "false", env "NGINX_DISABLE_LOGROTATE";
+
+        /// Write a log of all requests, without their queries, to
+        /// /var/log/synapse-workers/requests/access.log. It contains the addresses of clients, and its
+        /// lines are kept for at most seven days.
+        access_log: bool = "false";
+
+        /// Files with location blocks of your own for paths that do not belong to Matrix, such as those of
+        /// another service on this host. Every account of this host can read the copies.
+        include: Vec<AbsolutePath>;
+
+        /// A directory with a web client such as Element Web, which nginx serves at /. Paths of Matrix are
+        /// not served from it.
+        web_root: Option<AbsolutePath>;
+
+        /// Further ports, on which each connection begins with the address of the client in the PROXY
+        /// protocol (version 1 or 2). They serve HTTPS if there is a certificate, otherwise plain HTTP.
+        /// nginx closes connections that do not come from trusted_proxies.
+        proxy_protocol_ports: Vec<Port>;
     }
 }

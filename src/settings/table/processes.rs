@@ -4,8 +4,8 @@ use crate::settings::fragment::Values;
 use crate::settings::origin::SettingsError;
 use crate::settings::row::{Row, Section, section};
 use crate::settings::types::{
-    AbsolutePath, AccountName, Duration, Interval, MemoryLimit, NetworkAccess, PinnedPackage, Port,
-    Size, Span, UnitName, Version, WarmMode, Whole,
+    AbsolutePath, AccountName, Auto, Duration, Interval, MemoryLimit, NetworkAccess, PathMapping,
+    PinnedPackage, Port, Size, Span, UnitName, Version, WarmMode, Whole,
 };
 use crate::settings::value::{Raw, Value};
 
@@ -72,8 +72,9 @@ section! {
         retention: Span = "1y", env "PROMETHEUS_STORAGE_RETENTION_TIME";
 
         /// The size of all stored metrics, in units of 1024, above which Prometheus deletes the oldest,
-        /// even if they are younger than metrics.retention.
-        retention_size: Size = "10G";
+        /// even if they are younger than metrics.retention. `auto`: 1G to 10G, by the size of the file
+        /// system with /var/lib.
+        retention_size: Auto<Size> = "auto";
 
         /// Also collect the metrics of Redis.
         redis: bool = "false", env "SYNAPSE_ENABLE_REDIS_METRIC_EXPORT";
@@ -104,6 +105,10 @@ section! {
 
         /// Its service, which is stopped while this server runs.
         service: Option<UnitName>;
+
+        /// If it ran in a container: each directory of the container with the directory of this host that
+        /// was mounted there, as in /data=/srv/synapse. Paths in its files are read accordingly.
+        paths: Vec<PathMapping>;
     }
 }
 
@@ -142,11 +147,20 @@ section! {
 section! {
     /// Resource limits of Synapse's processes, enforced by systemd.
     limits: Limits {
+        /// The memory of each process, in units of 1024, above which the kernel slows the process down and
+        /// takes memory back from it (MemoryHigh=). `auto`: a third to three quarters of the memory of this
+        /// host, by the number of processes, so that no single process can take the whole host.
+        memory_high: Auto<MemoryLimit> = "auto";
+
         /// The maximum memory of the main process (MemoryMax=). systemd kills a process that exceeds it.
         main_memory: MemoryLimit = "infinity";
 
         /// The maximum memory of each worker (MemoryMax=).
         worker_memory: MemoryLimit = "infinity";
+
+        /// The number of lines in 30 seconds above which the journal drops lines of a process
+        /// (LogRateLimitBurst=). `auto`: 25000 to 100000, by the number of processes.
+        log_burst: Auto<Whole<1_000, 10_000_000>> = "auto";
 
         /// The maximum number of threads and child processes of each process (TasksMax=).
         tasks: Whole<16, 100_000> = "512";

@@ -4,16 +4,17 @@ use crate::settings::fragment::Values;
 use crate::settings::origin::SettingsError;
 use crate::settings::row::{Row, Section, section};
 use crate::settings::types::{
-    AbsolutePath, Calendar, DatabaseKind, Duration, Factor, Host, HostName, Identifier, Port, Size,
-    SslMode, Token, Whole,
+    AbsolutePath, Auto, Calendar, DatabaseKind, Duration, Factor, Host, HostName, Identifier, Port,
+    Size, SslMode, Token, Whole,
 };
 use crate::settings::value::{Raw, Value};
 
 section! {
     /// Caches, which use memory to save database queries.
     caches: Caches {
-        /// The factor by which the size of every cache of Synapse is multiplied.
-        global_factor: Factor = "0.5", env "SYNAPSE_CACHES_GLOBAL_FACTOR";
+        /// The factor by which the size of every cache of Synapse is multiplied. `auto`: 0.5, Synapse's own
+        /// default, or 1 or 2 if this host has memory for it in every process.
+        global_factor: Auto<Factor> = "auto", env "SYNAPSE_CACHES_GLOBAL_FACTOR";
 
         /// The number of events that each process caches, before the factor; 10K is 10,240 events.
         event_cache_size: Size = "10K", env "SYNAPSE_EVENT_CACHE_SIZE";
@@ -71,12 +72,18 @@ section! {
         cp_min: Whole<1, 100> = "1";
 
         /// The maximum number of connections of each process. The number of processes times this value
-        /// must stay below PostgreSQL's max_connections.
-        cp_max: Whole<1, 100> = "4";
+        /// must stay below PostgreSQL's max_connections. `auto`: 4, or less if PostgreSQL does not allow 4
+        /// connections to every process.
+        cp_max: Auto<Whole<1, 100>> = "auto";
 
         /// Let each transaction wait until PostgreSQL has written it to disk. If false, transactions are
         /// faster, and a power failure loses the last half second.
         synchronous_commit: bool = "true", env "SYNAPSE_POSTGRES_ENABLE_SYNCHRONOUS_COMMIT";
+
+        /// Size the PostgreSQL of this host for its memory and the workers, with a file in PostgreSQL's
+        /// directory conf.d. Parameters that you have set yourself stay as they are. PostgreSQL reads the
+        /// file when you restart it. `install --tune-database` sets this to true.
+        tune: bool = "false";
     }
 }
 

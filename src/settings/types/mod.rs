@@ -1,19 +1,27 @@
 //! The types of settings. A value that parses cannot break out of the files into which it is rendered.
 
+mod auto;
 mod contact;
 mod formats;
+mod mapping;
 mod names;
 mod numbers;
+mod service_url;
+mod trees;
 mod words;
 
+pub use auto::Auto;
 pub use contact::Contact;
 pub use formats::{Calendar, Mailbox, Token, TurnUri};
+pub use mapping::PathMapping;
 pub use names::{
     AbsolutePath, AccountName, BaseUrl, Host, HostName, Identifier, Network, PinnedPackage, Secret,
     ServerName, UnitName, Version,
 };
 pub use numbers::{Duration, Factor, Interval, Port, Size, Span, UploadSize, Whole};
+pub use service_url::ServiceUrl;
+pub use trees::{ClientKeys, Transport, Transports};
 pub use words::{
-    DatabaseKind, HttpVersion, LogLevel, MailTls, MemoryLimit, NetworkAccess, Processes, SslMode,
+    DatabaseKind, HttpVersion, LogLevel, MailTls, MemoryLimit, NetworkAccess, SslMode,
     Verification, WarmMode, WorkerList,
 };

@@ -193,7 +193,7 @@ impl PinnedPackage {
 }
 
 /// Splits a host from its port. An IPv6 address is in brackets.
-fn split_port(text: &str) -> (&str, Option<&str>) {
+pub(super) fn split_port(text: &str) -> (&str, Option<&str>) {
     match text.rsplit_once(':') {
         Some((host, port)) if !text.ends_with(']') => (host, Some(port)),
         _ => (text, None),
@@ -214,7 +214,7 @@ fn is_server_name(text: &str) -> bool {
 }
 
 /// The advice for a name with letters outside ASCII (RFC 5891): Matrix names, URLs and TLS use its ASCII form.
-fn international(text: &str) -> Option<&'static str> {
+pub(super) fn international(text: &str) -> Option<&'static str> {
     let beyond = |letter: char| !letter.is_ascii() && letter.is_alphanumeric();
     text.contains(beyond).then_some(
         "write letters outside ASCII in their xn-- form, which `idn2 NAME` prints (package idn2)",
@@ -231,7 +231,7 @@ fn is_host_name(text: &str) -> bool {
     text.len() <= 253 && text.split('.').all(is_label)
 }
 
-fn is_base_url(text: &str) -> bool {
+pub(super) fn is_base_url(text: &str) -> bool {
     let after_scheme = ["https://", "http://"]
         .iter()
         .find_map(|scheme| text.strip_prefix(scheme));

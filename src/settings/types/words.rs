@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::numbers::{Size, Whole};
+use super::numbers::Size;
 use crate::settings::value::{Raw, Refused, Scalar, Value, items};
 
 /// An enumeration of words, matched regardless of case and written as listed.
@@ -156,12 +156,12 @@ words! {
     }
 }
 
-/// The maximum memory of a process, systemd's `MemoryMax=`.
+/// A limit for the memory of a process, systemd's `MemoryHigh=` or `MemoryMax=`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum MemoryLimit {
     /// No limit.
     Infinity,
-    /// A limit in bytes; above it, the kernel kills a process of the unit.
+    /// A limit in bytes.
     Size(Size),
 }
 
@@ -183,39 +183,6 @@ impl Scalar for MemoryLimit {
         match self {
             Self::Infinity => "infinity".to_owned(),
             Self::Size(size) => size.show(),
-        }
-    }
-}
-
-/// The number of nginx's worker processes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Processes {
-    /// One process for each core.
-    Auto,
-    /// A fixed number, whatever the number of cores.
-    Count(Whole<1, 256>),
-}
-
-impl Scalar for Processes {
-    const BARE: bool = true;
-
-    fn kind() -> String {
-        format!("auto or {}", <Whole<1, 256> as Scalar>::kind())
-    }
-
-    fn parse(text: &str) -> Result<Self, String> {
-        if text.eq_ignore_ascii_case("auto") {
-            return Ok(Self::Auto);
-        }
-        <Whole<1, 256> as Scalar>::parse(text)
-            .map(Self::Count)
-            .map_err(|_| Self::expected())
-    }
-
-    fn show(&self) -> String {
-        match self {
-            Self::Auto => "auto".to_owned(),
-            Self::Count(count) => count.show(),
         }
     }
 }

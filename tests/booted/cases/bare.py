@@ -1,22 +1,30 @@
 """A small host without Synapse: pip brings it, into our venv."""
 
+import json
+from typing import Any
+
 import pytest
 
 from harness import deployment, listing
 from harness.checks import Checks
 from harness.deployment import URL, client, generation, jobs, purge, services_down, talk
-from harness.expect import assert_contains, assert_equal
+from harness.expect import assert_contains, assert_equal, wait_until
 from harness.host import Host
 
 VENV = "/opt/synapse-workers/venv"
+SETTINGS = "/etc/synapse-workers/settings.yaml"
 
 
 @pytest.mark.bare
 def test_bare(host: Host, check: Checks) -> None:
     """A small host without Synapse, which is installed into a venv."""
-    with check("install --preset small exits 0", vital=True) as note:
-        result = host.product("install", "--server-name", deployment.SERVER, "--preset", "small", "--yes")
-        note(f"{result.seconds:.1f} s")
+    with check("presets and install choose the same preset, with the reason, and the settings file contains it", vital=True) as note:
+        fitting = [json.loads(line) for line in host.product("presets", "--json").out.splitlines()]
+        (preset,) = [one["name"] for one in fitting if one["fits"]]
+        result = host.product("install", "--server-name", deployment.SERVER, "--yes")
+        assert_contains(result.out, f"note: preset {preset}, main and ", "this host has", "--preset or --workers")
+        assert_contains(host.shell(f"grep --after-context=1 ^workers: {SETTINGS}").out, preset)
+        note(f"{preset}, {result.seconds:.1f} s")
     with check("all processes run with the Synapse of the venv, which has byte code"):
         for unit in host.units("synapse-main.service", "synapse-worker@*.service").values():
             assert_contains(host.run("cat", f"/proc/{unit['MainPID']}/cmdline").out, f"{VENV}-1.163.2/bin/python\0", "\0synapse.app.")
@@ -41,8 +49,93 @@ def test_bare(host: Host, check: Checks) -> None:
         talk(host)
     with check("a second install prints `0 changed`"):
         number = generation(host)
-        assert_contains(host.product("install", "--preset", "small", "--yes").out, "0 changed")
+        assert_contains(host.product("install", "--yes").out, "0 changed")
         assert_equal(generation(host), number, "generation")
+    limits(host, check)
+    tuning(host, check)
     with check("uninstall --purge removes everything, including the venv and later options") as note:
         note(f"{purge(host).seconds:.1f} s")
         listing.assert_equal(host.before, listing.everything(host), "after --purge")
+
+
+def limits(host: Host, check: Checks) -> None:
+    """Limits that follow from the size of the host."""
+    units = ("synapse-main.service", "synapse-worker@clients1.service")
+
+    def high() -> list[str]:
+        return [host.run("systemctl", "show", "--property=MemoryHigh", "--value", unit).out.strip() for unit in units]
+
+    with check("each process has a part of the memory of the host") as note:
+        total = int(host.shell("awk '/^MemTotal:/ {print $2}' /proc/meminfo").out) * 1024
+        for value in high():
+            assert_equal(0 < int(value) < total, True, f"MemoryHigh={value} of {total}")
+        note(f"{int(high()[0]) >> 20} of {total >> 20} MiB")
+    with check("another limit applies to running processes, and none restarts"):
+        before, old = host.units(*units), high()
+        host.run("sed", "-i", "s/^  memory_high: auto$/  memory_high: 3G/", SETTINGS)
+        assert_equal(jobs(host.product("install", "--yes").out), [], "jobs")
+        assert_equal(high(), [str(3 << 30)] * 2, "MemoryHigh")
+        host.run("sed", "-i", "s/^  memory_high: 3G$/  memory_high: auto/", SETTINGS)
+        host.product("install", "--yes")
+        after = host.units(*units)
+        assert_equal((high(), {unit: after[unit]["MainPID"] for unit in units}),
+                     (old, {unit: before[unit]["MainPID"] for unit in units}), "MemoryHigh, processes")
+
+
+def tuning(host: Host, check: Checks) -> None:
+    """PostgreSQL is sized by a file in a directory that its own account owns."""
+    (unit,) = host.shell("systemctl list-units --plain --no-legend 'postgresql@*.service' | cut -d' ' -f1").out.split()
+    version, cluster = unit.removeprefix("postgresql@").removesuffix(".service").split("-", 1)
+    file = f"/etc/postgresql/{version}/{cluster}/conf.d/synapse-workers.conf"
+
+    def finding() -> dict[str, Any]:
+        (row,) = [one for one in host.json("doctor") if one["check"] == "PostgreSQL has read the file of database.tune"]
+        return row
+
+    def shared_buffers() -> str:
+        return host.run("sudo", "-u", "postgres", "psql", "-Atc", "show shared_buffers").out.strip()
+
+    with check("install --tune-database writes root's file, restarts nothing, and names the command"):
+        result = host.product("install", "--tune-database", "--yes")
+        assert_contains(result.out, f"write   {file}", "PostgreSQL's own configuration parser", f"systemctl restart {unit}")
+        assert_equal(jobs(result.out), [], "jobs")
+        assert_equal(host.run("stat", "--format=%U %a", file).out.strip(), "root 644", "owner and mode")
+        assert_contains(finding()["cure"], f"systemctl restart {unit}")
+    with check("after the restart PostgreSQL uses it, and Synapse connects again") as note:
+        before = shared_buffers()
+        host.run("systemctl", "restart", unit)
+        written = host.shell(f"sed -n 's/^shared_buffers = //p' {file}").out.strip()
+        assert_equal(shared_buffers(), written, "shared_buffers")
+        wait_until("verify", lambda: host.product("verify", expect=None).code == 0)
+        assert_equal(finding()["result"], "ok", "finding")
+        assert_contains(host.product("install", "--yes").out, "0 changed")
+        note(f"{before} to {written}")
+    with check("parameters of the administrator are left out"):
+        own = f"/etc/postgresql/{version}/{cluster}/conf.d/own.conf"
+        host.write(own, "work_mem = 5MB\n")
+        host.product("install", "--yes")
+        assert_equal(host.shell(f"grep -c ^work_mem {file} || true").out.strip(), "0", "lines")
+        host.run("rm", own)
+        host.product("install", "--yes")
+    with check("a link of PostgreSQL's account leads root to no other file"):
+        host.run("sudo", "-u", "postgres", "ln", "--symbolic", "--force", "/etc/hostname", file)
+        name = host.shell("cat /etc/hostname").out
+        refused = host.product("install", "--yes", expect=None)
+        assert_equal(refused.code != 0, True, "refused")
+        assert_contains(refused.err, "symbolic link")
+        assert_equal(host.shell("cat /etc/hostname").out, name, "the file behind the link")
+        host.run("rm", file)
+        host.product("install", "--yes")
+    with check("if PostgreSQL refuses the configuration, the file stays as it was, and the message names the line"):
+        before = host.shell(f"cat {file}").out
+        host.write(own, "work_mem = 5MB\nnonsense = 1\n")
+        refused = host.product("install", "--yes", expect=(1,))
+        assert_contains(refused.err, "PostgreSQL refuses", "nonsense")
+        assert_equal(host.shell(f"cat {file}").out, before, "the file")
+        host.run("rm", own)
+        assert_contains(host.product("install", "--yes").out, "0 changed")
+    with check("database.tune: false removes the file, and rollback restores it"):
+        host.run("sed", "-i", "s/^  tune: true$/  tune: false/", SETTINGS)
+        assert_contains(host.product("install", "--yes").out, f"remove  {file}")
+        host.product("rollback", "--yes")
+        assert_equal(host.shell(f"ls {file}").out.strip(), file, "after rollback")

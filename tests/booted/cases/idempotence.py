@@ -27,4 +27,4 @@ def test_idempotence(host: Host, check: Checks) -> None:
         assert_equal(generation(host), before[1], "generations")
     with check("plan prints no step"):
         host.product("plan", "--detailed-exitcode")
-        assert_equal(host.json("plan"), {"changes": 0, "steps": []}, "plan")
+        assert_equal(host.json("plan")["steps"], [], "plan")

@@ -1,30 +1,20 @@
-"""Single sign-on and a module in our venv, and a venv that is damaged in three ways."""
+"""Single sign-on by OpenID Connect and a module in our venv, and a venv that is damaged in three ways."""
+
+import json
+from typing import Any
 
 import pytest
 
-from harness import listing
+from harness import listing, provider
 from harness.checks import Checks
-from harness.deployment import MODULE, SERVER, SETTINGS, URL, add_test_options, generation, jobs, purge, talk
-from harness.expect import assert_contains, assert_equal
+from harness.deployment import MODULE, SERVER, SETTINGS, URL, add_test_options, client, generation, jobs, purge, talk, worker
+from harness.expect import assert_contains, assert_equal, wait_until
 from harness.host import Host
 
 OPT = "/opt/synapse-workers"
 BASE = f"{OPT}/venv-1.163.2"
 VENV = f"{OPT}/venv"
 OPTIONS = "/etc/synapse-workers/homeserver.d/modules.yaml"
-# A provider without discovery: Synapse does not ask it before a user logs in.
-OIDC = """\
-oidc_providers:
-  - idp_id: example
-    idp_name: Example
-    issuer: https://id.example.test/
-    discover: false
-    client_id: synapse
-    client_secret: hidden
-    authorization_endpoint: https://id.example.test/authorize
-    token_endpoint: https://id.example.test/token
-    jwks_uri: https://id.example.test/jwks
-"""
 S3 = """\
 media_storage_providers:
   - module: s3_storage_provider.S3StorageProviderBackend
@@ -32,7 +22,11 @@ media_storage_providers:
     store_remote: false
     config: {bucket: media.example.test, region_name: nowhere}
 """
-REDIRECT = "/_matrix/client/v3/login/sso/redirect/oidc-example?redirectUrl=https://app.example.test/"
+CERTIFICATE, KEY = "/etc/ssl/private/login.pem", "/etc/ssl/private/login.key"
+REDIRECT = "/_matrix/client/v3/login/sso/redirect/oidc-example"
+CALLBACK, PICK = "/_synapse/client/oidc/callback", "/_synapse/client/pick_username"
+# The process that answers the pages of single sign-on.
+SSO = worker("sso_login1")
 # What a distribution upgrade, a wrong `rm` and a full disk leave of a venv, each with a word of the reason.
 DAMAGES = (
     ("a Python that is gone", 'ln -sfn /usr/bin/python3.1 "$1/bin/python3"', "bin/python leads to no program"),
@@ -43,12 +37,17 @@ DAMAGES = (
 
 @pytest.mark.bare
 def test_modules(host: Host, check: Checks) -> None:
-    """Packages for single sign-on and for a module are installed, and a damaged venv is built again."""
-    with check("install --preset small, with the packages of every server", vital=True) as note:
+    """Packages for single sign-on and a module are installed, users log in by it, and a damaged venv is built again."""
+    with check("install with HTTPS and a worker for logins, with the packages of every server", vital=True) as note:
         add_test_options(host)
-        note(f"{host.product('install', '--server-name', SERVER, '--preset', 'small', '--yes').seconds:.1f} s")
+        host.shell(f"""umask 077; openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 2 -subj "/CN={SERVER}" \\
+            -keyout {KEY} -out {CERTIFICATE} 2>/dev/null""")
+        tls = (f"SYNAPSE_TLS_CERT={CERTIFICATE}", f"SYNAPSE_TLS_KEY={KEY}")
+        install = ("synapse-workers", "install", "--server-name", SERVER, "--workers", "small, sso_login", "--yes")
+        note(f"{host.run('env', *tls, *install).seconds:.1f} s")
         assert_equal(venv(host), BASE, "venv")
     packages(host, check)
+    single_sign_on(host, check)
     for what, script, reason in DAMAGES:
         damaged(host, check, what, script, reason)
     with check("if pip fails, the damaged venv is put back and the server runs on"):
@@ -69,15 +68,18 @@ def test_modules(host: Host, check: Checks) -> None:
         host.product("install", "--yes")
         assert_equal(venv(host), BASE, "venv")
         talk(host)
+        provider.forget(host)
     with check("uninstall --purge removes everything") as note:
         note(f"{purge(host).seconds:.1f} s")
+        host.run("rm", CERTIFICATE, KEY)
         listing.assert_equal(host.before, listing.everything(host), "after --purge")
 
 
 def packages(host: Host, check: Checks) -> None:
     with check("a module without its package is refused by Synapse's parser, and nothing restarts"):
         before, number = processes(host), generation(host)
-        host.write(OPTIONS, OIDC + S3)
+        provider.start(host)
+        host.write(OPTIONS, provider.register(host, SERVER) + S3)
         assert_contains(host.product("install", "--yes", expect=(1,)).err, "No module named 's3_storage_provider'")
         assert_equal((processes(host), generation(host)), (before, number), "processes and generation")
     with check("oidc_providers and synapse.packages: a new venv, validated before the switch, and a restart with its reason",
@@ -91,12 +93,6 @@ def packages(host: Host, check: Checks) -> None:
         assert_contains(venv(host), f"{BASE}-")
         host.run(f"{VENV}/bin/python", "-c", "import authlib, s3_storage_provider")
         talk(host)
-    with check("clients are offered the provider, and a login is redirected to it"):
-        assert_contains(host.net("curl", "--silent", "--show-error", f"{URL}/_matrix/client/v3/login").out, '"oidc-example"')
-        # Synapse first redirects a request for another URL than public_baseurl to that one.
-        answer = host.net("curl", "--silent", "--show-error", "--output", "/dev/null", "--write-out", "%{http_code} %{redirect_url}",
-                          "--header", f"Host: {SERVER}", "--header", "X-Forwarded-Proto: https", f"{URL}{REDIRECT}").out
-        assert_contains(answer, "302 https://id.example.test/authorize?", "client_id=synapse")
     with check("a rollback returns to the venv before, and back"):
         link, _ = generation(host)
         host.product("rollback", "--yes")
@@ -105,6 +101,50 @@ def packages(host: Host, check: Checks) -> None:
         assert_contains(venv(host), f"{BASE}-")
     with check("a second install prints `0 changed`"):
         assert_contains(host.product("install", "--yes").out, "0 changed")
+
+
+def single_sign_on(host: Host, check: Checks) -> None:
+    with check("a user logs in at the provider, over HTTPS, and chooses a name", vital=True) as note:
+        assert_contains(host.net("curl", "--silent", "--show-error", f"{URL}/_matrix/client/v3/login").out, '"oidc-example"')
+        login = log_in(host)
+        assert_equal(login["user"], f"@alice:{SERVER}", "user")
+        assert_contains(login["cookies"], "oidc_session: Max-Age=3600; Path=/_synapse/client/oidc; HttpOnly; Secure; SameSite=None")
+        assert login["headers"] > 4096, login["headers"]
+        note(f"{login['headers']} bytes of headers")
+    with check("one process answers the pages of a login, whose session it has in memory"):
+        marked = {path: marker for path, marker in login["markers"].items() if path.startswith(("/_synapse/client", REDIRECT))}
+        assert {REDIRECT, CALLBACK} < set(marked) and any(path.startswith(PICK) for path in marked), marked
+        units = wait_until("every request in a journal", lambda: answered(host, set(marked.values())))
+        assert_equal({path: units[marker] for path, marker in marked.items()}, {path: {SSO} for path in marked}, "units")
+    with check("a second login of the same user asks for no name"):
+        login = log_in(host)
+        assert_equal((login["user"], [path for path in login["markers"] if path.startswith(PICK)]), (f"@alice:{SERVER}", []), "login")
+    with check("if the provider is down, the server starts, and a login is answered with the reason"):
+        provider.stop(host)
+        host.run("systemctl", "restart", SSO)
+        assert_contains(login_page(host), "503 text/html", "This login provider is unavailable right now.")
+        wait_until("a message in the journal", lambda: "Error while preloading OIDC provider" in host.run(
+            "journalctl", "--quiet", "--unit", SSO, "--priority=crit", expect=None).out)
+        host.product("verify")
+        talk(host)
+    with check("as soon as the provider is back, a login is redirected to it"):
+        provider.start(host)
+        assert_contains(login_page(host), f"302 {provider.ISSUER}/oauth2/authorize?")
+
+
+def log_in(host: Host) -> dict[str, Any]:
+    return json.loads(client(host, "single_sign_on.py", SERVER, "alice").out)
+
+
+def answered(host: Host, markers: set[str]) -> dict[str, set[str]] | None:
+    units = host.processed("|".join(sorted(markers)))
+    return units if markers <= units.keys() else None
+
+
+def login_page(host: Host) -> str:
+    """The status of the first page of a login, then its target or its type and text."""
+    return host.net("curl", "--silent", "--show-error", "--insecure", "--connect-to", "::127.0.0.1:", "--write-out",
+                    "\\n%{http_code} %{redirect_url}%{content_type}", f"https://{SERVER}{REDIRECT}?redirectUrl=https://app.example.test/").out
 
 
 def damaged(host: Host, check: Checks, what: str, script: str, reason: str) -> None:

@@ -35,4 +35,4 @@ def test_reboot(host: Host, check: Checks) -> None:
         talk(host)
     with check("verify succeeds, and install changes nothing"):
         host.product("verify")
-        assert_equal(host.json("plan"), {"changes": 0, "steps": []}, "plan")
+        assert_equal(host.json("plan")["steps"], [], "plan")

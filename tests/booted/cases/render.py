@@ -42,8 +42,9 @@ def test_render(host: Host, check: Checks) -> None:
         with check("the rendered tree contains the settings and the unit files"):
             assert_contains((trees[0] / "etc/synapse-workers/settings.yaml").read_text(encoding="utf-8"), "server_name: example.test")
             assert_equal(sorted(path.name for path in (trees[0] / "etc/systemd/system").iterdir()), [
-                "synapse-hold.service", "synapse-main.service", "synapse-main.socket", "synapse-nginx.service",
-                "synapse-nginx.socket", "synapse-redis.service", "synapse-worker@.service", "synapse-worker@.socket",
+                "synapse-hold.service", "synapse-main.service", "synapse-main.service.d", "synapse-main.socket",
+                "synapse-nginx.service", "synapse-nginx.socket", "synapse-redis.service", "synapse-worker@.service",
+                "synapse-worker@.service.d", "synapse-worker@.socket",
                 *(f"synapse-worker@{name}1.service.d" for name in CLOSED), "synapse-workers.target"], "unit files")
 
 

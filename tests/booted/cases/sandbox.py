@@ -146,7 +146,7 @@ def test_sandbox(host: Host, check: Checks) -> None:
         for unit in SILENT | senders.ASKING:
             assert_equal(properties(host, unit)["PrivateNetwork"], "no", unit)
         assert_equal(rules(host, worker("typing1")), [set(), set()], "typing1")
-        assert_equal(host.shell("ls -d /etc/systemd/system/synapse-worker@*.d 2>/dev/null || true").out, "", "drop-ins")
+        assert_equal(host.shell("ls -d /etc/systemd/system/synapse-worker@?*.service.d 2>/dev/null || true").out, "", "drop-ins")
         wait_until("every target up", lambda: down(host) == [])
     with check("the original settings restore the sandbox", vital=True):
         senders.end(host)

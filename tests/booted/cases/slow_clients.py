@@ -28,7 +28,7 @@ BODY_MAX = 200 * 65536
 def test_slow_clients(host: Host, check: Checks) -> None:
     """Thousands of half requests, and requests that are too large."""
     with check("install without workers succeeds", vital=True):
-        host.product("install", "--server-name", SERVER, "--yes")
+        host.product("install", "--server-name", SERVER, "--workers", "", "--yes")
         for address in (FRONT, HEADER, BODY, OTHER):
             host.net("ip", "address", "add", f"{address}/32", "dev", "lo")
     with check(f"{CONNECTIONS} connections with half a header and as many with half a body: other clients are served throughout") as note:

@@ -1,4 +1,6 @@
-"""The TURN server: users who log in get credentials that relay, others do not, and no relay reaches the internal network."""
+"""Calls: users who log in get credentials of the TURN server, no relay reaches the internal network, and Element Call finds
+its transports.
+"""
 
 import json
 from typing import Any
@@ -18,6 +20,7 @@ TEXT = f"""\
 server_name: {SERVER}
 workers: [client_reader]
 public_baseurl: https://matrix.example.test/
+rtc: {{livekit_service_url: https://matrix.example.test/livekit/jwt}}
 coturn: {{enabled: true, internal_ip: {OWN}, metrics: true}}
 tls: {{certificate: {CERTIFICATE}, key: {KEY}}}
 """
@@ -53,7 +56,7 @@ rm /run/shown
 
 
 def test_turn(host: Host, check: Checks) -> None:
-    """Users who log in call through the TURN server, and no relay reaches the internal network."""
+    """Users who log in call through the TURN server, no relay reaches the internal network, and Element Call works."""
     add_test_options(host)
     host.shell(ADDRESSES)
     certificate(host, "first.test")
@@ -69,6 +72,9 @@ def test_turn(host: Host, check: Checks) -> None:
             "turns:matrix.example.test:5349?transport=tcp",
         ], "addresses")
         assert_equal(given["ttl"], 86400, "seconds")
+    with check("Element Call finds its transports, and delayed events are postponed and sent"):
+        found = json.loads(client(host, "element_call.py", URL).out)
+        assert_equal(found, [{"type": "livekit", "livekit_service_url": "https://matrix.example.test/livekit/jwt"}], "transports")
     with check("coturn relays over UDP, TCP and TLS with these credentials"):
         out = relay(host, given, FAR)
         assert_contains(out, "failed:\n")

@@ -27,3 +27,8 @@ class World:
         self.alice = Client(self.base_url, self.record)
         self.bob = Client(self.base_url, self.record, safe="")
         self.anonymous = Client(self.base_url, self.record)
+
+    def since(self, *release: int) -> bool:
+        """Whether the server is of this release of Synapse or a later one."""
+        version = self.anonymous.get("/_matrix/federation/v1/version")["server"]["version"]
+        return tuple(int(part) for part in version.split(".")[:2]) >= release

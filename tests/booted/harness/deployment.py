@@ -28,6 +28,8 @@ SHARED_SECRET = "/etc/synapse-workers/secrets/registration_shared_secret"
 
 # The releases of Synapse in the wheelhouse of a bare host.
 OLD_RELEASE, NEW_RELEASE = "1.162.0", "1.163.2"
+# The oldest supported one, and one that is half a year old.
+EARLY_RELEASES = ("1.143.0", "1.153.0")
 # A module in this wheelhouse.
 MODULE = "synapse-s3-storage-provider==1.7.0"
 OTHERS = ("synapse-workers.target", "synapse-main.service", "synapse-nginx.service", "synapse-redis.service")

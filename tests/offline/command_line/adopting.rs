@@ -145,7 +145,7 @@ fn servers_that_cannot_be_adopted_are_refused_with_a_remedy() {
                 "media_store_path: /home/x",
             ),
             65,
-            "names /home/x, which does not exist",
+            "names /home/x and /var/lib/matrix-synapse/media/homeserver.db, which do not exist",
         ),
     ];
     for (homeserver, wanted, message) in cases {
@@ -177,6 +177,8 @@ fn values_that_divide_nothing_pass_and_notes_are_printed() {
     fs::create_dir_all(&own).unwrap();
     fs::write(own.join("own.yaml"), "email: {smtp_host: b}\n").unwrap();
     fs::write(own.join("x.yml"), "email: {smtp_host: c}\n").unwrap();
+    let adopted = place.at("root/etc/matrix-synapse/conf.d");
+    fs::write(adopted.join("y.yml"), "email: {smtp_host: d}\n").unwrap();
     fs::set_permissions(
         place.at("root/etc/synapse-workers"),
         Permissions::from_mode(0o777),
@@ -200,10 +202,34 @@ fn values_that_divide_nothing_pass_and_notes_are_printed() {
         "note: listener metrics on port 9000 is not imported",
         "`report_stats` is set on line 16 and again on line 17, which counts",
         "`email` in root/etc/synapse-workers/homeserver.d/own.yaml line 1 replaces that in ",
+        "conf.d/report_stats.yaml line 1 replaces that in ",
+        "conf.d/y.yml has no effect, because Synapse reads only files whose names end with .yaml; rename it to y.yaml",
         "homeserver.d/x.yml has no effect, because Synapse reads only files whose names end with .yaml; rename it to x.yaml",
     ] {
         assert!(printed.contains(note), "{note}: {printed}");
     }
+}
+
+#[test]
+fn transports_in_the_settings_replace_adopted_ones_with_a_note() {
+    let place = old(&format!(
+        "{HOMESERVER}matrix_rtc: {{transports: []}}\n\
+         extra_well_known_client_content: {{a: 1, org.matrix.msc4143.rtc_foci: []}}\n"
+    ));
+    let settings =
+        "public_baseurl: https://m.example.test/\nrtc: {transports: [{type: org.example.mesh}]}\n";
+    fs::write(place.at("rtc.yaml"), settings).unwrap();
+    let output = place
+        .run("plan --root root --settings rtc.yaml --adopt /etc/matrix-synapse --preset small");
+    assert_eq!(code(&output), 0, "{}", stderr(&output));
+    let printed = String::from_utf8_lossy(&output.stdout);
+    for note in [
+        "note: `rtc` in the settings replaces `matrix_rtc` in ",
+        "note: `rtc` in the settings replaces `org.matrix.msc4143.rtc_foci` in ",
+    ] {
+        assert!(printed.contains(note), "{note}: {printed}");
+    }
+    assert!(!printed.contains("max_event_delay"), "{printed}");
 }
 
 #[test]
@@ -228,6 +254,54 @@ fn one_tls_port_serves_clients_and_servers_and_plain_http_is_for_this_host() {
         assert!(
             listens.any(|listen| listen.starts_with(address)),
             "{listen}"
+        );
+    }
+}
+
+/// The adopted file decides about the Matrix Authentication Service, and the settings have to agree with it.
+#[test]
+fn a_matrix_authentication_service_is_imported_and_stays_consistent() {
+    let mas = "matrix_authentication_service: {enabled: true, endpoint: \"http://127.0.0.1:8090/\", secret: hidden}\n";
+    let place = old(&format!("{HOMESERVER}{mas}"));
+    let output = place.run("install --root root --adopt /etc/matrix-synapse --workers synchrotron");
+    assert_eq!(code(&output), 0, "{}", stderr(&output));
+    let text = String::from_utf8_lossy(&output.stdout);
+    assert!(
+        text.contains("matrix_authentication_service: nginx forwards login"),
+        "{text}"
+    );
+    let settings = place.at("root/etc/synapse-workers/settings.yaml");
+    let written = fs::read_to_string(&settings).unwrap();
+    assert!(
+        written.contains("endpoint: \"http://127.0.0.1:8090/\"\n"),
+        "{written}"
+    );
+    assert!(!written.contains("hidden"), "{written}");
+    for (before, after, message) in [
+        (
+            "endpoint: \"http://127.0.0.1:8090/\"",
+            "endpoint: \"http://127.0.0.1:9000/\"",
+            "`mas.endpoint` is \"http://127.0.0.1:9000\", but `matrix_authentication_service` in ",
+        ),
+        (
+            "endpoint: \"http://127.0.0.1:8090/\"",
+            "endpoint:",
+            "`mas.endpoint` is empty, but `matrix_authentication_service` in ",
+        ),
+        (
+            "secret_file:",
+            "secret_file: /etc/mas",
+            "`mas.secret_file` is set, but Synapse uses the secret of",
+        ),
+    ] {
+        assert!(written.contains(before), "{before}\n{written}");
+        fs::write(&settings, written.replace(before, after)).unwrap();
+        let output = place.run("render --root root");
+        let text = stderr(&output);
+        assert_eq!(code(&output), 64, "{text}");
+        assert!(
+            text.contains(message) && text.contains("homeserver.yaml line 11"),
+            "{text}"
         );
     }
 }

@@ -1,5 +1,6 @@
 //! The program as a user calls it, on a machine that it must not change: exit statuses and output.
 
+mod adopted_kinds;
 mod adopting;
 mod refusals;
 

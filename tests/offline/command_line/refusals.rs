@@ -7,6 +7,56 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::Command;
 
+/// Locations that take paths of Matrix, and lines that nginx cannot use, with their file and line.
+#[test]
+fn own_locations_are_refused_with_file_and_line() {
+    for (text, message) in [
+        (
+            "location /a/ {}\nlocation /_matrix/client/v3/login {}",
+            "own.conf: line 2: `location /_matrix/client/v3/login`",
+        ),
+        (
+            "location / { return 200; }",
+            "own.conf: line 1: `location /` contains /, a path of this server\n  help: for a web",
+        ),
+        (
+            "location ~ login$ {}",
+            "own.conf: line 1: `location ~ login$` contains /_matrix/",
+        ),
+        (
+            "location /a/ {\n root /root/www;\n}",
+            "own.conf: line 2: `root`: /root/www is hidden from nginx's unit",
+        ),
+        (
+            "location /a/ {\n alias /var/lib/;\n}",
+            "own.conf: line 2: `alias`: /var/lib/ is a parent of",
+        ),
+        (
+            "add_header X y;",
+            "own.conf: line 1: `add_header` is not a location",
+        ),
+        ("location /a/ {", "own.conf: line 1: a block has no \"}\""),
+    ] {
+        let place = WorkDir::new();
+        let own = place.at("own.conf");
+        fs::write(&own, text).unwrap();
+        let settings = format!(
+            "server_name: a.test\nnginx: {{include: {}}}\n",
+            own.display()
+        );
+        fs::write(place.at("settings.yaml"), settings).unwrap();
+        // The files of the settings are those below the root.
+        let below = place.at("root").join(own.strip_prefix("/").unwrap());
+        fs::create_dir_all(below.parent().unwrap()).unwrap();
+        fs::rename(&own, &below).unwrap();
+        let output = place.run("render --root root --settings settings.yaml");
+        let error = shown(&output);
+        assert_eq!(output.status.code(), Some(64), "{text}\n{error}");
+        assert!(error.starts_with("error: `nginx.include`: "), "{error}");
+        assert!(error.contains(message), "{text}\n{error}");
+    }
+}
+
 #[test]
 fn a_wrong_command_line_is_refused_and_changes_nothing() {
     let place = WorkDir::with("server_name: example.test\nworkers: [synchrotron]\n");
@@ -160,6 +210,30 @@ fn invalid_settings_are_refused_with_file_and_line() {
             "settings.yaml line 2: `bind_addresses` is empty",
         ),
         (
+            "server_name: a.test\nnginx: {proxy_protocol_ports: [8448], web_root: /srv/x}\ntls: {certificate: /a, key: /b}\n",
+            "settings.yaml line 2: `nginx.proxy_protocol_ports` and `tls.federation_port` are both 8448",
+        ),
+        (
+            "server_name: a.test\nnginx: {proxy_protocol_ports: [8009]}\ntrusted_proxies: []\n",
+            "settings.yaml line 2: `nginx.proxy_protocol_ports` is set, but `trusted_proxies` is empty",
+        ),
+        (
+            "server_name: a.test\nnginx: {web_root: /srv/$a}\n",
+            "settings.yaml line 2: `nginx.web_root` is /srv/$a",
+        ),
+        (
+            "server_name: a.test\nnginx: {web_root: /home/joe/element}\n",
+            "nginx.web_root: /home/joe/element is hidden from nginx's unit",
+        ),
+        (
+            "server_name: a.test\nnginx: {web_root: /var/lib}\n",
+            "nginx.web_root: /var/lib is a parent of /var/lib/synapse-workers",
+        ),
+        (
+            "server_name: a.test\nnginx: {include: [/does/not/exist.conf]}\n",
+            "`nginx.include`: /does/not/exist.conf: there is no such file",
+        ),
+        (
             "a: &a [x, x]\nb: &b [*a, *a]\nserver_name: *b\n",
             "settings.yaml line ",
         ),
@@ -202,6 +276,44 @@ fn invalid_settings_are_refused_with_file_and_line() {
 }
 
 #[test]
+fn options_that_contradict_the_matrix_authentication_service_are_refused_with_their_place() {
+    let place = WorkDir::with("server_name: a.test\nmas: {endpoint: \"http://127.0.0.1:8090/\"}\n");
+    let directory = place.at("root/etc/synapse-workers/homeserver.d");
+    fs::create_dir_all(&directory).unwrap();
+    for (options, messages) in [
+        (
+            "modules: []\noidc_providers: [{idp_id: a}]\npassword_config: {enabled: true}\n",
+            &[
+                "homeserver.d/own.yaml line 2: `oidc_providers`: Synapse refuses it together with",
+                "homeserver.d/own.yaml line 3: `password_config`: Synapse refuses it together with",
+                "help: remove it, and configure the provider as upstream_oauth2",
+            ][..],
+        ),
+        (
+            "experimental_features: {msc3861: {enabled: true}}\n",
+            &[
+                "own.yaml line 1: `experimental_features`: `msc3861` in it is the former way",
+                "admin_token",
+            ],
+        ),
+        (
+            "matrix_authentication_service: {enabled: true}\n",
+            &[
+                "own.yaml line 1: `matrix_authentication_service` cannot be set here; use the settings in `mas`",
+            ],
+        ),
+    ] {
+        fs::write(directory.join("own.yaml"), options).unwrap();
+        let output = place.run("render --root root --settings settings.yaml");
+        let text = shown(&output);
+        assert_eq!(output.status.code(), Some(64), "{options}: {text}");
+        for message in messages {
+            assert!(text.contains(message), "{message}\n{text}");
+        }
+    }
+}
+
+#[test]
 fn homeserver_d_options_must_not_contradict_the_settings() {
     let place = WorkDir::new();
     let directory = place.at("root/etc/synapse-workers/homeserver.d");
@@ -235,6 +347,10 @@ fn homeserver_d_options_must_not_contradict_the_settings() {
             "databases: {}\n",
             "`databases` cannot be set here; use the settings in `database`",
         ),
+        (
+            "extra_well_known_client_content: {}\n",
+            "`extra_well_known_client_content` cannot be set here; use the setting `well_known.client`",
+        ),
         ("a: [\n", "own.yaml: invalid YAML"),
     ] {
         fs::write(directory.join("own.yaml"), text).unwrap();
@@ -262,6 +378,73 @@ fn homeserver_d_options_must_not_contradict_the_settings() {
         files[Path::new("synapse/homeserver.d/own.yaml")],
         b"enable_metrics: true # as is\n"
     );
+}
+
+#[test]
+fn options_that_calls_need_are_rendered_unless_the_administrator_sets_them() {
+    let settings = "server_name: a.test\npublic_baseurl: https://m.a.test/\n\
+                    rtc: {livekit_service_url: https://m.a.test/livekit/jwt}\n";
+    let place = WorkDir::with(settings);
+    let directory = place.at("root/etc/synapse-workers/homeserver.d");
+    fs::create_dir_all(&directory).unwrap();
+    let writable = ["-R", "a+rwX", "."];
+    let mut chmod = Command::new("chmod");
+    assert!(
+        run(chmod.args(writable).current_dir(place.directory.path()))
+            .status
+            .success()
+    );
+    let (features, limits) = (
+        "experimental_features: {msc4143_enabled: true, msc4222_enabled: ",
+        "rc_message: {per_second: 0.5}\nrc_delayed_event_mgmt: {per_second: 2, burst_count: 20}\n",
+    );
+    let own = directory.join("own.yaml");
+    for (text, message) in [
+        (
+            "a: 1\nexperimental_features: {msc4143_enabled: true}\n",
+            "own.yaml line 2: `experimental_features` lacks msc4222_enabled: true, which Element Call needs, and replaces what \
+             `rtc` sets\n  help: add to `experimental_features` there: msc4222_enabled: true",
+        ),
+        (
+            "experimental_features: []\n",
+            "lacks msc4143_enabled: true, msc4222_enabled: true, which",
+        ),
+        (
+            "matrix_rtc: {}\nmax_event_delay_duration: 1h\n",
+            "own.yaml line 1: `matrix_rtc` cannot be set here; use the settings in `rtc`\n",
+        ),
+    ] {
+        fs::write(&own, text).unwrap();
+        let output = place.run("render --root root --settings settings.yaml");
+        assert_eq!(output.status.code(), Some(64), "{}", shown(&output));
+        assert!(shown(&output).contains(message), "{}", shown(&output));
+    }
+    fs::write(&own, format!("{features}no}}\n{limits}")).unwrap();
+    let output = place.run("plan --root root --settings settings.yaml");
+    assert_eq!(output.status.code(), Some(0), "{}", shown(&output));
+    for note in [
+        "own.yaml line 1: `msc4222_enabled` is off, and Element Call needs it",
+        "own.yaml line 2: `rc_message` is lower than Element Call needs: per_second: 0.5, burst_count: 30",
+    ] {
+        assert!(shown(&output).contains(note), "{}", shown(&output));
+    }
+    assert!(!shown(&output).contains("rc_delayed"), "{}", shown(&output));
+    place.prints("render --root root --settings settings.yaml");
+    let file = Path::new("synapse/homeserver.yaml");
+    let rendered = place
+        .files("root/var/lib/synapse-workers/generations/1")
+        .remove(file)
+        .unwrap();
+    let rendered = String::from_utf8(rendered).unwrap();
+    for (key, wanted) in [
+        ("matrix_rtc: {", true),
+        ("max_event_delay_duration: ", true),
+        ("experimental_features", false),
+        ("rc_message", false),
+        ("rc_delayed_event_mgmt", false),
+    ] {
+        assert_eq!(rendered.contains(key), wanted, "{key}: {rendered}");
+    }
 }
 
 #[test]

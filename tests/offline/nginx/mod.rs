@@ -3,8 +3,13 @@
 mod answers;
 mod certificate;
 mod logrotate;
+mod mas;
+mod proxied;
+mod requests;
 mod running;
 mod settings;
+mod site;
+mod users;
 
 use super::setup::{SPECS, Setup, text};
 use super::validators::{program, run, shown};
@@ -66,6 +71,7 @@ pub fn accepted(state: &State, case: &str) {
                 &format!("{place}/pair.pem"),
             )
             .replace(paths::ACCESS_LOG, &format!("{place}/access.log"))
+            .replace(paths::REQUEST_LOG, &format!("{place}/requests.log"))
             .replace("/run/matrix/", &format!("{place}/"));
         fs::write(at(name), text).unwrap();
     }

@@ -4,6 +4,7 @@ use super::super::setup::{Setup, text};
 use super::super::validators::program;
 use std::fs;
 use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::PathBuf;
@@ -19,6 +20,8 @@ const SOCKETS: &str = "/run/synapse-workers/public/";
 pub struct Nginx {
     directory: TempDir,
     child: Child,
+    /// The address that expects the PROXY protocol, if the settings have such a port.
+    proxied: SocketAddr,
 }
 
 impl Nginx {
@@ -34,26 +37,50 @@ impl Nginx {
         fs::set_permissions(directory.path(), fs::Permissions::from_mode(0o755)).unwrap();
         fake_main(directory.path().join("main.sock"));
         let state = setup.state();
-        let configuration = text(&state, "nginx/nginx.conf")
-            .replace(SOCKETS, &place)
-            .replace(paths::ACCESS_LOG, &format!("{place}access.log"));
-        // The listener below has no TLS.
+        let moved = |text: &str| {
+            text.replace(SOCKETS, &place)
+                .replace(paths::ACCESS_LOG, &format!("{place}access.log"))
+                .replace(paths::REQUEST_LOG, &format!("{place}requests.log"))
+        };
+        for (path, file) in &state.files {
+            if let Some(name) = path.strip_prefix("nginx/") {
+                let text = std::str::from_utf8(&file.contents).unwrap();
+                fs::write(directory.path().join(name), moved(text)).unwrap();
+            }
+        }
+        let configuration = moved(text(&state, "nginx/nginx.conf"));
+        // The listener below has no TLS. Tests run side by side, so the status page has no port of this machine either.
         let configuration: String = configuration
             .lines()
             .filter(|line| !line.trim().starts_with("ssl_"))
-            .map(|line| format!("{line}\n"))
+            .map(|line| match line.trim().starts_with("listen 127.0.0.1:") {
+                true => format!("listen unix:{place}status.sock;\n"),
+                false => format!("{line}\n"),
+            })
             .collect();
         fs::write(directory.path().join("nginx.conf"), edit(configuration)).unwrap();
         let listen = format!("listen unix:{place}nginx.sock;\n");
         fs::write(directory.path().join("listen.conf"), listen).unwrap();
+        let proxied = free_port();
+        if state.files.contains_key("nginx/listen-proxied.conf") {
+            let listen = format!("listen {proxied} proxy_protocol;\n");
+            fs::write(directory.path().join("listen-proxied.conf"), listen).unwrap();
+        }
         let child = program("nginx")
             .args(["-e", "stderr", "-p", &place, "-c", "nginx.conf"])
             .args(["-g", &format!("daemon off; pid {place}nginx.pid;")])
             .stderr(fs::File::create(directory.path().join("stderr")).unwrap())
             .spawn()
             .unwrap();
-        let nginx = Self { directory, child };
-        nginx.eventually("it listens", || nginx.connect().is_ok().then_some(()));
+        let nginx = Self {
+            directory,
+            child,
+            proxied,
+        };
+        // nginx writes it after the last socket is bound.
+        nginx.eventually("it listens", || {
+            nginx.path("nginx.pid").exists().then_some(())
+        });
         nginx
     }
 
@@ -61,25 +88,23 @@ impl Nginx {
         self.directory.path().join(name)
     }
 
-    fn connect(&self) -> std::io::Result<UnixStream> {
-        UnixStream::connect(self.path("nginx.sock"))
+    /// Sends a request over its Unix socket.
+    pub fn ask(&self, request: &[u8]) -> Answer {
+        ask_over(self.connect().unwrap(), request)
     }
 
-    pub fn ask(&self, request: &[u8]) -> Answer {
-        let mut stream = self.connect().unwrap();
-        stream
-            .set_read_timeout(Some(Duration::from_secs(20)))
-            .unwrap();
-        // nginx may answer and close the connection before it has read the whole request.
-        let _ = stream.write_all(request);
-        let (mut answer, mut part) = (Answer(String::new()), [0; 4096]);
-        while !answer.is_complete() {
-            match stream.read(&mut part) {
-                Ok(0) | Err(_) => break,
-                Ok(length) => answer.0 += &String::from_utf8_lossy(&part[..length]),
-            }
-        }
-        answer
+    /// Sends the first line of the PROXY protocol and a request over TCP, from 127.0.0.1.
+    pub fn ask_through_proxy(&self, line: &[u8], request: &[u8]) -> Answer {
+        let stream = TcpStream::connect(self.proxied).unwrap();
+        let timeout = Some(Duration::from_secs(20));
+        stream.set_read_timeout(timeout).unwrap();
+        ask_over(stream, &[line, request].concat())
+    }
+
+    fn connect(&self) -> std::io::Result<UnixStream> {
+        let stream = UnixStream::connect(self.path("nginx.sock"))?;
+        stream.set_read_timeout(Some(Duration::from_secs(20)))?;
+        Ok(stream)
     }
 
     pub fn eventually<T>(&self, what: &str, condition: impl Fn() -> Option<T>) -> T {
@@ -92,6 +117,28 @@ impl Nginx {
             thread::sleep(Duration::from_millis(20));
         }
     }
+}
+
+/// An address of this machine that no program listens on at the moment.
+fn free_port() -> SocketAddr {
+    TcpListener::bind("127.0.0.1:0")
+        .unwrap()
+        .local_addr()
+        .unwrap()
+}
+
+/// Sends a request over a connection.
+fn ask_over(mut stream: impl Read + Write, request: &[u8]) -> Answer {
+    // nginx may answer and close the connection before it has read the whole request.
+    let _ = stream.write_all(request);
+    let (mut answer, mut part) = (Answer(String::new()), [0; 4096]);
+    while !answer.is_complete() {
+        match stream.read(&mut part) {
+            Ok(0) | Err(_) => break,
+            Ok(length) => answer.0 += &String::from_utf8_lossy(&part[..length]),
+        }
+    }
+    answer
 }
 
 impl Drop for Nginx {
@@ -135,8 +182,8 @@ impl Answer {
 }
 
 /// A fake main process. It answers with the status at the end of the path, or 404, and with the size of the request
-/// line and headers as Twisted counts it. If the path contains `/cookies/`, it sets long cookies; if it ends with `cut`,
-/// it closes the connection.
+/// line and headers as Twisted counts it. If the path contains `/cookies/`, it sets long cookies; if it contains
+/// `/forwarded/`, it answers with the headers of the proxy; if it ends with `cut`, it closes the connection.
 fn fake_main(socket: PathBuf) {
     let listener = UnixListener::bind(&socket).unwrap();
     fs::set_permissions(&socket, fs::Permissions::from_mode(0o777)).unwrap();
@@ -165,6 +212,10 @@ fn serve(mut stream: &UnixStream) -> Option<()> {
     let length = head
         .iter()
         .find_map(|line| line.strip_prefix("Content-Length: "));
+    let forwarded: Vec<&str> = head
+        .iter()
+        .filter_map(|line| line.strip_prefix("X-Forwarded-"))
+        .collect();
     let length = length.map_or(0, |length| length.parse().unwrap());
     // If the body is not read, closing the connection resets it.
     std::io::copy(&mut reader.take(length), &mut std::io::sink()).ok()?;
@@ -176,7 +227,10 @@ fn serve(mut stream: &UnixStream) -> Option<()> {
         ),
         false => String::new(),
     };
-    let body = format!("Synapse, {size}");
+    let body = match path.contains("/forwarded/") {
+        true => forwarded.join(", "),
+        false => format!("Synapse, {size}"),
+    };
     let length = body.len();
     let answer = format!(
         "HTTP/1.1 {status} X\r\nContent-Type: text/x\r\n{cookies}Content-Length: {length}\r\nConnection: close\r\n\r\n{body}"

@@ -87,6 +87,10 @@ const SETTINGS: &[(&str, &[&str], &[&str])] = &[
     ("{}\ntls: {certificate: /etc/ssl/a.pem, key: /etc/ssl/a.key, port: 8443, redirect: true}",
         &["return 308 https://$host:8443$request_uri;"], &[]),
     ("{}\ntls: {hsts: true, redirect: true}", &[], &["Strict-Transport-Security", "$synapse_redirect"]),
+    ("{access_log: true}", &["access_log /var/log/synapse-workers/requests/access.log synapse_requests"], &["access_log off;\n    server_tokens"]),
+    ("{proxy_protocol_ports: [8009]}",
+        &["include listen-proxied.conf;", "real_ip_header proxy_protocol;", "ListenStream=0.0.0.0:8009"], &["$synapse_web_cache"]),
+    ("{web_root: '/srv/a \"b'}", &["root \"/srv/a \\\"b\";", "include types.conf;", "$synapse_web_cache"], &["proxy_protocol"]),
     (
         "{listen_unix_socket: /run/matrix/nginx.sock}\nsockets: {held: false}",
         &["listen unix:/run/matrix/nginx.sock;", "set_real_ip_from unix:;", "rm -f /run/matrix/nginx.sock",
@@ -102,10 +106,14 @@ fn all(state: &State) -> String {
         "nginx/nginx.conf",
         "nginx/listen.conf",
         "host/etc/systemd/system/synapse-nginx.service",
+        "host/etc/systemd/system/synapse-nginx.socket",
         "host/etc/tmpfiles.d/synapse-workers.conf",
     ]
+    .into_iter()
+    // The socket unit exists with sockets.held only.
+    .filter(|path| state.files.contains_key(*path))
     .map(|path| text(state, path))
-    .concat()
+    .collect()
 }
 
 #[test]
