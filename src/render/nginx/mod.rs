@@ -7,16 +7,18 @@ mod logs;
 mod mas;
 mod site;
 mod support;
+mod unit;
+mod upstreams;
 mod user_lookup;
 
 pub(super) use listen::PORTS;
 pub use listen::{plain_listeners, proxied_listeners, tls_listeners};
-use listen::{plain_ports, proxied_ports, tls_ports};
 pub(super) use logs::{is_written as logs_requests, keeps_requests};
+pub(super) use unit::{binds_low_port, network, writes};
 
 use super::metrics::{SYNAPSE_PATH, over_socket, path_of};
-use super::sandbox::{Network, Sandbox};
-use super::{Input, StateBuilder, filters, network as access, sockets};
+use super::sandbox::Network;
+use super::{Input, StateBuilder, filters};
 use crate::deployment::endpoints::ServicePort;
 use crate::settings::Settings;
 use crate::settings::buffers::Buffers;
@@ -24,8 +26,6 @@ use crate::settings::value::Scalar;
 use crate::state::accounts;
 use crate::state::nginx_fingerprint::{FINGERPRINT_PATH, fingerprint};
 use crate::state::paths;
-use crate::state::units;
-use crate::topology::Balance;
 use anyhow::Result;
 use askama::Template;
 use errors::ErrorAnswer;
@@ -34,6 +34,7 @@ use listen::Way;
 use logs::Logs;
 use mas::Mas;
 use site::Site;
+use upstreams::{Upstream, holds};
 use user_lookup::UserLookup;
 
 #[derive(Template)]
@@ -100,48 +101,15 @@ struct Metrics {
     processes: Vec<(String, String)>,
 }
 
-#[derive(Template)]
-#[template(path = "synapse-nginx.service")]
-struct Unit<'a> {
-    sandbox: Sandbox,
-    current: &'a str,
-    /// The Unix socket for another reverse proxy.
-    socket: Option<&'a str>,
-    files: u32,
-    tls: bool,
-    held: Option<Held>,
-}
-
-/// The sockets that systemd passes to nginx.
-struct Held {
-    /// The descriptor numbers in the format in which nginx inherits sockets from a previous nginx (its
-    /// `ngx_add_inherited_sockets`).
-    descriptors: String,
-    /// The maximum number of checks for the end of in-flight requests, at twenty checks per second.
-    drain: u64,
-}
-
 /// A line of the map, which is matched against `METHOD /raw/path`.
 struct Route<'a> {
     condition: String,
     upstream: &'a str,
 }
 
-struct Upstream<'a> {
-    name: &'a str,
-    /// The balancing directive; empty for nginx's round robin.
-    balance: &'static str,
-    servers: Vec<String>,
-    /// Whether systemd opens the sockets of the servers.
-    held: bool,
-    /// The number of idle connections that are kept open. nginx requires this directive after the balancing directive.
-    keepalive: Option<usize>,
-}
-
 pub(super) fn render(builder: &mut StateBuilder) -> Result<()> {
     let settings = &builder.input.settings;
     let table = builder.input.routes();
-    let endpoints = builder.input.endpoints();
     let mas = Mas::of(builder.input);
     let ways = listen::ways(builder.input)?;
     let proxied = ways.iter().any(|way| way.proxied);
@@ -162,32 +130,8 @@ pub(super) fn render(builder: &mut StateBuilder) -> Result<()> {
                 upstream: &route.upstream,
             })
             .collect(),
-        upstreams: table
-            .upstreams
-            .iter()
-            .map(|upstream| Upstream {
-                name: &upstream.name,
-                balance: balance(upstream.balance, upstream.servers.len()),
-                servers: upstream
-                    .servers
-                    .iter()
-                    .map(|server| match (&mas, upstream.is_synapse()) {
-                        (Some(mas), false) => mas.place(),
-                        _ => endpoints.public(server).upstream(),
-                    })
-                    .collect(),
-                held: holds(builder.input) && upstream.is_synapse(),
-                keepalive: keepalive(builder.input, upstream.servers.len())
-                    .filter(|_| upstream.is_synapse()),
-            })
-            .collect(),
-        fallback: table
-            .upstreams
-            .iter()
-            .filter(|upstream| upstream.fallback_to_main && settings.nginx.proxy_request_buffering)
-            .map(|upstream| upstream.name.as_str())
-            .collect::<Vec<_>>()
-            .join("|"),
+        upstreams: upstreams::of(builder.input, &table, mas.as_ref()),
+        fallback: upstreams::with_fallback(settings, &table),
         pair: paths::certificate(accounts::NGINX.name),
         delegation: delegation(settings),
         support: support::document(&settings.support),
@@ -233,22 +177,7 @@ pub(super) fn render(builder: &mut StateBuilder) -> Result<()> {
     if let Some(site) = &nginx.site {
         site::render(builder, site)?;
     }
-    if let Some(directory) = socket_directory(builder.input) {
-        builder.directory(directory, accounts::NGINX.name);
-    }
-    let unit = Unit {
-        sandbox: builder.sandbox(units::NGINX)?,
-        current: paths::CURRENT,
-        socket: settings
-            .nginx
-            .listen_unix_socket
-            .as_ref()
-            .map(|path| path.as_str()),
-        files: builder.input.open_files(&builder.input.facts.size),
-        tls: settings.tls.certificate.is_some(),
-        held: settings.sockets.held.then(|| inherit(builder.input)),
-    };
-    builder.unit(units::NGINX, unit.render()?);
+    unit::render(builder)?;
     listen::render_socket(builder)
 }
 
@@ -256,58 +185,6 @@ pub(super) fn render(builder: &mut StateBuilder) -> Result<()> {
 pub fn status(input: &Input) -> Option<u16> {
     let wanted = input.settings.metrics.enabled || input.settings.sockets.held;
     wanted.then(|| input.endpoints().service(ServicePort::NginxStatus))
-}
-
-/// The directory of the Unix socket for another reverse proxy, if nginx is to own it.
-fn socket_directory<'i>(input: &Input<'i>) -> Option<&'i str> {
-    let deployment = input.deployment;
-    let socket = deployment.settings.nginx.listen_unix_socket.as_ref()?;
-    let directory = socket.as_str().rsplit_once('/')?.0;
-    (!deployment.keeps_socket_directory()).then_some(directory)
-}
-
-/// The network access of nginx: what its own ports, the processes of Synapse, the Matrix Authentication Service and the
-/// administrator's locations need.
-pub(super) fn network(input: &Input) -> Network {
-    let sockets = &input.settings.sockets;
-    let ports = match sockets.held {
-        true => Network::None,
-        false => Network::Host,
-    };
-    let processes = match sockets.public {
-        true => Network::None,
-        false => Network::Loopback,
-    };
-    let outside = access::to_mas(input).max(site::network(input));
-    ports.max(processes).max(outside)
-}
-
-/// Whether nginx itself binds a port below 1024.
-pub(super) fn binds_low_port(input: &Input) -> bool {
-    let settings = &input.settings;
-    let ports = [
-        plain_ports(settings),
-        tls_ports(settings),
-        proxied_ports(settings),
-    ]
-    .concat();
-    !settings.sockets.held && ports.iter().any(|port| *port < 1024)
-}
-
-/// The directories that nginx writes to: large bodies, logs, and the Unix socket for another reverse proxy.
-pub(super) fn writes(input: &Input) -> Vec<String> {
-    let own = [paths::NGINX, paths::LOGS].into_iter();
-    let own = own.chain(socket_directory(input));
-    own.map(str::to_owned).collect()
-}
-
-/// systemd passes descriptors starting at 3, in the order of the socket unit (sd_listen_fds(3)).
-fn inherit(input: &Input) -> Held {
-    let numbers = 3..3 + listen::held(input).len();
-    Held {
-        descriptors: numbers.map(|number| format!("{number};")).collect(),
-        drain: input.settings.sockets.drain_timeout.seconds() * 20,
-    }
 }
 
 fn metrics(input: &Input) -> Metrics {
@@ -325,37 +202,6 @@ fn metrics(input: &Input) -> Metrics {
             })
             .collect(),
     }
-}
-
-/// The balancing directive. `consistent` limits how many keys move when the number of workers changes. A single server
-/// needs no balancing.
-fn balance(balance: Balance, servers: usize) -> &'static str {
-    if servers < 2 {
-        return "";
-    }
-    match balance {
-        Balance::User => "hash $synapse_user consistent",
-        Balance::Room => "hash $synapse_room consistent",
-        Balance::Origin => "hash $remote_addr consistent",
-        Balance::Uri => "hash $synapse_path consistent",
-        Balance::LeastConnections => "least_conn",
-        Balance::Single => "",
-    }
-}
-
-/// The number of kept connections: two per server, times the multiplier in the settings (README of the Docker image,
-/// "Upstream Keep-alives"). There are none to sockets that systemd opens, because a request on a kept connection could
-/// reach a process that is stopping.
-fn keepalive(input: &Input, servers: usize) -> Option<usize> {
-    let settings = &input.settings;
-    let multiplier = settings.nginx.upstream_keepalive_multiplier.get();
-    let connections = servers * 2 * usize::try_from(multiplier).unwrap_or(1);
-    (settings.nginx.upstream_keepalive && !holds(input)).then_some(connections)
-}
-
-/// Whether systemd opens the sockets to which nginx sends requests.
-fn holds(input: &Input) -> bool {
-    sockets::of_process(input, "main").contains(&paths::public_socket("main"))
 }
 
 /// The host and port of `public_baseurl`, for other homeservers. They connect by HTTPS only, whose port defaults to
