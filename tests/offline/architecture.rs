@@ -149,9 +149,9 @@ fn no_module_imports_one_of_a_higher_floor() {
     assert!(upward.is_empty(), "{upward:#?}");
     // The parser of `use` lines finds a known import.
     assert!(
-        edges["render::nginx"].contains("topology"),
+        edges["render::nginx::upstreams"].contains("topology"),
         "{:?}",
-        edges["render::nginx"]
+        edges["render::nginx::upstreams"]
     );
     assert!(edges["commands::install"].contains("request"));
 }
