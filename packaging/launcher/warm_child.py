@@ -68,7 +68,7 @@ def wait_for_unit(request, connection):
         if connection.recv(16) == b"go":
             return
     except OSError as error:
-        print(f"a process was forked in vain: {error}", file=sys.stderr, flush=True)
+        print(f"a forked process did not start: {error}", file=sys.stderr, flush=True)
     os._exit(0)
 
 

@@ -71,7 +71,7 @@ def listen(path):
     with contextlib.suppress(FileNotFoundError):
         os.unlink(path)
     listener = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-    # Nobody can connect before listen().
+    # No client can connect before listen().
     listener.bind(path)
     os.chmod(path, 0o600)
     listener.listen(BACKLOG)

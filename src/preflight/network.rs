@@ -100,7 +100,7 @@ pub(super) fn mas(at: &Examined) -> Option<Finding> {
     let url = at.scope.settings.mas.endpoint.as_ref()?;
     finding(
         format!("mas.endpoint: {url} does not answer: {error}"),
-        "start the Matrix Authentication Service, or correct mas.endpoint; until it answers, nobody can log in, and \
+        "start the Matrix Authentication Service, or correct mas.endpoint; until it answers, users cannot log in, and \
          Synapse refuses access tokens that it has not seen lately",
     )
 }

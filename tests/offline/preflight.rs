@@ -713,6 +713,10 @@ fn conditions_that_the_settings_do_not_need_are_no_finding() {
     assert_eq!(findings(&healthy(), unused, 1), []);
     let external = "database: {host: db.test, user: other}";
     assert_eq!(findings(&healthy(), external, 1), []);
+    // Without IPv6, the default addresses are those of IPv4.
+    let mut facts = healthy();
+    facts.ipv6 = false;
+    assert_eq!(findings(&facts, "", 1), []);
     // A host of unknown size.
     let mut facts = healthy();
     (facts.postgres, facts.size.memory, facts.size.processors) = (None, 0, 0);

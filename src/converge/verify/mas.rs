@@ -28,7 +28,7 @@ pub(super) fn answers(_: &Host, expected: &Expected, end: Instant) -> Result<Str
         Ok(()) => format!("{url} answers"),
         Err(error) => {
             format!(
-                "WARNING: {url} does not answer ({error:#}), so nobody can log in; start it, or correct mas.endpoint"
+                "WARNING: {url} does not answer ({error:#}), so users cannot log in; start it, or correct mas.endpoint"
             )
         }
     })

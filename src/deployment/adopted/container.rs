@@ -79,10 +79,10 @@ impl Adopted {
         });
         let named = [database, option("email", "smtp_host")];
         let names = named.into_iter().flatten().chain(urls);
-        let elsewhere = |name: &String| {
+        let outside = |name: &String| {
             !name.is_empty() && name != "localhost" && !name.contains(['.', ':', '/', '['])
         };
-        names.filter(elsewhere).collect()
+        names.filter(outside).collect()
     }
 }
 

@@ -7,7 +7,7 @@ use crate::special_ranges::is_special;
 
 text! {
     /// The URL of a service that exchanges secrets with this server. Over plain HTTP, its host is an address that the
-    /// internet does not route, so that nobody outside can read them. Over HTTPS, it is a name, because nginx verifies
+    /// internet does not route, so that no other host can read them. Over HTTPS, it is a name, because nginx verifies
     /// certificates for names only.
     ServiceUrl,
     "an http URL with localhost or a private address, or an https URL with a host name",

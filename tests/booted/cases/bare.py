@@ -47,6 +47,9 @@ def test_bare(host: Host, check: Checks) -> None:
     with check("the scenario of two users succeeds") as note:
         note(client(host, "scenario.py", URL, "--shared-secret-file", str(host.path(deployment.SHARED_SECRET))).out.splitlines()[-1])
         talk(host)
+    with check("without public_baseurl, Synapse names no server to clients"):
+        answer = json.loads(host.net("curl", "--silent", f"{URL}/.well-known/matrix/client").out)
+        assert_equal(answer["errcode"], "M_NOT_FOUND", "the errcode")
     with check("a second install prints `0 changed`"):
         number = generation(host)
         assert_contains(host.product("install", "--yes").out, "0 changed")

@@ -69,7 +69,7 @@ def switched_on(host: Host, check: Checks) -> None:
         host.write(TEST_OPTIONS, "\n".join(line for line in lines if not line.startswith("enable_registration")))
         note(f"{host.product('install', '--yes').seconds:.1f} s")
         assert_equal(finding(host)["result"], "warn", "doctor")
-        assert_contains(probe(host, "mas"), "WARNING: http://127.0.0.1:8090/ does not answer", "nobody can log in")
+        assert_contains(probe(host, "mas"), "WARNING: http://127.0.0.1:8090/ does not answer", "users cannot log in")
         assert_equal(status(host, LOGIN), "502", "status of a login")
 
 

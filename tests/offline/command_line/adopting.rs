@@ -90,6 +90,20 @@ fn adopting_imports_the_values_that_nginx_and_units_need() {
 }
 
 #[test]
+fn a_server_keeps_its_name_and_the_address_to_which_libpq_connects() {
+    let place = old(&HOMESERVER.replace("host: localhost", "host: db.test, hostaddr: 10.0.0.5"));
+    let name = place.at("root/etc/matrix-synapse/conf.d/server_name.yaml");
+    fs::write(name, "server_name: Old.Test\n").unwrap();
+    let output = place.run("render --root root --adopt /etc/matrix-synapse --workers synchrotron");
+    assert_eq!(code(&output), 0, "{}", stderr(&output));
+    let settings = fs::read_to_string(place.at("root/etc/synapse-workers/settings.yaml")).unwrap();
+    for line in ["server_name: Old.Test", "  host: \"10.0.0.5\""] {
+        let found = settings.lines().any(|other| other == line);
+        assert!(found, "no {line:?} in\n{settings}");
+    }
+}
+
+#[test]
 fn servers_that_cannot_be_adopted_are_refused_with_a_remedy() {
     let with = |more: &str| format!("{HOMESERVER}{more}\n");
     let without = |line: &str| HOMESERVER.replace(line, "");
@@ -138,6 +152,12 @@ fn servers_that_cannot_be_adopted_are_refused_with_a_remedy() {
             with("public_baseurl: nowhere"),
             64,
             "--adopt: `public_baseurl` cannot be \"nowhere\"",
+        ),
+        // Synapse accepts it, and such an upload fails at its end.
+        (
+            with("max_upload_size: 3G"),
+            64,
+            "--adopt: `max_upload_size` cannot be",
         ),
         (
             sqlite.replace("psycopg2", "sqlite3").replace(
