@@ -47,7 +47,10 @@ pub fn presets(common: &Common) -> Result<ExitCode, Failure> {
             let memory = show_memory(row.memory);
             let fits = if row.fits { ", for this host" } else { "" };
             outln!("{:<8} {}", row.name, row.description);
-            outln!("         {} cores and {memory} of memory{fits}", row.cores);
+            outln!(
+                "         {} processors and {memory} of memory{fits}",
+                row.cores
+            );
             outln!("         {}", row.workers);
         }
     }

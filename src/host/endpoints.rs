@@ -114,7 +114,7 @@ impl Host {
                 "workers of this Synapse do not serve {}, which this run would send to them",
                 lost.join(", ")
             ))
-            .help("synapse-workers install sends them to the main process")
+            .help("run: synapse-workers install (sends them to the main process)")
         );
         Ok(differences.note())
     }

@@ -24,7 +24,7 @@ pub(super) fn problem(directory: &Path) -> Option<String> {
     let page = (page.as_path(), READ);
     let (path, _) = entered.find(closed).or_else(|| Some(page).filter(closed))?;
     Some(format!(
-        "{} is not readable by every account, and nginx runs as one that owns nothing in it",
+        "{} is not readable by every account, and nginx's account does not own it",
         path.display()
     ))
 }

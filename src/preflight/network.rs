@@ -101,6 +101,6 @@ pub(super) fn mas(at: &Examined) -> Option<Finding> {
     finding(
         format!("mas.endpoint: {url} does not answer: {error}"),
         "start the Matrix Authentication Service, or correct mas.endpoint; until it answers, users cannot log in, and \
-         Synapse refuses access tokens that it has not seen lately",
+         Synapse refuses access tokens that it has not seen in the last two minutes",
     )
 }

@@ -31,7 +31,7 @@ pub(super) fn memory(at: &Examined) -> Option<Finding> {
     finding_if(
         (1..needed).contains(&memory),
         format!(
-            "{} processes of Synapse need about {} MB of memory, with PostgreSQL and the system, and this host has {} MB",
+            "{} processes of Synapse need about {} MiB of memory, with PostgreSQL and the system, and this host has {} MiB",
             at.processes,
             needed / MIB,
             memory / MIB
@@ -45,7 +45,7 @@ pub(super) fn processors(at: &Examined) -> Option<Finding> {
     finding_if(
         (1..processes.div_ceil(PER_PROCESSOR)).contains(&processors),
         format!(
-            "{processes} processes of Synapse share {processors} processors, more than {PER_PROCESSOR} each"
+            "{processes} processes of Synapse share {processors} processors, more than {PER_PROCESSOR} processes for each"
         ),
         cure(at),
     )
@@ -73,7 +73,7 @@ pub(super) fn space(at: &Examined) -> Option<Finding> {
     if settings.metrics.enabled && disk > 0 && stored > disk / 2 {
         return finding(
             format!(
-                "stored metrics may take {} GB of the {} GB of the file system with /var/lib",
+                "stored metrics may take {} GiB of the {} GiB of the file system with /var/lib",
                 stored / GIB,
                 disk / GIB
             ),
@@ -84,7 +84,7 @@ pub(super) fn space(at: &Examined) -> Option<Finding> {
     finding_if(
         free < LEAST_SPACE,
         format!(
-            "the file system with /var/lib has {} MB of free space, and a server without users needs {} MB",
+            "the file system with /var/lib has {} MiB of free space, and a server without users needs {} MiB",
             free / MIB,
             LEAST_SPACE / MIB
         ),

@@ -48,7 +48,7 @@ fn disabled(features: &Value, place: &str) -> Result<Vec<String>, Failure> {
     if !missing.is_empty() {
         let missing = missing.join(", ");
         return Err(Failure::usage(format!(
-            "{place}: `{FEATURES}` lacks {missing}, which Element Call needs, and replaces what `rtc` sets"
+            "{place}: `{FEATURES}` lacks {missing}, which Element Call needs, and replaces the list that `rtc` sets"
         ))
         .help(format!("add to `{FEATURES}` there: {missing}")));
     }

@@ -74,7 +74,7 @@ pub static LEFT_TO_MAIN: &[(&str, &str)] = &[
     ("FederationThirdPartyInviteExchangeServlet", IDENTITY),
 ];
 
-const UNLISTED: &str = "not in Synapse's list of what workers serve";
+const UNLISTED: &str = "not in Synapse's list of endpoints for workers";
 const IDENTITY: &str = "asks identity servers, for which a worker would need the network";
 
 /// Compares the endpoints of a Synapse with the table. A pattern that is not a regular expression in this program's

@@ -22,7 +22,7 @@ impl Memory {
     }
 }
 
-/// Measured on a server without users.
+/// Estimated, with a reserve, from measurements on a server without users.
 const AT_START: Memory = Memory {
     main: 200 * MIB,
     worker: 130 * MIB,

@@ -527,7 +527,7 @@ fn every_check_finds_its_problem() {
             |facts| facts.size.memory = 2 << 30,
             "",
             21,
-            "21 processes of Synapse need about 3312 MB of memory, with PostgreSQL and the system, and this host has 2048 MB \
+            "21 processes of Synapse need about 3312 MiB of memory, with PostgreSQL and the system, and this host has 2048 MiB \
              => the preset small fits this host: synapse-workers install --preset small",
         ),
         (
@@ -535,14 +535,14 @@ fn every_check_finds_its_problem() {
             |facts| facts.size.memory = 1 << 30,
             "",
             4,
-            "need about 1102 MB of memory, with PostgreSQL and the system, and this host has 1024 MB => no preset fits",
+            "need about 1102 MiB of memory, with PostgreSQL and the system, and this host has 1024 MiB => no preset fits",
         ),
         (
             "the host has processors for all processes",
             |facts| facts.size.processors = 2,
             "",
             9,
-            "9 processes of Synapse share 2 processors, more than 3 each => the preset small fits this host",
+            "9 processes of Synapse share 2 processors, more than 3 processes for each => the preset small fits this host",
         ),
         (
             "PostgreSQL uses the memory of this host",
@@ -613,14 +613,14 @@ fn every_check_finds_its_problem() {
             |facts| facts.free_space = Some(100 << 20),
             "",
             1,
-            "has 100 MB of free space, and a server without users needs 1024 MB => free space there",
+            "has 100 MiB of free space, and a server without users needs 1024 MiB => free space there",
         ),
         (
             "the host has space for Synapse and its metrics",
             |facts| facts.size.disk = 12 << 30,
             "metrics: {enabled: true, retention_size: 8G}",
             1,
-            "stored metrics may take 8 GB of the 12 GB of the file system with /var/lib => set metrics.retention_size to auto",
+            "stored metrics may take 8 GiB of the 12 GiB of the file system with /var/lib => set metrics.retention_size to auto",
         ),
         (
             "PostgreSQL is recent enough",

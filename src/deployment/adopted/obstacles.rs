@@ -138,7 +138,7 @@ impl Adopted {
             problem: format!(
                 "{place}: `host` in the arguments of `database` lists several servers, which is not supported"
             ),
-            help: "name one of them, or a proxy that knows the primary server".to_owned(),
+            help: "name one server, or a proxy that knows the primary server".to_owned(),
         })
     }
 }

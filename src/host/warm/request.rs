@@ -76,7 +76,7 @@ pub(super) fn request(path: &Path, command: &[OsString], limit: Duration) -> Res
     let content = [IoSlice::new(&message)];
     let flags = MsgFlags::MSG_NOSIGNAL;
     sendmsg::<()>(connection.as_raw_fd(), &content, &passed, flags, None)
-        .context("the fork server does not take the request")?;
+        .context("the fork server does not accept the request")?;
     let mut answer = [0; ANSWER];
     let length = recv(connection.as_raw_fd(), &mut answer, MsgFlags::empty())
         .context("the fork server does not answer")?;

@@ -93,7 +93,7 @@ fn wrong_transport(transports: &[Transport]) -> Option<String> {
         match text("type") {
             None | Some("") => Some("has no `type`".to_owned()),
             _ if urls.contains(&Some("")) => {
-                Some("has a `url` or `livekit_service_url` that is no text".to_owned())
+                Some("has a `url` or `livekit_service_url` that is not a string".to_owned())
             }
             Some("livekit") if urls == [None, None] => {
                 Some("has the type livekit, but no `livekit_service_url`".to_owned())
@@ -130,7 +130,7 @@ mod tests {
                 r#"[{"type": "a"}, {"type": "livekit"}]"#,
                 "transport 2 has the type livekit, but no `livekit_service_url`",
             ),
-            (r#"[{"type": "a", "url": 1}]"#, "that is no text"),
+            (r#"[{"type": "a", "url": 1}]"#, "that is not a string"),
         ] {
             let reason = parse(text).unwrap_err().reason;
             assert!(reason.contains(expected), "{text}: {reason}");
