@@ -19,7 +19,14 @@ pub struct LocationFile {
 
 /// The named locations of this program's own configuration, which nginx would silently merge with others of the same
 /// name.
-pub const NAMED: [&str; 3] = ["@main", "@preflight", "@error"];
+pub const NAMED: [&str; 6] = [
+    "@main",
+    "@preflight",
+    "@error",
+    "@ask_user",
+    "@balanced",
+    "@unnamed",
+];
 
 /// Directives whose argument is a path that nginx reads.
 const READING: [&str; 8] = [
