@@ -132,8 +132,10 @@ fn check_inner(
     if let Some(path) = words.get(1).filter(|_| READING.contains(&name)) {
         // Variables may follow a fixed part.
         let place = Path::new(path.split('$').next().unwrap_or_default());
-        if !place.is_absolute() && !path.starts_with('$') {
-            let problem = format!("`{name} {path}` is not an absolute path");
+        // With such a part, the path may lead into a directory that the next check refuses.
+        let climbs = path.split('/').any(|part| part == "..");
+        if climbs || !place.is_absolute() && !path.starts_with('$') {
+            let problem = format!("`{name} {path}` is not an absolute path without the part ..");
             return Err(Problem::new(*line, problem).help("write a path that begins with /"));
         }
         if let Some(reason) = unusable(place) {
@@ -226,6 +228,10 @@ mod tests {
             (
                 "location /a { root html; }",
                 ["`root html`", "begins with /"],
+            ),
+            (
+                "location /a { alias /srv/../home/a/; }",
+                ["`alias /srv/../home/a/`", "the part .."],
             ),
             (
                 "location /a { return 200; ",
