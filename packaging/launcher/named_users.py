@@ -11,6 +11,9 @@ from twisted.web import server
 # In a request any value; in a response the user as Synapse's own tokens name it: `syt_USER_…` (handlers/auth.py,
 # generate_access_token). A user therefore has the same name with an older token.
 HEADER = b"X-Synapse-Workers-User"
+# The longest response in bytes that is read: a user ID and a device ID. A client may send the header with any request,
+# such as a /sync whose response would take long to parse.
+LONGEST = 8 << 10
 
 
 def take_over():
@@ -41,6 +44,8 @@ def add_to_response(request):
 
 def user_in(body):
     """The localpart of the user ID in a response of whoami, in Base64 without padding; None for another response."""
+    if len(body) > LONGEST:
+        return None
     try:
         localpart = json.loads(body)["user_id"].partition(":")[0][1:].encode()
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError):

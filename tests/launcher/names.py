@@ -31,7 +31,7 @@ class Names(LauncherTestCase):
         self.start(options=("--name-users",))
         for body in (
             '{"errcode":"M_UNKNOWN_TOKEN","error":"x"}', "[]", "1", "{", "quick", '{"user_id":1}', '{"user_id":""}',
-            r'{"user_id":"@\ud800:x"}', "[" * 4000,
+            r'{"user_id":"@\ud800:x"}', "[" * 4000, json.dumps({"user_id": "@alice:x", "events": "x" * 9000}),
         ):
             self.assertIsNone(self.ask(body, {HEADER: "1"}), body)
 

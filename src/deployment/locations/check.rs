@@ -19,7 +19,14 @@ pub struct LocationFile {
 
 /// The named locations of this program's own configuration, which nginx would silently merge with others of the same
 /// name.
-pub const NAMED: [&str; 3] = ["@main", "@preflight", "@error"];
+pub const NAMED: [&str; 6] = [
+    "@main",
+    "@preflight",
+    "@error",
+    "@ask_user",
+    "@balanced",
+    "@unnamed",
+];
 
 /// Directives whose argument is a path that nginx reads.
 const READING: [&str; 8] = [
@@ -125,8 +132,10 @@ fn check_inner(
     if let Some(path) = words.get(1).filter(|_| READING.contains(&name)) {
         // Variables may follow a fixed part.
         let place = Path::new(path.split('$').next().unwrap_or_default());
-        if !place.is_absolute() && !path.starts_with('$') {
-            let problem = format!("`{name} {path}` is not an absolute path");
+        // With such a part, the path may lead into a directory that the next check refuses.
+        let climbs = path.split('/').any(|part| part == "..");
+        if climbs || !place.is_absolute() && !path.starts_with('$') {
+            let problem = format!("`{name} {path}` is not an absolute path without the part ..");
             return Err(Problem::new(*line, problem).help("write a path that begins with /"));
         }
         if let Some(reason) = unusable(place) {
@@ -219,6 +228,10 @@ mod tests {
             (
                 "location /a { root html; }",
                 ["`root html`", "begins with /"],
+            ),
+            (
+                "location /a { alias /srv/../home/a/; }",
+                ["`alias /srv/../home/a/`", "the part .."],
             ),
             (
                 "location /a { return 200; ",

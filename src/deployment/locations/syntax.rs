@@ -133,7 +133,7 @@ impl Reader<'_> {
             if quote.is_none() && ends && !name_begins {
                 return Ok(word);
             }
-            variable = next == '$';
+            variable = next == '$' || name_begins;
             self.take();
             match next {
                 '\\' => word.push_str(&self.escaped()),
@@ -198,6 +198,7 @@ mod tests {
             ("a \\t\\.\\;x;", "1 a|\t\\.\\;x\n"),
             ("a ${b}c$d{e;}", "1 a|${b}c$d\n  1 e\n"),
             ("a ${b}c x$ {d;}", "1 a|${b}c|x$\n  1 d\n"),
+            ("a ${{b}c; d;", "1 a|${{b}c\n1 d\n"),
             ("location ~ '^/a{2}$' {}", "1 location|~|^/a{2}$\n"),
             ("a\n\n  b {\n c d;\n}", "1 a|b\n  4 c|d\n"),
             (

@@ -8,6 +8,7 @@ use crate::state::accounts;
 use anyhow::Result;
 use std::collections::BTreeSet;
 use std::ffi::OsStr;
+use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
 /// Service names that packages and guides use for Synapse. They are queried when Synapse is not running.
@@ -52,7 +53,7 @@ pub fn find(file: &Path, named: Option<&str>, systemd: Option<&Systemd>) -> Resu
         found.service = Some(service.to_owned());
     } else if let Some(process) = &running {
         let unit = systemd.unit_of(process.pid);
-        match unit.filter(|unit| unit.ends_with(".service")) {
+        match unit.filter(|unit| is_of_system(unit)) {
             Some(unit) => found.service = Some(unit),
             None => {
                 let problem = format!(
@@ -86,13 +87,25 @@ pub fn find(file: &Path, named: Option<&str>, systemd: Option<&Systemd>) -> Resu
         found.service.get_or_insert(service);
         return Ok(found);
     }
-    // The command of the service is another program that starts Synapse, such as synctl.
-    if let Some(process) = running.filter(|process| !process.in_container) {
+    // The command of the service is another program that starts Synapse, such as synctl. Any account can run a process with
+    // the arguments of Synapse, so only one that belongs to the service and to the owner of the file counts.
+    let owner = files::metadata(file).map(|file| file.uid());
+    let is_known = |process: &Running| {
+        let is_of_owner = process.user.is_some() && process.user == owner;
+        is_of_owner && systemd.unit_of(process.pid) == found.service
+    };
+    if let Some(process) = running.filter(|process| !process.in_container && is_known(process)) {
         found.config = process.config.iter().map(|path| text(path)).collect();
         found.user = process.user.and_then(name_of);
         found.python = process.python.as_deref().and_then(python);
     }
     Ok(found)
+}
+
+/// Whether this is a service that root starts for a program. In the service of its user manager, an account runs any
+/// program.
+fn is_of_system(unit: &str) -> bool {
+    unit.ends_with(".service") && !unit.starts_with("user@")
 }
 
 /// Refuses workers of the server that run: they would go on beside those of this program.

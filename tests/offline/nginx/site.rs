@@ -67,12 +67,16 @@ fn own_locations_are_served_and_take_no_path_of_matrix() {
     }
 }
 
-/// nginx.conf is the text of the named locations' names.
 #[test]
 fn every_named_location_of_nginx_is_reserved() {
-    let template = include_str!("../../../templates/nginx/nginx.conf");
-    let names = template
-        .lines()
+    // The templates with named locations of this server; the last one exists with the user lookup only.
+    let templates = [
+        include_str!("../../../templates/nginx/nginx.conf"),
+        include_str!("../../../templates/nginx/user_lookup.conf"),
+    ];
+    let names = templates
+        .iter()
+        .flat_map(|template| template.lines())
         .filter_map(|line| line.trim().strip_prefix("location @"));
     let names: Vec<String> = names
         .filter_map(|rest| Some(format!("@{}", rest.split(' ').next()?)))
