@@ -33,10 +33,10 @@ section! {
     warm: Warm {
         /// `off`: each process imports Synapse itself. `fork`: a fork server imports Synapse once, and
         /// processes share the memory of the import, which saves about half of the memory of all
-        /// processes, and start in a fraction of the time. `immortal`: as `fork`, but with CPython 3.12 and 3.13 a process that only
-        /// reads an object keeps sharing its memory, which saves a third more. `auto`: `fork` with at
-        /// least four processes. Processes that decode media always import Synapse themselves. Requires
-        /// sockets.held and sockets.public.
+        /// processes, and start in a fraction of the time. `immortal`: as `fork`, but with CPython 3.12
+        /// and 3.13 a process that only reads an object keeps sharing its memory, which saves a third
+        /// more. `auto`: `fork` with at least four processes. Processes that decode media always import
+        /// Synapse themselves. Requires sockets.held and sockets.public.
         mode: WarmMode = "off";
     }
 }

@@ -402,8 +402,8 @@ fn options_that_calls_need_are_rendered_unless_the_administrator_sets_them() {
     for (text, message) in [
         (
             "a: 1\nexperimental_features: {msc4143_enabled: true}\n",
-            "own.yaml line 2: `experimental_features` lacks msc4222_enabled: true, which Element Call needs, and replaces what \
-             `rtc` sets\n  help: add to `experimental_features` there: msc4222_enabled: true",
+            "own.yaml line 2: `experimental_features` lacks msc4222_enabled: true, which Element Call needs, and replaces the \
+             list that `rtc` sets\n  help: add to `experimental_features` there: msc4222_enabled: true",
         ),
         (
             "experimental_features: []\n",
