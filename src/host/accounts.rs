@@ -25,15 +25,18 @@ pub struct Accounts {
     pub privileged_groups: Vec<&'static str>,
 }
 
+/// The name of a user, if it has one.
+pub(super) fn name_of(user: u32) -> Option<String> {
+    let user = users::get_user_by_uid(user)?;
+    Some(user.name().to_string_lossy().into_owned())
+}
+
 impl Accounts {
     /// Reads the accounts of this host.
     pub(super) fn gather(settings: &Settings) -> Self {
         let user = users::get_user_by_name(settings.synapse.user.as_str());
         let name = |name: &std::ffi::OsStr| name.to_string_lossy().into_owned();
-        let uid_holder = settings.synapse.uid.and_then(|uid| {
-            let holder = users::get_user_by_uid(uid.get())?;
-            Some(name(holder.name()))
-        });
+        let uid_holder = settings.synapse.uid.and_then(|uid| name_of(uid.get()));
         let gid_holder = settings.synapse.gid.and_then(|gid| {
             let holder = users::get_group_by_gid(gid.get())?;
             Some(name(holder.name()))

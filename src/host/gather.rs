@@ -1,7 +1,7 @@
 //! Gathering the facts of this host. Nothing is changed, and nothing is sent to other hosts except queries to the
 //! servers in the settings.
 
-use super::accounts::Accounts;
+use super::accounts::{self, Accounts};
 use super::certificate::Pair;
 use super::facts::{Facts, PackageManager, Scope, Source};
 use super::resources::damage;
@@ -269,6 +269,5 @@ fn ports_in_use(scope: &Scope) -> Vec<BoundPort> {
 /// The name of a directory's owner, or its number if it has no name.
 fn owner(path: &Path) -> Option<String> {
     let uid = files::metadata(path)?.uid();
-    let name = users::get_user_by_uid(uid).map(|user| user.name().to_string_lossy().into_owned());
-    Some(name.unwrap_or_else(|| uid.to_string()))
+    Some(accounts::name_of(uid).unwrap_or_else(|| uid.to_string()))
 }

@@ -1,7 +1,7 @@
 //! The Matrix Authentication Service, which this program does not run.
 
 use super::probe::{Peer, get_of, reachable};
-use crate::settings::types::ServiceUrl;
+use crate::settings::types::{ServiceUrl, unbracketed};
 use anyhow::{Context, Result, ensure};
 use std::net::ToSocketAddrs;
 use std::time::{Duration, Instant};
@@ -18,7 +18,7 @@ const METADATA: [&str; 2] = ["\"issuer\"", "\"account_management_uri\""];
 /// # Errors
 /// When no address of the host accepts connections, or the answer is not that document.
 pub fn discovery(url: &ServiceUrl, end: Instant) -> Result<()> {
-    let host = url.host().trim_matches(['[', ']']);
+    let host = unbracketed(url.host());
     let addresses = (host, url.port()).to_socket_addrs();
     let addresses = addresses.with_context(|| format!("cannot find the address of {host}"))?;
     let mut last = None;

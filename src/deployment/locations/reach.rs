@@ -1,6 +1,6 @@
 //! The network access that nginx needs to pass requests on.
 
-use std::net::IpAddr;
+use crate::settings::types::is_loopback;
 
 /// The servers to which the locations of the administrator pass requests.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
@@ -45,12 +45,9 @@ fn of_place(place: &str) -> Reach {
         Some(rest) => rest.split(']').next().unwrap_or_default(),
         None => authority.split(':').next().unwrap_or_default(),
     };
-    let is_loopback = host
-        .parse()
-        .is_ok_and(|address: IpAddr| address.is_loopback());
     // After the port there may be variables that belong to the path.
     let port_varies = authority.contains('$') && !is_fixed(authority);
-    match (is_loopback || host == "localhost") && !port_varies {
+    match is_loopback(host) && !port_varies {
         true => Reach::Loopback,
         false => Reach::Network,
     }

@@ -1,5 +1,6 @@
 //! The files of an existing Synapse: their contents, their owner, and whether an account can reach them.
 
+use crate::host::accounts::name_of;
 use crate::host::files;
 use anyhow::{Context, Result, ensure};
 use std::os::unix::fs::MetadataExt;
@@ -73,12 +74,6 @@ pub fn closed_directory(path: &str, user: Option<&str>, ids: (u32, u32)) -> Opti
         .into_iter()
         .find(|directory| closed(directory))
         .map(Path::to_owned)
-}
-
-/// The name of a user, if it has one.
-pub(super) fn name_of(user: u32) -> Option<String> {
-    let user = users::get_user_by_uid(user)?;
-    Some(user.name().to_string_lossy().into_owned())
 }
 
 /// A path as settings write it.

@@ -1,8 +1,9 @@
 //! Finds an existing Synapse on this host: the service that runs it, its files, its user and its Python.
 
-use super::files::{name_of, text};
+use super::files::text;
 use super::processes::{Kind, Running, configuration, processes_that_read, running, same};
 use crate::failure::Failure;
+use crate::host::accounts::name_of;
 use crate::host::{Systemd, files, synapse};
 use crate::state::accounts;
 use anyhow::Result;

@@ -2,9 +2,8 @@
 
 use super::{Rule, violated};
 use crate::settings::table::Settings;
-use crate::settings::types::{DatabaseKind, Host, SslMode};
+use crate::settings::types::{DatabaseKind, Host, SslMode, is_loopback};
 use crate::state::accounts;
-use std::net::IpAddr;
 
 pub(super) static RULES: &[Rule] = &[
     |settings| {
@@ -98,10 +97,7 @@ fn database_is_here(settings: &Settings) -> bool {
     let database = &settings.database;
     let loopback = |host: &Host| {
         let name = host.as_str();
-        let address = name.parse::<IpAddr>();
-        host.is_socket_directory()
-            || name == "localhost"
-            || address.is_ok_and(|address| address.is_loopback())
+        host.is_socket_directory() || is_loopback(name)
     };
     database.kind != DatabaseKind::Sqlite && database.host.as_ref().is_none_or(loopback)
 }

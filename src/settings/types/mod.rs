@@ -1,5 +1,6 @@
 //! The types of settings. A value that parses cannot break out of the files into which it is rendered.
 
+mod authority;
 mod auto;
 mod contact;
 mod formats;
@@ -10,6 +11,7 @@ mod service_url;
 mod trees;
 mod words;
 
+pub use authority::{is_loopback, unbracketed};
 pub use auto::Auto;
 pub use contact::Contact;
 pub use formats::{Calendar, Mailbox, Token, TurnUri};

@@ -4,6 +4,7 @@ use std::fmt;
 use std::net::{IpAddr, Ipv6Addr};
 use std::path::Path;
 
+use super::authority::authority;
 use super::numbers::Port;
 use crate::settings::value::{Raw, Refused, Scalar, Value};
 use crate::state::normalized;
@@ -83,8 +84,7 @@ text! {
 impl BaseUrl {
     /// The host and, if given, the port.
     pub fn authority(&self) -> &str {
-        let rest = self.0.split_once("://").map_or("", |(_, rest)| rest);
-        rest.split('/').next().unwrap_or_default()
+        authority(&self.0)
     }
 
     /// The host, without scheme, port and path.

@@ -2,6 +2,7 @@
 
 use std::net::IpAddr;
 
+use super::authority::{address, authority, is_loopback};
 use super::names::{international, is_base_url, split_port, text};
 use crate::special_ranges::is_special;
 
@@ -54,19 +55,6 @@ impl ServiceUrl {
     pub fn is_loopback(&self) -> bool {
         is_loopback(self.host())
     }
-}
-
-fn authority(url: &str) -> &str {
-    let rest = url.split_once("://").map_or("", |(_, rest)| rest);
-    rest.split('/').next().unwrap_or_default()
-}
-
-fn address(host: &str) -> Option<IpAddr> {
-    host.trim_matches(['[', ']']).parse().ok()
-}
-
-fn is_loopback(host: &str) -> bool {
-    host == "localhost" || address(host).is_some_and(|address| address.is_loopback())
 }
 
 fn is_service_url(text: &str) -> bool {
