@@ -4,18 +4,16 @@ import json
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Any, Self
 
 import pytest
 
 from harness.checks import Checks, Note
-from harness.deployment import CLIENTS, NEW_RELEASE, OLD_RELEASE, SERVER, SETTINGS, URL, add_test_options, purge
+from harness.crowd import Crowd, Figures
+from harness.deployment import NEW_RELEASE, OLD_RELEASE, SERVER, SETTINGS, URL, add_test_options, purge
 from harness.expect import CheckFailed, assert_equal, wait_until
 from harness.failures import FAILS_AT_START, OWN
 from harness.host import Host, Units
 
-# The figures that the load driver prints of a phase.
-Figures = dict[str, Any]
 TARGET, MAIN = "synapse-workers.target", "synapse-main.service"
 PEACE = 5.0
 # The longest time without any answer while everything restarts, in the time that the processes need for it.
@@ -109,31 +107,6 @@ def idle(host: Host) -> list[str]:
     return [name for name, unit in services(host).items() if unit["ActiveState"] != "active"]
 
 
-class Crowd:
-    """`load_driver.py` at work in the network of the host."""
-
-    def __init__(self, host: Host, form: Form) -> None:
-        self.process = host.talk_to("python3", str(CLIENTS / "load_driver.py"), URL, "--rate", str(form.rate))
-        assert_equal(self.heard()["phase"], "ready", "the crowd")
-
-    def __enter__(self) -> Self:
-        return self
-
-    def heard(self) -> Figures:
-        line = self.process.stdout.readline()
-        if not line:
-            raise CheckFailed(f"the crowd ended with code {self.process.wait()}\n{self.process.stderr.read()}")
-        return json.loads(line)
-
-    def ask(self, command: str) -> Figures:
-        self.process.stdin.write(f"{command}\n")
-        self.process.stdin.flush()
-        return self.heard()
-
-    def __exit__(self, *_: object) -> None:
-        self.process.communicate()
-
-
 @pytest.mark.bare
 @pytest.mark.lane(1)
 def test_lossless(host: Host, check: Checks) -> None:
@@ -169,7 +142,7 @@ def lossless(host: Host, check: Checks, form: Form) -> None:
         host.write(SETTINGS, json.dumps(settings, indent=1))
         note(f"{host.product('install', '--yes').seconds:.1f} s")
     with check("users log in and start to poll", vital=True):
-        crowd = Crowd(host, form)
+        crowd = Crowd(host, form.rate)
     with crowd:
         longest = disturbed(host, check, form, crowd)
         with check("each message reached each reader by /sync and is in its room, exactly once", vital=True) as note:

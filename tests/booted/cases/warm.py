@@ -8,8 +8,9 @@ from typing import Any
 
 import pytest
 
-from cases.lossless import Crowd, Form, assert_undisturbed, counted, summary
+from cases.lossless import Form, assert_undisturbed, counted, summary
 from harness.checks import Checks
+from harness.crowd import Crowd
 from harness.deployment import (
     CLIENTS,
     FULL,
@@ -26,6 +27,7 @@ from harness.deployment import (
 )
 from harness.expect import CheckFailed, assert_contains, assert_equal, wait_until
 from harness.host import Host
+from harness.warm import memory, plainly
 
 MAIN, PLAIN = "synapse-main.service", worker("media_repository1")
 # Synapse is that of the host; some workers have no network access.
@@ -172,7 +174,7 @@ def plain_starts(host: Host, check: Checks) -> None:
 
 
 def under_load(host: Host, check: Checks) -> None:
-    with Crowd(host, LOAD) as crowd:
+    with Crowd(host, LOAD.rate) as crowd:
         for unit in (ONE, worker("event_creator1"), worker("event_persister1"), MAIN, ONE, OTHER):
             with check(f"{unit} is restarted under load, and no request fails") as note:
                 begun = crowd.ask(f"mark {unit}")
@@ -220,20 +222,6 @@ def drop_in(host: Host, lines: str) -> Iterator[None]:
     finally:
         host.path(DROP_IN).unlink()
         host.run("systemctl", "daemon-reload")
-
-
-def plainly(host: Host, since: float) -> list[str]:
-    """The reasons for plain starts in the journal."""
-    lines = host.run("journalctl", "--quiet", "--no-pager", f"--since=@{since:.3f}", "--grep=a plain start, because", expect=(0, 1)).out
-    return lines.splitlines()
-
-
-def memory(host: Host, unit: str = "") -> float:
-    """The proportional set size in MiB of the process of a unit, or of all processes of Synapse's account."""
-    pids = host.units(unit)[unit]["MainPID"] if unit else host.run("pgrep", "--euid", "synapse").out
-    # A process may end meanwhile.
-    lines = host.run("cat", *(f"/proc/{pid}/smaps_rollup" for pid in pids.split()), expect=(0, 1)).out.splitlines()
-    return sum(int(line.split()[1]) for line in lines if line.startswith("Pss:")) / 1024
 
 
 def facts(host: Host, unit: str) -> dict[str, Any]:
