@@ -16,6 +16,8 @@ SHELL_SCRIPTS := .ci/run tests/adopted/container-stand-in $(addprefix tests/host
 MSRV := $(shell sed -n 's/^rust-version = "\([0-9.]*\)".*/\1/p' Cargo.toml)
 # The cases of `make booted`: CASE="tls scale"; all without it.
 CASE :=
+# The parts of `make bench`: PART="memory start"; without it all that do not take long.
+PART :=
 
 .PHONY: build packages deb rpm share docs demo end-demo clean-demo test test-fast booted soak faults bench needs
 .PHONY: lint deny advisories msrv
@@ -109,5 +111,6 @@ faults: needs deb
 	cargo build --locked
 	$(SUDO) tests/booted/run faults-all interrupted-runs
 
+# `tests/booted/bench --list` names the parts.
 bench: needs deb
-	$(SUDO) tests/booted/bench
+	$(SUDO) tests/booted/bench $(PART)
