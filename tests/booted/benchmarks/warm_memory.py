@@ -46,17 +46,13 @@ def sizes(host: Host, mode: str, steps: tuple[int, ...], workers: str = "full") 
     switch(host, mode, workers)
     state = prepared_load(host) if steps[1:] else ""
     cold_start(host)
-    found = {0: now(host)}
-    for before, count in pairwise(steps):
-        client(host, "load.py", URL, "--state", state, "--count", str(count - before))
-        found[count] = now(host)
-    for count, (pss, private) in found.items():
+    found = {}
+    for before, count in pairwise((0, *steps)):
+        if count:
+            client(host, "load.py", URL, "--state", state, "--count", str(count - before))
+        pss, private = found[count] = memory(host), memory(host, kind="Private_Dirty")
         say(f"{workers}, {mode}, after {count:,} requests", f"{pss:8.0f} MiB PSS, {private:.0f} MiB private")
     return found
-
-
-def now(host: Host) -> tuple[float, float]:
-    return memory(host), memory(host, kind="Private_Dirty")
 
 
 def growth(mode: str, warm: Sizes, plain: Sizes) -> None:

@@ -16,8 +16,9 @@ OFF, FORK, IMMORTAL = "off", "fork", "immortal"
 TARGET = "synapse-workers.target"
 SERVICES = "synapse-*.service"
 # Units with a process of Synapse, and fork servers.
-OF_SYNAPSE = ("synapse-main.service", "synapse-worker@*.service", "synapse-warm@*.service")
-# Figures by the text of their lines.
+FORK_SERVERS = "synapse-warm@*.service"
+OF_SYNAPSE = ("synapse-main.service", "synapse-worker@*.service", FORK_SERVERS)
+# Figures by the text of their lines. Others, without a line, are printed with the pair.
 Figures = dict[str, float]
 
 
@@ -49,7 +50,7 @@ def switch(host: Host, mode: str, workers: str = "full") -> None:
     host.write(SETTINGS, json.dumps({"server_name": SERVER, "workers": [workers], "warm": {"mode": mode}}, indent=1))
     with only_forked(host):
         host.product("install", "--yes")
-    assert_equal(bool(host.units("synapse-warm@*.service")), mode != OFF, f"fork servers with {mode}")
+    assert_equal(bool(host.units(FORK_SERVERS)), mode != OFF, f"fork servers with {mode}")
 
 
 def stop(host: Host) -> None:
@@ -72,9 +73,9 @@ def active(host: Host) -> Units | None:
     return units if all(unit["ActiveState"] == "active" for unit in units.values()) else None
 
 
-def cpu(host: Host) -> float:
-    """CPU seconds that Synapse's processes and the fork servers have used since their start."""
-    return sum(int(unit["CPUUsageNSec"]) for unit in host.units(*OF_SYNAPSE).values()) / 1e9
+def cpu(host: Host, *patterns: str) -> float:
+    """CPU seconds that Synapse's processes and the fork servers have used since their start, or those of some units."""
+    return sum(int(unit["CPUUsageNSec"]) for unit in host.units(*(patterns or OF_SYNAPSE)).values()) / 1e9
 
 
 class only_forked:

@@ -4,7 +4,7 @@ import json
 
 from benchmarks.figures import Goal, Line
 from benchmarks.timing import seconds
-from benchmarks.warm_modes import Figures, Series, cold_start, cpu
+from benchmarks.warm_modes import FORK_SERVERS, Figures, Series, cold_start, cpu
 from harness.crowd import Crowd
 from harness.deployment import URL, client, prepared_load, worker
 from harness.expect import assert_equal
@@ -35,7 +35,7 @@ def restarts(host: Host) -> Figures:
 
 def start(host: Host) -> Figures:
     wall, spent = cold_start(host)
-    return {START_WALL.what: wall, START_CPU.what: spent}
+    return {START_WALL.what: wall, START_CPU.what: spent, "of that fork servers": cpu(host, FORK_SERVERS)}
 
 
 def change(host: Host) -> Figures:
