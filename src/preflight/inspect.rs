@@ -6,7 +6,7 @@ use super::comparison::Comparison;
 use crate::failure::{Code, Failure};
 use crate::host::facts::{Facts, Scope};
 use crate::host::{self, Host, Systemd};
-use crate::render::{self, ports};
+use crate::render::ports;
 use crate::request::{self, Request};
 use crate::settings::types::DatabaseKind;
 use crate::state::HostFacts;
@@ -149,7 +149,7 @@ fn scope<'a>(
         .unwrap_or(request);
     Scope {
         deployment: request,
-        units: render::wanted(&input),
+        units: input.units().clone(),
         local_database: input.database() == DatabaseKind::Local
             || (purpose == Purpose::Inspect && ours),
         database_is_ours: ours,
