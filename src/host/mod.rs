@@ -54,7 +54,7 @@ pub use files::{
     Backup, Lock, back_up, directory, exists, is_directory, mode, names, read, read_text, remove,
     remove_with_drop_ins, replace, replace_link, rewrite,
 };
-pub use gather::booted_with_systemd;
+pub use gather::{booted_with_systemd, local_postgres};
 pub use generations::{Generation, edited_files, left_files};
 pub use jobs::JobsFailed;
 pub use mas::discovery;

@@ -1,7 +1,7 @@
 //! The processes of units, as systemd and the kernel report them.
 
 use super::files;
-use super::systemd::{Systemd, about};
+use super::systemd::{Systemd, about, about_each};
 use anyhow::Result;
 
 /// The state of a process, as `status` prints it.
@@ -19,38 +19,45 @@ pub struct Process {
 }
 
 impl Systemd {
-    /// When the main process of a running service was started, in microseconds since 1970. The timestamps of the unit
-    /// are not used: when systemd retries a failed start, they refer to the first attempt.
-    pub fn started_at(&self, service: &str) -> Result<u64> {
-        about(service, async {
+    /// When the main process of each of these running services was started, in microseconds since 1970. The timestamps
+    /// of the unit are not used: when systemd retries a failed start, they refer to the first attempt.
+    pub fn started_at(&self, services: &[&str]) -> Result<Vec<u64>> {
+        about_each(services, async |service| {
             let service = self.service(service).await?;
             service.exec_main_start_timestamp().await
         })
     }
 
-    /// Whether the files or links of a unit have changed since systemd loaded them (`NeedDaemonReload`).
-    pub fn is_stale(&self, unit: &str) -> Result<bool> {
-        about(unit, async {
+    /// Whether the files or links of each of these units have changed since systemd loaded them (`NeedDaemonReload`).
+    pub fn are_stale(&self, units: &[&str]) -> Result<Vec<bool>> {
+        about_each(units, async |unit| {
             self.unit(unit).await?.need_daemon_reload().await
         })
     }
 
     /// The state of a unit's process, as `status` prints it.
     pub fn process(&self, unit: &str) -> Result<Process> {
-        about(unit, async {
-            let service = self.service(unit).await?;
-            let unit = self.unit(unit).await?;
-            let since = unit.active_enter_timestamp().await?;
-            let pid = service.main_pid().await?;
-            Ok(Process {
-                state: unit.active_state().await?,
-                pid,
-                // systemd reports the maximum value for "unknown", as on hosts without memory accounting.
-                memory: Some(service.memory_current().await?)
-                    .filter(|bytes| *bytes != u64::MAX)
-                    .or_else(|| resident(pid)),
-                since: (since > 0).then_some(since / 1_000_000),
-            })
+        about(unit, self.process_of(unit))
+    }
+
+    /// The same for each of these units.
+    pub fn processes(&self, units: &[&str]) -> Result<Vec<Process>> {
+        about_each(units, async |unit| self.process_of(unit).await)
+    }
+
+    async fn process_of(&self, unit: &str) -> zbus::Result<Process> {
+        let service = self.service(unit).await?;
+        let unit = self.unit(unit).await?;
+        let since = unit.active_enter_timestamp().await?;
+        let pid = service.main_pid().await?;
+        Ok(Process {
+            state: unit.active_state().await?,
+            pid,
+            // systemd reports the maximum value for "unknown", as on hosts without memory accounting.
+            memory: Some(service.memory_current().await?)
+                .filter(|bytes| *bytes != u64::MAX)
+                .or_else(|| resident(pid)),
+            since: (since > 0).then_some(since / 1_000_000),
         })
     }
 }

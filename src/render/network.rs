@@ -6,8 +6,8 @@
 
 use super::Input;
 use super::sandbox::Network;
-use crate::deployment::{Deployment, SynapseOptions};
 use crate::deployment::adopted::Store;
+use crate::deployment::{Deployment, SynapseOptions};
 use crate::pyyaml;
 use crate::settings::Settings;
 use crate::settings::types::{DatabaseKind, NetworkAccess, Verification};

@@ -14,9 +14,9 @@ use crate::parallel;
 use crate::report::Report;
 use crate::report::outln;
 use crate::request::{self, Request};
-use crate::state::HostFacts;
 use crate::state::paths;
 use crate::state::units;
+use crate::state::{HostFacts, State};
 use anstream::{AutoStream, ColorChoice};
 use anstyle::{AnsiColor, Style};
 use drift::Drift;
@@ -84,22 +84,19 @@ pub fn status(common: &Common) -> Result<ExitCode, Failure> {
     let expected = known
         .as_ref()
         .map(|known| Expected::of(&known.input(&facts), &state));
-    let units = state.units.iter().filter(|unit| unit.ends_with(".service"));
-    let processes: Vec<(&str, Process)> = units
-        .map(|unit| Ok((unit.as_str(), systemd.process(unit)?)))
-        .collect::<Result<_, Failure>>()?;
     let end = Instant::now() + PROBE_TIMEOUT;
-    let health = parallel::map(&processes, |(unit, process)| {
-        health(unit, process, known.as_ref(), expected.as_ref(), end)
-    });
-    let servers = Server::ask(expected.as_ref(), end);
-    let lines: Vec<Line> = processes
-        .into_iter()
-        .zip(health)
-        .map(|((unit, process), health)| line(unit, process, health, known.as_ref()))
-        .collect();
+    let (answers, drift) = parallel::both(
+        || {
+            parallel::both(
+                || lines(&systemd, &state, known.as_ref(), expected.as_ref(), end),
+                || Server::ask(expected.as_ref(), end),
+            )
+        },
+        || Drift::find(common, &systemd, current, &state, known.as_ref()),
+    );
+    let (lines, servers) = answers;
+    let (lines, drift) = (lines?, drift?);
     let healthy = lines.iter().all(Line::is_healthy) && servers.iter().all(Server::is_healthy);
-    let drift = Drift::find(common, &systemd, current, &state, known.as_ref())?;
     let trial = host::trial()?;
     let left = match &trial {
         Some(_) => systemd.trial_left()?,
@@ -139,6 +136,30 @@ pub fn status(common: &Common) -> Result<ExitCode, Failure> {
     } else {
         Code::Failed.into()
     })
+}
+
+/// The lines of all processes.
+fn lines(
+    systemd: &Systemd,
+    state: &State,
+    known: Option<&Request>,
+    expected: Option<&Expected>,
+    end: Instant,
+) -> Result<Vec<Line>, Failure> {
+    let units = state.units.iter().map(String::as_str);
+    let units: Vec<&str> = units.filter(|unit| unit.ends_with(".service")).collect();
+    let processes: Vec<(&str, Process)> = units
+        .iter()
+        .copied()
+        .zip(systemd.processes(&units)?)
+        .collect();
+    let health = parallel::map(&processes, |(unit, process)| {
+        health(unit, process, known, expected, end)
+    });
+    let answered = processes.into_iter().zip(health);
+    Ok(answered
+        .map(|((unit, process), health)| line(unit, process, health, known))
+        .collect())
 }
 
 /// The name of a unit's process, as it is printed and as its sockets have it.

@@ -15,6 +15,7 @@ pub use proxy::nginx_answers;
 
 use crate::host::redis::Server;
 use crate::host::{Host, postgres};
+use crate::parallel;
 use anyhow::{Result, ensure};
 use std::time::{Duration, Instant};
 
@@ -24,23 +25,44 @@ pub struct Probe {
     pub name: &'static str,
     /// The function that asks the question. It returns before this instant.
     run: Run,
+    /// The server whose connections the probe counts or adds to. Probes of the same server run one after another.
+    server: Option<&'static str>,
 }
 
 type Run = fn(&Host, &Expected, Instant) -> Result<String>;
 
 const fn probe_of(name: &'static str, run: Run) -> Probe {
-    Probe { name, run }
+    Probe {
+        name,
+        run,
+        server: None,
+    }
 }
 
-/// All probes. Each returns a short description of its result.
+impl Probe {
+    const fn of_server(self, server: &'static str) -> Self {
+        Self {
+            server: Some(server),
+            ..self
+        }
+    }
+
+    /// Whether the probe runs after this one, not at the same time.
+    fn follows(&self, other: &Self) -> bool {
+        self.server.is_some() && self.server == other.server
+    }
+}
+
+/// All probes. Each returns a short description of its result. They run at the same time; those of one server are
+/// neighbours.
 pub static PROBES: &[Probe] = &[
     probe_of("units", processes::units),
     probe_of("leftovers", leftovers::leftovers),
     probe_of("health", processes::health),
-    probe_of("redis", replication::subscribers),
-    probe_of("replication", replication::moves),
-    probe_of("database", database::answers),
-    probe_of("connections", database::connections),
+    probe_of("redis", replication::subscribers).of_server("Redis"),
+    probe_of("replication", replication::moves).of_server("Redis"),
+    probe_of("database", database::answers).of_server("PostgreSQL"),
+    probe_of("connections", database::connections).of_server("PostgreSQL"),
     probe_of("nginx", proxy::answers),
     probe_of("nginx-files", proxy::files),
     probe_of("certificate", proxy::certificate),
@@ -60,23 +82,26 @@ pub fn servers(expected: &Expected, end: Instant) -> Vec<(&'static str, Result<(
     database.into_iter().chain(redis).collect()
 }
 
-/// Runs every probe once and returns its answer or its failure.
-pub fn probe<'a>(
-    host: &'a Host,
-    expected: &'a Expected,
-) -> impl Iterator<Item = (&'static str, Result<String>)> + 'a {
-    round(host, expected, Instant::now() + VERIFY_TIMEOUT)
+/// Runs every probe once. Passes on its name with its answer or its failure, in the order of the table.
+pub fn probe(host: &Host, expected: &Expected, take: impl FnMut(&'static str, Result<String>)) {
+    round(host, expected, Instant::now() + VERIFY_TIMEOUT, take);
 }
 
-/// Runs every probe once. An answer that is missing at `end` is a failure.
-fn round<'a>(
-    host: &'a Host,
-    expected: &'a Expected,
+/// Like [`probe`]. An answer that is missing at `end` is a failure.
+fn round(
+    host: &Host,
+    expected: &Expected,
     end: Instant,
-) -> impl Iterator<Item = (&'static str, Result<String>)> + 'a {
-    PROBES
-        .iter()
-        .map(move |probe| (probe.name, (probe.run)(host, expected, end)))
+    mut take: impl FnMut(&'static str, Result<String>),
+) {
+    let groups: Vec<&[Probe]> = PROBES.chunk_by(|one, next| next.follows(one)).collect();
+    let run = |probe: &Probe| (probe.name, (probe.run)(host, expected, end));
+    let answers = |group: &&[Probe]| group.iter().map(run).collect::<Vec<_>>();
+    parallel::in_order(&groups, answers, |answers| {
+        for (name, answer) in answers {
+            take(name, answer);
+        }
+    });
 }
 
 /// The timeout of verification: subscriptions to Redis and new listeners of nginx appear shortly after the jobs that
@@ -108,7 +133,9 @@ pub fn verify(host: &Host, expected: &Expected) -> Result<()> {
 }
 
 fn failures_of(host: &Host, expected: &Expected, end: Instant) -> Vec<String> {
-    round(host, expected, end)
-        .filter_map(|(name, result)| Some(format!("{name}: {:#}", result.err()?)))
-        .collect()
+    let mut failures = Vec::new();
+    round(host, expected, end, |name, result| {
+        failures.extend(result.err().map(|error| format!("{name}: {error:#}")));
+    });
+    failures
 }
