@@ -17,6 +17,8 @@ use crate::host::redis::Server;
 use crate::host::{Host, postgres};
 use crate::parallel;
 use anyhow::{Result, ensure};
+use std::collections::BTreeMap;
+use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 /// One probe: a question about the running server.
@@ -25,8 +27,8 @@ pub struct Probe {
     pub name: &'static str,
     /// The function that asks the question. It returns before this instant.
     run: Run,
-    /// The server whose connections the probe counts or adds to. Probes of the same server run one after another.
-    server: Option<&'static str>,
+    /// What it measures or disturbs: probes with the same subject never run at the same time.
+    subject: Option<&'static str>,
 }
 
 type Run = fn(&Host, &Expected, Instant) -> Result<String>;
@@ -35,40 +37,40 @@ const fn probe_of(name: &'static str, run: Run) -> Probe {
     Probe {
         name,
         run,
-        server: None,
+        subject: None,
     }
 }
 
 impl Probe {
-    const fn of_server(self, server: &'static str) -> Self {
+    const fn of(self, subject: &'static str) -> Self {
         Self {
-            server: Some(server),
+            subject: Some(subject),
             ..self
         }
     }
-
-    /// Whether the probe runs after this one, not at the same time.
-    fn follows(&self, other: &Self) -> bool {
-        self.server.is_some() && self.server == other.server
-    }
 }
 
-/// All probes. Each returns a short description of its result. They run at the same time; those of one server are
-/// neighbours.
+/// `redis` counts subscribers, and `replication` subscribes and gives the processes little time to answer, while `routes`
+/// keeps all of them busy and `endpoints` may import Synapse.
+const PROCESSES: &str = "processes";
+/// `connections` counts the connections of Synapse's role, and `database` opens one.
+const CONNECTIONS: &str = "connections of PostgreSQL";
+
+/// All probes. Each returns a short description of its result.
 pub static PROBES: &[Probe] = &[
     probe_of("units", processes::units),
     probe_of("leftovers", leftovers::leftovers),
     probe_of("health", processes::health),
-    probe_of("redis", replication::subscribers).of_server("Redis"),
-    probe_of("replication", replication::moves).of_server("Redis"),
-    probe_of("database", database::answers).of_server("PostgreSQL"),
-    probe_of("connections", database::connections).of_server("PostgreSQL"),
+    probe_of("redis", replication::subscribers).of(PROCESSES),
+    probe_of("replication", replication::moves).of(PROCESSES),
+    probe_of("database", database::answers).of(CONNECTIONS),
+    probe_of("connections", database::connections).of(CONNECTIONS),
     probe_of("nginx", proxy::answers),
     probe_of("nginx-files", proxy::files),
     probe_of("certificate", proxy::certificate),
     probe_of("metrics", processes::metrics),
-    probe_of("routes", routes::routes),
-    probe_of("endpoints", endpoints::endpoints),
+    probe_of("routes", routes::routes).of(PROCESSES),
+    probe_of("endpoints", endpoints::endpoints).of(PROCESSES),
     probe_of("mas", mas::answers),
 ];
 
@@ -82,7 +84,8 @@ pub fn servers(expected: &Expected, end: Instant) -> Vec<(&'static str, Result<(
     database.into_iter().chain(redis).collect()
 }
 
-/// Runs every probe once. Passes on its name with its answer or its failure, in the order of the table.
+/// Runs every probe once, most of them at the same time. Passes on the name of each with its answer or its failure, in the
+/// order of the table.
 pub fn probe(host: &Host, expected: &Expected, take: impl FnMut(&'static str, Result<String>)) {
     round(host, expected, Instant::now() + VERIFY_TIMEOUT, take);
 }
@@ -94,14 +97,14 @@ fn round(
     end: Instant,
     mut take: impl FnMut(&'static str, Result<String>),
 ) {
-    let groups: Vec<&[Probe]> = PROBES.chunk_by(|one, next| next.follows(one)).collect();
-    let run = |probe: &Probe| (probe.name, (probe.run)(host, expected, end));
-    let answers = |group: &&[Probe]| group.iter().map(run).collect::<Vec<_>>();
-    parallel::in_order(&groups, answers, |answers| {
-        for (name, answer) in answers {
-            take(name, answer);
-        }
-    });
+    let subjects = PROBES.iter().filter_map(|probe| probe.subject);
+    let locks: BTreeMap<&str, Mutex<()>> = subjects.map(|it| (it, Mutex::default())).collect();
+    let run = |probe: &Probe| {
+        let lock = probe.subject.and_then(|subject| locks.get(subject));
+        let _alone = lock.map(|lock| lock.lock().unwrap_or_else(PoisonError::into_inner));
+        (probe.name, (probe.run)(host, expected, end))
+    };
+    parallel::in_order(PROBES, run, |(name, answer)| take(name, answer));
 }
 
 /// The timeout of verification: subscriptions to Redis and new listeners of nginx appear shortly after the jobs that
