@@ -26,7 +26,7 @@ mod synapse;
 pub mod targets;
 pub mod trial;
 mod unit_files;
-mod warm;
+pub mod warm;
 
 pub use service::Service;
 pub use unit_files::wanted;
