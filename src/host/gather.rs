@@ -243,7 +243,7 @@ fn nginx_version() -> Option<(u32, u32)> {
 }
 
 /// The number that `systemctl --version` prints, as in `systemd 257 (257.9-1~deb13u1)`.
-fn systemd_version() -> Option<u32> {
+pub(super) fn systemd_version() -> Option<u32> {
     let output = Tool::new("systemctl").args(["--version"]).output().ok()?;
     let text = String::from_utf8_lossy(&output.stdout).into_owned();
     text.split_whitespace().nth(1)?.parse().ok()

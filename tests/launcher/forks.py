@@ -146,7 +146,10 @@ class Refusals(ForkTestCase):
         self.serve()
         command = self.command()
         self.refused("not for /usr/bin/false", arguments=["/usr/bin/false", *command[1:]])
-        self.refused("imported none", arguments=[*command[:2], "unknown"])
+        self.refused("did not import unknown", arguments=[*command[:2], "unknown"])
+        # An imported module among the arguments of another one, and as the value of an option.
+        self.refused("did not import unknown", arguments=[*command[:2], "--drain", "5", "unknown", "served"])
+        self.refused("did not import None", arguments=[*command[:2], "--drain", "served", "served"])
 
     def test_changed_modules_are_refused(self):
         changed = self.module("changed", "")

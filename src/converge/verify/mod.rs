@@ -6,6 +6,7 @@ mod expected;
 mod leftovers;
 mod mas;
 mod processes;
+mod promises;
 mod proxy;
 mod replication;
 mod routes;
@@ -35,6 +36,7 @@ const fn probe_of(name: &'static str, run: Run) -> Probe {
 /// All probes. Each returns a short description of its result.
 pub static PROBES: &[Probe] = &[
     probe_of("units", processes::units),
+    probe_of("promises", promises::promises),
     probe_of("leftovers", leftovers::leftovers),
     probe_of("health", processes::health),
     probe_of("redis", replication::subscribers),

@@ -99,13 +99,20 @@ pub struct Decision {
     pub mode: Mode,
     /// The reason, as it is printed after the mode.
     pub reason: String,
+    /// Whether the settings leave the choice to this program.
+    #[serde(skip)]
+    pub is_automatic: bool,
 }
 
 impl Decision {
     /// The decision for a deployment on a host.
     pub fn of(input: &Input) -> Self {
         let set = input.settings.warm.mode;
-        let decided = |mode, reason: String| Self { mode, reason };
+        let decided = |mode, reason: String| Self {
+            mode,
+            reason,
+            is_automatic: set == WarmMode::Auto,
+        };
         let processes = input.topology.workers.len() + 1;
         match set {
             WarmMode::Off => decided(Mode::Off, "warm.mode is off".to_owned()),

@@ -16,9 +16,6 @@ use class::Class;
 use decision::{Decision, Mode};
 use std::collections::BTreeSet;
 
-/// The drop-in of a forked process. Its name sorts before the drop-in that `systemctl edit` creates, which can
-/// therefore override it.
-const DROP_IN: &str = "50-warm.conf";
 /// The role that decodes files from other servers. Forked processes have the same address layout, which helps an
 /// attacker who has found it out, so such a process starts plainly.
 const MEDIA: &str = "media_repository";
@@ -194,7 +191,10 @@ pub(super) fn render(builder: &mut StateBuilder) -> Result<()> {
             let network = WorkerNetwork::drop_in(input, fork.network)?;
             builder.unit(&in_drop_ins(&server, WorkerNetwork::FILE), network);
             let start = start(fork.class);
-            builder.unit(&in_drop_ins(&server, DROP_IN), OfClass { start }.render()?);
+            builder.unit(
+                &in_drop_ins(&server, units::WARM_DROP_IN),
+                OfClass { start }.render()?,
+            );
         }
         let drop_in = Forked {
             process: &process,
@@ -206,7 +206,10 @@ pub(super) fn render(builder: &mut StateBuilder) -> Result<()> {
             module: fork.module,
             configuration: arguments(&fork.own),
         };
-        builder.unit(&in_drop_ins(&fork.unit, DROP_IN), drop_in.render()?);
+        builder.unit(
+            &in_drop_ins(&fork.unit, units::WARM_DROP_IN),
+            drop_in.render()?,
+        );
     }
     Ok(())
 }
