@@ -56,6 +56,11 @@ class Forks(ForkTestCase):
         killed.send_signal(signal.SIGKILL)
         self.assertEqual(killed.status(), -signal.SIGKILL)
 
+    def test_other_processes_of_the_same_user_cannot_read_its_memory(self):
+        self.serve()
+        self.assertEqual(self.report()["memory_is_open"], False)
+        self.assertEqual(self.report(oom_score_adj=777)["memory_is_open"], False)
+
     def test_no_two_processes_draw_the_same_random_values(self):
         self.serve()
         drawn = [self.report()["drawn"] for _ in range(4)]
