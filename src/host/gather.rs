@@ -8,7 +8,8 @@ use super::facts::{Facts, PackageManager, Scope, Source};
 use super::resources::damage;
 use super::tools::{self, Tool};
 use super::{
-    binding, cluster, endpoints, external, files, postgres, programs, size, synapse, web_root,
+    binding, cluster, endpoints, external, files, postgres, programs, python, size, synapse,
+    web_root,
 };
 use crate::deployment::Deployment;
 use crate::deployment::secrets::{SECRETS, Secret};
@@ -16,6 +17,7 @@ use crate::failure::Failure;
 use crate::parallel;
 use crate::render::compressor::VERSION;
 use crate::settings::Settings;
+use crate::settings::types::WarmMode;
 use crate::state::Resource;
 use crate::state::host_facts::CoturnBuild;
 use crate::state::paths;
@@ -57,6 +59,10 @@ impl Facts {
             root: nix::unistd::geteuid().is_root(),
             systemd: booted_with_systemd(),
             differences: endpoints::recorded(&python),
+            python_version: python::minor_version_of(&python),
+            systemd_version: (settings.warm.mode == WarmMode::Auto)
+                .then(systemd_version)
+                .flatten(),
             python,
             redis,
             exporters: programs::exporters(),
@@ -244,6 +250,13 @@ fn nginx_version() -> Option<(u32, u32)> {
     let (_, version) = text.split_once("nginx/")?;
     let mut numbers = version.split(|c: char| !c.is_ascii_digit());
     Some((numbers.next()?.parse().ok()?, numbers.next()?.parse().ok()?))
+}
+
+/// The number that `systemctl --version` prints, as in `systemd 257 (257.9-1~deb13u1)`.
+pub(super) fn systemd_version() -> Option<u32> {
+    let output = Tool::new("systemctl").args(["--version"]).output().ok()?;
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    text.split_whitespace().nth(1)?.parse().ok()
 }
 
 fn package_manager() -> Option<PackageManager> {

@@ -3,6 +3,7 @@
 
 use super::files;
 use super::requirements::{self, Requirement};
+use super::tools;
 use crate::state::normalized;
 use std::cell::OnceCell;
 use std::path::{Path, PathBuf};
@@ -211,6 +212,18 @@ impl Venv {
 fn version(python: &Path, venv: Option<&Venv>) -> Option<String> {
     let written = venv.and_then(|venv| venv.version.as_deref());
     written.map_or_else(|| minor_version(&python.canonicalize().ok()?), numbers)
+}
+
+/// Major and minor version of a CPython; of the host's Python for a venv that does not exist yet. `None` if the name of
+/// the program that it links to is not that of a CPython.
+pub(super) fn minor_version_of(python: &Path) -> Option<(u32, u32)> {
+    let real = match python.canonicalize() {
+        Ok(real) => real,
+        Err(_) => tools::find("python3").ok()?.canonicalize().ok()?,
+    };
+    let text = minor_version(&real)?;
+    let (major, minor) = text.split_once('.')?;
+    Some((major.parse().ok()?, minor.parse().ok()?))
 }
 
 /// Major and minor version of the Python that a venv was made for, according to its `pyvenv.cfg`.

@@ -1,16 +1,18 @@
 //! The connection to systemd over D-Bus, and the calls of its manager other than jobs.
 
-use super::dbus::{ListedUnit, ManagerProxy, ServiceProxy, TimerProxy, UnitProxy};
+use super::dbus::{
+    ListedUnit, ManagerProxy, ServiceProxy, TimerProxy, UnitProxy, service_properties,
+};
 use crate::failure::Failure;
 use crate::state::UnitState;
 use crate::state::services;
 use anyhow::{Context, Result};
 use nix::sys::signal::Signal;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::future::poll_fn;
 use std::task::Poll;
 use zbus::proxy::CacheProperties;
-use zbus::{Connection, OwnedObjectPath};
+use zbus::{Connection, OwnedObjectPath, OwnedVariant};
 
 /// A connection to systemd.
 #[derive(Clone)]
@@ -117,6 +119,12 @@ impl Systemd {
         let path = self.manager.load_unit(name).await?;
         let proxy = ServiceProxy::builder(&self.connection).path(path);
         proxy.cache_properties(CacheProperties::No).build().await
+    }
+
+    /// All properties of a unit that only services have, by their names.
+    pub(super) fn service_properties(&self, name: &str) -> Result<HashMap<String, OwnedVariant>> {
+        let found = service_properties(&self.connection, &self.manager, name);
+        about(name, found)
     }
 
     /// The properties of a unit that only timers have.

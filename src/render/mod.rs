@@ -27,7 +27,7 @@ mod synapse;
 pub mod targets;
 pub mod trial;
 mod unit_files;
-mod warm;
+pub mod warm;
 
 pub use input::Input;
 pub use service::Service;

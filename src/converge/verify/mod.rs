@@ -6,6 +6,7 @@ mod expected;
 mod leftovers;
 mod mas;
 mod processes;
+mod promises;
 mod proxy;
 mod replication;
 mod routes;
@@ -59,6 +60,7 @@ const CONNECTIONS: &str = "connections of PostgreSQL";
 /// All probes. Each returns a short description of its result.
 pub static PROBES: &[Probe] = &[
     probe_of("units", processes::units),
+    probe_of("promises", promises::promises),
     probe_of("leftovers", leftovers::leftovers),
     probe_of("health", processes::health),
     probe_of("redis", replication::subscribers).of(PROCESSES),

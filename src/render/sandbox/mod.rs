@@ -4,7 +4,7 @@
 
 mod rows;
 
-use super::{Input, filters};
+use super::{Input, filters, warm};
 use crate::state::ports::BoundPort;
 use crate::state::units;
 use anyhow::{Context, Result};
@@ -54,6 +54,8 @@ pub(super) struct WorkerNetwork {
     network: Network,
     families: String,
     binds: Option<Vec<String>>,
+    /// Directories that are inaccessible.
+    hidden: Vec<&'static str>,
 }
 
 impl WorkerNetwork {
@@ -65,8 +67,9 @@ impl WorkerNetwork {
     ///
     /// # Errors
     /// Fails only if the template cannot be rendered.
-    pub fn drop_in(network: Network) -> Result<String> {
+    pub fn drop_in(input: &Input, network: Network) -> Result<String> {
         let file = Self {
+            hidden: warm::hidden(input, network),
             network,
             families: families(row(units::WORKERS)?, network),
             binds: Some(Vec::new()),
