@@ -9,7 +9,7 @@ use crate::cli::{Common, UserAction};
 use crate::deployment::endpoints::Endpoints;
 use crate::failure::Failure;
 use crate::host::Host;
-use crate::host::matrix_users::{Outcome, Request, User};
+use crate::host::matrix_accounts::{Outcome, Request, User};
 use crate::preflight::{self, Purpose};
 use crate::report::{self, out, outln};
 use crate::request;
@@ -53,7 +53,7 @@ impl Server {
 
     fn ask(&self, request: &Request) -> Result<Outcome, Failure> {
         let main = self.endpoints.public("main");
-        Ok(self.host.matrix_users(&self.state, &main, request)?)
+        Ok(self.host.matrix_accounts(&self.state, &main, request)?)
     }
 
     fn name(&self, text: &str) -> Result<Name, Failure> {

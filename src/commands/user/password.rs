@@ -1,7 +1,7 @@
 //! The password of a user: typed twice without echo, read from standard input, or generated.
 
 use crate::failure::Failure;
-use crate::host::matrix_users::generated_password;
+use crate::host::matrix_accounts::generated_password;
 use anyhow::Context;
 use std::io::IsTerminal;
 

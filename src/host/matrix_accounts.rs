@@ -17,7 +17,7 @@ use anyhow::{Context, Result, ensure};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-const SCRIPT: &str = include_str!("matrix_users.py");
+const SCRIPT: &str = include_str!("matrix_accounts.py");
 /// Letters and digits that are hard to confuse; 32, so that each stands for five random bits.
 const ALPHABET: &[u8; 32] = b"abcdefghijkmnpqrstuvwxyz23456789";
 /// The letters of a generated password, in groups of [`GROUP`]: 100 bits.
@@ -103,7 +103,7 @@ impl Host {
     ///
     /// # Errors
     /// When the main process does not answer, when there is no administrator, or when Synapse refuses the request.
-    pub fn matrix_users(
+    pub fn matrix_accounts(
         &self,
         state: &State,
         endpoint: &Endpoint,
