@@ -22,6 +22,7 @@ pub mod interruption;
 mod jobs;
 mod markers;
 mod mas;
+pub mod matrix_accounts;
 mod migrate;
 mod observe;
 pub mod postgres;
