@@ -108,7 +108,10 @@ pub(super) fn render(builder: &mut StateBuilder) -> Result<()> {
             if access != Network::Host {
                 let unit = units::worker(&worker.name);
                 let file = format!("{}/{}", units::drop_ins(&unit), WorkerNetwork::FILE);
-                builder.unit(&file, WorkerNetwork::drop_in(input, access)?);
+                builder.unit(
+                    &file,
+                    WorkerNetwork::drop_in(access, warm::hidden(input, access))?,
+                );
             }
         }
     }

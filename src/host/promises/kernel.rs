@@ -15,8 +15,8 @@ pub struct Seen {
     pub limits: BTreeMap<String, String>,
     /// The kinds of namespaces that are not those of the host.
     pub own: BTreeSet<&'static str>,
-    /// The path of the control group that systemd manages.
-    pub group: String,
+    /// The paths of its control groups, one for each hierarchy.
+    pub groups: Vec<String>,
     /// The adjustment of its OOM score.
     pub oom_score_adj: String,
 }
@@ -39,7 +39,7 @@ impl Seen {
             status: fields(&text("status")?),
             limits: hard_limits(&text("limits")?),
             own,
-            group: group(&text("cgroup")?)?.to_owned(),
+            groups: groups(&text("cgroup")?),
             oom_score_adj: text("oom_score_adj")?.trim().to_owned(),
         })
     }
@@ -68,11 +68,10 @@ fn hard_limits(text: &str) -> BTreeMap<String, String> {
     lines.collect()
 }
 
-/// The path in systemd's own hierarchy, which is the only one with version 2 of control groups (cgroups(7)).
-fn group(text: &str) -> Option<&str> {
-    let path = |kind: &str| text.lines().find_map(|line| line.split_once(kind));
-    let (_, path) = path(":name=systemd:").or_else(|| path("0::"))?;
-    Some(path)
+/// The paths in the lines NUMBER:CONTROLLERS:PATH (cgroups(7)).
+fn groups(text: &str) -> Vec<String> {
+    let paths = text.lines().filter_map(|line| line.splitn(3, ':').nth(2));
+    paths.map(str::to_owned).collect()
 }
 
 #[cfg(test)]
@@ -80,7 +79,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn hard_limits_and_the_group_are_found() {
+    fn hard_limits_and_control_groups_are_found() {
         let limits = hard_limits(
             "Limit                     Soft Limit           Hard Limit           Units     \n\
              Max cpu time              unlimited            unlimited            seconds   \n\
@@ -90,11 +89,7 @@ mod tests {
         assert_eq!(limits["Max open files"], "524288");
         assert_eq!(limits["Max nice priority"], "0");
         assert_eq!(limits["Max cpu time"], "unlimited");
-        let hybrid = "2:pids:/a\n1:name=systemd:/system.slice/a.service\n0::/other\n";
-        assert_eq!(group(hybrid), Some("/system.slice/a.service"));
-        assert_eq!(
-            group("0::/system.slice/b.service\n"),
-            Some("/system.slice/b.service")
-        );
+        let hybrid = "1:name=systemd:/system.slice/a:b.service\n0::/\n";
+        assert_eq!(groups(hybrid), ["/system.slice/a:b.service", "/"]);
     }
 }

@@ -82,12 +82,7 @@ static ROWS: &[Row] = &[
         }
         most(promises.get("AmbientCapabilities")?, seen, "CapPrm")
     }),
-    row("control group", |promises, seen| {
-        let promised: String = promises.get("ControlGroup")?;
-        let below = seen.group.strip_prefix(&promised);
-        let inside = below.is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
-        (!inside).then(|| (promised, seen.group.clone()))
-    }),
+    row("control group", control_group),
     row("OOM score", |promises, seen| {
         let promised: i32 = promises.get("OOMScoreAdjust")?;
         same(promised.to_string(), vec![&seen.oom_score_adj])
@@ -182,6 +177,18 @@ fn list(numbers: &BTreeSet<u32>) -> String {
     }
 }
 
+/// The group of the unit or one below it. Some containers see all groups as the root.
+fn control_group(promises: &Promises, seen: &Seen) -> Option<(String, String)> {
+    let promised: String = promises.get("ControlGroup")?;
+    let inside = |group: &String| {
+        let below = group.strip_prefix(&promised);
+        below.is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+    };
+    let unknown = seen.groups.iter().all(|group| group == "/");
+    let kept = unknown || seen.groups.iter().any(inside);
+    (!kept).then(|| (promised, seen.groups.join(" ")))
+}
+
 /// No capabilities but these.
 fn most(promised: u64, seen: &Seen, field: &str) -> Option<(String, String)> {
     let text = seen.words(field).first().copied().unwrap_or_default();
@@ -189,14 +196,17 @@ fn most(promised: u64, seen: &Seen, field: &str) -> Option<(String, String)> {
     (!within).then(|| (format!("{promised:016x}"), text.to_owned()))
 }
 
-/// The hard limit. Synapse itself raises soft limits to it.
+/// A hard limit that is no higher: Synapse itself raises soft limits to it, and systemd sets a lower one where the host
+/// allows no more.
 fn limit(promises: &Promises, property: &str, seen: &Seen, name: &str) -> Option<(String, String)> {
-    let promised = match promises.get(property)? {
-        u64::MAX => "unlimited".to_owned(),
-        number => number.to_string(),
+    let promised: u64 = promises.get(property)?;
+    let text = seen.limits.get(name).map_or("", String::as_str);
+    let has = match text {
+        "unlimited" => Some(u64::MAX),
+        number => number.parse().ok(),
     };
-    let seen = seen.limits.get(name).map_or("", String::as_str);
-    same(promised, vec![seen])
+    let kept = has.is_some_and(|has| has <= promised);
+    (!kept).then(|| (promised.to_string(), text.to_owned()))
 }
 
 /// A namespace of its own, if the unit promises one.
@@ -247,7 +257,7 @@ mod tests {
             ("ControlGroup", value("/system.slice/a.service".into())),
             ("OOMScoreAdjust", value(500_i32.into())),
             ("LimitNOFILE", value(524_288_u64.into())),
-            ("LimitCORE", value(u64::MAX.into())),
+            ("LimitCORE", value(0_u64.into())),
             ("PrivateNetwork", value(true.into())),
             ("PrivateUsers", value(true.into())),
             ("ProtectHostname", value(false.into())),
@@ -275,12 +285,9 @@ mod tests {
                 ("CapBnd", "0000000000000000"),
                 ("CapPrm", "0000000000000000"),
             ]),
-            limits: text(&[
-                ("Max open files", "524288"),
-                ("Max core file size", "unlimited"),
-            ]),
+            limits: text(&[("Max open files", "524288"), ("Max core file size", "0")]),
             own: ["net", "user"].into(),
-            group: "/system.slice/a.service".to_owned(),
+            groups: vec!["/".to_owned(), "/system.slice/a.service".to_owned()],
             oom_score_adj: "500".to_owned(),
         }
     }
@@ -289,7 +296,12 @@ mod tests {
     fn a_process_that_keeps_all_promises_has_no_difference() {
         assert_eq!(differences(&promises(), &kept()), []);
         let mut below = kept();
-        below.group.push_str("/part");
+        below.groups = vec!["/system.slice/a.service/part".to_owned()];
+        below
+            .limits
+            .insert("Max open files".to_owned(), "20000".to_owned());
+        assert_eq!(differences(&promises(), &below), []);
+        below.groups = vec!["/".to_owned()];
         assert_eq!(differences(&promises(), &below), []);
     }
 
@@ -310,16 +322,16 @@ mod tests {
             }),
             ("capabilities", |it| set(it, "CapPrm", "0000000000000400")),
             ("control group", |it| {
-                it.group = "/system.slice/a.service2".to_owned()
+                it.groups = vec!["/system.slice/a.service2".to_owned()]
             }),
             ("OOM score", |it| it.oom_score_adj = "200".to_owned()),
             ("limit of open files", |it| {
                 it.limits
-                    .insert("Max open files".to_owned(), "1024".to_owned());
+                    .insert("Max open files".to_owned(), "524289".to_owned());
             }),
             ("limit of core dumps", |it| {
                 it.limits
-                    .insert("Max core file size".to_owned(), "0".to_owned());
+                    .insert("Max core file size".to_owned(), "unlimited".to_owned());
             }),
             ("network namespace", |it| it.own = ["user"].into()),
             ("user namespace", |it| it.own = ["net"].into()),

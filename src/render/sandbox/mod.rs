@@ -4,7 +4,7 @@
 
 mod rows;
 
-use super::{Input, filters, warm};
+use super::{Input, filters};
 use crate::state::ports::BoundPort;
 use crate::state::units;
 use anyhow::{Context, Result};
@@ -63,13 +63,13 @@ impl WorkerNetwork {
     /// override it.
     pub const FILE: &str = "50-network.conf";
 
-    /// Renders the drop-in.
+    /// Renders the drop-in, with directories that the worker must not see.
     ///
     /// # Errors
     /// Fails only if the template cannot be rendered.
-    pub fn drop_in(input: &Input, network: Network) -> Result<String> {
+    pub fn drop_in(network: Network, hidden: Vec<&'static str>) -> Result<String> {
         let file = Self {
-            hidden: warm::hidden(input, network),
+            hidden,
             network,
             families: families(row(units::WORKERS)?, network),
             binds: Some(Vec::new()),

@@ -20,6 +20,9 @@ use std::collections::BTreeSet;
 /// attacker who has found it out, so such a process starts plainly.
 const MEDIA: &str = "media_repository";
 
+/// The drop-in of a fork server with the directory of its class.
+const CLASS: &str = "50-class.conf";
+
 /// Where a fork server listens, and what it executes.
 struct Start<'a> {
     process: Process<'a>,
@@ -188,13 +191,11 @@ pub(super) fn render(builder: &mut StateBuilder) -> Result<()> {
         let server = units::fork_server(&fork.instance());
         let in_drop_ins = |unit: &str, file: &str| format!("{}/{file}", units::drop_ins(unit));
         if fork.class != Class::Open {
-            let network = WorkerNetwork::drop_in(input, fork.network)?;
+            let hidden = hidden(input, fork.network);
+            let network = WorkerNetwork::drop_in(fork.network, hidden)?;
             builder.unit(&in_drop_ins(&server, WorkerNetwork::FILE), network);
             let start = start(fork.class);
-            builder.unit(
-                &in_drop_ins(&server, units::WARM_DROP_IN),
-                OfClass { start }.render()?,
-            );
+            builder.unit(&in_drop_ins(&server, CLASS), OfClass { start }.render()?);
         }
         let drop_in = Forked {
             process: &process,
