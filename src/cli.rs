@@ -220,6 +220,14 @@ pub enum Command {
         #[arg(long, value_name = "NAME", requires = "purge")]
         confirm: Option<String>,
     },
+    /// Add, list and change the users of this server
+    ///
+    /// Uses the admin API of Synapse at the socket of the main process; needs no access token. See
+    /// synapse-workers-accounts(7).
+    User {
+        #[command(subcommand)]
+        action: UserAction,
+    },
     /// List the presets with their workers
     Presets,
     /// Install a copy of certificate and key for each unit; run by synapse-certificate.service
@@ -236,6 +244,47 @@ pub enum Command {
     /// Write manual pages, shell completions, the settings page or the accounts of the packages to a directory
     #[command(hide = true)]
     Generate { what: Generated, directory: PathBuf },
+}
+
+/// The actions of `user`. NAME is the part of a user ID between @ and the colon, or the whole ID.
+#[derive(Debug, Subcommand)]
+pub enum UserAction {
+    /// Add a user; the password is asked for, or read from standard input
+    Add {
+        /// alice, or @alice:example.org
+        name: String,
+        /// Make the user an administrator of Synapse, who may use its admin API
+        #[arg(long)]
+        admin: bool,
+        /// Generate the password and print it
+        #[arg(long)]
+        generate: bool,
+    },
+    /// Set the password of a user, and end all sessions of the user
+    Password {
+        /// alice, or @alice:example.org
+        name: String,
+        /// Generate the password and print it
+        #[arg(long)]
+        generate: bool,
+        /// Keep the sessions, which other people may use
+        #[arg(long)]
+        keep_sessions: bool,
+    },
+    /// Deactivate a user permanently: the name cannot be used again
+    Deactivate {
+        /// alice, or @alice:example.org
+        name: String,
+        /// Also hide the messages of the user from users who join their rooms later
+        #[arg(long)]
+        erase: bool,
+    },
+    /// List the users with the date of their registration
+    List {
+        /// Include deactivated users
+        #[arg(long)]
+        all: bool,
+    },
 }
 
 /// The output of `generate`.

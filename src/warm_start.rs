@@ -5,7 +5,7 @@
 //! ```
 
 use std::process::ExitCode;
-use synapse_workers::host::warm::{Outcome, Start, plain, start};
+use synapse_workers::host::warm::{Outcome, PLAINLY, Start, plain, start};
 
 /// The status with which systemd itself reports that it could not execute a program (systemd.exec(5)); the units do not
 /// restart after it.
@@ -22,7 +22,7 @@ fn main() -> ExitCode {
     match start(&request) {
         Outcome::Started => ExitCode::SUCCESS,
         Outcome::Refused(reason) => {
-            eprintln!("warm-start: a plain start, because: {reason:#}");
+            eprintln!("warm-start: {PLAINLY}{reason:#}");
             eprintln!("warm-start: {:#}", plain(&request));
             ExitCode::from(NOT_EXECUTED)
         }

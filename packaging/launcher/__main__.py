@@ -19,23 +19,17 @@ import signal
 for early in (signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2, signal.SIGWINCH):
     signal.signal(early, signal.SIG_IGN)
 
-import argparse
 import importlib
 import os
 import runpy
 import sys
 
 import held_sockets
+import launcher_options
 
 
 def main():
-    parser = argparse.ArgumentParser(prog="launcher")
-    parser.add_argument("--drain", type=float, default=10, help="seconds for in-flight requests to finish at a stop")
-    parser.add_argument("--patience", type=float, default=30, help="seconds that connections wait for the start")
-    parser.add_argument("--name-users", action="store_true", help="name the user in a header that nginx asks for")
-    parser.add_argument("module")
-    parser.add_argument("arguments", nargs=argparse.REMAINDER)
-    options = parser.parse_args()
+    options = launcher_options.parse(sys.argv[1:])
 
     sockets = held_sockets.inherited()
     waiting = held_sockets.Waiting(sockets, options.patience)

@@ -14,6 +14,16 @@ PATIENCE = 30
 GLANCE = 0.001
 # The positions of the start and the end of the command line in /proc/PID/stat after the name (proc_pid_stat(5)).
 COMMAND_LINE = slice(45, 47)
+# Whether other processes of the same user may read and change the memory of this one (prctl(2)).
+PR_SET_DUMPABLE = 4
+
+
+def set_memory_open(is_open):
+    """Opens the memory of this process to others of the same user, or closes it, also for later forks.
+
+    Plain starts have user namespaces of their own, which closes it. Forked processes share that of their server.
+    """
+    ctypes.CDLL(None).prctl(PR_SET_DUMPABLE, ctypes.c_ulong(is_open), *3 * [ctypes.c_ulong(0)])
 
 
 def fork_twice():
@@ -61,8 +71,11 @@ def wait_for_unit(request, connection):
     """Waits until the unit has made this process its main process. Ends without a trace if it does not."""
     try:
         os.setsid()
+        # While its memory is closed, this file belongs to root.
+        set_memory_open(True)
         with open("/proc/self/oom_score_adj", "w") as opened:
             opened.write(str(request.oom_score_adj))
+        set_memory_open(False)
         connection.settimeout(PATIENCE)
         connection.send(b"pid %d" % os.getpid())
         if connection.recv(16) == b"go":

@@ -8,13 +8,14 @@ import sys
 import threading
 import time
 
+import launcher_options
 import warm_memory
 import warm_reactor
 import warm_request
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 # Modules that a start needs besides those of the program.
-STARTING = ("argparse", "runpy", "held_sockets", "held_traffic")
+STARTING = ("runpy", "held_sockets", "held_traffic")
 
 
 class Image:
@@ -73,8 +74,9 @@ class Image:
         python, launcher, *arguments = request.arguments
         if (python, launcher) != (sys.orig_argv[0], HERE):
             return f"it imported for {sys.orig_argv[0]} {HERE}, not for {python} {launcher}"
-        if not set(self.modules) & set(arguments):
-            return f"it imported none of these: {' '.join(arguments)}"
+        module = launcher_options.module_of(arguments)
+        if module not in self.modules:
+            return f"it did not import {module} to run it"
         for path, then in self.files.items():
             if identity(path) != then:
                 return f"{path} has changed since the fork server started"

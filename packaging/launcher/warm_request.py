@@ -1,4 +1,5 @@
 """Requests to the fork server, and the differences between a unit and the server that a forked process cannot bridge."""
+import functools
 import json
 import os
 import socket
@@ -81,6 +82,7 @@ def of_self(file):
         return opened.read()
 
 
+@functools.cache
 def initial_environment():
     """The environment with which this process was started, without the changes that Python and modules have made."""
     return dict(variable.split("=", 1) for variable in of_self("environ").split("\0") if "=" in variable)

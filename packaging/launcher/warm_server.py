@@ -58,6 +58,9 @@ def main():
     warm_child.show_command_line(sys.orig_argv[:-1])
 
     image = warm_image.Image(options.module, options.also, options.immortal)
+    # The last look at files that belong to root as soon as the memory is closed.
+    warm_request.initial_environment()
+    warm_child.set_memory_open(False)
     listener = listen(options.socket)
     print(image.summary, file=sys.stderr, flush=True)
     notify(f"READY=1\nSTATUS={image.summary}")

@@ -2,7 +2,9 @@
 
 use crate::cli::{Common, Flags};
 use crate::failure::{Code, Failure};
-use crate::preflight::{self, Comparison, Purpose};
+use crate::preflight::{self, Comparison, Examined, Purpose};
+use crate::render::Input;
+use crate::render::warm::decision::Decision;
 use crate::report::outln;
 use crate::request;
 use serde::Serialize;
@@ -16,6 +18,9 @@ struct Row {
     result: &'static str,
     problem: Option<String>,
     cure: Option<String>,
+    /// What this program has decided.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    note: Option<String>,
 }
 
 /// Runs `synapse-workers doctor`.
@@ -23,24 +28,24 @@ pub fn doctor(common: &Common, flags: &Flags) -> Result<ExitCode, Failure> {
     let request = request::load_or_placeholder(common, flags)?;
     let found = preflight::inspect(&request, Purpose::Run)?;
     let examined = found.examined(&request);
-    let rows: Vec<Row> = preflight::examine(&examined)
-        .map(|(check, finding)| {
-            let result = match (&finding, check.fatal) {
-                (None, _) => "ok",
-                (Some(_), true) => "FAIL",
-                (Some(_), false) => "warn",
-            };
-            let (problem, cure) = finding
-                .map(|finding| (finding.problem, finding.cure))
-                .unzip();
-            Row {
-                check: check.name,
-                result,
-                problem,
-                cure,
-            }
-        })
-        .collect();
+    let rows = preflight::examine(&examined).map(|(check, finding)| {
+        let result = match (&finding, check.fatal) {
+            (None, _) => "ok",
+            (Some(_), true) => "FAIL",
+            (Some(_), false) => "warn",
+        };
+        let (problem, cure) = finding
+            .map(|finding| (finding.problem, finding.cure))
+            .unzip();
+        Row {
+            check: check.name,
+            result,
+            problem,
+            cure,
+            note: None,
+        }
+    });
+    let rows: Vec<Row> = rows.chain([warm_start(&examined)]).collect();
     if common.json {
         outln!("{}", json!(rows));
     } else {
@@ -57,8 +62,24 @@ pub fn doctor(common: &Common, flags: &Flags) -> Result<ExitCode, Failure> {
     })
 }
 
+/// How processes start, and why.
+fn warm_start(at: &Examined) -> Row {
+    let facts = at.facts.for_rendering();
+    let input = Input::new(at.scope.deployment, &facts);
+    Row {
+        check: "warm start",
+        result: "ok",
+        problem: None,
+        cure: None,
+        note: Some(Decision::of(&input).to_string()),
+    }
+}
+
 fn print(row: &Row) {
-    outln!("{:<4}  {}", row.result, row.check);
+    match &row.note {
+        Some(note) => outln!("{:<4}  {}: {note}", row.result, row.check),
+        None => outln!("{:<4}  {}", row.result, row.check),
+    }
     if let Some(problem) = &row.problem {
         outln!("      {problem}");
     }

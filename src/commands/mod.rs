@@ -17,6 +17,7 @@ mod status;
 mod time;
 mod trial;
 mod uninstall;
+mod user;
 mod verify;
 
 use crate::cli::{Cli, Command};
@@ -91,6 +92,7 @@ pub fn run(cli: Cli) -> Result<ExitCode, Failure> {
             unconfirmed,
         } => rollback::rollback(common, number, trying.time, unconfirmed),
         Command::Uninstall { purge, confirm } => uninstall::uninstall(common, purge, confirm),
+        Command::User { action } => user::user(common, &action),
         Command::Presets => presets::presets(common),
         Command::HandOver {
             certificate,

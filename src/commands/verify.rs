@@ -29,7 +29,7 @@ pub fn verify(common: &Common) -> Result<ExitCode, Failure> {
     let facts = host.facts.for_rendering();
     let expected = verification::Expected::of(&request.input(&facts), &state);
     let mut rows = Vec::new();
-    for (probe, result) in verification::probe(&host, &expected) {
+    verification::probe(&host, &expected, |probe, result| {
         let row = Row {
             probe,
             ok: result.is_ok(),
@@ -41,7 +41,7 @@ pub fn verify(common: &Common) -> Result<ExitCode, Failure> {
             outln!("{mark:<4}  {:<11} {}", row.probe, row.seen);
         }
         rows.push(row);
-    }
+    });
     let ok = rows.iter().all(|row| row.ok);
     if common.json {
         outln!("{}", json!({"ok": ok, "probes": rows}));

@@ -1,7 +1,6 @@
 //! The deployment: the validated intent, before host facts are gathered.
 
 use super::adopted::Adopted;
-use super::endpoints::Endpoints;
 use super::files::{ReferencedFiles, SynapseOptions};
 use crate::settings::Settings;
 use crate::settings::types::DatabaseKind;
@@ -28,11 +27,6 @@ impl Deployment {
     /// Whether there are workers. Redis and replication exist only for them.
     pub fn has_workers(&self) -> bool {
         !self.topology.workers.is_empty()
-    }
-
-    /// The endpoints that the processes listen on.
-    pub fn endpoints(&self) -> Endpoints {
-        Endpoints::new(&self.settings, &self.topology)
     }
 
     /// The service in which users log in.

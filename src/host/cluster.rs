@@ -1,7 +1,7 @@
 //! The PostgreSQL cluster of this host: its configuration, and the validation of this program's file in it.
 
 use super::files::{self, Scratch};
-use super::postgres::Access;
+use super::postgres::{self, Access, Postgres};
 use super::tools::{self, Tool};
 use crate::deployment::tuning;
 use crate::state::accounts;
@@ -12,22 +12,46 @@ use anyhow::{Context, Result, ensure};
 use std::collections::{BTreeMap, BTreeSet};
 use std::os::unix::fs::MetadataExt;
 
-/// Queries the cluster as its superuser: only the superuser may read `pg_file_settings`.
-///
-/// # Errors
-/// When the server does not answer.
-pub(super) fn ask(superuser: &Access) -> Result<Cluster> {
+/// The local PostgreSQL, if it answers.
+pub struct Local {
+    /// The properties of the server, or why it cannot be queried.
+    pub server: Result<Postgres, String>,
+    /// Its configuration, if it can be determined.
+    pub cluster: Option<Cluster>,
+}
+
+/// Queries the server and its configuration by one call of psql, as the superuser: only the superuser may read
+/// `pg_file_settings`. Without the configuration, the properties of the server still count.
+pub(super) fn ask(superuser: &Access) -> Local {
+    let query = format!("{};\n\\set ON_ERROR_STOP off\n{}", postgres::QUERY, query());
+    let answer = superuser.psql(&query);
+    let server = answer.as_ref().map_err(|error| format!("{error:#}"));
+    let server =
+        server.and_then(|text| postgres::parse(text).map_err(|error| format!("{error:#}")));
+    let cluster = answer.as_ref().ok().filter(|_| server.is_ok());
+    Local {
+        cluster: cluster.and_then(|text| examined(text).ok()),
+        server,
+    }
+}
+
+/// The statement for the configuration of a cluster.
+fn query() -> String {
     let names: Vec<String> = tuning::names().map(|name| format!("'{name}'")).collect();
     // The value that counts without this program's file: the command line, or the last line of any other file.
-    let query = format!(
+    format!(
         "select 'file', current_setting('config_file'), '', '', '' \
          union all select 'parameter', s.name, current_setting(s.name), s.boot_val || coalesce(' ' || s.unit, ''), \
          case when s.source = 'command line' then s.setting || coalesce(' ' || s.unit, '') else coalesce((select f.setting \
          || coalesce(' ' || s.unit, '') from pg_file_settings f where f.name = s.name and f.sourcefile not like \
          '%/{TUNING}' order by f.seqno desc limit 1), '') end from pg_settings s where s.name in ({})",
         names.join(", ")
-    );
-    let mut cluster = parse(&superuser.psql(&query)?)?;
+    )
+}
+
+/// The configuration in an answer, with what the host adds to it.
+fn examined(text: &str) -> Result<Cluster> {
+    let mut cluster = parse(text)?;
     cluster.debian = cluster.debian.filter(|debian| {
         let text = files::read_text(&cluster.configuration);
         let includes = text.is_ok_and(|text| text.is_some_and(|text| includes(&text)));

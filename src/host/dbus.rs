@@ -1,6 +1,11 @@
 //! The D-Bus interfaces of systemd, as far as this program uses them: org.freedesktop.systemd1(5).
 
-use zbus::OwnedObjectPath;
+use std::collections::HashMap;
+use zbus::fdo::PropertiesProxy;
+use zbus::{Connection, OwnedObjectPath, OwnedVariant};
+
+/// The interface of the properties that only services have.
+const SERVICE: &str = "org.freedesktop.systemd1.Service";
 
 /// Name, description, load state, active state, sub state, followed unit, path, job id, job type, job path.
 pub(super) type ListedUnit = (
@@ -118,4 +123,18 @@ pub(super) trait Timer {
     /// Microseconds of the monotonic clock.
     #[zbus(property, name = "NextElapseUSecMonotonic")]
     fn next_elapse(&self) -> zbus::Result<u64>;
+}
+
+/// All properties of a unit that only services have, by their names.
+pub(super) async fn service_properties(
+    connection: &Connection,
+    manager: &ManagerProxy<'_>,
+    unit: &str,
+) -> zbus::Result<HashMap<String, OwnedVariant>> {
+    let properties = PropertiesProxy::builder(connection)
+        .destination("org.freedesktop.systemd1")
+        .path(manager.load_unit(unit).await?)
+        .build()
+        .await?;
+    Ok(properties.get_all(SERVICE.try_into()?).await?)
 }

@@ -33,6 +33,10 @@ pub struct Facts {
     pub synapse: Option<Installed>,
     /// The Python that contains Synapse, or will contain it.
     pub python: PathBuf,
+    /// Major and minor version of that CPython, if it is known.
+    pub python_version: Option<(u32, u32)>,
+    /// The version of systemd, if processes start in a way that depends on it.
+    pub systemd_version: Option<u32>,
     /// The differences of its Synapse from the routing table; `None` if it was not asked yet.
     pub differences: Option<Differences>,
     /// Missing programs, by their names in the table of programs.
@@ -188,6 +192,8 @@ impl Facts {
                 .synapse
                 .clone()
                 .filter(|found| !paths::is_our_python(&found.python)),
+            python: self.python_version,
+            systemd: self.systemd_version,
             unserved: self
                 .differences
                 .as_ref()

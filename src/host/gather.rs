@@ -3,17 +3,21 @@
 
 use super::accounts::{self, Accounts};
 use super::certificate::Pair;
+use super::cluster::Local;
 use super::facts::{Facts, PackageManager, Scope, Source};
 use super::resources::damage;
 use super::tools::{self, Tool};
 use super::{
-    binding, cluster, endpoints, external, files, postgres, programs, size, synapse, web_root,
+    binding, cluster, endpoints, external, files, postgres, programs, python, size, synapse,
+    web_root,
 };
 use crate::deployment::Deployment;
 use crate::deployment::secrets::{SECRETS, Secret};
 use crate::failure::Failure;
+use crate::parallel;
 use crate::render::compressor::VERSION;
 use crate::settings::Settings;
+use crate::settings::types::WarmMode;
 use crate::state::Resource;
 use crate::state::host_facts::CoturnBuild;
 use crate::state::paths;
@@ -49,17 +53,21 @@ impl Facts {
             _ if files::only_root_can_replace(Path::new(paths::PROGRAM)) => (None, None),
             running => (None, running),
         };
-        let mut facts = Self {
+        let (nginx, mut facts) = parallel::both(nginx_version, || Self {
             program,
             replaceable,
             root: nix::unistd::geteuid().is_root(),
             systemd: booted_with_systemd(),
             differences: endpoints::recorded(&python),
+            python_version: python::minor_version_of(&python),
+            systemd_version: (settings.warm.mode == WarmMode::Auto)
+                .then(systemd_version)
+                .flatten(),
             python,
             redis,
             exporters: programs::exporters(),
             grafana: files::is_directory(paths::GRAFANA),
-            nginx: nginx_version(),
+            nginx: None,
             coturn: settings.coturn.enabled.then(coturn).flatten(),
             lacks_launcher: !files::exists(format!("{}/__main__.py", paths::LAUNCHER)),
             lacks_warm_start: !files::exists(paths::WARM_START),
@@ -114,7 +122,8 @@ impl Facts {
             missing: Vec::new(),
             database_used: false,
             synapse,
-        };
+        });
+        facts.nginx = nginx;
         facts.unusable = external::unusable(&facts);
         facts.external_redis = external::redis(&facts, deployment);
         facts.silent_mas = external::mas(settings);
@@ -122,17 +131,17 @@ impl Facts {
     }
 
     /// Adds the facts that depend on the desired units, on the running ones and on the record of created resources.
-    pub fn complete(&mut self, scope: &Scope) {
+    /// `local` is the PostgreSQL of this host, if the scope needs it.
+    pub fn complete(&mut self, scope: &Scope, local: Option<Local>) {
         self.ports_in_use = ports_in_use(scope);
         let superuser = postgres::Access::superuser(self.postgres_port);
-        self.postgres = match scope.local_database {
-            true => Some(postgres::ask(&superuser).map_err(|error| format!("{error:#}"))),
-            false => external::postgres(self, scope),
-        };
-        if scope.local_database && self.answering_postgres().is_some() {
-            self.cluster = cluster::ask(&superuser).ok();
+        if let Some(local) = local {
+            self.postgres = Some(local.server);
+            self.cluster = local.cluster;
             let debian = self.cluster.iter().find_map(|it| it.debian.as_ref());
             self.tuned = debian.is_some_and(|debian| files::exists(debian.file()));
+        } else {
+            self.postgres = external::postgres(self, scope);
         }
         let name = scope.settings.database.name.as_str();
         // Queried only if the record of created resources does not answer it.
@@ -147,6 +156,13 @@ impl Facts {
             && postgres::is_used(&superuser, name).unwrap_or(true);
         self.missing = programs::missing_programs(self, scope);
     }
+}
+
+/// Queries the PostgreSQL of this host.
+pub fn local_postgres(settings: &Settings) -> Local {
+    cluster::ask(&postgres::Access::superuser(
+        settings.database.port.number(),
+    ))
 }
 
 /// The damaged venvs among those that the deployment needs. A damaged venv with Synapse is not an installed Synapse.
@@ -234,6 +250,13 @@ fn nginx_version() -> Option<(u32, u32)> {
     let (_, version) = text.split_once("nginx/")?;
     let mut numbers = version.split(|c: char| !c.is_ascii_digit());
     Some((numbers.next()?.parse().ok()?, numbers.next()?.parse().ok()?))
+}
+
+/// The number that `systemctl --version` prints, as in `systemd 257 (257.9-1~deb13u1)`.
+pub(super) fn systemd_version() -> Option<u32> {
+    let output = Tool::new("systemctl").args(["--version"]).output().ok()?;
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    text.split_whitespace().nth(1)?.parse().ok()
 }
 
 fn package_manager() -> Option<PackageManager> {

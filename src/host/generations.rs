@@ -191,8 +191,16 @@ impl Host {
     /// # Errors
     /// When there is no such generation, or when its manifest is damaged or of a newer release.
     pub fn generation(number: u32) -> Result<(State, Option<String>)> {
-        let settings = files::read_text(format!("{}/settings.yaml", directory(number)))?;
+        let settings = Self::settings_of(number)?;
         Ok((load(number)?.state, settings))
+    }
+
+    /// The settings file of a generation; `None` if it is missing.
+    ///
+    /// # Errors
+    /// When it cannot be read.
+    pub fn settings_of(number: u32) -> Result<Option<String>> {
+        files::read_text(format!("{}/settings.yaml", directory(number)))
     }
 
     /// The number of the generation in use.

@@ -22,12 +22,14 @@ pub mod interruption;
 mod jobs;
 mod markers;
 mod mas;
+pub mod matrix_accounts;
 mod migrate;
 mod observe;
 pub mod postgres;
 mod probe;
 mod processes;
 pub mod programs;
+pub mod promises;
 pub mod python;
 pub mod redis;
 pub mod requirements;
@@ -54,13 +56,13 @@ pub use files::{
     Backup, Lock, back_up, directory, exists, is_directory, mode, names, read, read_text, remove,
     remove_with_drop_ins, replace, replace_link, rewrite,
 };
-pub use gather::booted_with_systemd;
+pub use gather::{booted_with_systemd, local_postgres};
 pub use generations::{Generation, edited_files, left_files};
 pub use jobs::JobsFailed;
 pub use mas::discovery;
 pub use observe::{enabled, homeserver_d_differs, outdated, sockets};
 pub use probe::{Answer, Peer, get, get_as_host, get_repeated, reachable, status};
-pub use processes::Process;
+pub use processes::{Memory, Process};
 pub use resources::damage;
 pub use size::size;
 pub use systemd::Systemd;

@@ -3,6 +3,7 @@
 use super::{Host, Systemd, files, generations, synapse};
 use crate::deployment::secrets::{COMPOSED, SECRETS};
 use crate::failure::Failure;
+use crate::parallel;
 use crate::state::Records;
 use crate::state::paths;
 use crate::state::restart_rules::host_path;
@@ -13,6 +14,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
 
+/// The state of units, by name.
+type Units = BTreeMap<String, UnitState>;
+/// Units by the file that is newer than their processes.
+type Outdated = BTreeMap<String, BTreeSet<String>>;
+
 impl Host {
     /// Observes everything that concerns the desired state and the recorded generations. Changes nothing.
     ///
@@ -20,6 +26,22 @@ impl Host {
     /// When a newer release wrote a generation in use, when a record of this program is damaged, or when systemd does
     /// not answer.
     pub fn observe(&self, desired: &State) -> Result<Observed> {
+        let python = self.facts.synapse.as_ref().map(|found| &found.python);
+        let python = python.map(PathBuf::as_path);
+        let (units, observed) = parallel::both(
+            || units(&self.systemd, python),
+            || self.observe_files(desired),
+        );
+        let mut observed = observed?;
+        (observed.units, observed.outdated) = units?;
+        for unit in enabled() {
+            observed.units.entry(unit).or_default().enabled = true;
+        }
+        Ok(observed)
+    }
+
+    /// The part of the observed state that systemd is not asked for: records, files and resources.
+    fn observe_files(&self, desired: &State) -> Result<Observed> {
         let mut notes = Vec::new();
         let records = records(&mut notes)?;
         let mut states = BTreeMap::new();
@@ -45,15 +67,6 @@ impl Host {
             .into_iter()
             .collect();
         observed.damaged = self.damaged(&observed, desired);
-        observed.units = self.systemd.units()?;
-        for (unit, state) in &mut observed.units {
-            state.stale = self.systemd.is_stale(unit)?;
-        }
-        for unit in enabled() {
-            observed.units.entry(unit).or_default().enabled = true;
-        }
-        let python = self.facts.synapse.as_ref().map(|found| &found.python);
-        observed.outdated = outdated(&self.systemd, &observed.units, python.map(PathBuf::as_path))?;
         observed.sockets = sockets()
             .iter()
             .filter_map(|path| paths::process_of(path))
@@ -73,6 +86,18 @@ impl Host {
         let text = serde_json::to_string_pretty(created)?;
         files::replace(paths::CREATED, format!("{text}\n").as_bytes(), 0o644)
     }
+}
+
+/// The units of this program that systemd knows, and those that run with older files; see [`outdated`].
+fn units(systemd: &Systemd, python: Option<&Path>) -> Result<(Units, Outdated)> {
+    let mut units = systemd.units()?;
+    let names: Vec<&str> = units.keys().map(String::as_str).collect();
+    let stale = systemd.are_stale(&names)?;
+    for (state, stale) in units.values_mut().zip(stale) {
+        state.stale = stale;
+    }
+    let outdated = outdated(systemd, &units, python)?;
+    Ok((units, outdated))
 }
 
 /// The records of earlier runs. Adds a note if one is damaged.
@@ -98,23 +123,18 @@ fn records(notes: &mut Vec<String>) -> Result<Records> {
 ///
 /// # Errors
 /// When systemd does not answer.
-pub fn outdated(
-    systemd: &Systemd,
-    units: &BTreeMap<String, UnitState>,
-    python: Option<&Path>,
-) -> Result<BTreeMap<String, BTreeSet<String>>> {
+pub fn outdated(systemd: &Systemd, units: &Units, python: Option<&Path>) -> Result<Outdated> {
     let files = external_files(python);
-    let mut outdated: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
-    for (unit, state) in units {
-        if !state.active || !unit.ends_with(".service") {
-            continue;
-        }
-        let started = systemd.started_at(unit)?;
+    let active = units.iter().filter(|(_, state)| state.active);
+    let services: Vec<&str> = active
+        .map(|(unit, _)| unit.as_str())
+        .filter(|unit| unit.ends_with(".service"))
+        .collect();
+    let mut outdated = Outdated::new();
+    for (unit, started) in services.iter().zip(systemd.started_at(&services)?) {
         for (path, _) in files.iter().filter(|file| file.1 > started) {
-            outdated
-                .entry(path.clone())
-                .or_default()
-                .insert(unit.clone());
+            let units = outdated.entry(path.clone()).or_default();
+            units.insert((*unit).to_owned());
         }
     }
     Ok(outdated)

@@ -1,6 +1,7 @@
 //! PostgreSQL: queries with Synapse's access, and the creation of a role and a database on the local server as its
 //! superuser.
 
+use super::files;
 use super::tools::Tool;
 use crate::settings::Settings;
 use crate::settings::types::{DatabaseKind, SslMode};
@@ -111,7 +112,7 @@ impl Access {
     /// Runs one statement, passed through standard input. psql never prompts for a password.
     pub(super) fn psql(&self, statement: &str) -> Result<String> {
         let port = self.port.to_string();
-        let mut tool = Tool::new("psql")
+        let mut tool = psql()
             .args(["-XAtqw", "-F", "\t", "-v", "ON_ERROR_STOP=1"])
             .args(["-h", &self.host, "-p", &port, "-d", &self.database])
             .args(["-f", "-"])
@@ -138,21 +139,39 @@ impl Access {
     }
 }
 
-/// Queries the properties of the server in one statement.
+/// The directory of Debian and Ubuntu with a directory for each release of PostgreSQL.
+const RELEASES: &str = "/usr/lib/postgresql";
+
+/// psql. On Debian and Ubuntu, the program of this name is a Perl script, which takes several times as long as a query.
+/// It starts the psql of the newest release (pg_wrapper(1)), so that one is started directly.
+fn psql() -> Tool {
+    let releases = files::names(RELEASES).into_iter();
+    let newest = releases.filter_map(|name| name.parse::<u32>().ok()).max();
+    let program = newest.map(|release| format!("{RELEASES}/{release}/bin/psql"));
+    match program.filter(|program| files::exists(program)) {
+        Some(program) => Tool::new(program).named("psql"),
+        None => Tool::new("psql"),
+    }
+}
+
+/// Queries the properties of the server.
 ///
 /// # Errors
 /// When no server answers, or the server rejects the role.
 pub fn ask(access: &Access) -> Result<Postgres> {
-    let query = "select 'server', current_setting('server_version_num'), current_setting('max_connections'), \
+    parse(&access.psql(QUERY)?)
+}
+
+/// The statement for the properties of a server.
+pub(super) const QUERY: &str = "select 'server', current_setting('server_version_num'), current_setting('max_connections'), \
                  current_setting('superuser_reserved_connections'), \
                  pg_size_bytes(current_setting('shared_buffers'))::text, '' \
                  union all select 'role', rolname, '', '', '', '' from pg_roles \
                  union all select 'database', datname, pg_get_userbyid(datdba), pg_encoding_to_char(encoding), \
                  datcollate, datctype from pg_database";
-    parse(&access.psql(query)?)
-}
 
-fn parse(text: &str) -> Result<Postgres> {
+/// The properties in the answer to [`QUERY`]. Lines of other statements are skipped.
+pub(super) fn parse(text: &str) -> Result<Postgres> {
     let mut server = None;
     let (mut roles, mut databases) = (Vec::new(), Vec::new());
     for line in text.lines() {

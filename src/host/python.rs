@@ -3,7 +3,9 @@
 
 use super::files;
 use super::requirements::{self, Requirement};
+use super::tools;
 use crate::state::normalized;
+use std::cell::OnceCell;
 use std::path::{Path, PathBuf};
 
 /// An installed project.
@@ -20,6 +22,8 @@ pub struct Packages {
     places: Vec<PathBuf>,
     /// The version, such as 3.13, if it can be determined.
     version: Option<String>,
+    /// The directories and files with the metadata of projects in these places, listed once.
+    metadata: OnceCell<Vec<(PathBuf, String)>>,
 }
 
 /// A project that is missing, or installed in an unsuitable version.
@@ -69,6 +73,7 @@ impl Packages {
         Self {
             places,
             version: own.version,
+            metadata: OnceCell::new(),
         }
     }
 
@@ -93,26 +98,35 @@ impl Packages {
         }
         let linked: Vec<PathBuf> = places.iter().flat_map(|place| linked(place)).collect();
         places.extend(linked);
-        Self { places, version }
+        Self {
+            places,
+            version,
+            metadata: OnceCell::new(),
+        }
+    }
+
+    /// The names of metadata in each place, in the order of the places.
+    fn metadata(&self) -> &[(PathBuf, String)] {
+        self.metadata.get_or_init(|| {
+            let named = self.places.iter().flat_map(|place| {
+                let names = files::names(place).into_iter();
+                names.map(move |name| (place.clone(), name))
+            });
+            named.filter(|(_, name)| stem(name).is_some()).collect()
+        })
     }
 
     /// Finds a project, by any spelling of its name.
     pub fn find(&self, project: &str) -> Option<Package> {
         let project = normalized(project);
-        let mut found = self.places.iter().flat_map(|place| {
-            let names = files::names(place).into_iter();
-            names.map(move |name| (place, name))
-        });
-        found.find_map(|(place, name)| {
-            let stem = [".dist-info", ".egg-info", ".egg"]
-                .iter()
-                .find_map(|suffix| name.strip_suffix(suffix))?;
+        self.metadata().iter().find_map(|(place, name)| {
+            let stem = stem(name)?;
             // NAME-VERSION; for eggs, -pyX.Y follows.
             let (of, rest) = stem.split_once('-').unwrap_or((stem, ""));
             if normalized(of) != project {
                 return None;
             }
-            let place = place.join(&name);
+            let place = place.join(name);
             let version = match rest.split('-').next().filter(|version| !version.is_empty()) {
                 Some(version) => version.to_owned(),
                 // A source directory that is used in place.
@@ -149,6 +163,13 @@ impl Packages {
             .or_else(|| self.find(&installable(requirement).name))?;
         Some(package.version)
     }
+}
+
+/// The name of metadata without its suffix; `None` for another file.
+fn stem(name: &str) -> Option<&str> {
+    let suffixes = [".dist-info", ".egg-info", ".egg"];
+    let mut stems = suffixes.iter().map(|suffix| name.strip_suffix(suffix));
+    stems.find_map(|stem| stem)
 }
 
 /// The installation prefix of `PREFIX/bin/python`.
@@ -191,6 +212,18 @@ impl Venv {
 fn version(python: &Path, venv: Option<&Venv>) -> Option<String> {
     let written = venv.and_then(|venv| venv.version.as_deref());
     written.map_or_else(|| minor_version(&python.canonicalize().ok()?), numbers)
+}
+
+/// Major and minor version of a CPython; of the host's Python for a venv that does not exist yet. `None` if the name of
+/// the program that it links to is not that of a CPython.
+pub(super) fn minor_version_of(python: &Path) -> Option<(u32, u32)> {
+    let real = match python.canonicalize() {
+        Ok(real) => real,
+        Err(_) => tools::find("python3").ok()?.canonicalize().ok()?,
+    };
+    let text = minor_version(&real)?;
+    let (major, minor) = text.split_once('.')?;
+    Some((major.parse().ok()?, minor.parse().ok()?))
 }
 
 /// Major and minor version of the Python that a venv was made for, according to its `pyvenv.cfg`.

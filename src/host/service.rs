@@ -1,7 +1,7 @@
 //! Services that do not belong to this program, as systemd reports them: whether they run or start at boot, and their
 //! commands.
 
-use super::systemd::{Systemd, about};
+use super::systemd::{Systemd, about, about_each};
 use anyhow::Result;
 
 /// The user and the command of a service.
@@ -33,12 +33,14 @@ impl Systemd {
 
     /// Whether a service starts at boot; `false` if it does not exist.
     pub fn is_enabled(&self, service: &str) -> Result<bool> {
-        Ok(self.file_state(service)?.starts_with("enabled"))
+        let states = self.file_states(&[service])?;
+        Ok(states.iter().all(|state| state.starts_with("enabled")))
     }
 
-    /// `enabled`, `disabled`, `masked` …, as `systemctl is-enabled` prints it; empty for a unit without a file.
-    pub fn file_state(&self, unit: &str) -> Result<String> {
-        about(unit, async {
+    /// `enabled`, `disabled`, `masked` … for each of these units, as `systemctl is-enabled` prints it; empty for a unit
+    /// without a file.
+    pub fn file_states(&self, units: &[&str]) -> Result<Vec<String>> {
+        about_each(units, async |unit| {
             match self.manager.get_unit_file_state(unit).await {
                 Err(zbus::Error::MethodError(..)) => Ok(String::new()),
                 state => state,

@@ -1,14 +1,18 @@
 //! The connection to systemd over D-Bus, and the calls of its manager other than jobs.
 
-use super::dbus::{ListedUnit, ManagerProxy, ServiceProxy, TimerProxy, UnitProxy};
+use super::dbus::{
+    ListedUnit, ManagerProxy, ServiceProxy, TimerProxy, UnitProxy, service_properties,
+};
 use crate::failure::Failure;
 use crate::state::UnitState;
 use crate::state::services;
 use anyhow::{Context, Result};
 use nix::sys::signal::Signal;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
+use std::future::poll_fn;
+use std::task::Poll;
 use zbus::proxy::CacheProperties;
-use zbus::{Connection, OwnedObjectPath};
+use zbus::{Connection, OwnedObjectPath, OwnedVariant};
 
 /// A connection to systemd.
 #[derive(Clone)]
@@ -117,6 +121,12 @@ impl Systemd {
         proxy.cache_properties(CacheProperties::No).build().await
     }
 
+    /// All properties of a unit that only services have, by their names.
+    pub(super) fn service_properties(&self, name: &str) -> Result<HashMap<String, OwnedVariant>> {
+        let found = service_properties(&self.connection, &self.manager, name);
+        about(name, found)
+    }
+
     /// The properties of a unit that only timers have.
     pub(super) async fn timer(&self, name: &str) -> zbus::Result<TimerProxy<'_>> {
         let path = self.manager.load_unit(name).await?;
@@ -125,9 +135,50 @@ impl Systemd {
     }
 }
 
+/// The number of questions that wait for an answer at a time: an answer wakes all of them.
+const AT_ONCE: usize = 32;
+
+/// Asks the same question about several units, and returns the answers in the order of the units. No question waits for
+/// the answer to another, so that the time does not grow with the round trips. An error names the unit.
+pub(super) fn about_each<T>(
+    units: &[&str],
+    question: impl AsyncFn(&str) -> zbus::Result<T>,
+) -> Result<Vec<T>> {
+    let mut found = Vec::with_capacity(units.len());
+    for units in units.chunks(AT_ONCE) {
+        let answers = zbus::block_on(together(units.iter().map(|unit| question(unit))));
+        for (unit, answer) in units.iter().zip(answers) {
+            found.push(answer.with_context(|| asking(unit))?);
+        }
+    }
+    Ok(found)
+}
+
+/// The results of all futures, in order.
+async fn together<F: Future>(futures: impl Iterator<Item = F>) -> Vec<F::Output> {
+    let mut all: Vec<_> = futures.map(|future| (Box::pin(future), None)).collect();
+    poll_fn(|context| {
+        for (future, result) in all.iter_mut().filter(|(_, result)| result.is_none()) {
+            if let Poll::Ready(value) = future.as_mut().poll(context) {
+                *result = Some(value);
+            }
+        }
+        match all.iter().all(|(_, result)| result.is_some()) {
+            true => Poll::Ready(()),
+            false => Poll::Pending,
+        }
+    })
+    .await;
+    all.into_iter().filter_map(|(_, result)| result).collect()
+}
+
+fn asking(unit: &str) -> String {
+    format!("asking systemd about {unit}")
+}
+
 /// Waits for an answer about a unit, which the error names.
 pub(super) fn about<T>(unit: &str, answer: impl Future<Output = zbus::Result<T>>) -> Result<T> {
-    zbus::block_on(answer).with_context(|| format!("asking systemd about {unit}"))
+    zbus::block_on(answer).with_context(|| asking(unit))
 }
 
 fn borrowed(units: &[String]) -> Vec<&str> {

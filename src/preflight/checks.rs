@@ -29,6 +29,7 @@ pub static CHECKS: &[Check] = &[
     Check { name: "coturn has an address to relay from",                      fatal: true,  check: network::relay_address },
     Check { name: "Synapse's launcher is installed",                          fatal: true,  check: programs::launcher },
     Check { name: "Synapse can start from a fork server",                     fatal: true,  check: programs::warm_start },
+    Check { name: "warm.mode has its effect with Synapse's Python",           fatal: false, check: programs::immortal },
     Check { name: "secrets that cannot be generated are provided",            fatal: true,  check: secrets::missing },
     Check { name: "password files contain a password",                        fatal: true,  check: secrets::unusable_file },
     Check { name: "Synapse's Python has the packages that the settings need", fatal: true,  check: synapse::requirements },

@@ -6,7 +6,8 @@ use super::comparison::Comparison;
 use crate::failure::{Code, Failure};
 use crate::host::facts::{Facts, Scope};
 use crate::host::{self, Host, Systemd};
-use crate::render::{self, ports};
+use crate::parallel;
+use crate::render::ports;
 use crate::request::{self, Request};
 use crate::settings::types::DatabaseKind;
 use crate::state::HostFacts;
@@ -104,9 +105,19 @@ pub fn inspect(request: &Request, purpose: Purpose) -> Result<Found<'_>, Failure
         .then(Systemd::connect)
         .transpose()
         .map_err(|error| Failure::from(error).ending(Code::Preflight))?;
-    let mut facts = Facts::gather(request);
-    let scope = scope(request, &facts.for_rendering(), systemd.as_ref(), purpose);
-    facts.complete(&scope);
+    let ours = host::created_database().unwrap_or(false);
+    let local = request.database() == DatabaseKind::Local || (purpose == Purpose::Inspect && ours);
+    // PostgreSQL answers while the other facts are gathered.
+    let (postgres, (mut facts, scope)) = parallel::both(
+        || local.then(|| host::local_postgres(&request.settings)),
+        || {
+            let facts = Facts::gather(request);
+            let databases = Databases { local, ours };
+            let scope = scope(request, &facts.for_rendering(), systemd.as_ref(), databases);
+            (facts, scope)
+        },
+    );
+    facts.complete(&scope, postgres);
     Ok(Found {
         facts,
         scope,
@@ -114,12 +125,18 @@ pub fn inspect(request: &Request, purpose: Purpose) -> Result<Found<'_>, Failure
     })
 }
 
+/// The part of a [`Scope`] about databases.
+struct Databases {
+    local: bool,
+    ours: bool,
+}
+
 /// The units and ports that the request needs on a host with these facts, and the ports that our units already use.
 fn scope<'a>(
     request: &'a Request,
     facts: &HostFacts,
     systemd: Option<&Systemd>,
-    purpose: Purpose,
+    databases: Databases,
 ) -> Scope<'a> {
     let input = request.input(facts);
     let units = systemd
@@ -136,7 +153,6 @@ fn scope<'a>(
         known.any(|unit| unit.active || unit.changing)
     };
     let running = request::of_current();
-    let ours = host::created_database().unwrap_or(false);
     // The adopted service stops before ours start. Until then it holds the ports that ours will use.
     let service = request.settings.adopt.service.as_ref();
     let adopted_runs = service
@@ -149,10 +165,9 @@ fn scope<'a>(
         .unwrap_or(request);
     Scope {
         deployment: request,
-        units: render::wanted(&input),
-        local_database: input.database() == DatabaseKind::Local
-            || (purpose == Purpose::Inspect && ours),
-        database_is_ours: ours,
+        units: input.units().clone(),
+        local_database: databases.local,
+        database_is_ours: databases.ours,
         ports: ports::bound(&input),
         held: ports::bound(&holder.input(facts))
             .into_iter()

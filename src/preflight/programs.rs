@@ -3,6 +3,8 @@
 use super::check::{Examined, Finding, finding, finding_if};
 use crate::host::facts::PackageManager;
 use crate::host::programs::install_command;
+use crate::render::warm::decision;
+use crate::settings::types::WarmMode;
 use crate::state::{paths, units};
 
 pub(super) fn missing(at: &Examined) -> Option<Finding> {
@@ -52,6 +54,17 @@ pub(super) fn warm_start(at: &Examined) -> Option<Finding> {
             paths::WARM_START
         ),
         "install the package again; or set warm.mode to off",
+    )
+}
+
+pub(super) fn immortal(at: &Examined) -> Option<Finding> {
+    if at.scope.settings.warm.mode != WarmMode::Immortal {
+        return None;
+    }
+    let problem = decision::immortal_problem(&at.facts.for_rendering())?;
+    finding(
+        format!("warm.mode is immortal, which here has the effect of fork: {problem}"),
+        "set warm.mode to fork",
     )
 }
 

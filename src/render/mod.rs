@@ -7,6 +7,7 @@ pub mod certificate;
 pub mod compressor;
 pub mod coturn;
 mod filters;
+mod input;
 mod logrotate;
 mod logs;
 mod mail;
@@ -26,90 +27,22 @@ mod synapse;
 pub mod targets;
 pub mod trial;
 mod unit_files;
-mod warm;
+pub mod warm;
 
+pub use input::Input;
 pub use service::Service;
-pub use unit_files::wanted;
 
-use crate::deployment::{Deployment, Sizes, secrets};
+use crate::deployment::secrets;
 use crate::settings::types::DatabaseKind;
 use crate::state::accounts;
-use crate::state::host_facts::Installed;
+use crate::state::paths;
 use crate::state::ports::BoundPort;
 use crate::state::restart_rules::{SIZES, Scope, rule_for};
 use crate::state::units;
 use crate::state::{File, HOST, Resource, State};
-use crate::state::{HostFacts, paths};
-use crate::topology::{Release, RoutingTable, Unserved};
 use anyhow::Result;
 use metrics::Target;
 use std::collections::{BTreeMap, BTreeSet};
-use std::ops::Deref;
-
-/// The input of rendering.
-pub struct Input<'a> {
-    /// The validated intent of the administrator.
-    pub deployment: &'a Deployment,
-    /// The properties of the machine that the rendered files depend on.
-    pub facts: &'a HostFacts,
-}
-
-impl Input<'_> {
-    /// The sizes that follow from the host and its workers.
-    pub fn sizes(&self) -> Sizes {
-        self.deployment.sizes(&self.facts.size)
-    }
-}
-
-impl Deref for Input<'_> {
-    type Target = Deployment;
-
-    fn deref(&self) -> &Deployment {
-        self.deployment
-    }
-}
-
-impl Input<'_> {
-    /// Whether a secret exists, or will exist after this deployment is applied.
-    pub fn has_secret(&self, name: &str) -> bool {
-        let mut secrets = self.secrets().filter(|secret| secret.name == name);
-        secrets.any(|secret| {
-            secret.generated
-                || secret.is_provided(&self.settings)
-                || self.facts.secrets.contains(name)
-        })
-    }
-
-    /// The Synapse installation that the units will run.
-    pub fn synapse(&self) -> Installed {
-        let ours = || {
-            let venv = self.venv();
-            Installed {
-                python: venv.python(),
-                version: venv.version,
-            }
-        };
-        self.facts.synapse.clone().unwrap_or_else(ours)
-    }
-
-    /// The release of that Synapse.
-    pub fn release(&self) -> Release {
-        Release::of(&self.synapse().version)
-    }
-
-    /// The routes to its processes.
-    pub fn routes(&self) -> RoutingTable {
-        let unserved = Unserved::of(self.release()).and(&self.facts.unserved);
-        RoutingTable::new(&self.topology, self.logins()).without(&unserved)
-    }
-
-    /// `stream_writers`, with the streams that its release has.
-    pub fn stream_writers(&self) -> BTreeMap<&'static str, Vec<&str>> {
-        let mut writers = self.topology.stream_writers();
-        writers.retain(|key, _| self.release().has_stream(key));
-        writers
-    }
-}
 
 /// The desired state under construction. Each file records the units that it affects.
 struct StateBuilder<'a> {
@@ -190,10 +123,13 @@ impl StateBuilder<'_> {
                 .chain(workers())
                 .chain(warm::wanted(self.input))
                 .collect(),
-            Scope::UnitFile => unit_files::wanted(self.input)
-                .into_iter()
-                .filter(|unit| units::is_of(path, unit))
-                .collect(),
+            Scope::UnitFile => {
+                let units = self.input.units().iter();
+                units
+                    .filter(|unit| units::is_of(path, unit))
+                    .cloned()
+                    .collect()
+            }
             Scope::Named => stem(path).map(units::process).into_iter().collect(),
             Scope::Listed { .. } => listed.iter().copied().map(units::worker).collect(),
             Scope::Unit(unit) => [unit.to_owned()].into(),
@@ -234,7 +170,7 @@ pub fn desired(input: &Input) -> Result<State> {
     resources.extend(chosen);
     Ok(State {
         files: builder.files,
-        units: unit_files::wanted(input),
+        units: input.units().clone(),
         resources,
     })
 }

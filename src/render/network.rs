@@ -6,8 +6,8 @@
 
 use super::Input;
 use super::sandbox::Network;
-use crate::deployment::SynapseOptions;
 use crate::deployment::adopted::Store;
+use crate::deployment::{Deployment, SynapseOptions};
 use crate::pyyaml;
 use crate::settings::Settings;
 use crate::settings::types::{DatabaseKind, NetworkAccess, Verification};
@@ -124,18 +124,14 @@ pub(super) fn of_worker(input: &Input, worker: &Worker) -> Network {
 /// Whether a worker needs access to the whole network.
 fn is_needed(input: &Input, worker: &Worker) -> bool {
     let settings = &input.settings;
-    let own = || read(&input.homeserver_d).chain(read(&input.adopted.copies));
-    let has_app_services =
-        !input.referenced.app_services.is_empty() || own().any(|all| sets(all, APP_SERVICES));
+    let own = input.own_options();
+    let has_app_services = !input.referenced.app_services.is_empty() || own.set(APP_SERVICES);
     let sends_others = |role: &Role| {
         let mut rows = ROWS.iter().filter(|row| row.role == role.name);
         rows.any(|row| {
             (row.settings)(settings)
                 || row.queries_app_services && has_app_services
-                || row
-                    .options
-                    .iter()
-                    .any(|place| own().any(|all| sets(all, place)))
+                || row.options.iter().any(|place| own.set(place))
         })
     };
     let sends = |role: &&Role| match role.sends {
@@ -154,7 +150,7 @@ fn is_needed(input: &Input, worker: &Worker) -> bool {
         || !database_is_local(input)
         // The administrator's log configuration may send logs to any host.
         || input.referenced.log_config.is_some()
-        || OPTIONS.iter().any(|place| own().any(|all| sets(all, place)))
+        || OPTIONS.iter().any(|place| own.set(place))
 }
 
 /// Whether all Synapse processes listen on Unix sockets, both for nginx and for each other.
@@ -179,7 +175,8 @@ pub(super) fn workers_bind(input: &Input) -> Option<Vec<String>> {
 
 /// Whether the database is a local file, or a PostgreSQL behind a Unix socket.
 pub(super) fn database_is_local(input: &Input) -> bool {
-    if read(&input.homeserver_d).any(|all| sets(all, "database")) {
+    let own = &input.own_options().homeserver_d;
+    if own.iter().any(|all| sets(all, "database")) {
         return false;
     }
     let host = input.settings.database.host.as_ref();
@@ -202,15 +199,37 @@ fn adopted_is_local(input: &Input) -> bool {
 }
 
 /// The options of each file of the administrator; `None` for a file that is not a mapping.
-fn read(files: &SynapseOptions) -> impl Iterator<Item = Option<Mapping>> {
+pub(super) struct OwnOptions {
+    homeserver_d: Vec<Option<Mapping>>,
+    adopted: Vec<Option<Mapping>>,
+}
+
+impl OwnOptions {
+    /// Reads the options in homeserver.d, and those of an adopted server.
+    pub fn of(deployment: &Deployment) -> Self {
+        Self {
+            homeserver_d: read(&deployment.homeserver_d),
+            adopted: read(&deployment.adopted.copies),
+        }
+    }
+
+    /// Whether any file sets the option at this path.
+    fn set(&self, place: &str) -> bool {
+        let mut files = self.homeserver_d.iter().chain(&self.adopted);
+        files.any(|options| sets(options, place))
+    }
+}
+
+fn read(files: &SynapseOptions) -> Vec<Option<Mapping>> {
     files
         .values()
         .map(|contents| Some(pyyaml::options(contents).ok()?.mapping))
+        .collect()
 }
 
 /// Whether a file sets the option at this path; true for an unreadable file, which may set it.
-fn sets(options: Option<Mapping>, place: &str) -> bool {
-    options.is_none_or(|options| has(&options, place))
+fn sets(options: &Option<Mapping>, place: &str) -> bool {
+    options.as_ref().is_none_or(|options| has(options, place))
 }
 
 /// Whether the option at a path such as `presence.presence_router` is set. An empty or false value counts as not set.

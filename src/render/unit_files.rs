@@ -64,6 +64,8 @@ struct Tmpfiles<'a> {
     media_store_path: Option<&'a str>,
     logs: Option<&'a str>,
     workers: bool,
+    /// The directories of fork servers.
+    fork_servers: Vec<&'static str>,
     directories: Vec<&'static str>,
     /// Directories that settings name, with their owners.
     chosen: &'a BTreeMap<String, &'static str>,
@@ -106,7 +108,10 @@ pub(super) fn render(builder: &mut StateBuilder) -> Result<()> {
             if access != Network::Host {
                 let unit = units::worker(&worker.name);
                 let file = format!("{}/{}", units::drop_ins(&unit), WorkerNetwork::FILE);
-                builder.unit(&file, WorkerNetwork::drop_in(access)?);
+                builder.unit(
+                    &file,
+                    WorkerNetwork::drop_in(access, warm::hidden(input, access))?,
+                );
             }
         }
     }
@@ -126,6 +131,7 @@ pub(super) fn render(builder: &mut StateBuilder) -> Result<()> {
             .is_empty()
             .then_some(settings.media_store_path.as_str()),
         workers: input.has_workers(),
+        fork_servers: warm::directories(input),
         directories: services::wanted(input)
             .flat_map(|service| (service.directories)(input))
             .copied()

@@ -166,8 +166,8 @@ fn legacy_keys(
 /// The request of the generation in use; `None` if there is none, or if it cannot be read.
 pub fn of_current() -> Option<Request> {
     let number = Host::current()?;
-    let (_, text) = Host::generation(number).ok()?;
-    of_generation(number, &text?).ok()
+    let text = Host::settings_of(number).ok()??;
+    of_generation(number, &text).ok()
 }
 
 /// The request of the generation in use, or of the settings file if there is none.

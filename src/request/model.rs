@@ -92,10 +92,7 @@ impl Request {
 
     /// The input of rendering.
     pub fn input<'a>(&'a self, facts: &'a HostFacts) -> Input<'a> {
-        Input {
-            deployment: &self.deployment,
-            facts,
-        }
+        Input::new(&self.deployment, facts)
     }
 
     /// The desired state on a host with these facts.

@@ -13,6 +13,10 @@ pub struct HostFacts {
     /// The Synapse that the host provides; `None` if this program's venv has, or will have, the version that the
     /// settings name.
     pub synapse: Option<Installed>,
+    /// Major and minor version of the CPython that runs Synapse; `None` if it is unknown.
+    pub python: Option<(u32, u32)>,
+    /// The version of systemd; `None` if it is unknown.
+    pub systemd: Option<u32>,
     /// Patterns of the routing table that workers of the Synapse do not serve, as it answered when it was asked.
     pub unserved: BTreeSet<String>,
     /// The name of the Redis program: `redis-server` or `valkey-server`.
@@ -80,6 +84,8 @@ impl Default for HostFacts {
         Self {
             program: PathBuf::from(paths::PROGRAM),
             synapse: None,
+            python: Some((3, 13)),
+            systemd: Some(257),
             unserved: BTreeSet::new(),
             redis: "redis-server".to_owned(),
             exporters: Exporters::default(),

@@ -107,8 +107,13 @@ pub const LOCK: &str = "/run/synapse-workers.lock";
 pub const LAUNCHER: &str = "/usr/libexec/synapse-workers/launcher";
 /// The program that starts a process from a fork server; the package installs it.
 pub const WARM_START: &str = "/usr/libexec/synapse-workers/warm-start";
-/// The directories of fork servers' sockets, which systemd creates with each server, below /run.
-pub const FORK_SERVERS: &str = "synapse-workers/warm";
+/// The directory of fork servers whose processes have the host's network. Each has a directory of its own in it, which
+/// systemd creates with the server.
+pub const OPEN_FORK_SERVERS: &str = "/run/synapse-workers/warm-open";
+/// The same for processes without network access.
+pub const ISOLATED_FORK_SERVERS: &str = "/run/synapse-workers/warm-isolated";
+/// The directory of the socket of D-Bus.
+pub const BUS: &str = "/run/dbus";
 /// The lock file that is locked while new connections wait at nginx's sockets.
 pub const HOLD: &str = "/run/synapse-workers.hold";
 /// The directories that `ProtectHome=` makes inaccessible to units (systemd.exec(5)).
@@ -148,11 +153,6 @@ pub fn process_of(path: &str) -> Option<&str> {
     let ours = [PUBLIC_SOCKETS, REPLICATION_SOCKETS].contains(&directory);
     let (name, _) = file.split_once(".sock").filter(|_| ours)?;
     Some(name)
-}
-
-/// The socket of a fork server.
-pub fn fork_server_socket(instance: &str) -> String {
-    format!("/run/{FORK_SERVERS}/{instance}/socket")
 }
 
 /// The socket of our own Redis.

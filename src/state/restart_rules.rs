@@ -64,7 +64,7 @@ const LISTED_AND_MAIN: Scope = Scope::Listed { main: When::Always };
 #[derive(Debug)]
 pub struct Rule {
     /// A path in a generation, or with a leading `/` a path on the host. A path that ends in `/` stands for all files
-    /// below it. Secrets have the path `secrets/…`, both on the host and as templates in a generation.
+    /// below it, one that begins with `*/` for all files of this name, whatever other rules say. Secrets have the path `secrets/…`, both on the host and as templates in a generation.
     pub path: &'static str,
     /// The units that a change of the file affects.
     pub scope: Scope,
@@ -189,6 +189,7 @@ pub static RULES: &[Rule] = &[
     restart("secrets/postgres-exporter.pgpass", Scope::Unit(units::POSTGRES_EXPORTER),  PASSWORD),
 
     restart("host/etc/systemd/system/",                            Scope::UnitFile,                 UNIT_FILE),
+    restart("*/50-warm.conf",                                      Scope::UnitFile,                 "the start of its process follows warm.mode"),
     // systemd.resource-control(5): systemd applies the limits to a running unit; the journal reads its own with the unit.
     no_effect("host/etc/systemd/system/synapse-main.service.d/40-size.conf",                        SIZE),
     no_effect("host/etc/systemd/system/synapse-worker@.service.d/40-size.conf",                     SIZE),
@@ -218,13 +219,14 @@ static UNKNOWN: Rule = rule(
 pub fn rule_for(path: &str) -> &'static Rule {
     let secret = path.strip_prefix(paths::ETC);
     let path = secret.map_or(path, |rest| rest.trim_start_matches('/'));
-    let matches = |rule: &&Rule| {
-        path == rule.path || (rule.path.ends_with('/') && path.starts_with(rule.path))
+    let matches = |rule: &&Rule| match rule.path.strip_prefix('*') {
+        Some(name) => path.ends_with(name),
+        None => path == rule.path || (rule.path.ends_with('/') && path.starts_with(rule.path)),
     };
     RULES
         .iter()
         .filter(matches)
-        .max_by_key(|rule| rule.path.len())
+        .max_by_key(|rule| (rule.path.starts_with('*'), rule.path.len()))
         .unwrap_or(&UNKNOWN)
 }
 
@@ -255,6 +257,10 @@ mod tests {
             (
                 "/etc/synapse-workers/secrets/turnserver.conf",
                 "secrets/turnserver.conf",
+            ),
+            (
+                "host/etc/systemd/system/synapse-main.service.d/50-warm.conf",
+                "*/50-warm.conf",
             ),
             ("synapse/version.old", ""),
         ] {

@@ -108,19 +108,31 @@ pub fn engine(database: &Value) -> Option<Engine> {
 
 /// The `database` option in a file; `None` also for a file that cannot be parsed, which Synapse's own parser reports.
 pub fn database(contents: &[u8]) -> Option<Value> {
-    pyyaml::options(contents).ok()?.mapping.remove("database")
+    option(contents, "database")
+}
+
+fn option(contents: &[u8], key: &str) -> Option<Value> {
+    pyyaml::options(contents).ok()?.mapping.remove(key)
 }
 
 impl State {
     /// The `database` option, as Synapse reads it.
     pub fn database(&self) -> Option<Value> {
+        self.option("database")
+    }
+
+    /// An option in the files that may name the database, as Synapse reads it. homeserver.d and composed files are not
+    /// among them.
+    pub fn option(&self, key: &str) -> Option<Value> {
         let places = of_database("synapse");
         let files = places.iter().flat_map(|place| {
             let below = format!("{place}/");
             let files = self.files.iter();
             files.filter(move |(path, _)| *path == place || path.starts_with(&below))
         });
-        files.rev().find_map(|(_, file)| database(&file.contents))
+        files
+            .rev()
+            .find_map(|(_, file)| option(&file.contents, key))
     }
 
     /// The engine of Synapse's database.

@@ -112,6 +112,15 @@ pub fn drop_ins(unit: &str) -> String {
     format!("{unit}.d")
 }
 
+/// The name of the drop-in with the warm start of a unit. It sorts before that of the drop-in that `systemctl edit`
+/// creates, which can therefore override it.
+pub const WARM_DROP_IN: &str = "50-warm.conf";
+
+/// The drop-in of a unit whose process is forked, by its path in a generation.
+pub fn warm_drop_in(unit: &str) -> String {
+    format!("{HOST}{UNITS}/{}/{WARM_DROP_IN}", drop_ins(unit))
+}
+
 /// Whether a directory holds drop-ins for a unit of this program.
 pub fn is_drop_ins(directory: &Path) -> bool {
     let name = directory.file_name().and_then(|name| name.to_str());

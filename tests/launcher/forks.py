@@ -56,6 +56,11 @@ class Forks(ForkTestCase):
         killed.send_signal(signal.SIGKILL)
         self.assertEqual(killed.status(), -signal.SIGKILL)
 
+    def test_other_processes_of_the_same_user_cannot_read_its_memory(self):
+        self.serve()
+        self.assertEqual(self.report()["memory_is_open"], False)
+        self.assertEqual(self.report(oom_score_adj=777)["memory_is_open"], False)
+
     def test_no_two_processes_draw_the_same_random_values(self):
         self.serve()
         drawn = [self.report()["drawn"] for _ in range(4)]
@@ -146,7 +151,10 @@ class Refusals(ForkTestCase):
         self.serve()
         command = self.command()
         self.refused("not for /usr/bin/false", arguments=["/usr/bin/false", *command[1:]])
-        self.refused("imported none", arguments=[*command[:2], "unknown"])
+        self.refused("did not import unknown", arguments=[*command[:2], "unknown"])
+        # An imported module among the arguments of another one, and as the value of an option.
+        self.refused("did not import unknown", arguments=[*command[:2], "--drain", "5", "unknown", "served"])
+        self.refused("did not import None", arguments=[*command[:2], "--drain", "served", "served"])
 
     def test_changed_modules_are_refused(self):
         changed = self.module("changed", "")

@@ -2,6 +2,7 @@
 
 `reported.py [--exit STATUS | --wait] …` then exits with a status, or waits for a signal.
 """
+import ctypes
 import gc
 import json
 import os
@@ -19,6 +20,8 @@ from twisted.internet import reactor
 
 # The standard signals. The C library uses those that follow them for itself.
 STANDARD = (1 << 31) - 1
+# prctl(2): whether other processes of the same user may read the memory of this one.
+GET_DUMPABLE = 3
 
 
 def client_random():
@@ -66,7 +69,8 @@ def report():
 
 
 if __name__ == "__main__":
-    print(json.dumps({"same": report(), "pid": os.getpid(), "listen_pid": os.environ.get("LISTEN_PID"), "drawn": drawn()}), flush=True)
+    print(json.dumps({"same": report(), "pid": os.getpid(), "listen_pid": os.environ.get("LISTEN_PID"), "drawn": drawn(),
+                      "memory_is_open": ctypes.CDLL(None).prctl(GET_DUMPABLE, 0, 0, 0, 0) == 1}), flush=True)
     if "--wait" in sys.argv:
         signal.pause()
     if "--exit" in sys.argv:

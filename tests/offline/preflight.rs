@@ -169,6 +169,14 @@ fn every_check_finds_its_problem() {
              or set warm.mode to off",
         ),
         (
+            "warm.mode has its effect with Synapse's Python",
+            |facts| facts.python_version = Some((3, 11)),
+            "warm: {mode: immortal}",
+            1,
+            "warm.mode is immortal, which here has the effect of fork: CPython is 3.11, and the tests cover 3.12 to 3.13 \
+             => set warm.mode to fork",
+        ),
+        (
             "runs as root",
             |facts| facts.root = false,
             "",

@@ -127,10 +127,7 @@ impl Setup {
 
     /// Calls `read` with everything that rendering reads.
     pub fn with_input<T>(&self, read: impl FnOnce(&Input) -> T) -> T {
-        read(&Input {
-            deployment: &self.deployment(),
-            facts: &self.facts,
-        })
+        read(&Input::new(&self.deployment(), &self.facts))
     }
 
     pub fn deployment(&self) -> Deployment {

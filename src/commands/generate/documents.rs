@@ -11,6 +11,7 @@ macro_rules! document {
 
 /// The pages of docs/ with their text, except the reference of settings, which is generated.
 pub(super) static DOCUMENTS: &[(&str, &str)] = &[
+    document!("accounts"),
     document!("adopting"),
     document!("backup"),
     document!("calls"),

@@ -4,6 +4,7 @@ use super::super::apply;
 use crate::cli::Common;
 use crate::failure::Failure;
 use crate::host::{self, Systemd};
+use crate::parallel;
 use crate::plan;
 use crate::report::Report;
 use crate::request::Request;
@@ -66,12 +67,16 @@ impl Drift {
     ) -> Result<Self, Failure> {
         let mut files = host::edited_files(current)?;
         files.extend(edited_on_host(state)?);
-        let changes = apply::pending(common).map_err(|failure| failure.to_string());
+        let (changes, of_units) = parallel::both(
+            || apply::pending(common).map_err(|failure| failure.to_string()),
+            || Ok::<_, Failure>((units(systemd, state)?, outdated(systemd, state, known)?)),
+        );
+        let (units, outdated) = of_units?;
         Ok(Self {
             files,
             damaged: damaged(state),
-            units: units(systemd, state)?,
-            outdated: outdated(systemd, state, known)?,
+            units,
+            outdated,
             refused: changes.as_ref().err().cloned(),
             changes: changes.ok(),
         })
@@ -151,9 +156,11 @@ fn edited_on_host(state: &State) -> Result<Vec<String>, Failure> {
 /// Units that are not as the generation has them. A unit with several problems is listed with the one to fix first.
 fn units(systemd: &Systemd, state: &State) -> Result<Vec<Unit>, Failure> {
     let found = systemd.units()?;
+    let names: Vec<&str> = state.units.iter().map(String::as_str).collect();
+    let files = systemd.file_states(&names)?;
     let mut wrong = Vec::new();
-    for unit in &state.units {
-        let (known, file) = (found.get(unit), systemd.file_state(unit)?);
+    for (unit, file) in state.units.iter().zip(files) {
+        let known = found.get(unit);
         let enabled = file.starts_with("enabled") || units::is_needed(unit);
         let problem = match known {
             _ if file.starts_with("masked") => "masked",

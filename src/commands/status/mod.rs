@@ -2,29 +2,29 @@
 
 mod drift;
 mod servers;
+mod table;
+mod warm;
 
 use super::installed::installed;
-use super::time::utc;
 use crate::cli::Common;
 use crate::converge::verify::{self, Expected};
 use crate::deployment::endpoints::Endpoints;
 use crate::failure::{Code, Failure};
-use crate::host::{self, Peer, Process, Systemd};
+use crate::host::{self, Memory, Peer, Process, Systemd};
 use crate::parallel;
 use crate::report::Report;
 use crate::report::outln;
 use crate::request::{self, Request};
-use crate::state::HostFacts;
 use crate::state::paths;
 use crate::state::units;
-use anstream::{AutoStream, ColorChoice};
-use anstyle::{AnsiColor, Style};
+use crate::state::{HostFacts, State};
 use drift::Drift;
 use serde::Serialize;
 use serde_json::json;
 use servers::Server;
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
+use warm::Warm;
 
 /// The JSON of `status`, whose keys are stable.
 #[derive(Serialize)]
@@ -34,6 +34,8 @@ struct Status {
     /// PostgreSQL, and an external Redis.
     servers: Vec<Server>,
     trial: Option<TrialStatus>,
+    /// How processes start; absent if the settings of the generation in use are unknown.
+    warm: Option<Warm>,
     #[serde(flatten)]
     drift: Drift,
 }
@@ -58,6 +60,9 @@ struct Line {
     pid: Option<u32>,
     /// Memory in bytes.
     memory: Option<u64>,
+    /// Its parts for the main process alone; absent for other accounts than root.
+    #[serde(flatten)]
+    parts: Option<Memory>,
     /// Time of its start, in seconds since 1970.
     since: Option<u64>,
     /// `ok`, or the problem; `-` for a process without a probe.
@@ -84,22 +89,19 @@ pub fn status(common: &Common) -> Result<ExitCode, Failure> {
     let expected = known
         .as_ref()
         .map(|known| Expected::of(&known.input(&facts), &state));
-    let units = state.units.iter().filter(|unit| unit.ends_with(".service"));
-    let processes: Vec<(&str, Process)> = units
-        .map(|unit| Ok((unit.as_str(), systemd.process(unit)?)))
-        .collect::<Result<_, Failure>>()?;
     let end = Instant::now() + PROBE_TIMEOUT;
-    let health = parallel::map(&processes, |(unit, process)| {
-        health(unit, process, known.as_ref(), expected.as_ref(), end)
-    });
-    let servers = Server::ask(expected.as_ref(), end);
-    let lines: Vec<Line> = processes
-        .into_iter()
-        .zip(health)
-        .map(|((unit, process), health)| line(unit, process, health, known.as_ref()))
-        .collect();
+    let (answers, drift) = parallel::both(
+        || {
+            parallel::both(
+                || lines(&systemd, &state, known.as_ref(), expected.as_ref(), end),
+                || Server::ask(expected.as_ref(), end),
+            )
+        },
+        || Drift::find(common, &systemd, current, &state, known.as_ref()),
+    );
+    let (lines, servers) = answers;
+    let ((lines, warm), drift) = (lines?, drift?);
     let healthy = lines.iter().all(Line::is_healthy) && servers.iter().all(Server::is_healthy);
-    let drift = Drift::find(common, &systemd, current, &state, known.as_ref())?;
     let trial = host::trial()?;
     let left = match &trial {
         Some(_) => systemd.trial_left()?,
@@ -116,12 +118,16 @@ pub fn status(common: &Common) -> Result<ExitCode, Failure> {
                 back: trial.back,
                 seconds_left: left,
             }),
+            warm,
             drift,
         };
         outln!("{}", json!(status));
     } else {
-        table(common, &lines);
+        table::print(common, &lines);
         outln!("\ngeneration {current}, {} processes", lines.len());
+        if let Some(warm) = &warm {
+            warm.print();
+        }
         if let Some(trial) = trial {
             outln!(
                 "{}; to keep the change, run: synapse-workers confirm",
@@ -139,6 +145,36 @@ pub fn status(common: &Common) -> Result<ExitCode, Failure> {
     } else {
         Code::Failed.into()
     })
+}
+
+/// The lines of all processes, and their warm starts.
+fn lines(
+    systemd: &Systemd,
+    state: &State,
+    known: Option<&Request>,
+    expected: Option<&Expected>,
+    end: Instant,
+) -> Result<(Vec<Line>, Option<Warm>), Failure> {
+    let units = state.units.iter().map(String::as_str);
+    let units: Vec<&str> = units.filter(|unit| unit.ends_with(".service")).collect();
+    let processes: Vec<(&str, Process)> = units
+        .iter()
+        .copied()
+        .zip(systemd.processes(&units)?)
+        .collect();
+    let answers = parallel::map(&processes, |(unit, process)| {
+        let health = health(unit, process, known, expected, end);
+        (health, Memory::of(process.pid))
+    });
+    let warm = known.map(|known| Warm::find(known, state, &processes));
+    let answered = processes.into_iter().zip(answers);
+    let lines = answered
+        .map(|((unit, process), (health, parts))| Line {
+            parts,
+            ..line(unit, process, health, known)
+        })
+        .collect();
+    Ok((lines, warm))
 }
 
 /// The name of a unit's process, as it is printed and as its sockets have it.
@@ -201,47 +237,8 @@ fn line(unit: &str, process: Process, health: String, known: Option<&Request>) -
         state: process.state,
         pid: Some(process.pid).filter(|pid| *pid > 0),
         memory: process.memory,
+        parts: None,
         since: process.since,
         health,
-    }
-}
-
-/// The style of a line whose process is down or unhealthy.
-const FAILING: Style = AnsiColor::Red.on_default();
-
-fn table(common: &Common, lines: &[Line]) {
-    let width = lines
-        .iter()
-        .map(|line| line.name.len())
-        .max()
-        .unwrap_or(0)
-        .max(4);
-    let colour = !common.no_color && AutoStream::choice(&std::io::stdout()) != ColorChoice::Never;
-    outln!(
-        "{:<width$}  {:<10} {:>7} {:>8}  {:<20}  {:<10} ROLES",
-        "NAME",
-        "STATE",
-        "PID",
-        "MEMORY",
-        "SINCE",
-        "HEALTH"
-    );
-    for line in lines {
-        let text = format!(
-            "{:<width$}  {:<10} {:>7} {:>8}  {:<20}  {:<10} {}",
-            line.name,
-            line.state,
-            line.pid.map_or("-".to_owned(), |pid| pid.to_string()),
-            line.memory
-                .map_or("-".to_owned(), |bytes| format!("{} MB", bytes / 1_000_000)),
-            line.since.map_or("-".to_owned(), utc),
-            line.health,
-            line.roles.join(" ")
-        );
-        if colour && !line.is_healthy() {
-            outln!("{FAILING}{text}{FAILING:#}");
-        } else {
-            outln!("{}", text.trim_end());
-        }
     }
 }

@@ -6,6 +6,7 @@ mod expected;
 mod leftovers;
 mod mas;
 mod processes;
+mod promises;
 mod proxy;
 mod replication;
 mod routes;
@@ -15,7 +16,10 @@ pub use proxy::nginx_answers;
 
 use crate::host::redis::Server;
 use crate::host::{Host, postgres};
+use crate::parallel;
 use anyhow::{Result, ensure};
+use std::collections::BTreeMap;
+use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 /// One probe: a question about the running server.
@@ -24,29 +28,51 @@ pub struct Probe {
     pub name: &'static str,
     /// The function that asks the question. It returns before this instant.
     run: Run,
+    /// What it measures or disturbs: probes with the same subject never run at the same time.
+    subject: Option<&'static str>,
 }
 
 type Run = fn(&Host, &Expected, Instant) -> Result<String>;
 
 const fn probe_of(name: &'static str, run: Run) -> Probe {
-    Probe { name, run }
+    Probe {
+        name,
+        run,
+        subject: None,
+    }
 }
+
+impl Probe {
+    const fn of(self, subject: &'static str) -> Self {
+        Self {
+            subject: Some(subject),
+            ..self
+        }
+    }
+}
+
+/// `redis` counts subscribers, and `replication` subscribes and gives the processes little time to answer, while `routes`
+/// keeps all of them busy and `endpoints` may import Synapse.
+const PROCESSES: &str = "processes";
+/// `connections` counts the connections of Synapse's role, and `database` opens one.
+const CONNECTIONS: &str = "connections of PostgreSQL";
 
 /// All probes. Each returns a short description of its result.
 pub static PROBES: &[Probe] = &[
     probe_of("units", processes::units),
+    probe_of("promises", promises::promises),
     probe_of("leftovers", leftovers::leftovers),
     probe_of("health", processes::health),
-    probe_of("redis", replication::subscribers),
-    probe_of("replication", replication::moves),
-    probe_of("database", database::answers),
-    probe_of("connections", database::connections),
+    probe_of("redis", replication::subscribers).of(PROCESSES),
+    probe_of("replication", replication::moves).of(PROCESSES),
+    probe_of("database", database::answers).of(CONNECTIONS),
+    probe_of("connections", database::connections).of(CONNECTIONS),
     probe_of("nginx", proxy::answers),
     probe_of("nginx-files", proxy::files),
     probe_of("certificate", proxy::certificate),
     probe_of("metrics", processes::metrics),
-    probe_of("routes", routes::routes),
-    probe_of("endpoints", endpoints::endpoints),
+    probe_of("routes", routes::routes).of(PROCESSES),
+    probe_of("endpoints", endpoints::endpoints).of(PROCESSES),
     probe_of("mas", mas::answers),
 ];
 
@@ -60,23 +86,27 @@ pub fn servers(expected: &Expected, end: Instant) -> Vec<(&'static str, Result<(
     database.into_iter().chain(redis).collect()
 }
 
-/// Runs every probe once and returns its answer or its failure.
-pub fn probe<'a>(
-    host: &'a Host,
-    expected: &'a Expected,
-) -> impl Iterator<Item = (&'static str, Result<String>)> + 'a {
-    round(host, expected, Instant::now() + VERIFY_TIMEOUT)
+/// Runs every probe once, most of them at the same time. Passes on the name of each with its answer or its failure, in the
+/// order of the table.
+pub fn probe(host: &Host, expected: &Expected, take: impl FnMut(&'static str, Result<String>)) {
+    round(host, expected, Instant::now() + VERIFY_TIMEOUT, take);
 }
 
-/// Runs every probe once. An answer that is missing at `end` is a failure.
-fn round<'a>(
-    host: &'a Host,
-    expected: &'a Expected,
+/// Like [`probe`]. An answer that is missing at `end` is a failure.
+fn round(
+    host: &Host,
+    expected: &Expected,
     end: Instant,
-) -> impl Iterator<Item = (&'static str, Result<String>)> + 'a {
-    PROBES
-        .iter()
-        .map(move |probe| (probe.name, (probe.run)(host, expected, end)))
+    mut take: impl FnMut(&'static str, Result<String>),
+) {
+    let subjects = PROBES.iter().filter_map(|probe| probe.subject);
+    let locks: BTreeMap<&str, Mutex<()>> = subjects.map(|it| (it, Mutex::default())).collect();
+    let run = |probe: &Probe| {
+        let lock = probe.subject.and_then(|subject| locks.get(subject));
+        let _alone = lock.map(|lock| lock.lock().unwrap_or_else(PoisonError::into_inner));
+        (probe.name, (probe.run)(host, expected, end))
+    };
+    parallel::in_order(PROBES, run, |(name, answer)| take(name, answer));
 }
 
 /// The timeout of verification: subscriptions to Redis and new listeners of nginx appear shortly after the jobs that
@@ -108,7 +138,9 @@ pub fn verify(host: &Host, expected: &Expected) -> Result<()> {
 }
 
 fn failures_of(host: &Host, expected: &Expected, end: Instant) -> Vec<String> {
-    round(host, expected, end)
-        .filter_map(|(name, result)| Some(format!("{name}: {:#}", result.err()?)))
-        .collect()
+    let mut failures = Vec::new();
+    round(host, expected, end, |name, result| {
+        failures.extend(result.err().map(|error| format!("{name}: {error:#}")));
+    });
+    failures
 }

@@ -17,8 +17,8 @@ mod write;
 pub use backup::{Backup, back_up};
 pub use lock::{Lock, lock};
 pub use read::{
-    exists, is_directory, is_link, is_socket, link_target, metadata, mode, names, of_process,
-    only_root_can_replace, random, read, read_text, space, working_directory,
+    exists, is_directory, is_link, is_socket, link_target, metadata, mode, names, namespace,
+    of_process, only_root_can_replace, random, read, read_text, space, working_directory,
 };
 pub use remove::{remove, remove_empty, remove_tree, remove_with_drop_ins};
 pub use scratch::Scratch;

@@ -123,6 +123,12 @@ pub fn of_process(process: u32, name: &str) -> Option<Vec<u8>> {
     std::fs::read(format!("/proc/{process}/{name}")).ok()
 }
 
+/// The namespace of a kind, such as `net`, that a process is in (namespaces(7)); `None` if the process has ended or
+/// belongs to another account.
+pub fn namespace(process: u32, kind: &str) -> Option<PathBuf> {
+    std::fs::read_link(format!("/proc/{process}/ns/{kind}")).ok()
+}
+
 /// Random bytes from the kernel.
 ///
 /// # Errors

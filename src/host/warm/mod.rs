@@ -4,7 +4,9 @@
 
 mod notify;
 mod request;
+mod seen;
 mod start;
 mod unit;
 
+pub use seen::{PLAINLY, facts, is_forked, reason_of_plain_start};
 pub use start::{Outcome, Start, plain, start};

@@ -1,14 +1,10 @@
 //! What systemd is asked during a warm start.
 
-use crate::host::dbus::{ManagerProxy, ServiceProxy, UnitProxy};
+use crate::host::dbus::{ManagerProxy, ServiceProxy, UnitProxy, service_properties};
 use anyhow::{Context, Result, bail, ensure};
 use std::collections::HashMap;
-use zbus::fdo::PropertiesProxy;
 use zbus::proxy::CacheProperties;
 use zbus::{Connection, OwnedVariant};
-
-/// The interface of the properties that only services have.
-const SERVICE: &str = "org.freedesktop.systemd1.Service";
 
 /// The properties of a service that its processes inherit from the process that systemd executes (systemd.exec(5)). A
 /// forked process has those of the fork server. All others act on the control group or on systemd's own behaviour, or
@@ -87,16 +83,8 @@ impl Manager {
     }
 
     fn properties(&self, unit: &str) -> Result<HashMap<String, OwnedVariant>> {
-        zbus::block_on(async {
-            let path = self.manager.load_unit(unit).await?;
-            let properties = PropertiesProxy::builder(&self.connection)
-                .destination("org.freedesktop.systemd1")
-                .path(path)
-                .build()
-                .await?;
-            anyhow::Ok(properties.get_all(SERVICE.try_into()?).await?)
-        })
-        .with_context(|| format!("systemd gives no properties of {unit}"))
+        zbus::block_on(service_properties(&self.connection, &self.manager, unit))
+            .with_context(|| format!("systemd gives no properties of {unit}"))
     }
 
     /// Moves a process of the same user into the control group of a unit, which must have `Delegate=yes`.

@@ -54,6 +54,8 @@ pub(super) struct WorkerNetwork {
     network: Network,
     families: String,
     binds: Option<Vec<String>>,
+    /// Directories that are inaccessible.
+    hidden: Vec<&'static str>,
 }
 
 impl WorkerNetwork {
@@ -61,12 +63,13 @@ impl WorkerNetwork {
     /// override it.
     pub const FILE: &str = "50-network.conf";
 
-    /// Renders the drop-in.
+    /// Renders the drop-in, with directories that the worker must not see.
     ///
     /// # Errors
     /// Fails only if the template cannot be rendered.
-    pub fn drop_in(network: Network) -> Result<String> {
+    pub fn drop_in(network: Network, hidden: Vec<&'static str>) -> Result<String> {
         let file = Self {
+            hidden,
             network,
             families: families(row(units::WORKERS)?, network),
             binds: Some(Vec::new()),

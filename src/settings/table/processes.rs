@@ -35,8 +35,9 @@ section! {
         /// processes share the memory of the import, which saves about half of the memory of all
         /// processes, and start in a fraction of the time. `immortal`: as `fork`, but with CPython 3.12
         /// and 3.13 a process that only reads an object keeps sharing its memory, which saves a third
-        /// more. `auto`: `fork` with at least four processes. Processes that decode media always import
-        /// Synapse themselves. Requires sockets.held and sockets.public.
+        /// more. `auto`: `fork` with at least four processes, CPython 3.11 to 3.13 and systemd 252 to 257,
+        /// which the tests cover, otherwise `off`. Processes that decode media always import Synapse
+        /// themselves. Requires sockets.held and sockets.public.
         mode: WarmMode = "off";
     }
 }

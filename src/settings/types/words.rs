@@ -119,7 +119,7 @@ words! {
 words! {
     /// How processes of Synapse come to be.
     WarmMode {
-        /// As `fork`, with at least four processes.
+        /// As `fork` with enough processes on a host that the tests cover, otherwise as `off`.
         Auto = "auto",
         /// Each process imports Synapse itself.
         Off = "off",

@@ -28,7 +28,7 @@ def test_probes(host: Host, check: Checks) -> None:
     with check("verify succeeds", vital=True) as note:
         result = host.product("verify")
         note(f"{result.seconds:.2f} s with the way into the host")
-    for case in (stopped, unanswered, left_over, deaf, crowded, behind, drifted):
+    for case in (stopped, unanswered, left_over, deaf, unkept, crowded, behind, drifted):
         case(host, check)
     with check("the host is as before"):
         host.product("verify")
@@ -151,6 +151,20 @@ def deaf(host: Host, check: Checks) -> None:
         finally:
             host.shell('rm -r "$(dirname "$1")" "$2"; systemctl daemon-reload; systemctl restart "$3"; '
                        'systemctl stop case-redis; rm -f "$4"', DROP_IN, OTHER_OPTIONS, DEAF, OTHER)
+        host.product("verify")
+
+
+def unkept(host: Host, check: Checks) -> None:
+    with check("verify reports a process that has less of a sandbox than its unit promises"):
+        host.write(DROP_IN, "[Service]\nPrivateUsers=no\nUMask=0022\n")
+        host.run("systemctl", "daemon-reload")
+        host.run("systemctl", "restart", DEAF)
+        # The administrator's drop-in is a promise as well.
+        host.product("verify")
+        host.shell('rm -r "$(dirname "$1")"; systemctl daemon-reload', DROP_IN)
+        only(host, "promises", f"{DEAF}: umask: 0077 expected, 0022 seen",
+             f"{DEAF}: user namespace: its own expected, that of the host seen", f"help: systemctl restart {DEAF}")
+        host.run("systemctl", "restart", DEAF)
         host.product("verify")
 
 

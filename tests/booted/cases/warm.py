@@ -33,6 +33,18 @@ MAIN, PLAIN = "synapse-main.service", worker("media_repository1")
 # Synapse is that of the host; some workers have no network access.
 SERVERS = ("synapse-warm@host.service", "synapse-warm@host-isolated.service")
 FORKED = tuple(unit for unit in (MAIN, *(worker(f"{role}1") for role in FULL)) if unit != PLAIN)
+# The sockets of these servers.
+OPEN_SOCKET, ISOLATED_SOCKET = "/run/synapse-workers/warm-open/host/socket", "/run/synapse-workers/warm-isolated/host-isolated/socket"
+# Tries to connect to each socket, and prints the numbers of those that it reaches.
+CONNECT = """
+import socket, sys
+for number, path in enumerate(sys.argv[1:]):
+    try:
+        socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET).connect(path)
+        print(number)
+    except OSError:
+        pass
+"""
 PYTHON = "/opt/venvs/matrix-synapse/bin/python"
 ONE, OTHER = worker("synchrotron1"), worker("pusher1")
 DROP_IN = f"/etc/systemd/system/{ONE}.d/case.conf"
@@ -67,6 +79,14 @@ def test_warm(host: Host, check: Checks) -> None:
     with check("each process has the parent, control group, sandbox and limits of a plain start"):
         for unit in FORKED:
             assert_equal(facts(host, unit), expected[unit], unit)
+    with check("status names the mode, and counts the processes that are forked"):
+        warm_start = host.json("status")["warm"]
+        assert_equal(warm_start, {"mode": "fork", "reason": "warm.mode is fork", "forked": len(FORKED), "plain": []}, "warm")
+        assert_contains(host.product("doctor").out, "warm start: fork (warm.mode is fork)")
+    with check("a process without network access reaches its own fork server, and not the one with network access"):
+        assert_equal(reached(host, MAIN), [True, True, True], "of main")
+        assert_equal(reached(host, ONE), [False, False, True], f"of {ONE}")
+        assert_equal(reached(host, SERVERS[1]), [False, False, True], f"of {SERVERS[1]}")
     with check("forked processes draw different identifiers in the Rust part of Synapse"):
         host.push(CLIENTS / "forked_ids.py", "/root/forked_ids.py")
         options = host.run("systemctl", "show", "--property=ExecStart", MAIN).out.partition("synapse.app.homeserver ")[2].partition(" ;")[0]
@@ -146,6 +166,10 @@ def plain_starts(host: Host, check: Checks) -> None:
         host.run("systemctl", "mask", "--runtime", "--now", isolated)
         try:
             note(start(f"{isolated} is inactive"))
+            (plain,) = host.json("status")["warm"]["plain"]
+            assert_equal(plain["unit"], ONE, "a process that started plainly")
+            assert_contains(plain["reason"], "is inactive")
+            assert_equal(reached(host, ONE)[:2], [False, False], f"of {ONE}, which started plainly")
         finally:
             host.run("systemctl", "unmask", "--runtime", isolated)
             host.run("systemctl", "daemon-reload")
@@ -190,6 +214,17 @@ def under_load(host: Host, check: Checks) -> None:
 
 def configure(host: Host, mode: str) -> None:
     host.write(SETTINGS, json.dumps({"server_name": SERVER, "workers": ["full"], "warm": {"mode": mode}}, indent=1))
+
+
+def reached(host: Host, unit: str) -> list[bool]:
+    """Whether the process of a unit can connect to the fork server with network access, to the same one by way of the file
+    system of main, which has the same user, and to the isolated one. The question is asked in its namespaces, as its user."""
+    pid, main = (host.units(one)[one]["MainPID"] for one in (unit, MAIN))
+    through_main = f"/proc/{main}/root{OPEN_SOCKET}"
+    user, group = host.run("id", "-u", "synapse").out.strip(), host.run("id", "-g", "synapse").out.strip()
+    found = host.run("nsenter", f"--target={pid}", "--user", "--mount", "--net", f"--setuid={user}", f"--setgid={group}",
+                     PYTHON, "-c", CONNECT, OPEN_SOCKET, through_main, ISOLATED_SOCKET).out.split()
+    return [str(number) in found for number in range(3)]
 
 
 def active(host: Host, unit: str) -> bool:

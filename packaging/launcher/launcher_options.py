@@ -1,0 +1,21 @@
+"""The command line of the launcher."""
+import argparse
+
+
+def parse(arguments):
+    """The options, the module and its arguments. Ends the process with a message if the command line is wrong."""
+    parser = argparse.ArgumentParser(prog="launcher")
+    parser.add_argument("--drain", type=float, default=10, help="seconds for in-flight requests to finish at a stop")
+    parser.add_argument("--patience", type=float, default=30, help="seconds that connections wait for the start")
+    parser.add_argument("--name-users", action="store_true", help="name the user in a header that nginx asks for")
+    parser.add_argument("module")
+    parser.add_argument("arguments", nargs=argparse.REMAINDER)
+    return parser.parse_args(arguments)
+
+
+def module_of(arguments):
+    """The module that the launcher runs with these arguments; None if it would end instead."""
+    try:
+        return parse(arguments).module
+    except SystemExit:
+        return None

@@ -1,0 +1,214 @@
+//! `user`: adds, lists and changes users of Synapse on this host.
+
+mod name;
+mod password;
+
+use super::installed::{installed, no_settings};
+use super::time;
+use crate::cli::{Common, UserAction};
+use crate::deployment::endpoints::Endpoints;
+use crate::failure::Failure;
+use crate::host::Host;
+use crate::host::matrix_accounts::{Outcome, Request, User};
+use crate::preflight::{self, Purpose};
+use crate::report::{self, out, outln};
+use crate::request;
+use crate::settings::Settings;
+use crate::state::State;
+use name::Name;
+use serde_json::json;
+use std::io::{IsTerminal, Write};
+use std::process::ExitCode;
+
+/// The running server, as its generation describes it.
+struct Server {
+    host: Host,
+    state: State,
+    settings: Settings,
+    endpoints: Endpoints,
+}
+
+impl Server {
+    fn new() -> Result<Self, Failure> {
+        if !nix::unistd::geteuid().is_root() {
+            return Err(
+                Failure::preflight("user needs root, to read the secrets of the server")
+                    .help("run the same command with sudo"),
+            );
+        }
+        let (current, state, text) = installed()?;
+        let text = text.ok_or_else(|| no_settings(current))?;
+        let request = request::of_generation(current, &text)?;
+        let host = preflight::host(&request, Purpose::Inspect)?;
+        let facts = host.facts.for_rendering();
+        let input = request.input(&facts);
+        let endpoints = Endpoints::new(&input.settings, &input.topology);
+        Ok(Self {
+            endpoints,
+            settings: input.settings.clone(),
+            host,
+            state,
+        })
+    }
+
+    fn ask(&self, request: &Request) -> Result<Outcome, Failure> {
+        let main = self.endpoints.public("main");
+        Ok(self.host.matrix_accounts(&self.state, &main, request)?)
+    }
+
+    fn name(&self, text: &str) -> Result<Name, Failure> {
+        Name::parse(text, self.settings.server_name.as_str()).map_err(Failure::usage)
+    }
+}
+
+/// Runs `synapse-workers user`.
+pub fn user(common: &Common, action: &UserAction) -> Result<ExitCode, Failure> {
+    let server = Server::new()?;
+    if server.settings.mas.is_on() {
+        return Err(in_mas(action));
+    }
+    match action {
+        UserAction::Add {
+            name,
+            admin,
+            generate,
+        } => {
+            let name = server.name(name)?;
+            name.check_new().map_err(Failure::usage)?;
+            let password = password::read(&name.id(), *generate)?;
+            let request = Request::Add {
+                name: name.localpart(),
+                password: &password.text,
+                admin: *admin,
+            };
+            let added = server.ask(&request)?.user;
+            let kind = if *admin { "administrator" } else { "user" };
+            done(common, &added, &format!("Added the {kind}"), &password);
+        }
+        UserAction::Password {
+            name,
+            generate,
+            keep_sessions,
+        } => {
+            let user = server.name(name)?.id();
+            let password = password::read(&user, *generate)?;
+            let request = Request::Password {
+                user: &user,
+                password: &password.text,
+                logout: !keep_sessions,
+            };
+            server.ask(&request)?;
+            let text = match keep_sessions {
+                true => "Changed the password, and kept the sessions, of",
+                false => "Changed the password, and ended all sessions, of",
+            };
+            done(common, &user, text, &password);
+        }
+        UserAction::Deactivate { name, erase } => {
+            let user = server.name(name)?.id();
+            confirm(common, &user)?;
+            let request = Request::Deactivate {
+                user: &user,
+                erase: *erase,
+            };
+            server.ask(&request)?;
+            let none = password::Password::default();
+            done(common, &user, "Deactivated", &none);
+        }
+        UserAction::List { all } => {
+            let users = server.ask(&Request::List { all: *all })?.users;
+            list(common, &users);
+        }
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn done(common: &Common, user: &str, text: &str, password: &password::Password) {
+    let shown = password.generated.then_some(&password.text);
+    if common.json {
+        outln!("{}", json!({"user": user, "password": shown}));
+        return;
+    }
+    outln!("{text} {user}");
+    if let Some(shown) = shown {
+        outln!("  password: {shown}   (shown only now)");
+    }
+}
+
+/// Asks whether to deactivate a user, at a terminal only.
+fn confirm(common: &Common, user: &str) -> Result<(), Failure> {
+    if common.yes || !std::io::stdin().is_terminal() {
+        return Ok(());
+    }
+    out!("This deactivates {user} permanently: the name cannot be used again. Continue? [y/N] ");
+    let _ = std::io::stdout().flush();
+    let mut answer = String::new();
+    let _ = std::io::stdin().read_line(&mut answer);
+    match matches!(answer.trim(), "y" | "Y" | "yes") {
+        true => Ok(()),
+        false => Err(Failure::failed("aborted").left("nothing was changed")),
+    }
+}
+
+fn list(common: &Common, users: &[User]) {
+    if common.json {
+        outln!("{}", json!({"users": users}));
+        return;
+    }
+    for user in users {
+        let marks = [
+            (user.admin, "administrator"),
+            (user.guest, "guest"),
+            (user.locked, "locked"),
+            (user.deactivated, "deactivated"),
+        ];
+        let marks: Vec<&str> = marks
+            .iter()
+            .filter_map(|(is, name)| is.then_some(*name))
+            .collect();
+        let created = match user.created {
+            0 => "-".to_owned(),
+            seconds => time::utc(seconds),
+        };
+        let line = format!(
+            "{created:<21}  {}  {}",
+            user.name.escape_debug(),
+            marks.join(" ")
+        );
+        outln!("{}", line.trim_end());
+    }
+    if users.is_empty() {
+        report::complain(
+            "note: there are no users; add one: synapse-workers user add NAME --admin",
+        );
+    }
+}
+
+/// With the Matrix Authentication Service, Synapse refuses all of these requests.
+fn in_mas(action: &UserAction) -> Failure {
+    let (text, command) = match action {
+        UserAction::Add { name, admin, .. } => (
+            "adds users",
+            format!(
+                "mas-cli manage register-user{} {name}",
+                if *admin { " --admin" } else { "" }
+            ),
+        ),
+        UserAction::Password { name, .. } => (
+            "sets passwords",
+            format!("mas-cli manage set-password {name}"),
+        ),
+        UserAction::Deactivate { name, .. } => (
+            "deactivates users",
+            format!("mas-cli manage lock-user --deactivate {name}"),
+        ),
+        UserAction::List { .. } => (
+            "lists users",
+            "see the admin API of the Matrix Authentication Service".to_owned(),
+        ),
+    };
+    Failure::usage(format!(
+        "mas.endpoint: the Matrix Authentication Service {text}"
+    ))
+    .help(command)
+}
