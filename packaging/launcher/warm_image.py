@@ -13,6 +13,8 @@ import warm_reactor
 import warm_request
 
 HERE = os.path.dirname(os.path.abspath(__file__))
+# The check of the configuration, which runs none of the modules.
+CHECK = os.path.join(HERE, "check_configuration.py")
 # Modules that a start needs besides those of the program.
 STARTING = ("argparse", "runpy", "held_sockets", "held_traffic")
 
@@ -71,9 +73,9 @@ class Image:
         if self.problem:
             return self.problem
         python, launcher, *arguments = request.arguments
-        if (python, launcher) != (sys.orig_argv[0], HERE):
+        if python != sys.orig_argv[0] or launcher not in (HERE, CHECK):
             return f"it imported for {sys.orig_argv[0]} {HERE}, not for {python} {launcher}"
-        if not set(self.modules) & set(arguments):
+        if launcher == HERE and not set(self.modules) & set(arguments):
             return f"it imported none of these: {' '.join(arguments)}"
         for path, then in self.files.items():
             if identity(path) != then:
