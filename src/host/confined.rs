@@ -71,7 +71,7 @@ impl Sandbox {
     /// Lets the fork server that a unit of this state starts from provide the process. The program must be one that
     /// fork servers know; it starts plainly if the fork server does not run or refuses. `None` if the unit itself
     /// starts plainly.
-    pub fn from_fork_server(mut self, unit: &str, state: &State) -> Option<Self> {
+    pub fn forked_as(mut self, unit: &str, state: &State) -> Option<Self> {
         let drop_ins = format!("{HOST}{}/{}/", paths::UNITS, units::drop_ins(unit));
         let files = state.files.iter();
         let mut files = files.filter(|(path, _)| path.starts_with(&drop_ins));
@@ -194,7 +194,7 @@ mod tests {
             state.files.insert(path, file);
         }
         let sandbox = || Sandbox::like(units::MAIN, &state).unwrap().named("task");
-        let forked = sandbox().from_fork_server(units::MAIN, &state).unwrap();
+        let forked = sandbox().forked_as(units::MAIN, &state).unwrap();
         let (command, _) = forked.command(&["python".into()], Duration::from_secs(1));
         let command = command.join(" ");
         let words = format!(" -- {start} task.service python");
@@ -209,7 +209,7 @@ mod tests {
                 "{command}"
             );
         }
-        let plain = sandbox().from_fork_server("synapse-worker@a.service", &state);
+        let plain = sandbox().forked_as("synapse-worker@a.service", &state);
         assert!(plain.is_none());
     }
 }

@@ -200,7 +200,7 @@ pub fn parse_configuration(
     ];
     let sandbox = Sandbox::like(units::MAIN, state)?;
     // A fork server has imported Synapse already. Whatever else happens there than acceptance, the check below decides.
-    if let Some(forked) = sandbox.clone().from_fork_server(units::MAIN, state) {
+    if let Some(forked) = sandbox.clone().forked_as(units::MAIN, state) {
         let check = format!("{}/check_configuration.py", paths::LAUNCHER);
         let check = Tool::confined(forked, python).args([check]).args(&words);
         if check.output().is_ok_and(|output| output.status.success()) {
