@@ -25,7 +25,6 @@ from harness.deployment import (
     worker,
 )
 from harness.expect import CheckFailed, assert_contains, assert_equal, wait_until
-from harness.failures import OWN, REFUSED
 from harness.host import Host
 
 MAIN, PLAIN = "synapse-main.service", worker("media_repository1")
@@ -83,17 +82,6 @@ def test_warm(host: Host, check: Checks) -> None:
         client(host, "load.py", "http://127.0.0.1:8008", "--state", prepared_load(host), "--count", str(REQUESTS))
         note(f"PSS after {REQUESTS} requests {memory(host):.0f} MiB")
     host.product("verify")
-    with check("options that Synapse's parser refuses change nothing, with the same message as without a fork server"):
-        text, codes = REFUSED["a wrong type"]
-        host.write(OWN, text)
-        before = host.invocations(*FORKED, *SERVERS)
-        forked = host.product("install", "--yes", expect=codes).err
-        host.run("systemctl", "stop", *SERVERS)
-        assert_equal(host.product("install", "--yes", expect=codes).err, forked, "message")
-        host.run("rm", OWN)
-        host.run("systemctl", "start", *SERVERS)
-        assert_contains(forked, "Synapse refuses the configuration", OWN)
-        assert_equal(host.invocations(*FORKED), {unit: before[unit] for unit in FORKED}, "processes")
     with check(f"warm.mode: immortal takes at most {IMMORTAL_GOAL} of the memory, and the load succeeds") as note:
         configure(host, "immortal")
         host.product("install", "--yes")
