@@ -62,8 +62,9 @@ def run(request, image, connection):
     _, launcher, *arguments = request.arguments
     sys.orig_argv[:] = request.arguments
     sys.argv[:] = [launcher, *arguments]
-    # Python has put the directory of the server's script there; it does so again for the launcher.
-    sys.path.remove(launcher)
+    # Python has put the directory of the server's script there. It does so again for the launcher, but not for a file.
+    if os.path.isdir(launcher):
+        sys.path.remove(launcher)
     runpy.run_path(launcher, run_name="__main__")
 
 

@@ -14,6 +14,8 @@ import warm_reactor
 import warm_request
 
 HERE = os.path.dirname(os.path.abspath(__file__))
+# The check of the configuration, which runs none of the modules.
+CHECK = os.path.join(HERE, "check_configuration.py")
 # Modules that a start needs besides those of the program.
 STARTING = ("runpy", "held_sockets", "held_traffic")
 
@@ -72,11 +74,13 @@ class Image:
         if self.problem:
             return self.problem
         python, launcher, *arguments = request.arguments
-        if (python, launcher) != (sys.orig_argv[0], HERE):
+        if python != sys.orig_argv[0] or launcher not in (HERE, CHECK):
             return f"it imported for {sys.orig_argv[0]} {HERE}, not for {python} {launcher}"
-        module = launcher_options.module_of(arguments)
-        if module not in self.modules:
-            return f"it did not import {module} to run it"
+        # The check runs none of the modules.
+        if launcher == HERE:
+            module = launcher_options.module_of(arguments)
+            if module not in self.modules:
+                return f"it did not import {module} to run it"
         for path, then in self.files.items():
             if identity(path) != then:
                 return f"{path} has changed since the fork server started"

@@ -4,6 +4,7 @@
 //! changed. So it must have no more privileges than Synapse: the transient service has the properties of the unit file.
 
 use crate::state::paths;
+use crate::state::units;
 use crate::state::{HOST, State};
 use anyhow::{Context, Result};
 use std::ffi::OsString;
@@ -40,10 +41,13 @@ const OWN: &[&str] = &[
 ];
 
 /// The sandbox of a unit of this program, for another program.
+#[derive(Clone)]
 pub struct Sandbox {
     /// The name of the transient service; `None` for a generated one.
     name: Option<String>,
     properties: Vec<String>,
+    /// The socket and the unit of the fork server that provides the process, if one does.
+    server: Option<[String; 2]>,
 }
 
 impl Sandbox {
@@ -60,7 +64,23 @@ impl Sandbox {
         Ok(Self {
             name: None,
             properties: properties(&String::from_utf8_lossy(&file.contents)),
+            server: None,
         })
+    }
+
+    /// Lets the fork server that a unit of this state starts from provide the process. The program must be one that
+    /// fork servers know; it starts plainly if the fork server does not run or refuses. `None` if the unit itself
+    /// starts plainly.
+    pub fn forked_as(mut self, unit: &str, state: &State) -> Option<Self> {
+        let drop_ins = format!("{HOST}{}/{}/", paths::UNITS, units::drop_ins(unit));
+        let files = state.files.iter();
+        let mut files = files.filter(|(path, _)| path.starts_with(&drop_ins));
+        self.server = files.find_map(|(_, file)| server(&String::from_utf8_lossy(&file.contents)));
+        let directory = format!("WorkingDirectory={}", paths::DATA);
+        // As in the drop-in: without these, systemd does not make the forked process that of the service.
+        let needed = ["Delegate=yes", "NotifyAccess=main", &directory];
+        self.properties.extend(needed.map(str::to_owned));
+        self.server.is_some().then_some(self)
     }
 
     /// Sets the name of the transient service. Only one run at a time can have this name.
@@ -98,6 +118,11 @@ impl Sandbox {
         let properties = self.properties.iter().chain([&limit]);
         command.extend(properties.map(|property| format!("--property={property}")));
         command.push("--".to_owned());
+        if let Some(server) = self.server {
+            command.push(paths::WARM_START.to_owned());
+            command.extend(server);
+            command.push(unit.clone());
+        }
         // systemd expands variables in arguments.
         let words = words.iter().map(|word| word.to_string_lossy());
         command.extend(words.map(|word| word.replace('$', "$$")));
@@ -114,6 +139,14 @@ fn properties(file: &str) -> Vec<String> {
     kept.map(|line| line.replace("%%", "%")).collect()
 }
 
+/// The socket and the unit of the fork server in a drop-in.
+fn server(drop_in: &str) -> Option<[String; 2]> {
+    let start = format!("ExecStart=:{} ", paths::WARM_START);
+    let command = drop_in.lines().find_map(|line| line.strip_prefix(&start))?;
+    let mut words = command.split(' ').map(str::to_owned);
+    Some([words.next()?, words.next()?])
+}
+
 /// The key of a line; `None` if the line is empty or a comment.
 fn key(line: &str) -> Option<&str> {
     let (key, _) = line.split_once('=')?;
@@ -122,7 +155,10 @@ fn key(line: &str) -> Option<&str> {
 
 #[cfg(test)]
 mod tests {
-    use super::properties;
+    use super::{Sandbox, properties};
+    use crate::state::{File, State, paths, units};
+    use std::collections::BTreeSet;
+    use std::time::Duration;
 
     #[test]
     fn the_sandbox_is_all_but_how_the_own_program_runs() {
@@ -137,5 +173,43 @@ mod tests {
                 "SystemCallFilter=~@y"
             ]
         );
+    }
+
+    #[test]
+    fn the_fork_server_of_a_unit_is_asked_for_the_process() {
+        let unit = "[Service]\nUser=synapse\nWorkingDirectory=/x\n";
+        let start = format!(
+            "{} /run/socket synapse-warm@host.service",
+            paths::WARM_START
+        );
+        let drop_in = format!("[Service]\nExecStart=\nExecStart=:{start} %n python launcher\n");
+        let mut state = State::default();
+        for (name, text) in [
+            (units::MAIN, unit),
+            ("synapse-main.service.d/40-size.conf", unit),
+            ("synapse-main.service.d/50-warm.conf", drop_in.as_str()),
+        ] {
+            let path = format!("host{}/{name}", paths::UNITS);
+            let file = File::new(text.into(), BTreeSet::new());
+            state.files.insert(path, file);
+        }
+        let sandbox = || Sandbox::like(units::MAIN, &state).unwrap().named("task");
+        let forked = sandbox().forked_as(units::MAIN, &state).unwrap();
+        let (command, _) = forked.command(&["python".into()], Duration::from_secs(1));
+        let command = command.join(" ");
+        let words = format!(" -- {start} task.service python");
+        assert!(command.ends_with(&words), "{command}");
+        for property in [
+            "Delegate=yes",
+            "NotifyAccess=main",
+            "WorkingDirectory=/var/lib/synapse",
+        ] {
+            assert!(
+                command.contains(&format!("--property={property} ")),
+                "{command}"
+            );
+        }
+        let plain = sandbox().forked_as("synapse-worker@a.service", &state);
+        assert!(plain.is_none());
     }
 }

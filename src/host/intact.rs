@@ -5,6 +5,9 @@ use super::files;
 use super::python::{made_for, minor_version};
 use std::path::Path;
 
+/// The file in the directory of a venv that exists until the venv is complete.
+pub(super) const UNFINISHED: &str = "unfinished";
+
 /// Why the programs of this venv do not run, or not as they were installed; `None` if it is intact. The reason
 /// continues a sentence about the venv.
 pub fn damage(directory: &Path) -> Option<String> {
@@ -21,6 +24,9 @@ pub fn damage(directory: &Path) -> Option<String> {
             "it was made for Python {made}, but {} is Python {now}",
             python.display()
         ));
+    }
+    if files::exists(directory.join(UNFINISHED)) {
+        return Some("its installation was not finished".to_owned());
     }
     let lib = format!("lib/python{made}/site-packages");
     let site = directory.join(&lib);

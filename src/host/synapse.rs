@@ -181,50 +181,8 @@ pub fn generate_signing_key(python: &Path, state: &State) -> Result<()> {
     files::replace(paths::SIGNING_KEY, key.as_bytes(), access)
 }
 
-/// Loads the configuration of main and of workers, as the processes themselves do. The argument is a list of pairs: the
-/// own file of a process, and all its files. Garbage collection is off: it would take a quarter of the time.
-const PARSE: &str = "
-import gc, json, sys
-gc.disable()
-from synapse.config._base import ConfigError
-from synapse.config.homeserver import HomeServerConfig
-def refusal(name, files):
-    try:
-        HomeServerConfig.load_config('', [word for file in files for word in ('-c', file)])
-    except ConfigError as error:
-        return name + ': ' + '.'.join(error.path or ()) + ' ' + str(error)
-    except Exception as error:
-        return name + ': ' + type(error).__name__ + ': ' + str(error)
-
-# The keys in files of the administrator without which Synapse accepts the configuration. Of two files with a key, the
-# later counts.
-def causes(name, files):
-    import os, yaml
-    from synapse.config import _base
-    read, places = _base.read_config_files, {}
-    for path in _base.find_config_files(files):
-        with open(path) as stream:
-            places.update((key, path) for key in yaml.safe_load(stream) or ())
-    for key, path in places.items():
-        directory, file = os.path.split(path)
-        place = {
-            'homeserver.d': sys.argv[2] + '/' + file,
-            'adopted': 'the adopted file ' + file.partition('-')[2],
-        }.get(os.path.basename(directory))
-        if place:
-            _base.read_config_files = lambda files: {k: v for k, v in read(files).items() if k != key}
-            if refusal(name, files) is None:
-                yield place + ' sets `' + str(key) + '`, without which Synapse accepts the configuration'
-
-for name, files in json.loads(sys.argv[1]):
-    refused = refusal(name, files)
-    if refused is not None:
-        try:
-            found = list(causes(name, files))
-        except Exception:
-            found = []
-        sys.exit('\\n'.join([refused] + found))
-";
+/// The check of the configuration. A fork server runs the installed copy.
+const CHECK: &str = include_str!("../../packaging/launcher/check_configuration.py");
 
 /// Makes Synapse validate the configuration in this directory for the processes with these own files, in the sandbox of
 /// its main process.
@@ -236,9 +194,22 @@ pub fn parse_configuration(
 ) -> Result<()> {
     let read_by = |own: &String| (own.clone(), synapse_config::of_process(directory, own));
     let processes: Vec<_> = own_files.iter().map(read_by).collect();
-    let output = Tool::confined(Sandbox::like(units::MAIN, state)?, python)
-        .args(["-I", "-c", PARSE, &serde_json::to_string(&processes)?])
-        .args([paths::HOMESERVER_D])
+    let words = [
+        serde_json::to_string(&processes)?,
+        paths::HOMESERVER_D.to_owned(),
+    ];
+    let sandbox = Sandbox::like(units::MAIN, state)?;
+    // A fork server has imported Synapse already. Whatever else happens there than acceptance, the check below decides.
+    if let Some(forked) = sandbox.clone().forked_as(units::MAIN, state) {
+        let check = format!("{}/check_configuration.py", paths::LAUNCHER);
+        let check = Tool::confined(forked, python).args([check]).args(&words);
+        if check.output().is_ok_and(|output| output.status.success()) {
+            return Ok(());
+        }
+    }
+    let output = Tool::confined(sandbox, python)
+        .args(["-I", "-c", CHECK])
+        .args(&words)
         .output()?;
     ensure!(
         output.status.success(),
@@ -274,31 +245,49 @@ mod tests {
              class HomeServerConfig:\n    @staticmethod\n    def load_config(text, words):\n        \
                  files = _base.find_config_files(words[1::2])\n        \
                  options = _base.read_config_files(files)\n        \
+                 if 'exit' in options: sys.exit('a module ends it')\n        \
                  if 'bad' in options: raise ModuleNotFoundError('no module')\n        \
                  if 'one' in options and 'two' in options: raise _base.ConfigError('both')\n",
         ),
     ];
 
-    #[test]
-    fn a_refusal_names_the_administrators_file_and_key() {
+    /// What the check prints about processes with these files below a directory.
+    fn checked(directory: &Path, processes: &[(&str, &[&str])]) -> String {
+        let places =
+            |names: &[&str]| -> Vec<_> { names.iter().map(|n| directory.join(n)).collect() };
+        let processes: Vec<_> = processes
+            .iter()
+            .map(|(name, files)| (name, places(files)))
+            .collect();
+        let processes = serde_json::to_string(&processes).unwrap();
+        let mut python = Command::new("python3");
+        let python = python.args(["-c", CHECK, &processes, paths::HOMESERVER_D]);
+        let output = python.env("PYTHONPATH", directory).output().unwrap();
+        let text = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.success(), text.is_empty(), "{text}");
+        text
+    }
+
+    fn directory_with(files: &[(&str, &str)]) -> tempfile::TempDir {
         let directory = tempfile::tempdir().unwrap();
-        let write = |path: &str, text: &str| {
+        for (path, text) in STAND_IN.iter().chain(files) {
             let path = directory.path().join(path);
             fs::create_dir_all(path.parent().unwrap()).unwrap();
             fs::write(path, text).unwrap();
-        };
-        STAND_IN.iter().for_each(|(path, text)| write(path, text));
+        }
+        directory
+    }
+
+    #[test]
+    fn a_refusal_names_the_administrators_file_and_key() {
         let refused = |own: &str, adopted: &str| {
-            write("g/homeserver.d/mine.yaml", own);
-            write("g/adopted/00-homeserver.yaml", adopted);
-            write("g/shared.d/ours.yaml", "{\"two\": 1}");
-            let place = |name: &str| directory.path().join("g").join(name);
-            let files = [place("adopted"), place("homeserver.d"), place("shared.d")];
-            let processes = serde_json::to_string(&[("main.yaml", files)]).unwrap();
-            let mut python = Command::new("python3");
-            let python = python.args(["-c", PARSE, &processes, paths::HOMESERVER_D]);
-            let output = python.env("PYTHONPATH", directory.path()).output().unwrap();
-            String::from_utf8(output.stderr).unwrap()
+            let directory = directory_with(&[
+                ("g/homeserver.d/mine.yaml", own),
+                ("g/adopted/00-homeserver.yaml", adopted),
+                ("g/shared.d/ours.yaml", "{\"two\": 1}"),
+            ]);
+            let files = ["g/adopted", "g/homeserver.d", "g/shared.d"];
+            checked(directory.path(), &[("main.yaml", &files)])
         };
         assert_eq!(refused("{\"a\": 1}", "{}"), "");
         assert_eq!(
@@ -311,5 +300,25 @@ mod tests {
             "main.yaml:  both\nthe adopted file homeserver.yaml sets `one`, without which Synapse accepts the \
              configuration\n"
         );
+    }
+
+    #[test]
+    fn of_several_processes_the_first_refused_one_is_reported() {
+        let directory = directory_with(&[
+            ("good/a.yaml", "{}"),
+            ("bad/a.yaml", "{\"bad\": 1}"),
+            ("exit/a.yaml", "{\"exit\": 1}"),
+        ]);
+        let (good, bad, exit): (&[&str], &[&str], &[&str]) = (&["good"], &["bad"], &["exit"]);
+        let text = |processes: &[(&str, &[&str])]| checked(directory.path(), processes);
+        assert_eq!(text(&[("a", good), ("b", good), ("c", good)]), "");
+        for processes in [
+            [("a", good), ("b", bad), ("c", bad), ("d", good)],
+            [("a", good), ("b", bad), ("c", good), ("d", bad)],
+        ] {
+            assert_eq!(text(&processes), "b: ModuleNotFoundError: no module\n");
+        }
+        let ended = [("a", good), ("b", exit), ("c", good)];
+        assert_eq!(text(&ended), "a module ends it\n");
     }
 }

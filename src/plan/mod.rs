@@ -16,6 +16,7 @@ mod settings_change;
 pub mod step;
 mod step_text;
 mod unit_jobs;
+mod validated;
 mod validation;
 
 pub use changes::foreign;

@@ -2,11 +2,14 @@
 
 use super::planner::{Planner, UNIT_FILES};
 use super::step::{ChangeKind, FileChange, Validator};
+use super::validated::Validated;
 use super::{Removal, Target};
 use crate::state::Resource;
 use crate::state::restart_rules::VERSION;
+use crate::state::synapse_config;
 use crate::state::units;
 use crate::topology::{Release, releases};
+use std::cell::LazyCell;
 
 /// Path prefix of PostgreSQL's configuration files in a generation.
 const POSTGRES_FILES: &str = "host/etc/postgresql/";
@@ -35,23 +38,25 @@ impl Planner<'_> {
         {
             validators.push(Validator::Nginx);
         }
+        // Computed only if a plan has new files of workers.
+        let validated = LazyCell::new(|| Validated::new(self.desired, &self.changes));
         // A file that only one process reads is validated for that process, any other file for all.
-        let read_by_one = |path: &str| path == "main.yaml" || path.starts_with("workers/");
         let synapse: Vec<&str> = self
             .changes
             .iter()
             .filter_map(|change| change.path.strip_prefix("synapse/"))
             .collect();
         let composed = |change: &FileChange| change.path.starts_with("secrets/synapse.d/");
-        let shared =
-            synapse.iter().any(|path| !read_by_one(path)) || self.changes.iter().any(composed);
+        let shared = synapse.iter().any(|path| !synapse_config::is_own(path))
+            || self.changes.iter().any(composed);
         let processes: Vec<String> = self
             .desired
             .files
             .keys()
-            .filter_map(|path| path.strip_prefix("synapse/"))
-            .filter(|path| read_by_one(path) && (shared || synapse.contains(path)))
-            .map(str::to_owned)
+            .filter_map(|path| Some((path, path.strip_prefix("synapse/")?)))
+            .filter(|(_, own)| synapse_config::is_own(own))
+            .filter(|(path, own)| shared || (synapse.contains(own) && !validated.contains(path)))
+            .map(|(_, own)| own.to_owned())
             .collect();
         if !processes.is_empty() {
             validators.push(Validator::Synapse(processes));
@@ -64,7 +69,7 @@ impl Planner<'_> {
         }
         if written
             .clone()
-            .any(|change| change.path.starts_with(UNIT_FILES))
+            .any(|change| change.path.starts_with(UNIT_FILES) && !validated.contains(&change.path))
         {
             validators.push(Validator::Systemd);
         }

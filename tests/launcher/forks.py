@@ -10,7 +10,7 @@ import time
 from pathlib import Path
 
 from forked import LIMIT, ForkTestCase
-from launched import Client
+from launched import LAUNCHER, Client
 
 # Module code that the fork server cannot share.
 THREAD = "import threading, time\nthreading.Thread(target=time.sleep, args=(60,), name='sleeper', daemon=True).start()\n"
@@ -112,6 +112,26 @@ class Forks(ForkTestCase):
         self.assertEqual(Client(self.public, "/quick").result(), (200, b"quick"))
         process.terminate()
         self.assertEqual(process.status(), 0)
+
+    def test_it_checks_configurations(self):
+        """As a start does, from the same image: with a stand-in for the parts of Synapse that read its configuration."""
+        self.module("synapse/__init__", "")
+        self.module("synapse/config/__init__", "")
+        self.module("synapse/config/_base", "class ConfigError(Exception):\n    path = ()\n")
+        self.module("synapse/config/homeserver", (
+            "from synapse.config import _base\n"
+            "class HomeServerConfig:\n"
+            "    @staticmethod\n"
+            "    def load_config(text, words):\n"
+            "        print(*words, flush=True)\n"
+        ))
+        self.serve("--also", "synapse.config.homeserver")
+        check = [sys.executable, str(LAUNCHER / "check_configuration.py"), json.dumps([["main.yaml", ["a", "b"]]]), "/etc"]
+        forked = self.start_forked(arguments=check, prints=None)
+        self.assertEqual(forked.line(), "-c a -c b\n")
+        self.assertEqual(forked.status(), 0)
+        unknown = self.ask(arguments=[check[0], str(LAUNCHER / "unknown.py")])
+        self.assertRegex(unknown.answer, "^no .*not for .*/unknown.py")
 
     def test_a_process_whose_unit_gave_up_ends_without_a_trace(self):
         self.serve()

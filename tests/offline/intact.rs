@@ -85,6 +85,10 @@ fn each_kind_of_damage_is_found_and_named() {
         })
     };
     let cases: Vec<(Harm, &str)> = vec![
+        (
+            Box::new(|tree| tree.file("env/unfinished", "")),
+            "its installation was not finished",
+        ),
         (Box::new(upgrade), "it was made for Python 3.13, but "),
         (Box::new(upgrade), "env/bin/python is Python 3.14"),
         (

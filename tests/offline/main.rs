@@ -34,6 +34,7 @@ mod sizing;
 mod tools;
 mod turn;
 mod upgrades;
+mod validation;
 mod validators;
 mod variables;
 mod warm;

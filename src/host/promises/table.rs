@@ -266,6 +266,9 @@ mod tests {
         Promises::from(HashMap::from(properties))
     }
 
+    /// The fact that differs after a change of the process.
+    type Case = (&'static str, fn(&mut Seen));
+
     /// A process that keeps these promises.
     fn kept() -> Seen {
         let text = |pairs: &[(&str, &str)]| {
@@ -307,7 +310,7 @@ mod tests {
 
     #[test]
     fn each_broken_promise_is_named() {
-        let cases: &[(&str, fn(&mut Seen))] = &[
+        let cases: &[Case] = &[
             ("user", |it| set(it, "Uid", "12345 0 12345 12345")),
             ("group", |it| set(it, "Gid", "0 0 0 0")),
             ("supplementary groups", |it| {

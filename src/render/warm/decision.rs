@@ -21,8 +21,8 @@ pub struct Covered {
     of: fn(&HostFacts) -> Option<Version>,
 }
 
-/// The programs on which a warm start depends. Source: `tests/launcher` with each of these releases of CPython, the
-/// booted case `warm` on Debian 12 (CPython 3.11, systemd 252) and on Debian 13 (3.13, 257).
+/// The programs on which a warm start depends. Source: the booted case `warm` on Debian 12 (CPython 3.11, systemd 252)
+/// and on Debian 13 (3.13, 257), and `tests/launcher` on Ubuntu 24.04 (3.12).
 pub static COVERED: &[Covered] = &[
     Covered {
         name: "CPython",
