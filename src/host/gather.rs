@@ -2,6 +2,7 @@
 //! servers in the settings.
 
 use super::accounts::{self, Accounts};
+use super::acme;
 use super::certificate::Pair;
 use super::facts::{Facts, PackageManager, Scope, Source};
 use super::resources::damage;
@@ -73,6 +74,11 @@ impl Facts {
                 .collect(),
             ports_in_use: Vec::new(),
             certificate: certificate(settings),
+            acme: settings
+                .tls
+                .acme
+                .as_ref()
+                .and_then(|_| acme::certificate().ok().flatten()),
             processor: std::env::consts::ARCH,
             size: size::size(),
             free_space: size::free_space(),
@@ -250,7 +256,10 @@ fn package_manager() -> Option<PackageManager> {
 fn certificate(settings: &Settings) -> Option<(Pair, Option<Failure>)> {
     let pair = Pair::of(settings)?;
     tools::find("nginx").ok()?;
-    let problem = pair.validated().err().map(Failure::from);
+    // The placeholder is created later.
+    let created = settings.tls.acme.is_none() || files::exists(paths::ACME_PAIR);
+    let problem = created.then(|| pair.validated().err().map(Failure::from));
+    let problem = problem.flatten();
     Some((pair, problem))
 }
 

@@ -1,0 +1,136 @@
+//! certbot's output after a failure, reduced to the name, the port and the answer of the authority, with a remedy.
+
+use super::certificate::Failed;
+use crate::settings::certificate::CHALLENGE_PORT;
+use crate::state::acme::Order;
+
+/// The maximum length of a problem in characters. The authority decides its length.
+const LONGEST: usize = 600;
+
+/// The remedy for a type of error that concerns a name (RFC 8555, 6.7); `{}` stands for the name.
+const OF_NAMES: &[(&str, &str)] = &[
+    ("dns", "create an A or AAAA record for {} that leads to this host"),
+    (
+        "connection",
+        "let {} lead to this host (DNS record), and let everyone reach port 80 there (firewall, port forwarding)",
+    ),
+    (
+        "unauthorized",
+        "let port 80 of {} lead to this host (DNS record, port forwarding): another server answers there",
+    ),
+    ("caa", "permit this authority in the CAA record of {}"),
+];
+
+/// The remedy for other errors, by a part of certbot's message.
+const OTHERS: &[(&str, &str)] = &[
+    ("too many", "wait until the time that the authority names; a timer repeats the attempt"),
+    ("rate limit", "wait until the time that the authority names; a timer repeats the attempt"),
+    (
+        "CERTIFICATE_VERIFY_FAILED",
+        "set `ca_file` in tls.acme to the certificate that the server of this internal authority is verified with",
+    ),
+    ("Connection refused", UNREACHABLE),
+    ("ConnectionError", UNREACHABLE),
+    ("ConnectTimeout", UNREACHABLE),
+    ("timed out", UNREACHABLE),
+    ("Failed to resolve", UNREACHABLE),
+];
+
+const UNREACHABLE: &str = "check `server` in tls.acme, and whether this host reaches the authority; a timer repeats the attempt";
+
+/// The remedy if the authority has forgotten the account, as an internal one does when it is built again.
+const FORGOTTEN: &str = "forget the account too: rm -r /etc/synapse-workers/acme/accounts";
+
+/// One name that the authority could not verify.
+#[derive(Default)]
+struct Refused<'a> {
+    name: &'a str,
+    kind: &'a str,
+    detail: &'a str,
+}
+
+/// The problem and its remedy in the output of a certbot that failed.
+pub(super) fn explain(output: &str, order: &Order) -> Failed {
+    let refused = refused(output);
+    if let Some(first) = refused.first() {
+        let of_name = |one: &Refused| {
+            let Refused { name, kind, detail } = one;
+            format!("{name} port {CHALLENGE_PORT} ({kind}): {detail}")
+        };
+        let names: Vec<String> = refused.iter().map(of_name).collect();
+        return Failed {
+            problem: printable(&format!("{} answers: {}", order.authority(), names.join("; "))),
+            help: remedy(OF_NAMES, |kind| kind == first.kind).replace("{}", first.name),
+        };
+    }
+    let message = message(output);
+    let forgotten = message.contains("Account ") && message.contains("not found");
+    let help = match forgotten {
+        true => FORGOTTEN.to_owned(),
+        false => remedy(OTHERS, |part| message.contains(part)),
+    };
+    let verb = match help == UNREACHABLE {
+        true => "is not reached",
+        false => "answers",
+    };
+    Failed {
+        problem: printable(&format!("{} {verb}: {message}", order.authority())),
+        help,
+    }
+}
+
+fn remedy(table: &[(&str, &str)], applies: impl Fn(&str) -> bool) -> String {
+    let row = table.iter().find(|(key, _)| applies(key));
+    row.map_or_else(String::new, |(_, remedy)| (*remedy).to_owned())
+}
+
+/// The names with a problem: certbot prints three lines about each.
+fn refused(output: &str) -> Vec<Refused<'_>> {
+    let mut names: Vec<Refused> = Vec::new();
+    for line in output.lines() {
+        let Some((key, value)) = line.trim().split_once(':') else {
+            continue;
+        };
+        let value = value.trim();
+        match (key, names.last_mut()) {
+            ("Domain", _) => names.push(Refused {
+                name: value,
+                ..Refused::default()
+            }),
+            ("Type", Some(last)) => last.kind = value,
+            ("Detail", Some(last)) => last.detail = value,
+            _ => {}
+        }
+    }
+    names
+}
+
+/// The lines of an error that concerns no name, or else the last lines of the output.
+fn message(output: &str) -> String {
+    let errors = [
+        "An unexpected error occurred:",
+        "Failed to renew certificate synapse-workers with error:",
+    ];
+    let found = errors.iter().find_map(|start| output.split_once(start));
+    let is_hint = |line: &&str| line.starts_with("Ask for help") || line.starts_with("All renewals failed");
+    let lines: Vec<&str> = match found {
+        Some((_, rest)) => rest
+            .lines()
+            .map(str::trim)
+            .take_while(|line| !is_hint(line))
+            .filter(|line| !line.is_empty())
+            .collect(),
+        None => {
+            let lines = output.lines().map(str::trim);
+            let lines: Vec<&str> = lines.filter(|line| !line.is_empty() && !is_hint(line)).collect();
+            lines[lines.len().saturating_sub(3)..].to_vec()
+        }
+    };
+    lines.join(" ")
+}
+
+/// Without the control characters that a terminal would obey, and not too long.
+fn printable(text: &str) -> String {
+    let printable = |c: char| if c.is_control() { ' ' } else { c };
+    text.chars().map(printable).take(LONGEST).collect()
+}
