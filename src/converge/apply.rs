@@ -65,7 +65,10 @@ impl OnHost {
             Some(_) if certificate.failed.is_some() => {
                 format!("\n          help: {}", certificate.remedy())
             }
-            Some(error) => format!("; {error:#}\n          see: journalctl -u {}", units::ACME_SERVICE),
+            Some(error) => format!(
+                "; {error:#}\n          see: journalctl -u {}",
+                units::ACME_SERVICE
+            ),
         };
         Ok(format!("certificate: {certificate}{end}"))
     }

@@ -60,7 +60,9 @@ pub(super) fn render(builder: &mut StateBuilder) -> Result<()> {
 /// Whether the certificate or its key is in one of these directories, by its path or after resolving symbolic links.
 pub(super) fn is_below(input: &Input, directories: &[&str]) -> bool {
     let files = input.settings.tls.files();
-    let named = files.iter().flat_map(|(certificate, key)| [*certificate, *key]);
+    let named = files
+        .iter()
+        .flat_map(|(certificate, key)| [*certificate, *key]);
     let named = named.map(Path::new);
     let mut places = named.chain(input.facts.certificate.iter().map(PathBuf::as_path));
     places.any(|path| {

@@ -84,3 +84,42 @@ pub(super) fn unsuitable(name: &str, authority: &Authority) -> Option<&'static s
         None
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::settings::{Sources, load};
+    use std::collections::BTreeMap;
+    use std::path::Path;
+
+    fn names(text: &str) -> Vec<String> {
+        let text = format!("server_name: Example.org:8448\ntls: {{acme: {{}}}}\n{text}");
+        let loaded = load(&Sources {
+            file: Some((Path::new("settings.yaml"), &text)),
+            env_file: None,
+            environment: &BTreeMap::new(),
+            flags: &[],
+        });
+        loaded.unwrap().settings.certificate_names()
+    }
+
+    #[test]
+    fn the_names_are_those_under_which_this_host_is_reached() {
+        let url = "public_baseurl: https://matrix.example.org:8443/\n";
+        assert_eq!(names(""), ["example.org"]);
+        assert_eq!(
+            names("public_baseurl: https://example.org/"),
+            ["example.org"]
+        );
+        // Another host has the server name: this one would not get a certificate for it.
+        assert_eq!(names(url), ["matrix.example.org"]);
+        let served = format!("{url}serve_server_wellknown: true\n");
+        assert_eq!(names(&served), ["matrix.example.org", "example.org"]);
+        let turn =
+            "turn: {uris: ['turn:a.example.org', 'turns:turn.example.org:5349?transport=tcp']}\n";
+        assert_eq!(names(&format!("{url}{turn}")), ["matrix.example.org"]);
+        assert_eq!(
+            names(&format!("{url}{turn}coturn: {{enabled: true}}\n")),
+            ["matrix.example.org", "turn.example.org"]
+        );
+    }
+}

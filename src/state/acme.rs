@@ -21,7 +21,9 @@ impl Order {
     /// The order of a state, if it has one.
     pub fn of_state(state: &State) -> Option<Self> {
         let options = state.files.get(FILE)?;
-        Some(Self::of_options(&String::from_utf8_lossy(&options.contents)))
+        Some(Self::of_options(&String::from_utf8_lossy(
+            &options.contents,
+        )))
     }
 
     /// The order in a file with options of certbot.

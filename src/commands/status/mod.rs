@@ -9,6 +9,7 @@ use crate::cli::Common;
 use crate::converge::verify::{self, Expected};
 use crate::deployment::endpoints::Endpoints;
 use crate::failure::{Code, Failure};
+use crate::host::acme::{self, Certificate};
 use crate::host::{self, Peer, Process, Systemd};
 use crate::parallel;
 use crate::report::Report;
@@ -34,6 +35,8 @@ struct Status {
     /// PostgreSQL, and an external Redis.
     servers: Vec<Server>,
     trial: Option<TrialStatus>,
+    /// The certificate of `tls.acme`; absent without that setting.
+    certificate: Option<Certificate>,
     #[serde(flatten)]
     drift: Drift,
 }
@@ -105,6 +108,7 @@ pub fn status(common: &Common) -> Result<ExitCode, Failure> {
         Some(_) => systemd.trial_left()?,
         None => None,
     };
+    let certificate = acme::certificate()?;
     let overdue = trial.is_some() && left.is_none();
     if common.json {
         let status = Status {
@@ -116,6 +120,7 @@ pub fn status(common: &Common) -> Result<ExitCode, Failure> {
                 back: trial.back,
                 seconds_left: left,
             }),
+            certificate,
             drift,
         };
         outln!("{}", json!(status));
@@ -131,6 +136,12 @@ pub fn status(common: &Common) -> Result<ExitCode, Failure> {
         let report = Report::new(false);
         for server in &servers {
             server.print(&report);
+        }
+        if let Some(certificate) = certificate {
+            report.say(format!("certificate: {certificate}"));
+            if certificate.failed.is_some() || !certificate.is_issued() {
+                report.say(format!("  help: {}", certificate.remedy()));
+            }
         }
         drift.print(&report);
     }

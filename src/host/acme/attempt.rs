@@ -99,11 +99,7 @@ pub fn obtain() -> Result<Certificate> {
         attempts.record(failed)?;
         return Err(failure.into());
     }
-    files::replace(
-        paths::ACME_FULFILLED,
-        &serde_json::to_vec(&order)?,
-        0o600,
-    )?;
+    files::replace(paths::ACME_FULFILLED, &serde_json::to_vec(&order)?, 0o600)?;
     certificate::deploy()?;
     files::remove(paths::ACME_ATTEMPTS)?;
     Ok(certificate::certificate()?.unwrap_or_default())
@@ -117,7 +113,12 @@ fn certbot(order: &Order) -> Result<Tool> {
         let state = |name: &str| format!("{}/{name}", paths::ACME_STATE);
         return Ok(certbot
             .args(["renew", "--non-interactive", "--no-random-sleep-on-renew"])
-            .args(["--cert-name", "synapse-workers", "--config-dir", paths::ACME])
+            .args([
+                "--cert-name",
+                "synapse-workers",
+                "--config-dir",
+                paths::ACME,
+            ])
             .args(["--work-dir".to_owned(), state("work")])
             .args(["--logs-dir".to_owned(), state("logs")]));
     }

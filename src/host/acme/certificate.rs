@@ -59,10 +59,15 @@ impl fmt::Display for Certificate {
         let reason = self.failed.as_ref().map(|failed| &failed.problem);
         match (&self.valid_until, reason) {
             (None, None) => write!(f, "placeholder"),
-            (None, Some(reason)) => write!(f, "placeholder, because the last attempt failed: {reason}"),
+            (None, Some(reason)) => {
+                write!(f, "placeholder, because the last attempt failed: {reason}")
+            }
             (Some(day), None) => write!(f, "issued, valid until {day}"),
             (Some(day), Some(reason)) => {
-                write!(f, "issued, valid until {day}; the last attempt failed: {reason}")
+                write!(
+                    f,
+                    "issued, valid until {day}; the last attempt failed: {reason}"
+                )
             }
         }
     }
@@ -95,7 +100,9 @@ pub fn is_due(desired: &State) -> Result<bool> {
     let Some(order) = Order::of_state(desired) else {
         return Ok(false);
     };
-    Ok(!is_fulfilled(&order)? || !is_deployed()? || Attempts::of(&order)?.last.is_some())
+    // A missing pair is created, from the newest certificate if that fulfills the order.
+    let outdated = files::exists(paths::ACME_PAIR) && !is_deployed()?;
+    Ok(!is_fulfilled(&order)? || outdated || Attempts::of(&order)?.last.is_some())
 }
 
 /// The order of the generation in use.

@@ -5,4 +5,4 @@ mod attempt;
 mod certificate;
 
 pub use attempt::obtain;
-pub use certificate::{Certificate, certificate, create_pair, is_due};
+pub use certificate::{Certificate, Failed, certificate, create_pair, is_due};

@@ -213,7 +213,9 @@ pub(super) fn plain_lines(
     addresses: impl Iterator<Item = SocketAddr>,
 ) -> Result<String> {
     let listen = Listen {
-        listens: addresses.map(|address| queued(input, line(address, ""))).collect(),
+        listens: addresses
+            .map(|address| queued(input, line(address, "")))
+            .collect(),
         http2: false,
     };
     Ok(listen.render()?)

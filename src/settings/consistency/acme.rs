@@ -9,7 +9,8 @@ pub(super) static RULES: &[Rule] = &[
         let both = tls.acme.is_some() && (tls.certificate.is_some() || tls.key.is_some());
         violated(both, "tls.acme", || {
             (
-                "`tls.acme` obtains a certificate, and `tls.certificate` names another one".to_owned(),
+                "`tls.acme` obtains a certificate, and `tls.certificate` names another one"
+                    .to_owned(),
                 "remove `tls.certificate` and `tls.key`, or remove `tls.acme`".to_owned(),
             )
         })

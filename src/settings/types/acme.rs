@@ -181,13 +181,31 @@ mod tests {
         for (text, expected) in [
             ("true", "expected a mapping"),
             ("admin@example.org", "expected a mapping"),
-            (r#"{"mail":"a@b.c"}"#, "no key `mail` in it; did you mean `email`?"),
-            (r#"{"email":"admin"}"#, "`email`: expected an e-mail address"),
+            (
+                r#"{"mail":"a@b.c"}"#,
+                "no key `mail` in it; did you mean `email`?",
+            ),
+            (
+                r#"{"email":"admin"}"#,
+                "`email`: expected an e-mail address",
+            ),
             (r#"{"email":["a@b.c"]}"#, "`email`: expected a text"),
-            (r#"{"server":"http://ca.internal/"}"#, "`server`: expected `staging` or the https://"),
-            (r#"{"ca_file":"ca.pem"}"#, "`ca_file`: expected an absolute path"),
-            (r#"{"names":"a.example.org"}"#, "`names`: expected a list of host names"),
-            (r#"{"names":["*.example.org"]}"#, "`names`: expected a host name"),
+            (
+                r#"{"server":"http://ca.internal/"}"#,
+                "`server`: expected `staging` or the https://",
+            ),
+            (
+                r#"{"ca_file":"ca.pem"}"#,
+                "`ca_file`: expected an absolute path",
+            ),
+            (
+                r#"{"names":"a.example.org"}"#,
+                "`names`: expected a list of host names",
+            ),
+            (
+                r#"{"names":["*.example.org"]}"#,
+                "`names`: expected a host name",
+            ),
         ] {
             let reason = parse(text).unwrap_err().reason;
             assert!(reason.contains(expected), "{text}: {reason}");
