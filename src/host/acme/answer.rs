@@ -26,14 +26,8 @@ const OF_NAMES: &[(&str, &str)] = &[
 
 /// The remedy for other errors, by a part of certbot's message.
 const OTHERS: &[(&str, &str)] = &[
-    (
-        "too many",
-        "wait until the time that the authority names; a timer repeats the attempt",
-    ),
-    (
-        "rate limit",
-        "wait until the time that the authority names; a timer repeats the attempt",
-    ),
+    ("too many", "wait until the time that the authority names"),
+    ("rate limit", "wait until the time that the authority names"),
     (
         "CERTIFICATE_VERIFY_FAILED",
         "set `ca_file` in tls.acme to the certificate that the server of this internal authority is verified with",
@@ -45,7 +39,7 @@ const OTHERS: &[(&str, &str)] = &[
     ("Failed to resolve", UNREACHABLE),
 ];
 
-const UNREACHABLE: &str = "check `server` in tls.acme, and whether this host reaches the authority; a timer repeats the attempt";
+const UNREACHABLE: &str = "check `server` in tls.acme, and whether this host reaches the authority";
 
 /// The remedy if the authority has forgotten the account, as an internal one does when it is built again.
 const FORGOTTEN: &str = "forget the account too: rm -r /etc/synapse-workers/acme/accounts";

@@ -79,7 +79,7 @@ pub fn obtain() -> Result<Certificate> {
             "{} is not asked, because {MOST_IN_AN_HOUR} attempts have failed within an hour, and authorities limit failures",
             order.authority()
         ))
-        .help(format!("wait {minutes} minutes, then synapse-workers install"))
+        .help(certificate::repeat(Some(minutes)))
         .into());
     }
     let output = certbot(&order)?.with_archives().within(TIMEOUT).output();
@@ -95,9 +95,10 @@ pub fn obtain() -> Result<Certificate> {
         }),
     };
     if let Some(failed) = failed {
-        let failure = Failure::failed(&failed.problem).help(&failed.help);
+        let problem = failed.problem.clone();
         attempts.record(failed)?;
-        return Err(failure.into());
+        let remedy = certificate::certificate()?.unwrap_or_default().remedy();
+        return Err(Failure::failed(problem).help(remedy).into());
     }
     files::replace(paths::ACME_FULFILLED, &serde_json::to_vec(&order)?, 0o600)?;
     certificate::deploy()?;

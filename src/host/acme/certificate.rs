@@ -5,7 +5,7 @@ use super::super::files::{self, Scratch};
 use super::super::tools::Tool;
 use super::attempt::Attempts;
 use crate::state::acme::{FILE, Order};
-use crate::state::{State, paths};
+use crate::state::{State, paths, units};
 use anyhow::{Context, Result};
 use serde::{Deserialize, Serialize};
 use std::fmt;
@@ -39,18 +39,25 @@ impl Certificate {
         self.valid_until.is_some()
     }
 
-    /// The state and, if the last attempt failed, the remedy with the command that repeats it.
+    /// The remedy if the last attempt failed, and the command that repeats it.
     pub fn remedy(&self) -> String {
-        let help = self.failed.as_ref().map_or("", |failed| &failed.help);
-        let wait = match self.pause {
-            Some(minutes) => format!("wait {minutes} minutes, then "),
-            None => String::new(),
-        };
-        match help.is_empty() {
-            true => format!("{wait}synapse-workers install"),
-            false => format!("{help}; then: {wait}synapse-workers install"),
+        let repeat = repeat(self.pause);
+        match &self.failed {
+            Some(failed) if !failed.help.is_empty() => format!("{}; then: {repeat}", failed.help),
+            _ => repeat,
         }
     }
+}
+
+/// The ways to another attempt, which is permitted after these minutes.
+pub(super) fn repeat(pause: Option<u64>) -> String {
+    let wait = pause.map_or_else(String::new, |minutes| {
+        format!("wait {minutes} minutes, then ")
+    });
+    format!(
+        "{wait}synapse-workers install (or wait for {})",
+        units::ACME
+    )
 }
 
 /// As in the sentence "certificate: …".
