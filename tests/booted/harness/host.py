@@ -89,8 +89,8 @@ class Host:
     def run(self, *command: str, expect: Expected = (0,), stdin: str | None = None) -> Result:
         """Runs a command in the host. Its standard input is a file with `stdin`, not a terminal."""
         shown = " ".join(command)
-        if warm_mode.MODE and {"synapse-workers", FAULTY} & set(command):
-            self._choose_warm_mode("install" in command)
+        if warm_mode.MODE and any(word == FAULTY or warm_mode.PROGRAM.search(word) for word in command):
+            self._choose_warm_mode(create=any("install" in word.split() for word in command))
         return execute([SCRIPT, "run", self.name, "-i", "--", *command], expect, stdin, shown=shown)
 
     def _choose_warm_mode(self, create: bool) -> None:

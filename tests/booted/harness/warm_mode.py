@@ -5,6 +5,8 @@ import os
 import re
 
 MODE = os.environ.get("SYNAPSE_WORKERS_WARM", "")
+# A command, or a line of a shell, that starts the program under test.
+PROGRAM = re.compile(r"(^|[ /])synapse-workers( |$)")
 # With these settings there is no warm start.
 WITHOUT_SOCKETS = re.compile(r'\b(held|public)"?: *false')
 # The setting in the file that the first install writes, with its explanation.
