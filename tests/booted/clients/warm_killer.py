@@ -68,7 +68,8 @@ def processes(place: str) -> Iterator[int]:
     try:
         with open(f"{CGROUP}{place}/cgroup.procs", encoding="ascii") as opened:
             yield from map(int, opened.read().split())
-    except FileNotFoundError:
+    except OSError:
+        # The control group has gone with the last process; the next start creates it.
         return
 
 
