@@ -8,6 +8,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from cases.lossless import TARGET, idle, release, services
 from cases.warm import active, facts, plainly, restart
 from harness.checks import Checks
@@ -16,7 +18,7 @@ from harness.expect import CheckFailed, assert_contains, assert_equal, wait_unti
 from harness.host import Host
 from harness.limits import limited
 
-MAIN, ONE, PLAIN = "synapse-main.service", worker("clients1"), worker("background1")
+MAIN, ONE = "synapse-main.service", worker("clients1")
 SERVERS = "synapse-warm@*.service"
 LIBRARIES = "/opt/venvs/matrix-synapse/lib/python3.*/site-packages"
 OPTIONS = "/etc/synapse-workers/homeserver.d/case.yaml"
@@ -46,7 +48,17 @@ FILES = ("comm", "coredump_filter", "loginuid", "timerslack_ns", "personality")
 
 
 def test_warm_host(host: Host, check: Checks) -> None:
-    """Forked processes restart, reload, log and fail as others do, after a reboot as well."""
+    """Forked processes restart, reload, log and fail as others do."""
+    warm_host(host, check, thorough=False)
+
+
+@pytest.mark.slow
+def test_warm_host_all(host: Host, check: Checks) -> None:
+    """Forked processes do so without memory, with modules, after an upgrade and after a reboot as well."""
+    warm_host(host, check, thorough=True)
+
+
+def warm_host(host: Host, check: Checks, thorough: bool) -> None:
     add_test_options(host)
     with check("a server with four processes, three of them forked", vital=True) as note:
         configure(host)
@@ -55,18 +67,13 @@ def test_warm_host(host: Host, check: Checks) -> None:
         talk(host)
     own(host, check)
     managed(host, check)
-    full(host, check)
-    modules(host, check)
-    replaced(host, check)
-    with check("after a reboot the fork servers are ready before the first process, and all are forked", vital=True) as note:
-        since = time.time()
-        note(host.reboot().err.strip())
-        remember_distribution_services(host)
-        wait_until("all services active", lambda: not idle(host), 120)
-        in_order(host, MAIN, ONE)
-        forked_all(host, since)
-        host.product("verify")
-        talk(host)
+    processes_run_out(host, check)
+    if thorough:
+        singly(host, check)
+        memory_runs_out(host, check)
+        modules(host, check)
+        replaced(host, check)
+        rebooted(host, check)
     with check("--purge"):
         purge(host)
 
@@ -91,13 +98,16 @@ def own(host: Host, check: Checks) -> None:
             assert_equal(host.invocations(MAIN, ONE), before, "processes")
 
 
-def managed(host: Host, check: Checks) -> None:
+def singly(host: Host, check: Checks) -> None:
     with check("a restart of each unit, one after the other, forks its process"):
         since = time.time()
         for unit in sorted(services(host)):
             restart(host, unit)
         forked_all(host, since)
         talk(host)
+
+
+def managed(host: Host, check: Checks) -> None:
     with check("a restart of the target starts the fork servers first, and all processes are forked"):
         since, before = time.time(), host.invocations(*services(host))
         host.run("systemctl", "restart", TARGET)
@@ -118,7 +128,7 @@ def managed(host: Host, check: Checks) -> None:
             forked_all(host, since)
 
 
-def full(host: Host, check: Checks) -> None:
+def processes_run_out(host: Host, check: Checks) -> None:
     server = server_of(host, ONE)
     for count, place in ((1, "the first"), (2, "the second")):
         with check(f"no process is left for {place} fork: a plain start with its reason") as note, limited(host, server, "TasksMax", count):
@@ -126,6 +136,14 @@ def full(host: Host, check: Checks) -> None:
             note(f"{restart(host, ONE):.1f} s")
             assert_contains("\n".join(plainly(host, since)), "the fork server failed")
             talk(host)
+    with check("  and later it forks again"):
+        since = time.time()
+        restart(host, ONE)
+        forked_all(host, since)
+
+
+def memory_runs_out(host: Host, check: Checks) -> None:
+    server = server_of(host, ONE)
     with check("no memory is left for the fork server: the process runs all the same, soon") as note, limited(host, server, *NO_MEMORY):
         seconds = restart(host, ONE)
         note(f"{seconds:.1f} s")
@@ -156,7 +174,7 @@ def modules(host: Host, check: Checks) -> None:
         host.write(OPTIONS, "modules:\n  - module: case_module.Module\n    config: {}\n")
         host.product("install", "--yes")
         forked_all(host, since)
-        drawn = [value for unit, pid in mains(host).items() for value in host.read(f"/var/lib/synapse/case-{pid}").split()]
+        drawn = [value for pid in mains(host).values() for value in host.read(f"/var/lib/synapse/case-{pid}").split()]
         assert_equal((len(drawn), len(set(drawn))), (5 * len(mains(host)),) * 2, "values, different ones")
         talk(host)
     host.run("rm", OPTIONS)
@@ -186,6 +204,18 @@ def replaced(host: Host, check: Checks) -> None:
         assert_equal(release(host), version, "the release that answers")
         talk(host)
     host.shell(f"cd $(echo {LIBRARIES}) && sed -i 's/^Version: .*/Version: {NEW_RELEASE}/' matrix_synapse-*.dist-info/METADATA")
+
+
+def rebooted(host: Host, check: Checks) -> None:
+    with check("after a reboot the fork servers are ready before the first process, and all are forked") as note:
+        since = time.time()
+        note(host.reboot().err.strip())
+        remember_distribution_services(host)
+        wait_until("all services active", lambda: not idle(host), 120)
+        in_order(host, MAIN, ONE)
+        forked_all(host, since)
+        host.product("verify")
+        talk(host)
 
 
 def configure(host: Host) -> None:
