@@ -77,7 +77,7 @@ def one_start(host: Host, victim: str, times: Sequence[int], note: Note) -> None
     server = host.run("systemctl", "show", "--value", "--property=Wants", ONE).out
     server = next(unit for unit in server.split() if is_fork_server(unit))
     note(", ".join(host.run("python3", "/root/warm_killer.py", victim, ONE, server, *map(str, times)).out.splitlines()))
-    note("; ".join(sorted({line.partition("because: ")[2] for line in plainly(host, since)})))
+    note("plain starts: " + ("; ".join(sorted({line.partition("because: ")[2] for line in plainly(host, since)})) or "none"))
     talk(host)
 
 
