@@ -65,11 +65,11 @@ def test_warm(host: Host, check: Checks) -> None:
     with check("each process has the parent, control group, sandbox and limits of a plain start"):
         for unit in FORKED:
             assert_equal(facts(host, unit), expected[unit], unit)
-    with check("forked processes draw different identifiers in the Rust part of Synapse"):
+    with check("forked processes draw different identifiers in the Rust part of Synapse, and different access tokens"):
         host.push(CLIENTS / "forked_ids.py", "/root/forked_ids.py")
         options = host.run("systemctl", "show", "--property=ExecStart", MAIN).out.partition("synapse.app.homeserver ")[2].partition(" ;")[0]
         drawn = host.run(PYTHON, "/root/forked_ids.py", *options.split()).out.split()
-        assert_equal((len(drawn), len(set(drawn))), (4, 4), "identifiers, different ones")
+        assert_equal((len(drawn), len(set(drawn))), (8, 8), "identifiers and tokens, different ones")
     with check(f"all processes and their fork servers take at most {GOAL} of the memory") as note:
         restart(host, *FORKED)
         warm = memory(host)
