@@ -60,7 +60,7 @@ class Image:
         self.summary = self.problem or f"{len(sys.modules)} modules imported in {time.monotonic() - begun:.1f} s{gathered}{done}"
 
     def gather(self):
-        """Moves the code that workers of Synapse run, if the processes are such. Returns a part of the summary."""
+        """Moves the code that a worker of Synapse runs, if there are workers. Returns a part of the summary."""
         if warm_script.WORKER not in self.modules:
             return ""
         problem, addresses = warm_pilot.fly(self.reactor)

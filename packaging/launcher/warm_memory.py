@@ -1,7 +1,7 @@
 """The memory of the fork server: what keeps pages shared after a fork.
 
-A page is copied as soon as a process writes to it. The garbage collector writes to each object that it visits, and a new
-object in a free block of a page takes the page from its neighbours.
+A page is copied as soon as a process writes to it. The garbage collector writes to each object that it visits, a new object
+in a free block of a page takes the page from its neighbours, and Python writes into a type when it is first used.
 """
 import contextlib
 import ctypes

@@ -1,7 +1,7 @@
 """The pilot: a process that runs Synapse before the first fork, to find out which code a worker runs, and is thrown away.
 
 It starts threads, opens sockets and answers requests, all of which the fork server must not do. The fork server gets from it
-only the addresses of code objects, which are the same in both processes.
+only the addresses of code objects, which are the same in both processes. Without them, everything works and takes more memory.
 """
 import ctypes
 import json
@@ -11,6 +11,7 @@ import socket
 import sys
 import tempfile
 import threading
+import time
 import traceback
 
 import warm_code
@@ -20,6 +21,8 @@ import warm_script
 PATIENCE = 120
 # Seconds that it waits for an answer to a request.
 SLOWNESS = 30
+# Seconds between two attempts to reach it while it starts.
+GLANCE = 0.01
 # Requests of each kind: the second one finds full caches.
 TIMES = 2
 # prctl(2): a signal for this process when its parent ends.
@@ -47,8 +50,8 @@ def fly(reactor):
 
 
 def report(pipe, reactor):
-    """Plays, and writes the result."""
-    # What Synapse says here would confuse the readers of the server's log, and systemd.
+    """Runs a worker, and writes the result."""
+    # Neither systemd nor the reader of the server's log expects a word from this Synapse.
     os.environ.pop("NOTIFY_SOCKET", None)
     null = os.open(os.devnull, os.O_RDWR)
     for stream in (1, 2):
@@ -56,14 +59,14 @@ def report(pipe, reactor):
     problem, code = None, warm_code.Ran()
     try:
         reactor.renew()
-        play()
+        run()
     except BaseException:
         problem = traceback.format_exc(limit=-1).splitlines()[-1]
     with open(pipe, "w") as opened:
         json.dump((problem, code.now()), opened)
 
 
-def play():
+def run():
     """Runs a worker until it has answered all requests."""
     import synapse.app.generic_worker as program
     from twisted.internet import reactor
@@ -73,8 +76,7 @@ def play():
         sys.argv[:] = [warm_script.WORKER, "-c", options]
         failures = []
         client = threading.Thread(target=ask, args=(reactor, address, failures))
-        # This comes before Synapse's own: its start makes the socket while the client waits.
-        reactor.callWhenRunning(reactor.callLater, 0, client.start)
+        reactor.callWhenRunning(client.start)
         program.main()
         if failures:
             raise failures[0]
@@ -86,7 +88,7 @@ def ask(reactor, address, failures):
         for request in TIMES * warm_script.REQUESTS:
             with socket.socket(socket.AF_UNIX) as connection:
                 connection.settimeout(SLOWNESS)
-                connection.connect(address)
+                connect(connection, address)
                 connection.sendall(warm_script.formatted(*request))
                 while connection.recv(1 << 16):
                     pass
@@ -94,3 +96,15 @@ def ask(reactor, address, failures):
         failures.append(error)
     finally:
         reactor.callFromThread(reactor.stop)
+
+
+def connect(connection, address):
+    """Connects as soon as the worker listens."""
+    end = time.monotonic() + SLOWNESS
+    while True:
+        try:
+            return connection.connect(address)
+        except (FileNotFoundError, ConnectionRefusedError):
+            if time.monotonic() > end:
+                raise
+            time.sleep(GLANCE)

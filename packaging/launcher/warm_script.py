@@ -1,7 +1,6 @@
-"""What the pilot plays: the options of a worker that reaches nothing, a database without rows, and requests.
+"""What the pilot runs: a worker with options that reach nothing, with a database without rows, and requests to it.
 
-The options contain no secrets and no address of another process. They are valid for each release of Synapse that this product
-supports.
+The options contain no secrets and no address of another process.
 """
 import contextlib
 import json
@@ -59,7 +58,8 @@ def write(directory):
 def formatted(method, target, headers, body):
     """A request as a client sends it."""
     content = json.dumps(body) if body else ""
-    return f"{method} {target} HTTP/1.1\r\nHost: {NAME}\r\nConnection: close\r\n{headers}Content-Length: {len(content)}\r\n\r\n{content}".encode()
+    lines = f"Host: {NAME}\r\nConnection: close\r\n{headers}Content-Length: {len(content)}\r\n"
+    return f"{method} {target} HTTP/1.1\r\n{lines}\r\n{content}".encode()
 
 
 @contextlib.contextmanager
