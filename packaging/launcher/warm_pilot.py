@@ -69,11 +69,13 @@ def report(pipe, reactor):
 def run():
     """Runs a worker until it has answered all requests."""
     import synapse.app.generic_worker as program
+    import warm_redis
     from twisted.internet import reactor
 
     with tempfile.TemporaryDirectory() as directory, warm_script.without_database():
-        options, address = warm_script.write(directory)
+        options, address, redis = warm_script.write(directory)
         sys.argv[:] = [warm_script.WORKER, "-c", options]
+        reactor.listenUNIX(redis, warm_redis.factory())
         failures = []
         client = threading.Thread(target=ask, args=(reactor, address, failures))
         reactor.callWhenRunning(client.start)

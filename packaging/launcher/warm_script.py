@@ -17,7 +17,6 @@ OPTIONS = {
     "media_store_path": NOWHERE, "enable_media_repo": False, "media_instance_running_background_jobs": "other",
     "caches": {"global_factor": 0.5},
     "database": {"name": "psycopg2", "args": {"host": NOWHERE, "dbname": NAME, "cp_min": 1, "cp_max": 1}},
-    "redis": {"enabled": True, "path": NOWHERE},
     "instance_map": {"main": {"path": NOWHERE}, "other": {"path": NOWHERE}},
     "stream_writers": {"events": ["other"], "typing": ["other"]},
     "federation_sender_instances": ["other"], "pusher_instances": ["other"], "run_background_tasks_on": "other",
@@ -44,15 +43,16 @@ REQUESTS = (
 
 
 def write(directory):
-    """Writes the options and those of the log. Returns the paths of the options, and of the socket of the worker."""
-    options, logs, address = (os.path.join(directory, name) for name in ("options.yaml", "log.yaml", "socket"))
+    """Writes the options and those of the log. Returns the paths of the options, and of the sockets of the worker and Redis."""
+    options, logs, address, redis = (os.path.join(directory, name) for name in ("options.yaml", "log.yaml", "worker", "redis"))
     resources = [{"names": ["client", "federation"]}, {"names": ["replication"]}]
     listeners = [{"type": "http", "path": address, "mode": 0o600, "resources": resources}]
+    own = {"redis": {"enabled": True, "path": redis}, "worker_log_config": logs, "worker_listeners": listeners}
     # JSON is YAML.
-    for path, content in ((options, {**OPTIONS, "worker_log_config": logs, "worker_listeners": listeners}), (logs, LOGS)):
+    for path, content in ((options, {**OPTIONS, **own}), (logs, LOGS)):
         with open(path, "w") as opened:
             json.dump(content, opened)
-    return options, address
+    return options, address, redis
 
 
 def formatted(method, target, headers, body):
