@@ -73,10 +73,12 @@ class Forks(ForkTestCase):
         self.assertEqual(self.report(oom_score_adj=777)["memory_is_open"], False)
 
     def test_no_two_processes_draw_the_same_random_values(self):
-        self.serve()
-        drawn = [self.report()["drawn"] for _ in range(4)]
-        for name in drawn[0]:
-            self.assertEqual(len({values[name] for values in drawn}), len(drawn), name)
+        for options in ((), ("--immortal",)):
+            self.serve(*options)
+            drawn = [self.report()["drawn"] for _ in range(4)]
+            for name in drawn[0]:
+                self.assertEqual(len({values[name] for values in drawn}), len(drawn), name)
+            self.end()
 
     def test_it_serves_held_sockets_and_finishes_requests_when_it_stops(self):
         self.serve()
