@@ -241,6 +241,9 @@ pub enum Command {
         #[arg(required = true)]
         units: Vec<String>,
     },
+    /// Obtain the certificate of tls.acme, or renew it if that is due; run by synapse-acme.service
+    #[command(hide = true)]
+    ObtainCertificate,
     /// Write manual pages, shell completions, the settings page or the accounts of the packages to a directory
     #[command(hide = true)]
     Generate { what: Generated, directory: PathBuf },

@@ -9,9 +9,12 @@ import threading
 import time
 
 import launcher_options
+import warm_code
 import warm_memory
+import warm_pilot
 import warm_reactor
 import warm_request
+import warm_script
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 # The check of the configuration, which runs none of the modules.
@@ -49,6 +52,7 @@ class Image:
         self.problem = self.find_problem(descriptors() - before)
         for number in reserved:
             os.close(number)
+        gathered = "" if self.problem else self.gather()
         # Generators that modules made for themselves; Python renews only the one behind random.random().
         self.generators = [one for one in gc.get_objects()
                            if isinstance(one, random.Random) and not isinstance(one, random.SystemRandom)]
@@ -56,7 +60,16 @@ class Image:
         for module in modules:
             sys.modules.pop(module, None)
         done = warm_memory.prepare(immortal)
-        self.summary = self.problem or f"{len(sys.modules)} modules imported in {time.monotonic() - begun:.1f} s{done}"
+        self.summary = self.problem or f"{len(sys.modules)} modules imported in {time.monotonic() - begun:.1f} s{gathered}{done}"
+
+    def gather(self):
+        """Moves the code that a worker of Synapse runs, if there are workers. Returns a part of the summary."""
+        if warm_script.WORKER not in self.modules:
+            return ""
+        problem, addresses = warm_pilot.fly(self.reactor)
+        if problem:
+            return f"; code was not moved, because {problem}"
+        return f"; {warm_code.move(addresses)} code objects moved"
 
     def find_problem(self, opened):
         """Threads and descriptors of modules: a fork keeps the first from working and shares the others."""

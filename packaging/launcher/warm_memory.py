@@ -1,7 +1,7 @@
 """The memory of the fork server: what keeps pages shared after a fork.
 
-A page is copied as soon as a process writes to it. The garbage collector writes to each object that it visits, and a new
-object in a free block of a page takes the page from its neighbours.
+A page is copied as soon as a process writes to it. The garbage collector writes to each object that it visits, a new object
+in a free block of a page takes the page from its neighbours, and Python writes into a type when it is first used.
 """
 import contextlib
 import ctypes
@@ -28,14 +28,33 @@ filling = []
 def prepare(immortal):
     """Prepares the memory for forks, when everything is imported. Returns what it did about immortal objects."""
     gc.collect()
+    number_types()
     done = ""
     if immortal:
         problem = warm_immortal.problem()
         done = f"; {problem}" if problem else f"; {warm_immortal.make_immortal()} objects are immortal"
-    fill()
+    separate()
     gc.freeze()
-    purge()
     return done
+
+
+def separate():
+    """From now on, objects are allocated in pages of their own, apart from all earlier ones."""
+    fill()
+    purge()
+    use_new_arena()
+
+
+def number_types():
+    """Gives each type the version number that Python gives it at its first use."""
+    number = getattr(ctypes.pythonapi, "PyUnstable_Type_AssignVersionTag", None)
+    waiting, known = [object], set()
+    while waiting and number:
+        kind = waiting.pop()
+        if kind not in known:
+            known.add(kind)
+            number(ctypes.py_object(kind))
+            waiting.extend(type.__subclasses__(kind))
 
 
 def fill():
@@ -73,3 +92,13 @@ def purge():
         library.mallctl(b"arena.%d.purge" % ALL_ARENAS, None, None, None, ctypes.c_size_t(0))
     elif hasattr(library, "malloc_trim"):
         library.malloc_trim(ctypes.c_size_t(0))
+
+
+def use_new_arena():
+    """Makes this thread use a new arena of jemalloc, if it is loaded (jemalloc(3), arenas.create)."""
+    library = ctypes.CDLL(None)
+    if hasattr(library, "mallctl"):
+        arena = ctypes.c_uint()
+        size = ctypes.c_size_t(ctypes.sizeof(arena))
+        if not library.mallctl(b"arenas.create", ctypes.byref(arena), ctypes.byref(size), None, ctypes.c_size_t(0)):
+            library.mallctl(b"thread.arena", None, None, ctypes.byref(arena), size)

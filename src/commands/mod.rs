@@ -7,6 +7,7 @@ mod generations;
 mod install;
 mod install_certificate;
 mod installed;
+mod obtain_certificate;
 mod packages;
 mod plan;
 mod presets;
@@ -99,6 +100,7 @@ pub fn run(cli: Cli) -> Result<ExitCode, Failure> {
             key,
             units,
         } => install_certificate::install(Pair { certificate, key }, &units),
+        Command::ObtainCertificate => obtain_certificate::obtain(),
         Command::Generate { what, directory } => generate::generate(what, &directory),
     }
 }

@@ -3,7 +3,7 @@
 use super::verify::{self, Expected};
 use super::world::World;
 use super::{Goal, SettingsChange, fault};
-use crate::host::{self, Hold, Host, JobsFailed, interruption};
+use crate::host::{self, Hold, Host, JobsFailed, acme, interruption};
 use crate::plan::step::{Move, Step, Verb};
 use crate::state::paths;
 use crate::state::units;
@@ -49,6 +49,28 @@ impl OnHost {
                 verb.word()
             ))
         })
+    }
+
+    /// Asks the authority for the certificate. The note says what came of it.
+    fn obtain_certificate(&self) -> Result<String> {
+        let start = |unit: &str| self.host.systemd.jobs(Verb::Start, &[unit.to_owned()]);
+        // The service records why it failed.
+        let failed = start(units::ACME_SERVICE).err();
+        let certificate = acme::certificate()?.unwrap_or_default();
+        if certificate.is_issued() {
+            start(units::CERTIFICATE_SERVICE)?;
+        }
+        let end = match failed {
+            None => String::new(),
+            Some(_) if certificate.failed.is_some() => {
+                format!("\n          help: {}", certificate.remedy())
+            }
+            Some(error) => format!(
+                "; {error:#}\n          see: journalctl -u {}",
+                units::ACME_SERVICE
+            ),
+        };
+        Ok(format!("certificate: {certificate}{end}"))
     }
 
     fn hold(&mut self) -> Result<()> {
@@ -110,7 +132,12 @@ impl World for OnHost {
                     file.with_context(|| format!("the generation has no file for {path}"))?;
                 host::replace(path, &file.contents, 0o644)
             }
-            Step::RemoveFile { path } => host::remove_with_drop_ins(path),
+            Step::RemoveFile { path } => {
+                // systemd would remember a failed unit without a file.
+                let unit = units::of_host_file(path).map(str::to_owned);
+                host.systemd.reset_failed(unit.as_slice());
+                host::remove_with_drop_ins(path)
+            }
             Step::ReloadManager => host.systemd.reload(),
             Step::Enable(units) => host.systemd.enable(units),
             Step::Disable(units) => host.systemd.disable(units),
@@ -124,6 +151,7 @@ impl World for OnHost {
                 let mut batches = units.chunks(number);
                 batches.try_for_each(|units| self.jobs(*verb, units))
             }
+            Step::ObtainCertificate(_) => return self.obtain_certificate().map(Some),
             Step::Hold => self.hold(),
             Step::Drain(_) => host.drain(&self.leaving),
             Step::ResetFailed(units) => {

@@ -10,6 +10,9 @@ use crate::state::{Observed, Resource};
 use anyhow::Result;
 use std::collections::BTreeSet;
 
+/// The line of a run for what follows the last step.
+pub(super) const VERIFICATION: &str = "  verify  units, health, routes";
+
 /// A plan during its execution.
 pub(super) struct Executor<'a, W: World> {
     pub world: &'a mut W,
@@ -42,7 +45,7 @@ impl<'a, W: World> Executor<'a, W> {
             self.world.between(number, &step.to_string())?;
             self.run(step, report)?;
         }
-        self.world.between(plan.steps.len(), "verify")
+        self.world.between(plan.steps.len(), VERIFICATION)
     }
 
     /// Applies all steps of a rollback except those that do harm after a failed one: a process that does not start is no reason

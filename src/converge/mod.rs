@@ -17,7 +17,7 @@ use crate::plan::step::Step;
 use crate::plan::{Plan, Removal, SettingsChange, Target};
 use crate::report::Report;
 use crate::state::{Observed, State};
-use executor::Executor;
+use executor::{Executor, VERIFICATION};
 use verify::Expected;
 
 /// The state that a command leads to, and how it gets there.
@@ -111,9 +111,7 @@ pub fn converge(
     let cause = match executor.apply(plan, report) {
         Err(error) => Failure::from(error),
         Ok(()) if goal.expected.units.is_empty() => return Ok(()),
-        Ok(()) => match report.step("  verify  units, health, routes", || {
-            executor.world.verify(&goal.expected)
-        }) {
+        Ok(()) => match report.step(VERIFICATION, || executor.world.verify(&goal.expected)) {
             // Only a verified generation is a target of a rollback.
             Ok(()) => {
                 let recorded = executor

@@ -3,7 +3,6 @@
 use super::files::{self, Access, Scratch};
 use super::tools::{self, Tool};
 use crate::settings::Settings;
-use crate::settings::types::AbsolutePath;
 use crate::state::accounts::certificate_reader;
 use crate::state::paths;
 use anyhow::{Context, Result, ensure};
@@ -27,15 +26,15 @@ const RENEWAL_TIMEOUT: Duration = Duration::from_secs(2);
 impl Pair {
     /// The pair of the settings, if they have one.
     pub fn of(settings: &Settings) -> Option<Self> {
-        let path = |path: &AbsolutePath| path.as_path().to_owned();
+        let (certificate, key) = settings.tls.files()?;
         Some(Self {
-            certificate: settings.tls.certificate.as_ref().map(path)?,
-            key: settings.tls.key.as_ref().map(path)?,
+            certificate: certificate.into(),
+            key: key.into(),
         })
     }
 
     /// Both files in one text, certificate first.
-    fn read(&self) -> Result<Vec<u8>> {
+    pub(super) fn read(&self) -> Result<Vec<u8>> {
         let file = |setting: &str, path: &Path| {
             files::read(path)
                 .and_then(|contents| {
@@ -52,8 +51,11 @@ impl Pair {
             "tls.key: {} is encrypted with a password; nginx and coturn start without a terminal and need a key without one",
             self.key.display()
         );
-        pair.push(b'\n');
-        pair.extend(key);
+        // One file may contain both; its chain must not occur twice.
+        if self.key != self.certificate {
+            pair.push(b'\n');
+            pair.extend(key);
+        }
         Ok(pair)
     }
 

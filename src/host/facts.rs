@@ -1,6 +1,7 @@
 //! The properties of the host, gathered once at the beginning of a command.
 
 use super::accounts::Accounts;
+use super::acme::Certificate;
 use super::certificate::Pair;
 use super::postgres;
 use super::python::MissingPackage;
@@ -63,6 +64,8 @@ pub struct Facts {
     pub ports_in_use: Vec<BoundPort>,
     /// Certificate and key of the settings, and the result of their validation.
     pub certificate: Option<(Pair, Option<Failure>)>,
+    /// The certificate of `tls.acme`; `None` without that setting, or before the first run with it.
+    pub acme: Option<Certificate>,
     /// Whether the kernel supports IPv6.
     pub ipv6: bool,
     /// The file with the certificates of the authorities that this host trusts, if it has one.

@@ -2,6 +2,7 @@
 //! servers in the settings.
 
 use super::accounts::{self, Accounts};
+use super::acme;
 use super::certificate::Pair;
 use super::cluster::Local;
 use super::facts::{Facts, PackageManager, Scope, Source};
@@ -81,6 +82,11 @@ impl Facts {
                 .collect(),
             ports_in_use: Vec::new(),
             certificate: certificate(settings),
+            acme: settings
+                .tls
+                .acme
+                .as_ref()
+                .and_then(|_| acme::certificate().ok().flatten()),
             processor: std::env::consts::ARCH,
             size: size::size(),
             free_space: size::free_space(),
@@ -273,7 +279,10 @@ fn package_manager() -> Option<PackageManager> {
 fn certificate(settings: &Settings) -> Option<(Pair, Option<Failure>)> {
     let pair = Pair::of(settings)?;
     tools::find("nginx").ok()?;
-    let problem = pair.validated().err().map(Failure::from);
+    // The placeholder is created later.
+    let created = settings.tls.acme.is_none() || files::exists(paths::ACME_PAIR);
+    let problem = created.then(|| pair.validated().err().map(Failure::from));
+    let problem = problem.flatten();
     Some((pair, problem))
 }
 

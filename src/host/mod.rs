@@ -1,6 +1,7 @@
 //! The host. Only this module accesses files, users, D-Bus and other programs.
 
 pub mod accounts;
+pub mod acme;
 pub mod adopted;
 mod binding;
 mod bounded;

@@ -1,6 +1,6 @@
 //! Observing the host: which parts of the desired state exist, and which parts exist that are not desired.
 
-use super::{Host, Systemd, files, generations, synapse};
+use super::{Host, Systemd, acme, files, generations, synapse};
 use crate::deployment::secrets::{COMPOSED, SECRETS};
 use crate::failure::Failure;
 use crate::parallel;
@@ -66,6 +66,7 @@ impl Host {
             .existing(candidates.iter(), desired)?
             .into_iter()
             .collect();
+        observed.lacks_certificate = acme::is_due(desired)?;
         observed.damaged = self.damaged(&observed, desired);
         observed.sockets = sockets()
             .iter()

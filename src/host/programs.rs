@@ -36,8 +36,10 @@ fn lacks_psql(_: &Facts, scope: &Scope) -> bool {
 }
 
 fn lacks_openssl(_: &Facts, scope: &Scope) -> bool {
-    let certificate = scope.settings.tls.certificate.is_some();
-    scope.runs(units::HOST_METRICS) && certificate && absent("openssl")
+    let tls = &scope.settings.tls;
+    // It reads the expiry of the certificate, and creates the placeholder.
+    let needed = tls.acme.is_some() || (scope.runs(units::HOST_METRICS) && tls.is_on());
+    needed && absent("openssl")
 }
 
 fn lacks_venv(facts: &Facts, scope: &Scope) -> bool {

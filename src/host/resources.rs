@@ -2,7 +2,7 @@
 //! creates them and removes them.
 
 use super::postgres::{self, Access};
-use super::{Host, adopted, compressor, files, synapse, tools::Tool};
+use super::{Host, acme, adopted, compressor, files, synapse, tools::Tool};
 use crate::failure::Failure;
 use crate::plan::step::Verb;
 use crate::state::paths;
@@ -54,6 +54,7 @@ impl Host {
             }
             Resource::Secret(name) => self.has_secret(name)?,
             Resource::Composed(name) => self.has_composed(name, desired)?,
+            Resource::Pair => files::exists(paths::ACME_PAIR),
             Resource::SigningKey => files::exists(paths::SIGNING_KEY),
             // A server that does not answer shows no roles; preflight checks reject whatever needs it.
             Resource::DatabaseRole(name) | Resource::MonitorRole(name) => self
@@ -91,6 +92,7 @@ impl Host {
             Resource::Compressor(version) => compressor::install(version),
             Resource::Secret(name) => self.make_secret(name),
             Resource::Composed(name) => self.compose(name, desired),
+            Resource::Pair => acme::create_pair(desired),
             Resource::SigningKey => synapse::generate_signing_key(&self.facts.python, desired),
             Resource::DatabaseRole(name) => postgres::create_role(&self.superuser(), name),
             Resource::Disabled(service) => {
@@ -194,6 +196,7 @@ impl Host {
             Resource::Compressor(_) => files::remove_tree(paths::COMPRESSOR),
             Resource::Secret(name) => files::remove(paths::secret(name)),
             Resource::Composed(name) => files::remove(paths::secret(name)),
+            Resource::Pair => files::remove(paths::ACME_PAIR),
             Resource::SigningKey => files::remove(paths::SIGNING_KEY),
             Resource::DatabaseRole(name) | Resource::MonitorRole(name) => {
                 postgres::drop_role(&self.superuser(), name)

@@ -1,6 +1,7 @@
 //! A step: a plain value that `plan` prints and `apply` executes.
 
 use crate::state::Resource;
+use crate::state::acme::Order;
 use crate::state::units;
 use serde::Serialize;
 use std::collections::BTreeSet;
@@ -69,6 +70,9 @@ pub enum Step {
     ReloadManager,
     Enable(Vec<String>),
     Disable(Vec<String>),
+    /// Have the authority issue the certificate. A refusal does not fail the run: nginx serves with the certificate that
+    /// it has, and a timer repeats the attempt.
+    ObtainCertificate(Order),
     /// Jobs that are queued together and waited for.
     Jobs {
         verb: Verb,

@@ -91,6 +91,7 @@ impl fmt::Display for Step {
                     .iter()
                     .try_for_each(|reason| write!(f, "\n          because {reason}"))
             }
+            Step::ObtainCertificate(order) => write!(f, "~ obtain  certificate for {order}"),
             Step::Hold => write!(
                 f,
                 "! hold    new connections at nginx's sockets until the other units are up"

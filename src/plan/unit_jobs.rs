@@ -4,6 +4,7 @@ use super::Target;
 use super::planner::{Planner, collect};
 use super::restarts::Restarts;
 use super::step::{Step, Verb};
+use crate::state::acme::Order;
 use crate::state::units;
 use std::collections::BTreeSet;
 
@@ -44,6 +45,8 @@ impl Planner<'_> {
         steps.extend(restarts.stage(|unit| unit == units::NGINX));
         // Auxiliary services, which no request waits for: metrics, TURN, timers.
         steps.extend(restarts.stage(is_auxiliary));
+        // The authority asks nginx, and the path unit hands the certificate over.
+        steps.extend(self.order().map(Step::ObtainCertificate));
         steps.extend(restarts.stage(|unit| unit == units::TARGET));
         let served = last.iter().copied().filter(|unit| units::is_synapse(unit));
         let served = collect(served);
@@ -79,6 +82,12 @@ impl Planner<'_> {
             steps.push(Step::RemoveSockets(stale));
         }
         steps
+    }
+
+    /// The certificate to obtain. A rollback leaves it to the timer.
+    fn order(&self) -> Option<Order> {
+        let wanted = self.target == Target::Rendered && self.observed.lacks_certificate;
+        Order::of_state(self.desired).filter(|_| wanted)
     }
 }
 

@@ -20,6 +20,7 @@ pub static CHECKS: &[Check] = &[
     Check { name: "Synapse and the state compressor are intact",              fatal: false, check: synapse::damaged },
     Check { name: "ports are free",                                           fatal: true,  check: network::ports },
     Check { name: "the certificate matches its key",                          fatal: true,  check: network::certificate },
+    Check { name: "the authority issues the certificate",                     fatal: false, check: network::issued },
     Check { name: "the host has the protocols of bind_addresses",             fatal: true,  check: network::ipv6 },
     Check { name: "no other service or administrator uses Synapse's account", fatal: true,  check: accounts::apart },
     Check { name: "Synapse's user and group match the settings",              fatal: true,  check: accounts::fit },

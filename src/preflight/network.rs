@@ -18,11 +18,13 @@ pub(super) fn ports(at: &Examined) -> Option<Finding> {
     let hint = rival.map_or(String::new(), |rival| {
         format!(" (the distribution's service: systemctl disable --now {rival})")
     });
+    let other = match setting {
+        "tls.acme" => "remove tls.acme, whose authority asks at this port".to_owned(),
+        setting => format!("set another {setting}"),
+    };
     finding(
         format!("in use by another program: {}", used.join(", ")),
-        format!(
-            "find it with: ss -lntup 'sport = :{port}'; stop it{hint}, or set another {setting}"
-        ),
+        format!("find it with: ss -lntup 'sport = :{port}'; stop it{hint}, or {other}"),
     )
 }
 
@@ -31,11 +33,21 @@ pub(super) fn certificate(at: &Examined) -> Option<Finding> {
     let problem = problem.as_ref()?;
     finding(
         problem.problem(),
-        problem.cure().unwrap_or(
-            "set tls.certificate to the certificate with its chain and tls.key to its key, both in PEM format and the key without a \
+        problem.cure().unwrap_or(match at.scope.settings.tls.acme {
+            Some(_) => "remove it, and have it created again: rm /var/lib/synapse-workers/acme/pair/certificate.pem; synapse-workers install",
+            None => "set tls.certificate to the certificate with its chain and tls.key to its key, both in PEM format and the key without a \
              password; or leave both empty",
-        ),
+        }),
     )
+}
+
+/// Not fatal: nginx serves with the certificate that it has, and `install` is the way to ask again.
+pub(super) fn issued(at: &Examined) -> Option<Finding> {
+    let certificate = at.facts.acme.as_ref()?;
+    (certificate.failed.is_some() || !certificate.is_issued()).then(|| Finding {
+        problem: format!("tls.acme: {certificate}"),
+        cure: certificate.remedy(),
+    })
 }
 
 pub(super) fn ipv6(at: &Examined) -> Option<Finding> {

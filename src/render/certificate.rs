@@ -28,24 +28,23 @@ struct Watch<'a> {
 }
 
 pub(super) fn is_wanted(input: &Input) -> bool {
-    input.settings.tls.certificate.is_some()
+    input.settings.tls.is_on()
 }
 
 pub(super) fn render(builder: &mut StateBuilder) -> Result<()> {
     let input = builder.input;
-    let tls = &input.settings.tls;
-    let (Some(certificate), Some(key)) = (&tls.certificate, &tls.key) else {
+    let Some((certificate, key)) = input.settings.tls.files() else {
         return Ok(());
     };
     let service = Service {
         sandbox: builder.sandbox(units::CERTIFICATE_SERVICE)?,
         program: input.facts.program.to_string_lossy().into_owned(),
-        certificate: certificate.as_str(),
-        key: key.as_str(),
+        certificate,
+        key,
         readers: readers(input),
     };
     builder.unit(units::CERTIFICATE_SERVICE, service.render()?);
-    let directories = [certificate, key].map(|path| path.as_path().parent());
+    let directories = [certificate, key].map(|path| Path::new(path).parent());
     let watch = Watch {
         watched: directories
             .into_iter()
@@ -60,9 +59,11 @@ pub(super) fn render(builder: &mut StateBuilder) -> Result<()> {
 
 /// Whether the certificate or its key is in one of these directories, by its path or after resolving symbolic links.
 pub(super) fn is_below(input: &Input, directories: &[&str]) -> bool {
-    let tls = &input.settings.tls;
-    let named = [&tls.certificate, &tls.key].into_iter().flatten();
-    let named = named.map(|path| path.as_path());
+    let files = input.settings.tls.files();
+    let named = files
+        .iter()
+        .flat_map(|(certificate, key)| [*certificate, *key]);
+    let named = named.map(Path::new);
     let mut places = named.chain(input.facts.certificate.iter().map(PathBuf::as_path));
     places.any(|path| {
         directories

@@ -74,7 +74,7 @@ struct Exporter {}
 #[rustfmt::skip]
 pub(super) const PORTS: &[Ports] = &[
     Ports { setting: "coturn.port",     bound: |input| clients(input, Some(input.settings.coturn.port.number())) },
-    Ports { setting: "coturn.tls_port", bound: |input| clients(input, input.settings.tls.certificate.as_ref().map(|_| input.settings.coturn.tls_port.number())) },
+    Ports { setting: "coturn.tls_port", bound: |input| clients(input, input.settings.tls.is_on().then(|| input.settings.coturn.tls_port.number())) },
     Ports { setting: "tcp_ports",       bound: metrics_port },
 ];
 
@@ -105,7 +105,7 @@ pub(super) fn render(builder: &mut StateBuilder) -> Result<()> {
     let input = builder.input;
     let coturn = &input.settings.coturn;
     let build = input.facts.coturn;
-    let tls = input.settings.tls.certificate.is_some();
+    let tls = input.settings.tls.is_on();
     let unit = Unit {
         sandbox: builder.sandbox(units::COTURN)?,
         configuration: paths::secret("turnserver.conf"),
@@ -147,7 +147,7 @@ pub(super) fn render(builder: &mut StateBuilder) -> Result<()> {
 /// Whether coturn listens on a port below 1024.
 pub(super) fn has_low_port(input: &Input) -> bool {
     let coturn = &input.settings.coturn;
-    let tls = input.settings.tls.certificate.is_some();
+    let tls = input.settings.tls.is_on();
     coturn.port.number() < 1024 || (tls && coturn.tls_port.number() < 1024)
 }
 
@@ -155,7 +155,7 @@ pub(super) fn has_low_port(input: &Input) -> bool {
 /// clients and its relay ports.
 pub(super) fn binds(input: &Input) -> Vec<String> {
     let coturn = &input.settings.coturn;
-    let tls = input.settings.tls.certificate.is_some();
+    let tls = input.settings.tls.is_on();
     let clients = [coturn.port.get()].into_iter();
     let clients = clients.chain(tls.then(|| coturn.tls_port.get()));
     let relays = format!("udp:{}-{}", coturn.min_port.get(), coturn.max_port.get());
@@ -232,7 +232,7 @@ pub(super) fn uris(settings: &Settings) -> Vec<String> {
         format!("turn:{host}:{port}?transport=udp"),
         format!("turn:{host}:{port}?transport=tcp"),
     ];
-    if settings.tls.certificate.is_some() {
+    if settings.tls.is_on() {
         // Networks that block everything else often allow TLS.
         uris.push(format!("turns:{host}:{tls_port}?transport=tcp"));
     }

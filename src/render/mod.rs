@@ -3,6 +3,7 @@
 //!
 //! Rendering is pure and deterministic: the same input gives the same bytes on every machine.
 
+pub mod acme;
 pub mod certificate;
 pub mod compressor;
 pub mod coturn;
@@ -207,6 +208,9 @@ fn resources(input: &Input, files: &BTreeMap<String, File>) -> BTreeSet<Resource
     if input.facts.synapse.is_none() {
         resources.insert(directory(paths::OPT));
         resources.insert(Resource::Venv(input.venv()));
+    }
+    if input.settings.tls.acme.is_some() {
+        resources.insert(Resource::Pair);
     }
     if metrics::own_postgres_wanted(input) {
         resources.insert(Resource::MonitorRole(

@@ -3,7 +3,7 @@
 
 use super::Input;
 use super::service::{Job, SERVICE, Service, exporter, job};
-use super::{certificate, compressor, coturn, logrotate, metrics, nginx, redis};
+use super::{acme, certificate, compressor, coturn, logrotate, metrics, nginx, redis};
 use crate::deployment::endpoints::ServicePort;
 use crate::state::units;
 
@@ -14,6 +14,14 @@ const NGINX_DIRECTORIES: &[&str] = &[
     "d /var/log/synapse-workers/requests 0750 synapse-nginx synapse-nginx -",
     // nginx -t creates a missing log as root, and nginx could not write to that file.
     "f /var/log/synapse-workers/requests/access.log 0640 synapse-nginx synapse-nginx -",
+];
+const ACME_DIRECTORIES: &[&str] = &[
+    "d /etc/synapse-workers/acme 0700 root root -",
+    "d /var/lib/synapse-workers/acme 0755 root root -",
+    "d /var/lib/synapse-workers/acme/logs 0700 root root -",
+    "d /var/lib/synapse-workers/acme/pair 0700 root root -",
+    "d /var/lib/synapse-workers/acme/webroot 0755 root root -",
+    "d /var/lib/synapse-workers/acme/work 0700 root root -",
 ];
 const REDIS_DIRECTORIES: &[&str] = &["d /run/synapse-workers/redis 2750 synapse-redis synapse -"];
 const PROMETHEUS_DIRECTORIES: &[&str] =
@@ -50,6 +58,7 @@ pub static SERVICES: &[Service] = &[
     Service { unit: units::POSTGRES_EXPORTER,  wanted: metrics::postgres_wanted, render: metrics::postgres,   ..exporter("postgres", ServicePort::PostgresExporter) },
     Service { unit: units::LOGROTATE,          wanted: logrotate::is_wanted,     render: logrotate::render,   ..SERVICE },
     Service { unit: units::CERTIFICATE,        wanted: certificate::is_wanted,   render: certificate::render, ..SERVICE },
+    Service { unit: units::ACME,               wanted: acme::is_wanted,          render: acme::render,        directories: |_| ACME_DIRECTORIES, ..SERVICE },
     Service { unit: units::COTURN,             wanted: coturn::is_wanted,        render: coturn::render,      ports: coturn::PORTS, job: Some(COTURN_JOB), ..SERVICE },
     Service { unit: units::COTURN_EXPORTER,    wanted: coturn::is_counted,       render: coturn::exporter,    port: Some(ServicePort::Coturn), ..SERVICE },
     Service { unit: units::COMPRESSOR,         wanted: compressor::is_wanted,    render: compressor::render,  ..SERVICE },

@@ -8,6 +8,7 @@
 //! reference page.
 
 pub mod buffers;
+pub mod certificate;
 pub(crate) mod consistency;
 pub mod edit;
 pub mod env;

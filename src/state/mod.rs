@@ -5,6 +5,7 @@
 //! hold the names that are a contract with users. Nothing here imports another module of this program.
 
 pub mod accounts;
+pub mod acme;
 pub mod cluster;
 mod digest;
 pub mod host_facts;

@@ -146,6 +146,8 @@ pub struct Observed {
     pub outdated: BTreeMap<String, BTreeSet<String>>,
     /// Names of process sockets, without directory and suffix, that still have a file.
     pub sockets: BTreeSet<String>,
+    /// Whether the authority has to be asked for the certificate of the desired state.
+    pub lacks_certificate: bool,
     /// Damaged files of this program's own state, which this run repairs.
     pub notes: Vec<String>,
 }

@@ -42,6 +42,25 @@ pub const TRIAL: &str = "/var/lib/synapse-workers/trial.json";
 pub const UPGRADED: &str = "/var/lib/synapse-workers/upgraded";
 /// Copies of the certificate with its key, one for each service that reads it.
 pub const TLS: &str = "/var/lib/synapse-workers/tls";
+/// certbot's directory for this server: the account at the authority, certificates and keys. `uninstall` retains it,
+/// because authorities limit how often they issue the same certificate.
+pub const ACME: &str = "/etc/synapse-workers/acme";
+/// The order that the newest certificate in [`ACME`] fulfills.
+pub const ACME_FULFILLED: &str = "/etc/synapse-workers/acme/fulfilled.json";
+/// The newest certificate of `tls.acme` with its chain, as certbot stores it.
+pub const ACME_CHAIN: &str = "/etc/synapse-workers/acme/live/synapse-workers/fullchain.pem";
+/// The key of that certificate.
+pub const ACME_KEY: &str = "/etc/synapse-workers/acme/live/synapse-workers/privkey.pem";
+/// The directory of everything else that belongs to `tls.acme`.
+pub const ACME_STATE: &str = "/var/lib/synapse-workers/acme";
+/// The certificate of `tls.acme` with its chain and its key; a placeholder until the authority has issued one.
+pub const ACME_PAIR: &str = "/var/lib/synapse-workers/acme/pair/certificate.pem";
+/// The directory in which certbot proves that a name belongs to this host, and from which nginx serves the proofs.
+pub const ACME_WEBROOT: &str = "/var/lib/synapse-workers/acme/webroot";
+/// The record of failed attempts to obtain a certificate.
+pub const ACME_ATTEMPTS: &str = "/var/lib/synapse-workers/acme/attempts.json";
+/// certbot's options in the generation in use.
+pub const ACME_ORDER: &str = "/var/lib/synapse-workers/current/acme/certbot.ini";
 /// The path at which the package installs this program.
 pub const PROGRAM: &str = "/usr/bin/synapse-workers";
 /// Signing key, media and the SQLite database.

@@ -22,6 +22,8 @@ pub enum Resource {
     Secret(String),
     /// A file in the directory of secrets, composed of a rendered template and secrets.
     Composed(String),
+    /// The file with the certificate of `tls.acme`, at first with a placeholder.
+    Pair,
     /// The key with which Synapse signs events (config_documentation.md, `signing_key_path`).
     SigningKey,
     /// A role in the host's own PostgreSQL, as which Synapse connects.
@@ -55,6 +57,7 @@ impl Resource {
             // Secrets are retained, and files can be composed of them again.
             Resource::Venv(_)
             | Resource::Composed(_)
+            | Resource::Pair
             | Resource::MonitorRole(_)
             | Resource::Compressor(_)
             | Resource::Disabled(_)
@@ -134,6 +137,9 @@ impl std::fmt::Display for Resource {
             }
             Resource::Secret(name) => write!(f, "secret {name}"),
             Resource::Composed(name) => write!(f, "{}", paths::secret(name)),
+            Resource::Pair => {
+                write!(f, "{}, at first with a placeholder", paths::ACME_PAIR)
+            }
             Resource::SigningKey => write!(f, "signing key {}", paths::SIGNING_KEY),
             Resource::DatabaseRole(name) => write!(f, "PostgreSQL role {name}"),
             Resource::MonitorRole(name) => {

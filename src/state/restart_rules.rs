@@ -173,6 +173,7 @@ pub static RULES: &[Rule] = &[
     // A reload would bind the new address before it releases the old one, fail, and leave everything unchanged.
     restart("nginx/listen.conf",                Scope::Unit(units::NGINX),              RELEASE_PORT),
     restart("nginx/listen-proxied.conf",        Scope::Unit(units::NGINX),              RELEASE_PORT),
+    restart("nginx/listen-challenge.conf",      Scope::Unit(units::NGINX),              RELEASE_PORT),
     restart("redis/redis.conf",                 Scope::Unit(units::REDIS),              "Redis reads its configuration only at start"),
     reload("prometheus/",                       Scope::Unit(units::PROMETHEUS),         "Prometheus reads targets and rules again on SIGHUP"),
     no_effect("prometheus/consoles/",                                                   PAGE),
@@ -181,6 +182,7 @@ pub static RULES: &[Rule] = &[
     no_effect("grafana/",                                                               "Grafana looks for changed dashboards every minute"),
     no_effect("host/etc/grafana/",                                                      "the administrator runs Grafana, which reads it at its next start"),
     restart("mtail/",                           Scope::Unit(units::NGINX_LOG_EXPORTER), "mtail reads its program only at start"),
+    restart("acme/",                            Scope::Unit(units::ACME),               "a new order has attempts of its own"),
     no_effect("logrotate/",                                                             "logrotate reads it at each run"),
     no_effect("compressor/",                                                            "the state compressor reads it at its next run"),
     restart("coturn/",                          Scope::Unit(units::COTURN_EXPORTER),    "Python reads the exporter only at start"),

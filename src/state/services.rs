@@ -44,7 +44,7 @@ const PROGRAM: Program = Program {
 #[rustfmt::skip] // one service per line, with its program two
 pub static SERVICES: &[Service] = &[
     Service { unit: units::NGINX,              account: Some(accounts::NGINX),             program: Some(Program {
-              name: "nginx",               executables: &["nginx"], apt: "nginx", dnf: "nginx", ..PROGRAM }) },
+              name: "nginx",               executables: &["nginx"], apt: "nginx", dnf: "nginx", started: &["nginx.service"] }) },
     Service { unit: units::REDIS,              account: Some(accounts::REDIS),             program: Some(Program {
               name: "redis",               executables: &["redis-server", "valkey-server"], apt: "redis-server", dnf: "valkey", ..PROGRAM }) },
     // The package of Prometheus recommends the node exporter.
@@ -66,6 +66,8 @@ pub static SERVICES: &[Service] = &[
     Service { unit: units::LOGROTATE,          account: None,                              program: Some(Program {
               name: "logrotate",           executables: &["logrotate"], apt: "logrotate", dnf: "logrotate", ..PROGRAM }) },
     Service { unit: units::CERTIFICATE,        account: None,                              program: None },
+    Service { unit: units::ACME,               account: None,                              program: Some(Program {
+              name: "certbot",             executables: &["certbot"], apt: "certbot", dnf: "certbot", ..PROGRAM }) },
     Service { unit: units::COTURN,             account: Some(accounts::COTURN),            program: Some(Program {
               name: "coturn",              executables: &["turnserver"], apt: "coturn", dnf: "coturn", started: &["coturn.service"] }) },
     Service { unit: units::COTURN_EXPORTER,    account: None,                              program: None },

@@ -29,6 +29,10 @@ pub const REDIS: &str = "synapse-redis.service";
 pub const CERTIFICATE: &str = "synapse-certificate.path";
 /// The service that [`CERTIFICATE`] starts.
 pub const CERTIFICATE_SERVICE: &str = "synapse-certificate.service";
+/// Obtains and renews the certificate of `tls.acme`, and repeats failed attempts.
+pub const ACME: &str = "synapse-acme.timer";
+/// The service that [`ACME`] and `install` start.
+pub const ACME_SERVICE: &str = "synapse-acme.service";
 /// Rotates nginx's logs.
 pub const LOGROTATE: &str = "synapse-logrotate.timer";
 /// The service that [`LOGROTATE`] starts.
@@ -153,6 +157,12 @@ pub fn to_verify(path: &str) -> Option<&str> {
 /// Whether a file of a generation belongs to a unit, as its unit file or as a drop-in.
 pub fn is_of(path: &str, unit: &str) -> bool {
     drop_in_of(path) == Some(unit) || place(path) == Some(file_of(unit))
+}
+
+/// The unit whose unit file has this path on the host; `None` for any other file.
+pub fn of_host_file(path: &str) -> Option<&str> {
+    let name = path.strip_prefix(UNITS)?.strip_prefix('/')?;
+    (!name.contains('/')).then_some(name)
 }
 
 /// The unit file that defines a unit.

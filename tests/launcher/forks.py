@@ -15,6 +15,17 @@ from launched import LAUNCHER, Client
 # Module code that the fork server cannot share.
 THREAD = "import threading, time\nthreading.Thread(target=time.sleep, args=(60,), name='sleeper', daemon=True).start()\n"
 FILE = "import os\nopened = open(os.devnull)\n"
+# The fork of this number, counted in each process, finds no memory.
+NO_MEMORY = """
+import errno, os
+fork, made = os.fork, []
+def limited():
+    made.append(None)
+    if len(made) == {0}:
+        raise OSError(errno.ENOMEM, os.strerror(errno.ENOMEM))
+    return fork()
+os.fork = limited
+"""
 
 
 class Forks(ForkTestCase):
@@ -62,10 +73,12 @@ class Forks(ForkTestCase):
         self.assertEqual(self.report(oom_score_adj=777)["memory_is_open"], False)
 
     def test_no_two_processes_draw_the_same_random_values(self):
-        self.serve()
-        drawn = [self.report()["drawn"] for _ in range(4)]
-        for name in drawn[0]:
-            self.assertEqual(len({values[name] for values in drawn}), len(drawn), name)
+        for options in ((), ("--immortal",)):
+            self.serve(*options)
+            drawn = [self.report()["drawn"] for _ in range(4)]
+            for name in drawn[0]:
+                self.assertEqual(len({values[name] for values in drawn}), len(drawn), name)
+            self.end()
 
     def test_it_serves_held_sockets_and_finishes_requests_when_it_stops(self):
         self.serve()
@@ -189,6 +202,16 @@ class Refusals(ForkTestCase):
                 self.module("breaking", code)
                 self.assertRegex(self.serve(modules=("served", "breaking")), reason)
                 self.refused(reason)
+                self.end()
+
+    def test_without_memory_for_a_fork_it_refuses_and_goes_on(self):
+        for fork, reason in ((1, "Cannot allocate memory"), (2, "the second fork failed")):
+            with self.subTest(fork=fork):
+                self.module("limiting", NO_MEMORY.format(fork))
+                self.serve("--also", "limiting")
+                self.refused(reason)
+                if fork == 1:
+                    self.start_forked()
                 self.end()
 
     def test_the_server_outlives_bad_requests_and_clients_that_send_nothing(self):

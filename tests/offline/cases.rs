@@ -22,6 +22,7 @@ use synapse_workers::deployment::SynapseOptions;
 use synapse_workers::deployment::adopted::{Adopted, mapped};
 use synapse_workers::plan::{Plan, Removal, Target};
 use synapse_workers::request::referenced_files;
+use synapse_workers::state::acme::Order;
 use synapse_workers::state::{HostFacts, HostSize, Observed, State, paths};
 
 /// Host facts that differ from a plain Debian.
@@ -151,6 +152,7 @@ impl Case {
             let empty = Observed {
                 next: 1,
                 processors: 2,
+                lacks_certificate: Order::of_state(&desired).is_some(),
                 ..Observed::default()
             };
             return Plan::between(&desired, &empty, Target::Rendered, Removal::Keep);

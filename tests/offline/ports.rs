@@ -23,7 +23,7 @@ fn of<'a>(ports: &'a [BoundPort], unit: &str) -> BTreeSet<(u16, &'a str)> {
 
 const EVERYTHING: &str = "http_federation_port: 8018\nsockets: {public: false, replication: false}\n\
     manhole: {main: true, workers: true}\nmetrics: {enabled: true, redis: true, postgres: true}\n\
-    tls: {certificate: /etc/a.pem, key: /etc/a.key}\ncoturn: {enabled: true, metrics: true}";
+    tls: {acme: {}}\ncoturn: {enabled: true, metrics: true}";
 
 #[test]
 fn the_table_lists_every_port_of_synapse_and_nginx() {
@@ -61,6 +61,7 @@ fn the_table_lists_every_port_of_synapse_and_nginx() {
         .collect();
     let files = [
         text(&state, "nginx/listen.conf"),
+        text(&state, "nginx/listen-challenge.conf"),
         text(&state, "nginx/nginx.conf"),
     ]
     .concat();

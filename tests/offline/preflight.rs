@@ -3,6 +3,7 @@
 use super::setup::{Setup, cluster};
 use std::collections::BTreeSet;
 use synapse_workers::failure::Failure;
+use synapse_workers::host::acme::{Certificate, Failed};
 use synapse_workers::host::certificate::Pair;
 use synapse_workers::host::facts::{Facts, PackageManager, Scope};
 use synapse_workers::host::postgres::{Database, Postgres};
@@ -290,6 +291,22 @@ fn every_check_finds_its_problem() {
             "",
             1,
             "key values mismatch => set tls.certificate to the certificate with its chain and tls.key to its key",
+        ),
+        (
+            "the authority issues the certificate",
+            |facts| {
+                facts.acme = Some(Certificate {
+                    failed: Some(Failed {
+                        problem: "ca.test answers: a.test port 80 (dns): NXDOMAIN".to_owned(),
+                        help: "create an A record".to_owned(),
+                    }),
+                    ..Certificate::default()
+                });
+            },
+            "tls: {acme: {}}",
+            1,
+            "tls.acme: placeholder, because the last attempt failed: ca.test answers: a.test port 80 (dns): NXDOMAIN => create an \
+             A record; then: synapse-workers install",
         ),
         (
             "nginx can read the web client in nginx.web_root",

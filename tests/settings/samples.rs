@@ -104,6 +104,11 @@ pub const SAMPLES: &[(&str, &str, &str)] = &[
     ("sandbox.network", "all", "none"),
     ("tls.certificate", "/etc/ssl/example.pem", "example.pem"),
     ("tls.key", "/etc/ssl/example.key", "example.key"),
+    (
+        "tls.acme",
+        r#"{"email":"admin@example.org","server":"staging"}"#,
+        r#"{"mail":"admin@example.org"}"#,
+    ),
     ("tls.port", "8443", "https"),
     ("tls.federation_port", "8449", "0"),
     ("tls.redirect", "true", "308"),

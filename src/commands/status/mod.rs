@@ -10,6 +10,7 @@ use crate::cli::Common;
 use crate::converge::verify::{self, Expected};
 use crate::deployment::endpoints::Endpoints;
 use crate::failure::{Code, Failure};
+use crate::host::acme::{self, Certificate};
 use crate::host::{self, Memory, Peer, Process, Systemd};
 use crate::parallel;
 use crate::report::Report;
@@ -36,6 +37,8 @@ struct Status {
     trial: Option<TrialStatus>,
     /// How processes start; absent if the settings of the generation in use are unknown.
     warm: Option<Warm>,
+    /// The certificate of `tls.acme`; absent without that setting.
+    certificate: Option<Certificate>,
     #[serde(flatten)]
     drift: Drift,
 }
@@ -107,6 +110,7 @@ pub fn status(common: &Common) -> Result<ExitCode, Failure> {
         Some(_) => systemd.trial_left()?,
         None => None,
     };
+    let certificate = acme::certificate()?;
     let overdue = trial.is_some() && left.is_none();
     if common.json {
         let status = Status {
@@ -119,6 +123,7 @@ pub fn status(common: &Common) -> Result<ExitCode, Failure> {
                 seconds_left: left,
             }),
             warm,
+            certificate,
             drift,
         };
         outln!("{}", json!(status));
@@ -137,6 +142,12 @@ pub fn status(common: &Common) -> Result<ExitCode, Failure> {
         let report = Report::new(false);
         for server in &servers {
             server.print(&report);
+        }
+        if let Some(certificate) = certificate {
+            report.say(format!("certificate: {certificate}"));
+            if certificate.failed.is_some() || !certificate.is_issued() {
+                report.say(format!("  help: {}", certificate.remedy()));
+            }
         }
         drift.print(&report);
     }

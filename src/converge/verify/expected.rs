@@ -57,6 +57,8 @@ pub enum Entrypoint {
     Tls(SocketAddr),
     /// A port that expects the PROXY protocol from trusted proxies (`nginx.proxy_protocol_ports`).
     Proxied(SocketAddr),
+    /// The port at which the authority of `tls.acme` asks; HTTP that leads to HTTPS.
+    Challenge(SocketAddr),
     /// The path of the Unix socket for a reverse proxy (`nginx.listen_unix_socket`); HTTP without TLS.
     Socket(String),
 }
@@ -146,6 +148,7 @@ fn entrypoints(input: &Input) -> Vec<Entrypoint> {
         .map(Entrypoint::Plain)
         .chain(secure.map(Entrypoint::Tls))
         .chain(proxied.map(Entrypoint::Proxied))
+        .chain(nginx::challenge_listeners(input).map(Entrypoint::Challenge))
         .chain(socket.map(|path| Entrypoint::Socket(path.as_str().to_owned())))
         .collect()
 }

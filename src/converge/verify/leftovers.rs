@@ -51,7 +51,10 @@ fn sockets(expected: &Expected) -> BTreeSet<String> {
         .iter()
         .filter_map(|entrypoint| match entrypoint {
             Entrypoint::Socket(path) => Some(path.clone()),
-            Entrypoint::Plain(_) | Entrypoint::Tls(_) | Entrypoint::Proxied(_) => None,
+            Entrypoint::Plain(_)
+            | Entrypoint::Tls(_)
+            | Entrypoint::Proxied(_)
+            | Entrypoint::Challenge(_) => None,
         });
     let redis = expected.units.contains(units::REDIS);
     listened

@@ -23,7 +23,8 @@ fn loopback_if_unspecified(address: SocketAddr) -> SocketAddr {
 /// A request that Synapse answers without a database.
 const VERSIONS: &str = "/_matrix/client/versions";
 
-/// The address or path of an entrypoint, and the status of its answer; no status with TLS and the PROXY protocol, where
+/// The address or path of an entrypoint, and the status of its answer; no status with TLS, the PROXY protocol and the port for
+/// the authority of the certificate, where
 /// only the connection is tried: nginx answers only trusted proxies over the latter. The plain entrypoints cover the answer of nginx, and the certificate has a probe of its own.
 fn ask(entrypoint: &Entrypoint, end: Instant) -> Result<(String, Option<u16>)> {
     let (peer, name) = match entrypoint {
@@ -32,7 +33,9 @@ fn ask(entrypoint: &Entrypoint, end: Instant) -> Result<(String, Option<u16>)> {
             (Peer::Address(address), address.to_string())
         }
         Entrypoint::Socket(path) => (Peer::At(Endpoint::Socket(path.clone())), path.clone()),
-        Entrypoint::Tls(address) | Entrypoint::Proxied(address) => {
+        Entrypoint::Tls(address)
+        | Entrypoint::Proxied(address)
+        | Entrypoint::Challenge(address) => {
             let address = loopback_if_unspecified(*address);
             host::reachable(address, end)?;
             return Ok((address.to_string(), None));
@@ -68,7 +71,10 @@ pub(super) fn files(_: &Host, expected: &Expected, end: Instant) -> Result<Strin
         .iter()
         .filter_map(|entrypoint| match entrypoint {
             Entrypoint::Plain(address) => Some(loopback_if_unspecified(*address)),
-            Entrypoint::Tls(_) | Entrypoint::Proxied(_) | Entrypoint::Socket(_) => None,
+            Entrypoint::Tls(_)
+            | Entrypoint::Proxied(_)
+            | Entrypoint::Challenge(_)
+            | Entrypoint::Socket(_) => None,
         });
     let Some(address) = plain.into_iter().find(|address| address.ip().is_loopback()) else {
         return Ok("unknown: nginx listens on no loopback address".to_owned());

@@ -35,7 +35,7 @@ pub fn render(builder: &mut StateBuilder) -> Result<()> {
             ("media", settings.media_store_path.as_str()),
             ("metrics", paths::PROMETHEUS),
         ],
-        certificate: settings.tls.certificate.as_ref().map(|path| path.as_str()),
+        certificate: settings.tls.certificate_file(),
     };
     builder.unit(units::HOST_METRICS_SERVICE, service.render()?);
     builder.unit(units::HOST_METRICS, Timer.render()?);

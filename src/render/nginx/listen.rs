@@ -4,6 +4,7 @@ use super::super::service::{Ports, local};
 use super::super::{Input, StateBuilder};
 use crate::deployment::endpoints::loopback;
 use crate::settings::Settings;
+use crate::settings::certificate::CHALLENGE_PORT;
 use crate::state::digest;
 use crate::state::ports::Transport;
 use crate::state::units;
@@ -49,6 +50,7 @@ pub(in crate::render) const PORTS: &[Ports] = &[
     Ports { setting: "http_federation_port", bound: |input| public(input.settings.plain_addresses(input.facts.ipv6), input.settings.http_federation_port.map(|port| port.number())) },
     Ports { setting: "tls.port",             bound: |input| public(input.settings.tls_addresses(input.facts.ipv6), tls_ports(&input.settings).first().copied()) },
     Ports { setting: "tls.federation_port",  bound: |input| public(input.settings.tls_addresses(input.facts.ipv6), tls_ports(&input.settings).get(1).copied()) },
+    Ports { setting: "tls.acme",             bound: |input| challenge_listeners(input).map(|address| (Transport::Tcp, address)).collect() },
     Ports { setting: "nginx.proxy_protocol_ports", bound: |input| proxied_listeners(input).map(|address| (Transport::Tcp, address)).collect() },
     Ports { setting: "tcp_ports",            bound: |input| super::status(input).map(local).unwrap_or_default() },
 ];
@@ -113,7 +115,7 @@ fn direct(input: &Input) -> Listen {
 
 /// The listeners that expect the PROXY protocol.
 fn proxied(input: &Input) -> Listen {
-    let secure = input.settings.tls.certificate.is_some();
+    let secure = input.settings.tls.is_on();
     let options = format!("{} proxy_protocol", if secure { tls(input) } else { "" });
     Listen {
         listens: proxied_listeners(input)
@@ -159,6 +161,7 @@ pub(super) fn held(input: &Input) -> Vec<String> {
     let places = plain_listeners(input)
         .chain(tls_listeners(input))
         .chain(proxied_listeners(input))
+        .chain(challenge_listeners(input))
         .map(|address| address.to_string());
     let socket = settings.nginx.listen_unix_socket.as_ref();
     let status = super::status(input).map(|port| loopback(port).to_string());
@@ -189,11 +192,33 @@ pub fn tls_listeners(input: &Input) -> impl Iterator<Item = SocketAddr> + use<> 
 /// The listeners that expect the PROXY protocol: for HTTPS if there is a certificate, otherwise for plain HTTP.
 pub fn proxied_listeners(input: &Input) -> impl Iterator<Item = SocketAddr> + use<> {
     let (settings, ipv6) = (&input.settings, input.facts.ipv6);
-    let addresses = match settings.tls.certificate {
-        Some(_) => settings.tls_addresses(ipv6),
-        None => settings.plain_addresses(ipv6),
+    let addresses = match settings.tls.is_on() {
+        true => settings.tls_addresses(ipv6),
+        false => settings.plain_addresses(ipv6),
     };
     on_each(proxied_ports(settings), addresses)
+}
+
+/// The listeners for the authority of `tls.acme`; none if a port for plain HTTP serves it.
+pub fn challenge_listeners(input: &Input) -> impl Iterator<Item = SocketAddr> + use<> {
+    let settings = &input.settings;
+    let port = settings.has_challenge_port().then_some(CHALLENGE_PORT);
+    let addresses = settings.tls_addresses(input.facts.ipv6);
+    on_each(port.into_iter().collect(), addresses)
+}
+
+/// A file with listeners for plain HTTP.
+pub(super) fn plain_lines(
+    input: &Input,
+    addresses: impl Iterator<Item = SocketAddr>,
+) -> Result<String> {
+    let listen = Listen {
+        listens: addresses
+            .map(|address| queued(input, line(address, "")))
+            .collect(),
+        http2: false,
+    };
+    Ok(listen.render()?)
 }
 
 fn on_each(ports: Vec<u16>, addresses: Vec<IpAddr>) -> impl Iterator<Item = SocketAddr> {
@@ -216,10 +241,10 @@ pub fn plain_ports(settings: &Settings) -> Vec<u16> {
 /// The ports of HTTPS, if there is a certificate: one if clients and other homeservers share it.
 pub fn tls_ports(settings: &Settings) -> Vec<u16> {
     let tls = &settings.tls;
-    match tls.certificate {
-        Some(_) if tls.port == tls.federation_port => vec![tls.port.number()],
-        Some(_) => vec![tls.port.number(), tls.federation_port.number()],
-        None => Vec::new(),
+    match tls.is_on() {
+        true if tls.port == tls.federation_port => vec![tls.port.number()],
+        true => vec![tls.port.number(), tls.federation_port.number()],
+        false => Vec::new(),
     }
 }
 

@@ -1,5 +1,6 @@
 //! nginx: the routing table as a map over method and raw path, and an upstream for each group of processes.
 
+mod challenge;
 mod errors;
 mod limits;
 mod listen;
@@ -12,7 +13,7 @@ mod upstreams;
 mod user_lookup;
 
 pub(super) use listen::PORTS;
-pub use listen::{plain_listeners, proxied_listeners, tls_listeners};
+pub use listen::{challenge_listeners, plain_listeners, proxied_listeners, tls_listeners};
 pub(super) use logs::{is_written as logs_requests, keeps_requests};
 pub(super) use unit::{binds_low_port, network, writes};
 
@@ -28,6 +29,7 @@ use crate::state::nginx_fingerprint::{FINGERPRINT_PATH, fingerprint};
 use crate::state::paths;
 use anyhow::Result;
 use askama::Template;
+use challenge::Challenge;
 use errors::ErrorAnswer;
 use limits::{Limits, SYNAPSE};
 use listen::Way;
@@ -51,6 +53,8 @@ struct Nginx<'a> {
     fallback: String,
     /// The file that contains certificate and key.
     pair: String,
+    /// The proofs for the authority of the certificate.
+    challenge: Challenge,
     /// The address of this server that other homeservers receive.
     delegation: Option<String>,
     /// The contents of /.well-known/matrix/support, in JSON without `$` and `'`.
@@ -133,6 +137,7 @@ pub(super) fn render(builder: &mut StateBuilder) -> Result<()> {
         upstreams: upstreams::of(builder.input, &table, mas.as_ref()),
         fallback: upstreams::with_fallback(settings, &table),
         pair: paths::certificate(accounts::NGINX.name),
+        challenge: Challenge::new(builder.input)?,
         delegation: delegation(settings),
         support: support::document(&settings.support),
         secure_port: match settings.tls.port.number() {
@@ -173,6 +178,9 @@ pub(super) fn render(builder: &mut StateBuilder) -> Result<()> {
     builder.text("nginx/nginx.conf", nginx.render()?);
     for way in &nginx.ways {
         builder.text(&format!("nginx/{}", way.listen), way.listens.clone());
+    }
+    if let Some(own) = &nginx.challenge.own {
+        builder.text(&format!("nginx/{}", own.name), own.text.clone());
     }
     if let Some(site) = &nginx.site {
         site::render(builder, site)?;

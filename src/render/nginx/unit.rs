@@ -41,7 +41,7 @@ pub(super) fn render(builder: &mut StateBuilder) -> Result<()> {
         current: paths::CURRENT,
         socket: socket.map(|path| path.as_str()),
         files: builder.input.open_files(&builder.input.facts.size),
-        tls: settings.tls.certificate.is_some(),
+        tls: settings.tls.is_on(),
         held: settings.sockets.held.then(|| inherit(builder.input)),
     };
     builder.unit(units::NGINX, unit.render()?);
@@ -81,7 +81,8 @@ pub(in crate::render) fn binds_low_port(input: &Input) -> bool {
         proxied_ports(settings),
     ]
     .concat();
-    !settings.sockets.held && ports.iter().any(|port| *port < 1024)
+    let low = settings.has_challenge_port() || ports.iter().any(|port| *port < 1024);
+    !settings.sockets.held && low
 }
 
 /// The directories that nginx writes to: large bodies, logs, and the Unix socket for another reverse proxy.

@@ -1,6 +1,6 @@
 //! The permissions of each service: one row of switches per unit.
 
-use super::super::{Input, certificate, logrotate, logs, network, nginx};
+use super::super::{Input, acme, certificate, logrotate, logs, network, nginx};
 use super::Network;
 use crate::state::paths;
 use crate::state::units;
@@ -38,7 +38,7 @@ pub(super) struct Row {
     pub writable: fn(&Input) -> Vec<String>,
     /// Whether it prefixes every line of its log with a priority (sd-daemon(3)).
     pub prefixes_lines: fn(&Input) -> bool,
-    /// Paths that are inaccessible to it. All of them exist.
+    /// Paths that are inaccessible to it. All of them exist, but those that begin with `-`.
     pub hidden: &'static [&'static str],
 }
 
@@ -206,6 +206,23 @@ pub(super) static ROWS: &[Row] = &[
         shares_tmp: |input| certificate::is_below(input, TEMPORARY),
         calls: &["@chown"],
         writable: |_| vec![paths::TLS.to_owned()],
+        ..ROW
+    },
+    Row {
+        unit: units::ACME_SERVICE,
+        network: |_| Network::Host,
+        is_unprivileged: false,
+        // nginx serves the proofs that certbot writes.
+        umask: "0022",
+        sees_home: |input| acme::reads_below(input, paths::HOMES),
+        shares_tmp: |input| acme::reads_below(input, TEMPORARY),
+        netlink: true,
+        // certbot sets the owner of directories that it creates, and continues if other calls are forbidden.
+        calls: &["@chown"],
+        survives_refusal: true,
+        writable: |_| [paths::ACME, paths::ACME_STATE].map(str::to_owned).into(),
+        // Certificates and options of the administrator's own certbot are not for this one.
+        hidden: &[paths::SECRETS, paths::DATA, paths::RUN, "-/etc/letsencrypt"],
         ..ROW
     },
     Row {

@@ -1,5 +1,6 @@
 //! Rules across settings, for values that are valid alone but not together: one file for each subject.
 
+mod acme;
 mod calls;
 mod coturn;
 mod database;
@@ -26,6 +27,7 @@ type Rule = fn(&Settings) -> Violation;
 static RULES: &[&[Rule]] = &[
     synapse::RULES,
     database::RULES,
+    acme::RULES,
     network::RULES,
     coturn::RULES,
     registration::RULES,

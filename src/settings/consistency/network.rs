@@ -1,5 +1,6 @@
 //! Rules for certificates, addresses and ports.
 
+use super::super::certificate::CHALLENGE_PORT;
 use super::{Rule, Violation, violated};
 use crate::settings::table::Settings;
 use crate::settings::types::AbsolutePath;
@@ -49,11 +50,17 @@ pub(super) static RULES: &[Rule] = &[
             let (other, _) = ports[..place].iter().find(|(_, before)| before == port)?;
             Some((*key, *other, *port))
         })?;
-        let problem = format!("`{key}` and `{other}` are both {port}");
+        let problem = match key {
+            "tls.acme" => format!("`{other}` is {port}, at which the authority of `tls.acme` asks"),
+            _ => format!("`{key}` and `{other}` are both {port}"),
+        };
         Some((
             key,
             problem,
-            "choose another port for one of them".to_owned(),
+            match key {
+                "tls.acme" => format!("choose another port for `{other}`"),
+                _ => "choose another port for one of them".to_owned(),
+            },
         ))
     },
     |settings| {
@@ -93,12 +100,15 @@ fn ports(settings: &Settings) -> Vec<(&'static str, u32)> {
     let mut ports = vec![("http_port", settings.http_port.get())];
     let federation = settings.http_federation_port;
     ports.extend(federation.map(|port| ("http_federation_port", port.get())));
-    if settings.tls.certificate.is_some() {
+    if settings.tls.is_on() {
         ports.push(("tls.port", settings.tls.port.get()));
         // One port may serve clients and other homeservers.
         if settings.tls.federation_port != settings.tls.port {
             ports.push(("tls.federation_port", settings.tls.federation_port.get()));
         }
+    }
+    if settings.has_challenge_port() {
+        ports.push(("tls.acme", CHALLENGE_PORT.into()));
     }
     let proxied = settings.nginx.proxy_protocol_ports.iter();
     ports.extend(proxied.map(|port| ("nginx.proxy_protocol_ports", port.get())));

@@ -4,7 +4,7 @@ use crate::settings::fragment::Values;
 use crate::settings::origin::SettingsError;
 use crate::settings::row::{Row, Section, section};
 use crate::settings::types::{
-    AbsolutePath, Auto, BaseUrl, ClientKeys, Contact, Duration, HttpVersion, Port, Whole,
+    AbsolutePath, Acme, Auto, BaseUrl, ClientKeys, Contact, Duration, HttpVersion, Port, Whole,
 };
 use crate::settings::value::{Raw, Value};
 
@@ -19,6 +19,14 @@ section! {
 
         /// The private key of the certificate (PEM). It may be readable by root alone.
         key: Option<AbsolutePath>, env "SYNAPSE_TLS_KEY";
+
+        /// Obtain the certificate from an authority that speaks ACME, and renew it, instead of certificate and
+        /// key. With {}, the authority is Let's Encrypt. The keys are: email, an address for the account; server,
+        /// the URL of another ACME directory, or staging for the test server of Let's Encrypt; ca_file, the
+        /// certificate that the server of an internal authority is verified with (PEM); names, the names of the
+        /// certificate, by default those under which clients and servers reach this host. The authority must
+        /// reach port 80 of each name. By setting this you agree to the authority's terms of service.
+        acme: Option<Acme>;
 
         /// The HTTPS port for clients.
         port: Port = "443";

@@ -66,7 +66,7 @@ fn is_matrix_id(text: &str) -> bool {
 }
 
 /// The characters of ordinary addresses. nginx has no escape for `$`.
-fn is_email_address(text: &str) -> bool {
+pub(super) fn is_email_address(text: &str) -> bool {
     let shape = |b: u8| b.is_ascii_alphanumeric() || b"._+-=".contains(&b);
     text.split_once('@').is_some_and(|(name, domain)| {
         [name, domain]

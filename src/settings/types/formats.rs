@@ -1,7 +1,7 @@
 //! Texts in formats that other programs define: mail addresses, TURN URIs, systemd's calendar events, and keys that
 //! other services issued.
 
-use super::names::text;
+use super::names::{split_port, text};
 
 text! {
     /// A key or user name that another service issued, of printable ASCII without blanks and quotes.
@@ -29,6 +29,15 @@ text! {
     Calendar,
     "a calendar event in the format of systemd, such as Sun 01:00 or *-*-* 03:30",
     is_calendar
+}
+
+impl TurnUri {
+    /// The host of a TURN server that clients reach over TLS; `None` for any other server.
+    pub fn tls_host(&self) -> Option<&str> {
+        let rest = self.as_str().strip_prefix("turns:")?;
+        let place = rest.split('?').next()?;
+        Some(split_port(place).0)
+    }
 }
 
 fn is_token(text: &str) -> bool {

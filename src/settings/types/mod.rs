@@ -1,5 +1,6 @@
 //! The types of settings. A value that parses cannot break out of the files into which it is rendered.
 
+mod acme;
 mod authority;
 mod auto;
 mod contact;
@@ -11,6 +12,7 @@ mod service_url;
 mod trees;
 mod words;
 
+pub use acme::{Acme, Authority};
 pub use authority::{is_loopback, unbracketed};
 pub use auto::Auto;
 pub use contact::Contact;

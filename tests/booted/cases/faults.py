@@ -25,7 +25,7 @@ BACK = ("install", "--workers", "small", "--yes")
 # Ways in which a run ends early, with a part of the message.
 ENDINGS = (("fail", "requests a failure here"), ("int", "interrupted by SIGINT"), ("term", "interrupted by SIGTERM"))
 # Before the switch, after it, with everything stopped, with main back, with all back but not verified.
-STAGES = ("check   generation", "enable  ", "start   synapse-main", "start   synapse-worker", "verify")
+STAGES = ("check   generation", "enable  ", "start   synapse-main", "start   synapse-worker", "verify  units")
 
 
 @pytest.mark.lane(1)

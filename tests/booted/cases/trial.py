@@ -79,7 +79,7 @@ def not_confirmed(host: Host, check: Checks, settings: str, before: str) -> None
         over(host)
     with check("after a killed run, the timer rolls the host back and saves the edited settings", vital=True) as note:
         deployment.bring_fail_points(host)
-        host.faulty("kill@verify", "rollback", before.split("/")[1], "--try", "10s", "--yes", expect=KILLED)
+        host.faulty("kill@verify  units", "rollback", before.split("/")[1], "--try", "10s", "--yes", expect=KILLED)
         assert_contains(host.product("confirm", expect=(65,)).err, "was only partly applied", "synapse-workers rollback")
         edited = host.read(SETTINGS) + "# for the time after\n"
         host.write(SETTINGS, edited)

@@ -1,4 +1,5 @@
-"""Prints an identifier that the Rust part of Synapse draws, from each of some processes that are forked after the import.
+"""Prints an identifier that the Rust part of Synapse draws, and an access token, from each of some processes that are forked
+after the import.
 
     python forked_ids.py -c PATH…
 
@@ -14,7 +15,9 @@ from unittest.mock import MagicMock
 
 import synapse.app.generic_worker  # noqa: F401
 from synapse.app.homeserver import HomeServerConfig
+from synapse.handlers.auth import AuthHandler
 from synapse.synapse_rust.rendezvous import RendezvousHandler
+from synapse.types import UserID
 from twisted.web.http_headers import Headers
 
 PROCESSES = 4
@@ -29,12 +32,16 @@ def identifier(config: HomeServerConfig) -> str:
     return re.search(rb"rendezvous/(\w+)", request.write.call_args.args[0])[1].decode()
 
 
+def token() -> str:
+    return AuthHandler.generate_access_token(MagicMock(), UserID("alice", "test"))
+
+
 def main() -> None:
     config = HomeServerConfig.load_config("test", sys.argv[1:])
     for _ in range(PROCESSES):
         child = os.fork()
         if not child:
-            print(identifier(config), flush=True)
+            print(identifier(config), token(), flush=True)
             os._exit(0)
         os.waitpid(child, 0)
 

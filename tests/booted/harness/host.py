@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from harness import warm_mode
 from harness.expect import CheckFailed
 
 SCRIPT = Path(__file__).resolve().parent.parent.parent / "host" / "host"
@@ -24,6 +25,7 @@ PROPERTIES = (
 )
 # The path of the debug build, for cases that use its fail points.
 FAULTY = "/root/synapse-workers-debug"
+SETTINGS = "/etc/synapse-workers/settings.yaml"
 KILLED = (-9, 137)
 # The expected exit codes; None for any.
 Expected = Sequence[int] | None
@@ -87,7 +89,17 @@ class Host:
     def run(self, *command: str, expect: Expected = (0,), stdin: str | None = None) -> Result:
         """Runs a command in the host. Its standard input is a file with `stdin`, not a terminal."""
         shown = " ".join(command)
+        if warm_mode.MODE and any(word == FAULTY or warm_mode.PROGRAM.search(word) for word in command):
+            self._choose_warm_mode(create=any("install" in word.split() for word in command))
         return execute([SCRIPT, "run", self.name, "-i", "--", *command], expect, stdin, shown=shown)
+
+    def _choose_warm_mode(self, create: bool) -> None:
+        """Adds the mode of SYNAPSE_WORKERS_WARM to the settings; to a new file, if `create` is set."""
+        path = self.path(SETTINGS)
+        before = path.read_text(encoding="utf-8") if path.is_file() else ""
+        after = warm_mode.with_mode(before)
+        if before != after and (before or create):
+            self.write(SETTINGS, after)
 
     def shell(self, script: str, *arguments: str, expect: Expected = (0,), stdin: str | None = None) -> Result:
         return self.run("sh", "-euc", script, "sh", *arguments, expect=expect, stdin=stdin)

@@ -16,7 +16,7 @@ class Paused:
         self.host = host
         self.process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
                                         start_new_session=True)
-        self.pid = wait_until(f"it pauses before {stage}", self._stopped)
+        self.pid = wait_until(f"it pauses before {stage}", self._stopped, seconds=120)
 
     def _stopped(self) -> str:
         """proc_pid_status(5): T is for stopped."""

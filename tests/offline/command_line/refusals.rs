@@ -214,6 +214,26 @@ fn invalid_settings_are_refused_with_file_and_line() {
             "settings.yaml line 2: `nginx.proxy_protocol_ports` and `tls.federation_port` are both 8448",
         ),
         (
+            "server_name: a.test\ntls: {certificate: /a, key: /b, acme: {}}\n",
+            "settings.yaml line 2: `tls.acme` obtains a certificate, and `tls.certificate` names another one\n  help: remove",
+        ),
+        (
+            "server_name: 192.0.2.1\ntls: {acme: {}}\n",
+            "settings.yaml line 2: `tls.acme` cannot obtain a certificate for 192.0.2.1, which is an IP address\n  help: set `pub",
+        ),
+        (
+            "server_name: localhost\ntls: {acme: {server: \"https://ca.internal/dir\"}}\n",
+            "settings.yaml line 2: `tls.acme` cannot obtain a certificate for localhost, which every host has for itself",
+        ),
+        (
+            "server_name: matrix\ntls: {acme: {server: staging}}\n",
+            "settings.yaml line 2: `tls.acme` cannot obtain a certificate for matrix, which is not a name of the public DNS",
+        ),
+        (
+            "server_name: a.test\ntls: {acme: {}, port: 80}\n",
+            "settings.yaml line 2: `tls.port` is 80, at which the authority of `tls.acme` asks\n  help: choose another port",
+        ),
+        (
             "server_name: a.test\nnginx: {proxy_protocol_ports: [8009]}\ntrusted_proxies: []\n",
             "settings.yaml line 2: `nginx.proxy_protocol_ports` is set, but `trusted_proxies` is empty",
         ),

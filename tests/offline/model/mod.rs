@@ -14,6 +14,7 @@ pub use watch::SHARED_LISTS;
 use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 use synapse_workers::plan::{Plan, Removal, Target};
+use synapse_workers::state::acme::Order;
 use synapse_workers::state::units;
 use synapse_workers::state::{HOST, Resource, State, UnitState};
 use watch::digests;
@@ -41,6 +42,8 @@ pub struct Model {
     /// Venvs that are damaged, with the reason.
     pub damaged: BTreeMap<Resource, String>,
     pub settings: String,
+    /// The order that the authority fulfilled last.
+    certificate: Option<Order>,
     sockets: BTreeSet<String>,
     /// Whether steps accept a host on which earlier steps failed.
     lenient: bool,
@@ -68,6 +71,7 @@ impl Model {
             host_files,
             resources: state.resources.clone(),
             made: state.resources.clone(),
+            certificate: Order::of_state(state),
             ..Self::default()
         };
         for unit in &state.units {

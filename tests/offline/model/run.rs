@@ -13,6 +13,7 @@ use synapse_workers::plan::step::Step;
 use synapse_workers::plan::{Plan, Removal, Target};
 use synapse_workers::report::Report;
 use synapse_workers::state::Records;
+use synapse_workers::state::acme::Order;
 use synapse_workers::state::{Observed, Resource, State};
 
 /// A point in a run at which a fault can be injected.
@@ -321,6 +322,8 @@ impl Model {
         observed.damaged.retain(|it, _| damaged(it));
         observed.units.clone_from(&self.units);
         observed.sockets.clone_from(&self.sockets);
+        let order = Order::of_state(desired);
+        observed.lacks_certificate = order.is_some() && order != self.certificate;
         observed.processors = 2;
         observed
     }

@@ -61,6 +61,12 @@ impl Model {
                 assert!(!units.is_empty());
                 units.iter().for_each(|unit| self.job(*verb, unit));
             }
+            Step::ObtainCertificate(order) => {
+                assert!(self.running.contains_key(units::NGINX));
+                assert!(self.running.contains_key(units::CERTIFICATE));
+                assert!(self.resources.contains(&Resource::Pair));
+                self.certificate = Some(order.clone());
+            }
             Step::Hold => assert!(self.running.contains_key(units::NGINX_SOCKET)),
             Step::Drain(_) => assert!(self.running.contains_key(units::NGINX)),
             Step::ResetFailed(units) => units
@@ -288,6 +294,7 @@ fn place(resource: &Resource) -> Option<String> {
         Resource::Venv(venv) => Some(venv.directory()),
         Resource::Compressor(_) => Some(paths::COMPRESSOR.to_owned()),
         Resource::Secret(name) | Resource::Composed(name) => Some(paths::secret(name)),
+        Resource::Pair => Some(paths::ACME_PAIR.to_owned()),
         Resource::SigningKey => Some(paths::SIGNING_KEY.to_owned()),
         _ => None,
     }

@@ -2,6 +2,7 @@
 
 mod answers;
 mod certificate;
+mod challenge;
 mod logrotate;
 mod mas;
 mod proxied;

@@ -66,6 +66,10 @@ impl Nginx {
             let listen = format!("listen {proxied} proxy_protocol;\n");
             fs::write(directory.path().join("listen-proxied.conf"), listen).unwrap();
         }
+        if state.files.contains_key("nginx/listen-challenge.conf") {
+            let listen = format!("listen unix:{place}challenge.sock;\n");
+            fs::write(directory.path().join("listen-challenge.conf"), listen).unwrap();
+        }
         let child = program("nginx")
             .args(["-e", "stderr", "-p", &place, "-c", "nginx.conf"])
             .args(["-g", &format!("daemon off; pid {place}nginx.pid;")])
@@ -90,7 +94,12 @@ impl Nginx {
 
     /// Sends a request over its Unix socket.
     pub fn ask(&self, request: &[u8]) -> Answer {
-        ask_over(self.connect().unwrap(), request)
+        ask_over(self.connect("nginx.sock").unwrap(), request)
+    }
+
+    /// Sends a request to the port for the authority of the certificate.
+    pub fn ask_as_authority(&self, request: &[u8]) -> Answer {
+        ask_over(self.connect("challenge.sock").unwrap(), request)
     }
 
     /// Sends the first line of the PROXY protocol and a request over TCP, from 127.0.0.1.
@@ -101,8 +110,8 @@ impl Nginx {
         ask_over(stream, &[line, request].concat())
     }
 
-    fn connect(&self) -> std::io::Result<UnixStream> {
-        let stream = UnixStream::connect(self.path("nginx.sock"))?;
+    fn connect(&self, socket: &str) -> std::io::Result<UnixStream> {
+        let stream = UnixStream::connect(self.path(socket))?;
         stream.set_read_timeout(Some(Duration::from_secs(20)))?;
         Ok(stream)
     }

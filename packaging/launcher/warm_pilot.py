@@ -1,0 +1,112 @@
+"""The pilot: a process that runs Synapse before the first fork, to find out which code a worker runs, and is thrown away.
+
+It starts threads, opens sockets and answers requests, all of which the fork server must not do. The fork server gets from it
+only the addresses of code objects, which are the same in both processes. Without them, everything works and takes more memory.
+"""
+import ctypes
+import json
+import os
+import signal
+import socket
+import sys
+import tempfile
+import threading
+import time
+import traceback
+
+import warm_code
+import warm_script
+
+# Seconds after which the pilot has failed. It takes about one on a host that has nothing else to do.
+PATIENCE = 120
+# Seconds that it waits for an answer to a request.
+SLOWNESS = 30
+# Seconds between two attempts to reach it while it starts.
+GLANCE = 0.01
+# Requests of each kind: the second one finds full caches.
+TIMES = 2
+# prctl(2): a signal for this process when its parent ends.
+PDEATHSIG = 1
+
+
+def fly(reactor):
+    """Returns the reason why the pilot failed, or None, and the addresses of the code objects that ran in it."""
+    ours, theirs = os.pipe()
+    parent, pilot = os.getpid(), os.fork()
+    if not pilot:
+        try:
+            os.close(ours)
+            ctypes.CDLL(None).prctl(PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+            signal.alarm(PATIENCE)
+            if os.getppid() == parent:
+                report(theirs, reactor)
+        finally:
+            os._exit(1)
+    os.close(theirs)
+    with open(ours) as opened:
+        said = opened.read()
+    _, status = os.waitpid(pilot, 0)
+    return json.loads(said) if said else (f"its pilot ended with {os.waitstatus_to_exitcode(status)}", [])
+
+
+def report(pipe, reactor):
+    """Runs a worker, and writes the result."""
+    # Neither systemd nor the reader of the server's log expects a word from this Synapse.
+    os.environ.pop("NOTIFY_SOCKET", None)
+    null = os.open(os.devnull, os.O_RDWR)
+    for stream in (1, 2):
+        os.dup2(null, stream)
+    problem, code = None, warm_code.Ran()
+    try:
+        reactor.renew()
+        run()
+    except BaseException:
+        problem = traceback.format_exc(limit=-1).splitlines()[-1]
+    with open(pipe, "w") as opened:
+        json.dump((problem, code.now()), opened)
+
+
+def run():
+    """Runs a worker until it has answered all requests."""
+    import synapse.app.generic_worker as program
+    import warm_redis
+    from twisted.internet import reactor
+
+    with tempfile.TemporaryDirectory() as directory, warm_script.without_database():
+        options, address, redis = warm_script.write(directory)
+        sys.argv[:] = [warm_script.WORKER, "-c", options]
+        reactor.listenUNIX(redis, warm_redis.factory())
+        failures = []
+        client = threading.Thread(target=ask, args=(reactor, address, failures))
+        reactor.callWhenRunning(client.start)
+        program.main()
+        if failures:
+            raise failures[0]
+
+
+def ask(reactor, address, failures):
+    """Sends all requests, then stops the reactor."""
+    try:
+        for request in TIMES * warm_script.REQUESTS:
+            with socket.socket(socket.AF_UNIX) as connection:
+                connection.settimeout(SLOWNESS)
+                connect(connection, address)
+                connection.sendall(warm_script.formatted(*request))
+                while connection.recv(1 << 16):
+                    pass
+    except OSError as error:
+        failures.append(error)
+    finally:
+        reactor.callFromThread(reactor.stop)
+
+
+def connect(connection, address):
+    """Connects as soon as the worker listens."""
+    end = time.monotonic() + SLOWNESS
+    while True:
+        try:
+            return connection.connect(address)
+        except (FileNotFoundError, ConnectionRefusedError):
+            if time.monotonic() > end:
+                raise
+            time.sleep(GLANCE)
