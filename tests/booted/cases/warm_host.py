@@ -11,12 +11,13 @@ from typing import Any
 import pytest
 
 from cases.lossless import TARGET, idle, release, services
-from cases.warm import active, facts, plainly, restart
+from cases.warm import active, facts, restart
 from harness.checks import Checks
 from harness.deployment import NEW_RELEASE, SERVER, SETTINGS, URL, add_test_options, purge, remember_distribution_services, talk, worker
 from harness.expect import CheckFailed, assert_contains, assert_equal, wait_until
 from harness.host import Host
 from harness.limits import limited
+from harness.warm import plainly
 
 MAIN, ONE = "synapse-main.service", worker("clients1")
 SERVERS = "synapse-warm@*.service"

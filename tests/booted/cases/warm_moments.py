@@ -6,14 +6,15 @@ from collections.abc import Callable, Iterator, Sequence
 
 import pytest
 
-from cases.lossless import TARGET, Crowd, Form, assert_undisturbed, counted, idle, services, summary
-from cases.warm import plainly
+from cases.lossless import TARGET, Form, assert_undisturbed, counted, idle, services, summary
 from harness import deployment
 from harness.checks import Checks, Note
+from harness.crowd import Crowd
 from harness.deployment import CLIENTS, SERVER, SETTINGS, add_test_options, purge, talk, worker
 from harness.expect import assert_contains, assert_equal, wait_until
 from harness.host import Host
 from harness.paused import Paused
+from harness.warm import plainly
 from harness.warm_mode import is_fork_server
 
 # The worker for background work decodes media, so it starts plainly.
@@ -56,7 +57,7 @@ def moments(host: Host, check: Checks, thorough: bool) -> None:
         with check(f"{what} is killed during a start: the unit runs soon") as note:
             one_start(host, victim, EVERY_MOMENT if thorough else MOMENTS, note)
     with check("users log in and start to poll", vital=True):
-        crowd = Crowd(host, LOAD)
+        crowd = Crowd(host, LOAD.rate)
     with crowd:
         for instant in EVERY_INSTANT if thorough else INSTANTS:
             with check(f"all fork servers are killed {instant} s into a restart of the target, and no request fails") as note:
