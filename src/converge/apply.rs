@@ -51,7 +51,7 @@ impl OnHost {
         })
     }
 
-    /// Asks the authority for the certificate. The note says what came of it.
+    /// Asks the authority for the certificate. The note contains the result.
     fn obtain_certificate(&self) -> Result<String> {
         let start = |unit: &str| self.host.systemd.jobs(Verb::Start, &[unit.to_owned()]);
         // The service records why it failed.

@@ -1,7 +1,8 @@
 //! Checks of ports, addresses, the certificate and the servers that the administrator runs.
 
 use super::check::{Examined, Finding, finding};
-use crate::state::services;
+use crate::settings::certificate::CHALLENGE_PORT;
+use crate::state::{services, units};
 
 pub(super) fn ports(at: &Examined) -> Option<Finding> {
     let first = at.facts.ports_in_use.first()?;
@@ -12,8 +13,10 @@ pub(super) fn ports(at: &Examined) -> Option<Finding> {
         .map(ToString::to_string)
         .collect();
     let (port, setting) = (first.address.port(), first.setting);
-    // The distribution's service for the same program uses the same ports.
-    let program = services::service(&first.unit).and_then(|service| service.program.as_ref());
+    // The distribution's service for the same program uses the same ports; that of nginx, only the port of HTTP.
+    let service = services::service(&first.unit)
+        .filter(|service| service.unit != units::NGINX || port == CHALLENGE_PORT);
+    let program = service.and_then(|service| service.program.as_ref());
     let rival = program.and_then(|program| program.started.first());
     let hint = rival.map_or(String::new(), |rival| {
         format!(" (the distribution's service: systemctl disable --now {rival})")

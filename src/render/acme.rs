@@ -13,7 +13,8 @@ use askama::Template;
 struct Options<'a> {
     order: &'a str,
     directory: &'a str,
-    state: &'a str,
+    work: &'a str,
+    logs: &'a str,
     webroot: &'a str,
     names: String,
     /// The line that names the authority; empty for certbot's default.
@@ -47,7 +48,8 @@ pub(super) fn render(builder: &mut StateBuilder) -> Result<()> {
     let options = Options {
         order: paths::ACME_ORDER,
         directory: paths::ACME,
-        state: paths::ACME_STATE,
+        work: paths::ACME_WORK,
+        logs: paths::ACME_LOGS,
         webroot: paths::ACME_WEBROOT,
         names: input.settings.certificate_names().join(", "),
         server: server(acme),

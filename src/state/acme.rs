@@ -7,7 +7,7 @@ use std::fmt;
 /// The file of a generation that contains the order, as options of certbot.
 pub const FILE: &str = "acme/certbot.ini";
 
-/// What a certificate must fulfill. An order with the same contents needs no other certificate.
+/// The conditions that a certificate must fulfill. Equal orders need one certificate.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Order {
     /// The names of the certificate.

@@ -55,6 +55,14 @@ pub const ACME_KEY: &str = "/etc/synapse-workers/acme/live/synapse-workers/privk
 pub const ACME_STATE: &str = "/var/lib/synapse-workers/acme";
 /// The certificate of `tls.acme` with its chain and its key; a placeholder until the authority has issued one.
 pub const ACME_PAIR: &str = "/var/lib/synapse-workers/acme/pair/certificate.pem";
+/// The directory of that file, which is watched for changes.
+pub const ACME_PAIRS: &str = "/var/lib/synapse-workers/acme/pair";
+/// certbot's working directory.
+pub const ACME_WORK: &str = "/var/lib/synapse-workers/acme/work";
+/// certbot's logs.
+pub const ACME_LOGS: &str = "/var/lib/synapse-workers/acme/logs";
+/// The accounts at authorities.
+pub const ACME_ACCOUNTS: &str = "/etc/synapse-workers/acme/accounts";
 /// The directory in which certbot proves that a name belongs to this host, and from which nginx serves the proofs.
 pub const ACME_WEBROOT: &str = "/var/lib/synapse-workers/acme/webroot";
 /// The record of failed attempts to obtain a certificate.

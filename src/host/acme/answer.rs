@@ -1,8 +1,9 @@
 //! certbot's output after a failure, reduced to the name, the port and the answer of the authority, with a remedy.
 
-use super::certificate::Failed;
+use super::record::Failed;
 use crate::settings::certificate::CHALLENGE_PORT;
 use crate::state::acme::Order;
+use crate::state::paths;
 
 /// The maximum length of a problem in characters. The authority decides its length.
 const LONGEST: usize = 600;
@@ -42,7 +43,7 @@ const OTHERS: &[(&str, &str)] = &[
 const UNREACHABLE: &str = "check `server` in tls.acme, and whether this host reaches the authority";
 
 /// The remedy if the authority has forgotten the account, as an internal one does when it is built again.
-const FORGOTTEN: &str = "forget the account too: rm -r /etc/synapse-workers/acme/accounts";
+const FORGOTTEN: &str = "remove the account, and have another one created: rm -r";
 
 /// One name that the authority could not verify.
 #[derive(Default)]
@@ -73,7 +74,7 @@ pub(super) fn explain(output: &str, order: &Order) -> Failed {
     let message = message(output);
     let forgotten = message.contains("Account ") && message.contains("not found");
     let help = match forgotten {
-        true => FORGOTTEN.to_owned(),
+        true => format!("{FORGOTTEN} {}", paths::ACME_ACCOUNTS),
         false => remedy(OTHERS, |part| message.contains(part)),
     };
     let verb = match help == UNREACHABLE {

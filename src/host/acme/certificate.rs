@@ -1,13 +1,13 @@
-//! The state of the certificate: a placeholder, or issued by the authority, and what came of the last attempt.
+//! The state of the certificate: a placeholder, or issued by the authority, and the result of the last attempt.
 
 use super::super::certificate::Pair;
 use super::super::files::{self, Scratch};
 use super::super::tools::Tool;
-use super::attempt::Attempts;
+use super::record::{Attempts, Failed};
 use crate::state::acme::{FILE, Order};
 use crate::state::{State, paths, units};
 use anyhow::{Context, Result};
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 use std::fmt;
 
 /// How long a placeholder is valid, in days. Its end raises the alert for certificates that expire.
@@ -22,15 +22,6 @@ pub struct Certificate {
     pub failed: Option<Failed>,
     /// The minutes until the authority may be asked again, after several failures.
     pub pause: Option<u64>,
-}
-
-/// A failed attempt.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Failed {
-    /// The name, the port and the answer of the authority, or why it was not reached.
-    pub problem: String,
-    /// The remedy.
-    pub help: String,
 }
 
 impl Certificate {

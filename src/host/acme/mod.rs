@@ -1,8 +1,10 @@
-//! The certificate of `tls.acme`: certbot obtains and renews it, and this module says how far that is.
+//! The certificate of `tls.acme`, which certbot obtains and renews.
 
 mod answer;
 mod attempt;
 mod certificate;
+mod record;
 
 pub use attempt::obtain;
-pub use certificate::{Certificate, Failed, certificate, create_pair, is_due};
+pub use certificate::{Certificate, certificate, create_pair, is_due};
+pub use record::Failed;

@@ -36,8 +36,7 @@ const STAGING: &str = "staging";
 
 const KEYS: [&str; 4] = ["email", "server", "ca_file", "names"];
 
-const KIND: &str = "a mapping with the keys email, server, ca_file and names, each of them optional; {} for a certificate from \
-                    Let's Encrypt";
+const KIND: &str = "a mapping with the optional keys email, server, ca_file and names";
 
 impl Authority {
     fn parse(text: &str) -> Result<Self, String> {

@@ -43,7 +43,7 @@ fn a_port_of_its_own_serves_proofs_and_leads_everything_else_to_https() {
     );
     for (path, status) in [
         (format!("{PLACE}/other"), 404),
-        (format!("{PLACE}/"), 404),
+        (format!("{PLACE}/"), 403),
         (format!("{PLACE}/../../other"), 308),
         ("/_matrix/client/versions".to_owned(), 308),
     ] {

@@ -88,7 +88,7 @@ const SETTINGS: &[(&str, &[&str], &[&str])] = &[
         &["return 308 https://$host:8443$request_uri;"], &[]),
     ("{}\ntls: {acme: {}, port: 8443}",
         &["include listen-challenge.conf;", "ListenStream=0.0.0.0:80", "return 308 https://$host:8443$request_uri;"],
-        &["challenge 0", "$synapse_redirect"]),
+        &["$synapse_redirect"]),
     ("{}\nhttp_port: 80\ntls: {acme: {}, redirect: true}",
         &["0 challenge \" 0;", "location ^~ /.well-known/acme-challenge/"], &["listen-challenge.conf"]),
     ("{}\ntls: {hsts: true, redirect: true}", &[], &["Strict-Transport-Security", "$synapse_redirect"]),
