@@ -241,7 +241,7 @@ mod tests {
         ),
         (
             "synapse/config/homeserver.py",
-            "from synapse.config import _base\n\
+            "import sys\nfrom synapse.config import _base\n\
              class HomeServerConfig:\n    @staticmethod\n    def load_config(text, words):\n        \
                  files = _base.find_config_files(words[1::2])\n        \
                  options = _base.read_config_files(files)\n        \

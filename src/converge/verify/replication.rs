@@ -8,23 +8,32 @@ use anyhow::{Context, Result, ensure};
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
+/// The time in which a process that has just started subscribes: it is ready before it is connected to Redis.
+const SUBSCRIPTION_TIMEOUT: Duration = Duration::from_secs(3);
+
 /// Every process must subscribe to the channel that carries replication.
 pub(super) fn subscribers(_: &Host, expected: &Expected, end: Instant) -> Result<String> {
     let Some(server) = &expected.redis else {
         return Ok("not used".to_owned());
     };
     let question = ["PUBSUB", "NUMSUB", &expected.server_name];
-    let counts = server.ask(&question, end)?;
-    let listening: usize = counts
-        .get(1)
-        .and_then(|count| count.parse().ok())
-        .unwrap_or(0);
     let processes = expected.processes().len();
-    ensure!(
-        listening >= processes,
-        "only {listening} of {processes} processes subscribe to replication in Redis"
-    );
-    Ok(format!("{listening} processes subscribe"))
+    let patient = end.min(Instant::now() + SUBSCRIPTION_TIMEOUT);
+    loop {
+        let counts = server.ask(&question, end)?;
+        let listening: usize = counts
+            .get(1)
+            .and_then(|count| count.parse().ok())
+            .unwrap_or(0);
+        if listening >= processes {
+            return Ok(format!("{listening} processes subscribe"));
+        }
+        ensure!(
+            Instant::now() < patient,
+            "only {listening} of {processes} processes subscribe to replication in Redis"
+        );
+        std::thread::sleep(Duration::from_millis(100));
+    }
 }
 
 /// The timeout of one round through all processes: each answers in milliseconds unless it is busy.
