@@ -149,7 +149,7 @@ def deaf(host: Host, check: Checks) -> None:
             assert_contains(found["replication"], "receipts1 (caches), receipts1 (receipts)", f"journalctl -u {DEAF}")
             assert "typing1" not in found["replication"], found
         finally:
-            host.shell('rm -r "$(dirname "$1")" "$2"; systemctl daemon-reload; systemctl restart "$3"; '
+            host.shell('rm "$1" "$2"; systemctl daemon-reload; systemctl restart "$3"; '
                        'systemctl stop case-redis; rm -f "$4"', DROP_IN, OTHER_OPTIONS, DEAF, OTHER)
         host.product("verify")
 
@@ -161,7 +161,7 @@ def unkept(host: Host, check: Checks) -> None:
         host.run("systemctl", "restart", DEAF)
         # The administrator's drop-in is a promise as well.
         host.product("verify")
-        host.shell('rm -r "$(dirname "$1")"; systemctl daemon-reload', DROP_IN)
+        host.shell('rm "$1"; systemctl daemon-reload', DROP_IN)
         only(host, "promises", f"{DEAF}: umask: 0077 expected, 0022 seen",
              f"{DEAF}: user namespace: its own expected, that of the host seen", f"help: systemctl restart {DEAF}")
         host.run("systemctl", "restart", DEAF)
