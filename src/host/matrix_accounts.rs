@@ -1,8 +1,7 @@
 //! Users of Synapse, through its admin API at the socket of the main process.
 //!
-//! A script does the work in Synapse's sandbox, as its account: root does not interpret the answers of another account's
-//! process further than as the data of this module. The admin API requires the token of an administrator. The script
-//! adds one to the database that is valid for a minute, for an existing administrator, and ends it with a logout. A
+//! The admin API requires the token of an administrator. A script in Synapse's sandbox adds one to the database that is
+//! valid for a minute, for an existing administrator; another one, which root runs, uses it and ends it with a logout. A
 //! temporary administrator instead would need no access to the database, but each one would stay in it for ever, as a
 //! deactivated user.
 
@@ -15,11 +14,15 @@ use crate::failure::Failure;
 use crate::state::{State, units};
 use anyhow::{Context, Result, ensure};
 use serde::{Deserialize, Serialize};
-use serde_json::{Value, json};
+use serde_json::json;
+use std::time::Duration;
 
 const SCRIPT: &str = include_str!("matrix_accounts.py");
+const TOKEN: &str = include_str!("administrator_token.py");
 /// Letters and digits that are hard to confuse; 32, so that each stands for five random bits.
 const ALPHABET: &[u8; 32] = b"abcdefghijkmnpqrstuvwxyz23456789";
+/// The timeout of a request: Synapse has a minute for each answer.
+const LIMIT: Duration = Duration::from_secs(180);
 /// The letters of a generated password, in groups of [`GROUP`]: 100 bits.
 const LETTERS: usize = 20;
 const GROUP: usize = 5;
@@ -115,12 +118,13 @@ impl Host {
             Endpoint::Port(port) => json!({"Port": port}),
         };
         match request {
-            Request::Add { .. } => add_secret(state, &mut input)?,
-            _ => input["database"] = serde_json::to_value(state.database())?,
+            Request::Add { .. } => input["secret"] = json!(secret(state)?),
+            _ => input["token"] = json!(self.administrator_token(state)?),
         }
-        let output = Tool::confined(Sandbox::like(units::MAIN, state)?, &self.facts.python)
+        let output = Tool::new("python3")
             .args(["-I", "-c", SCRIPT])
             .input(serde_json::to_vec(&input)?)
+            .within(LIMIT)
             .output()?;
         ensure!(
             output.status.success(),
@@ -139,20 +143,39 @@ impl Host {
     }
 }
 
-/// The shared secret with which Synapse accepts new users: its value, or the path of its file.
-fn add_secret(state: &State, input: &mut Value) -> Result<()> {
-    let text = |key| Some(state.option(key)?.as_str()?.to_owned());
-    let secret = text("registration_shared_secret");
-    let path = text("registration_shared_secret_path");
-    if secret.is_none() && path.is_none() {
-        let text = "the options of the adopted Synapse contain no `registration_shared_secret`";
+impl Host {
+    /// A token of an administrator, valid for a minute.
+    fn administrator_token(&self, state: &State) -> Result<String> {
+        let output = Tool::confined(Sandbox::like(units::MAIN, state)?, &self.facts.python)
+            .args(["-I", "-c", TOKEN])
+            .input(serde_json::to_vec(&state.database())?)
+            .output()?;
+        ensure!(
+            output.status.success(),
+            "the database cannot be used\n{}",
+            tools::tail(&output, 4)
+        );
+        let token: Option<String> = serde_json::from_slice(&output.stdout)
+            .context("cannot parse the token that the script printed")?;
+        token.ok_or_else(|| failure("no administrator", "").into())
+    }
+}
+
+/// The shared secret with which Synapse accepts new users.
+fn secret(state: &State) -> Result<String> {
+    let option = |key| Some(state.option(key)?.as_str()?.to_owned());
+    if let Some(secret) = option("registration_shared_secret") {
+        return Ok(secret);
+    }
+    let path = option("registration_shared_secret_path");
+    let text = path.map(files::read_text).transpose()?.flatten();
+    let secret = text.map(|text| text.trim().to_owned());
+    secret.filter(|secret| !secret.is_empty()).ok_or_else(|| {
+        let text = "the options of this Synapse contain no `registration_shared_secret`, or its file is empty";
         let help = "add `registration_shared_secret_path` with the path of a file that contains a long random word, then \
                     run: synapse-workers install";
-        return Err(Failure::preflight(text).help(help).into());
-    }
-    input["secret"] = json!(secret);
-    input["secret_path"] = json!(path);
-    Ok(())
+        Failure::preflight(text).help(help).into()
+    })
 }
 
 /// The reasons of the script.
@@ -165,8 +188,6 @@ fn failure(reason: &str, text: &str) -> Failure {
             Failure::failed("this server has no administrator, whose rights this command needs")
                 .help("synapse-workers user add NAME --admin")
         }
-        "database" => Failure::failed(format!("the database does not answer: {text}"))
-            .help("synapse-workers verify"),
         _ => Failure::failed(format!("Synapse refuses the request: {text}")),
     }
 }
