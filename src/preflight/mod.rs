@@ -17,4 +17,4 @@ mod system;
 pub use check::{Check, Examined, Finding};
 pub use checks::{CHECKS, examine};
 pub use comparison::{Compared, Comparison};
-pub use inspect::{Admitted, Found, Purpose, admit, host, inspect};
+pub use inspect::{Admitted, Found, Purpose, admit, before_restore, host, inspect};

@@ -3,6 +3,7 @@
 //!
 //! Rendering is pure and deterministic: the same input gives the same bytes on every machine.
 
+mod backup;
 pub mod certificate;
 pub mod compressor;
 pub mod coturn;

@@ -1,0 +1,23 @@
+//! Backups by restic: the repository, its snapshots, and the parts of a backup with their way back.
+
+mod begun;
+mod contents;
+mod database;
+mod environment;
+mod failures;
+mod media;
+mod record;
+mod repository;
+mod snapshots;
+
+pub use begun::BegunRestore;
+pub use contents::{Contents, Manifest, SavedFile};
+pub use database::{Counts, Source};
+pub use environment::problem as environment_problem;
+pub use media::Media;
+pub use record::{
+    Checked, LastBackup, age, forget_repository, has_held, last, last_check, record, record_check,
+    record_repository,
+};
+pub use repository::{Added, Repository};
+pub use snapshots::{Part, Run, Tags};
