@@ -12,7 +12,7 @@ use crate::failure::{Code, Failure};
 use crate::host::backup::{BegunRestore, Contents, Manifest, Media, Part, Repository, Run, Source};
 use crate::host::{self, Host};
 use crate::preflight::{self, Purpose};
-use crate::report::{Report, outln};
+use crate::report::Report;
 use crate::request::SettingsEdit as Change;
 use crate::request::{self, Request};
 use crate::settings::types::{self, DatabaseKind};
@@ -60,7 +60,7 @@ pub fn restore(common: &Common, from: &From) -> Result<ExitCode, Failure> {
                 found.repository.location()
             )));
         }
-        describe(common, &found)?;
+        describe(common, &found, &report)?;
         host::interruption::watch();
         let begun = begun.unwrap_or_else(|| BegunRestore::new(&found.run.id));
         bring_back(common, &found, begun, &report).map_err(|failure| {
@@ -193,7 +193,7 @@ fn choose(runs: Vec<Run>, id: &str) -> Result<Run, Failure> {
 }
 
 /// Validates the settings in the backup, prints what will be restored, and asks for confirmation.
-fn describe(common: &Common, found: &Found) -> Result<(), Failure> {
+fn describe(common: &Common, found: &Found, report: &Report) -> Result<(), Failure> {
     let staged = Common {
         root: Some(found.contents.root()),
         settings: PathBuf::from(paths::SETTINGS),
@@ -208,31 +208,19 @@ fn describe(common: &Common, found: &Found) -> Result<(), Failure> {
         .help("restore its files with restic, as synapse-workers-backup(7) describes"));
     }
     preflight::before_restore(&request)?;
-    if common.json {
-        return Ok(());
-    }
     let Found { run, manifest, .. } = found;
-    outln!(
-        "This restores backup {} of {} from {}:",
-        run.id,
-        manifest.server,
-        utc(run.time)
-    );
-    outln!(
-        "  the database ({}) with {} users and {} rooms",
-        manifest.database,
-        manifest.after.users,
-        manifest.after.rooms
-    );
-    outln!(
-        "  {} media files; database and media are {} together",
-        manifest.media,
-        size(run.bytes.unwrap_or_default())
-    );
+    let (server, time) = (&manifest.server, utc(run.time));
+    report.say(format!("Backup {} of {server} from {time}:", run.id));
+    report.say(format!(
+        "  database ({}): {}",
+        manifest.database, manifest.after
+    ));
+    report.say(format!("  media files: {}", manifest.media));
     for file in &manifest.files {
-        outln!("  {}", file.path);
+        report.say(format!("  {}", file.path));
     }
-    ask(common, "Then it installs this server. Continue?")
+    report.say(format!("  {} in all", size(run.bytes.unwrap_or_default())));
+    ask(common, "Restore this and install the server?")
 }
 
 /// Restores all parts.
@@ -259,7 +247,7 @@ fn bring_back(
     match found.run.parts.get(&Part::Media) {
         Some(snapshot) => {
             let owner = found.manifest.media_owner;
-            let text = format!("restore {} media files", found.manifest.media);
+            let text = format!("restore the media ({} files)", found.manifest.media);
             let left = report.step(text, || {
                 media.restore(&found.repository, snapshot, owner, &user)
             })?;

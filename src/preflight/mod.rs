@@ -1,6 +1,7 @@
 //! Preflight checks: whether the host, as a command finds it, meets the conditions of the request. Nothing is changed.
 
 mod accounts;
+mod backup;
 mod check;
 mod checks;
 mod comparison;

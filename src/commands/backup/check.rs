@@ -3,7 +3,7 @@
 use super::existing;
 use crate::cli::Common;
 use crate::failure::Failure;
-use crate::host::backup::{self, Checked, Contents, Part, Repository, Run, Source};
+use crate::host::backup::{self, Checked, Manifest, Part, Repository, Run, Source};
 use crate::host::{self};
 use crate::report::{Report, outln};
 use crate::request::Request;
@@ -54,9 +54,8 @@ pub fn check(common: &Common, request: &Request, restore: bool) -> Result<ExitCo
 
 /// Restores the dump and compares its counts with those from before and after it was made.
 fn test(request: &Request, repository: &Repository, run: &Run) -> Result<String, Failure> {
-    let contents = Contents::new()?;
-    repository.extract(&run.parts[&Part::Settings], contents.directory())?;
-    let manifest = contents.manifest()?;
+    let manifest = repository.read(&run.parts[&Part::Settings], Manifest::FILE)?;
+    let manifest = Manifest::parse(&manifest)?;
     let source = Source::of(request)?;
     if manifest.database != source.kind() {
         return Err(Failure::failed(format!(
@@ -75,18 +74,10 @@ fn test(request: &Request, repository: &Repository, run: &Run) -> Result<String,
     };
     if !counts.are_between(&manifest.before, &manifest.after) {
         return Err(Failure::failed(format!(
-            "the restored database has {} users, {} rooms and events up to {}; at the backup there were {}, {} and {}",
-            counts.users,
-            counts.rooms,
-            counts.events,
-            manifest.before.users,
-            manifest.before.rooms,
-            manifest.before.events
+            "the restored database differs from that of the backup: {counts}; at the backup: {}",
+            manifest.before
         ))
         .help("synapse-workers backup now && synapse-workers backup check --restore"));
     }
-    Ok(format!(
-        "{} users, {} rooms and events up to {}, as at the backup",
-        counts.users, counts.rooms, counts.events
-    ))
+    Ok(format!("as at the backup: {counts}"))
 }

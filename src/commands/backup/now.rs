@@ -51,7 +51,7 @@ pub fn now(common: &Common, request: &Request) -> Result<ExitCode, Failure> {
         outln!("{}", json!(outcome));
     }
     report.say(format!(
-        "backup {} is complete: {} in {} ({}, {} of them new), {}",
+        "backup {} of {} is complete in {}: {}, of which {} were new ({})",
         outcome.run,
         request.settings.server_name,
         repository.location(),

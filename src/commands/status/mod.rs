@@ -1,5 +1,6 @@
 //! `status`: the state of every process and of the servers that they need, and drift.
 
+mod backup;
 mod drift;
 mod servers;
 
@@ -19,6 +20,7 @@ use crate::state::paths;
 use crate::state::units;
 use anstream::{AutoStream, ColorChoice};
 use anstyle::{AnsiColor, Style};
+use backup::Backups;
 use drift::Drift;
 use serde::Serialize;
 use serde_json::json;
@@ -34,6 +36,9 @@ struct Status {
     /// PostgreSQL, and an external Redis.
     servers: Vec<Server>,
     trial: Option<TrialStatus>,
+    /// Absent without backups.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    backup: Option<Backups>,
     #[serde(flatten)]
     drift: Drift,
 }
@@ -98,7 +103,12 @@ pub fn status(common: &Common) -> Result<ExitCode, Failure> {
         .zip(health)
         .map(|((unit, process), health)| line(unit, process, health, known.as_ref()))
         .collect();
-    let healthy = lines.iter().all(Line::is_healthy) && servers.iter().all(Server::is_healthy);
+    let backup = known
+        .as_ref()
+        .and_then(|known| Backups::of(&known.settings));
+    let healthy = lines.iter().all(Line::is_healthy)
+        && servers.iter().all(Server::is_healthy)
+        && backup.as_ref().is_none_or(Backups::is_healthy);
     let drift = Drift::find(common, &systemd, current, &state, known.as_ref())?;
     let trial = host::trial()?;
     let left = match &trial {
@@ -116,6 +126,7 @@ pub fn status(common: &Common) -> Result<ExitCode, Failure> {
                 back: trial.back,
                 seconds_left: left,
             }),
+            backup,
             drift,
         };
         outln!("{}", json!(status));
@@ -131,6 +142,9 @@ pub fn status(common: &Common) -> Result<ExitCode, Failure> {
         let report = Report::new(false);
         for server in &servers {
             server.print(&report);
+        }
+        if let Some(backup) = backup {
+            backup.print(&report);
         }
         drift.print(&report);
     }

@@ -38,6 +38,28 @@ pub struct Manifest {
     pub files: Vec<SavedFile>,
 }
 
+impl Manifest {
+    /// The path of the manifest in its snapshot.
+    pub const FILE: &str = "/manifest.json";
+
+    /// Parses the manifest.
+    ///
+    /// # Errors
+    /// When a newer release wrote it, or when it is damaged.
+    pub fn parse(text: &str) -> Result<Self, Failure> {
+        let manifest: Self =
+            serde_json::from_str(text).context("cannot parse the manifest of the backup")?;
+        if manifest.format > FORMAT {
+            return Err(Failure::preflight(format!(
+                "synapse-workers {} wrote this backup in a format that this release does not know",
+                manifest.program
+            ))
+            .help("install that release or a newer one"));
+        }
+        Ok(manifest)
+    }
+}
+
 /// A file with its owner. Numbers of accounts differ between hosts, so owners are names.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct SavedFile {
@@ -130,19 +152,10 @@ impl Contents {
     /// Reads the manifest of a restored directory.
     ///
     /// # Errors
-    /// When a newer release wrote it, or when it is damaged.
+    /// As for [`Manifest::parse`].
     pub fn manifest(&self) -> Result<Manifest, Failure> {
-        let text = files::read(self.scratch.at(MANIFEST))?.context("the backup has no manifest")?;
-        let manifest: Manifest =
-            serde_json::from_slice(&text).context("cannot parse the manifest of the backup")?;
-        if manifest.format > FORMAT {
-            return Err(Failure::preflight(format!(
-                "synapse-workers {} wrote this backup in a format that this release does not know",
-                manifest.program
-            ))
-            .help("install that release or a newer one"));
-        }
-        Ok(manifest)
+        let text = files::read_text(self.scratch.at(MANIFEST))?;
+        Manifest::parse(&text.unwrap_or_default())
     }
 
     /// The contents of a file of a restored directory.

@@ -53,6 +53,17 @@ pub struct Counts {
     pub events: u64,
 }
 
+impl std::fmt::Display for Counts {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Self {
+            users,
+            rooms,
+            events,
+        } = self;
+        write!(f, "users {users}, rooms {rooms}, newest event {events}")
+    }
+}
+
 impl Counts {
     /// Whether these are between those from before and after a dump.
     pub fn are_between(&self, before: &Self, after: &Self) -> bool {

@@ -10,6 +10,8 @@ use serde_json::Value;
 pub enum Cause {
     /// The repository does not exist.
     Missing,
+    /// The password is wrong.
+    Password,
     /// Any other cause.
     Other,
 }
@@ -21,7 +23,7 @@ type Row = (&'static [&'static str], Cause, &'static str);
 static ROWS: &[Row] = &[
     (
         &["wrong password or no key found"],
-        Cause::Other,
+        Cause::Password,
         "restore the password of this repository to /etc/synapse-workers/secrets/backup_password from your copy; if there is none, \
          set backup.repository to a new place",
     ),
@@ -210,7 +212,7 @@ mod tests {
         let new = r#"{"message_type":"exit_error","code":12,"message":"Fatal: wrong password or no key found"}"#;
         for text in [old, new] {
             let (cause, text) = of(text);
-            assert_eq!(cause, Cause::Other);
+            assert_eq!(cause, Cause::Password);
             assert!(
                 text.starts_with(
                     "restic: wrong password or no key found\n  help: restore the password"

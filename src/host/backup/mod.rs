@@ -16,7 +16,7 @@ pub use database::{Counts, Source};
 pub use environment::problem as environment_problem;
 pub use media::Media;
 pub use record::{
-    Checked, LastBackup, age, forget_repository, has_held, last, last_check, record, record_check,
+    Checked, LastBackup, age, forget_repository, has_held, last, overdue, record, record_check,
     record_repository,
 };
 pub use repository::{Added, Repository};

@@ -39,11 +39,6 @@ pub fn last() -> Option<LastBackup> {
     read(paths::LAST_BACKUP)
 }
 
-/// The last check; `None` as for [`last`].
-pub fn last_check() -> Option<Checked> {
-    read(&at("check.json"))
-}
-
 /// Records a complete backup.
 ///
 /// # Errors
@@ -90,6 +85,11 @@ pub fn age(settings: &Settings) -> Option<u64> {
         .or_else(|| modified(&paths::secret(paths::BACKUP_PASSWORD)))?;
     let age = SystemTime::now().duration_since(since).unwrap_or_default();
     Some(age.as_secs())
+}
+
+/// Whether the newest backup is older than the settings allow.
+pub fn overdue(settings: &Settings) -> bool {
+    age(settings).is_some_and(|age| age > settings.backup.max_age.seconds())
 }
 
 fn read<T: DeserializeOwned>(path: &str) -> Option<T> {

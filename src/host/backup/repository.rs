@@ -135,7 +135,7 @@ impl Repository {
     fn text(&self, output: &Output) -> Result<String, Failure> {
         match output.status.success() {
             true => Ok(String::from_utf8_lossy(&output.stdout).into_owned()),
-            false => Err(failure(&self.location, output).1),
+            false => Err(self.failure(output).1),
         }
     }
 
@@ -148,10 +148,23 @@ impl Repository {
         if output.status.success() {
             return Ok(true);
         }
-        match failure(&self.location, &output) {
+        match self.failure(&output) {
             (Cause::Missing, _) => Ok(false),
-            (Cause::Other, failure) => Err(failure),
+            (_, failure) => Err(failure),
         }
+    }
+
+    fn failure(&self, output: &Output) -> (Cause, Failure) {
+        let (cause, failure) = failure(&self.location, output);
+        let entered = cause == Cause::Password && self._scratch.is_some();
+        let failure = match entered {
+            true => failure.help(format!(
+                "enter the password of this repository, which the old host has in {}",
+                paths::secret(paths::BACKUP_PASSWORD)
+            )),
+            false => failure,
+        };
+        (cause, failure)
     }
 
     /// Creates the repository.
@@ -255,6 +268,14 @@ impl Repository {
         }
         self.text(&sent)?;
         self.text(&read)
+    }
+
+    /// The contents of a small file of a snapshot.
+    ///
+    /// # Errors
+    /// When the repository cannot be read, or when the snapshot lacks the file.
+    pub fn read(&self, snapshot: &str, file: &str) -> Result<String, Failure> {
+        self.run(self.restic("dump").args([snapshot, file]))
     }
 
     /// Writes the contents of a snapshot into a directory.
