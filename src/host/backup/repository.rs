@@ -324,9 +324,9 @@ impl Repository {
         if kept.iter().all(|(_, number)| *number == 0) {
             return Ok(Vec::new());
         }
-        let mut restic = self
-            .restic("forget")
-            .args(["--dry-run", "--group-by", "host"]);
+        let mut restic =
+            self.restic("forget")
+                .args(["--dry-run", "--no-lock", "--group-by", "host"]);
         restic = restic.args(["--host", settings.server_name.as_str()]);
         restic = restic.args(["--tag", &format!("{OURS},{COMPLETE}")]);
         for (option, number) in kept.iter().filter(|(_, number)| *number > 0) {
