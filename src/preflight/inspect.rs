@@ -87,24 +87,29 @@ const BEFORE_RESTORE: &[&str] = &[
     checks::PROGRAMS,
     "ports are free",
     "no other service or administrator uses Synapse's account",
-    "the media store belongs to Synapse",
+    MEDIA,
     "Synapse's launcher is installed",
     LOCAL_DATABASE,
 ];
 /// The check that needs a password if the database is on another host.
 const LOCAL_DATABASE: &str = "PostgreSQL answers";
 
-/// Rejects a host on which the server of a backup could not run. `request` is that of the backup.
+/// The check of a directory that belongs to root while it is being restored.
+const MEDIA: &str = "the media store belongs to Synapse";
+
+/// Rejects a host on which the server of a backup could not run. `request` is that of the backup; `begun` means that an
+/// earlier run has begun to restore it.
 ///
 /// # Errors
 /// With the finding of each fatal check that fails.
-pub fn before_restore(request: &Request) -> Result<(), Failure> {
+pub fn before_restore(request: &Request, begun: bool) -> Result<(), Failure> {
     let found = inspect(request, Purpose::Run)?;
     let local = request.database() == DatabaseKind::Local;
     let examined = found.examined(request);
     let refused: Vec<String> = checks::examine(&examined)
         .filter(|(check, _)| BEFORE_RESTORE.contains(&check.name))
         .filter(|(check, _)| local || check.name != LOCAL_DATABASE)
+        .filter(|(check, _)| !begun || check.name != MEDIA)
         .filter_map(|(_, finding)| finding)
         .map(|finding| format!("{}\n  help: {}", finding.problem, finding.cure))
         .collect();

@@ -146,6 +146,7 @@ const RETAINED: &[&str] = &[
     "directory /var/lib/synapse",
     "directory /var/lib/synapse/media_store",
     "directory /var/log/synapse",
+    "secret backup_password",
     "secret form_secret",
     "secret macaroon_secret_key",
     "secret manhole_password",

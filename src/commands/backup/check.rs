@@ -1,6 +1,6 @@
 //! `backup check`: whether the repository is intact, and whether the newest backup can be restored.
 
-use super::existing;
+use super::existing::existing;
 use crate::cli::Common;
 use crate::failure::Failure;
 use crate::host::backup::{self, Checked, Manifest, Part, Repository, Run, Source};

@@ -1,6 +1,6 @@
 //! `backup list`: the backups of this server in the repository.
 
-use super::existing;
+use super::existing::existing;
 use super::now::size;
 use crate::cli::Common;
 use crate::commands::time::utc;

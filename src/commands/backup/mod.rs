@@ -1,14 +1,15 @@
 //! `backup`: makes, lists and checks backups.
 
 mod check;
+mod existing;
 mod list;
 mod now;
 
 pub(super) use now::size;
 
+use super::installed::{installed, no_settings};
 use crate::cli::{BackupAction, Common};
 use crate::failure::Failure;
-use crate::host::backup::Repository;
 use crate::host::{self};
 use crate::report::outln;
 use crate::request::{self, Request};
@@ -29,7 +30,7 @@ pub fn backup(common: &Common, action: BackupAction, restore: bool) -> Result<Ex
     if !host::is_root() {
         return Err(Failure::preflight("this needs root").help("sudo synapse-workers …"));
     }
-    let request = installed()?;
+    let request = running()?;
     match action {
         BackupAction::Now => now::now(common, &request),
         BackupAction::List => list::list(common, &request),
@@ -39,33 +40,10 @@ pub fn backup(common: &Common, action: BackupAction, restore: bool) -> Result<Ex
 }
 
 /// The request of the generation in use, which describes the running server.
-fn installed() -> Result<Request, Failure> {
-    request::of_current().ok_or_else(|| {
-        Failure::preflight("nothing is installed on this host")
-            .help("synapse-workers install; to restore a backup: synapse-workers restore --from REPOSITORY")
-    })
-}
-
-/// The repository of the settings, which exists.
-fn existing(request: &Request) -> Result<Repository, Failure> {
-    let repository = Repository::of(&request.settings)?;
-    if repository.exists()? {
-        return Ok(repository);
-    }
-    let location = repository.location();
-    Err(Failure::failed(format!("there is no repository at {location}")).help(missing(location)))
-}
-
-/// The remedy for a repository that does not exist.
-fn missing(location: &str) -> String {
-    match host::backup::has_held(location) {
-        true => format!(
-            "this host has made backups there: check that the disk is mounted. Only if they are lost, begin again: {} && \
-             synapse-workers backup now",
-            host::backup::forget_repository()
-        ),
-        false => "the first backup creates it: synapse-workers backup now".to_owned(),
-    }
+fn running() -> Result<Request, Failure> {
+    let (number, _, text) = installed()?;
+    let text = text.ok_or_else(|| no_settings(number))?;
+    request::of_generation(number, &text)
 }
 
 /// Prints the password of the repository, but only where nothing records it.

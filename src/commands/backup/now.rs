@@ -1,6 +1,6 @@
 //! `backup now`: the database first, then the media that it refers to, then the settings, which make the backup complete.
 
-use super::missing;
+use super::existing::missing;
 use crate::cli::Common;
 use crate::failure::Failure;
 use crate::host::backup::{
@@ -74,7 +74,7 @@ pub fn now(common: &Common, request: &Request) -> Result<ExitCode, Failure> {
 fn open(repository: &Repository, report: &Report) -> Result<bool, Failure> {
     let location = repository.location();
     let first = !backup::has_held(location);
-    if !repository.exists()? {
+    if !repository.is_there()? {
         if !first {
             return Err(
                 Failure::failed(format!("there is no repository at {location}"))

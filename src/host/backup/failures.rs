@@ -5,6 +5,10 @@ use crate::failure::Failure;
 use crate::host::tools::Output;
 use serde_json::Value;
 
+/// Words of lines that are no reason: ssh tries to record further keys of a known host, which the sandbox of the service
+/// forbids.
+const NO_REASON: &[&str] = &["update_known_hosts", "hostfile_replace_entries"];
+
 /// Why restic failed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Cause {
@@ -28,15 +32,15 @@ static ROWS: &[Row] = &[
          set backup.repository to a new place",
     ),
     (
-        &["already locked", "unable to create lock"],
-        Cause::Other,
-        "wait until the other program has finished with @; locks of a crashed restic expire after 30 minutes",
-    ),
-    (
         &["no space left on device", "disk quota exceeded"],
         Cause::Other,
         "free space for @, or lower backup.keep_daily, backup.keep_weekly and backup.keep_monthly; the backups before this one \
          are unchanged",
+    ),
+    (
+        &["already locked", "unable to create lock"],
+        Cause::Other,
+        "wait until the other program has finished with @; locks of a crashed restic expire after 30 minutes",
     ),
     (
         &["read-only file system"],
@@ -85,7 +89,8 @@ static ROWS: &[Row] = &[
             "unexpected eof",
         ],
         Cause::Other,
-        "check that the server of the repository runs and that this host reaches it; the next run tries again",
+        "check that the server of the repository runs, that this host reaches it and, for SSH, that root connects without a \
+         question; the next run tries again",
     ),
     (
         &[
@@ -150,7 +155,8 @@ fn message(stderr: &[u8]) -> String {
             Err(_) => line.to_owned(),
         };
         let text = text.trim().trim_start_matches("Fatal: ").to_owned();
-        (!text.is_empty()).then_some(text)
+        let reason = !text.is_empty() && !NO_REASON.iter().any(|word| text.contains(word));
+        reason.then_some(text)
     });
     let mut lines: Vec<String> = lines
         .flat_map(|text| text.lines().map(str::to_owned).collect::<Vec<_>>())
@@ -222,6 +228,19 @@ mod tests {
         }
         let new = r#"{"message_type":"exit_error","code":11,"message":"unable to create lock in backend: repository is already locked by PID 13062 on vm by root (UID 0, GID 0)\nlock was created at 2026-11-29 14:15:47 (3.215657268s ago)"}"#;
         assert!(of(new).1.contains("help: wait until the other program"));
+    }
+
+    #[test]
+    fn a_full_disk_is_no_lock() {
+        let text = "unable to create lock in backend: write /srv/backup/locks/76: no space left on device\n";
+        assert!(of(text).1.contains("help: free space for /srv/backup"));
+    }
+
+    #[test]
+    fn what_ssh_notes_is_no_reason() {
+        let text = "subprocess ssh: hostfile_replace_entries: mkstemp: Read-only file system\n\
+                    Fatal: unable to open config file: Lstat /srv/sftp/config: file does not exist\n";
+        assert_eq!(of(text).0, Cause::Missing);
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! The media store: what of it a backup contains, and its way back to Synapse's account.
 
-use super::repository::{Added, Repository};
+use super::added::Added;
+use super::repository::Repository;
 use super::snapshots::{Part, Tags};
 use crate::deployment::Deployment;
 use crate::failure::Failure;

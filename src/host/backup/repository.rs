@@ -1,6 +1,7 @@
 //! A repository of restic. The password and credentials are in files and in the environment of restic alone, never in a
 //! list of processes.
 
+use super::added::{Added, added, only_vanished, said, was_cut_off};
 use super::environment;
 use super::failures::{Cause, failure};
 use super::snapshots::{COMPLETE, OURS, Run, Snapshot, runs};
@@ -30,23 +31,6 @@ pub struct Repository {
     cache: Option<String>,
     /// Contains the password file, if the password was entered.
     _scratch: Option<Scratch>,
-}
-
-/// The part of a backup that restic has added.
-#[derive(Clone, Debug, Default, Deserialize)]
-pub struct Added {
-    /// The ID of the snapshot, or its beginning.
-    #[serde(rename = "snapshot_id")]
-    pub snapshot: String,
-    /// The number of files.
-    #[serde(rename = "total_files_processed")]
-    pub files: u64,
-    /// The size of all files, in bytes.
-    #[serde(rename = "total_bytes_processed")]
-    pub bytes: u64,
-    /// The size of the data that was new to the repository, in bytes.
-    #[serde(rename = "data_added")]
-    pub added: u64,
 }
 
 /// A group in the answer of `forget --json`.
@@ -143,7 +127,7 @@ impl Repository {
     ///
     /// # Errors
     /// When it cannot be reached, or not be opened with this password.
-    pub fn exists(&self) -> Result<bool, Failure> {
+    pub fn is_there(&self) -> Result<bool, Failure> {
         let output = self.restic("cat").args(["config"]).output()?;
         if output.status.success() {
             return Ok(true);
@@ -211,17 +195,15 @@ impl Repository {
             file,
         ]);
         let (wrote, read) = source.piped_to(restic)?;
-        // A restic that ends early also ends the program before it, and then restic's message is the reason.
-        let added = self.text(&read).and_then(|text| added(&text))?;
-        if !wrote.status.success() {
-            // The snapshot has no end. Without the tag of a complete run it is never restored, so this is only tidiness.
-            let _ = self.forget(&[added.snapshot]);
-            let text = String::from_utf8_lossy(&wrote.stderr)
-                .trim()
-                .replace('\n', "\n    ");
-            return Err(Failure::failed(text));
+        let blameless = wrote.status.success() || (was_cut_off(&wrote) && !read.status.success());
+        if blameless {
+            return self.text(&read).and_then(|text| added(&text));
         }
-        Ok(added)
+        // The file has no end. Without the last part of its run it is never restored, so this is only tidiness.
+        if let Ok(added) = added(&String::from_utf8_lossy(&read.stdout)) {
+            let _ = self.forget(&[added.snapshot]);
+        }
+        Err(Failure::failed(said(&wrote)))
     }
 
     /// Adds the contents of a directory, without the names that match `excluded`.
@@ -257,17 +239,16 @@ impl Repository {
     pub fn stream(&self, snapshot: &str, file: &str, reader: Tool) -> Result<String, Failure> {
         let restic = self.restic("dump").args([snapshot, file]);
         let (sent, read) = restic.piped_to(reader)?;
-        // A reader that ends early also ends restic, and then the reader's message is the reason.
+        // A restic that fails has an exit status. If the reader ends early, restic dies of a signal, and the reader's message is
+        // the reason.
+        if sent.status.code().is_some() {
+            self.text(&sent)?;
+        }
         if !read.status.success() {
-            let text = String::from_utf8_lossy(&read.stderr)
-                .trim()
-                .replace('\n', "\n    ");
-            if !text.is_empty() {
-                return Err(Failure::failed(text));
-            }
+            return Err(Failure::failed(said(&read)));
         }
         self.text(&sent)?;
-        self.text(&read)
+        Ok(String::from_utf8_lossy(&read.stdout).into_owned())
     }
 
     /// The contents of a small file of a snapshot.
@@ -349,50 +330,5 @@ impl Repository {
     /// When the repository is damaged.
     pub fn check(&self) -> Result<(), Failure> {
         self.run(self.restic("check")).map(drop)
-    }
-}
-
-/// The summary in restic's output, which is its last line of JSON.
-fn added(text: &str) -> Result<Added, Failure> {
-    let summary = text.lines().rfind(|line| line.contains("\"summary\""));
-    let summary = summary.context("restic printed no summary")?;
-    Ok(serde_json::from_str(summary).context("cannot parse restic's summary")?)
-}
-
-/// Whether every file that restic could not read has been deleted meanwhile.
-fn only_vanished(stderr: &[u8], directory: &Path) -> bool {
-    let text = String::from_utf8_lossy(stderr);
-    let items = text.lines().filter_map(|line| {
-        let json: serde_json::Value = serde_json::from_str(line).ok()?;
-        Some(directory.join(json.get("item")?.as_str()?.trim_start_matches("./")))
-    });
-    let items: Vec<PathBuf> = items.collect();
-    !items.is_empty() && !items.iter().any(files::exists)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_file_that_is_still_there_must_be_readable() {
-        let directory = tempfile::tempdir().unwrap();
-        std::fs::write(directory.path().join("there"), "").unwrap();
-        // restic 0.18.0.
-        let error = |name: &str| {
-            let item = directory.path().join(name).display().to_string();
-            format!(
-                r#"{{"message_type":"error","error":{{"message":"lstat"}},"during":"archival","item":"{item}"}}"#
-            )
-        };
-        let vanished = |text: &str| only_vanished(text.as_bytes(), directory.path());
-        let end = r#"{"message_type":"exit_error","code":3,"message":"Warning: at least one source file could not be read"}"#;
-        assert!(vanished(&format!("{}\n{end}\n", error("gone"))));
-        assert!(!vanished(&format!(
-            "{}\n{}\n{end}\n",
-            error("gone"),
-            error("there")
-        )));
-        assert!(!vanished(end));
     }
 }
