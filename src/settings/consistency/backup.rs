@@ -35,13 +35,4 @@ pub(super) static RULES: &[Rule] = &[
             )
         })
     },
-    |settings| {
-        let set = settings.backup.environment_file.is_some() && !settings.backup.is_on();
-        violated(set, "backup.environment_file", || {
-            (
-                "`backup.environment_file` is set, but `backup.repository` is empty".to_owned(),
-                "set `backup.repository`, or leave both empty".to_owned(),
-            )
-        })
-    },
 ];

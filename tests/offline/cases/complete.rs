@@ -6,6 +6,7 @@ use std::collections::BTreeSet;
 use synapse_workers::plan::reason;
 use synapse_workers::plan::step::Step;
 use synapse_workers::render::services::SERVICES;
+use synapse_workers::state::Resource;
 use synapse_workers::state::restart_rules::{Effect, RULES, rule_for};
 use synapse_workers::topology::ROLES;
 
