@@ -29,7 +29,7 @@ text! {
     /// The location of a restic repository (restic manual, "Preparing a new repository"). It has no password: the settings
     /// file is not secret.
     Repository,
-    "an absolute path, sftp:USER@HOST:PATH, s3:https://HOST/BUCKET or rest:https://HOST/PATH, without a password",
+    "an absolute path, sftp:USER@HOST:PATH, s3:https://HOST/BUCKET or rest:https://HOST/PATH",
     is_repository
 }
 
