@@ -10,8 +10,8 @@ section! {
     /// Backups by restic: the database, local media, the signing key, settings and secrets.
     backup: Backup {
         /// The restic repository: the path of a directory, sftp:USER@HOST:PATH, s3:https://HOST/BUCKET or
-        /// rest:https://HOST/PATH, without a password. The first backup creates it. If empty, no backups are
-        /// made.
+        /// rest:https://HOST/PATH, without a password. The first backup creates it. If empty, there are no
+        /// backups of this server.
         repository: Option<Repository>;
 
         /// A file with the credentials for the repository, one NAME=VALUE on each line, such as
