@@ -3,7 +3,7 @@
 // rustdoc takes `[:COUNT]` for a link; help and manual pages print it as it is.
 #![allow(rustdoc::broken_intra_doc_links)]
 
-use crate::settings::types::Duration;
+use crate::settings::types::{Duration, Repository};
 use crate::settings::value::Scalar;
 use clap::{Args, Parser, Subcommand};
 use std::path::PathBuf;
@@ -228,6 +228,37 @@ pub enum Command {
         #[command(subcommand)]
         action: UserAction,
     },
+    /// Back up the server, list or check its backups, or print their password
+    ///
+    /// backup.repository names the restic repository. The server keeps running. See synapse-workers-backup(7).
+    Backup {
+        action: BackupAction,
+        /// With `check`: also restore the newest backup into a database of its own, and compare the numbers of users,
+        /// rooms and events
+        #[arg(long)]
+        restore: bool,
+    },
+    /// Restore a server from a backup to a host that has none
+    ///
+    /// Restores the settings, secrets, signing key, media and database, then does what `install` does. An interrupted
+    /// restore continues when it is run again. See synapse-workers-backup(7).
+    Restore {
+        /// The ID of the backup, as `backup list` prints it, or `latest`
+        #[arg(value_name = "ID", default_value = "latest")]
+        id: String,
+        /// The restic repository: a directory, sftp:USER@HOST:PATH, s3:https://HOST/BUCKET or rest:https://HOST/PATH
+        #[arg(long, value_name = "REPOSITORY", value_parser = Repository::parse)]
+        from: Repository,
+        /// A file with the password of the repository; without it, the password is asked for or read from standard input
+        #[arg(long, value_name = "FILE")]
+        password_file: Option<PathBuf>,
+        /// A file with the credentials for the repository, as in backup.environment_file
+        #[arg(long, value_name = "FILE")]
+        environment_file: Option<PathBuf>,
+        /// The server to restore, if the repository has the backups of more than one
+        #[arg(long, value_name = "NAME")]
+        server: Option<String>,
+    },
     /// List the presets with their workers
     Presets,
     /// Install a copy of certificate and key for each unit; run by synapse-certificate.service
@@ -288,6 +319,19 @@ pub enum UserAction {
         #[arg(long)]
         all: bool,
     },
+}
+
+/// The action of `backup`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub enum BackupAction {
+    /// Make a backup, then remove those that are older than the settings keep
+    Now,
+    /// List the backups in the repository
+    List,
+    /// Check the repository
+    Check,
+    /// Print the password of the repository on a terminal; keep a copy outside this host
+    Password,
 }
 
 /// The output of `generate`.

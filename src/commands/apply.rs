@@ -22,6 +22,7 @@ use crate::state::{Files, HostFacts, Observed, State};
 use crate::topology::Differences;
 use serde::Serialize;
 use serde_json::json;
+use std::fmt::Display;
 use std::io::{IsTerminal, Write};
 use std::process::ExitCode;
 
@@ -224,10 +225,15 @@ pub fn refuse(
 /// Asks for confirmation at a terminal, unless `--yes` is set. Without a terminal, running the command counts as
 /// confirmation.
 pub fn agree(common: &Common, plan: &Plan) -> Result<(), Failure> {
+    ask(common, format_args!("{plan}\nApply this plan?"))
+}
+
+/// Asks a question at a terminal, under the conditions of [`agree`]. Any answer but yes ends the command.
+pub fn ask(common: &Common, question: impl Display) -> Result<(), Failure> {
     if common.yes || !std::io::stdin().is_terminal() || !std::io::stdout().is_terminal() {
         return Ok(());
     }
-    out!("{plan}\nApply this plan? [y/N] ");
+    out!("{question} [y/N] ");
     let _ = std::io::stdout().flush();
     let mut answer = String::new();
     let _ = std::io::stdin().read_line(&mut answer);

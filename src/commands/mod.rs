@@ -1,6 +1,7 @@
 //! The commands, one file for each; `apply` is shared by those that change the host.
 
 mod apply;
+mod backup;
 mod doctor;
 mod generate;
 mod generations;
@@ -12,6 +13,7 @@ mod packages;
 mod plan;
 mod presets;
 mod render;
+mod restore;
 mod rollback;
 mod routes;
 mod status;
@@ -94,6 +96,23 @@ pub fn run(cli: Cli) -> Result<ExitCode, Failure> {
         } => rollback::rollback(common, number, trying.time, unconfirmed),
         Command::Uninstall { purge, confirm } => uninstall::uninstall(common, purge, confirm),
         Command::User { action } => user::user(common, &action),
+        Command::Backup { action, restore } => backup::backup(common, action, restore),
+        Command::Restore {
+            id,
+            from,
+            password_file,
+            environment_file,
+            server,
+        } => restore::restore(
+            common,
+            &restore::From {
+                id,
+                repository: from,
+                password_file,
+                environment_file,
+                server,
+            },
+        ),
         Command::Presets => presets::presets(common),
         Command::HandOver {
             certificate,

@@ -13,7 +13,7 @@ use crate::preflight::{self, Purpose};
 use crate::report::Report;
 use crate::report::out;
 use crate::request::{self, Request};
-use crate::state::{Resource, State};
+use crate::state::{Resource, State, paths};
 use std::io::{IsTerminal, Write};
 use std::process::ExitCode;
 
@@ -32,7 +32,7 @@ pub fn uninstall(
         .help("synapse-workers plan (prints the file and the error)"));
     }
     if purge {
-        confirm_purge(&request, host::created_database()?, confirm)?;
+        confirm_purge(&request, host::created_database()?, confirm, &report)?;
     }
     let _lock = host::lock_if_root()?;
     let host = preflight::host(&request, Purpose::Inspect)?;
@@ -100,6 +100,7 @@ fn confirm_purge(
     request: &Request,
     database: bool,
     confirm: Option<String>,
+    report: &Report,
 ) -> Result<(), Failure> {
     let server_name = request.settings.server_name.as_str();
     let deleted = match (request.adopted.is_empty(), database) {
@@ -110,6 +111,13 @@ fn confirm_purge(
             "the PostgreSQL database with all data since the move, settings and secrets"
         }
     };
+    if let Some(repository) = &request.settings.backup.repository {
+        let secret = paths::secret(paths::BACKUP_PASSWORD);
+        report.complain(format!(
+            "note: the backups in {} stay. Their password, {secret}, is deleted; without a copy of it, they cannot be read",
+            repository.as_str()
+        ));
+    }
     let typed = match confirm {
         Some(name) => name,
         None if std::io::stdin().is_terminal() => {

@@ -11,6 +11,7 @@ pub mod mas;
 mod model;
 mod options;
 pub mod owned_keys;
+mod saved;
 pub mod secrets;
 pub mod sizing;
 pub mod tuning;

@@ -8,15 +8,17 @@ use super::Deployment;
 use crate::settings::Settings;
 use crate::settings::types::{self, AbsolutePath, DatabaseKind, Verification};
 use crate::settings::value::Scalar;
+use crate::state::paths;
 
 /// A row of the catalogue of secrets.
 pub struct Secret {
     /// The name of the file in the secrets directory.
-    /// The file name in the directory of secrets.
     pub name: &'static str,
     /// Whether a random value is generated if none is provided and none exists. A secret that is not generated exists
     /// only if it is provided.
     pub generated: bool,
+    /// Whether only root may read the file. Synapse's processes read the others.
+    pub root_only: bool,
     /// Whether a process of this deployment reads it.
     pub wanted: fn(&Deployment) -> bool,
     /// The value from the environment or an env-file.
@@ -33,6 +35,7 @@ pub struct Secret {
 const GENERATED: Secret = Secret {
     name: "",
     generated: true,
+    root_only: false,
     wanted: |_| true,
     provided: |_| None,
     file: |_| None,
@@ -89,6 +92,12 @@ pub static SECRETS: &[Secret] = &[
         ..GENERATED
     },
     Secret {
+        name: paths::BACKUP_PASSWORD,
+        root_only: true,
+        wanted: |deployment| deployment.settings.backup.is_on(),
+        ..GENERATED
+    },
+    Secret {
         name: "recaptcha_private_key",
         generated: false,
         wanted: |deployment| {
@@ -109,6 +118,7 @@ pub static SECRETS: &[Secret] = &[
     Secret {
         name: "smtp_password",
         generated: false,
+        root_only: false,
         wanted: |deployment| {
             deployment.settings.email.enabled && deployment.settings.email.smtp_user.is_some()
         },

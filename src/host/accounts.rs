@@ -31,6 +31,12 @@ pub(super) fn name_of(user: u32) -> Option<String> {
     Some(user.name().to_string_lossy().into_owned())
 }
 
+/// The name of a group, if it has one.
+pub(super) fn group_name_of(group: u32) -> Option<String> {
+    let group = users::get_group_by_gid(group)?;
+    Some(group.name().to_string_lossy().into_owned())
+}
+
 impl Accounts {
     /// Reads the accounts of this host.
     pub(super) fn gather(settings: &Settings) -> Self {

@@ -120,6 +120,10 @@ pub struct Facts {
     pub stored: BTreeSet<String>,
     /// The address of this host's default route.
     pub address: Option<IpAddr>,
+    /// Whether the newest backup is older than the settings allow.
+    pub backup_overdue: bool,
+    /// Why the file with the credentials for the repository cannot be used; `None` if it can, or if there is none.
+    pub backup_environment: Option<Failure>,
 }
 
 /// The source of a secret.

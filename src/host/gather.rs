@@ -9,8 +9,8 @@ use super::facts::{Facts, PackageManager, Scope, Source};
 use super::resources::damage;
 use super::tools::{self, Tool};
 use super::{
-    binding, cluster, endpoints, external, files, postgres, programs, python, size, synapse,
-    web_root,
+    backup, binding, cluster, endpoints, external, files, postgres, programs, python, size,
+    synapse, web_root,
 };
 use crate::deployment::Deployment;
 use crate::deployment::secrets::{SECRETS, Secret};
@@ -125,6 +125,12 @@ impl Facts {
             provided: provided(settings),
             stored: files::names(paths::SECRETS).into_iter().collect(),
             address: default_address(),
+            backup_overdue: backup::overdue(settings),
+            backup_environment: settings
+                .backup
+                .environment_file
+                .as_ref()
+                .and_then(|path| backup::environment_problem(path.as_path())),
             missing: Vec::new(),
             database_used: false,
             synapse,

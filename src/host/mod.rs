@@ -3,6 +3,7 @@
 pub mod accounts;
 pub mod acme;
 pub mod adopted;
+pub mod backup;
 mod binding;
 mod bounded;
 pub mod certificate;
@@ -43,6 +44,7 @@ mod size;
 pub mod synapse;
 #[expect(missing_docs)]
 mod systemd;
+mod terminal;
 #[expect(missing_docs)]
 mod tools;
 mod trial;
@@ -67,6 +69,7 @@ pub use processes::{Memory, Process};
 pub use resources::damage;
 pub use size::size;
 pub use systemd::Systemd;
+pub use terminal::secret as typed_secret;
 pub use tools::{Tool, find, journal};
 pub use trial::{Ending, trial};
 
@@ -76,7 +79,7 @@ use crate::state::units;
 use anyhow::Result;
 use facts::Facts;
 use std::collections::BTreeMap;
-use std::time::Duration;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 /// How long a change waits for the lock of another run, which may just be ending.
 const CHANGE_LOCK_TIMEOUT: Duration = Duration::from_secs(1);
@@ -141,6 +144,37 @@ pub fn lock_if_root() -> Result<Option<Lock>> {
 /// When the lock is not released within an hour.
 pub fn lock_after_others() -> Result<Lock> {
     lock(TRIAL_LOCK_TIMEOUT)
+}
+
+/// Takes the lock for backups and their checks, of which one can run at a time.
+///
+/// # Errors
+/// When another one runs.
+pub fn backup_lock() -> Result<Lock, Failure> {
+    let path = format!("{}/lock", paths::BACKUP);
+    files::lock(path, CHANGE_LOCK_TIMEOUT).map_err(|error| {
+        Failure::failed(format!("another backup or check is running: {error:#}"))
+            .help("wait until it has ended: systemctl status synapse-backup synapse-backup-check")
+    })
+}
+
+/// Whether this program runs as root.
+pub fn is_root() -> bool {
+    nix::unistd::geteuid().is_root()
+}
+
+/// The time in seconds since 1970.
+pub fn now() -> u64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH);
+    since.map_or(0, |since| since.as_secs())
+}
+
+/// Creates a directory of Synapse's account, which no account outside of its group enters.
+///
+/// # Errors
+/// When there is no such account.
+pub fn own_directory(path: &str, user: &str) -> Result<()> {
+    files::directory(path, files::Access::of(user, paths::GROUP, 0o750)?)
 }
 
 fn lock(timeout: Duration) -> Result<Lock> {

@@ -111,13 +111,24 @@ impl Access {
 
     /// Runs one statement, passed through standard input. psql never prompts for a password.
     pub(super) fn psql(&self, statement: &str) -> Result<String> {
-        let port = self.port.to_string();
-        let mut tool = psql()
-            .args(["-XAtqw", "-F", "\t", "-v", "ON_ERROR_STOP=1"])
-            .args(["-h", &self.host, "-p", &port, "-d", &self.database])
+        let tool = self.tool("psql")?;
+        tool.args(["-XAtq", "-F", "\t", "-v", "ON_ERROR_STOP=1"])
             .args(["-f", "-"])
-            .env("PGCONNECT_TIMEOUT", "5")
-            .input(statement);
+            .input(statement)
+            .run()
+    }
+
+    /// A program of PostgreSQL with the options for this access. It never prompts for a password.
+    pub(super) fn tool(&self, program: &str) -> Result<Tool> {
+        let port = self.port.to_string();
+        let tool = match program {
+            "psql" => psql(),
+            // Debian's wrapper finds the release of the server, which the format of a dump depends on.
+            _ => Tool::new(program),
+        };
+        let mut tool = tool
+            .args(["-w", "-h", &self.host, "-p", &port, "-d", &self.database])
+            .env("PGCONNECT_TIMEOUT", "5");
         if let Some(role) = &self.role {
             tool = tool.args(["-U", role]);
         }
@@ -132,9 +143,9 @@ impl Access {
         }
         match (&self.user, &self.passfile) {
             // The password file is in a directory of this program's group, which need not be the user's primary group.
-            (Some(user), Some(_)) => tool.process_of(user)?.run(),
-            (Some(user), None) => tool.user(user)?.run(),
-            (None, _) => tool.run(),
+            (Some(user), Some(_)) => tool.process_of(user),
+            (Some(user), None) => tool.user(user),
+            (None, _) => Ok(tool),
         }
     }
 }

@@ -26,9 +26,7 @@ impl Host {
             Some(value) => value,
             None => random()?,
         };
-        let path = paths::secret(name);
-        let access = Access::of("root", paths::GROUP, 0o640)?;
-        files::replace(path, value.as_bytes(), access)
+        write(name, value.as_bytes())
     }
 
     /// Whether a composed file equals its desired contents. For a file that is not desired: whether it exists.
@@ -74,6 +72,16 @@ impl Host {
             Some(source) => value_of(source).map(Some),
         }
     }
+}
+
+/// Writes a secret, readable for those that use it.
+pub(super) fn write(name: &str, value: &[u8]) -> Result<()> {
+    let root_only = secrets::secret(name).is_some_and(|secret| secret.root_only);
+    let access = match root_only {
+        true => Access::of("root", "root", 0o600)?,
+        false => Access::of("root", paths::GROUP, 0o640)?,
+    };
+    files::replace(paths::secret(name), value, access)
 }
 
 /// The value in the environment or in a file of the administrator.

@@ -1,7 +1,9 @@
 //! The table of preflight checks.
 
 use super::check::{Check, Examined, Finding};
-use super::{accounts, database, directories, network, programs, secrets, sizing, synapse, system};
+use super::{
+    accounts, backup, database, directories, network, programs, secrets, sizing, synapse, system,
+};
 
 /// The name of the check that `install --packages` fixes.
 pub const PROGRAMS: &str = "programs are installed";
@@ -49,6 +51,8 @@ pub static CHECKS: &[Check] = &[
     Check { name: "PostgreSQL can be tuned by a file",                        fatal: true,  check: sizing::tunable },
     Check { name: "PostgreSQL has read the file of database.tune",            fatal: false, check: sizing::tuned },
     Check { name: "PostgreSQL uses the memory of this host",                  fatal: false, check: sizing::database },
+    Check { name: "only root can read backup.environment_file",               fatal: true,  check: backup::environment },
+    Check { name: "the newest backup is recent",                              fatal: false, check: backup::recent },
     Check { name: "SELinux is permissive or off",                             fatal: false, check: system::selinux },
 ];
 

@@ -80,6 +80,46 @@ pub fn admit(request: &Request, purpose: Purpose) -> Result<Admitted, Failure> {
     }
 }
 
+/// The checks that can be made before the settings and secrets of a backup are in their places.
+const BEFORE_RESTORE: &[&str] = &[
+    "runs as root",
+    "booted with systemd",
+    "only root can replace this program",
+    checks::PROGRAMS,
+    "ports are free",
+    "no other service or administrator uses Synapse's account",
+    MEDIA,
+    "Synapse's launcher is installed",
+    LOCAL_DATABASE,
+];
+/// The check that needs a password if the database is on another host.
+const LOCAL_DATABASE: &str = "PostgreSQL answers";
+
+/// The check of a directory that belongs to root while it is being restored.
+const MEDIA: &str = "the media store belongs to Synapse";
+
+/// Rejects a host on which the server of a backup could not run. `request` is that of the backup; `begun` means that an
+/// earlier run has begun to restore it.
+///
+/// # Errors
+/// With the finding of each fatal check that fails.
+pub fn before_restore(request: &Request, begun: bool) -> Result<(), Failure> {
+    let found = inspect(request, Purpose::Run)?;
+    let local = request.database() == DatabaseKind::Local;
+    let examined = found.examined(request);
+    let refused: Vec<String> = checks::examine(&examined)
+        .filter(|(check, _)| BEFORE_RESTORE.contains(&check.name))
+        .filter(|(check, _)| local || check.name != LOCAL_DATABASE)
+        .filter(|(check, _)| !begun || check.name != MEDIA)
+        .filter_map(|(_, finding)| finding)
+        .map(|finding| format!("{}\n  help: {}", finding.problem, finding.cure))
+        .collect();
+    match refused.is_empty() {
+        true => Ok(()),
+        false => Err(Failure::preflight(refused.join("\n"))),
+    }
+}
+
 /// The result of an inspection.
 pub struct Found<'a> {
     facts: Facts,
@@ -173,5 +213,20 @@ fn scope<'a>(
             .into_iter()
             .filter(|port| runs(&port.unit) || adopted_runs)
             .collect(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_checks_before_a_restore_exist() {
+        for name in BEFORE_RESTORE {
+            assert!(
+                checks::CHECKS.iter().any(|check| check.name == *name),
+                "{name}"
+            );
+        }
     }
 }

@@ -1,6 +1,7 @@
 //! Preflight checks: whether the host, as a command finds it, meets the conditions of the request. Nothing is changed.
 
 mod accounts;
+mod backup;
 mod check;
 mod checks;
 mod comparison;
@@ -17,4 +18,4 @@ mod system;
 pub use check::{Check, Examined, Finding};
 pub use checks::{CHECKS, examine};
 pub use comparison::{Compared, Comparison};
-pub use inspect::{Admitted, Found, Purpose, admit, host, inspect};
+pub use inspect::{Admitted, Found, Purpose, admit, before_restore, host, inspect};

@@ -3,7 +3,7 @@
 
 use super::Input;
 use super::service::{Job, SERVICE, Service, exporter, job};
-use super::{acme, certificate, compressor, coturn, logrotate, metrics, nginx, redis};
+use super::{acme, backup, certificate, compressor, coturn, logrotate, metrics, nginx, redis};
 use crate::deployment::endpoints::ServicePort;
 use crate::state::units;
 
@@ -32,6 +32,7 @@ const LOG_DIRECTORIES: &[&str] = &[
     // See above.
     "f /var/log/synapse-workers/nginx/access.log 0640 synapse-nginx synapse-nginx -",
 ];
+const BACKUP_DIRECTORIES: &[&str] = &["d /var/lib/synapse-workers/backup 0755 root root -"];
 
 /// The metrics of this host, in a file that nginx serves.
 const HOST_JOB: Job = Job {
@@ -62,6 +63,8 @@ pub static SERVICES: &[Service] = &[
     Service { unit: units::COTURN,             wanted: coturn::is_wanted,        render: coturn::render,      ports: coturn::PORTS, job: Some(COTURN_JOB), ..SERVICE },
     Service { unit: units::COTURN_EXPORTER,    wanted: coturn::is_counted,       render: coturn::exporter,    port: Some(ServicePort::Coturn), ..SERVICE },
     Service { unit: units::COMPRESSOR,         wanted: compressor::is_wanted,    render: compressor::render,  ..SERVICE },
+    Service { unit: units::BACKUP,             wanted: backup::is_wanted,        render: backup::render,      directories: |_| BACKUP_DIRECTORIES, ..SERVICE },
+    Service { unit: units::BACKUP_CHECK,       wanted: backup::is_wanted,        render: backup::render_check, ..SERVICE },
 ];
 
 /// The directories of nginx, with that of its log if there is one.

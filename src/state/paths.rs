@@ -37,6 +37,14 @@ pub const SWITCHED: &str = "/var/lib/synapse-workers/switched";
 pub const ENDPOINTS: &str = "/var/lib/synapse-workers/endpoints.json";
 /// The record of a trial.
 pub const TRIAL: &str = "/var/lib/synapse-workers/trial.json";
+/// The records of backups, and restic's cache; they exist while backups are configured.
+pub const BACKUP: &str = "/var/lib/synapse-workers/backup";
+/// The record of the last complete backup. Its modification time is the time of that backup.
+pub const LAST_BACKUP: &str = "/var/lib/synapse-workers/backup/last.json";
+/// The record of a restore that is not complete.
+pub const RESTORE: &str = "/var/lib/synapse-workers/restore.json";
+/// The name of the secret that encrypts backups.
+pub const BACKUP_PASSWORD: &str = "backup_password";
 /// A file that packages of Synapse touch when they change its code: processes that started before it changed run older
 /// code.
 pub const UPGRADED: &str = "/var/lib/synapse-workers/upgraded";

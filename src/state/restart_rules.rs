@@ -186,6 +186,7 @@ pub static RULES: &[Rule] = &[
     no_effect("logrotate/",                                                             "logrotate reads it at each run"),
     no_effect("compressor/",                                                            "the state compressor reads it at its next run"),
     restart("coturn/",                          Scope::Unit(units::COTURN_EXPORTER),    "Python reads the exporter only at start"),
+    no_effect("secrets/backup_password",                                                    "restic reads it at each run"),
     restart("secrets/turnserver.conf",          Scope::Unit(units::COTURN),             "coturn reads its configuration only at start"),
     restart("secrets/redis-exporter.json",      Scope::Unit(units::REDIS_EXPORTER),     PASSWORD),
     restart("secrets/postgres-exporter.pgpass", Scope::Unit(units::POSTGRES_EXPORTER),  PASSWORD),

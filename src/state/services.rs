@@ -72,6 +72,9 @@ pub static SERVICES: &[Service] = &[
               name: "coturn",              executables: &["turnserver"], apt: "coturn", dnf: "coturn", started: &["coturn.service"] }) },
     Service { unit: units::COTURN_EXPORTER,    account: None,                              program: None },
     Service { unit: units::COMPRESSOR,         account: None,                              program: None },
+    Service { unit: units::BACKUP,             account: None,                              program: Some(Program {
+              name: "restic",              executables: &["restic"], apt: "restic", dnf: "restic", ..PROGRAM }) },
+    Service { unit: units::BACKUP_CHECK,       account: None,                              program: None },
 ];
 
 /// The auxiliary service of a unit.

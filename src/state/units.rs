@@ -59,6 +59,14 @@ pub const COTURN_EXPORTER: &str = "synapse-coturn-exporter.service";
 pub const COMPRESSOR: &str = "synapse-compressor.timer";
 /// The service that [`COMPRESSOR`] starts.
 pub const COMPRESS: &str = "synapse-compressor.service";
+/// Starts backups.
+pub const BACKUP: &str = "synapse-backup.timer";
+/// The service that [`BACKUP`] starts.
+pub const BACKUP_SERVICE: &str = "synapse-backup.service";
+/// Starts checks of the newest backup.
+pub const BACKUP_CHECK: &str = "synapse-backup-check.timer";
+/// The service that [`BACKUP_CHECK`] starts.
+pub const BACKUP_CHECK_SERVICE: &str = "synapse-backup-check.service";
 
 /// Rolls back a change that is not confirmed. It exists during a trial, whatever generation is in use.
 pub const TRIAL_TIMER: &str = "synapse-trial.timer";

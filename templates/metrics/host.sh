@@ -26,5 +26,10 @@ column() {
         echo "# TYPE synapse_host_certificate_end_seconds gauge"
         echo "synapse_host_certificate_end_seconds $(date --date="${end#notAfter=}" +%s)"
     fi
+{%- if let Some((last, configured)) = backup %}
+    # The time of the last complete backup; before the first one, the time since which there should be one.
+    echo "# TYPE synapse_host_backup_seconds gauge"
+    echo "synapse_host_backup_seconds $(stat --format=%Y -- {{ last }} 2>/dev/null || stat --format=%Y -- {{ configured }})"
+{%- endif %}
 } >"$file.new"
 mv "$file.new" "$file"

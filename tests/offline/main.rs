@@ -3,6 +3,7 @@
 
 mod adoption;
 mod architecture;
+mod backups;
 mod boundaries;
 mod bus;
 mod cases;

@@ -356,8 +356,9 @@ fn exporters_of_external_servers_read_passwords_from_files() {
 /// A directory with the rules and their promtool test.
 fn rules() -> tempfile::TempDir {
     let directory = tempfile::tempdir().unwrap();
-    let state = with_metrics("synchrotron").state();
-    for name in ["recording.yml", "alerts.yml"] {
+    let backups = "backup: {repository: /srv/backup}";
+    let state = with_metrics("synchrotron").settings(backups).state();
+    for name in ["recording.yml", "alerts.yml", "backup.yml"] {
         let rules = text(&state, &format!("prometheus/rules/{name}"));
         fs::write(directory.path().join(name), rules).unwrap();
     }
@@ -381,7 +382,10 @@ fn every_alert_is_tested_firing_and_silent_and_names_a_command() {
     let read = |name: &str| -> Value {
         serde_yaml::from_str(&fs::read_to_string(directory.path().join(name)).unwrap()).unwrap()
     };
-    let (rules, tests) = (read("alerts.yml"), read("alerts.test.yml"));
+    let (rules, tests) = (
+        ["alerts.yml", "backup.yml"].map(read),
+        read("alerts.test.yml"),
+    );
     // Each alert, with whether a test expects it to fire.
     let mut tested = BTreeSet::new();
     for test in tests["tests"].as_sequence().unwrap() {
@@ -391,7 +395,10 @@ fn every_alert_is_tested_firing_and_silent_and_names_a_command() {
         }
     }
     let mut expected = BTreeSet::new();
-    for group in rules["groups"].as_sequence().unwrap() {
+    let groups = rules
+        .iter()
+        .flat_map(|file| file["groups"].as_sequence().unwrap());
+    for group in groups {
         for rule in group["rules"].as_sequence().unwrap() {
             let name = rule["alert"].as_str().unwrap().to_owned();
             expected.extend([true, false].map(|fires| (name.clone(), fires)));

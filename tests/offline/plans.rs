@@ -2,6 +2,7 @@
 //! also holds after a run that was interrupted at any step.
 
 use super::adoption;
+use super::backups::with_backups;
 use super::compressor::with_compressor;
 use super::metrics::with_metrics;
 use super::model::{End, Model, SHARED_LISTS};
@@ -60,6 +61,8 @@ pub fn transitions() -> Vec<(String, State, State)> {
             with_compressor("synchrotron"),
             some(),
         ),
+        transition("backups", some(), with_backups("synchrotron")),
+        transition("no backups any more", with_backups("synchrotron"), some()),
         transition("no calls any more", with_coturn("synchrotron"), some()),
         transition("no metrics any more", with_metrics("synchrotron"), some()),
         transition(
@@ -143,6 +146,7 @@ const RETAINED: &[&str] = &[
     "directory /var/lib/synapse",
     "directory /var/lib/synapse/media_store",
     "directory /var/log/synapse",
+    "secret backup_password",
     "secret form_secret",
     "secret macaroon_secret_key",
     "secret manhole_password",
@@ -166,6 +170,7 @@ fn states_with_every_resource() -> Vec<(String, State)> {
             .secret("redis_password"),
         with_coturn("synchrotron"),
         with_compressor("synchrotron"),
+        with_backups("synchrotron"),
         Setup::new("synchrotron").adopting(adoption::OLD),
         Setup::new("synchrotron").settings("synapse: {user: matrix}"),
         Setup::new("synchrotron").settings("log_to_disk: true\nmanhole: {main: true}"),

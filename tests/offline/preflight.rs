@@ -141,6 +141,22 @@ fn every_check_finds_its_problem() {
             "2a00::1 and 10.0.0.2, the address of this host's default route, are not of the same IP version",
         ),
         (
+            "only root can read backup.environment_file",
+            |facts| {
+                facts.backup_environment = Some(Failure::preflight("open to all").help("chmod"))
+            },
+            "backup: {repository: /srv/backup, environment_file: /root/backup.env}",
+            1,
+            "open to all => chmod",
+        ),
+        (
+            "the newest backup is recent",
+            |facts| facts.backup_overdue = true,
+            "backup: {repository: /srv/backup, max_age: 36h}",
+            1,
+            "older than backup.max_age, 36h => journalctl -e -u synapse-backup",
+        ),
+        (
             "the state compressor exists for this processor",
             |facts| facts.processor = "aarch64",
             "compressor: {enabled: true}",

@@ -2,6 +2,7 @@
 //! 1.163.2).
 
 use super::adoption;
+use super::backups::with_backups;
 use super::compressor::with_compressor;
 use super::metrics::with_metrics;
 use super::model::{End, Model};
@@ -54,6 +55,7 @@ fn everything() -> impl Iterator<Item = Setup> {
             .adopting(adoption::OLD),
         with_coturn("synchrotron"),
         with_compressor("synchrotron"),
+        with_backups("synchrotron"),
         Setup::new("synchrotron, typing, pusher, media_repository").settings("warm: {mode: fork}"),
         Setup::new("").own("own.yaml", "enable_metrics: true\n"),
         Setup::new("").settings("tls: {certificate: /etc/a.pem, key: /etc/a.key}"),

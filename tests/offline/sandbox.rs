@@ -49,7 +49,7 @@ fn services_without_unix_sockets_cannot_open_one() {
 fn every_service_has_each_sandbox_option_once() {
     let everything = "metrics: {enabled: true, redis: true, postgres: true}\n\
         coturn: {enabled: true, metrics: true, internal_ip: 10.0.0.1}\ncompressor: {enabled: true}\n\
-        tls: {certificate: /etc/a.pem, key: /etc/a.key}\n";
+        tls: {certificate: /etc/a.pem, key: /etc/a.key}\nbackup: {repository: /srv/backup}\n";
     for spec in SPECS {
         let state = Setup::new(spec).settings(everything).state();
         let units = state

@@ -131,7 +131,8 @@ fn systemd_accepts_every_unit() {
     let coturn = "coturn: {enabled: true, port: 1000, metrics: true}";
     let compressor =
         "database: {kind: local}\ncompressor: {enabled: true, calendar: '*-*-* 03:30'}";
-    let settings = ["", limits, metrics, proxy, coturn, compressor];
+    let backup = "backup: {repository: '/srv/100% \"a\" b', calendar: 'Mon..Fri 03:30', check_calendar: '*-*-01 05:00'}";
+    let settings = ["", limits, metrics, proxy, coturn, compressor, backup];
     for (spec, lines) in SPECS
         .iter()
         .flat_map(|spec| settings.map(|lines| (spec, lines)))

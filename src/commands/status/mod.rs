@@ -1,5 +1,6 @@
 //! `status`: the state of every process and of the servers that they need, and drift.
 
+mod backup;
 mod drift;
 mod servers;
 mod table;
@@ -19,6 +20,7 @@ use crate::request::{self, Request};
 use crate::state::paths;
 use crate::state::units;
 use crate::state::{HostFacts, State};
+use backup::Backups;
 use drift::Drift;
 use serde::Serialize;
 use serde_json::json;
@@ -39,6 +41,9 @@ struct Status {
     warm: Option<Warm>,
     /// The certificate of `tls.acme`; absent without that setting.
     certificate: Option<Certificate>,
+    /// Absent without backups.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    backup: Option<Backups>,
     #[serde(flatten)]
     drift: Drift,
 }
@@ -104,7 +109,12 @@ pub fn status(common: &Common) -> Result<ExitCode, Failure> {
     );
     let (lines, servers) = answers;
     let ((lines, warm), drift) = (lines?, drift?);
-    let healthy = lines.iter().all(Line::is_healthy) && servers.iter().all(Server::is_healthy);
+    let backup = known
+        .as_ref()
+        .and_then(|known| Backups::of(&known.settings));
+    let healthy = lines.iter().all(Line::is_healthy)
+        && servers.iter().all(Server::is_healthy)
+        && backup.as_ref().is_none_or(Backups::is_healthy);
     let trial = host::trial()?;
     let left = match &trial {
         Some(_) => systemd.trial_left()?,
@@ -124,6 +134,7 @@ pub fn status(common: &Common) -> Result<ExitCode, Failure> {
             }),
             warm,
             certificate,
+            backup,
             drift,
         };
         outln!("{}", json!(status));
@@ -148,6 +159,9 @@ pub fn status(common: &Common) -> Result<ExitCode, Failure> {
             if certificate.failed.is_some() || !certificate.is_issued() {
                 report.say(format!("  help: {}", certificate.remedy()));
             }
+        }
+        if let Some(backup) = backup {
+            backup.print(&report);
         }
         drift.print(&report);
     }

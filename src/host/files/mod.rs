@@ -4,6 +4,7 @@
 //! another path by changing names meanwhile; see [`place`].
 
 mod backup;
+mod give;
 mod lock;
 mod place;
 #[cfg(test)]
@@ -15,6 +16,7 @@ mod sys;
 mod write;
 
 pub use backup::{Backup, back_up};
+pub use give::give_tree;
 pub use lock::{Lock, lock};
 pub use read::{
     exists, is_directory, is_link, is_socket, link_target, metadata, mode, names, namespace,

@@ -45,6 +45,14 @@ impl Access {
         }
     }
 
+    /// Sets the ownership alone.
+    pub(super) fn give(self, file: &OwnedFd) -> nix::Result<()> {
+        match self.owner {
+            Some((user, group)) => sys::give(file.as_fd(), user, group),
+            None => Ok(()),
+        }
+    }
+
     fn set(self, file: &OwnedFd) -> nix::Result<()> {
         if let Some((user, group)) = self.owner {
             sys::give(file.as_fd(), user, group)?;

@@ -12,6 +12,6 @@ mod running;
 mod tool;
 
 pub use find::find;
-pub use output::{journal, tail};
+pub use output::{Output, journal, tail};
 pub use replace::become_program;
 pub use tool::{PACKAGES, Tool};

@@ -46,6 +46,7 @@ pub struct Tool {
     args: Vec<OsString>,
     environment: Vec<(String, OsString)>,
     input: Vec<u8>,
+    directory: PathBuf,
     account: Option<Account>,
     sandbox: Option<Sandbox>,
     limit: Duration,
@@ -69,6 +70,7 @@ impl Tool {
             args: Vec::new(),
             environment: Vec::new(),
             input: Vec::new(),
+            directory: PathBuf::from("/"),
             account: None,
             sandbox: None,
             limit: QUICK,
@@ -110,6 +112,12 @@ impl Tool {
     /// Sets the standard input: secrets and texts that must not appear in a process list.
     pub fn input(mut self, input: impl Into<Vec<u8>>) -> Self {
         self.input = input.into();
+        self
+    }
+
+    /// Sets the working directory, `/` by default.
+    pub fn directory(mut self, path: impl AsRef<Path>) -> Self {
+        path.as_ref().clone_into(&mut self.directory);
         self
     }
 
@@ -193,7 +201,12 @@ impl Tool {
             }
             return output;
         }
-        let child = self.start()?;
+        let child = self.start(Stdio::piped())?;
+        self.finish(child)
+    }
+
+    /// Waits for the end of the program.
+    fn finish(&self, child: Child) -> Result<Output> {
         running::finish(
             child,
             &self.name,
@@ -203,7 +216,26 @@ impl Tool {
         )
     }
 
-    fn start(&self) -> Result<Child> {
+    /// Runs this program and another one, which reads the output of this one as its input. Returns the outputs of both;
+    /// the first one has only standard error.
+    ///
+    /// # Errors
+    /// When one of them cannot be started, exceeds its timeout, prints too much or is interrupted.
+    pub fn piped_to(self, reader: Self) -> Result<(Output, Output)> {
+        let mut writing = self.start(Stdio::null())?;
+        let pipe = writing.stdout.take().map_or(Stdio::null(), Stdio::from);
+        // If the reader does not start, the pipe is closed, which ends the writer.
+        let reading = reader.start(pipe);
+        std::thread::scope(|scope| {
+            let writer = scope.spawn(|| self.finish(writing));
+            let read = reading.and_then(|child| reader.finish(child));
+            let wrote = writer.join();
+            let wrote = wrote.unwrap_or_else(|_| bail!("{}: a bug in this program", self.name));
+            Ok((wrote?, read?))
+        })
+    }
+
+    fn start(&self, stdin: Stdio) -> Result<Child> {
         let path = match &self.path {
             Ok(path) => path,
             Err(error) => bail!("{error:#}"),
@@ -211,13 +243,13 @@ impl Tool {
         let mut command = Command::new(path);
         command
             .args(&self.args)
-            .current_dir("/")
+            .current_dir(&self.directory)
             .env_clear()
             .env("PATH", PATH)
             .env("LANG", "C.UTF-8")
             .env("TMPDIR", "/tmp")
             .envs(self.environment.iter().map(|(name, value)| (name, value)))
-            .stdin(Stdio::piped())
+            .stdin(stdin)
             .stdout(Stdio::piped())
             .stderr(Stdio::piped());
         let account = self.account.as_ref();

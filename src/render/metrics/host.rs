@@ -23,6 +23,13 @@ struct Service<'a> {
 #[template(path = "synapse-host-metrics.timer")]
 struct Timer;
 
+#[derive(Template)]
+#[template(path = "metrics/host.sh", escape = "none")]
+struct Script {
+    /// The record of the last backup, and the file that exists since backups are configured.
+    backup: Option<(&'static str, String)>,
+}
+
 /// Adds the timer, its service and the script.
 pub fn render(builder: &mut StateBuilder) -> Result<()> {
     let settings = &builder.input.settings;
@@ -39,7 +46,13 @@ pub fn render(builder: &mut StateBuilder) -> Result<()> {
     };
     builder.unit(units::HOST_METRICS_SERVICE, service.render()?);
     builder.unit(units::HOST_METRICS, Timer.render()?);
-    let script = include_bytes!("../../../templates/metrics/host.sh");
-    builder.add("metrics/host.sh", script.to_vec(), &[]);
+    let configured = || paths::secret(paths::BACKUP_PASSWORD);
+    let script = Script {
+        backup: settings
+            .backup
+            .is_on()
+            .then(|| (paths::LAST_BACKUP, configured())),
+    };
+    builder.text("metrics/host.sh", script.render()?);
     Ok(())
 }

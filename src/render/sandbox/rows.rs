@@ -1,6 +1,6 @@
 //! The permissions of each service: one row of switches per unit.
 
-use super::super::{Input, acme, certificate, logrotate, logs, network, nginx};
+use super::super::{Input, acme, backup, certificate, logrotate, logs, network, nginx};
 use super::Network;
 use crate::state::paths;
 use crate::state::units;
@@ -82,6 +82,20 @@ const EXPORTER: Row = Row {
     reads_proc: |_| true,
     survives_refusal: true,
     hidden: &[paths::ETC, paths::DATA, paths::RUN],
+    ..ROW
+};
+
+/// restic, which reads files of every account, and the programs of PostgreSQL, which run as the account of the database
+/// that they read. restic tries to raise its limit of open files, and continues if that is forbidden.
+const BACKUP: Row = Row {
+    network: backup::network,
+    capabilities: |_, _| "CAP_DAC_READ_SEARCH CAP_SETUID CAP_SETGID",
+    is_unprivileged: false,
+    sees_home: backup::sees_home,
+    netlink: true,
+    calls: &["@setuid"],
+    survives_refusal: true,
+    writable: backup::writes,
     ..ROW
 };
 
@@ -237,6 +251,14 @@ pub(super) static ROWS: &[Row] = &[
         sees_home: |_| true,
         writable: |_| vec![paths::METRICS.to_owned()],
         ..ROW
+    },
+    Row {
+        unit: units::BACKUP_SERVICE,
+        ..BACKUP
+    },
+    Row {
+        unit: units::BACKUP_CHECK_SERVICE,
+        ..BACKUP
     },
     Row {
         unit: units::HOLD,

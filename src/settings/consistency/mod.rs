@@ -1,6 +1,7 @@
 //! Rules across settings, for values that are valid alone but not together: one file for each subject.
 
 mod acme;
+mod backup;
 mod calls;
 mod coturn;
 mod database;
@@ -34,6 +35,7 @@ static RULES: &[&[Rule]] = &[
     urls::RULES,
     nginx::RULES,
     calls::RULES,
+    backup::RULES,
 ];
 
 /// The violation of a rule, if the condition is true: the key, then the problem and the remedy.

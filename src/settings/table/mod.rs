@@ -6,6 +6,7 @@
 // rustdoc takes `[:COUNT]` for a link; the settings file and the reference page print it as it is.
 #![allow(rustdoc::broken_intra_doc_links)]
 
+mod backup;
 mod calls;
 mod features;
 mod mas;
@@ -13,6 +14,7 @@ mod nginx;
 mod processes;
 mod storage;
 
+pub use backup::Backup;
 pub use calls::{Coturn, Rtc, Turn};
 pub use features::{AppServices, Email, Registration, UrlPreviews};
 pub use mas::Mas;
@@ -151,6 +153,7 @@ settings! {
         coturn: Coturn,
         rtc: Rtc,
         compressor: Compressor,
+        backup: Backup,
         manhole: Manhole,
         adopt: Adopt,
         synapse: Synapse,

@@ -1,7 +1,8 @@
 //! Texts in formats that other programs define: mail addresses, TURN URIs, systemd's calendar events, and keys that
 //! other services issued.
 
-use super::names::{split_port, text};
+use super::names::{AbsolutePath, split_port, text};
+use crate::settings::value::Scalar;
 
 text! {
     /// A key or user name that another service issued, of printable ASCII without blanks and quotes.
@@ -22,6 +23,21 @@ text! {
     TurnUri,
     "the URI of a TURN server, such as turn:turn.example.org:3478?transport=udp",
     is_turn_uri
+}
+
+text! {
+    /// The location of a restic repository (restic manual, "Preparing a new repository"). It has no password: the settings
+    /// file is not secret.
+    Repository,
+    "an absolute path, sftp:USER@HOST:PATH, s3:https://HOST/BUCKET or rest:https://HOST/PATH",
+    is_repository
+}
+
+impl Repository {
+    /// The directory, if the repository is one on this host.
+    pub fn directory(&self) -> Option<&str> {
+        self.as_str().starts_with('/').then_some(self.as_str())
+    }
 }
 
 text! {
@@ -80,6 +96,41 @@ fn is_turn_uri(text: &str) -> bool {
     !place.is_empty()
         && place.bytes().all(shape)
         && ["transport=udp", "transport=tcp"].contains(&query)
+}
+
+fn is_repository(text: &str) -> bool {
+    if text.starts_with('/') {
+        return <AbsolutePath as Scalar>::parse(text).is_ok();
+    }
+    let Some((kind, place)) = text.split_once(':') else {
+        return false;
+    };
+    let plain = place
+        .bytes()
+        .all(|b| b.is_ascii_graphic() && !b"\"'\\`".contains(&b));
+    let authority = |scheme: &str| place.strip_prefix(scheme)?.split('/').next();
+    let open =
+        |scheme: &str| authority(scheme).is_some_and(|it| !it.is_empty() && !it.contains('@'));
+    plain
+        && match kind {
+            "rest" => open("https://") || open("http://"),
+            // The scheme may be absent: restic then uses https.
+            "s3" => open("https://") || open("http://") || open(""),
+            "sftp" => is_sftp(place),
+            _ => false,
+        }
+}
+
+/// `USER@HOST:PATH`, or `//USER@HOST:PORT/PATH`. A user name that contains a colon would be one with a password.
+fn is_sftp(place: &str) -> bool {
+    let user = place.split_once('@').map_or("", |(user, _)| user);
+    let path = match place.strip_prefix("//") {
+        Some(rest) => rest.split_once('/'),
+        None => place.split_once(':'),
+    };
+    !user.trim_start_matches('/').contains(':')
+        && !place.starts_with('-')
+        && path.is_some_and(|(host, path)| !host.is_empty() && !path.is_empty())
 }
 
 fn is_calendar(text: &str) -> bool {

@@ -16,7 +16,7 @@ pub use acme::{Acme, Authority};
 pub use authority::{is_loopback, unbracketed};
 pub use auto::Auto;
 pub use contact::Contact;
-pub use formats::{Calendar, Mailbox, Token, TurnUri};
+pub use formats::{Calendar, Mailbox, Repository, Token, TurnUri};
 pub use mapping::PathMapping;
 pub use names::{
     AbsolutePath, AccountName, BaseUrl, Host, HostName, Identifier, Network, PinnedPackage, Secret,

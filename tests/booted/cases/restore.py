@@ -1,11 +1,10 @@
-"""Backup and restore, by the very commands of docs/backup.md."""
-
-import re
+"""Backup and restore by hand, by the very commands of docs/backup.md."""
 
 from harness.checks import Checks
-from harness.deployment import SERVER, TOP, add_test_options, psql, purge, state, talk
-from harness.expect import CheckFailed, assert_contains, assert_equal
-from harness.host import Host, Result
+from harness.deployment import SERVER, add_test_options, psql, purge, state, talk
+from harness.documents import commands
+from harness.expect import assert_contains, assert_equal
+from harness.host import Host
 
 
 def test_restore(host: Host, check: Checks) -> None:
@@ -15,8 +14,8 @@ def test_restore(host: Host, check: Checks) -> None:
         result = host.product("install", "--server-name", SERVER, "--preset", "small", "--yes")
         talk(host)
         note(f"{result.seconds:.1f} s")
-    with check("the commands of `Backup` succeed while the server runs", vital=True) as note:
-        result = commands(host, "## Backup")
+    with check("the commands of `Backup by hand` succeed while the server runs", vital=True) as note:
+        result = commands(host, "backup.md", "## Backup by hand")
         note(f"{result.seconds:.1f} s")
         remembered = state(host, "talk").read_text(encoding="utf-8")
         key = host.read("/var/lib/synapse/signing.key")
@@ -24,8 +23,8 @@ def test_restore(host: Host, check: Checks) -> None:
         purge(host)
         assert_equal(psql(host, "select datname from pg_database where datname = 'synapse'"), [], "database")
         assert_equal(host.shell("ls -d /etc/synapse-workers /var/lib/synapse 2>/dev/null || true").out, "", "directories")
-    with check("the commands of `Restore` succeed", vital=True) as note:
-        result = commands(host, "## Restore")
+    with check("the commands of `Restore by hand` succeed", vital=True) as note:
+        result = commands(host, "backup.md", "## Restore by hand")
         assert_contains(result.out, "ok")
         note(f"{result.seconds:.1f} s")
     with check("old tokens, messages, media and the signing key are restored"):
@@ -36,13 +35,3 @@ def test_restore(host: Host, check: Checks) -> None:
     with check("--purge"):
         purge(host)
         host.run("rm", "-r", "/srv/backup")
-
-
-def commands(host: Host, heading: str) -> Result:
-    """Runs the text between ```sh and ``` of the section as one script of an administrator."""
-    text = (TOP / "docs/backup.md").read_text(encoding="utf-8")
-    section = re.search(f"^{heading}.*?(?=^## |\\Z)", text, re.M | re.S)
-    blocks = re.findall(r"^```sh\n(.*?)^```$", section[0] if section else "", re.M | re.S)
-    if not blocks:
-        raise CheckFailed(f"no commands under {heading}")
-    return host.run("bash", "-euo", "pipefail", "-c", "\n".join(blocks))

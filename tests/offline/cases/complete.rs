@@ -6,6 +6,7 @@ use std::collections::BTreeSet;
 use synapse_workers::plan::reason;
 use synapse_workers::plan::step::Step;
 use synapse_workers::render::services::SERVICES;
+use synapse_workers::state::Resource;
 use synapse_workers::state::restart_rules::{Effect, RULES, rule_for};
 use synapse_workers::topology::ROLES;
 
@@ -73,7 +74,13 @@ fn every_restart_rule_has_a_folder_and_every_file_a_restart_rule() {
         cases.iter().partition(|case| case.before.is_some());
     let installed: BTreeSet<String> = installs
         .into_iter()
-        .flat_map(|case| case.desired().files.into_keys())
+        .flat_map(|case| {
+            let state = case.desired();
+            let secrets = state.resources.iter().filter_map(Resource::secret_path);
+            secrets
+                .chain(state.files.keys().cloned())
+                .collect::<Vec<_>>()
+        })
         .collect();
     let changed: BTreeSet<String> = changes.into_iter().flat_map(changed).collect();
     for path in installed.union(&changed) {
