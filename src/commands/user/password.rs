@@ -2,7 +2,7 @@
 
 use crate::failure::Failure;
 use crate::host::matrix_accounts::generated_password;
-use anyhow::Context;
+use crate::host::typed_secret;
 use std::io::IsTerminal;
 
 /// The maximum length in characters (Synapse, rest/admin/users.py).
@@ -28,20 +28,10 @@ pub(super) fn read(user: &str, generate: bool) -> Result<Password, Failure> {
             generated: true,
         });
     }
-    let text = if std::io::stdin().is_terminal() {
-        let prompt =
-            |text: String| rpassword::prompt_password(text).context("reading the password");
-        let typed = prompt(format!("Password of {user}: "))?;
-        if typed != prompt("The same again: ".to_owned())? {
-            return Err(Failure::usage("the two passwords differ"));
-        }
-        typed
-    } else {
-        let mut line = String::new();
-        let read = std::io::stdin().read_line(&mut line);
-        read.context("reading the password from standard input")?;
-        line.trim_end_matches(['\r', '\n']).to_owned()
-    };
+    let text = typed_secret(&format!("Password of {user}:"))?;
+    if std::io::stdin().is_terminal() && typed_secret("The same again:")? != text {
+        return Err(Failure::usage("the two passwords differ"));
+    }
     let length = text.chars().count();
     if length == 0 || length > LONGEST || text.contains('\0') {
         return Err(Failure::usage(format!(
