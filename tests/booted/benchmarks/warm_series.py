@@ -39,7 +39,10 @@ def start(host: Host) -> Figures:
 
 
 def change(host: Host) -> Figures:
-    """Another event persister, while clients use the server: all workers stop, main restarts, all workers start."""
+    """Another event persister, while clients use the server: all workers stop, main restarts, all workers start.
+
+    Afterwards the server is as it was before.
+    """
     with Crowd(host, RATE) as crowd:
         crowd.ask("mark change")
         spent = seconds(host, "synapse-workers", "add", "event_persister", "--yes")
@@ -47,6 +50,7 @@ def change(host: Host) -> Figures:
         crowd.ask("end")
         whole = crowd.heard()
     assert_equal(whole["failed"], 0, "failed requests")
+    host.product("remove", "event_persister2", "--yes")
     return {PERSISTER.what: spent, PAUSE.what: figures["silence"]}
 
 
@@ -61,5 +65,4 @@ def load(host: Host) -> Figures:
 
 LOAD = Series((COST, THROUGHPUT, P99), load)
 START = Series((RESTART_WORKER, RESTART_MAIN, START_CPU, START_WALL), lambda host: restarts(host) | start(host))
-# The last one, because the persister remains until the next visit.
 CHANGE = Series((PERSISTER, PAUSE), change)
