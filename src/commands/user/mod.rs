@@ -3,6 +3,7 @@
 mod name;
 mod password;
 
+use super::apply::ask;
 use super::installed::{installed, no_settings};
 use super::time;
 use crate::cli::{Common, UserAction};
@@ -11,13 +12,12 @@ use crate::failure::Failure;
 use crate::host::Host;
 use crate::host::matrix_accounts::{Outcome, Request, User};
 use crate::preflight::{self, Purpose};
-use crate::report::{self, out, outln};
+use crate::report::{self, outln};
 use crate::request;
 use crate::settings::Settings;
 use crate::state::State;
 use name::Name;
 use serde_json::json;
-use std::io::{IsTerminal, Write};
 use std::process::ExitCode;
 
 /// The running server, as its generation describes it.
@@ -106,7 +106,8 @@ pub fn user(common: &Common, action: &UserAction) -> Result<ExitCode, Failure> {
         }
         UserAction::Deactivate { name, erase } => {
             let user = server.name(name)?.id();
-            confirm(common, &user)?;
+            let text = "permanently: the name cannot be used again. Continue?";
+            ask(common, format_args!("This deactivates {user} {text}"))?;
             let request = Request::Deactivate {
                 user: &user,
                 erase: *erase,
@@ -132,21 +133,6 @@ fn done(common: &Common, user: &str, text: &str, password: &password::Password) 
     outln!("{text} {user}");
     if let Some(shown) = shown {
         outln!("  password: {shown}   (shown only now)");
-    }
-}
-
-/// Asks whether to deactivate a user, at a terminal only.
-fn confirm(common: &Common, user: &str) -> Result<(), Failure> {
-    if common.yes || !std::io::stdin().is_terminal() {
-        return Ok(());
-    }
-    out!("This deactivates {user} permanently: the name cannot be used again. Continue? [y/N] ");
-    let _ = std::io::stdout().flush();
-    let mut answer = String::new();
-    let _ = std::io::stdin().read_line(&mut answer);
-    match matches!(answer.trim(), "y" | "Y" | "yes") {
-        true => Ok(()),
-        false => Err(Failure::failed("aborted").left("nothing was changed")),
     }
 }
 
