@@ -11,7 +11,7 @@ CARGO_GENERATE_RPM := build/tools/bin/cargo-generate-rpm
 CARGO_GENERATE_RPM_VERSION := 0.21.0
 CHECKERS := build/tools/checkers
 SHELL_SCRIPTS := .ci/run tests/adopted/container-stand-in $(addprefix tests/host/,demo host keeper needs recipe) $(wildcard packaging/scripts/*) \
-    templates/metrics/host.sh
+    $(patsubst %,tests/cases/%/expected/metrics/host.sh,05-metrics 19-backups)
 # The oldest supported Rust.
 MSRV := $(shell sed -n 's/^rust-version = "\([0-9.]*\)".*/\1/p' Cargo.toml)
 # The cases of `make booted`: CASE="tls scale"; all without it.
