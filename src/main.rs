@@ -1,7 +1,6 @@
 //! Parses the arguments, runs one command, prints its error, and returns its exit status.
 
 use clap::Parser;
-use nix::sys::signal::{SigHandler, Signal, signal};
 use std::process::ExitCode;
 use synapse_workers::cli::Cli;
 use synapse_workers::commands;
@@ -12,9 +11,6 @@ fn main() -> ExitCode {
     // Permissions are set explicitly where they matter; all other files must be readable for Synapse, whatever root's
     // umask.
     nix::sys::stat::umask(nix::sys::stat::Mode::from_bits_truncate(0o022));
-    // `status | head` ends quietly, as other programs do; commands that change the host ignore the signal again.
-    // SAFETY: the default action installs no handler that could run.
-    let _ = unsafe { signal(Signal::SIGPIPE, SigHandler::SigDfl) };
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
         Err(error) => {

@@ -20,8 +20,9 @@ extern "C" fn record(signal: nix::libc::c_int) {
     RECEIVED.store(signal, Ordering::Relaxed);
 }
 
-/// From this call on, SIGINT and SIGTERM no longer end this program at once, and a lost terminal or a closed pager has
-/// no effect: none of them may leave a host half changed.
+/// From this call on, SIGINT and SIGTERM no longer end this program at once, and a lost terminal has no effect: none of
+/// them may leave a host half changed. Rust's runtime ignores SIGPIPE, so neither a closed pager nor a program that does
+/// not read its input ends this one.
 pub fn watch() {
     let recording = SigAction::new(
         SigHandler::Handler(record),
@@ -33,7 +34,6 @@ pub fn watch() {
         (Signal::SIGINT, &recording),
         (Signal::SIGTERM, &recording),
         (Signal::SIGHUP, &ignoring),
-        (Signal::SIGPIPE, &ignoring),
     ];
     for (signal, action) in actions {
         // SAFETY: the handler stores one number, which is async-signal-safe (signal-safety(7)).
