@@ -48,6 +48,7 @@ LINES = ("SigBlk", "SigIgn", "SigCgt", "NoNewPrivs", "Seccomp", "CoreDumping", "
 FILES = ("comm", "coredump_filter", "loginuid", "timerslack_ns", "personality")
 
 
+@pytest.mark.slow
 def test_warm_host(host: Host, check: Checks) -> None:
     """Forked processes restart, reload, log and fail as others do."""
     warm_host(host, check, thorough=False)

@@ -33,6 +33,7 @@ INSTANTS, EVERY_INSTANT = (1.5,), (0.0, 0.2, 0.4, 0.7, 1.0, 1.4, 1.8, 2.3, 3.0, 
 ONE = worker("clients1")
 
 
+@pytest.mark.slow
 def test_warm_moments(host: Host, check: Checks) -> None:
     """Fork servers, forked processes and helpers are killed at some moments of a start and of a change."""
     moments(host, check, thorough=False)
