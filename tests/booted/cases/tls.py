@@ -84,7 +84,7 @@ def test_tls(host: Host, check: Checks) -> None:
         talk(host)
     with check("--purge leaves nothing"):
         purge(host)
-        host.shell("rm -rf /etc/letsencrypt /tmp/large")
+        host.shell("rm -rf /etc/letsencrypt/live /etc/letsencrypt/archive /tmp/large")
         listing.assert_equal(host.before, listing.everything(host), "after --purge")
 
 

@@ -13,6 +13,8 @@ from harness.host import FAULTY, KILLED, Host
 from harness.trial import CHANGE, NOTE, UNIT_FILES, UNITS, over
 
 LOCK = "/run/synapse-workers.lock"
+# Another run has the lock as long as this file exists.
+HELD = "/var/lib/case-held"
 
 
 @pytest.mark.installed
@@ -95,10 +97,12 @@ def not_confirmed(host: Host, check: Checks, settings: str, before: str) -> None
         assert_contains(journal, "was not confirmed within 5 s", "verify", "changed (")
     with check("the rollback waits for a run in progress"):
         host.product("rollback", before.split("/")[1], "--try", "2s", "--yes")
-        host.run("systemd-run", "--quiet", "flock", LOCK, "sleep", "6")
+        host.write(HELD, "")
+        host.run("systemd-run", "--quiet", "flock", LOCK, "sh", "-c", f"while [ -e {HELD} ]; do sleep 0.1; done")
         wait_until("the time is over", lambda: host.json("status", expect=(0, 1))["trial"]["seconds_left"] is None)
         assert_contains(host.product("status", expect=(1,)).out, "has expired")
         assert_equal(generation(host)[0], before, "current while another run has the lock")
+        host.path(HELD).unlink()
         wait_until("the generation from before", lambda: generation(host)[0] == newer)
         wait_until("the end of the trial", lambda: not host.path(NOTE).exists())
         over(host)
