@@ -99,10 +99,12 @@ def not_confirmed(host: Host, check: Checks, settings: str, before: str) -> None
         host.product("rollback", before.split("/")[1], "--try", "2s", "--yes")
         host.write(HELD, "")
         host.run("systemd-run", "--quiet", "flock", LOCK, "sh", "-c", f"while [ -e {HELD} ]; do sleep 0.1; done")
-        wait_until("the time is over", lambda: host.json("status", expect=(0, 1))["trial"]["seconds_left"] is None)
-        assert_contains(host.product("status", expect=(1,)).out, "has expired")
-        assert_equal(generation(host)[0], before, "current while another run has the lock")
-        host.path(HELD).unlink()
+        try:
+            wait_until("the time is over", lambda: host.json("status", expect=(0, 1))["trial"]["seconds_left"] is None)
+            assert_contains(host.product("status", expect=(1,)).out, "has expired")
+            assert_equal(generation(host)[0], before, "current while another run has the lock")
+        finally:
+            host.path(HELD).unlink()
         wait_until("the generation from before", lambda: generation(host)[0] == newer)
         wait_until("the end of the trial", lambda: not host.path(NOTE).exists())
         over(host)
