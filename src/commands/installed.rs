@@ -2,6 +2,7 @@
 
 use crate::failure::Failure;
 use crate::host::Host;
+use crate::request::{self, Request};
 use crate::state::{State, paths};
 
 /// The number of the generation in use.
@@ -25,4 +26,11 @@ pub(super) fn installed() -> Result<(u32, State, Option<String>), Failure> {
     let current = current()?;
     let (state, text) = Host::generation(current)?;
     Ok((current, state, text))
+}
+
+/// The state of the generation in use, and the request that it was rendered from.
+pub(super) fn running() -> Result<(State, Request), Failure> {
+    let (number, state, text) = installed()?;
+    let text = text.ok_or_else(|| no_settings(number))?;
+    Ok((state, request::of_generation(number, &text)?))
 }

@@ -1,12 +1,11 @@
 //! `verify`: the probes of the running server.
 
-use super::installed::{installed, no_settings};
+use super::installed::running;
 use crate::cli::Common;
 use crate::converge::verify as verification;
 use crate::failure::{Code, Failure};
 use crate::preflight::{self, Purpose};
 use crate::report::outln;
-use crate::request;
 use serde::Serialize;
 use serde_json::json;
 use std::process::ExitCode;
@@ -22,9 +21,7 @@ struct Row {
 
 /// Runs `synapse-workers verify` for the generation in use; later changes of the settings do not count.
 pub fn verify(common: &Common) -> Result<ExitCode, Failure> {
-    let (current, state, text) = installed()?;
-    let text = text.ok_or_else(|| no_settings(current))?;
-    let request = request::of_generation(current, &text)?;
+    let (state, request) = running()?;
     let host = preflight::host(&request, Purpose::Inspect)?;
     let facts = host.facts.for_rendering();
     let expected = verification::Expected::of(&request.input(&facts), &state);

@@ -57,7 +57,7 @@ impl Facts {
         let (nginx, mut facts) = parallel::both(nginx_version, || Self {
             program,
             replaceable,
-            root: nix::unistd::geteuid().is_root(),
+            root: super::is_root(),
             systemd: booted_with_systemd(),
             differences: endpoints::recorded(&python),
             python_version: python::minor_version_of(&python),

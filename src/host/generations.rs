@@ -9,7 +9,6 @@ use crate::state::synapse_config;
 use crate::state::{File, Manifest, Newer, State, digest};
 use anyhow::{Result, ensure};
 use std::collections::BTreeSet;
-use std::time::{SystemTime, UNIX_EPOCH};
 
 /// How many generations remain besides the applied one and its predecessor.
 const RETAINED: usize = 10;
@@ -222,13 +221,10 @@ impl Host {
     ) -> Result<()> {
         // An interrupted run may have left an unused generation of this number.
         self.forget_generation(number)?;
-        let created = SystemTime::now()
-            .duration_since(UNIX_EPOCH)
-            .unwrap_or_default();
         let manifest = Manifest {
             format: Manifest::FORMAT,
             number,
-            created: created.as_secs(),
+            created: super::now(),
             summary: summary.to_owned(),
             previous: generation_of(paths::APPLIED),
             state: state.clone(),

@@ -132,10 +132,7 @@ impl Host {
 /// # Errors
 /// When another run holds the lock.
 pub fn lock_if_root() -> Result<Option<Lock>> {
-    nix::unistd::geteuid()
-        .is_root()
-        .then(|| lock(CHANGE_LOCK_TIMEOUT))
-        .transpose()
+    is_root().then(|| lock(CHANGE_LOCK_TIMEOUT)).transpose()
 }
 
 /// Like [`lock_if_root`], but waits for the run that holds the lock.

@@ -7,12 +7,11 @@ mod now;
 
 pub(super) use now::size;
 
-use super::installed::{installed, no_settings};
+use super::installed::running;
 use crate::cli::{BackupAction, Common};
 use crate::failure::Failure;
 use crate::host::{self};
 use crate::report::outln;
-use crate::request::{self, Request};
 use crate::state::paths;
 use std::io::IsTerminal;
 use std::process::ExitCode;
@@ -30,20 +29,13 @@ pub fn backup(common: &Common, action: BackupAction, restore: bool) -> Result<Ex
     if !host::is_root() {
         return Err(Failure::preflight("this needs root").help("sudo synapse-workers …"));
     }
-    let request = running()?;
+    let (_, request) = running()?;
     match action {
         BackupAction::Now => now::now(common, &request),
         BackupAction::List => list::list(common, &request),
         BackupAction::Check => check::check(common, &request, restore),
         BackupAction::Password => password(),
     }
-}
-
-/// The request of the generation in use, which describes the running server.
-fn running() -> Result<Request, Failure> {
-    let (number, _, text) = installed()?;
-    let text = text.ok_or_else(|| no_settings(number))?;
-    request::of_generation(number, &text)
 }
 
 /// Prints the password of the repository, but only where nothing records it.

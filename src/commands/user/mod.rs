@@ -4,69 +4,68 @@ mod name;
 mod password;
 
 use super::apply::ask;
-use super::installed::{installed, no_settings};
+use super::installed::running;
 use super::time;
 use crate::cli::{Common, UserAction};
-use crate::deployment::endpoints::Endpoints;
+use crate::deployment::endpoints::Endpoint;
 use crate::failure::Failure;
-use crate::host::Host;
 use crate::host::matrix_accounts::{Outcome, Request, User};
+use crate::host::{self, Host};
 use crate::preflight::{self, Purpose};
 use crate::report::{self, outln};
-use crate::request;
-use crate::settings::Settings;
+use crate::request::Request as Loaded;
+use crate::settings::types::ServerName;
 use crate::state::State;
 use name::Name;
 use serde_json::json;
 use std::process::ExitCode;
 
-/// The running server, as its generation describes it.
+/// The running server.
 struct Server {
     host: Host,
     state: State,
-    settings: Settings,
-    endpoints: Endpoints,
+    name: ServerName,
+    /// Where the main process listens.
+    main: Endpoint,
 }
 
 impl Server {
-    fn new() -> Result<Self, Failure> {
-        if !nix::unistd::geteuid().is_root() {
-            return Err(
-                Failure::preflight("user needs root, to read the secrets of the server")
-                    .help("run the same command with sudo"),
-            );
-        }
-        let (current, state, text) = installed()?;
-        let text = text.ok_or_else(|| no_settings(current))?;
-        let request = request::of_generation(current, &text)?;
-        let host = preflight::host(&request, Purpose::Inspect)?;
+    fn of(state: State, request: &Loaded) -> Result<Self, Failure> {
+        let host = preflight::host(request, Purpose::Inspect)?;
         let facts = host.facts.for_rendering();
-        let input = request.input(&facts);
-        let endpoints = Endpoints::new(&input.settings, &input.topology);
+        let main = request.input(&facts).endpoints().public("main");
+        let name = request.settings.server_name.clone();
         Ok(Self {
-            endpoints,
-            settings: input.settings.clone(),
             host,
             state,
+            name,
+            main,
         })
     }
 
     fn ask(&self, request: &Request) -> Result<Outcome, Failure> {
-        let main = self.endpoints.public("main");
-        Ok(self.host.matrix_accounts(&self.state, &main, request)?)
+        let state = &self.state;
+        Ok(self.host.matrix_accounts(state, &self.main, request)?)
     }
 
     fn name(&self, text: &str) -> Result<Name, Failure> {
-        Name::parse(text, self.settings.server_name.as_str()).map_err(Failure::usage)
+        Name::parse(text, self.name.as_str()).map_err(Failure::usage)
     }
 }
 
 /// Runs `synapse-workers user`.
 pub fn user(common: &Common, action: &UserAction) -> Result<ExitCode, Failure> {
-    let server = Server::new()?;
-    if server.settings.mas.is_on() {
+    if !host::is_root() {
+        return Err(
+            Failure::preflight("user needs root, to read the secrets of the server")
+                .help("run the same command with sudo"),
+        );
+    }
+    let (state, request) = running()?;
+    if request.settings.mas.is_on() {
         return Err(in_mas(action));
     }
+    let server = Server::of(state, &request)?;
     match action {
         UserAction::Add {
             name,

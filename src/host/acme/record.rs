@@ -1,11 +1,10 @@
 //! The record of the attempts that failed.
 
-use super::super::files;
+use super::super::{files, now};
 use crate::state::acme::Order;
 use crate::state::paths;
 use anyhow::Result;
 use serde::{Deserialize, Serialize};
-use std::time::{SystemTime, UNIX_EPOCH};
 
 /// The maximum number of failed attempts within an hour. Let's Encrypt refuses further ones after five ("Rate Limits",
 /// "Authorization Failures per Identifier per Account").
@@ -33,9 +32,9 @@ impl Attempts {
                 order: order.clone(),
                 ..Self::default()
             });
-        let now = now();
+        let time = now();
         // A time in the future means that the clock was set back.
-        attempts.failed.retain(|at| *at <= now && now < at + HOUR);
+        attempts.failed.retain(|at| *at <= time && time < at + HOUR);
         Ok(attempts)
     }
 
@@ -53,11 +52,6 @@ impl Attempts {
         let text = serde_json::to_string_pretty(&self)?;
         files::replace(paths::ACME_ATTEMPTS, text.as_bytes(), 0o600)
     }
-}
-
-fn now() -> u64 {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH);
-    since.map_or(0, |since| since.as_secs())
 }
 
 /// A failed attempt.
