@@ -6,7 +6,7 @@ use super::step::{ChangeKind, FileChange, Step};
 use super::{Plan, Removal, Target};
 use crate::state::restart_rules::host_path;
 use crate::state::units;
-use crate::state::{Files, HOST, Observed, State};
+use crate::state::{Files, HOST, Observed, State, UnitState};
 
 /// Path prefix of unit files in a generation.
 pub(super) const UNIT_FILES: &str = "host/etc/systemd/";
@@ -41,9 +41,15 @@ impl Planner<'_> {
         let enable = self.enable();
         // … or may have enabled units before it was interrupted.
         let stale = self.observed.units.values().any(|unit| unit.stale);
-        let reload = stale || !before.is_empty() || !written.is_empty() || enable.is_some();
+        // The start of the target would start an obsolete unit that is still enabled.
+        let disable = self.disable(false);
+        let reload = stale
+            || !(before.is_empty() && written.is_empty())
+            || enable.is_some()
+            || disable.is_some();
         steps.extend(before);
         steps.extend(enable);
+        steps.extend(disable);
         if reload {
             steps.push(Step::ReloadManager);
         }
@@ -148,6 +154,22 @@ impl Planner<'_> {
             .filter(|unit| !units::is_needed(unit));
         let enable = collect(desired.filter(|unit| !enabled(unit)));
         (!enable.is_empty()).then_some(Step::Enable(enable))
+    }
+
+    /// Disables the obsolete units that run, or those that do not. One that runs stays enabled until it has stopped,
+    /// because systemd ends a socket that no unit wants.
+    pub(super) fn disable(&self, running: bool) -> Option<Step> {
+        let obsolete = self
+            .obsolete_units()
+            .filter(|(_, unit)| unit.enabled && unit.runs() == running);
+        let disable: Vec<String> = obsolete.map(|(name, _)| name.clone()).collect();
+        (!disable.is_empty()).then_some(Step::Disable(disable))
+    }
+
+    /// The units on the host that are not desired.
+    pub(super) fn obsolete_units(&self) -> impl Iterator<Item = (&String, &UnitState)> {
+        let observed = self.observed.units.iter();
+        observed.filter(|(name, _)| !self.desired.units.contains(*name))
     }
 }
 

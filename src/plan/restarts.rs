@@ -156,7 +156,7 @@ impl<'a> Restarts<'a> {
     /// Whether a unit is active, or about to become active or inactive.
     fn runs(&self, unit: &str) -> bool {
         let state = self.observed.units.get(unit);
-        state.is_some_and(|state| state.active || state.changing)
+        state.is_some_and(|state| state.runs())
     }
 
     /// Whether a unit runs now and is desired.

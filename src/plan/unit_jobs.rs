@@ -12,22 +12,13 @@ impl Planner<'_> {
     /// Jobs in stages, then disabling.
     pub(super) fn unit_jobs(&self) -> Vec<Step> {
         let restarts = Restarts::new(self.desired, self.observed, &self.changes);
-        let known = |unit: &&String| self.observed.units.get(*unit).copied().unwrap_or_default();
-        let desired = &self.desired.units;
-        let obsolete: Vec<&String> = self
-            .observed
-            .units
-            .keys()
-            .filter(|unit| !desired.contains(*unit))
-            .collect();
-        let disable = collect(obsolete.iter().copied().filter(|unit| known(unit).enabled));
-        let failed = collect(obsolete.iter().copied().filter(|unit| known(unit).failed));
+        let obsolete = || self.obsolete_units();
+        let failed = collect(obsolete().filter_map(|(name, unit)| unit.failed.then_some(name)));
 
         let mut steps = Vec::new();
         // Units that must not run beside their successors stop first. Other obsolete units stop after nginx has stopped
         // sending requests to them. Sockets start with the services that need them.
-        let running = |unit: &&String| known(unit).active || known(unit).changing;
-        let last = obsolete.into_iter().filter(running);
+        let last = obsolete().filter_map(|(name, unit)| unit.runs().then_some(name));
         let last: Vec<&String> = match self.target {
             Target::Nothing => last.collect(),
             Target::Rendered | Target::Generation(_) => {
@@ -61,9 +52,7 @@ impl Planner<'_> {
                 rolling: None,
             });
         }
-        if !disable.is_empty() {
-            steps.push(Step::Disable(disable));
-        }
+        steps.extend(self.disable(true));
         if !failed.is_empty() {
             steps.push(Step::ResetFailed(failed));
         }
@@ -71,10 +60,12 @@ impl Planner<'_> {
             .observed
             .sockets
             .iter()
-            .filter(|name| *name != "main" && !desired.contains(&units::worker(name)))
+            .filter(|name| *name != "main" && !self.desired.units.contains(&units::worker(name)))
             // systemd removes the socket files of active socket units.
             .filter(|name| {
-                units::socket_of(&units::worker(name)).is_none_or(|unit| !known(&&unit).active)
+                let socket = units::socket_of(&units::worker(name));
+                let socket = socket.and_then(|unit| self.observed.units.get(&unit));
+                socket.is_none_or(|unit| !unit.active)
             })
             .cloned()
             .collect();

@@ -190,7 +190,7 @@ fn scope<'a>(
             socket.and_then(|socket| units.get(&socket)),
         ];
         let mut known = known.into_iter().flatten();
-        known.any(|unit| unit.active || unit.changing)
+        known.any(|unit| unit.runs())
     };
     let running = request::of_current();
     // The adopted service stops before ours start. Until then it holds the ports that ours will use.

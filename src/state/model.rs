@@ -173,3 +173,10 @@ pub struct UnitState {
     /// Whether its files, or the links that enable it, have changed since systemd read them.
     pub stale: bool,
 }
+
+impl UnitState {
+    /// Whether it has processes, or may have some.
+    pub fn runs(&self) -> bool {
+        self.active || self.changing
+    }
+}

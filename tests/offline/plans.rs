@@ -132,6 +132,9 @@ fn one_plan_leads_from_any_state_to_any_other() {
         model.assert_settled(&to, &case);
         model.towards(&from, Target::Generation(1), Removal::Keep, End::Done);
         model.assert_settled(&from, &format!("{case}, rolled back"));
+        model.stop_all();
+        model.run(&to, End::Done);
+        model.assert_settled(&to, &format!("{case}, from a stopped server"));
     }
 }
 

@@ -165,7 +165,7 @@ fn units(systemd: &Systemd, state: &State) -> Result<Vec<Unit>, Failure> {
         let problem = match known {
             _ if file.starts_with("masked") => "masked",
             Some(state) if state.failed => "failed",
-            Some(state) if state.active || state.changing => {
+            Some(state) if state.runs() => {
                 if enabled {
                     continue;
                 }

@@ -90,6 +90,16 @@ impl Model {
         (state.active, state.failed) = (false, true);
     }
 
+    /// Simulates `systemctl stop synapse-workers.target`.
+    pub fn stop_all(&mut self) {
+        let running: Vec<String> = self.running.keys().cloned().collect();
+        for unit in running {
+            if self.running.contains_key(&unit) {
+                self.stop(&unit);
+            }
+        }
+    }
+
     /// Removes the state of a generation from the disk.
     pub fn lose(&mut self, generation: u32) {
         self.generations.remove(&generation);

@@ -262,9 +262,25 @@ impl Model {
             let name = units::worker_of(unit).unwrap_or("main");
             self.sockets.insert(name.to_owned());
         }
+        if unit == units::TARGET {
+            self.start_wanted();
+        }
         self.running.insert(unit.to_owned(), self.view(unit));
         let state = self.units.entry(unit.to_owned()).or_default();
         (state.active, state.failed) = (true, false);
+    }
+
+    /// systemd starts each enabled unit with the target.
+    fn start_wanted(&self) {
+        let wanted = self.units.iter().filter(|(_, state)| state.enabled);
+        let idle = wanted.filter(|(name, _)| !self.running.contains_key(*name));
+        let desired = &self.generations[&self.current.expect("a generation")].units;
+        for (name, _) in idle {
+            assert!(
+                desired.contains(name) || self.lenient,
+                "the target starts {name}, which is obsolete"
+            );
+        }
     }
 
     /// The configuration that a process reads if it starts now.
