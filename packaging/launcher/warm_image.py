@@ -63,10 +63,15 @@ class Image:
         self.summary = self.problem or f"{len(sys.modules)} modules imported in {time.monotonic() - begun:.1f} s{gathered}{done}"
 
     def gather(self):
-        """Moves the code that a worker of Synapse runs, if there are workers. Returns a part of the summary."""
+        """Uses what the pilot finds out about workers of Synapse, if there are any. Returns a part of the summary."""
         if warm_script.WORKER not in self.modules:
             return ""
-        problem, addresses = warm_pilot.fly(self.reactor)
+        # It imports what only an environment with Synapse has.
+        import warm_results
+
+        results = warm_results.Results()
+        results.install()
+        problem, addresses = warm_pilot.fly(self.reactor, results)
         if problem:
             return f"; code was not moved, because {problem}"
         return f"; {warm_code.move(addresses)} code objects moved"

@@ -1,7 +1,8 @@
-"""The pilot: a process that runs Synapse before the first fork, to find out which code a worker runs, and is thrown away.
+"""The pilot: a process that runs Synapse before the first fork, to find out what a worker does, and is thrown away.
 
 It starts threads, opens sockets and answers requests, all of which the fork server must not do. The fork server gets from it
-only the addresses of code objects, which are the same in both processes. Without them, everything works and takes more memory.
+only the addresses of the code objects that ran, which are the same in both processes, and results (warm_results.py). Without
+these, everything works and takes more memory and time.
 """
 import ctypes
 import json
@@ -29,8 +30,8 @@ TIMES = 2
 PDEATHSIG = 1
 
 
-def fly(reactor):
-    """Returns the reason why the pilot failed, or None, and the addresses of the code objects that ran in it."""
+def fly(reactor, results):
+    """Adds the results that the pilot computes. Returns why it failed, or None, and the addresses of the code that ran."""
     ours, theirs = os.pipe()
     parent, pilot = os.getpid(), os.fork()
     if not pilot:
@@ -39,17 +40,21 @@ def fly(reactor):
             ctypes.CDLL(None).prctl(PDEATHSIG, signal.SIGKILL, 0, 0, 0)
             signal.alarm(PATIENCE)
             if os.getppid() == parent:
-                report(theirs, reactor)
+                report(theirs, reactor, results)
         finally:
             os._exit(1)
     os.close(theirs)
     with open(ours) as opened:
         said = opened.read()
     _, status = os.waitpid(pilot, 0)
-    return json.loads(said) if said else (f"its pilot ended with {os.waitstatus_to_exitcode(status)}", [])
+    if not said:
+        return f"its pilot ended with {os.waitstatus_to_exitcode(status)}", []
+    problem, code, found = json.loads(said)
+    results.add(found)
+    return problem, code
 
 
-def report(pipe, reactor):
+def report(pipe, reactor, results):
     """Runs a worker, and writes the result."""
     # Neither systemd nor the reader of the server's log expects a word from this Synapse.
     os.environ.pop("NOTIFY_SOCKET", None)
@@ -57,13 +62,14 @@ def report(pipe, reactor):
     for stream in (1, 2):
         os.dup2(null, stream)
     problem, code = None, warm_code.Ran()
+    results.recording = True
     try:
         reactor.renew()
         run()
     except BaseException:
         problem = traceback.format_exc(limit=-1).splitlines()[-1]
     with open(pipe, "w") as opened:
-        json.dump((problem, code.now()), opened)
+        json.dump((problem, code.now(), results.report()), opened)
 
 
 def run():

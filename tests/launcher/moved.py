@@ -18,6 +18,7 @@ COUNTED = sys.implementation.name == "cpython" and (3, 11) <= sys.version_info[:
 STAND_INS = {
     "shared": "RUNS = []\n",
     "psycopg2": "connect = None\n",
+    "synapse/config/__init__": "", "synapse/config/_base": "import jinja2\n",
     "synapse/__init__": "", "synapse/app/__init__": "", "synapse/storage/__init__": "",
     "synapse/storage/databases": "prepare_database = None\n",
     "synapse/storage/engines/__init__": "",
