@@ -1,6 +1,7 @@
 """Single sign-on by OpenID Connect and a module in our venv, and a venv that is damaged in three ways."""
 
 import json
+import re
 from typing import Any
 
 import pytest
@@ -64,7 +65,8 @@ def test_modules(host: Host, check: Checks) -> None:
         host.shell('test -d "$1" && test ! -e "$1.old"', venv(host))
         host.product("install", "--yes")
     with check("without the options and the module, the venv is that of every server again"):
-        host.shell(f"rm {OPTIONS} && sed -i 's/^  packages:.*/  packages:/' {SETTINGS}")
+        host.run("rm", OPTIONS)
+        choose(host, "")
         host.product("install", "--yes")
         assert_equal(venv(host), BASE, "venv")
         talk(host)
@@ -73,6 +75,12 @@ def test_modules(host: Host, check: Checks) -> None:
         note(f"{purge(host).seconds:.1f} s")
         host.run("rm", CERTIFICATE, KEY)
         listing.assert_equal(host.before, listing.everything(host), "after --purge")
+
+
+def choose(host: Host, packages: str) -> None:
+    """Writes `synapse.packages`. A settings file that existed before the first install has no line for it yet."""
+    text, count = re.subn(r"(?m)^  packages:.*", f"  packages: [{packages}]", host.read(SETTINGS))
+    host.write(SETTINGS, text if count else f"{text}synapse:\n  packages: [{packages}]\n")
 
 
 def packages(host: Host, check: Checks) -> None:
@@ -84,7 +92,7 @@ def packages(host: Host, check: Checks) -> None:
         assert_equal((processes(host), generation(host)), (before, number), "processes and generation")
     with check("oidc_providers and synapse.packages: a new venv, validated before the switch, and a restart with its reason",
                vital=True) as note:
-        host.shell(f"sed -i 's/^  packages:.*/  packages: [{MODULE}]/' {SETTINGS}")
+        choose(host, MODULE)
         plan = host.product("plan").out
         assert_contains(plan, f"+ create  Synapse 1.163.2 with oidc, {MODULE} in {BASE}-", "with Synapse's own configuration parser",
                         "because synapse/packages changed: Synapse imports Python packages only at start")

@@ -21,6 +21,8 @@ PAUSE = 0.02
 
 def main(victim: str, unit: str, server: str, *moments: str) -> None:
     for moment in moments:
+        # systemd limits how often a unit may start (StartLimitBurst=).
+        subprocess.run(["systemctl", "reset-failed", unit, server], check=True)
         restart = subprocess.Popen(["systemctl", "restart", unit], stderr=subprocess.DEVNULL)
         begun = time.monotonic()
         place = kill(victim, group(unit), group(server), int(moment) / 1000)

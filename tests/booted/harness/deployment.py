@@ -131,9 +131,16 @@ def all_active(host: Host, wanted: Set[str] = frozenset(FULL_UNITS)) -> Units:
 
 
 def jobs(text: str) -> list[tuple[str, ...]]:
-    """Verb and services of each step that is a job, from the output of a plan or a run. Sockets go with their services."""
+    """Verb and services of each step that is a job, from the output of a plan or a run. Sockets go with their services.
+
+    With SYNAPSE_WORKERS_WARM, without fork servers, which the case does not expect.
+    """
+    def counts(unit: str) -> bool:
+        return not (unit.endswith(".socket") or warm_mode.MODE and warm_mode.is_fork_server(unit))
+
     found = re.findall(r"^! (\w+) +((?:synapse-\S+(?:\s+|$))+)", text, re.M)
-    return [(verb, *(unit for unit in units.split() if not unit.endswith(".socket"))) for verb, units in found]
+    steps = [(verb, *filter(counts, units.split())) for verb, units in found]
+    return [step for step in steps if step[1:]]
 
 
 def behind_nginx(stopped: Iterable[str], started: Iterable[str]) -> list[tuple[str, ...]]:
