@@ -2,6 +2,7 @@
 
 mod backup;
 mod drift;
+mod reach;
 mod servers;
 mod table;
 mod warm;
@@ -14,6 +15,7 @@ use crate::failure::{Code, Failure};
 use crate::host::acme::{self, Certificate};
 use crate::host::{self, Memory, Peer, Process, Systemd};
 use crate::parallel;
+use crate::reach::Verdict;
 use crate::report::Report;
 use crate::report::outln;
 use crate::request::{self, Request};
@@ -41,6 +43,8 @@ struct Status {
     warm: Option<Warm>,
     /// The certificate of `tls.acme`; absent without that setting.
     certificate: Option<Certificate>,
+    /// The last verdict of `reach`; null before the first one.
+    reachability: Option<Verdict>,
     /// Absent without backups.
     #[serde(skip_serializing_if = "Option::is_none")]
     backup: Option<Backups>,
@@ -121,6 +125,7 @@ pub fn status(common: &Common) -> Result<ExitCode, Failure> {
         None => None,
     };
     let certificate = acme::certificate()?;
+    let reachability = host::reach::verdict();
     let overdue = trial.is_some() && left.is_none();
     if common.json {
         let status = Status {
@@ -134,6 +139,7 @@ pub fn status(common: &Common) -> Result<ExitCode, Failure> {
             }),
             warm,
             certificate,
+            reachability,
             backup,
             drift,
         };
@@ -160,6 +166,7 @@ pub fn status(common: &Common) -> Result<ExitCode, Failure> {
                 report.say(format!("  help: {}", certificate.remedy()));
             }
         }
+        reach::print(reachability.as_ref(), &report);
         if let Some(backup) = backup {
             backup.print(&report);
         }
