@@ -25,6 +25,8 @@ pub mod render;
 
 pub mod plan;
 
+pub mod reach;
+
 pub mod host;
 
 pub mod request;

@@ -13,6 +13,7 @@ mod obtain_certificate;
 mod packages;
 mod plan;
 mod presets;
+mod reach;
 mod render;
 mod restore;
 mod rollback;
@@ -96,6 +97,7 @@ pub fn run(cli: Cli) -> Result<ExitCode, Failure> {
             path,
         } => routes::routes(common, &flags, method.zip(path)),
         Command::Verify => verify::verify(common),
+        Command::Reach => reach::reach(common),
         Command::Doctor { flags } => doctor::doctor(common, &flags),
         Command::Generations => generations::generations(common),
         Command::Rollback {

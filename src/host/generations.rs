@@ -304,7 +304,7 @@ impl Host {
         files::remove_tree(directory(number))
     }
 
-    /// Removes every generation, and what this program has noted about the Synapse that ran with them.
+    /// Removes every generation, and the records about the Synapse that ran with them.
     ///
     /// # Errors
     /// When a file cannot be removed.
@@ -313,6 +313,7 @@ impl Host {
         files::remove(paths::APPLIED)?;
         files::remove(paths::SWITCHED)?;
         files::remove(paths::ENDPOINTS)?;
+        files::remove(paths::REACH)?;
         files::remove_tree(paths::GENERATIONS)
     }
 }

@@ -34,6 +34,7 @@ mod processes;
 pub mod programs;
 pub mod promises;
 pub mod python;
+pub mod reach;
 pub mod redis;
 pub mod releases;
 pub mod requirements;

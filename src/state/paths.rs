@@ -35,6 +35,8 @@ pub const APPLIED: &str = "/var/lib/synapse-workers/applied";
 pub const SWITCHED: &str = "/var/lib/synapse-workers/switched";
 /// The differences of the installed Synapse from the routing table.
 pub const ENDPOINTS: &str = "/var/lib/synapse-workers/endpoints.json";
+/// The verdict of the last check of how this server is reached.
+pub const REACH: &str = "/var/lib/synapse-workers/reach.json";
 /// The record of a trial.
 pub const TRIAL: &str = "/var/lib/synapse-workers/trial.json";
 /// The records of backups, and restic's cache; they exist while backups are configured.

@@ -28,6 +28,7 @@ pub(super) static DOCUMENTS: &[(&str, &str)] = &[
     document!("metrics"),
     document!("modules"),
     document!("postgresql"),
+    document!("reachability"),
     document!("removing"),
     document!("restarts"),
     document!("reverse-proxy"),

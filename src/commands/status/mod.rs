@@ -2,6 +2,7 @@
 
 mod backup;
 mod drift;
+mod reach;
 mod servers;
 mod table;
 mod warm;
@@ -15,6 +16,7 @@ use crate::host::acme::{self, Certificate};
 use crate::host::alertmanager;
 use crate::host::{self, Memory, Peer, Process, Systemd};
 use crate::parallel;
+use crate::reach::Verdict;
 use crate::report::Report;
 use crate::report::outln;
 use crate::request::{self, Request};
@@ -42,6 +44,8 @@ struct Status {
     warm: Option<Warm>,
     /// The certificate of `tls.acme`; absent without that setting.
     certificate: Option<Certificate>,
+    /// The last verdict of `reach`; null before the first one.
+    reachability: Option<Verdict>,
     /// Absent without backups.
     #[serde(skip_serializing_if = "Option::is_none")]
     backup: Option<Backups>,
@@ -122,6 +126,7 @@ pub fn status(common: &Common) -> Result<ExitCode, Failure> {
         None => None,
     };
     let certificate = acme::certificate()?;
+    let reachability = host::reach::verdict();
     let overdue = trial.is_some() && left.is_none();
     if common.json {
         let status = Status {
@@ -135,6 +140,7 @@ pub fn status(common: &Common) -> Result<ExitCode, Failure> {
             }),
             warm,
             certificate,
+            reachability,
             backup,
             drift,
         };
@@ -161,6 +167,7 @@ pub fn status(common: &Common) -> Result<ExitCode, Failure> {
                 report.say(format!("  help: {}", certificate.remedy()));
             }
         }
+        reach::print(reachability.as_ref(), &report);
         if let Some(backup) = backup {
             backup.print(&report);
         }

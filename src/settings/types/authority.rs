@@ -8,6 +8,13 @@ pub(super) fn authority(url: &str) -> &str {
     rest.split('/').next().unwrap_or_default()
 }
 
+/// The path of a URL without a slash at its end; empty for the root.
+pub(super) fn path(url: &str) -> &str {
+    let rest = url.split_once("://").map_or("", |(_, rest)| rest);
+    let path = rest.find('/').map_or("", |slash| &rest[slash..]);
+    path.trim_end_matches('/')
+}
+
 /// A host as resolvers expect it: without the brackets that an IPv6 address has in URLs.
 pub fn unbracketed(host: &str) -> &str {
     host.trim_matches(['[', ']'])

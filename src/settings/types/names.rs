@@ -4,7 +4,7 @@ use std::fmt;
 use std::net::{IpAddr, Ipv6Addr};
 use std::path::Path;
 
-use super::authority::authority;
+use super::authority::{address, authority, path};
 use super::numbers::Port;
 use crate::settings::value::{Raw, Refused, Scalar, Value};
 use crate::state::normalized;
@@ -71,6 +71,16 @@ impl ServerName {
     pub fn host(&self) -> &str {
         split_port(&self.0).0
     }
+
+    /// The port, if the name has one.
+    pub fn port(&self) -> Option<u16> {
+        split_port(&self.0).1.and_then(|port| port.parse().ok())
+    }
+
+    /// The address, if the host is one.
+    pub fn address(&self) -> Option<IpAddr> {
+        address(self.host())
+    }
 }
 
 text! {
@@ -90,6 +100,18 @@ impl BaseUrl {
     /// The host, without scheme, port and path.
     pub fn host(&self) -> &str {
         split_port(self.authority()).0
+    }
+
+    /// The port, which follows from the scheme if the URL has none.
+    pub fn port(&self) -> u16 {
+        let (_, port) = split_port(self.authority());
+        let default = if self.is_https() { 443 } else { 80 };
+        port.and_then(|port| port.parse().ok()).unwrap_or(default)
+    }
+
+    /// The path without a slash at its end; empty for the root.
+    pub fn path(&self) -> &str {
+        path(&self.0)
     }
 
     /// Whether requests to this URL are encrypted.

@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-use super::authority::{address, authority, is_loopback};
+use super::authority::{address, authority, is_loopback, path};
 use super::names::{international, is_base_url, split_port, text};
 use crate::special_ranges::is_special;
 
@@ -41,9 +41,7 @@ impl ServiceUrl {
 
     /// The path without a slash at its end; empty for the root.
     pub fn path(&self) -> &str {
-        let rest = self.as_str().split_once("://").map_or("", |(_, rest)| rest);
-        let path = rest.find('/').map_or("", |slash| &rest[slash..]);
-        path.trim_end_matches('/')
+        path(self.as_str())
     }
 
     /// The address, if the host is one.

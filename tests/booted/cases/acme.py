@@ -1,7 +1,6 @@
 """Certificates by ACME: from a placeholder to an issued and a renewed certificate, and authorities that issue none.
 
-The authority is Pebble, with an internal authority in front of its API and a name server of its own. It verifies names at
-port 80, as Let's Encrypt does.
+The authority is Pebble: see `harness.pebble`.
 """
 
 import json
@@ -12,41 +11,19 @@ from contextlib import contextmanager
 from typing import Any
 
 from cases import sandbox
-from harness import answers, listing
+from harness import answers, listing, pebble
 from harness.checks import Checks
 from harness.deployment import CLIENTS, SERVER, URL, add_test_options, prepared_load, purge, services_down, talk, write_settings
 from harness.expect import CheckFailed, assert_contains, assert_equal, wait_until
 from harness.host import SCRIPT, Host, Result
+from harness.pebble import CA, ROOT
 
-NAME, AUTHORITY, LOST = "matrix.example.test", "ca.example.test", "lost.example.test"
-# The latter changes with each start of Pebble, so it is in a directory that no listing contains.
-CA, ROOT = "/root/ca", "/var/tmp/pebble.pem"
-DIRECTORY, LIMITED = f"https://{AUTHORITY}:14000/dir", f"https://{AUTHORITY}:14001/dir"
+NAME, AUTHORITY, LOST = "matrix.example.test", pebble.NAME, "lost.example.test"
+DIRECTORY, LIMITED = pebble.DIRECTORY, f"https://{AUTHORITY}:14001/dir"
 NGINX, SERVICE, TIMER, HAND_OVER = "synapse-nginx.service", "synapse-acme.service", "synapse-acme.timer", "synapse-certificate.service"
 ETC = "/etc/synapse-workers"
 STORE, PAIR = f"{ETC}/acme", "/var/lib/synapse-workers/acme/pair/certificate.pem"
 VERSIONS = "/_matrix/client/versions"
-# An authority for the server of the authority, the options of Pebble, and the address of that server.
-PREPARE = r"""
-mkdir -p "$1"; cd "$1"
-new='-newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes'
-openssl req -x509 $new -keyout ca.key -out ca.pem -days 2 -subj /CN=internal
-openssl req -new $new -keyout key.pem -out request -subj "/CN=$2" -addext "subjectAltName=DNS:$2"
-openssl x509 -req -in request -CA ca.pem -CAkey ca.key -CAcreateserial -days 2 -copy_extensions copy -out cert.pem
-cat >pebble.json <<TEXT
-{"pebble": {"listenAddress": "127.0.0.1:14000", "managementListenAddress": "127.0.0.1:15000", "certificate": "$1/cert.pem",
- "privateKey": "$1/key.pem", "httpPort": 80, "tlsPort": 443, "ocspResponderURL": "", "externalAccountBindingRequired": false}}
-TEXT
-echo "127.0.0.1 $2" >>/etc/hosts
-systemd-run --quiet --collect --unit=names pebble-challtestsrv -http01 '' -https01 '' -tlsalpn01 '' -doh '' -defaultIPv6 '' \
-    -dns01 127.0.0.1:8053 -management 127.0.0.1:8055
-"""
-# By default Pebble refuses one nonce of twenty on purpose, and certbot repeats a request only once.
-START = """
-systemd-run --quiet --collect --unit=pebble --setenv=PEBBLE_VA_NOSLEEP=1 --setenv=PEBBLE_WFE_NONCEREJECT=0 \\
-    pebble -config "$1/pebble.json" -dnsserver 127.0.0.1:8053
-"""
-END = 'systemctl stop pebble names || true; rm -r "$1"; sed -i "/ $2\\$/d" /etc/hosts'
 # The first certificate that a server shows at a port: issuer, serial number, names.
 SHOWN = r"""
 openssl s_client -connect 127.0.0.1:"$1" -servername "$2" </dev/null 2>/dev/null |
@@ -56,7 +33,7 @@ openssl s_client -connect 127.0.0.1:"$1" -servername "$2" </dev/null 2>/dev/null
 
 def test_acme(host: Host, check: Checks) -> None:
     """A certificate by ACME: first issue, renewal under load, authorities that issue none, and removal."""
-    host.shell(PREPARE, CA, AUTHORITY)
+    pebble.prepare(host)
     add_test_options(host)
     with check("port 80 in use by the distribution's nginx is refused with the command that stops it"):
         configure(host)
@@ -79,11 +56,6 @@ def configure(host: Host, server: str = DIRECTORY, acme: dict[str, Any] | None =
     order = {"email": "admin@example.test", "server": server, "ca_file": f"{CA}/ca.pem"} | (acme or {})
     write_settings(host, {"server_name": SERVER, "public_baseurl": f"https://{NAME}/", "serve_server_wellknown": True,
                           "tls": {"acme": order}} | changes)
-
-
-def names(server: Host, verb: str, **question: Any) -> None:
-    """Changes the answers of the name server."""
-    server.run("curl", "--silent", "--fail", "--data", json.dumps(question), f"http://127.0.0.1:8055/{verb}")
 
 
 def shown(host: Host, port: int = 443) -> str:
@@ -135,9 +107,7 @@ def seconds_to_next_attempt(host: Host) -> float:
 
 def issued(host: Host, check: Checks) -> None:
     with check("install obtains the certificate, and clients and servers get it at once", vital=True) as note:
-        host.shell(START, CA)
-        wait_until("Pebble answers", lambda: host.run("curl", "--silent", "--insecure", "--output", ROOT,
-                                                      "https://127.0.0.1:15000/roots/0", expect=None).code == 0)
+        pebble.start(host)
         before = host.invocations(NGINX)
         result = host.product("install", "--yes")
         note(f"{result.seconds:.1f} s")
@@ -223,16 +193,16 @@ def pending(host: Host, *parts: str) -> Result:
 def unreachable_names(host: Host, check: Checks) -> None:
     more = {"names": [NAME, SERVER, LOST]}
     with check("a name that does not resolve: the message has the name, the port and the answer of the authority"):
-        names(host, "set-servfail", host=LOST)
+        pebble.names(host, "set-servfail", host=LOST)
         configure(host, acme=more)
         pending(host, f"{LOST} port 80 (", "could not resolve", f"let {LOST} lead to this host")
         assert_contains(host.product("status").out, "certificate: issued, valid until ", f"{LOST} port 80 (")
     with check("a name whose port 80 is closed"):
-        names(host, "clear-servfail", host=LOST)
-        names(host, "add-a", host=LOST, addresses=["192.0.2.7"])
+        pebble.names(host, "clear-servfail", host=LOST)
+        pebble.names(host, "add-a", host=LOST, addresses=["192.0.2.7"])
         pending(host, f"{LOST} port 80 (connection)", "192.0.2.7:80", "firewall")
     with check("when the name leads here, install obtains a certificate with it"):
-        names(host, "clear-a", host=LOST)
+        pebble.names(host, "clear-a", host=LOST)
         assert_issued(host.product("install", "--yes"))
         wait_until("the new name", lambda: LOST in shown(host))
         assert_equal(https(host, name=LOST)[0], 200, "status")
@@ -289,5 +259,5 @@ def removed(host: Host, check: Checks) -> None:
     with check("--purge leaves nothing"):
         purge(host)
         listing.assert_equal(host.before, listing.everything(host), "after --purge")
-    host.shell(END, CA, AUTHORITY)
+    pebble.end(host)
     host.run("systemctl", "start", "nginx.service")

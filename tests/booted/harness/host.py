@@ -83,6 +83,10 @@ class Host:
     def stop(self) -> None:
         execute([SCRIPT, "stop", self.name], expect=None)
 
+    def leader(self) -> str:
+        """The pid of its PID 1."""
+        return execute([SCRIPT, "leader", self.name]).out.strip()
+
     def reboot(self) -> Result:
         return execute([SCRIPT, "reboot", self.name])
 
