@@ -25,6 +25,8 @@ pub mod render;
 
 pub mod plan;
 
+pub mod advice;
+
 pub mod host;
 
 pub mod request;

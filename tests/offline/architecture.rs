@@ -12,6 +12,7 @@ const LAYERS: &[&str] = &[
     "deployment",
     "render",
     "plan",
+    "advice",
     "host",
     "request",
     "preflight",
