@@ -163,7 +163,26 @@ pub enum Command {
     /// Print every process with its health, the drift and the trial
     ///
     /// Exits with status 1 if it finds a problem. Drift alone is not a problem.
-    Status,
+    Status {
+        /// Repeat the output every two seconds, until Ctrl-C
+        #[arg(long)]
+        watch: bool,
+    },
+    /// Measure the running server and recommend changes, the one with the largest effect first
+    ///
+    /// Measures processors and memory of every process, Synapse's own metrics if metrics.enabled is true, PostgreSQL,
+    /// nginx and the host. Changes nothing. Each recommendation has its evidence, the command and the expected effect.
+    /// Run it while the server is busy. See synapse-workers-advice(7).
+    Advise {
+        /// The time to measure (e.g. 10m); Ctrl-C ends it early and evaluates the readings so far
+        #[arg(long = "for", value_name = "TIME", value_parser = Duration::parse, default_value = "1m")]
+        time: Duration,
+    },
+    /// Show the load of every process on one screen, refreshed every two seconds
+    ///
+    /// CPU% is the part of one processor that a process uses, and NEED% adds the time that it waits for a processor.
+    /// Requests, errors, LAG (of the event loop) and POOL (the wait for a database connection) need metrics.enabled.
+    Top,
     /// Print the routing table, or the route of one request
     Routes {
         #[command(flatten)]

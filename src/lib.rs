@@ -26,6 +26,7 @@ pub mod render;
 pub mod plan;
 
 pub mod reach;
+pub mod advice;
 
 pub mod host;
 

@@ -9,6 +9,7 @@ mod oracle;
 use std::collections::{BTreeMap, BTreeSet};
 
 use oracle::{Oracle, RELEASES, Request, Row};
+use synapse_workers::advice::work;
 use synapse_workers::topology::compare::LEFT_TO_MAIN;
 use synapse_workers::topology::patterns::MAS;
 use synapse_workers::topology::routes::MAIN;
@@ -426,6 +427,26 @@ fn the_answer_of_each_release_leads_to_the_routes_that_the_tables_give_it() {
         assert!(
             oldest.iter().any(|it| it.contains(part)),
             "{part}: {oldest:?}"
+        );
+    }
+}
+
+#[test]
+fn advice_names_the_role_that_serves_each_servlet() {
+    let full = Deployment::new("full");
+    let oracle = Oracle::newest();
+    for (class, role) in work::SERVLETS {
+        let rows = oracle.rows.iter().filter(|row| row.class == *class);
+        let served = rows.flat_map(|row| row.methods.iter().map(|method| (method, &row.example)));
+        let roles: BTreeSet<&str> = served
+            .filter_map(|(method, path)| Some(full.table.pick(method, path).0?.role))
+            .collect();
+        assert!(roles.contains(role), "{class}: {role} is not in {roles:?}");
+    }
+    for (name, role) in work::SERVLETS.iter().chain(work::BACKGROUND) {
+        assert!(
+            ROLES.iter().any(|known| known.name == *role),
+            "{name}: {role}"
         );
     }
 }

@@ -1,6 +1,7 @@
 //! The commands, one file for each; `apply` is shared by those that change the host.
 
 mod alerts;
+mod advise;
 mod apply;
 mod backup;
 mod doctor;
@@ -9,6 +10,7 @@ mod generations;
 mod install;
 mod install_certificate;
 mod installed;
+mod observed;
 mod obtain_certificate;
 mod packages;
 mod plan;
@@ -20,6 +22,7 @@ mod rollback;
 mod routes;
 mod status;
 mod time;
+mod top;
 mod trial;
 mod uninstall;
 mod upgrade;
@@ -90,7 +93,10 @@ pub fn run(cli: Cli) -> Result<ExitCode, Failure> {
         } => upgrade::upgrade(common, version, backup, trying.time),
         Command::MigrateDatabase => install::edit(common, Change::MigrateDatabase, None),
         Command::Confirm => trial::confirm(common),
-        Command::Status => status::status(common),
+        Command::Status { watch: false } => status::status(common),
+        Command::Status { watch: true } => status::watch(common),
+        Command::Advise { time } => advise::advise(common, time),
+        Command::Top => top::top(common),
         Command::Routes {
             flags,
             method,

@@ -61,6 +61,8 @@ pub(super) trait Manager {
         control_group: &str,
         processes: &[u32],
     ) -> zbus::Result<()>;
+    /// Control group, process ID and command line of each process.
+    fn get_unit_processes(&self, name: &str) -> zbus::Result<Vec<(String, u32, String)>>;
     #[zbus(name = "GetUnitByPID")]
     fn get_unit_by_pid(&self, pid: u32) -> zbus::Result<OwnedObjectPath>;
     #[zbus(signal)]
@@ -113,6 +115,8 @@ pub(super) trait Service {
     fn exec_main_start_timestamp(&self) -> zbus::Result<u64>;
     #[zbus(property)]
     fn memory_current(&self) -> zbus::Result<u64>;
+    #[zbus(property, name = "CPUUsageNSec")]
+    fn cpu_usage(&self) -> zbus::Result<u64>;
 }
 
 #[zbus::proxy(

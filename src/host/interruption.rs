@@ -5,7 +5,7 @@ use nix::sys::signal::{SaFlags, SigAction, SigHandler, SigSet, Signal, sigaction
 use std::sync::atomic::{AtomicBool, AtomicI32, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Poll, Waker};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// The error of an interrupted run.
 pub const ERROR: &str = "this run was interrupted";
@@ -45,6 +45,19 @@ pub fn watch() {
 pub fn received() -> Option<Signal> {
     let signal = Signal::try_from(RECEIVED.load(Ordering::Relaxed)).ok();
     signal.filter(|_| !IGNORED.load(Ordering::Relaxed))
+}
+
+/// Waits for this time. Returns at once, with `true`, when a signal interrupts this program.
+pub fn pause(time: Duration) -> bool {
+    let end = Instant::now() + time;
+    while received().is_none() {
+        let left = end.saturating_duration_since(Instant::now());
+        if left.is_zero() {
+            return false;
+        }
+        std::thread::sleep(left.min(INTERVAL));
+    }
+    true
 }
 
 /// Completes when a signal interrupts this program.

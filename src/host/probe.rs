@@ -2,7 +2,7 @@
 
 use super::bounded::{Bounded, LIMIT};
 use crate::deployment::endpoints::{Endpoint, loopback};
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
@@ -118,15 +118,29 @@ pub fn get_as_host(peer: &Peer, path: &str, end: Instant) -> Result<Answer> {
 /// larger than `LIMIT`.
 ///
 /// # Errors
-/// As for [`get`], but the answer may have up to `DISCARDED` bytes.
+/// As for [`get`], but the answer may have up to [`LARGE`] bytes.
 pub fn status(peer: &Peer, path: &str, end: Instant) -> Result<u16> {
-    let stream = ask(peer, HERE, "GET", path, ORIGIN, end, DISCARDED)?;
+    let stream = ask(peer, HERE, "GET", path, ORIGIN, end, LARGE)?;
     let mut stream = BufReader::new(stream);
     let mut line = Vec::new();
     let head = (&mut stream).take(HEAD).read_until(b'\n', &mut line);
     head.and_then(|_| std::io::copy(&mut stream, &mut std::io::sink()))
         .context(WAITING)?;
     code(&String::from_utf8_lossy(&line))
+}
+
+/// Returns the body of a page that may be larger than `LIMIT`, such as the metrics of a large server. It asks with
+/// HTTP/1.0, so that no answer consists of chunks.
+///
+/// # Errors
+/// When there is no answer in time, the status is not 200, or the answer is larger than [`LARGE`].
+pub fn page(peer: &Peer, path: &str, end: Instant) -> Result<String> {
+    let mut stream = peer.connect(end, LARGE)?;
+    let request = format!("GET {path} HTTP/1.0\r\nHost: {HERE}\r\n\r\n");
+    stream.write_all(request.as_bytes())?;
+    let answer = answer(stream)?;
+    ensure!(answer.status == 200, "{path} answers {}", answer.status);
+    Ok(answer.body)
 }
 
 /// Checks that the address accepts connections before `end`.
@@ -139,8 +153,8 @@ pub fn reachable(address: SocketAddr, end: Instant) -> Result<()> {
 
 /// Headers with the address of the client. Synapse logs a warning for an address without a protocol.
 const ORIGIN: &str = "X-Forwarded-For: 127.0.0.1\r\nX-Forwarded-Proto: https\r\n";
-/// The largest answer that is read and discarded, in bytes.
-const DISCARDED: usize = 64 << 20;
+/// The largest answer of any kind, in bytes.
+const LARGE: usize = 64 << 20;
 /// The maximum length of an answer's first line, in bytes.
 const HEAD: u64 = 8 << 10;
 /// The body of a request that changes something. Synapse logs a warning for a body that is no JSON (http/servlet.py,

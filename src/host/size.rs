@@ -8,18 +8,17 @@ use crate::state::paths;
 pub fn size() -> HostSize {
     HostSize {
         processors: std::thread::available_parallelism().map_or(0, usize::from),
-        memory: memory().unwrap_or(0),
+        memory: meminfo("MemTotal:").unwrap_or(0),
         disk: files::space(paths::VAR_LIB).map_or(0, |space| space.total),
         connections: 0,
     }
 }
 
-/// The memory of this host in bytes (proc_meminfo(5), in units of 1024 bytes).
-fn memory() -> Option<u64> {
+/// An amount of memory of this host in bytes, by the name of its line with the colon (proc_meminfo(5), in units of 1024
+/// bytes).
+pub(super) fn meminfo(name: &str) -> Option<u64> {
     let text = files::read_text("/proc/meminfo").ok()??;
-    let total = text
-        .lines()
-        .find_map(|line| line.strip_prefix("MemTotal:"))?;
+    let total = text.lines().find_map(|line| line.strip_prefix(name))?;
     let number: u64 = total.trim().strip_suffix(" kB")?.parse().ok()?;
     Some(number * 1024)
 }

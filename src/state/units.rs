@@ -104,6 +104,13 @@ pub fn worker_of(unit: &str) -> Option<&str> {
         .strip_suffix(".service")
 }
 
+/// The name of the process of a service, as it is printed and as its sockets have it.
+pub fn name_of(unit: &str) -> &str {
+    worker_of(unit)
+        .or_else(|| unit.strip_prefix("synapse-")?.strip_suffix(".service"))
+        .unwrap_or(unit)
+}
+
 /// The name of the unit that holds the sockets of a service.
 pub fn socket_of(service: &str) -> Option<String> {
     let name = service.strip_suffix(".service")?;

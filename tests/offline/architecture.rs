@@ -13,6 +13,7 @@ const LAYERS: &[&str] = &[
     "render",
     "plan",
     "reach",
+    "advice",
     "host",
     "request",
     "preflight",

@@ -3,6 +3,7 @@
 
 mod adoption;
 mod alerts;
+mod advice;
 mod architecture;
 mod backups;
 mod boundaries;

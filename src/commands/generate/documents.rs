@@ -14,6 +14,7 @@ pub(super) static DOCUMENTS: &[(&str, &str)] = &[
     document!("accounts"),
     document!("adopting"),
     document!("alerts"),
+    document!("advice"),
     document!("backup"),
     document!("calls"),
     document!("command-line"),

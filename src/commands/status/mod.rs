@@ -14,11 +14,11 @@ use crate::deployment::endpoints::{Endpoints, ServicePort};
 use crate::failure::{Code, Failure};
 use crate::host::acme::{self, Certificate};
 use crate::host::alertmanager;
-use crate::host::{self, Memory, Peer, Process, Systemd};
+use crate::host::{self, Memory, Peer, Process, Systemd, interruption};
 use crate::parallel;
 use crate::reach::Verdict;
 use crate::report::Report;
-use crate::report::outln;
+use crate::report::{out, outln};
 use crate::request::{self, Request};
 use crate::state::paths;
 use crate::state::units;
@@ -28,6 +28,7 @@ use drift::Drift;
 use serde::Serialize;
 use serde_json::json;
 use servers::Server;
+use std::io::IsTerminal;
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 use warm::Warm;
@@ -90,6 +91,25 @@ impl Line {
 
 /// The timeout for all answers together: a few rounds of probes, each with a timeout of its own.
 const PROBE_TIMEOUT: Duration = Duration::from_secs(20);
+
+/// The time between two outputs of `status --watch`.
+const INTERVAL: Duration = Duration::from_secs(2);
+/// Clears a terminal and returns to its first line (ECMA-48, ED and CUP).
+const CLEAR: &str = "\x1b[2J\x1b[H";
+
+/// Runs `synapse-workers status --watch`. Ctrl-C ends the program, which changes nothing.
+pub fn watch(common: &Common) -> Result<ExitCode, Failure> {
+    let clears = !common.json && std::io::stdout().is_terminal();
+    interruption::watch();
+    loop {
+        let text = if clears { CLEAR } else { "" };
+        out!("{text}");
+        let code = status(common)?;
+        if interruption::pause(INTERVAL) {
+            return Ok(code);
+        }
+    }
+}
 
 /// Runs `synapse-workers status`.
 pub fn status(common: &Common) -> Result<ExitCode, Failure> {
@@ -210,13 +230,6 @@ fn lines(
     Ok((lines, warm))
 }
 
-/// The name of a unit's process, as it is printed and as its sockets have it.
-fn name_of(unit: &str) -> &str {
-    units::worker_of(unit)
-        .or_else(|| unit.strip_prefix("synapse-")?.strip_suffix(".service"))
-        .unwrap_or(unit)
-}
-
 /// Whether a process answers at its endpoint, which follows from the settings of the generation in use.
 fn health(
     unit: &str,
@@ -231,7 +244,7 @@ fn health(
     }
     if let (true, Some(known)) = (units::is_synapse(unit), known) {
         let endpoints = Endpoints::new(&known.settings, &known.topology);
-        let peer = Peer::At(endpoints.public(name_of(unit)));
+        let peer = Peer::At(endpoints.public(units::name_of(unit)));
         return match host::status(&peer, "/health", end) {
             Ok(status) => text(status == 200, &format!("answers {status}")),
             Err(_) => text(false, NO_ANSWER),
@@ -256,7 +269,7 @@ const NO_ANSWER: &str = "no answer";
 
 /// The line of one unit, with its roles from the settings of the generation in use.
 fn line(unit: &str, process: Process, health: String, known: Option<&Request>) -> Line {
-    let name = name_of(unit);
+    let name = units::name_of(unit);
     let worker = units::worker_of(unit).zip(known).and_then(|(name, known)| {
         known
             .topology

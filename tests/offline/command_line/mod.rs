@@ -202,6 +202,8 @@ fn help_manual_completions_and_presets_are_complete() {
         "plan",
         "scale",
         "status",
+        "advise",
+        "top",
         "routes",
         "verify",
         "doctor",

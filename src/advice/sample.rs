@@ -1,0 +1,345 @@
+//! A sample: the load of a server between two readings.
+
+use super::counters::{Counters, Upstream};
+use super::reading::{Machine, Postgres, Process, Reading};
+use serde::Serialize;
+use std::collections::BTreeMap;
+
+/// The load of a server over some time.
+#[derive(Clone, Debug, Default, Serialize)]
+pub struct Sample {
+    /// The time between the two readings, in seconds.
+    pub seconds: f64,
+    /// The host.
+    pub machine: MachineLoad,
+    /// Every process that ran at both readings.
+    pub processes: Vec<ProcessLoad>,
+    /// PostgreSQL, if it was read.
+    pub postgres: Option<PostgresLoad>,
+    /// The connections of clients to nginx.
+    pub clients: Option<u64>,
+    /// The upstreams of nginx.
+    pub upstreams: Vec<UpstreamLoad>,
+}
+
+/// The load of the host. Processors are numbers such as 1.5 for one and a half.
+#[derive(Clone, Debug, Default, Serialize)]
+pub struct MachineLoad {
+    /// The processors that programs may use.
+    pub processors: f64,
+    /// The processors that were busy.
+    pub busy: f64,
+    /// The memory in bytes.
+    pub memory: u64,
+    /// The memory in bytes that programs can still get.
+    pub available: u64,
+    /// The part of the time during which a task waited for memory, from 0 to 1.
+    pub stalled: Option<f64>,
+    /// The tasks that run or wait, as an average of a minute.
+    pub load: f64,
+}
+
+/// The load of a process.
+#[derive(Clone, Debug, Default, Serialize)]
+pub struct ProcessLoad {
+    /// The name of the worker, `main`, or the name of the service.
+    pub name: String,
+    /// The unit.
+    pub unit: String,
+    /// The process ID.
+    pub pid: u32,
+    /// The processors that it used.
+    pub cpu: Option<f64>,
+    /// The same with the time that its main thread waited for a processor: the part of one processor that it needs.
+    pub demand: Option<f64>,
+    /// Its memory in bytes.
+    pub memory: Option<u64>,
+    /// The part of it in bytes that no other process has.
+    pub private: Option<u64>,
+    /// The number of open connections to its socket or port.
+    pub connections: Option<u64>,
+    /// The load that Synapse counts itself; absent without metrics.
+    pub synapse: Option<SynapseLoad>,
+}
+
+/// The load of a process of Synapse, by its own metrics.
+#[derive(Clone, Debug, Default, Serialize)]
+pub struct SynapseLoad {
+    /// Requests a second.
+    pub requests: f64,
+    /// Answers a second with a status of 500 and above.
+    pub errors: f64,
+    /// The time in seconds that 99 of 100 rounds of the event loop did not exceed, by the buckets of the metric.
+    pub lag: Option<f64>,
+    /// Transactions a second.
+    pub transactions: f64,
+    /// The time of a transaction in seconds, on average.
+    pub transaction_time: f64,
+    /// The time in seconds that a transaction waited for a connection, on average.
+    pub pool_wait: f64,
+    /// The maximum number of connections of the pool; 0 if unknown.
+    pub pool_size: f64,
+    /// The processors that each kind of work used, by the servlet or the background process.
+    pub work: BTreeMap<String, f64>,
+    /// Lookups in caches a second.
+    pub lookups: f64,
+    /// The part of the lookups that found nothing, from 0 to 1.
+    pub misses: f64,
+    /// Values a second that were removed because their cache was full.
+    pub evicted: f64,
+}
+
+/// The load of PostgreSQL.
+#[derive(Clone, Debug, Default, Serialize)]
+pub struct PostgresLoad {
+    /// The connections that roles other than the superuser can open.
+    pub limit: u64,
+    /// The connections that were open at the last reading.
+    pub used: u64,
+    /// The memory for its cache in bytes.
+    pub buffers: u64,
+    /// Committed transactions a second.
+    pub commits: f64,
+    /// Blocks a second that were not in its cache.
+    pub reads: f64,
+    /// The part of the blocks that were in its cache, from 0 to 1; absent if it needed none.
+    pub hits: Option<f64>,
+    /// The processors that it used; absent for a server on another host.
+    pub cpu: Option<f64>,
+    /// The number of connections that executed a statement, on average of the readings, by what they waited for.
+    pub active: BTreeMap<String, f64>,
+}
+
+/// The load of an upstream of nginx.
+#[derive(Clone, Debug, Default, Serialize)]
+pub struct UpstreamLoad {
+    /// Its name.
+    pub name: String,
+    /// Requests a second.
+    pub requests: f64,
+    /// Answers a second with a status of 500 and above.
+    pub errors: f64,
+    /// The time of an answer in seconds, on average.
+    pub answer_time: f64,
+    /// The requests that were in progress at a time, on average.
+    pub waiting: f64,
+}
+
+impl Sample {
+    /// The load between the first and the last of these readings; `None` if there are not two.
+    pub fn of(readings: &[Reading]) -> Option<Self> {
+        let ([first, ..], [.., last]) = (readings, readings) else {
+            return None;
+        };
+        let seconds = (last.at.saturating_sub(first.at)).as_secs_f64();
+        if seconds <= 0.0 {
+            return None;
+        }
+        let before = |now: &Process| {
+            let mut known = first.processes.iter();
+            known.find(|known| known.unit == now.unit && known.pid == now.pid)
+        };
+        let processes = last.processes.iter();
+        let upstreams = last.upstreams.iter();
+        Some(Self {
+            seconds,
+            machine: machine(&first.machine, &last.machine),
+            processes: processes
+                .filter_map(|now| Some(process(before(now)?, now, seconds)))
+                .collect(),
+            postgres: postgres(readings, seconds),
+            clients: last.clients,
+            upstreams: upstreams
+                .map(|(name, now)| upstream(name, first.upstreams.get(name), now, seconds))
+                .collect(),
+        })
+    }
+}
+
+/// The growth of a counter; none if it began again.
+fn growth(before: f64, now: f64) -> f64 {
+    (now - before).max(0.0)
+}
+
+fn ratio(part: f64, whole: f64) -> Option<f64> {
+    (whole > 0.0).then(|| part / whole)
+}
+
+#[expect(
+    clippy::cast_precision_loss,
+    reason = "a number of processors or connections"
+)]
+fn number(count: usize) -> f64 {
+    count as f64
+}
+
+fn machine(before: &Machine, now: &Machine) -> MachineLoad {
+    let time = growth(before.time, now.time);
+    let busy = ratio(growth(before.busy, now.busy), time).unwrap_or(0.0);
+    let processors = number(now.processors);
+    let stalled = before.stalled.zip(now.stalled);
+    // /proc/stat counts the time of all processors, of which programs may be able to use only some.
+    let seconds = time / processors.max(1.0);
+    MachineLoad {
+        processors,
+        busy: busy * processors,
+        memory: now.memory,
+        available: now.available,
+        stalled: stalled.and_then(|(before, now)| ratio(growth(before, now), seconds)),
+        load: now.load,
+    }
+}
+
+fn process(before: &Process, now: &Process, seconds: f64) -> ProcessLoad {
+    let rate = |before: Option<f64>, now: Option<f64>| Some(growth(before?, now?) / seconds);
+    let cpu = rate(before.cpu, now.cpu);
+    let delayed = rate(before.delayed, now.delayed).unwrap_or(0.0);
+    let counters = before.synapse.as_ref().zip(now.synapse.as_ref());
+    ProcessLoad {
+        name: now.name.clone(),
+        unit: now.unit.clone(),
+        pid: now.pid,
+        cpu,
+        demand: cpu.map(|cpu| cpu + delayed),
+        memory: now.memory,
+        private: now.private,
+        connections: now.connections,
+        synapse: counters.map(|(before, now)| synapse(before, now, seconds)),
+    }
+}
+
+fn synapse(before: &Counters, now: &Counters, seconds: f64) -> SynapseLoad {
+    let queries = growth(before.pool_requests, now.pool_requests);
+    let mean = |before, now| ratio(growth(before, now), queries).unwrap_or(0.0);
+    let lookups = growth(before.lookups, now.lookups);
+    let found = ratio(growth(before.hits, now.hits), lookups).unwrap_or(1.0);
+    let spent = |(name, now): (&String, &f64)| {
+        let before = before.work.get(name).copied().unwrap_or(0.0);
+        let spent = growth(before, *now) / seconds;
+        (spent > 0.0).then(|| (name.clone(), spent))
+    };
+    SynapseLoad {
+        requests: growth(before.requests, now.requests) / seconds,
+        errors: growth(before.errors, now.errors) / seconds,
+        lag: lag(&before.ticks, &now.ticks),
+        transactions: queries / seconds,
+        transaction_time: mean(before.transactions, now.transactions),
+        pool_wait: mean(before.pool_wait, now.pool_wait),
+        pool_size: now.pool_size,
+        work: now.work.iter().filter_map(spent).collect(),
+        lookups: lookups / seconds,
+        misses: 1.0 - found.min(1.0),
+        evicted: growth(before.evicted, now.evicted) / seconds,
+    }
+}
+
+/// The limit of the first bucket that contains 99 of 100 rounds; for the last bucket, the limit before it.
+fn lag(before: &[(f64, f64)], now: &[(f64, f64)]) -> Option<f64> {
+    let old = |limit: f64| before.iter().find(|known| known.0 == limit);
+    let rounds: Vec<(f64, f64)> = now
+        .iter()
+        .map(|(limit, count)| (*limit, growth(old(*limit).map_or(0.0, |old| old.1), *count)))
+        .collect();
+    let all = rounds.last().filter(|all| all.1 > 0.0)?.1;
+    let found = rounds.iter().position(|(_, count)| *count >= 0.99 * all)?;
+    let finite = |(limit, _): &(f64, f64)| limit.is_finite().then_some(*limit);
+    finite(&rounds[found]).or_else(|| finite(rounds.get(found.checked_sub(1)?)?))
+}
+
+fn postgres(readings: &[Reading], seconds: f64) -> Option<PostgresLoad> {
+    let read: Vec<&Postgres> = readings
+        .iter()
+        .filter_map(|at| at.postgres.as_ref())
+        .collect();
+    let ([before, ..], [.., now]) = (&read[..], &read[..]) else {
+        return None;
+    };
+    let (hits, reads) = (
+        growth(before.hits, now.hits),
+        growth(before.reads, now.reads),
+    );
+    // A process that is new at the last reading did all of its work in between.
+    let spent = now.cpu.iter().map(|(pid, now)| {
+        let before = before.cpu.get(pid).copied().unwrap_or(0.0);
+        growth(before, *now) / seconds
+    });
+    let mut active: BTreeMap<String, f64> = BTreeMap::new();
+    let share = 1.0 / number(read.len());
+    for (wait, count) in read.iter().flat_map(|at| &at.active) {
+        let count = usize::try_from(*count).unwrap_or(usize::MAX);
+        *active.entry(wait.clone()).or_default() += number(count) * share;
+    }
+    Some(PostgresLoad {
+        limit: now.limit,
+        used: now.used,
+        buffers: now.buffers,
+        commits: growth(before.commits, now.commits) / seconds,
+        reads: reads / seconds,
+        hits: ratio(hits, hits + reads),
+        cpu: (!now.cpu.is_empty()).then(|| spent.sum()),
+        active,
+    })
+}
+
+fn upstream(name: &str, before: Option<&Upstream>, now: &Upstream, seconds: f64) -> UpstreamLoad {
+    let before = before.copied().unwrap_or_default();
+    let time = growth(before.seconds, now.seconds);
+    UpstreamLoad {
+        name: name.to_owned(),
+        requests: growth(before.requests, now.requests) / seconds,
+        errors: growth(before.errors, now.errors) / seconds,
+        answer_time: ratio(time, growth(before.answers, now.answers)).unwrap_or(0.0),
+        // Little's law: arrivals a second, times the seconds of each.
+        waiting: time / seconds,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::time::Duration;
+
+    fn reading(at: u64, cpu: f64, requests: f64) -> Reading {
+        Reading {
+            at: Duration::from_secs(at),
+            machine: Machine {
+                processors: 2,
+                busy: cpu * 2.0,
+                time: (at * 2) as f64,
+                ..Machine::default()
+            },
+            processes: vec![Process {
+                name: "main".to_owned(),
+                pid: 7,
+                cpu: Some(cpu),
+                delayed: Some(cpu / 2.0),
+                synapse: Some(Counters {
+                    requests,
+                    ticks: vec![(0.1, requests), (1.0, requests), (f64::INFINITY, requests)],
+                    ..Counters::default()
+                }),
+                ..Process::default()
+            }],
+            ..Reading::default()
+        }
+    }
+
+    #[test]
+    fn a_sample_has_rates_of_the_time_between_two_readings() {
+        let sample = Sample::of(&[reading(10, 1.0, 100.0), reading(20, 6.0, 300.0)]).unwrap();
+        assert_eq!((sample.seconds, sample.machine.busy), (10.0, 1.0));
+        let main = &sample.processes[0];
+        assert_eq!((main.cpu, main.demand), (Some(0.5), Some(0.75)));
+        let synapse = main.synapse.as_ref().unwrap();
+        assert_eq!((synapse.requests, synapse.lag), (20.0, Some(0.1)));
+    }
+
+    #[test]
+    fn a_process_that_was_restarted_is_not_compared() {
+        let mut last = reading(20, 0.1, 5.0);
+        last.processes[0].pid = 8;
+        let sample = Sample::of(&[reading(10, 9.0, 900.0), last]).unwrap();
+        assert!(sample.processes.is_empty());
+        assert!(Sample::of(&[reading(10, 9.0, 900.0)]).is_none());
+    }
+}
