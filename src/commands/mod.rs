@@ -2,6 +2,7 @@
 
 mod apply;
 mod backup;
+mod closing;
 mod doctor;
 mod generate;
 mod generations;
@@ -12,6 +13,7 @@ mod obtain_certificate;
 mod packages;
 mod plan;
 mod presets;
+mod questions;
 mod render;
 mod restore;
 mod rollback;
