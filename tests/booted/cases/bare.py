@@ -104,11 +104,14 @@ def status_line(host: Host, check: Checks) -> None:
     with check("a terminal shows how many processes are ready, within its width, and then the same lines as a pipe"):
         host.write("/etc/synapse-workers/homeserver.d/status.yaml", "user_ips_max_age: 27d\n")
         shown = at_terminal(host, "synapse-workers install --yes", columns=72).out
-        assert_equal(bool(re.search(r"\r\x1b\[K[^\r\n]* [0-9]+ s: [0-9]+ of [0-9]+ ready", shown)), True, f"a status in {shown!r}")
-        drawn = [text for line in shown.split("\n") for text in line.split("\r\x1b[K")[1:]]
-        assert_equal([text for text in drawn if len(text.rstrip("\r")) > 72], [], "texts that are too wide")
-        last = [line.split("\r\x1b[K")[-1] for line in shown.replace("\r\n", "\n").split("\n")]
-        assert_equal([line for line in last if " s: " in line], [], "a status that was left")
+        # A carriage return arrives as a newline.
+        drawn = re.findall(r"\x1b\[K(.*)", shown)
+        counts = [text for text in drawn if re.fullmatch(r" +[0-9]+ s: [0-9]+ of [0-9]+ ready", text)]
+        assert_equal(bool(counts), True, f"a count in {shown!r}")
+        assert_equal([text for text in drawn if len(text) > 72], [], "texts that are too wide")
+        left = re.sub(r".*\n\x1b\[K", "", shown)
+        assert_equal(re.findall(r"(?m)^.*[ ][0-9]+ s(?::.*|$)|.*\x1b.*", left), [], "a status that was left")
+        assert_contains(left, "  verify  units, health, routes  ")
     with check("without a terminal, nothing is drawn"):
         host.run("rm", "/etc/synapse-workers/homeserver.d/status.yaml")
         assert_equal("\x1b" in host.product("install", "--yes").out, False, "an escape sequence")
