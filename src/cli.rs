@@ -84,12 +84,21 @@ pub struct Flags {
     /// settings file. No later run changes it.
     #[arg(long, value_name = "NAME")]
     pub preset: Option<String>,
+    /// Obtain a certificate from Let's Encrypt, with EMAIL for the account or without it (sets tls.acme)
+    ///
+    /// By setting this you agree to the terms of service of Let's Encrypt. It replaces a value of tls.acme in the settings
+    /// file. See synapse-workers-tls(7).
+    #[arg(long, value_name = "EMAIL", num_args = 0..=1, require_equals = true, default_missing_value = "")]
+    pub acme: Option<String>,
     /// Size the PostgreSQL of this host for its memory and the workers (sets database.tune to true)
     ///
     /// Writes a file in PostgreSQL's directory conf.d. PostgreSQL reads it when you restart it; the command is printed.
     /// See synapse-workers-postgresql(7).
     #[arg(long)]
     pub tune_database: bool,
+    /// Answers to the questions of `install` on a new host: the name of the question, the key and the value
+    #[arg(skip)]
+    pub answers: Vec<(&'static str, &'static str, String)>,
 }
 
 /// The option for a trial.

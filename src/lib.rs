@@ -49,5 +49,6 @@ pub mod parallel;
 pub mod pyyaml;
 pub mod report;
 pub mod special_ranges;
+mod status_line;
 pub mod suggest;
 pub mod yaml;

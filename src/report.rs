@@ -1,7 +1,8 @@
-//! Progress output: one line for each step as it happens, with its duration in seconds. Nothing is redrawn, so a
-//! terminal, a journal and a CI log show the same. A terminal that is closed (a lost ssh connection) does not interrupt
-//! the run.
+//! Progress output: one line for each step as it happens, with its duration in seconds. A terminal also shows the status
+//! of a step while it runs; afterwards a terminal, a journal and a CI log show the same. A terminal that is closed (a lost
+//! ssh connection) does not interrupt the run.
 
+use crate::status_line::{self, Running};
 use std::fmt::Display;
 use std::io::Write;
 use std::time::{Duration, Instant};
@@ -9,12 +10,14 @@ use std::time::{Duration, Instant};
 /// Prints a line to standard error. A line that cannot be written is lost without an error, because the terminal may be
 /// gone while the host is being rolled back.
 pub fn complain(text: impl Display) {
+    status_line::hide();
     let _ = writeln!(std::io::stderr(), "{text}");
 }
 
 /// Prints the output of a command to standard output. Text that cannot be written, for example because standard output
 /// is closed or a disk is full, is lost without an error.
 pub fn write(text: impl Display) {
+    status_line::hide();
     let mut out = std::io::stdout();
     let _ = write!(out, "{text}").and_then(|()| out.flush());
 }
@@ -35,6 +38,8 @@ pub(crate) use {out, outln};
 /// Prints to standard output and standard error; prints nothing to standard output if the command prints JSON.
 pub struct Report {
     started: Instant,
+    /// Whether a long step has a status line.
+    at_terminal: bool,
     out: Sink,
     err: Sink,
 }
@@ -46,6 +51,7 @@ impl Report {
     pub fn new(quiet: bool) -> Self {
         Self {
             started: Instant::now(),
+            at_terminal: !quiet && status_line::is_possible(),
             out: match quiet {
                 true => Box::new(|_| ()),
                 false => Box::new(|text| write(text)),
@@ -59,6 +65,7 @@ impl Report {
         let err = print.clone();
         Self {
             started: Instant::now(),
+            at_terminal: false,
             out: Box::new(print),
             err: Box::new(move |text| err(&format!("{text}\n"))),
         }
@@ -74,7 +81,8 @@ impl Report {
         (self.out)(&format!("{text}\n"));
     }
 
-    /// Prints a line that describes `work`, does the work, and completes the line with the seconds it took.
+    /// Prints a line that describes `work`, does the work, and completes the line with the seconds it took. At a terminal,
+    /// [`progress`] changes the line meanwhile.
     ///
     /// # Errors
     /// The error of `work`.
@@ -86,12 +94,13 @@ impl Report {
         let text = text.to_string();
         (self.out)(&text);
         let started = Instant::now();
+        let status = self.at_terminal.then(|| Running::new(&text));
         let result = work();
         let mark = if result.is_ok() { "" } else { "FAILED after " };
-        let gap = if text.contains('\n') {
-            "\n          "
-        } else {
-            "  "
+        let gap = match status.and_then(Running::end) {
+            Some(prefix) => prefix,
+            None if text.contains('\n') => "\n          ".to_owned(),
+            None => "  ".to_owned(),
         };
         (self.out)(&format!("{gap}{mark}{}\n", seconds(started.elapsed())));
         result

@@ -21,10 +21,9 @@ use crate::state::trial::Trial;
 use crate::state::{Files, HostFacts, Observed, State};
 use crate::topology::Differences;
 use serde::Serialize;
-use serde_json::json;
+use serde_json::{Value as Json, json};
 use std::fmt::Display;
 use std::io::{IsTerminal, Write};
-use std::process::ExitCode;
 
 /// The input of a plan.
 pub struct Prepared {
@@ -106,7 +105,8 @@ impl Prepared {
         settings.chain(differences.and_then(Differences::note))
     }
 
-    fn expected(&self) -> Expected {
+    /// The conditions that verification checks.
+    pub fn expected(&self) -> Expected {
         Expected::of(&self.request.input(&self.facts), &self.desired)
     }
 
@@ -125,14 +125,32 @@ impl Prepared {
     }
 }
 
-/// The JSON of a command that changed the host.
+/// A run that has reached its goal. As JSON, it is what a command prints that changed the host.
 #[derive(Serialize)]
-struct Outcome<'a> {
-    changed: usize,
-    trial: Option<&'a Trial>,
+pub struct Finished {
+    /// The number of changes.
+    pub changed: usize,
+    trial: Option<Trial>,
+    /// The report that ends `install`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub server: Option<Json>,
+    /// The lines of this report.
+    #[serde(skip)]
+    pub lines: Vec<String>,
 }
 
-/// Confirms the plan at a terminal, converges, and prints the number of changes.
+impl Finished {
+    /// Prints the number of changes, and the report if there is one.
+    pub fn print(&self, common: &Common, report: &Report) {
+        if common.json {
+            outln!("{}", json!(self));
+        }
+        report.say(format!("{} changed ({})", self.changed, report.elapsed()));
+        self.lines.iter().for_each(|line| report.say(line));
+    }
+}
+
+/// Confirms the plan at a terminal, and converges.
 pub fn finish(
     common: &Common,
     host: &Host,
@@ -141,7 +159,7 @@ pub fn finish(
     observed: &Observed,
     report: &Report,
     action: TrialAction,
-) -> Result<ExitCode, Failure> {
+) -> Result<Finished, Failure> {
     action.check(plan, observed)?;
     let mut trial = None;
     if !plan.is_empty() {
@@ -158,20 +176,17 @@ pub fn finish(
             return Err(error.failure);
         }
     }
-    let changed = plan.changes();
-    let json = json!(Outcome {
-        changed,
-        trial: trial.as_ref()
-    });
+    let finished = Finished {
+        changed: plan.changes(),
+        trial: trial.clone(),
+        server: None,
+        lines: Vec::new(),
+    };
     action.complete(host, trial, report)?;
     for note in restart_of_postgres(plan) {
         report.say(format!("note: {note}"));
     }
-    if common.json {
-        outln!("{json}");
-    }
-    report.say(format!("{changed} changed ({})", report.elapsed()));
-    Ok(ExitCode::SUCCESS)
+    Ok(finished)
 }
 
 /// The notes on files of PostgreSQL that the plan writes or removes. Its restart ends every connection, of other databases

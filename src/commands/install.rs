@@ -1,7 +1,9 @@
 //! `install`, and the commands that edit the settings before it: `scale`, `add`, `remove` and `migrate-database`.
 
 use super::apply::{finish, prepare};
+use super::closing::{self, Closing};
 use super::packages::{self, Installed};
+use super::questions;
 use super::trial::{self, TrialAction};
 use crate::cli::{Common, Flags};
 use crate::failure::Failure;
@@ -11,6 +13,7 @@ use crate::report::Report;
 use crate::request::SettingsEdit as Change;
 use crate::request::{self};
 use crate::settings::types::Duration;
+use serde_json::json;
 use std::process::ExitCode;
 
 /// Runs `synapse-workers install`, or the last part of a command that edits the settings.
@@ -22,6 +25,10 @@ pub fn install(
     action: TrialAction,
 ) -> Result<ExitCode, Failure> {
     let report = Report::new(common.json);
+    let flags = &match change {
+        Change::None => questions::ask(common, flags)?,
+        _ => flags.clone(),
+    };
     // Errors in the settings are reported first, even while another run holds the lock.
     request::load(common, flags, change)?;
     let _lock = host::lock_if_root()?;
@@ -64,11 +71,11 @@ fn attempt(
         ..common.clone()
     };
     let (host, observed) = (&prepared.host, &prepared.observed);
-    let code = finish(common, host, &goal, &plan, observed, report, action);
-    if code.is_err() && host.has_learned_routes() {
+    let finished = finish(common, host, &goal, &plan, observed, report, action);
+    if finished.is_err() && host.has_learned_routes() {
         return Ok(None);
     }
-    let code = code.map_err(|failure| match confirmed {
+    let mut finished = finished.map_err(|failure| match confirmed {
         Some(_) => packages::incomplete(failure),
         None => failure,
     })?;
@@ -77,7 +84,14 @@ fn attempt(
             "Retained: {file}, with the data from when the server stopped; Synapse no longer uses it"
         ));
     }
-    Ok(Some(code))
+    // Only `install` sets a server up; the commands that edit the settings need one.
+    if matches!(change, Change::None) {
+        let closing = Closing::new(closing::gather(&prepared));
+        finished.lines = closing.lines(finished.changed == 0);
+        finished.server = Some(json!(closing));
+    }
+    finished.print(common, report);
+    Ok(Some(ExitCode::SUCCESS))
 }
 
 /// Runs `scale`, `add` or `remove`: edits the settings file, then installs.

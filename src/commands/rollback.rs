@@ -93,7 +93,9 @@ pub fn rollback(
         (Some(_), true) => TrialAction::Revert(Ending::ByTimer),
         (Some(_), false) => TrialAction::Revert(Ending::ByHand),
     };
-    finish(common, &host, &goal, &plan, &observed, &report, action)
+    let finished = finish(common, &host, &goal, &plan, &observed, &report, action)?;
+    finished.print(common, &report);
+    Ok(ExitCode::SUCCESS)
 }
 
 /// The generation before the one in use.

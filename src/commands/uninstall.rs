@@ -71,7 +71,7 @@ pub fn uninstall(
         .iter()
         .filter(|resource| !purge && resource.is_retained())
         .collect();
-    let code = finish(
+    let finished = finish(
         common,
         &host,
         &goal,
@@ -80,6 +80,7 @@ pub fn uninstall(
         &report,
         TrialAction::Discard,
     )?;
+    finished.print(common, &report);
     if !request.adopted.is_empty() {
         report.say(match request.moved() {
             false => "The adopted server is restored, with its database, media, signing key and files.",
@@ -92,7 +93,7 @@ pub fn uninstall(
             .iter()
             .for_each(|resource| report.say(format!("  {resource}")));
     }
-    Ok(code)
+    Ok(ExitCode::SUCCESS)
 }
 
 /// Demands the server's name as confirmation of a deletion that cannot be rolled back.

@@ -1,5 +1,6 @@
 //! Executes steps on this host: one `match` over all of them.
 
+use super::count::Count;
 use super::verify::{self, Expected};
 use super::world::World;
 use super::{Goal, SettingsChange, fault};
@@ -32,14 +33,16 @@ impl OnHost {
 
     /// Runs jobs in systemd. A job that fails is reported with the last lines of its unit's journal, which contain the
     /// cause.
-    fn jobs(&mut self, verb: Verb, units: &[String]) -> Result<()> {
+    fn jobs(&mut self, verb: Verb, units: &[String], count: &mut Count) -> Result<()> {
         if verb != Verb::Stop && units.iter().any(|unit| unit == units::NGINX) {
             self.hold = None;
         }
         if verb == Verb::Reload && units.iter().any(|unit| unit == units::NGINX) {
             self.leaving = self.host.serving()?;
         }
-        self.host.systemd.jobs(verb, units).map_err(|error| {
+        let ended = &mut |unit: &str| count.add(unit);
+        let jobs = self.host.systemd.jobs_counted(verb, units, ended);
+        jobs.map_err(|error| {
             let failed = error.downcast_ref::<JobsFailed>();
             let causes = failed.map_or_else(Vec::new, |jobs| jobs.causes(&self.host.systemd));
             let journals = causes.iter().take(3);
@@ -149,7 +152,8 @@ impl World for OnHost {
             } => {
                 let number = rolling.unwrap_or(units.len()).max(1);
                 let mut batches = units.chunks(number);
-                batches.try_for_each(|units| self.jobs(*verb, units))
+                let mut count = Count::new(*verb, units);
+                batches.try_for_each(|units| self.jobs(*verb, units, &mut count))
             }
             Step::ObtainCertificate(_) => return self.obtain_certificate().map(Some),
             Step::Hold => self.hold(),

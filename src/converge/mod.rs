@@ -1,6 +1,7 @@
 //! Converging: observe, plan, apply, verify, and roll back on failure.
 
 mod apply;
+mod count;
 mod errors;
 mod executor;
 mod fault;

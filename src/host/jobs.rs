@@ -77,7 +77,20 @@ impl Systemd {
     /// # Errors
     /// Names every unit whose job failed, and the result of the job.
     pub fn jobs(&self, verb: Verb, units: &[String]) -> Result<()> {
-        let results = zbus::block_on(self.queue(verb, units))
+        self.jobs_counted(verb, units, &mut |_| ())
+    }
+
+    /// Like [`Systemd::jobs`], and passes on the name of each unit as its job ends.
+    ///
+    /// # Errors
+    /// The same as for [`Systemd::jobs`].
+    pub fn jobs_counted(
+        &self,
+        verb: Verb,
+        units: &[String],
+        ended: &mut dyn FnMut(&str),
+    ) -> Result<()> {
+        let results = zbus::block_on(self.queue(verb, units, ended))
             .with_context(|| format!("asking systemd to {} units", verb.word()))?;
         if let Some(signal) = interruption::received() {
             bail!("{} by {signal}", interruption::ERROR);
@@ -93,7 +106,12 @@ impl Systemd {
 
     /// Returns the result of each unit's job. It subscribes to the signal before it queues the first job, so that none
     /// is missed.
-    async fn queue(&self, verb: Verb, units: &[String]) -> zbus::Result<Vec<(String, String)>> {
+    async fn queue(
+        &self,
+        verb: Verb,
+        units: &[String],
+        take: &mut dyn FnMut(&str),
+    ) -> zbus::Result<Vec<(String, String)>> {
         let mut removed = self.manager.receive_job_removed().await?;
         let mut waiting: BTreeSet<String> = BTreeSet::new();
         let mut results = Vec::new();
@@ -132,6 +150,7 @@ impl Systemd {
         loop {
             waiting.retain(|job| match ended.remove(job) {
                 Some(result) => {
+                    take(&result.0);
                     results.push(result);
                     false
                 }

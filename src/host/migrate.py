@@ -9,11 +9,13 @@ changes since, when the server is stopped; `compare` then counts the rows of eve
 """
 import json
 import os
+import re
 import shutil
 import sqlite3
 import subprocess
 import sys
 import time
+from collections import deque
 from contextlib import closing
 from pathlib import Path
 from urllib.parse import quote
@@ -23,6 +25,8 @@ import yaml
 from synapse._scripts.synapse_port_db import APPEND_ONLY_TABLES, IGNORED_TABLES
 from synapse.config._base import find_config_files, read_config_files
 
+# A line of synapse_port_db about a table, such as `events: 45% (450/1000)`.
+PROGRESS = re.compile(r"\w+: [0-9]+% \([0-9]+/[0-9]+\)$")
 # Seconds during which a copy restarts if the server has written; after that, one copy is made without interruption.
 SNAPSHOT_TIMEOUT = 60
 # Tables that synapse_port_db does not copy row by row: those of the schema, an old one of which it copies the last day,
@@ -103,13 +107,21 @@ def port(config, copy, work):
     config = config | {"background_updates": {"sleep_duration_ms": 1}}
     with open(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w", encoding="utf-8") as out:
         yaml.safe_dump(config, out)
-    command = [sys.executable, "-I", "-m", "synapse._scripts.synapse_port_db", "--sqlite-database", str(copy),
+    # Without a buffer, its lines arrive when it prints them.
+    command = [sys.executable, "-I", "-u", "-m", "synapse._scripts.synapse_port_db", "--sqlite-database", str(copy),
                "--postgres-config", str(file)]
-    done = subprocess.run(command, cwd=work, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    lines, shown = deque(maxlen=10), 0
+    with subprocess.Popen(command, cwd=work, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as running:
+        for line in running.stdout:
+            now = time.monotonic()
+            if PROGRESS.match(line) and now - shown > 1:
+                print(line, end="", flush=True)
+                shown = now
+            elif " - INFO - " not in line:
+                lines.append(line.rstrip())
     file.unlink()
-    if done.returncode:
-        lines = [line for line in done.stdout.splitlines() if " - INFO - " not in line]
-        sys.exit("synapse_port_db failed\n" + "\n".join(lines[-10:]))
+    if running.returncode:
+        sys.exit("synapse_port_db failed\n" + "\n".join(lines))
 
 
 class Sides:

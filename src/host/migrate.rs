@@ -79,6 +79,7 @@ impl Host {
             .args(synapse_config::of_server(&configuration))
             .within(LIMIT)
             .interruptible()
+            .followed()
             .output()?;
         ensure!(
             output.status.success(),

@@ -152,6 +152,7 @@ pub fn install(command: &[String]) -> Result<()> {
         .env("DEBIAN_FRONTEND", "noninteractive")
         .with_archives()
         .within(tools::PACKAGES)
+        .followed()
         .run()?;
     for service in started().filter(|service| !before.contains(service) && is_known(service)) {
         Tool::new("systemctl")

@@ -51,13 +51,14 @@ impl Venv<'_> {
         let unfinished = format!("{}/{}", self.directory, intact::UNFINISHED);
         files::replace(&unfinished, b"", 0o644)?;
         Tool::new(format!("{}/bin/python", self.directory))
-            .args(["-I", "-m", "pip", "install", "--quiet"])
+            .args(["-I", "-m", "pip", "install", "--progress-bar", "off"])
             .args(["--disable-pip-version-check", "--no-compile"])
             .args(self.pip)
             .args(self.packages)
             .with_archives()
             .within(tools::PACKAGES)
             .interruptible()
+            .followed()
             .run()
             .with_context(|| {
                 let first = self.packages.first().unwrap_or(&"packages");

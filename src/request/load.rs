@@ -3,8 +3,9 @@
 
 use super::adoption::{self, Adoption};
 use super::edits::SettingsEdit;
-use super::files::{read, rooted, settings_path};
+use super::files::{rooted, settings_path};
 use super::model::{Files, Request, refused};
+use super::sources::{FlagValue, Texts};
 use super::{calls, homeserver_d, new_server, referenced_files};
 use crate::cli::{ADOPT_PATHS, ADOPT_SERVICE, Common, Flags};
 use crate::deployment::adopted::Adopted;
@@ -18,6 +19,7 @@ use crate::state::paths;
 use crate::topology::worker_keys::CONFLICTING;
 use crate::topology::{self, Duty, WorkerSpec};
 use anyhow::Context;
+use serde_json::json;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
@@ -27,29 +29,10 @@ use std::path::{Path, PathBuf};
 /// When a source cannot be read, when a value is not allowed, alone or with the others, or when the edit does not
 /// apply. The exit status is that for usage, except for a server that cannot be adopted.
 pub fn load(common: &Common, flags: &Flags, change: &SettingsEdit) -> Result<Request, Failure> {
-    let path = settings_path(common);
-    let text = read(&path)?;
-    let env_file = match &common.env_file {
-        Some(path) => {
-            let missing = || Failure::usage(format!("{}: there is no such file", path.display()));
-            Some((path, read(path)?.ok_or_else(missing)?))
-        }
-        None => None,
-    };
-    let environment = std::env::vars_os()
-        .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
-        .collect();
-    let mut sources = Sources {
-        file: Some((path.as_path(), text.as_deref().unwrap_or_default())),
-        env_file: env_file
-            .as_ref()
-            .map(|(path, text)| (path.as_path(), text.as_str())),
-        environment: &environment,
-        flags: &[],
-    };
+    let texts = Texts::read(common)?;
     let adoption = match &flags.adopt {
         Some(path) => {
-            let known = settings::load(&sources).ok();
+            let known = settings::load(&texts.with_flags(&[])).ok();
             let known = known.as_ref().map(|known| &known.settings);
             adoption::begin(common, path, flags, known)?
         }
@@ -57,10 +40,12 @@ pub fn load(common: &Common, flags: &Flags, change: &SettingsEdit) -> Result<Req
     };
     // Of two flags with the same key, the later one counts.
     let flags = [adoption.flags, from_flags(flags)?].concat();
-    sources.flags = &flags;
-    let mut loaded = settings::load(&sources).map_err(Failure::usage)?;
+    let mut loaded = settings::load(&texts.with_flags(&flags)).map_err(Failure::usage)?;
     loaded.notes.extend(adoption.notes);
     new_server::refuse_capitals(common, &loaded)?;
+    let Texts {
+        path, file: text, ..
+    } = texts;
     if text.is_none() && matches!(change, SettingsEdit::None) {
         new_server::choose_preset(common, &mut loaded);
     }
@@ -227,7 +212,7 @@ pub fn of_generation(number: u32, text: &str) -> Result<Request, Failure> {
 }
 
 /// Settings from flags: the flag, the key and the value.
-fn from_flags(flags: &Flags) -> Result<Vec<(&'static str, &'static str, String)>, Failure> {
+pub(super) fn from_flags(flags: &Flags) -> Result<Vec<FlagValue>, Failure> {
     if let Some(name) = &flags.preset
         && topology::preset(name).is_none()
     {
@@ -237,19 +222,29 @@ fn from_flags(flags: &Flags) -> Result<Vec<(&'static str, &'static str, String)>
             names.join(", ")
         )));
     }
+    let acme = flags.acme.as_deref().map(acme);
     let tune = flags.tune_database.then(|| true.to_string());
-    let flags = [
+    let values = [
         ("--server-name", "server_name", &flags.server_name),
         ("--workers", "workers", &flags.workers),
         ("--preset", "workers", &flags.preset),
+        ("--acme", "tls.acme", &acme),
         ("--tune-database", "database.tune", &tune),
         (ADOPT_PATHS, "adopt.paths", &flags.adopt_paths),
         (ADOPT_SERVICE, "adopt.service", &flags.adopt_service),
     ];
-    Ok(flags
-        .into_iter()
-        .filter_map(|(flag, key, value)| Some((flag, key, value.clone()?)))
-        .collect())
+    let values = values.into_iter();
+    let values = values.filter_map(|(flag, key, value)| Some((flag, key, value.clone()?)));
+    Ok(values.chain(flags.answers.iter().cloned()).collect())
+}
+
+/// The value of `tls.acme` for an account with this e-mail address, or without one if that is empty.
+pub(super) fn acme(email: &str) -> String {
+    match email.trim() {
+        "" => json!({}),
+        email => json!({"email": email}),
+    }
+    .to_string()
 }
 
 /// The worker specs after the edit, which also become the value of `workers`.

@@ -15,8 +15,11 @@ mod new_server;
 mod nginx_files;
 mod places;
 pub mod referenced_files;
+mod sources;
+mod unanswered;
 
 pub use edits::SettingsEdit;
 pub use files::rooted;
 pub use load::{load, load_or_placeholder, of_current, of_generation, of_installed};
 pub use model::Request;
+pub use unanswered::{Unanswered, check_answers, unanswered};

@@ -7,7 +7,7 @@ use crate::host::{self, Host};
 use crate::settings::types::{DatabaseKind, WorkerList};
 use crate::settings::{Loaded, Origin, SettingsError};
 use crate::state::paths;
-use crate::topology::needs;
+use crate::topology::needs::{self, Choice};
 
 /// Refuses capital letters in the name of a new server (Synapse's manual, `server_name`: lower case). A server that
 /// exists, here or as an adopted one, cannot be renamed.
@@ -30,9 +30,8 @@ pub(super) fn refuse_capitals(common: &Common, loaded: &Loaded) -> Result<(), Fa
     Err(Failure::usage(error))
 }
 
-/// Chooses the preset that fits this host, for a new server whose workers no source names. The choice becomes a part of
-/// the new settings file, so that no later run changes it.
-pub(super) fn choose_preset(common: &Common, loaded: &mut Loaded) {
+/// The preset that fits this host, for a new server whose workers no source names.
+pub(super) fn proposal(common: &Common, loaded: &Loaded) -> Option<Choice> {
     let settings = &loaded.settings;
     let named = loaded.origins.get("workers") != Some(&Origin::Default);
     // Another root is not this host.
@@ -40,10 +39,15 @@ pub(super) fn choose_preset(common: &Common, loaded: &mut Loaded) {
         && settings.adopt.config.is_empty()
         && Host::current().is_none()
         && !host::exists(paths::SQLITE);
-    if named || !new || settings.database.kind == DatabaseKind::Sqlite {
+    let proposed = new && !named && settings.database.kind != DatabaseKind::Sqlite;
+    proposed.then(|| needs::choose(&host::size()))
+}
+
+/// Chooses the proposed preset. The choice becomes a part of the new settings file, so that no later run changes it.
+pub(super) fn choose_preset(common: &Common, loaded: &mut Loaded) {
+    let Some(choice) = proposal(common, loaded) else {
         return;
-    }
-    let choice = needs::choose(&host::size());
+    };
     loaded.notes.push(format!(
         "{}. To choose other workers: --preset or --workers",
         choice.reason

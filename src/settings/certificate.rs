@@ -1,7 +1,7 @@
 //! The certificate of the settings: whether there is one, its files, and the names for which `tls.acme` obtains it.
 
 use super::table::{Settings, Tls};
-use super::types::{Authority, HostName, is_loopback, unbracketed};
+use super::types::{Acme, Authority, HostName, is_loopback, unbracketed};
 use crate::state::paths;
 use std::net::IpAddr;
 
@@ -45,9 +45,19 @@ impl Settings {
     /// for other homeservers, because the server name then belongs to another host; the hosts of this host's own TURN
     /// server.
     pub fn certificate_names(&self) -> Vec<String> {
-        let Some(acme) = &self.tls.acme else {
-            return Vec::new();
-        };
+        let acme = self.tls.acme.as_ref();
+        acme.map_or_else(Vec::new, |acme| self.names_of(acme))
+    }
+
+    /// Whether Let's Encrypt may issue a certificate for the names that `tls.acme: {}` would have.
+    pub fn suits_lets_encrypt(&self) -> bool {
+        let order = Acme::default();
+        let names = self.names_of(&order);
+        let suits = |name: &String| unsuitable(name, &order.server).is_none();
+        names.iter().all(suits)
+    }
+
+    fn names_of(&self, acme: &Acme) -> Vec<String> {
         if !acme.names.is_empty() {
             let names = acme.names.iter();
             return distinct(names.map(HostName::as_str));

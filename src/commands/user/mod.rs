@@ -169,16 +169,16 @@ fn list(common: &Common, users: &[User]) {
     }
 }
 
+/// The command of the Matrix Authentication Service that adds a user.
+pub(super) fn registration_in_mas(name: &str, admin: bool) -> String {
+    let admin = if admin { " --admin" } else { "" };
+    format!("mas-cli manage register-user{admin} {name}")
+}
+
 /// With the Matrix Authentication Service, Synapse refuses all of these requests.
 fn in_mas(action: &UserAction) -> Failure {
     let (text, command) = match action {
-        UserAction::Add { name, admin, .. } => (
-            "adds users",
-            format!(
-                "mas-cli manage register-user{} {name}",
-                if *admin { " --admin" } else { "" }
-            ),
-        ),
+        UserAction::Add { name, admin, .. } => ("adds users", registration_in_mas(name, *admin)),
         UserAction::Password { name, .. } => (
             "sets passwords",
             format!("mas-cli manage set-password {name}"),

@@ -24,6 +24,11 @@ const ONE_TIME_KEYS: &str = "--exclude-table-data=e2e_one_time_keys_json";
 const COUNTS: &str = "select (select count(*) from users), (select count(*) from rooms), \
                       (select coalesce(max(stream_ordering), 0) from events)";
 
+/// Accounts in which a person can log in: neither guests, nor deactivated ones, nor those of bridges and bots
+/// (storage/databases/main/registration.py).
+const PEOPLE: &str = "select count(*) from (select 1 from users where is_guest = 0 and deactivated = 0 and \
+                      appservice_id is null limit 1) person";
+
 /// The database of a deployment.
 pub enum Source {
     /// A database of PostgreSQL.
@@ -144,6 +149,15 @@ impl Source {
             Self::Sqlite { path, user } => sqlite(user, &["count", path])?.run()?,
         };
         Counts::parse(&text)
+    }
+
+    /// Whether it contains an account in which a person can log in.
+    pub fn has_person(&self) -> Result<bool> {
+        let text = match self {
+            Self::Postgres { access, .. } => access.psql(PEOPLE)?,
+            Self::Sqlite { path, user } => sqlite(user, &["ask", path, PEOPLE])?.run()?,
+        };
+        Ok(text.trim() == "1")
     }
 
     /// Whether it already contains the data of a Synapse.

@@ -1,7 +1,10 @@
-"""Backups of an SQLite database, as the account that owns it. Arguments: dump FILE, load FILE, count FILE or test.
+"""Backups of an SQLite database, as the account that owns it.
+
+Arguments: dump FILE, load FILE, count FILE, ask FILE QUERY or test.
 
 dump prints a consistent copy of a database that Synapse uses; load replaces FILE by the database in standard input; test
-checks the database in standard input. count and test print the numbers of users, rooms and events.
+checks the database in standard input. count and test print the numbers of users, rooms and events; ask prints the first
+row of a query.
 """
 
 import os
@@ -58,8 +61,12 @@ def load(path: str) -> None:
     os.rename(draft, path)
 
 
+def ask(database: sqlite3.Connection, query: str) -> None:
+    print("\t".join(map(str, database.execute(query).fetchone())))
+
+
 def count(database: sqlite3.Connection) -> None:
-    print("\t".join(map(str, database.execute(COUNTS).fetchone())))
+    ask(database, COUNTS)
 
 
 def test() -> None:
@@ -78,6 +85,8 @@ match sys.argv[1:]:
         load(file)
     case ["count", file]:
         count(connect(file, "rw"))
+    case ["ask", file, query]:
+        ask(connect(file, "rw"), query)
     case ["test"]:
         test()
     case words:

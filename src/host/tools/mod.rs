@@ -6,6 +6,7 @@
 //! but by systemd, in the sandbox of that account's service: see [`super::confined`].
 
 mod find;
+mod lines;
 mod output;
 mod replace;
 mod running;

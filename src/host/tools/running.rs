@@ -1,5 +1,6 @@
 //! A running program: its input, its output, its timeout and its interruption.
 
+use super::lines::Lines;
 use super::output::Output;
 use crate::host::interruption;
 use anyhow::{Context, Result, bail, ensure};
@@ -24,6 +25,7 @@ pub(super) fn finish(
     input: &[u8],
     limit: Duration,
     interruptible: bool,
+    followed: bool,
 ) -> Result<Output> {
     let (done, ended) = channel();
     let excess = AtomicBool::new(false);
@@ -38,6 +40,7 @@ pub(super) fn finish(
             }
         });
         let stderr = scope.spawn(|| collect(err, group, &excess));
+        let out = out.map(|out| Lines::new(out, followed));
         let stdout = collect(out, group, &excess);
         let stderr = stderr.join().unwrap_or_default();
         let _ = done.send(());

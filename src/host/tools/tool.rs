@@ -51,6 +51,7 @@ pub struct Tool {
     sandbox: Option<Sandbox>,
     limit: Duration,
     interruptible: bool,
+    followed: bool,
 }
 
 /// The account of a program, by numbers.
@@ -75,6 +76,7 @@ impl Tool {
             sandbox: None,
             limit: QUICK,
             interruptible: false,
+            followed: false,
         }
     }
 
@@ -131,6 +133,12 @@ impl Tool {
     /// point.
     pub fn interruptible(mut self) -> Self {
         self.interruptible = true;
+        self
+    }
+
+    /// Shows each line of its output as the progress of the step that runs.
+    pub fn followed(mut self) -> Self {
+        self.followed = true;
         self
     }
 
@@ -213,6 +221,7 @@ impl Tool {
             &self.input,
             self.limit,
             self.interruptible,
+            self.followed,
         )
     }
 

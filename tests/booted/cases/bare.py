@@ -1,6 +1,7 @@
 """A small host without Synapse: pip brings it, into our venv."""
 
 import json
+import re
 from typing import Any
 
 import pytest
@@ -9,7 +10,7 @@ from harness import deployment, listing
 from harness.checks import Checks
 from harness.deployment import URL, client, generation, jobs, purge, services_down, talk
 from harness.expect import assert_contains, assert_equal, wait_until
-from harness.host import Host
+from harness.host import Host, Result
 
 VENV = "/opt/synapse-workers/venv"
 SETTINGS = "/etc/synapse-workers/settings.yaml"
@@ -18,6 +19,7 @@ SETTINGS = "/etc/synapse-workers/settings.yaml"
 @pytest.mark.bare
 def test_bare(host: Host, check: Checks) -> None:
     """A small host without Synapse, which is installed into a venv."""
+    questions(host, check)
     with check("presets and install choose the same preset, with the reason, and the settings file contains it", vital=True) as note:
         fitting = [json.loads(line) for line in host.product("presets", "--json").out.splitlines()]
         (preset,) = [one["name"] for one in fitting if one["fits"]]
@@ -25,6 +27,13 @@ def test_bare(host: Host, check: Checks) -> None:
         assert_contains(result.out, f"note: preset {preset}, main and ", "this host has", "--preset or --workers")
         assert_contains(host.shell(f"grep --after-context=1 ^workers: {SETTINGS}").out, preset)
         note(f"{preset}, {result.seconds:.1f} s")
+    with check("the end of install has the address, the processes, and a command for each missing part"):
+        assert_contains(result.out, f"{deployment.SERVER} at http://", "processes; nginx answers\nMissing:\n  certificate: none",
+                        "  account: nobody can log in yet\n    sudo synapse-workers user add NAME --admin\n", "  backup: none",
+                        "Next: sudo synapse-workers status")
+        server = host.json("install", "--yes")["server"]
+        assert_equal((server["name"], server["answers"], [one["part"] for one in server["missing"]]),
+                     (deployment.SERVER, True, ["certificate", "account", "reachability", "backup"]), "server in JSON")
     with check("all processes run with the Synapse of the venv, which has byte code"):
         for unit in host.units("synapse-main.service", "synapse-worker@*.service").values():
             assert_contains(host.run("cat", f"/proc/{unit['MainPID']}/cmdline").out, f"{VENV}-1.163.2/bin/python\0", "\0synapse.app.")
@@ -52,13 +61,60 @@ def test_bare(host: Host, check: Checks) -> None:
         assert_equal(answer["errcode"], "M_NOT_FOUND", "the errcode")
     with check("a second install prints `0 changed`"):
         number = generation(host)
-        assert_contains(host.product("install", "--yes").out, "0 changed")
+        out = host.product("install", "--yes").out
+        assert_contains(out, "0 changed", "certificate: none")
+        assert_equal([line for line in out.splitlines() if "nobody can log in" in line or "backup" in line], [], "lines about parts")
         assert_equal(generation(host), number, "generation")
+    status_line(host, check)
     limits(host, check)
     tuning(host, check)
     with check("uninstall --purge removes everything, including the venv and later options") as note:
         note(f"{purge(host).seconds:.1f} s")
         listing.assert_equal(host.before, listing.everything(host), "after --purge")
+
+
+def at_terminal(host: Host, command: str, typed: str = "", columns: int = 80, expect: tuple[int, ...] = (0,)) -> Result:
+    """Runs a command at a terminal, which ends after what is typed."""
+    return host.run("script", "--quiet", "--return", "--command", f"stty cols {columns}; TERM=xterm {command}", "/dev/null",
+                    stdin=typed, expect=expect)
+
+
+def questions(host: Host, check: Checks) -> None:
+    """The questions on a host without settings; nothing is installed by them."""
+    with check("install at a terminal asks for the server name, and its end changes nothing"):
+        shown = at_terminal(host, "synapse-workers install", expect=(1,)).out
+        assert_contains(shown, "It is final", "Server name:", "nothing was changed")
+        assert_equal(host.path(SETTINGS).exists(), False, "the settings file")
+    with check("a wrong answer is asked for again, and the answers lead to the plan"):
+        typed = f"{deployment.SERVER}/\n{deployment.SERVER}\nnone\n\nn\n"
+        shown = at_terminal(host, "synapse-workers install", typed, expect=(1,)).out
+        assert_contains(shown, "server name: `server_name` cannot be", "Other answers: small, medium", "E-mail address", "Apply this plan?")
+        assert_contains(shown, "synapse-main.service", "nothing was changed")
+        assert_equal("synapse-worker@" in shown, False, f"a worker in {shown}")
+        assert_equal(host.path(SETTINGS).exists(), False, "the settings file")
+    with check("what the environment or a flag contains is not asked for"):
+        shown = at_terminal(host, f"env SYNAPSE_SERVER_NAME={deployment.SERVER} synapse-workers install", "n\n", expect=(1,)).out
+        assert_equal("Server name:" in shown, False, f"a question in {shown}")
+        shown = at_terminal(host, "synapse-workers install --preset small", f"{deployment.SERVER}\n\nn\n", expect=(1,)).out
+        assert_equal("Workers [" in shown, False, f"a question in {shown}")
+
+
+def status_line(host: Host, check: Checks) -> None:
+    """The status of long steps at a terminal."""
+    with check("a terminal shows how many processes are ready, within its width, and then the same lines as a pipe"):
+        host.write("/etc/synapse-workers/homeserver.d/status.yaml", "user_ips_max_age: 27d\n")
+        shown = at_terminal(host, "synapse-workers install --yes", columns=72).out
+        # A carriage return arrives as a newline.
+        drawn = re.findall(r"\x1b\[K(.*)", shown)
+        counts = [text for text in drawn if re.fullmatch(r" +[0-9]+ s: [0-9]+ of [0-9]+ ready", text)]
+        assert_equal(bool(counts), True, f"a count in {shown!r}")
+        assert_equal([text for text in drawn if len(text) > 72], [], "texts that are too wide")
+        left = re.sub(r".*\n\x1b\[K", "", shown)
+        assert_equal(re.findall(r"(?m)^.*[ ][0-9]+ s(?::.*|$)|.*\x1b.*", left), [], "a status that was left")
+        assert_contains(left, "  verify  units, health, routes  ")
+    with check("without a terminal, nothing is drawn"):
+        host.run("rm", "/etc/synapse-workers/homeserver.d/status.yaml")
+        assert_equal("\x1b" in host.product("install", "--yes").out, False, "an escape sequence")
 
 
 def limits(host: Host, check: Checks) -> None:
