@@ -209,7 +209,7 @@ pub enum Command {
     /// Check how other homeservers and clients reach this server, with the remedy for each fault
     ///
     /// Follows the specification: DNS records, well-known files, certificates, the signature of the keys, CORS. Asks the
-    /// name servers of this host and the addresses of the server's own names, and nobody else. Changes nothing. Exits
+    /// name servers of this host and the addresses of the server's own names, and no third party. Changes nothing. Exits
     /// with status 1 if a check fails. See synapse-workers-reachability(7).
     Reach,
     /// Run the preflight checks; each failure names its remedy

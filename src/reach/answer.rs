@@ -51,7 +51,7 @@ pub enum Kind {
     OtherName,
     /// The certificate is expired, or not valid yet.
     Expired,
-    /// The certificate is signed by nobody but itself.
+    /// The certificate is signed with its own key, and by no authority.
     SelfSigned,
     /// No authority that this host trusts has issued the certificate, or its chain is incomplete.
     Untrusted,

@@ -32,7 +32,7 @@ impl Mark {
 /// A fault and its remedy.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Fault {
-    /// What is wrong, with its place.
+    /// The problem, with its place.
     pub problem: String,
     /// The remedy.
     #[serde(rename = "cure")]
@@ -46,7 +46,7 @@ pub struct Finding {
     pub step: &'static str,
     /// The result.
     pub result: Mark,
-    /// What the check found.
+    /// The observation.
     pub text: String,
     /// The remedy.
     #[serde(rename = "cure", skip_serializing_if = "Option::is_none")]

@@ -10,13 +10,13 @@ use std::net::{IpAddr, SocketAddr};
 use std::time::{Duration, Instant};
 
 /// The time for one request, including its redirects.
-const LIMIT: Duration = Duration::from_secs(8);
-/// The time for the connection alone.
-const CONNECTION: Duration = Duration::from_secs(4);
+const LIMIT: Duration = Duration::from_secs(6);
+/// The time for the connection that is tried before.
+const CONNECTION: Duration = Duration::from_secs(3);
 /// Synapse follows as many (http/client.py, `BrowserLikeRedirectAgent`, from Twisted's `RedirectAgent`).
 const REDIRECTS: &str = "20";
 
-/// What curl prints on standard error after the request: curl(1), `--write-out`.
+/// The format of the report that curl prints on standard error after the request: curl(1), `--write-out`.
 const REPORT: &str = "%{stderr}{\"about\":%{json},\"headers\":%{header_json}}";
 
 /// That report.

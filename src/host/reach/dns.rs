@@ -202,8 +202,8 @@ fn over_tcp(question: &[u8], server: SocketAddr, end: Instant) -> Result<Vec<u8>
 #[cfg(test)]
 mod tests {
     use super::*;
-    use simple_dns::{QTYPE, ResourceRecord};
     use simple_dns::rdata::{A, SRV};
+    use simple_dns::{QTYPE, ResourceRecord};
 
     /// A name server on this host that answers this many questions, which asks for UDP first.
     fn server(questions: usize, answer: fn(&mut Packet)) -> SocketAddr {

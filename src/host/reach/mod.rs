@@ -1,4 +1,4 @@
-//! Asks this server what other homeservers and clients ask, as they would.
+//! Sends this server the requests of other homeservers and clients.
 
 mod curl;
 mod dns;

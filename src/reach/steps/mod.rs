@@ -19,7 +19,7 @@ struct Step {
     check: Check,
 }
 
-/// What a check examines, and how.
+/// The subject of a check, and its function.
 enum Check {
     /// Everything.
     All(fn(&Gathered) -> Vec<Seen>),
@@ -33,7 +33,7 @@ enum Check {
 /// A finding without its step.
 type Seen = (Mark, String, Option<String>);
 
-/// The checks, in the order in which a client or another homeserver needs what they check.
+/// The checks, in the order in which a client or another homeserver depends on their subjects.
 #[rustfmt::skip] // one check per line
 static STEPS: &[Step] = &[
     Step { name: "DNS records",      check: Check::All(records::addresses) },

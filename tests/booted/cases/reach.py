@@ -196,7 +196,7 @@ def behind_proxy(host: Host, check: Checks) -> None:
     with check("behind a reverse proxy, all is right", vital=True):
         serve(host)
         assert_right(host)
-    for what, fault, step, text, remedy in (
+    for habit, fault, step, text, remedy in (
         ("does not pass on the file for servers", "location = /.well-known/matrix/server { return 404; }",
          "file for servers", "answers 404", f"let https://{SERVER}:443/.well-known/matrix/server lead to this host"),
         ("does not pass on the file for clients", "location = /.well-known/matrix/client { return 404; }",
@@ -210,11 +210,11 @@ def behind_proxy(host: Host, check: Checks) -> None:
         ("leads to another homeserver", "sub_filter_types application/json; sub_filter_once off; "
          f"sub_filter '\"server_name\":\"{SERVER}\"' '\"server_name\":\"other.test\"';",
          "server keys", f"is about other.test and not about {SERVER}", "another homeserver may answer there"),
-        ("changes what is signed", "sub_filter_types application/json; sub_filter_once off; sub_filter '\"old_verify_keys\":{}' "
+        ("changes the signed text", "sub_filter_types application/json; sub_filter_once off; sub_filter '\"old_verify_keys\":{}' "
          "'\"old_verify_keys\":{\"a\":{}}';", "server keys", "has a wrong signature with the key ed25519:", "another homeserver"),
         ("does not reach nginx", "location /_matrix { return 502; }", "server API", "has status 502", "synapse-workers status"),
     ):
-        with check(f"a reverse proxy that {what}"):
+        with check(f"a reverse proxy that {habit}"):
             serve(host, fault)
             assert_fault(host, step, text, remedy)
     with check("an expired certificate"):
