@@ -3,7 +3,7 @@
 // rustdoc takes `[:COUNT]` for a link; help and manual pages print it as it is.
 #![allow(rustdoc::broken_intra_doc_links)]
 
-use crate::settings::types::{Duration, Repository};
+use crate::settings::types::{Duration, Repository, Version};
 use crate::settings::value::Scalar;
 use clap::{Args, Parser, Subcommand};
 use std::path::PathBuf;
@@ -189,6 +189,24 @@ pub enum Command {
     Render {
         #[command(flatten)]
         flags: Flags,
+    },
+    /// Upgrade Synapse to its newest release, or to VERSION
+    ///
+    /// Shows what the release changes and whether a rollback stays possible, edits `synapse.version` in the settings
+    /// file, then does what `install` does: installs the release beside the old one, checks it, switches, verifies, and
+    /// rolls back if that fails. For a Synapse from a package, prints the commands. See synapse-workers-upgrades(7).
+    Upgrade {
+        /// The release, such as 1.163.2; a pre-release is installed only if it is named
+        #[arg(value_name = "VERSION", value_parser = Version::parse)]
+        version: Option<Version>,
+        /// Only print whether there is a newer release; exit with status 2 if there is one
+        #[arg(long, conflicts_with_all = ["version", "backup", "time"])]
+        check: bool,
+        /// Make a backup first, without a question; needs backup.repository
+        #[arg(long)]
+        backup: bool,
+        #[command(flatten)]
+        trying: Trying,
     },
     /// Migrate the data from SQLite to PostgreSQL
     ///

@@ -8,7 +8,7 @@ use std::process::ExitCode;
 pub enum Code {
     /// The command failed; the host is as before.
     Failed = 1,
-    /// `plan --detailed-exitcode`: there are changes to apply.
+    /// `plan --detailed-exitcode`: there are changes to apply. `upgrade --check`: there is a newer release.
     Pending = 2,
     /// The usage or the settings are wrong; nothing was changed.
     Usage = 64,
@@ -25,7 +25,7 @@ pub enum Code {
 pub static STATUSES: &[(u8, &str)] = &[
     (0, "Done."),
     (Code::Failed as u8,     "The command failed, and the host is as it was before."),
-    (Code::Pending as u8,    "There are changes (`plan --detailed-exitcode`)."),
+    (Code::Pending as u8,    "There are changes (`plan --detailed-exitcode`), or there is a newer release (`upgrade --check`)."),
     (Code::Usage as u8,      "The command line or a setting is wrong. Nothing was changed."),
     (Code::Preflight as u8,  "A preflight check refused the host. Nothing was changed."),
     (Code::Incomplete as u8, "The change is incomplete. The message names the command that completes it."),

@@ -230,18 +230,22 @@ pub fn agree(common: &Common, plan: &Plan) -> Result<(), Failure> {
 
 /// Asks a question at a terminal, under the conditions of [`agree`]. Any answer but yes ends the command.
 pub fn ask(common: &Common, question: impl Display) -> Result<(), Failure> {
+    match confirmed(common, question) {
+        None | Some(true) => Ok(()),
+        Some(false) => Err(Failure::failed("aborted").left("nothing was changed")),
+    }
+}
+
+/// Whether the answer to a question at a terminal is yes; `None` if it is not asked, under the conditions of [`agree`].
+pub fn confirmed(common: &Common, question: impl Display) -> Option<bool> {
     if common.yes || !std::io::stdin().is_terminal() || !std::io::stdout().is_terminal() {
-        return Ok(());
+        return None;
     }
     out!("{question} [y/N] ");
     let _ = std::io::stdout().flush();
     let mut answer = String::new();
     let _ = std::io::stdin().read_line(&mut answer);
-    if matches!(answer.trim(), "y" | "Y" | "yes") {
-        Ok(())
-    } else {
-        Err(Failure::failed("aborted").left("nothing was changed"))
-    }
+    Some(matches!(answer.trim(), "y" | "Y" | "yes"))
 }
 
 /// The number of changes that an `install` would make now.

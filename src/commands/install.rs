@@ -19,7 +19,7 @@ pub fn install(
     flags: &Flags,
     change: &Change,
     packages: bool,
-    time: Option<Duration>,
+    action: TrialAction,
 ) -> Result<ExitCode, Failure> {
     let report = Report::new(common.json);
     // Errors in the settings are reported first, even while another run holds the lock.
@@ -27,7 +27,7 @@ pub fn install(
     let _lock = host::lock_if_root()?;
     trial::refuse()?;
     loop {
-        if let Some(code) = attempt(common, flags, change, packages, time, &report)? {
+        if let Some(code) = attempt(common, flags, change, packages, action, &report)? {
             return Ok(code);
         }
         report.say("Planning again with these requests sent to the main process.");
@@ -41,10 +41,9 @@ fn attempt(
     flags: &Flags,
     change: &Change,
     packages: bool,
-    time: Option<Duration>,
+    action: TrialAction,
     report: &Report,
 ) -> Result<Option<ExitCode>, Failure> {
-    let action = TrialAction::from(time);
     let Installed {
         prepared,
         confirmed,
@@ -83,5 +82,5 @@ fn attempt(
 
 /// Runs `scale`, `add` or `remove`: edits the settings file, then installs.
 pub fn edit(common: &Common, change: Change, time: Option<Duration>) -> Result<ExitCode, Failure> {
-    install(common, &Flags::default(), &change, false, time)
+    install(common, &Flags::default(), &change, false, time.into())
 }

@@ -20,6 +20,7 @@ mod status;
 mod time;
 mod trial;
 mod uninstall;
+mod upgrade;
 mod user;
 mod verify;
 
@@ -55,7 +56,7 @@ pub fn run(cli: Cli) -> Result<ExitCode, Failure> {
             packages,
             trying,
         } if common.root.is_none() => {
-            install::install(common, &flags, &Change::None, packages, trying.time)
+            install::install(common, &flags, &Change::None, packages, trying.time.into())
         }
         Command::Install { trying, .. } if trying.time.is_some() => Err(Failure::usage(
             "--try: cannot be used with --root, because no process runs below another root",
@@ -78,6 +79,13 @@ pub fn run(cli: Cli) -> Result<ExitCode, Failure> {
         Command::Remove { names, trying } => {
             install::edit(common, Change::Remove(names), trying.time)
         }
+        Command::Upgrade { check: true, .. } => upgrade::check(common),
+        Command::Upgrade {
+            version,
+            backup,
+            trying,
+            ..
+        } => upgrade::upgrade(common, version, backup, trying.time),
         Command::MigrateDatabase => install::edit(common, Change::MigrateDatabase, None),
         Command::Confirm => trial::confirm(common),
         Command::Status => status::status(common),

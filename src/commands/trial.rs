@@ -33,6 +33,8 @@ pub enum TrialAction {
     None,
     /// Start a trial of the change, for this time.
     Start(Duration),
+    /// The same for a release of Synapse after which the previous one can still use the database.
+    StartReversible(Duration),
     /// Roll back the change on trial.
     Revert(Ending),
     /// Remove everything, including a trial.
@@ -48,15 +50,17 @@ impl From<Option<Duration>> for TrialAction {
 impl TrialAction {
     /// Refuses a trial without a generation to roll back to, or one whose rollback might fail.
     pub fn check(self, plan: &Plan, observed: &Observed) -> Result<(), Failure> {
-        let Self::Start(_) = self else {
-            return Ok(());
+        let reversible = match self {
+            Self::Start(_) => false,
+            Self::StartReversible(_) => true,
+            _ => return Ok(()),
         };
         if observed.before().is_none() {
             return Err(Failure::usage(
                 "--try: there is no earlier generation to roll back to, so a first install cannot be tried",
             ));
         }
-        if plan.checks_schema() {
+        if plan.checks_schema() && !reversible {
             return Err(Failure::usage(
                 "--try: this change starts another version of Synapse, which may upgrade the database so that the previous \
                  version cannot use it",
@@ -82,7 +86,7 @@ impl TrialAction {
         observed: &Observed,
     ) -> Result<Option<Trial>, Failure> {
         let time = match self {
-            Self::Start(time) => time,
+            Self::Start(time) | Self::StartReversible(time) => time,
             Self::Discard if host::trial()?.is_some() => {
                 host.systemd.end_trial(Ending::ByHand)?;
                 return Ok(None);
@@ -118,7 +122,7 @@ impl TrialAction {
         report: &Report,
     ) -> Result<(), Failure> {
         match (self, trial) {
-            (Self::Start(_), Some(trial)) => {
+            (Self::Start(_) | Self::StartReversible(_), Some(trial)) => {
                 let (back, seconds) = (trial.back, trial.seconds);
                 host.systemd.time_trial(trial).map_err(|error| {
                     let text = "the change is applied, but the timer of its trial could not start";
@@ -129,7 +133,7 @@ impl TrialAction {
                      unless you run: synapse-workers confirm"
                 ));
             }
-            (Self::Start(_), None) => {
+            (Self::Start(_) | Self::StartReversible(_), None) => {
                 report.say("No trial started: the configuration did not change.");
             }
             (Self::Revert(ending), _) => host.systemd.end_trial(ending)?,

@@ -1,4 +1,5 @@
-//! Whether a Synapse accepts the schema of its database, tested with its own Python before it runs.
+//! The schema of Synapse's database: its numbers, and whether a Synapse accepts them, tested with its own Python before
+//! it runs.
 
 use super::Host;
 use super::confined::Sandbox;
@@ -12,20 +13,35 @@ use serde::Deserialize;
 
 const SCRIPT: &str = include_str!("schema.py");
 
-/// The output of the script.
-#[derive(Deserialize)]
-struct Answer {
-    code: Code,
-    database: Database,
+/// The schema numbers of a Synapse and of its database, as the script prints them.
+#[derive(Clone, Debug, Deserialize)]
+pub struct Schema {
+    /// Those of the Synapse of this host.
+    pub code: Code,
+    /// Those of the database.
+    pub database: Database,
 }
 
 impl Host {
-    /// Tests whether Synapse accepts the database of `state`. The script runs in Synapse's sandbox of the state
-    /// `sandbox`, which is on the host already, with the directories that its units name. Returns a note.
+    /// Tests whether Synapse accepts the database of `state`. Returns a note. `sandbox` is as for [`Host::schema`].
     ///
     /// # Errors
     /// [`Refused`](crate::plan::schema::Refused), or another error when the database does not answer.
     pub fn accepts_schema(&self, state: &State, sandbox: &State) -> Result<Option<String>> {
+        let Some(found) = self.schema(state, sandbox)? else {
+            return Ok(None);
+        };
+        let accepted = found.code.accepts(&found.database);
+        Ok(accepted.map_err(Failure::preflight)?)
+    }
+
+    /// Reads the schema numbers of Synapse and of the database of `state`; `None` if the state has no database. The script
+    /// runs in Synapse's sandbox of the state `sandbox`, which is on the host already, with the directories that its units
+    /// name.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    pub fn schema(&self, state: &State, sandbox: &State) -> Result<Option<Schema>> {
         let Some(database) = state.database() else {
             return Ok(None);
         };
@@ -39,9 +55,7 @@ impl Host {
             "the schema of the database cannot be read\n{}",
             tools::tail(&output, 4)
         );
-        let answer: Answer = serde_json::from_slice(&output.stdout)
-            .context("cannot parse the schema numbers that the script printed")?;
-        let accepted = answer.code.accepts(&answer.database);
-        Ok(accepted.map_err(Failure::preflight)?)
+        serde_json::from_slice(&output.stdout)
+            .context("cannot parse the schema numbers that the script printed")
     }
 }

@@ -15,7 +15,7 @@ use crate::state::units;
 use crate::state::{Resource, State, SynapseVenv};
 use anyhow::{Context, Result, ensure};
 use std::os::unix::fs::MetadataExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// The usual paths of Synapse's Python: Element's Debian package, and the packages of distributions.
 const PYTHONS: &[&str] = &["/opt/venvs/matrix-synapse/bin/python", "/usr/bin/python3"];
@@ -82,6 +82,11 @@ pub(super) fn version_of(python: &Path, project: &str) -> Option<String> {
     Some(Packages::own(python).find(project)?.version)
 }
 
+/// The metadata directory of the Synapse of a Python, which its installer wrote.
+pub(super) fn place(python: &Path) -> Option<PathBuf> {
+    Some(Packages::own(python).find(PROJECT)?.place)
+}
+
 /// Packages that the metadata of Synapse or `synapse.packages` require, and that this Python lacks.
 pub(super) fn lacking(python: &Path, deployment: &Deployment) -> Vec<MissingPackage> {
     let packages = Packages::seen_by(python);
@@ -104,7 +109,7 @@ pub fn installed_at(python: &Path) -> Option<u64> {
     if paths::is_our_python(python) {
         return None;
     }
-    let changed = files::metadata(Packages::own(python).find(PROJECT)?.place)?;
+    let changed = files::metadata(place(python)?)?;
     u64::try_from(changed.ctime() * 1_000_000 + changed.ctime_nsec() / 1_000).ok()
 }
 

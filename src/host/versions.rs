@@ -31,6 +31,11 @@ pub(super) fn compare(version: &str, operator: &str, other: &str) -> Option<bool
     }
 }
 
+/// Whether this is the version of a final release, and no pre-release such as 1.164.0rc1.
+pub(super) fn is_final(version: &str) -> bool {
+    release(version).is_some_and(|(_, is_final)| is_final)
+}
+
 /// The numbers of a version, and whether it is final: a version with letters such as `rc1` or `dev2` precedes the final
 /// one.
 fn release(version: &str) -> Option<(Vec<u64>, bool)> {

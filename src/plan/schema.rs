@@ -56,6 +56,11 @@ impl fmt::Display for Refused {
 }
 
 impl Code {
+    /// Whether an older Synapse can use the database after this one has upgraded it, so that a rollback is possible.
+    pub fn can_return_to(&self, older: &Self) -> bool {
+        self.compat <= older.version
+    }
+
     /// Checks whether this code can use a database. Returns a note if the code is older than what last ran, or if older
     /// code cannot use the database afterwards.
     ///

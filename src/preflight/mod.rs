@@ -19,3 +19,4 @@ pub use check::{Check, Examined, Finding};
 pub use checks::{CHECKS, examine};
 pub use comparison::{Compared, Comparison};
 pub use inspect::{Admitted, Found, Purpose, admit, before_restore, host, inspect};
+pub use synapse::settings_since;

@@ -88,6 +88,13 @@ static INTRODUCED: &[Introduced] = &[
     ("redis.username", Release(1, 162), |settings| settings.redis.username.is_some(), "logs in to Redis without a user name"),
 ];
 
+/// The settings that a release introduced after an older one.
+pub fn settings_since(older: Release, newer: Release) -> impl Iterator<Item = &'static str> {
+    let rows = INTRODUCED.iter();
+    rows.filter(move |(_, since, ..)| older < *since && *since <= newer)
+        .map(|(key, ..)| *key)
+}
+
 pub(super) fn settings(at: &Examined) -> Option<Finding> {
     let chosen = Chosen::of(at);
     let settings = &at.scope.settings;

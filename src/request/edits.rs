@@ -1,5 +1,6 @@
-//! Edits of the settings file by commands: `scale`, `add`, `remove`, `migrate-database`. Pure.
+//! Edits of the settings file by commands: `scale`, `add`, `remove`, `upgrade`, `migrate-database`. Pure.
 
+use crate::settings::types::Version;
 use crate::topology::{WorkerSpec, edit};
 
 /// An edit of the settings file.
@@ -12,6 +13,8 @@ pub enum SettingsEdit {
     Add(Vec<String>),
     /// Names of workers to remove.
     Remove(Vec<String>),
+    /// The release of Synapse to install.
+    Upgrade(Version),
     /// Migrate the data from SQLite to PostgreSQL.
     MigrateDatabase,
 }
@@ -23,7 +26,7 @@ impl SettingsEdit {
     /// When the words do not fit the grammar, or the workers that result are not allowed.
     pub fn apply(&self, mut specs: Vec<WorkerSpec>) -> Result<Vec<WorkerSpec>, String> {
         match self {
-            SettingsEdit::None | SettingsEdit::MigrateDatabase => {}
+            SettingsEdit::None | SettingsEdit::Upgrade(_) | SettingsEdit::MigrateDatabase => {}
             SettingsEdit::Scale(counts) => {
                 for word in counts {
                     let (name, count) = word.split_once('=').ok_or_else(|| {
@@ -55,6 +58,7 @@ impl SettingsEdit {
             SettingsEdit::None => "install".to_owned(),
             SettingsEdit::Scale(words) => format!("scale {}", words.join(" ")),
             SettingsEdit::Add(words) => format!("add {}", words.join(" ")),
+            SettingsEdit::Upgrade(version) => format!("upgrade {version}"),
             SettingsEdit::MigrateDatabase => "migrate-database".to_owned(),
             SettingsEdit::Remove(words) => format!("remove {}", words.join(" ")),
         }

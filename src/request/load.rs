@@ -65,6 +65,12 @@ pub fn load(common: &Common, flags: &Flags, change: &SettingsEdit) -> Result<Req
         new_server::choose_preset(common, &mut loaded);
     }
     let specs = specs(&mut loaded, change)?;
+    if let SettingsEdit::Upgrade(version) = change
+        && *version != loaded.settings.synapse.version
+    {
+        set(&mut loaded, "synapse.version", version)?;
+        loaded.settings.synapse.version = version.clone();
+    }
     let moving = matches!(change, SettingsEdit::MigrateDatabase);
     if moving {
         let kind = match loaded.settings.database.host {
@@ -250,7 +256,11 @@ fn from_flags(flags: &Flags) -> Result<Vec<(&'static str, &'static str, String)>
 fn specs(loaded: &mut Loaded, change: &SettingsEdit) -> Result<Vec<WorkerSpec>, Failure> {
     let specs = topology::parse(&loaded.settings.workers.0)
         .map_err(|error| refused(&loaded.origins["workers"], &error))?;
-    if matches!(change, SettingsEdit::None | SettingsEdit::MigrateDatabase) {
+    let edits = matches!(
+        change,
+        SettingsEdit::Scale(_) | SettingsEdit::Add(_) | SettingsEdit::Remove(_)
+    );
+    if !edits {
         return Ok(specs);
     }
     let specs = change.apply(specs).map_err(Failure::usage)?;

@@ -56,6 +56,13 @@ impl Release {
         Self(numbers.next().unwrap_or(0), numbers.next().unwrap_or(0))
     }
 
+    /// The keys of `stream_writers` that this release has, and an older one does not have.
+    pub fn streams_since(self, older: Self) -> impl Iterator<Item = &'static str> {
+        let rows = STREAMS.iter();
+        rows.filter(move |(_, since, _)| older < *since && *since <= self)
+            .map(|(key, ..)| *key)
+    }
+
     /// Whether this release has a key of `stream_writers`.
     pub fn has_stream(self, key: &str) -> bool {
         let row = STREAMS.iter().find(|row| row.0 == key);
@@ -138,6 +145,8 @@ mod tests {
             assert!(between(since) && between(sent) && since <= sent, "{key}");
             assert!(ROLES.iter().any(|role| role.stream == Some(key)), "{key}");
             assert!(!OLDEST.has_stream(key) && since.has_stream(key));
+            assert!(NEWEST.streams_since(OLDEST).any(|one| one == *key));
+            assert!(!NEWEST.streams_since(*since).any(|one| one == *key));
             assert!(!OLDEST.sends_positions(key) && sent.sends_positions(key));
         }
         assert!(OLDEST.has_stream("events") && OLDEST.sends_positions("events"));

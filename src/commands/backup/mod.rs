@@ -5,7 +5,7 @@ mod existing;
 mod list;
 mod now;
 
-pub(super) use now::size;
+pub(super) use now::{back_up, size};
 
 use super::installed::running;
 use crate::cli::{BackupAction, Common};

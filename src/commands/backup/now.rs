@@ -17,7 +17,7 @@ use std::process::ExitCode;
 
 /// The JSON of `backup now`.
 #[derive(Serialize)]
-struct Outcome {
+pub struct Outcome {
     run: String,
     time: u64,
     /// The size of all parts, in bytes.
@@ -28,15 +28,24 @@ struct Outcome {
     removed: usize,
 }
 
-/// Makes a backup.
+/// Runs `backup now`.
 pub fn now(common: &Common, request: &Request) -> Result<ExitCode, Failure> {
     let report = Report::new(common.json);
+    let outcome = back_up(request, &report)?;
+    if common.json {
+        outln!("{}", json!(outcome));
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Makes a backup, then removes those that the settings do not keep.
+pub fn back_up(request: &Request, report: &Report) -> Result<Outcome, Failure> {
     let repository = Repository::of(&request.settings)?;
     let _lock = host::backup_lock()?;
     host::interruption::watch();
-    let first = open(&repository, &report)?;
+    let first = open(&repository, report)?;
     let tags = Tags::new(&request.settings.server_name.show(), host::now())?;
-    let made = make(request, &repository, &tags, &report)?;
+    let made = make(request, &repository, &tags, report)?;
     backup::record(&LastBackup {
         run: tags.run.clone(),
         time: host::now(),
@@ -47,9 +56,6 @@ pub fn now(common: &Common, request: &Request) -> Result<ExitCode, Failure> {
         remove_old(request, &repository, &tags)
     })?;
     let outcome = Outcome { removed, ..made };
-    if common.json {
-        outln!("{}", json!(outcome));
-    }
     report.say(format!(
         "backup {} of {} is complete in {}: {}, of which {} were new ({})",
         outcome.run,
@@ -66,7 +72,7 @@ pub fn now(common: &Common, request: &Request) -> Result<ExitCode, Failure> {
             paths::secret(paths::BACKUP_PASSWORD)
         ));
     }
-    Ok(ExitCode::SUCCESS)
+    Ok(outcome)
 }
 
 /// Opens the repository, and creates it for the first backup. A repository that has held backups is never created again:

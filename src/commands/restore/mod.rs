@@ -10,6 +10,7 @@ use super::apply::ask;
 use super::backup::size;
 use super::install;
 use super::time::utc;
+use super::trial::TrialAction;
 use crate::cli::{Common, Flags};
 use crate::failure::Failure;
 use crate::host::backup::BegunRestore;
@@ -58,7 +59,13 @@ pub fn restore(common: &Common, from: &From) -> Result<ExitCode, Failure> {
         yes: true,
         ..common.clone()
     };
-    let installed = install::install(common, &Flags::default(), &Change::None, false, None);
+    let installed = install::install(
+        common,
+        &Flags::default(),
+        &Change::None,
+        false,
+        TrialAction::None,
+    );
     let code = installed.map_err(|failure| {
         failure
             .left("The data is restored. When the problem is solved, run: synapse-workers install")

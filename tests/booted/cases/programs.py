@@ -5,6 +5,7 @@ from harness.checks import Checks
 from harness.deployment import LAUNCHER, PROGRAM, SERVER, talk
 from harness.expect import CheckFailed, assert_contains, assert_equal
 from harness.host import Host
+from harness.terminal import at_a_terminal
 
 # The host has no archive, so that one is made of its own packages before they go.
 REPACK = """
@@ -38,26 +39,6 @@ BROUGHT = "prometheus-nginx-exporter.service"
 KEPT = "prometheus-redis-exporter.service"
 ENVIRONMENT = "SYNAPSE_METRICS=yes\n"
 INSTALL = ("install", "--server-name", SERVER, "--preset", "small", "--env-file", "/root/synapse.env")
-# Types an answer at a terminal.
-AT_A_TERMINAL = """
-import os, pty, sys
-answer, command = sys.argv[1], sys.argv[2:]
-child, terminal = pty.fork()
-if child == 0:
-    os.execvp(command[0], command)
-seen = b""
-while True:
-    try:
-        part = os.read(terminal, 4096)
-    except OSError:
-        break
-    seen += part
-    if b"[y/N] " in seen and answer:
-        os.write(terminal, answer.encode() + b"\\n")
-        answer = ""
-print(seen.decode(errors="replace"))
-sys.exit(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
-"""
 
 
 def test_programs(host: Host, check: Checks) -> None:
@@ -87,7 +68,7 @@ def test_programs(host: Host, check: Checks) -> None:
         assert_equal(installed(host), set(), "packages")
         host.write("/root/synapse.env", ENVIRONMENT)
     with check("at a terminal the packages are a step of the plan; the answer no installs nothing"):
-        shown = host.run("python3", "-c", AT_A_TERMINAL, "n", "synapse-workers", *INSTALL, "--packages", expect=(1,)).out
+        shown = at_a_terminal(host, "n", *INSTALL, "--packages", expect=(1,)).out
         assert_contains(shown, "+ install nginx redis ", "with apt-get install -y nginx redis-server", "+ write   generation 1",
                         "nothing was changed")
         assert_equal((installed(host), host.path("/etc/synapse-workers/settings.yaml").exists()), (set(), False), "packages, settings")
@@ -97,7 +78,7 @@ def test_programs(host: Host, check: Checks) -> None:
         host.run("mv", "/srv/away", "/srv/archive")
         assert_contains(failed, "apt-get failed", "To continue, run: synapse-workers install --packages")
     with check("the answer yes installs the packages and applies the plan without a second question", vital=True) as note:
-        result = host.run("python3", "-c", AT_A_TERMINAL, "y", "synapse-workers", *INSTALL, "--packages")
+        result = at_a_terminal(host, "y", *INSTALL, "--packages")
         assert_equal(result.out.count("[y/N]"), 1, "questions")
         assert_equal(installed(host), set(GONE), "packages")
         note(f"{result.seconds:.1f} s")

@@ -206,6 +206,7 @@ fn help_manual_completions_and_presets_are_complete() {
         "verify",
         "doctor",
         "rollback",
+        "upgrade",
         "uninstall",
         "presets",
     ] {
