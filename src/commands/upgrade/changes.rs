@@ -21,8 +21,8 @@ pub struct Changes {
     schema: Option<Schema>,
     /// Requests that workers serve instead of main: method and path of a sample, and the upstream.
     moved: Vec<(&'static str, String)>,
-    /// Settings and streams that become available.
-    available: Vec<&'static str>,
+    /// Settings that can be used, and streams that workers write.
+    available: Vec<String>,
 }
 
 impl Changes {
@@ -45,10 +45,13 @@ impl Changes {
             .map(|(_, after)| (after.example, after.upstream));
         let writers = request.topology.stream_writers();
         let streams = newer.streams_since(older);
-        let streams = streams.filter(|key| writers.contains_key(key));
+        let streams = streams
+            .filter(|key| writers.contains_key(key))
+            .map(|key| format!("workers write the stream {key}"));
+        let settings = settings_since(older, newer).map(|key| format!("{key} can be set"));
         Self {
             moved: moved.collect(),
-            available: settings_since(older, newer).chain(streams).collect(),
+            available: settings.chain(streams).collect(),
             from: from.to_owned(),
             to: to.to_owned(),
             code,
@@ -115,8 +118,8 @@ impl fmt::Display for Changes {
         for (number, line) in self.routes().iter().enumerate() {
             part(if number == 0 { "routes" } else { "" }, line)?;
         }
-        if !self.available.is_empty() {
-            part("new", &self.available.join(", "))?;
+        for (number, line) in self.available.iter().enumerate() {
+            part(if number == 0 { "new" } else { "" }, line)?;
         }
         part("read", NOTES)
     }
@@ -181,10 +184,10 @@ mod tests {
             ("GET /a", "client_reader".to_owned()),
             ("GET /b", "client_reader".to_owned()),
         ];
-        listed.available = vec!["redis.username"];
+        listed.available = vec!["redis.username can be set".to_owned()];
         let text = listed.to_string();
         let wanted = "\n  routes    GET /a moves from main to client_reader\n            GET /b moves from main to client_reader\n  \
-             new       redis.username\n";
+             new       redis.username can be set\n";
         assert!(text.contains(wanted), "{text}");
         let unknown = changes("1.999.0", None).to_string();
         assert!(unknown.contains("newer than 1.163"), "{unknown}");

@@ -135,7 +135,7 @@ def nothing_yet(host: Host, check: Checks) -> None:
             result = at_a_terminal(host, "yy", "upgrade", BROKEN, expect=(1,))
             ordered(result.out, f"schema {SCHEMA} becomes {SCHEMA + 1}; Synapse {OLD_RELEASE} cannot use it afterwards",
                     "warning: there is no way back", "there is no complete backup yet", "Make a backup first? [y/N]",
-                    "is complete in", "Apply this plan? [y/N]", "FAILED", f"- remove  Synapse {BROKEN}", "this release is broken",
+                    "is complete in", "Apply this plan? [y/N]", "FAILED", "this release is broken", f"- remove  Synapse {BROKEN}",
                     "as it was before")
             assert_equal(len(host.json("backup", "list")), 1, "backups")
             assert_equal(re.findall(r"(?m)^! .*\d s\r?$", result.out), [], "jobs that ran")

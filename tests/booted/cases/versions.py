@@ -80,7 +80,8 @@ def test_versions(host: Host, check: Checks) -> None:
         with check(f"the upgrade to {NEW_RELEASE} succeeds, and old tokens, messages and media work", vital=True) as note:
             result = host.product("upgrade", "--yes")
             note(f"{result.seconds:.1f} s")
-            assert_contains(result.out, f"Upgrade of Synapse {release} to {NEW_RELEASE}", "moves from main to client_reader")
+            moved = "moves from main to client_reader" if release == EARLY_RELEASES[0] else "no request moves"
+            assert_contains(result.out, f"Upgrade of Synapse {release} to {NEW_RELEASE}", moved, "redis.username")
             serves(host, NEW_RELEASE)
             talk(host)
             host.product("verify")
