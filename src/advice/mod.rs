@@ -10,6 +10,7 @@
 //! unit of load is one processor: a process that uses 0.85 of it is [`rules::SATURATED`].
 
 pub mod counters;
+mod load;
 mod outlook;
 pub mod reading;
 mod recommendation;
@@ -18,7 +19,7 @@ mod sample;
 mod scene;
 pub mod work;
 
+pub use load::{MachineLoad, PostgresLoad, ProcessLoad, Sample, SynapseLoad, UpstreamLoad};
 pub use outlook::Outlook;
 pub use recommendation::{Change, Recommendation};
-pub use sample::{MachineLoad, PostgresLoad, ProcessLoad, Sample, SynapseLoad, UpstreamLoad};
 pub use scene::Scene;

@@ -20,6 +20,8 @@ pub struct Outlook {
 
 /// The demand below which the growth of load cannot be concluded: most of it does not come from requests.
 const QUIET: f64 = 0.05;
+/// The growth below which there is no room for more load.
+const NO_ROOM: f64 = 1.05;
 
 impl Outlook {
     /// `None` if no process of Synapse was measured.
@@ -49,6 +51,9 @@ impl Outlook {
             false => format!("{} is saturated", self.process),
         };
         lines.push(match self.growth {
+            Some(growth) if growth < NO_ROOM => {
+                format!("This host has no room for more load: {limit}.")
+            }
             Some(growth) => {
                 format!("This host can carry {growth:.1} times this load before {limit}.")
             }

@@ -1,6 +1,6 @@
 //! What rules look at: a sample, and the deployment that it was taken of.
 
-use super::sample::{ProcessLoad, Sample, SynapseLoad};
+use super::load::{ProcessLoad, Sample, SynapseLoad};
 use crate::deployment::{Deployment, Sizes};
 use crate::state::units;
 use crate::topology::routes::MAIN;

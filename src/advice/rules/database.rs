@@ -1,7 +1,7 @@
 //! Rules about PostgreSQL and the connections to it.
 
+use super::super::load::SynapseLoad;
 use super::super::recommendation::{Change, Recommendation};
-use super::super::sample::SynapseLoad;
 use super::super::scene::Scene;
 use super::{LEAST_GAIN, milliseconds, percent};
 use crate::settings::types::DatabaseKind;

@@ -1,9 +1,9 @@
 //! Draws a view: a pure function of the view and the size of the terminal.
 
+use super::lines::{NONE, host, postgres, time};
 use super::view::View;
 use crate::advice::rules::SATURATED;
-use crate::advice::{PostgresLoad, ProcessLoad, Sample, UpstreamLoad};
-use crate::state::host_size::show_memory;
+use crate::advice::{ProcessLoad, Sample, UpstreamLoad};
 use anstyle::{AnsiColor, Style};
 
 /// The number of columns from which there is room for all figures.
@@ -142,54 +142,6 @@ fn row(process: &ProcessLoad, columns: usize, wide: bool) -> String {
     )
 }
 
-/// A figure that is not known.
-const NONE: &str = "-";
-
-fn time(seconds: Option<f64>) -> String {
-    match seconds {
-        None => NONE.to_owned(),
-        Some(seconds) if seconds >= 1.0 => format!("{seconds:.1} s"),
-        Some(seconds) => format!("{:.0} ms", seconds * 1000.0),
-    }
-}
-
-fn host(sample: &Sample) -> String {
-    let machine = &sample.machine;
-    let clients = sample
-        .clients
-        .map_or(String::new(), |clients| format!(", {clients} clients"));
-    format!(
-        "host: {:.1} of {:.0} processors busy, load {:.1}, {} of {} free{clients}",
-        machine.busy,
-        machine.processors,
-        machine.load,
-        show_memory(machine.available),
-        show_memory(machine.memory)
-    )
-}
-
-/// One line about the server, and one about the statements that it executes, if there are any.
-fn postgres(found: &PostgresLoad) -> Vec<String> {
-    let cpu = found
-        .cpu
-        .map_or(String::new(), |cpu| format!(" {cpu:.1} processors,"));
-    let hits = found.hits.map_or(String::new(), |hits| {
-        format!(", cache {:.1} %", hits * 100.0)
-    });
-    let mut lines = vec![format!(
-        "PostgreSQL:{cpu} {} of {} connections, {:.0} commits/s{hits}",
-        found.used, found.limit, found.commits
-    )];
-    if !found.active.is_empty() {
-        let waits = found.active.iter();
-        let waits: Vec<String> = waits
-            .map(|(wait, count)| format!("{wait} {count:.1}"))
-            .collect();
-        lines.push(format!("statements in progress: {}", waits.join(", ")));
-    }
-    lines
-}
-
 /// The upstreams of nginx with most requests, below a blank line and a heading.
 fn upstreams(sample: &Sample) -> Vec<(Style, String)> {
     let mut all: Vec<&UpstreamLoad> = sample.upstreams.iter().collect();
@@ -220,7 +172,7 @@ fn upstreams(sample: &Sample) -> Vec<(Style, String)> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::advice::{MachineLoad, SynapseLoad};
+    use crate::advice::{MachineLoad, PostgresLoad, SynapseLoad};
 
     fn view(processes: usize) -> View {
         let process = |number: usize| ProcessLoad {

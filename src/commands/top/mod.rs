@@ -1,6 +1,7 @@
 //! `top`: the load of every process on one screen.
 
 mod draw;
+mod lines;
 mod view;
 
 use super::observed::Observed;
