@@ -228,6 +228,11 @@ pub enum Command {
         #[command(subcommand)]
         action: UserAction,
     },
+    /// Send a test alert to the receivers in alerts.email and alerts.webhook
+    ///
+    /// Waits until Alertmanager has delivered it. Exits with status 1 and the reason if it was not delivered. See
+    /// synapse-workers-alerts(7).
+    Alerts { action: AlertsAction },
     /// Back up the server, list or check its backups, or print their password
     ///
     /// backup.repository names the restic repository. The server keeps running. See synapse-workers-backup(7).
@@ -319,6 +324,13 @@ pub enum UserAction {
         #[arg(long)]
         all: bool,
     },
+}
+
+/// The action of `alerts`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub enum AlertsAction {
+    /// Send a test alert, and wait until it is delivered
+    Test,
 }
 
 /// The action of `backup`.

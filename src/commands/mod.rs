@@ -1,5 +1,6 @@
 //! The commands, one file for each; `apply` is shared by those that change the host.
 
+mod alerts;
 mod apply;
 mod backup;
 mod doctor;
@@ -96,6 +97,7 @@ pub fn run(cli: Cli) -> Result<ExitCode, Failure> {
         } => rollback::rollback(common, number, trying.time, unconfirmed),
         Command::Uninstall { purge, confirm } => uninstall::uninstall(common, purge, confirm),
         Command::User { action } => user::user(common, &action),
+        Command::Alerts { action } => alerts::alerts(common, action),
         Command::Backup { action, restore } => backup::backup(common, action, restore),
         Command::Restore {
             id,

@@ -7,7 +7,7 @@
 //! | Slots | Process |
 //! |---|---|
 //! | 0 | main |
-//! | 1 to 6 | other programs, see [`ServicePort`] (first purpose only) |
+//! | 1 to 7 | other programs, see [`ServicePort`] (first purpose only) |
 //! | *n* × 100 + 0 to 49 | workers of role *n* of the catalogue whose entry is named after its only role, by index |
 //! | *n* × 100 + 50 to 99 | all other workers whose first role is *n*, from a slot derived from the entry's name |
 //!
@@ -50,6 +50,8 @@ pub enum ServicePort {
     NginxLogExporter = 5,
     /// The metrics of coturn: its own, or those of `synapse-coturn-exporter.service` if its build has none.
     Coturn = 6,
+    /// Alertmanager, which delivers alerts: its API and its metrics.
+    Alertmanager = 7,
 }
 
 /// An address that a process listens on.

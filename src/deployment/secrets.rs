@@ -6,7 +6,8 @@
 
 use super::Deployment;
 use crate::settings::Settings;
-use crate::settings::types::{self, AbsolutePath, DatabaseKind, Verification};
+use crate::settings::mail_server::ALERTS_PASSWORD;
+use crate::settings::types::{self, AbsolutePath, DatabaseKind, Verification, Webhook};
 use crate::settings::value::Scalar;
 use crate::state::paths;
 
@@ -29,6 +30,8 @@ pub struct Secret {
     pub needed: fn(&Deployment) -> bool,
     /// How the administrator provides it, for messages.
     pub how_to_provide: &'static str,
+    /// Whether a value can be used, and otherwise what is expected.
+    pub accepts: fn(&str) -> Result<(), &'static str>,
 }
 
 /// The defaults of a row.
@@ -41,6 +44,7 @@ const GENERATED: Secret = Secret {
     file: |_| None,
     needed: |_| false,
     how_to_provide: "",
+    accepts: |_| Ok(()),
 };
 
 /// All secrets (for Synapse's `_path` options: config_documentation.md).
@@ -118,7 +122,6 @@ pub static SECRETS: &[Secret] = &[
     Secret {
         name: "smtp_password",
         generated: false,
-        root_only: false,
         wanted: |deployment| {
             deployment.settings.email.enabled && deployment.settings.email.smtp_user.is_some()
         },
@@ -127,6 +130,35 @@ pub static SECRETS: &[Secret] = &[
         needed: |_| true,
         how_to_provide: "set email.smtp_password_file, or set SYNAPSE_EMAIL_SMTP_PASS once, in the environment or an --env-file; \
                          or leave email.smtp_user empty",
+        ..GENERATED
+    },
+    Secret {
+        name: ALERTS_PASSWORD,
+        generated: false,
+        root_only: true,
+        wanted: |deployment| {
+            let alerts = &deployment.settings.alerts;
+            !alerts.email.is_empty() && alerts.smtp_user.is_some()
+        },
+        file: |settings| settings.alerts.smtp_password_file.as_ref(),
+        needed: |_| true,
+        how_to_provide: "set alerts.smtp_password_file, or leave alerts.smtp_user empty",
+        ..GENERATED
+    },
+    Secret {
+        name: "alerts_webhook",
+        generated: false,
+        root_only: true,
+        wanted: |deployment| matches!(deployment.settings.alerts.webhook, Some(Webhook::File(_))),
+        file: |settings| match &settings.alerts.webhook {
+            Some(Webhook::File(path)) => Some(path),
+            Some(Webhook::Url(_)) | None => None,
+        },
+        accepts: |text| match types::is_webhook_url(text) {
+            true => Ok(()),
+            false => Err("an http or https URL"),
+        },
+        ..GENERATED
     },
     Secret {
         name: "postgres_password",
@@ -220,6 +252,11 @@ pub static COMPOSED: &[Composed] = &[
         name: "postgres-exporter.pgpass",
         reader: Reader::Systemd,
         escape: in_pgpass,
+    },
+    Composed {
+        name: "alertmanager.yml",
+        reader: Reader::Systemd,
+        escape: in_json,
     },
     Composed {
         name: "turnserver.conf",

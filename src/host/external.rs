@@ -1,6 +1,6 @@
 //! External PostgreSQL and Redis. They are queried before anything is changed, with the password that Synapse will use.
 
-use super::facts::Facts;
+use super::facts::{Facts, Source};
 use super::postgres::{self, Access, Postgres};
 use super::redis::{self, Remote};
 use super::{files, secrets};
@@ -68,11 +68,22 @@ fn password(facts: &Facts, name: &str) -> Result<Option<String>> {
     }
 }
 
-/// The administrator's password files that contain no valid password: the name of the secret, and the reason.
+/// The administrator's files that contain no valid secret: the name of the secret, and the reason.
 pub(super) fn unusable(facts: &Facts) -> Vec<(&'static str, String)> {
     let why = facts.provided.iter().filter_map(|(name, source)| {
-        let error = secrets::value_of(source).err()?;
-        Some((*name, format!("{error:#}")))
+        let problem = match secrets::value_of(source) {
+            Err(error) => format!("{error:#}"),
+            Ok(value) => {
+                let expected = known::secret(name).and_then(|row| (row.accepts)(&value).err())?;
+                match source {
+                    Source::File(path) => format!("{} must contain {expected}", path.display()),
+                    Source::Value(_) => {
+                        format!("the {} must be {expected}", name.replace('_', " "))
+                    }
+                }
+            }
+        };
+        Some((*name, problem))
     });
     why.collect()
 }

@@ -44,6 +44,8 @@ pub struct Facts {
     pub missing: Vec<&'static str>,
     /// `redis-server` or `valkey-server`, whichever is installed.
     pub redis: Option<&'static str>,
+    /// The name of the Alertmanager program, if it is installed.
+    pub alertmanager: Option<&'static str>,
     /// The program names of the exporters on this host.
     pub exporters: Exporters,
     /// Major and minor version of nginx, if it is installed.
@@ -206,6 +208,9 @@ impl Facts {
                 .as_ref()
                 .map_or(default.unserved, |found| found.unserved.clone()),
             redis: self.redis.map_or(default.redis, str::to_owned),
+            alertmanager: self
+                .alertmanager
+                .map_or(default.alertmanager, str::to_owned),
             exporters: self.exporters.clone(),
             grafana: self.grafana,
             nginx: self.nginx.unwrap_or(default.nginx),

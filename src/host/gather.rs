@@ -66,6 +66,7 @@ impl Facts {
                 .flatten(),
             python,
             redis,
+            alertmanager: programs::installed(units::ALERTMANAGER),
             exporters: programs::exporters(),
             grafana: files::is_directory(paths::GRAFANA),
             nginx: None,

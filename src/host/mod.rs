@@ -3,6 +3,7 @@
 pub mod accounts;
 pub mod acme;
 pub mod adopted;
+pub mod alertmanager;
 pub mod backup;
 mod binding;
 mod bounded;

@@ -91,6 +91,21 @@ pub fn get_of(peer: &Peer, host: &str, path: &str, end: Instant) -> Result<Answe
     answer(ask(peer, host, "GET", path, "", end, LIMIT)?)
 }
 
+/// Sends a service of this host a POST request with JSON.
+///
+/// # Errors
+/// The same as for [`get`].
+pub fn post(peer: &Peer, path: &str, json: &str, end: Instant) -> Result<Answer> {
+    let mut stream = peer.connect(end, LIMIT)?;
+    let request = format!(
+        "POST {path} HTTP/1.1\r\nHost: {HERE}\r\nUser-Agent: synapse-workers\r\n\
+         Content-Type: application/json\r\nContent-Length: {}\r\nConnection: close\r\n\r\n{json}",
+        json.len()
+    );
+    stream.write_all(request.as_bytes())?;
+    answer(stream)
+}
+
 /// Sends nginx a request that only the host itself may send: it has no headers with the address of a client.
 ///
 /// # Errors
@@ -166,12 +181,43 @@ fn request(peer: &Peer, method: &str, path: &str, origin: &str, end: Instant) ->
 fn answer(mut stream: Bounded) -> Result<Answer> {
     let mut answer = Vec::new();
     stream.read_to_end(&mut answer).context(WAITING)?;
-    let text = String::from_utf8_lossy(&answer);
-    let (head, body) = text.split_once("\r\n\r\n").unwrap_or((&text, ""));
+    let end = answer.windows(END.len()).position(|part| part == END);
+    let (head, body) = match end {
+        Some(end) => (&answer[..end], &answer[end + END.len()..]),
+        None => (&answer[..], &[][..]),
+    };
+    let head = String::from_utf8_lossy(head);
+    let body = match head
+        .to_ascii_lowercase()
+        .contains("\r\ntransfer-encoding: chunked")
+    {
+        true => dechunked(body),
+        false => body.to_owned(),
+    };
     Ok(Answer {
-        status: code(head)?,
-        body: body.to_owned(),
+        status: code(&head)?,
+        body: String::from_utf8_lossy(&body).into_owned(),
     })
+}
+
+/// The end of the head of an answer.
+const END: &[u8] = b"\r\n\r\n";
+
+/// The body without the sizes of its chunks (RFC 9112, 7.1), as far as it is well formed.
+fn dechunked(mut rest: &[u8]) -> Vec<u8> {
+    let mut body = Vec::new();
+    while let Some(end) = rest.windows(2).position(|part| part == b"\r\n") {
+        let line = String::from_utf8_lossy(&rest[..end]);
+        let size = line.split(';').next().unwrap_or_default();
+        let size = usize::from_str_radix(size.trim(), 16).unwrap_or(0);
+        let chunk = rest.get(end + 2..).and_then(|after| after.get(..size));
+        let Some(chunk) = chunk.filter(|chunk| !chunk.is_empty()) else {
+            break;
+        };
+        body.extend_from_slice(chunk);
+        rest = rest.get(end + 2 + size + 2..).unwrap_or_default();
+    }
+    body
 }
 
 /// The status code in an answer's first line.
@@ -184,4 +230,21 @@ fn code(head: &str) -> Result<u16> {
         let shown: String = line.chars().take(80).collect();
         format!("no HTTP answer: {shown}")
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn chunks_are_joined() {
+        let whole = |text: &str| String::from_utf8(dechunked(text.as_bytes())).unwrap();
+        assert_eq!(
+            whole("4\r\nab\nc\r\nA;x=1\r\n0123456789\r\n0\r\n\r\n"),
+            "ab\nc0123456789"
+        );
+        // The connection ended early.
+        assert_eq!(whole("4\r\nabcd\r\n9\r\nabc"), "abcd");
+        assert_eq!(whole("none"), "");
+    }
 }

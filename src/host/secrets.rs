@@ -102,7 +102,7 @@ fn read_line(path: &Path) -> Result<String> {
     let line = text.trim_end_matches(['\r', '\n']);
     ensure!(
         !line.is_empty() && !line.contains('\n'),
-        "{} must contain one line with the password",
+        "{} must contain one line with the secret",
         path.display()
     );
     Ok(line.to_owned())

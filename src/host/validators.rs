@@ -5,7 +5,9 @@ use super::confined::Sandbox;
 use super::files::{self, Scratch};
 use super::tools::{self, Tool};
 use super::{Host, cluster, generations, synapse};
+use crate::deployment::secrets;
 use crate::plan::step::Validator;
+use crate::render::alerts;
 use crate::state::State;
 use crate::state::accounts;
 use crate::state::paths;
@@ -38,6 +40,7 @@ impl Host {
             Validator::Prometheus => {
                 prometheus_accepts(&format!("{directory}/prometheus/prometheus.yml"))
             }
+            Validator::Alertmanager => alertmanager_accepts(&directory, state),
             Validator::Systemd => {
                 let units: Vec<String> = state
                     .files
@@ -142,6 +145,30 @@ fn prometheus_accepts(configuration: &str) -> Result<()> {
     ensure!(
         output.status.success(),
         "Prometheus refuses {configuration}\n{}",
+        tools::tail(&output, 8)
+    );
+    Ok(())
+}
+
+/// Runs `amtool check-config` with sample secrets in place of the real ones, which its messages could contain. The text of
+/// mail is read from this generation.
+fn alertmanager_accepts(directory: &str, state: &State) -> Result<()> {
+    let composed = secrets::composed(alerts::CONFIGURATION).context("no row for Alertmanager")?;
+    let template = state.contents(&secrets::template(alerts::CONFIGURATION))?;
+    let sample = |_: &str| anyhow::Ok("https://localhost/".to_owned());
+    let text = secrets::compose(composed, &String::from_utf8(template)?, sample)?;
+    let scratch = Scratch::new(0o700)?;
+    let file = scratch.at(alerts::CONFIGURATION);
+    let text = text.replace(paths::CURRENT, directory);
+    files::replace(&file, text.as_bytes(), 0o600)?;
+    let output = Tool::new("amtool")
+        .args(["check-config"])
+        .args([&file])
+        .output()?;
+    ensure!(
+        output.status.success(),
+        "Alertmanager refuses {directory}/{}\n{}",
+        secrets::template(alerts::CONFIGURATION),
         tools::tail(&output, 8)
     );
     Ok(())

@@ -152,6 +152,7 @@ pub enum Validator {
     Synapse(Vec<String>),
     Systemd,
     Prometheus,
+    Alertmanager,
     /// PostgreSQL reads the file of this path together with its own configuration.
     Postgres(String),
     /// The Synapse that is about to run checks the schema of its database.

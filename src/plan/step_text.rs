@@ -50,6 +50,7 @@ impl fmt::Display for Step {
                     Validator::Synapse(_) => "with Synapse's own configuration parser",
                     Validator::Systemd => "with systemd-analyze verify",
                     Validator::Prometheus => "with promtool check config",
+                    Validator::Alertmanager => "with amtool check-config",
                     Validator::Postgres(_) => "with PostgreSQL's own configuration parser",
                     Validator::Schema => "against the database schema",
                     Validator::Endpoints => "against the endpoints of Synapse's workers",

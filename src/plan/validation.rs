@@ -14,6 +14,9 @@ use std::cell::LazyCell;
 /// Path prefix of PostgreSQL's configuration files in a generation.
 const POSTGRES_FILES: &str = "host/etc/postgresql/";
 
+/// Files of Alertmanager in a generation: the text of mail, and the template of its configuration.
+const ALERTMANAGER_FILES: [&str; 2] = ["alertmanager/", "secrets/alertmanager.yml"];
+
 impl Planner<'_> {
     /// The validators of the files that changed.
     pub(super) fn validators(&self) -> Vec<Validator> {
@@ -66,6 +69,13 @@ impl Planner<'_> {
             .any(|change| change.path.starts_with("prometheus/"))
         {
             validators.push(Validator::Prometheus);
+        }
+        if written.clone().any(|change| {
+            ALERTMANAGER_FILES
+                .iter()
+                .any(|path| change.path.starts_with(path))
+        }) {
+            validators.push(Validator::Alertmanager);
         }
         if written
             .clone()

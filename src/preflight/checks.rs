@@ -34,7 +34,7 @@ pub static CHECKS: &[Check] = &[
     Check { name: "Synapse can start from a fork server",                     fatal: true,  check: programs::warm_start },
     Check { name: "warm.mode has its effect with Synapse's Python",           fatal: false, check: programs::immortal },
     Check { name: "secrets that cannot be generated are provided",            fatal: true,  check: secrets::missing },
-    Check { name: "password files contain a password",                        fatal: true,  check: secrets::unusable_file },
+    Check { name: "files of secrets contain a secret",                        fatal: true,  check: secrets::unusable_file },
     Check { name: "Synapse's Python has the packages that the settings need", fatal: true,  check: synapse::requirements },
     Check { name: "the external Redis answers",                               fatal: true,  check: network::redis },
     Check { name: "the Matrix Authentication Service answers",                fatal: false, check: network::mas },

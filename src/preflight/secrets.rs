@@ -19,6 +19,6 @@ pub(super) fn unusable_file(at: &Examined) -> Option<Finding> {
     let (_, error) = at.facts.unusable.iter().find(|(name, _)| wanted(name))?;
     finding(
         error.clone(),
-        "write the password into it, as one line that root can read",
+        "write the secret into it, as one line that root can read",
     )
 }

@@ -27,10 +27,7 @@ pub(super) fn render(builder: &mut StateBuilder) -> Result<Option<String>> {
         email: &settings.email,
         password,
         tls: settings.email.decided_tls(),
-        from: match &settings.email.from {
-            Some(from) => from.show(),
-            None => format!("noreply@{}", settings.server_name.host()),
-        },
+        from: settings.mail_sender(),
     };
     let text = block.render()?;
     if !password {

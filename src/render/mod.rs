@@ -4,6 +4,7 @@
 //! Rendering is pure and deterministic: the same input gives the same bytes on every machine.
 
 pub mod acme;
+pub mod alerts;
 mod backup;
 pub mod certificate;
 pub mod compressor;

@@ -3,7 +3,9 @@
 
 use super::Input;
 use super::service::{Job, SERVICE, Service, exporter, job};
-use super::{acme, backup, certificate, compressor, coturn, logrotate, metrics, nginx, redis};
+use super::{
+    acme, alerts, backup, certificate, compressor, coturn, logrotate, metrics, nginx, redis,
+};
 use crate::deployment::endpoints::ServicePort;
 use crate::state::units;
 
@@ -26,6 +28,8 @@ const ACME_DIRECTORIES: &[&str] = &[
 const REDIS_DIRECTORIES: &[&str] = &["d /run/synapse-workers/redis 2750 synapse-redis synapse -"];
 const PROMETHEUS_DIRECTORIES: &[&str] =
     &["d /var/lib/synapse-workers/prometheus 0700 synapse-prometheus synapse-prometheus -"];
+const ALERTMANAGER_DIRECTORIES: &[&str] =
+    &["d /var/lib/synapse-workers/alertmanager 0700 synapse-alertmanager synapse-alertmanager -"];
 const METRICS_DIRECTORIES: &[&str] = &["d /run/synapse-workers/metrics 0755 root root -"];
 const LOG_DIRECTORIES: &[&str] = &[
     "d /var/log/synapse-workers/nginx 0750 synapse-nginx synapse-nginx -",
@@ -52,6 +56,7 @@ pub static SERVICES: &[Service] = &[
     Service { unit: units::NGINX,              wanted: |_| true,                 render: nginx::render,       directories: nginx_directories, ports: nginx::PORTS, ..SERVICE },
     Service { unit: units::REDIS,              wanted: redis::is_wanted,         render: redis::render,       directories: |_| REDIS_DIRECTORIES, ..SERVICE },
     Service { unit: units::PROMETHEUS,         wanted: metrics::wanted,          render: metrics::render,     directories: |_| PROMETHEUS_DIRECTORIES, ports: metrics::PORTS, ..SERVICE },
+    Service { unit: units::ALERTMANAGER,       wanted: alerts::is_wanted,        render: alerts::render,      directories: |_| ALERTMANAGER_DIRECTORIES, ..exporter("alertmanager", ServicePort::Alertmanager) },
     Service { unit: units::HOST_METRICS,       wanted: metrics::wanted,          render: metrics::host,       directories: |_| METRICS_DIRECTORIES, job: Some(HOST_JOB), ..SERVICE },
     Service { unit: units::NGINX_EXPORTER,     wanted: metrics::wanted,          render: metrics::nginx,      ..exporter("nginx", ServicePort::NginxExporter) },
     Service { unit: units::NGINX_LOG_EXPORTER, wanted: metrics::wanted,          render: metrics::nginx_log,  directories: |_| LOG_DIRECTORIES, ..exporter("nginx_log", ServicePort::NginxLogExporter) },

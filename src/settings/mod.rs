@@ -15,6 +15,7 @@ pub mod env;
 pub mod file;
 mod fragment;
 pub mod load;
+pub mod mail_server;
 pub mod origin;
 mod reference;
 pub mod retired;

@@ -34,6 +34,11 @@ pub const PROMETHEUS: Account = Account {
     name: "synapse-prometheus",
     about: "Prometheus for Synapse",
 };
+/// Runs `synapse-alertmanager.service`.
+pub const ALERTMANAGER: Account = Account {
+    name: "synapse-alertmanager",
+    about: "Delivery of alerts for Synapse",
+};
 /// Its role in PostgreSQL has the same name.
 pub const POSTGRES_EXPORTER: Account = Account {
     name: "synapse-postgres-exporter",
@@ -46,7 +51,14 @@ pub const COTURN: Account = Account {
 };
 
 /// Every account that this program creates, except Synapse's own, whose name and numeric ID are settings.
-pub static OURS: &[Account] = &[NGINX, REDIS, PROMETHEUS, POSTGRES_EXPORTER, COTURN];
+pub static OURS: &[Account] = &[
+    NGINX,
+    REDIS,
+    PROMETHEUS,
+    ALERTMANAGER,
+    POSTGRES_EXPORTER,
+    COTURN,
+];
 
 /// The file that packages install in /usr/lib/sysusers.d: the accounts of all services. Synapse's own account is not
 /// included, because its name and number are settings. `install` writes a file of the same name to /etc/sysusers.d,

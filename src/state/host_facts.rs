@@ -21,6 +21,8 @@ pub struct HostFacts {
     pub unserved: BTreeSet<String>,
     /// The name of the Redis program: `redis-server` or `valkey-server`.
     pub redis: String,
+    /// The name of the Alertmanager program: `prometheus-alertmanager` or `alertmanager`.
+    pub alertmanager: String,
     /// The names of the exporters.
     pub exporters: Exporters,
     /// Major and minor version of nginx.
@@ -88,6 +90,7 @@ impl Default for HostFacts {
             systemd: Some(257),
             unserved: BTreeSet::new(),
             redis: "redis-server".to_owned(),
+            alertmanager: "prometheus-alertmanager".to_owned(),
             exporters: Exporters::default(),
             grafana: false,
             nginx: (1, 26),

@@ -94,6 +94,8 @@ pub const SQLITE: &str = "/var/lib/synapse/homeserver.db";
 pub const GRAFANA: &str = "/etc/grafana/provisioning";
 /// The data of our own Prometheus; it exists while metrics are enabled.
 pub const PROMETHEUS: &str = "/var/lib/synapse-workers/prometheus";
+/// The data of our own Alertmanager: silences, and which alerts it has sent.
+pub const ALERTMANAGER: &str = "/var/lib/synapse-workers/alertmanager";
 /// Metrics of this host that no exporter provides, in Prometheus' text format.
 pub const HOST_METRICS: &str = "/run/synapse-workers/metrics/host.prom";
 /// The directory of log files. nginx may write below it at any time, because its sandbox is set up when it starts.

@@ -117,6 +117,8 @@ const OPTIONS: &str = "Synapse reads its options only at start";
 const LOG: &str = "Synapse reads its log settings again on SIGHUP";
 const PAGE: &str = "Prometheus reads a page at each request for it";
 const PASSWORD: &str = "the exporter reads its password only at start";
+const ALERTMANAGER: &str = "systemd passes Alertmanager its configuration only at start";
+const ALERTS: &str = "Alertmanager reads it in secrets/alertmanager.yml";
 const RELEASE_PORT: &str = "nginx must release a port before it can bind it on another address";
 const UNIT_FILE: &str = "its unit file changed";
 const SIZE: &str = "systemd applies it to the running processes when it reloads unit files";
@@ -178,6 +180,7 @@ pub static RULES: &[Rule] = &[
     reload("prometheus/",                       Scope::Unit(units::PROMETHEUS),         "Prometheus reads targets and rules again on SIGHUP"),
     no_effect("prometheus/consoles/",                                                   PAGE),
     no_effect("prometheus/console_libraries/",                                          PAGE),
+    restart("alertmanager/",                    Scope::Unit(units::ALERTMANAGER),       ALERTMANAGER),
     no_effect("metrics/",                                                               "the service of the timer reads it at each run"),
     no_effect("grafana/",                                                               "Grafana looks for changed dashboards every minute"),
     no_effect("host/etc/grafana/",                                                      "the administrator runs Grafana, which reads it at its next start"),
@@ -187,6 +190,9 @@ pub static RULES: &[Rule] = &[
     no_effect("compressor/",                                                            "the state compressor reads it at its next run"),
     restart("coturn/",                          Scope::Unit(units::COTURN_EXPORTER),    "Python reads the exporter only at start"),
     no_effect("secrets/backup_password",                                                    "restic reads it at each run"),
+    no_effect("secrets/alerts_smtp_password",                                           ALERTS),
+    no_effect("secrets/alerts_webhook",                                                 ALERTS),
+    restart("secrets/alertmanager.yml",         Scope::Unit(units::ALERTMANAGER),       ALERTMANAGER),
     restart("secrets/turnserver.conf",          Scope::Unit(units::COTURN),             "coturn reads its configuration only at start"),
     restart("secrets/redis-exporter.json",      Scope::Unit(units::REDIS_EXPORTER),     PASSWORD),
     restart("secrets/postgres-exporter.pgpass", Scope::Unit(units::POSTGRES_EXPORTER),  PASSWORD),

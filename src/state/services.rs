@@ -51,6 +51,9 @@ pub static SERVICES: &[Service] = &[
     Service { unit: units::PROMETHEUS,         account: Some(accounts::PROMETHEUS),        program: Some(Program {
               name: "prometheus",          executables: &["prometheus"], apt: "prometheus", dnf: "prometheus",
               started: &["prometheus.service", "prometheus-node-exporter.service"] }) },
+    Service { unit: units::ALERTMANAGER,       account: Some(accounts::ALERTMANAGER),      program: Some(Program {
+              name: "Alertmanager",        executables: &["prometheus-alertmanager", "alertmanager"],
+              apt: "prometheus-alertmanager", dnf: "golang-github-prometheus-alertmanager", started: &["prometheus-alertmanager.service"] }) },
     Service { unit: units::HOST_METRICS,       account: None,                              program: None },
     Service { unit: units::NGINX_EXPORTER,     account: None,                              program: Some(Program {
               name: "nginx exporter",      executables: &["prometheus-nginx-exporter", "nginx-prometheus-exporter"],

@@ -39,6 +39,8 @@ pub const LOGROTATE: &str = "synapse-logrotate.timer";
 pub const LOGROTATE_SERVICE: &str = "synapse-logrotate.service";
 /// Our own Prometheus.
 pub const PROMETHEUS: &str = "synapse-prometheus.service";
+/// Our own Alertmanager.
+pub const ALERTMANAGER: &str = "synapse-alertmanager.service";
 /// Metrics of nginx.
 pub const NGINX_EXPORTER: &str = "synapse-nginx-exporter.service";
 /// Metrics derived from nginx's access log.

@@ -2,6 +2,7 @@
 //! on a bus with a fake systemd, and the command line.
 
 mod adoption;
+mod alerts;
 mod architecture;
 mod backups;
 mod boundaries;

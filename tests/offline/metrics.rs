@@ -356,9 +356,9 @@ fn exporters_of_external_servers_read_passwords_from_files() {
 /// A directory with the rules and their promtool test.
 fn rules() -> tempfile::TempDir {
     let directory = tempfile::tempdir().unwrap();
-    let backups = "backup: {repository: /srv/backup}";
-    let state = with_metrics("synchrotron").settings(backups).state();
-    for name in ["recording.yml", "alerts.yml", "backup.yml"] {
+    let others = "backup: {repository: /srv/backup}\nalerts: {email: [admin@example.org]}";
+    let state = with_metrics("synchrotron").settings(others).state();
+    for name in ["recording.yml", "alerts.yml", "backup.yml", "delivery.yml"] {
         let rules = text(&state, &format!("prometheus/rules/{name}"));
         fs::write(directory.path().join(name), rules).unwrap();
     }
@@ -383,7 +383,7 @@ fn every_alert_is_tested_firing_and_silent_and_names_a_command() {
         serde_yaml::from_str(&fs::read_to_string(directory.path().join(name)).unwrap()).unwrap()
     };
     let (rules, tests) = (
-        ["alerts.yml", "backup.yml"].map(read),
+        ["alerts.yml", "backup.yml", "delivery.yml"].map(read),
         read("alerts.test.yml"),
     );
     // Each alert, with whether a test expects it to fire.

@@ -2,6 +2,7 @@
 //! also holds after a run that was interrupted at any step.
 
 use super::adoption;
+use super::alerts::with_alerts;
 use super::backups::with_backups;
 use super::compressor::with_compressor;
 use super::metrics::with_metrics;
@@ -61,6 +62,8 @@ pub fn transitions() -> Vec<(String, State, State)> {
             with_compressor("synchrotron"),
             some(),
         ),
+        transition("alerts", some(), with_alerts("synchrotron")),
+        transition("no alerts any more", with_alerts("synchrotron"), some()),
         transition("backups", some(), with_backups("synchrotron")),
         transition("no backups any more", with_backups("synchrotron"), some()),
         transition("no calls any more", with_coturn("synchrotron"), some()),

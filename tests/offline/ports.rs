@@ -23,7 +23,7 @@ fn of<'a>(ports: &'a [BoundPort], unit: &str) -> BTreeSet<(u16, &'a str)> {
 
 const EVERYTHING: &str = "http_federation_port: 8018\nsockets: {public: false, replication: false}\n\
     manhole: {main: true, workers: true}\nmetrics: {enabled: true, redis: true, postgres: true}\n\
-    tls: {acme: {}}\ncoturn: {enabled: true, metrics: true}";
+    tls: {acme: {}}\ncoturn: {enabled: true, metrics: true}\nalerts: {email: [a@b.test]}";
 
 #[test]
 fn the_table_lists_every_port_of_synapse_and_nginx() {
@@ -95,6 +95,7 @@ fn the_table_lists_only_ports_that_the_files_of_their_units_contain() {
         units::REDIS_EXPORTER,
         units::POSTGRES_EXPORTER,
         units::PROMETHEUS,
+        units::ALERTMANAGER,
         units::COTURN,
     ];
     assert_eq!(services, known.into());

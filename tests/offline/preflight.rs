@@ -485,11 +485,11 @@ fn every_check_finds_its_problem() {
             "the redis password is not provided => set redis.password_file",
         ),
         (
-            "password files contain a password",
+            "files of secrets contain a secret",
             |facts| facts.unusable = vec![("redis_password", "/etc/pw is missing".to_owned())],
             "redis: {host: r.test, password_file: /etc/pw}",
             1,
-            "/etc/pw is missing => write the password into it",
+            "/etc/pw is missing => write the secret into it",
         ),
         (
             "the Matrix Authentication Service answers",

@@ -22,10 +22,11 @@ pub fn values<'a>(state: &'a State, unit: &str, key: &str) -> Vec<&'a str> {
 #[test]
 fn services_without_unix_sockets_cannot_open_one() {
     let state = with_metrics("synchrotron")
-        .settings("coturn: {enabled: true, metrics: true, internal_ip: 10.0.0.1}")
+        .settings("coturn: {enabled: true, metrics: true, internal_ip: 10.0.0.1}\nalerts: {email: [a@b.test]}")
         .state();
     for (unit, expected) in [
         (units::PROMETHEUS, "AF_INET AF_INET6"),
+        (units::ALERTMANAGER, "AF_UNIX AF_INET AF_INET6 AF_NETLINK"),
         (units::NGINX_EXPORTER, "AF_INET AF_INET6"),
         (units::NGINX_LOG_EXPORTER, "AF_INET AF_INET6"),
         (units::COTURN_EXPORTER, "AF_INET AF_INET6"),
@@ -49,7 +50,8 @@ fn services_without_unix_sockets_cannot_open_one() {
 fn every_service_has_each_sandbox_option_once() {
     let everything = "metrics: {enabled: true, redis: true, postgres: true}\n\
         coturn: {enabled: true, metrics: true, internal_ip: 10.0.0.1}\ncompressor: {enabled: true}\n\
-        tls: {certificate: /etc/a.pem, key: /etc/a.key}\nbackup: {repository: /srv/backup}\n";
+        tls: {certificate: /etc/a.pem, key: /etc/a.key}\nbackup: {repository: /srv/backup}\n\
+        alerts: {email: [a@b.test]}\n";
     for spec in SPECS {
         let state = Setup::new(spec).settings(everything).state();
         let units = state

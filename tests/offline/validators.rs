@@ -61,6 +61,7 @@ pub fn privileged(name: impl AsRef<Path>) -> Command {
 /// Names and texts of the unit files. Programs that only a server has are replaced by programs that every machine has.
 pub fn units(mut setup: Setup) -> BTreeMap<String, String> {
     setup.facts.redis = "true".to_owned();
+    setup.facts.alertmanager = "true".to_owned();
     for program in [
         &mut setup.facts.exporters.nginx,
         &mut setup.facts.exporters.redis,
@@ -125,7 +126,8 @@ fn systemd_accepts_every_unit() {
     let limits =
         "limits: {worker_memory: 512M, main_memory: 2G, tasks: 100}\nsynapse: {jemalloc: false}";
     let mut different = BTreeSet::new();
-    let metrics = "metrics: {enabled: true, redis: true, postgres: true}";
+    let metrics =
+        "metrics: {enabled: true, redis: true, postgres: true}\nalerts: {email: [a@b.test]}";
     let proxy = "tls: {certificate: '/etc/ssl/100% \"a\" b.pem', key: /etc/ssl/$x.key}\n\
         nginx: {listen_unix_socket: /run/matrix/nginx.sock}";
     let coturn = "coturn: {enabled: true, port: 1000, metrics: true}";

@@ -137,6 +137,23 @@ pub const SAMPLES: &[(&str, &str, &str)] = &[
     ("metrics.redis", "yes", "redis"),
     ("metrics.postgres", "yes", "postgres"),
     (
+        "alerts.email",
+        "ops@example.org, Admin <admin@example.org>",
+        "ops",
+    ),
+    ("alerts.from", "Alerts <alerts@example.org>", "alerts"),
+    ("alerts.smtp_host", "smtp.example.org", "smtp example"),
+    ("alerts.smtp_port", "25", "0"),
+    ("alerts.smtp_user", "alerts", "two words"),
+    (
+        "alerts.smtp_password_file",
+        "/etc/alerts-password",
+        "alerts-password",
+    ),
+    ("alerts.tls", "none", "ssl"),
+    ("alerts.tls_name", "mail.example.org", "two words"),
+    ("alerts.webhook", "/etc/alerts-webhook", "webhook"),
+    (
         "turn.uris",
         "turn:turn.example.org:3478?transport=tcp, turns:turn.example.org",
         "https://turn.example.org",
@@ -245,6 +262,9 @@ pub const SAMPLES: &[(&str, &str, &str)] = &[
 /// Values that depend on another setting: the key, the other key and its value.
 const COMPANIONS: &[(&str, &str, &str)] = &[
     ("database.cp_min", "database.cp_max", "20"),
+    ("alerts.email", "metrics.enabled", "true"),
+    ("alerts.webhook", "metrics.enabled", "true"),
+    ("alerts.smtp_user", "alerts.smtp_host", "smtp.example.org"),
     ("database.sslrootcert", "database.sslmode", "verify-full"),
     (
         "serve_server_wellknown",

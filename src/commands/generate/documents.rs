@@ -13,6 +13,7 @@ macro_rules! document {
 pub(super) static DOCUMENTS: &[(&str, &str)] = &[
     document!("accounts"),
     document!("adopting"),
+    document!("alerts"),
     document!("backup"),
     document!("calls"),
     document!("command-line"),

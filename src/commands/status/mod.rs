@@ -9,9 +9,10 @@ mod warm;
 use super::installed::installed;
 use crate::cli::Common;
 use crate::converge::verify::{self, Expected};
-use crate::deployment::endpoints::Endpoints;
+use crate::deployment::endpoints::{Endpoints, ServicePort};
 use crate::failure::{Code, Failure};
 use crate::host::acme::{self, Certificate};
+use crate::host::alertmanager;
 use crate::host::{self, Memory, Peer, Process, Systemd};
 use crate::parallel;
 use crate::report::Report;
@@ -232,6 +233,11 @@ fn health(
     if unit == units::REDIS {
         let answer = host::redis::ask(&paths::redis_socket(), "PING", end);
         return text(answer.is_ok(), NO_ANSWER);
+    }
+    if let (units::ALERTMANAGER, Some(known)) = (unit, known) {
+        let endpoints = Endpoints::new(&known.settings, &known.topology);
+        let port = endpoints.service(ServicePort::Alertmanager);
+        return text(alertmanager::ready(port, end).is_ok(), NO_ANSWER);
     }
     if let (units::NGINX, Some(expected)) = (unit, expected) {
         return text(verify::nginx_answers(expected, end), NO_ANSWER);

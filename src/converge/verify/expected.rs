@@ -1,6 +1,6 @@
 //! The conditions that verification checks after a state is applied.
 
-use crate::deployment::endpoints::{Endpoint, Endpoints};
+use crate::deployment::endpoints::{Endpoint, Endpoints, ServicePort};
 use crate::host::Peer;
 use crate::host::certificate::Pair;
 use crate::host::postgres::Access;
@@ -24,6 +24,8 @@ pub struct Expected {
     pub files: BTreeSet<String>,
     /// All endpoints of metrics.
     pub metrics: Vec<Target>,
+    /// Prometheus and the Alertmanager that it sends alerts to; `None` if no alerts are delivered.
+    pub alerting: Option<Alerting>,
     /// The processes and their endpoints; `None` without a topology.
     pub topology: Option<(Topology, Endpoints)>,
     /// The routes to them; `None` without a topology.
@@ -46,6 +48,14 @@ pub struct Expected {
     pub pool: u32,
     /// The Redis that carries replication; `None` without workers.
     pub redis: Option<Server>,
+}
+
+/// The ports of Prometheus and Alertmanager.
+pub struct Alerting {
+    /// The port of Prometheus.
+    pub prometheus: u16,
+    /// The port of Alertmanager.
+    pub alertmanager: u16,
 }
 
 /// A way into nginx.
@@ -82,6 +92,10 @@ impl Expected {
                 .cloned()
                 .collect(),
             metrics: render::targets::all(input),
+            alerting: input.settings.alerts.is_on().then(|| Alerting {
+                prometheus: input.settings.metrics.prometheus_port.number(),
+                alertmanager: input.endpoints().service(ServicePort::Alertmanager),
+            }),
             topology: Some((
                 input.topology.clone(),
                 Endpoints::new(&input.settings, &input.topology),

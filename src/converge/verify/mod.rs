@@ -1,5 +1,6 @@
 //! Verification: probes of the running processes that compare them with the plan.
 
+mod alerts;
 mod database;
 mod endpoints;
 mod expected;
@@ -11,7 +12,7 @@ mod proxy;
 mod replication;
 mod routes;
 
-pub use expected::{Entrypoint, Expected};
+pub use expected::{Alerting, Entrypoint, Expected};
 pub use proxy::nginx_answers;
 
 use crate::host::redis::Server;
@@ -71,6 +72,7 @@ pub static PROBES: &[Probe] = &[
     probe_of("nginx-files", proxy::files),
     probe_of("certificate", proxy::certificate),
     probe_of("metrics", processes::metrics),
+    probe_of("alerts", alerts::delivery),
     probe_of("routes", routes::routes).of(PROCESSES),
     probe_of("endpoints", endpoints::endpoints).of(PROCESSES),
     probe_of("mas", mas::answers),

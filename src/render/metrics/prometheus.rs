@@ -2,13 +2,15 @@
 
 use super::super::sandbox::Sandbox;
 use super::super::service::{Ports, local};
-use super::super::{StateBuilder, filters};
+use super::super::{StateBuilder, alerts, filters};
 use super::{Target, grafana};
+use crate::deployment::endpoints::{ServicePort, loopback};
 use crate::settings::Settings;
 use crate::state::paths;
 use crate::state::units;
 use anyhow::Result;
 use askama::Template;
+use std::net::SocketAddr;
 
 #[derive(Template)]
 #[template(path = "synapse-prometheus.service")]
@@ -29,6 +31,8 @@ struct Configuration<'a> {
     server_name: &'a str,
     synapse_path: &'a str,
     targets: &'a [Target],
+    /// The Alertmanager that alerts are sent to.
+    alertmanager: Option<SocketAddr>,
 }
 
 /// The path at which Synapse serves metrics (docs/metrics-howto.md).
@@ -77,6 +81,8 @@ pub fn render(builder: &mut StateBuilder) -> Result<()> {
         server_name: input.settings.server_name.as_str(),
         synapse_path: SYNAPSE_PATH,
         targets: &builder.targets,
+        alertmanager: alerts::is_wanted(input)
+            .then(|| loopback(input.endpoints().service(ServicePort::Alertmanager))),
     };
     let configuration = configuration.render()?;
     builder.text("prometheus/prometheus.yml", configuration);

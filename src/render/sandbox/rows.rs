@@ -160,6 +160,13 @@ pub(super) static ROWS: &[Row] = &[
         ..EXPORTER
     },
     Row {
+        unit: units::ALERTMANAGER,
+        network: |_| Network::Host,
+        netlink: true,
+        writable: |_| vec![paths::ALERTMANAGER.to_owned()],
+        ..EXPORTER
+    },
+    Row {
         unit: units::NGINX_EXPORTER,
         unix: false,
         ..EXPORTER

@@ -1,6 +1,7 @@
 //! Rules across settings, for values that are valid alone but not together: one file for each subject.
 
 mod acme;
+mod alerts;
 mod backup;
 mod calls;
 mod coturn;
@@ -36,6 +37,7 @@ static RULES: &[&[Rule]] = &[
     nginx::RULES,
     calls::RULES,
     backup::RULES,
+    alerts::RULES,
 ];
 
 /// The violation of a rule, if the condition is true: the key, then the problem and the remedy.

@@ -93,12 +93,8 @@ impl Registration {
 }
 
 impl Email {
-    /// The encryption, with `auto` resolved. Port 465 is registered for implicit TLS (RFC 8314, 7.3).
+    /// The encryption, with `auto` resolved.
     pub fn decided_tls(&self) -> MailTls {
-        match self.tls {
-            MailTls::Auto if self.smtp_port.get() == 465 => MailTls::Implicit,
-            MailTls::Auto => MailTls::Starttls,
-            tls => tls,
-        }
+        self.tls.at(self.smtp_port)
     }
 }

@@ -6,6 +6,7 @@
 // rustdoc takes `[:COUNT]` for a link; the settings file and the reference page print it as it is.
 #![allow(rustdoc::broken_intra_doc_links)]
 
+mod alerts;
 mod backup;
 mod calls;
 mod features;
@@ -14,6 +15,7 @@ mod nginx;
 mod processes;
 mod storage;
 
+pub use alerts::Alerts;
 pub use backup::Backup;
 pub use calls::{Coturn, Rtc, Turn};
 pub use features::{AppServices, Email, Registration, UrlPreviews};
@@ -149,6 +151,7 @@ settings! {
         support: Support,
         well_known: WellKnown,
         metrics: Metrics,
+        alerts: Alerts,
         turn: Turn,
         coturn: Coturn,
         rtc: Rtc,

@@ -10,6 +10,7 @@ mod names;
 mod numbers;
 mod service_url;
 mod trees;
+mod webhook;
 mod words;
 
 pub use acme::{Acme, Authority};
@@ -25,6 +26,7 @@ pub use names::{
 pub use numbers::{Duration, Factor, Interval, Port, Size, Span, UploadSize, Whole};
 pub use service_url::ServiceUrl;
 pub use trees::{ClientKeys, Transport, Transports};
+pub use webhook::{Webhook, is_webhook_url};
 pub use words::{
     DatabaseKind, HttpVersion, LogLevel, MailTls, MemoryLimit, NetworkAccess, SslMode,
     Verification, WarmMode, WorkerList,

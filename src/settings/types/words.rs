@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::numbers::Size;
+use super::numbers::{Port, Size};
 use crate::settings::value::{Raw, Refused, Scalar, Value, items};
 
 /// An enumeration of words, matched regardless of case and written as listed.
@@ -76,6 +76,20 @@ words! {
         Starttls = "starttls",
         /// Clear text.
         None = "none",
+    }
+}
+
+impl MailTls {
+    /// The port that is registered for implicit TLS (RFC 8314, 7.3).
+    pub const IMPLICIT_PORT: u32 = 465;
+
+    /// The encryption of connections to this port, with `auto` resolved.
+    pub fn at(self, port: Port) -> Self {
+        match self {
+            Self::Auto if port.get() == Self::IMPLICIT_PORT => Self::Implicit,
+            Self::Auto => Self::Starttls,
+            tls => tls,
+        }
     }
 }
 
