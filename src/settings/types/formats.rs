@@ -14,7 +14,7 @@ text! {
 text! {
     /// A sender of e-mail, with or without a name before the address in angle brackets (RFC 5322, 3.4).
     Mailbox,
-    "an e-mail address, or a name with one in angle brackets: Example <noreply@example.org>",
+    "an e-mail address, with or without a name: Example <noreply@example.org>",
     is_mailbox
 }
 

@@ -48,6 +48,7 @@ def authenticate(_server: SMTP, _session: Session, _envelope: Envelope, _mechani
 
 
 DIRECTORY.mkdir(exist_ok=True)
+# The challenges of aiosmtpd for LOGIN are not those that Alertmanager knows.
 Controller(Mail(), hostname="127.0.0.1", port=MAIL_PORT, authenticator=authenticate if LOGIN else None,
-           auth_required=bool(LOGIN), auth_require_tls=False).start()
+           auth_required=bool(LOGIN), auth_require_tls=False, auth_exclude_mechanism=["LOGIN"]).start()
 HTTPServer(("127.0.0.1", WEBHOOK_PORT), Webhook).serve_forever()
