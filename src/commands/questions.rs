@@ -76,7 +76,7 @@ where
     fn run(&mut self, unanswered: &Unanswered, flags: &Flags) -> Result<Flags, Failure> {
         let mut flags = flags.clone();
         (self.say)(
-            "This host has no settings yet. Ctrl-D ends the questions, and nothing is changed.\n\n\
+            "This host has no settings yet. Ctrl-D ends the questions without a change.\n\n\
              The server name is the part of user IDs after the colon: @alice:example.org.\n\
              It is final: it cannot be changed after the first start.",
         );
