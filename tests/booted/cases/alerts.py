@@ -43,7 +43,8 @@ def test_alerts(host: Host, check: Checks) -> None:
         result = host.product("alerts", "test")
         assert_contains(result.out, "delivered to Admin <admin@example.test>, night@example.test by the mail server localhost:2525")
         message = wait_until("the message", lambda: mail(host, f"{SERVER}: TestAlert"))
-        assert_equal((message["From"], message["Recipients"]), ("noreply@example.test", "admin@example.test, night@example.test"), "addresses")
+        addresses = "noreply@example.test", "admin@example.test, night@example.test"
+        assert_equal((message["From"], message["Recipients"]), addresses, "addresses")
         assert_contains(body(message), f"A test of the alerts of {SERVER}", "severity: info")
         note(f"{result.seconds:.1f} s")
     with check("verify and status know Alertmanager, which listens on 127.0.0.1 only"):
@@ -82,7 +83,8 @@ def secrets(host: Host, check: Checks) -> None:
     with check("only root and Alertmanager can read the password and the URL"):
         for name in ("alertmanager.yml", "alerts_smtp_password", "alerts_webhook"):
             assert_equal(host.run("stat", "--format=%U:%G %a", f"{SECRETS}/{name}").out, "root:root 600\n", name)
-        shown = host.shell("for one in /proc/[0-9]*; do grep -qs alert_sink $one/cmdline || tr '\\0' ' ' 2>/dev/null <$one/cmdline || true; done").out
+        shown = host.shell("for one in /proc/[0-9]*; do grep -qs alert_sink $one/cmdline || "
+                           "tr '\\0' ' ' 2>/dev/null <$one/cmdline || true; done").out
         for secret in ("ss\\word", "token-of-the-hook"):
             found = host.run("grep", "--recursive", "--files-with-matches", "--fixed-strings", "--", secret,
                              "/var/lib/synapse-workers", "/etc/systemd/system", expect=(0, 1))
