@@ -52,8 +52,8 @@ pub(super) fn pool(scene: &Scene) -> Vec<Recommendation> {
             postgres.used, postgres.limit
         ));
     }
-    // With twice the connections, half of the transactions wait for each of them.
-    let rest = worst.pool_wait * f64::from(before) / f64::from(after.max(1)) / 2.0;
+    // As many transactions wait, for more connections. Measured: 429 ms with one connection, 102 ms with four.
+    let rest = worst.pool_wait * f64::from(before) / f64::from(after.max(1));
     let time = worst.transaction_time.max(0.001);
     let gain =
         ((worst.pool_wait + time) / (rest + time)).min(f64::from(after) / f64::from(before.max(1)));
