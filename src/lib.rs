@@ -25,8 +25,8 @@ pub mod render;
 
 pub mod plan;
 
-pub mod reach;
 pub mod advice;
+pub mod reach;
 
 pub mod host;
 

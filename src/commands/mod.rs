@@ -1,7 +1,7 @@
 //! The commands, one file for each; `apply` is shared by those that change the host.
 
-mod alerts;
 mod advise;
+mod alerts;
 mod apply;
 mod backup;
 mod closing;
@@ -16,8 +16,8 @@ mod obtain_certificate;
 mod packages;
 mod plan;
 mod presets;
-mod reach;
 mod questions;
+mod reach;
 mod render;
 mod restore;
 mod rollback;

@@ -2,8 +2,8 @@
 //! on a bus with a fake systemd, and the command line.
 
 mod adoption;
-mod alerts;
 mod advice;
+mod alerts;
 mod architecture;
 mod backups;
 mod boundaries;

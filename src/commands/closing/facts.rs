@@ -4,8 +4,8 @@ use super::super::apply::Prepared;
 use super::address;
 use super::rows::{CertificateFact, Facts};
 use crate::converge::verify::nginx_answers;
-use crate::host::acme;
 use crate::host::backup::Source;
+use crate::host::{self, acme};
 use crate::settings::Settings;
 use std::time::{Duration, Instant};
 
@@ -26,7 +26,10 @@ pub(in super::super) fn gather(prepared: &Prepared) -> Facts {
         certificate: certificate(settings),
         has_person: database.and_then(|database| database.has_person()).ok(),
         uses_mas: settings.mas.is_on(),
-        reach: None,
+        reach: host::reach::verdict().map(|verdict| match verdict.failed {
+            Some(fault) => Err(fault.problem),
+            None => Ok(()),
+        }),
         has_backups: settings.backup.repository.is_some(),
     }
 }

@@ -57,9 +57,7 @@ pub(super) fn addresses(host: &str, servers: &[SocketAddr]) -> Addresses {
 
 /// The addresses of the A and AAAA records.
 fn public(host: &str, servers: &[SocketAddr]) -> Result<Vec<IpAddr>> {
-    let of = |kind: TYPE, parse: fn(&RData) -> Option<IpAddr>| {
-        ask(host, kind, servers, move |record| parse(record))
-    };
+    let of = |kind: TYPE, parse: fn(&RData) -> Option<IpAddr>| ask(host, kind, servers, parse);
     let (v4, v6) = parallel::both(
         || {
             of(TYPE::A, |record| match record {
