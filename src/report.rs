@@ -82,7 +82,7 @@ impl Report {
     }
 
     /// Prints a line that describes `work`, does the work, and completes the line with the seconds it took. At a terminal,
-    /// [`progress`] changes the line meanwhile.
+    /// `status_line::progress` changes the line meanwhile.
     ///
     /// # Errors
     /// The error of `work`.

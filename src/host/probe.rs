@@ -118,7 +118,7 @@ pub fn get_as_host(peer: &Peer, path: &str, end: Instant) -> Result<Answer> {
 /// larger than `LIMIT`.
 ///
 /// # Errors
-/// As for [`get`], but the answer may have up to [`LARGE`] bytes.
+/// As for [`get`], but the answer may have up to 64 MiB.
 pub fn status(peer: &Peer, path: &str, end: Instant) -> Result<u16> {
     let stream = ask(peer, HERE, "GET", path, ORIGIN, end, LARGE)?;
     let mut stream = BufReader::new(stream);
