@@ -46,6 +46,7 @@ pub mod commands;
 
 pub mod failure;
 pub mod parallel;
+pub mod printable;
 pub mod pyyaml;
 pub mod report;
 pub mod special_ranges;

@@ -5,6 +5,7 @@
 use crate::status_line::{self, Running};
 use std::fmt::Display;
 use std::io::Write;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 /// Prints a line to standard error. A line that cannot be written is lost without an error, because the terminal may be
@@ -19,8 +20,17 @@ pub fn complain(text: impl Display) {
 pub fn write(text: impl Display) {
     status_line::hide();
     let mut out = std::io::stdout();
-    let _ = write!(out, "{text}").and_then(|()| out.flush());
+    if write!(out, "{text}").and_then(|()| out.flush()).is_err() {
+        CLOSED.store(true, Ordering::Relaxed);
+    }
 }
+
+/// Whether text was lost because standard output does not take it any more.
+pub fn is_closed() -> bool {
+    CLOSED.load(Ordering::Relaxed)
+}
+
+static CLOSED: AtomicBool = AtomicBool::new(false);
 
 /// Like `print!`, through [`write()`].
 macro_rules! out {

@@ -43,6 +43,9 @@ pub struct Upstream {
     pub answers: f64,
 }
 
+/// The number of values that are read of one kind. Synapse and nginx have some hundred; a process that was taken over
+/// could have any number.
+const MOST: usize = 1000;
 /// The label that names the kind of work of a request.
 const SERVLET: &str = "servlet";
 /// The label that names a background process.
@@ -66,7 +69,7 @@ impl Counters {
                 | "synapse_background_process_ru_stime_seconds_total" => {
                     found.spend(line.label(NAME), value);
                 }
-                "python_twisted_reactor_tick_time_bucket" => {
+                "python_twisted_reactor_tick_time_bucket" if found.ticks.len() < MOST => {
                     let limit = line.label("le").and_then(|limit| limit.parse().ok());
                     found.ticks.push((limit.unwrap_or(f64::INFINITY), value));
                 }
@@ -92,7 +95,7 @@ impl Counters {
 
     fn spend(&mut self, work: Option<&str>, seconds: f64) {
         if let Some(work) = work {
-            *self.work.entry(work.to_owned()).or_default() += seconds;
+            add(&mut self.work, work, |sum: &mut f64| *sum += seconds);
         }
     }
 }
@@ -105,8 +108,7 @@ impl Upstream {
             let Some(name) = line.label("upstream") else {
                 continue;
             };
-            let upstream = found.entry(name.to_owned()).or_default();
-            match line.name {
+            add(&mut found, name, |upstream: &mut Self| match line.name {
                 "nginx_log_requests_total" => {
                     upstream.requests += line.value;
                     if line.is_error() {
@@ -116,9 +118,16 @@ impl Upstream {
                 "nginx_log_upstream_seconds_sum" => upstream.seconds += line.value,
                 "nginx_log_upstream_seconds_count" => upstream.answers += line.value,
                 _ => {}
-            }
+            });
         }
         found
+    }
+}
+
+/// Adds to the value of a name, unless there are too many names.
+fn add<T: Default>(found: &mut BTreeMap<String, T>, name: &str, add: impl FnOnce(&mut T)) {
+    if found.len() < MOST || found.contains_key(name) {
+        add(found.entry(name.to_owned()).or_default());
     }
 }
 

@@ -4,6 +4,7 @@ use super::counters::{Counters, Upstream};
 use super::load::{MachineLoad, PostgresLoad, ProcessLoad, Sample, SynapseLoad, UpstreamLoad};
 use super::reading::{Machine, Postgres, Process, Reading};
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 impl Sample {
     /// The load between the first and the last of these readings; `None` if there are not two.
@@ -23,13 +24,15 @@ impl Sample {
         let upstreams = last.upstreams.iter();
         Some(Self {
             seconds,
-            machine: machine(&first.machine, &last.machine),
+            machine: machine(&first.machine, &last.machine, seconds),
             processes: processes
                 .filter_map(|now| Some(process(before(now)?, now, seconds)))
                 .collect(),
-            postgres: postgres(readings, seconds),
+            postgres: postgres(readings),
             clients: last.clients,
+            // Without counters before, the growth is not known.
             upstreams: upstreams
+                .filter(|_| !first.upstreams.is_empty())
                 .map(|(name, now)| upstream(name, first.upstreams.get(name), now, seconds))
                 .collect(),
         })
@@ -53,13 +56,11 @@ fn number(count: usize) -> f64 {
     count as f64
 }
 
-fn machine(before: &Machine, now: &Machine) -> MachineLoad {
+fn machine(before: &Machine, now: &Machine, seconds: f64) -> MachineLoad {
     let time = growth(before.time, now.time);
     let busy = ratio(growth(before.busy, now.busy), time).unwrap_or(0.0);
     let processors = number(now.processors);
     let stalled = before.stalled.zip(now.stalled);
-    // /proc/stat counts the time of all processors, of which programs may be able to use only some.
-    let seconds = time / processors.max(1.0);
     MachineLoad {
         processors,
         busy: busy * processors,
@@ -126,14 +127,15 @@ fn lag(before: &[(f64, f64)], now: &[(f64, f64)]) -> Option<f64> {
     finite(&rounds[found]).or_else(|| finite(rounds.get(found.checked_sub(1)?)?))
 }
 
-fn postgres(readings: &[Reading], seconds: f64) -> Option<PostgresLoad> {
-    let read: Vec<&Postgres> = readings
+fn postgres(readings: &[Reading]) -> Option<PostgresLoad> {
+    let read: Vec<(Duration, &Postgres)> = readings
         .iter()
-        .filter_map(|at| at.postgres.as_ref())
+        .filter_map(|one| Some((one.at, one.postgres.as_ref()?)))
         .collect();
-    let ([before, ..], [.., now]) = (&read[..], &read[..]) else {
+    let [(begun, before), .., (ended, now)] = &read[..] else {
         return None;
     };
+    let seconds = ended.saturating_sub(*begun).as_secs_f64();
     let (hits, reads) = (
         growth(before.hits, now.hits),
         growth(before.reads, now.reads),
@@ -145,7 +147,7 @@ fn postgres(readings: &[Reading], seconds: f64) -> Option<PostgresLoad> {
     });
     let mut active: BTreeMap<String, f64> = BTreeMap::new();
     let share = 1.0 / number(read.len());
-    for (wait, count) in read.iter().flat_map(|at| &at.active) {
+    for (wait, count) in read.iter().flat_map(|(_, one)| &one.active) {
         let count = usize::try_from(*count).unwrap_or(usize::MAX);
         *active.entry(wait.clone()).or_default() += number(count) * share;
     }

@@ -47,6 +47,15 @@ impl From<Option<Duration>> for TrialAction {
     }
 }
 
+/// The error of a trial of another version of Synapse that may prevent the rollback.
+pub fn irreversible() -> Failure {
+    Failure::usage(
+        "--try: this change starts another version of Synapse, which may upgrade the database so that the previous \
+         version cannot use it",
+    )
+    .help("back up the database, then make the change without --try")
+}
+
 impl TrialAction {
     /// Refuses a trial without a generation to roll back to, or one whose rollback might fail.
     pub fn check(self, plan: &Plan, observed: &Observed) -> Result<(), Failure> {
@@ -61,11 +70,7 @@ impl TrialAction {
             ));
         }
         if plan.checks_schema() && !reversible {
-            return Err(Failure::usage(
-                "--try: this change starts another version of Synapse, which may upgrade the database so that the previous \
-                 version cannot use it",
-            )
-            .help("back up the database, then make the change without --try"));
+            return Err(irreversible());
         }
         if let Some(path) = plan.replaced_secret(observed) {
             return Err(Failure::usage(format!(

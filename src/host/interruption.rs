@@ -41,6 +41,16 @@ pub fn watch() {
     }
 }
 
+/// Ends [`watch`]: from this call on, the signals end this program again, and one that has arrived is forgotten.
+pub fn unwatch() {
+    let default = SigAction::new(SigHandler::SigDfl, SaFlags::empty(), SigSet::empty());
+    for signal in [Signal::SIGINT, Signal::SIGTERM, Signal::SIGHUP] {
+        // SAFETY: no handler is installed.
+        let _ = unsafe { sigaction(signal, &default) };
+    }
+    RECEIVED.store(0, Ordering::Relaxed);
+}
+
 /// The signal that interrupted this program, if any.
 pub fn received() -> Option<Signal> {
     let signal = Signal::try_from(RECEIVED.load(Ordering::Relaxed)).ok();

@@ -150,7 +150,9 @@ impl Systemd {
         loop {
             waiting.retain(|job| match ended.remove(job) {
                 Some(result) => {
-                    take(&result.0);
+                    if matches!(result.1.as_str(), "done" | "skipped") {
+                        take(&result.0);
+                    }
                     results.push(result);
                     false
                 }

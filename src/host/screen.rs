@@ -5,12 +5,11 @@
 //! terminal understands that ssh offers today.
 
 use anyhow::{Context, Result};
-use nix::libc;
 use nix::sys::termios::{
     InputFlags, LocalFlags, SetArg, SpecialCharacterIndices, Termios, tcgetattr, tcsetattr,
 };
 use std::io::{Read, Stdin, Write, stdin, stdout};
-use std::os::fd::AsRawFd;
+use terminal_size::{Height, Width, terminal_size};
 
 /// Shows the alternate screen, which keeps what the terminal showed before, and hides the cursor.
 const ENTER: &str = "\x1b[?1049h\x1b[?25l";
@@ -47,6 +46,8 @@ impl Screen {
         raw.input_flags.remove(InputFlags::ICRNL);
         raw.control_chars[SpecialCharacterIndices::VMIN as usize] = 0;
         raw.control_chars[SpecialCharacterIndices::VTIME as usize] = WAIT;
+        // Ctrl-Z would leave the alternate screen to the shell.
+        raw.control_chars[SpecialCharacterIndices::VSUSP as usize] = 0;
         tcsetattr(&terminal, SetArg::TCSAFLUSH, &raw).context("cannot set the terminal")?;
         let screen = Self { terminal, before };
         screen.write(ENTER)?;
@@ -55,16 +56,8 @@ impl Screen {
 
     /// The number of columns and lines.
     pub fn size(&self) -> (usize, usize) {
-        let mut size = libc::winsize {
-            ws_row: 0,
-            ws_col: 0,
-            ws_xpixel: 0,
-            ws_ypixel: 0,
-        };
-        // SAFETY: TIOCGWINSZ writes one `winsize` (ioctl_tty(2)), which lives until the call returns.
-        let result = unsafe { libc::ioctl(stdout().as_raw_fd(), libc::TIOCGWINSZ, &raw mut size) };
-        match (result, size.ws_col, size.ws_row) {
-            (0, columns @ 1.., lines @ 1..) => (columns.into(), lines.into()),
+        match terminal_size() {
+            Some((Width(columns @ 1..), Height(lines @ 1..))) => (columns.into(), lines.into()),
             _ => DEFAULT,
         }
     }

@@ -39,6 +39,8 @@ pub struct Request {
 
 /// Any site but that of the server.
 const ORIGIN: &str = "Origin: https://client.invalid";
+/// The same in an answer, in lower case.
+pub(super) const SITE: &str = ORIGIN.split_at(8).1;
 const FILE: usize = 50 << 10;
 const ANSWER: usize = 1 << 20;
 
@@ -47,7 +49,7 @@ static REQUESTS: [Request; 6] = [
     Request { purpose: Purpose::ServerFile, method: "GET", path: "/.well-known/matrix/server", headers: &[], follows: true, largest: FILE },
     Request { purpose: Purpose::ClientFile, method: "GET", path: "/.well-known/matrix/client", headers: &[ORIGIN], follows: true, largest: FILE },
     Request { purpose: Purpose::Versions, method: "GET", path: "/_matrix/client/versions", headers: &[ORIGIN], follows: false, largest: ANSWER },
-    Request { purpose: Purpose::Preflight, method: "OPTIONS", path: "/_matrix/client/v3/login", headers: &[ORIGIN, "Access-Control-Request-Method: POST", "Access-Control-Request-Headers: authorization,content-type"], follows: false, largest: ANSWER },
+    Request { purpose: Purpose::Preflight, method: "OPTIONS", path: "/_matrix/client/v3/login", headers: &[ORIGIN, "Access-Control-Request-Method: PUT", "Access-Control-Request-Headers: authorization,content-type"], follows: false, largest: ANSWER },
     Request { purpose: Purpose::Keys, method: "GET", path: "/_matrix/key/v2/server", headers: &[], follows: false, largest: ANSWER },
     Request { purpose: Purpose::Software, method: "GET", path: "/_matrix/federation/v1/version", headers: &[], follows: false, largest: ANSWER },
 ];

@@ -21,14 +21,17 @@ pub fn verify(answer: &Value, server_name: &str, now: u64) -> Result<Vec<String>
         return Err("has keys that are not valid any more (valid_until_ts)".to_owned());
     }
     let keys = answer.get("verify_keys").and_then(Value::as_object);
-    let keys = keys.filter(|keys| !keys.is_empty());
-    let keys = keys.ok_or("has no verify_keys")?;
+    let keys = keys.into_iter().flatten();
+    let keys: Vec<_> = keys.filter(|(id, _)| id.starts_with("ed25519:")).collect();
+    if keys.is_empty() {
+        return Err("has no verify_keys with an ed25519 key".to_owned());
+    }
     let signatures = answer.get("signatures");
     let signatures = signatures.and_then(|all| all.get(server_name)?.as_object());
     let signatures = signatures.ok_or_else(|| format!("has no signature of {server_name}"))?;
     let message = canonical(answer);
-    for (id, key) in keys.iter().filter(|(id, _)| id.starts_with("ed25519:")) {
-        let signature = signatures.get(id).and_then(Value::as_str);
+    for (id, key) in &keys {
+        let signature = signatures.get(*id).and_then(Value::as_str);
         let signature = signature.ok_or_else(|| format!("has no signature with the key {id}"))?;
         let key = key.get("key").and_then(Value::as_str).unwrap_or_default();
         let verified = decoded(key)
@@ -38,7 +41,7 @@ pub fn verify(answer: &Value, server_name: &str, now: u64) -> Result<Vec<String>
             return Err(format!("has a wrong signature with the key {id}"));
         }
     }
-    Ok(keys.keys().cloned().collect())
+    Ok(keys.into_iter().map(|(id, _)| id.clone()).collect())
 }
 
 /// The signed text: canonical JSON without the keys that are not signed. serde_json sorts keys, writes no blanks, and

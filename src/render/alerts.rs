@@ -142,8 +142,10 @@ fn mail(settings: &Settings) -> Mail<'_> {
 }
 
 /// A mailbox with its name in quotes (RFC 5322, 3.4), and not as a template of Alertmanager. The setting has no quotes.
+/// Without a name that is not ASCII: Alertmanager would encode it together with the address (notify/email/email.go).
 fn mailbox(text: &str) -> String {
     let text = match text.split_once('<') {
+        Some((name, address)) if !name.is_ascii() => format!("<{address}"),
         Some((name, address)) if !name.trim().is_empty() => {
             format!("\"{}\" <{address}", name.trim())
         }

@@ -41,7 +41,8 @@ pub fn unanswered(common: &Common, flags: &Flags) -> Result<Option<Unanswered>, 
     let is_default = |key: &&str| loaded.origins[*key] == Origin::Default;
     Ok(Some(Unanswered {
         preset: new_server::proposal(common, &loaded),
-        certificate: ["tls.acme", "tls.certificate", "tls.key"]
+        // With `public_baseurl`, a reverse proxy may have the certificate.
+        certificate: ["tls.acme", "tls.certificate", "tls.key", "public_baseurl"]
             .iter()
             .all(is_default),
     }))

@@ -18,6 +18,8 @@ pub struct MailServer<'a> {
     pub password: &'static str,
     /// The encryption, with `auto` resolved.
     pub tls: MailTls,
+    /// Whether the settings leave the encryption to this program.
+    pub is_auto: bool,
     /// The name in the certificate, if it is not the host.
     pub tls_name: Option<&'a str>,
 }
@@ -27,17 +29,14 @@ pub const ALERTS_PASSWORD: &str = "alerts_smtp_password";
 
 impl MailServer<'_> {
     /// Whether the connection must change to TLS after the greeting. A mail server on this host need not have a
-    /// valid certificate.
+    /// valid certificate, unless the settings ask for the encryption.
     pub fn requires_starttls(&self) -> bool {
-        self.tls == MailTls::Starttls && !is_loopback(self.host)
+        self.tls == MailTls::Starttls && !(self.is_auto && is_loopback(self.host))
     }
 
-    /// Host and port; an IPv6 address is in brackets.
+    /// Host and port.
     pub fn place(&self) -> String {
-        match self.host.contains(':') {
-            true => format!("[{}]:{}", self.host, self.port),
-            false => format!("{}:{}", self.host, self.port),
-        }
+        format!("{}:{}", self.host, self.port)
     }
 }
 
@@ -53,6 +52,7 @@ impl Settings {
                 user: alerts.smtp_user.as_ref().map(Token::as_str),
                 password: ALERTS_PASSWORD,
                 tls: alerts.tls.at(alerts.smtp_port),
+                is_auto: alerts.tls == MailTls::Auto,
                 tls_name: alerts.tls_name.as_ref().map(HostName::as_str),
             };
         }
@@ -64,6 +64,7 @@ impl Settings {
                 user: None,
                 password: ALERTS_PASSWORD,
                 tls: MailTls::None,
+                is_auto: true,
                 tls_name: None,
             };
         }
@@ -74,6 +75,7 @@ impl Settings {
             user: email.smtp_user.as_ref().map(Token::as_str),
             password: "smtp_password",
             tls: email.decided_tls(),
+            is_auto: email.tls == MailTls::Auto,
             tls_name: email.tls_name.as_ref().map(HostName::as_str),
         }
     }

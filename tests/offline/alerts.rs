@@ -51,7 +51,7 @@ fn amtool_accepts_every_configuration_and_finds_the_text_of_mail() {
         MAIL,
         "alerts: {email: [admin@example.test]}",
         "alerts: {webhook: 'https://hooks.example.test/T0/B0?x=1'}",
-        "alerts: {email: ['Night {{ shift }} <a@b.test>', c@d.test], smtp_host: '::1', tls: none}",
+        "alerts: {email: ['Night {{ shift }} <a@b.test>', c@d.test], smtp_host: 127.0.0.1, tls: none}",
         "email: {enabled: true, smtp_port: 465, tls_name: mail.test}\nalerts: {email: [admin@example.test]}",
     ] {
         let directory = composed(&with(settings));
@@ -118,9 +118,14 @@ fn a_mail_server_on_another_host_must_offer_encryption() {
             false,
         ),
         (
-            "alerts: {email: [a@b.test], smtp_host: '::1', smtp_port: 25}",
-            "[::1]:25",
+            "alerts: {email: [a@b.test], smtp_host: 127.0.0.1, smtp_port: 25}",
+            "127.0.0.1:25",
             false,
+        ),
+        (
+            "alerts: {email: [a@b.test], smtp_host: localhost, tls: starttls}",
+            "localhost:587",
+            true,
         ),
         (
             "alerts: {email: [a@b.test]}\nemail: {enabled: true, smtp_host: other.test}",
@@ -179,6 +184,10 @@ fn settings_that_contradict_each_other_are_refused_by_name() {
         (
             "metrics: {enabled: true}\nalerts: {email: [a@b.test], smtp_host: m.test, tls: implicit}",
             "`alerts.tls` is implicit and the port 587",
+        ),
+        (
+            "metrics: {enabled: true}\nalerts: {email: [a@b.test], smtp_host: '::1'}",
+            "`alerts.smtp_host` is an IPv6 address",
         ),
         (
             "metrics: {enabled: true}\nalerts: {email: [a@b.test]}\nemail: {enabled: true, tls: implicit, smtp_port: 2465}",

@@ -16,6 +16,8 @@ const BUSY_POOL: f64 = 5.0;
 const LOW_HITS: f64 = 0.95;
 /// The blocks of 8 KiB a second from outside of the cache from which they cost time.
 const MANY_READS: f64 = 200.0;
+/// The largest value of `database.cp_max`.
+const MOST_CONNECTIONS: u32 = 100;
 /// The part of the connections that remains free at least.
 const SPARE: f64 = 0.1;
 
@@ -31,7 +33,7 @@ pub(super) fn pool(scene: &Scene) -> Vec<Recommendation> {
         return Vec::new();
     };
     let before = scene.sizes.cp_max;
-    let mut after = before.saturating_mul(2).max(4);
+    let mut after = before.saturating_mul(2).clamp(4, MOST_CONNECTIONS);
     let mut evidence: Vec<String> = waiting
         .iter()
         .take(3)

@@ -1,6 +1,7 @@
 //! The text of `advise`.
 
 use super::Advice;
+use crate::printable::printable;
 use crate::report::outln;
 use crate::request::Request;
 use crate::settings::types::DatabaseKind;
@@ -8,14 +9,14 @@ use crate::settings::types::DatabaseKind;
 /// Prints the recommendations, or that there are none, and the load that the host can still carry.
 pub(super) fn print(advice: &Advice, request: &Request) {
     for (at, one) in advice.recommendations.iter().enumerate() {
-        outln!("{}. {}", at + 1, one.problem);
+        outln!("{}. {}", at + 1, printable(&one.problem));
         for evidence in &one.evidence {
-            outln!("     {evidence}");
+            outln!("     {}", printable(evidence));
         }
         for line in one.change.lines() {
-            outln!("   {line}");
+            outln!("   {}", printable(&line));
         }
-        outln!("   expected effect: {}\n", one.effect);
+        outln!("   expected effect: {}\n", printable(&one.effect));
     }
     match advice.recommendations.len() {
         0 => outln!("Nothing to recommend: no process, pool or cache is a bottleneck."),
@@ -25,7 +26,7 @@ pub(super) fn print(advice: &Advice, request: &Request) {
         ),
     }
     for line in advice.outlook.iter().flat_map(super::Outlook::lines) {
-        outln!("{line}");
+        outln!("{}", printable(&line));
     }
     for note in notes(advice, request) {
         outln!("note: {note}");

@@ -102,11 +102,11 @@ static ROWS: [Row; 5] = [
         needed: false,
         find: |facts| {
             let problem = match &facts.reach {
-                None => "not checked from outside yet",
+                None => "not checked from outside yet".to_owned(),
                 Some(Ok(())) => return None,
-                Some(Err(problem)) => problem,
+                Some(Err(problem)) => format!("at the last check, {problem}"),
             };
-            Some(found(problem, "sudo synapse-workers reach"))
+            Some(found(&problem, "sudo synapse-workers reach"))
         },
     },
     Row {

@@ -39,7 +39,7 @@ impl Closing {
         let missing = self.missing.iter().filter(|part| part.needed || !brief);
         for (number, missing) in missing.enumerate() {
             if number == 0 {
-                lines.push("Missing:".to_owned());
+                lines.push("Missing or at fault:".to_owned());
             }
             lines.push(format!("  {}: {}", missing.part, missing.problem));
             lines.push(format!("    {}", missing.command));
@@ -70,7 +70,7 @@ mod tests {
         assert_eq!(
             lines.join("\n"),
             "example.org at https://example.org/: 4 processes; nginx answers\n\
-             Missing:\n  \
+             Missing or at fault:\n  \
                certificate: none, and other homeservers connect over HTTPS only\n    \
                  sudo synapse-workers install --acme=EMAIL\n  \
                account: nobody can log in yet\n    \
@@ -96,7 +96,7 @@ mod tests {
         assert_eq!(
             Closing::new(facts).lines(true)[1..],
             [
-                "Missing:",
+                "Missing or at fault:",
                 "  account: nobody can log in yet",
                 "    sudo synapse-workers user add NAME --admin"
             ]

@@ -14,11 +14,11 @@ use crate::deployment::endpoints::{Endpoints, ServicePort};
 use crate::failure::{Code, Failure};
 use crate::host::acme::{self, Certificate};
 use crate::host::alertmanager;
-use crate::host::{self, Memory, Peer, Process, Systemd, interruption};
+use crate::host::{self, Memory, Peer, Process, Systemd};
 use crate::parallel;
 use crate::reach::Verdict;
 use crate::report::Report;
-use crate::report::{out, outln};
+use crate::report::{self, out, outln};
 use crate::request::{self, Request};
 use crate::state::paths;
 use crate::state::units;
@@ -97,17 +97,17 @@ const INTERVAL: Duration = Duration::from_secs(2);
 /// Clears a terminal and returns to its first line (ECMA-48, ED and CUP).
 const CLEAR: &str = "\x1b[2J\x1b[H";
 
-/// Runs `synapse-workers status --watch`. Ctrl-C ends the program, which changes nothing.
+/// Runs `synapse-workers status --watch`. A signal ends the program, which changes nothing, and so does a closed pipe.
 pub fn watch(common: &Common) -> Result<ExitCode, Failure> {
     let clears = !common.json && std::io::stdout().is_terminal();
-    interruption::watch();
     loop {
         let text = if clears { CLEAR } else { "" };
         out!("{text}");
         let code = status(common)?;
-        if interruption::pause(INTERVAL) {
+        if report::is_closed() {
             return Ok(code);
         }
+        std::thread::sleep(INTERVAL);
     }
 }
 

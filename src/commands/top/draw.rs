@@ -4,6 +4,7 @@ use super::lines::{NONE, host, postgres, time};
 use super::view::View;
 use crate::advice::rules::SATURATED;
 use crate::advice::{ProcessLoad, Sample, UpstreamLoad};
+use crate::printable::printable;
 use anstyle::{AnsiColor, Style};
 
 /// The number of columns from which there is room for all figures.
@@ -39,7 +40,7 @@ pub(super) fn screen(view: &View, columns: usize, lines: usize) -> Vec<String> {
     };
     shown.push(last);
     let styled = shown.into_iter().map(|(style, text)| {
-        let text: String = text.chars().take(columns).collect();
+        let text: String = printable(&text).chars().take(columns).collect();
         let style = match style == BUSY && !view.colours {
             true => PLAIN,
             false => style,

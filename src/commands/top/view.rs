@@ -1,6 +1,7 @@
 //! What the screen shows, and how keys change it.
 
 use crate::advice::{ProcessLoad, Sample};
+use crate::printable::printable;
 
 /// The state of the screen.
 pub(super) struct View {
@@ -90,7 +91,7 @@ impl View {
 
     /// Shows why a reading failed; the figures before stay.
     pub fn fail(&mut self, problem: &str) {
-        self.problem = Some(printable(problem));
+        self.problem = Some(problem.to_owned());
     }
 
     /// Shows a log.
@@ -149,14 +150,6 @@ impl View {
         let name = processes.get(position.min(last));
         self.selected = name.map(|process| process.name.clone());
     }
-}
-
-/// A text without characters that would control the terminal.
-fn printable(text: &str) -> String {
-    text.replace('\t', "    ")
-        .chars()
-        .map(|letter| if letter.is_control() { '?' } else { letter })
-        .collect()
 }
 
 #[cfg(test)]

@@ -50,9 +50,10 @@ pub fn offer(
     if !wanted {
         report.say(format!("note: {found}"));
     }
-    let agreed = || confirmed(common, "Make a backup first?");
-    if wanted || (!recent && agreed() == Some(true)) {
+    let agreed = || !common.json && confirmed(common, "Make a backup first?") == Some(true);
+    if wanted || (!recent && agreed()) {
         back_up(request, report)?;
+        host::interruption::unwatch();
     }
     Ok(())
 }

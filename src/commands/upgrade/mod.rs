@@ -62,6 +62,8 @@ pub fn upgrade(
     let edit = SettingsEdit::Upgrade(version);
     // A setting that the new release refuses is reported before the download.
     let request = request::load(common, &Flags::default(), &edit)?;
+    // The download and the backup can be interrupted; after them there are questions, which a signal ends as usual.
+    host::interruption::watch();
     let code = report.step(
         format!("download  Synapse {target} to read the schema of its database; nothing is installed yet"),
         || releases::schema(server.python(), &target),
@@ -72,10 +74,12 @@ pub fn upgrade(
     if let Some(warning) = changes.warning() {
         report.complain(warning);
     }
-    backup::offer(common, &server.request, backup, &report)?;
     let action = match time {
         Some(time) if changes.can_return() == Some(true) => TrialAction::StartReversible(time),
-        time => TrialAction::from(time),
+        Some(_) => return Err(trial::irreversible()),
+        None => TrialAction::None,
     };
+    host::interruption::unwatch();
+    backup::offer(common, &server.request, backup, &report)?;
     install(common, &Flags::default(), &edit, false, action)
 }

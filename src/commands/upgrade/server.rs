@@ -65,6 +65,20 @@ impl Server {
     /// Why this command cannot change to a release.
     pub fn refuses(&self, target: &str) -> Option<Failure> {
         let running = &self.version;
+        // Without the revision of Debian, as in 1.163.2-1.
+        let upstream = target.split('-').next().unwrap_or(target);
+        if releases::precedes(upstream, running) {
+            let problem = format!(
+                "Synapse {target} is older than {running}, which runs; `upgrade` does not go back"
+            );
+            let help = match self.origin.command(target) {
+                None => {
+                    "synapse-workers rollback (returns to the previous generation, if the database allows it)"
+                }
+                Some(_) => "see synapse-workers-upgrades(7), \"Going back to an older Synapse\"",
+            };
+            return Some(Failure::usage(problem).help(help));
+        }
         if let Some(command) = self.origin.command(target) {
             let installed = self.host.facts.synapse.as_ref();
             let is_there = installed.is_some_and(|found| found.version == *target);
@@ -83,12 +97,7 @@ impl Server {
             let help = format!("{first}synapse-workers install");
             return Some(Failure::preflight(problem).help(help));
         }
-        releases::precedes(target, running).then(|| {
-            Failure::usage(format!(
-                "Synapse {target} is older than {running}, which runs; `upgrade` does not go back"
-            ))
-            .help("synapse-workers rollback (returns to the previous generation, if the database allows it)")
-        })
+        None
     }
 
     /// The schema numbers of the Synapse that runs and of its database.

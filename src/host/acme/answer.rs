@@ -1,6 +1,7 @@
 //! certbot's output after a failure, reduced to the name, the port and the answer of the authority, with a remedy.
 
 use super::record::Failed;
+use crate::printable::printable;
 use crate::settings::certificate::CHALLENGE_PORT;
 use crate::state::acme::Order;
 use crate::state::paths;
@@ -63,7 +64,7 @@ pub(super) fn explain(output: &str, order: &Order) -> Failed {
         };
         let names: Vec<String> = refused.iter().map(of_name).collect();
         return Failed {
-            problem: printable(&format!(
+            problem: shortened(&format!(
                 "{} answers: {}",
                 order.authority(),
                 names.join("; ")
@@ -82,7 +83,7 @@ pub(super) fn explain(output: &str, order: &Order) -> Failed {
         false => "answers",
     };
     Failed {
-        problem: printable(&format!("{} {verb}: {message}", order.authority())),
+        problem: shortened(&format!("{} {verb}: {message}", order.authority())),
         help,
     }
 }
@@ -141,9 +142,8 @@ fn message(output: &str) -> String {
 }
 
 /// Without the control characters that a terminal would obey, and not too long.
-fn printable(text: &str) -> String {
-    let printable = |c: char| if c.is_control() { ' ' } else { c };
-    text.chars().map(printable).take(LONGEST).collect()
+fn shortened(text: &str) -> String {
+    printable(text).chars().take(LONGEST).collect()
 }
 
 #[cfg(test)]
@@ -203,7 +203,7 @@ mod tests {
             ),
             (
                 "Something\u{1b}[31m else",
-                "ca.internal:9000 answers: Something [31m else",
+                "ca.internal:9000 answers: Something?[31m else",
                 "",
             ),
         ] {

@@ -104,8 +104,9 @@ fn connect(question: &Question) -> Result<(), Trouble> {
 
 /// The answer, or the error of curl.
 fn read(output: &Output, largest: usize) -> Result<Answer, Trouble> {
-    let Ok(report) = serde_json::from_slice::<Report>(&output.stderr) else {
-        let text = String::from_utf8_lossy(&output.stderr);
+    // curl writes headers as it receives them, in any encoding.
+    let text = String::from_utf8_lossy(&output.stderr);
+    let Ok(report) = serde_json::from_str::<Report>(&text) else {
         return Err(Trouble::new(
             Kind::Other,
             &format!("curl prints no report: {text}"),

@@ -18,19 +18,26 @@ const LIMIT: Duration = Duration::from_secs(3);
 /// The time for one message over UDP, which may be lost.
 const TRY: Duration = Duration::from_secs(1);
 const PORT: u16 = 53;
+/// The addresses of systemd-resolved.
+const RESOLVED: [IpAddr; 2] = [
+    IpAddr::V4(Ipv4Addr::new(127, 0, 0, 53)),
+    IpAddr::V4(Ipv4Addr::new(127, 0, 0, 54)),
+];
+/// The number of records that are read of an answer. Each address is asked several times.
+const MOST: usize = 8;
 /// The largest message over TCP, whose length has 16 bits.
 const LARGEST: usize = 1 << 16;
 
-/// The name servers of /etc/resolv.conf (resolv.conf(5)): without one, that of this host.
+/// The name servers of /etc/resolv.conf (resolv.conf(5)): without one, that of this host. systemd-resolved also answers
+/// from /etc/hosts, which other hosts do not see, so the servers that it asks take its place (systemd-resolved(8)).
 pub(super) fn servers() -> Vec<SocketAddr> {
-    let text = files::read_text("/etc/resolv.conf").ok().flatten();
-    let text = text.unwrap_or_default();
-    let address = |line: &str| {
-        let mut words = line.split_whitespace();
-        let is_server = words.next() == Some("nameserver");
-        words.next().filter(|_| is_server)?.parse().ok()
-    };
-    let mut servers: Vec<IpAddr> = text.lines().filter_map(address).collect();
+    let mut servers = listed("/etc/resolv.conf");
+    if servers.iter().all(|address| RESOLVED.contains(address)) {
+        let asked = listed("/run/systemd/resolve/resolv.conf");
+        if !asked.is_empty() {
+            servers = asked;
+        }
+    }
     if servers.is_empty() {
         servers.push(Ipv4Addr::LOCALHOST.into());
     }
@@ -38,6 +45,17 @@ pub(super) fn servers() -> Vec<SocketAddr> {
     servers
         .map(|address| SocketAddr::new(address, PORT))
         .collect()
+}
+
+/// The name servers in a file of this format.
+fn listed(path: &str) -> Vec<IpAddr> {
+    let text = files::read_text(path).ok().flatten().unwrap_or_default();
+    let address = |line: &str| {
+        let mut words = line.split_whitespace();
+        let is_server = words.next() == Some("nameserver");
+        words.next().filter(|_| is_server)?.parse().ok()
+    };
+    text.lines().filter_map(address).collect()
 }
 
 /// The addresses of a host; an address is its own.
@@ -141,7 +159,8 @@ fn records<T>(answer: &[u8], read: impl Fn(&RData) -> Option<T>) -> Result<Vec<T
         other => bail!("answers {other:?}"),
     }
     let records = packet.answers.iter();
-    Ok(records.filter_map(|record| read(&record.rdata)).collect())
+    let records = records.filter_map(|record| read(&record.rdata));
+    Ok(records.take(MOST).collect())
 }
 
 /// Sends a question over UDP, and over TCP if the answer is too long for UDP.

@@ -21,14 +21,22 @@ pub(super) fn owner(manager: PackageManager, place: &Path) -> Option<String> {
     let query = match manager {
         PackageManager::Apt => Tool::new("dpkg-query").args(["--search"]),
         PackageManager::Dnf => {
-            Tool::new("rpm").args(["--query", "--queryformat", "%{NAME}", "--file"])
+            Tool::new("rpm").args(["--query", "--queryformat", "%{NAME}\\n", "--file"])
         }
     };
     let output = query.args([place]).output().ok()?;
     let text = String::from_utf8_lossy(&output.stdout).into_owned();
-    // dpkg-query prints `PACKAGE[:ARCHITECTURE][, …]: PATH`.
-    let name = text.split([':', ',']).next()?.trim();
-    (output.status.success() && !name.is_empty()).then(|| name.to_owned())
+    output.status.success().then(|| package(&text))?
+}
+
+/// The package in the output of `dpkg-query --search`, `PACKAGE[:ARCHITECTURE][, …]: PATH`, or in a list of packages. The
+/// packages of extras, NAME+EXTRA, own the directory as well.
+fn package(text: &str) -> Option<String> {
+    let names = text
+        .lines()
+        .filter_map(|line| line.split([':', ',']).next());
+    let names = names.map(str::trim).filter(|name| !name.is_empty());
+    names.min_by_key(|name| name.len()).map(str::to_owned)
 }
 
 /// The versions of an installed package.
@@ -76,6 +84,24 @@ fn policy(text: &str) -> Option<Versions> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_owner_of_a_file_is_one_package() {
+        for (text, name) in [
+            (
+                "matrix-synapse-py3: /opt/venvs/x\n",
+                Some("matrix-synapse-py3"),
+            ),
+            ("matrix-synapse:all: /usr/lib/x\n", Some("matrix-synapse")),
+            (
+                "matrix-synapse+postgres\nmatrix-synapse\n",
+                Some("matrix-synapse"),
+            ),
+            ("", None),
+        ] {
+            assert_eq!(package(text).as_deref(), name);
+        }
+    }
 
     #[test]
     fn the_policy_of_apt_names_both_versions() {

@@ -5,7 +5,7 @@ use crate::host::files::{self, Scratch};
 use crate::host::tools::{self, Output, Tool};
 use crate::host::versions;
 use crate::plan::schema::Code;
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result};
 use serde::Deserialize;
 use std::path::Path;
 use std::time::Duration;
@@ -42,6 +42,8 @@ struct Metadata {
 /// When pip is missing or cannot reach its index, or when another account could replace this Python.
 pub(super) fn newest(python: &Path) -> Result<String> {
     let output = pip(python)
+        // Pre-releases are for those who name them, whatever pip's configuration says.
+        .env("PIP_PRE", "0")
         .args(["install", "--dry-run", "--ignore-installed", "--no-deps"])
         .args(["--quiet", "--report", "-", PROJECT])
         .within(QUERY)
@@ -90,17 +92,23 @@ fn pip(python: &Path) -> Tool {
 
 /// The output of a pip that succeeded.
 fn succeeded(output: &Output, wanted: &str) -> Result<String> {
-    if String::from_utf8_lossy(&output.stderr).contains(NONE) {
+    let errors = String::from_utf8_lossy(&output.stderr);
+    // An index that cannot be reached has no version at all, and the causes precede that.
+    if errors.contains(NONE) && !errors.contains("from versions: none") {
         let failure = Failure::failed(format!("pip finds no {wanted} for this host"));
         return Err(failure
             .help("check the version, and the index in pip's configuration: pip config list")
             .into());
     }
-    ensure!(
-        output.status.success(),
-        "pip cannot find {wanted}\n{}",
-        tools::tail(output, 6)
-    );
+    if !output.status.success() {
+        let failure = Failure::failed(format!(
+            "pip finds no {wanted} for this host\n{}",
+            tools::tail(output, 6)
+        ));
+        return Err(failure
+            .help("check the network, the proxy and the index in pip's configuration: pip config list")
+            .into());
+    }
     Ok(String::from_utf8_lossy(&output.stdout).into_owned())
 }
 

@@ -9,6 +9,7 @@ use super::answer::Answer;
 use super::finding::{Fault, Finding, Mark};
 use super::gathered::Gathered;
 use super::question::{Purpose, Question};
+use crate::printable::printable;
 use crate::settings::types::unbracketed;
 use std::net::IpAddr;
 
@@ -60,8 +61,9 @@ pub fn findings(at: &Gathered) -> Vec<Finding> {
         seen.into_iter().map(move |(result, text, help)| Finding {
             step: name,
             result,
-            text,
-            help,
+            // Answers of other hosts are in these texts.
+            text: printable(&text),
+            help: help.as_deref().map(printable),
         })
     };
     STEPS.iter().flat_map(of_step).collect()

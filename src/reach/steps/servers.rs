@@ -23,7 +23,7 @@ pub(super) fn file(at: &Gathered) -> Vec<Seen> {
         ))];
     }
     let expected = target.base_url.as_ref().filter(|_| target.delegates);
-    let expected = expected.map(|url| format!("{}:{}", url.host(), url.port()));
+    let expected = expected.map(|url| url.for_servers());
     let mut found = None;
     let mut faults = Vec::new();
     for (question, answer) in at.answers(Purpose::ServerFile) {

@@ -51,7 +51,10 @@ fn right(question: &Question) -> Answer {
         status: 200,
         headers: [
             header("access-control-allow-origin", "*"),
-            header("access-control-allow-methods", "GET, POST"),
+            header(
+                "access-control-allow-methods",
+                "GET, HEAD, POST, PUT, DELETE, OPTIONS",
+            ),
             header(
                 "access-control-allow-headers",
                 "Content-Type, Authorization",
@@ -210,6 +213,7 @@ fn every_fault_is_found_with_its_remedy() {
         (changed(Purpose::Versions, |answer| answer.headers.get_mut(origin).unwrap().push("*".to_owned())), "client API", "has 2 values", "remove the header that the reverse proxy adds"),
         (changed(Purpose::Preflight, |answer| answer.status = 405), "CORS", "has status 405", "pass on OPTIONS"),
         (changed(Purpose::Preflight, |answer| drop(answer.headers.remove("access-control-allow-headers"))), "CORS", "has no authorization", "pass on OPTIONS"),
+        (changed(Purpose::Preflight, |answer| drop(answer.headers.insert("access-control-allow-methods".to_owned(), vec!["GET, POST".to_owned()]))), "CORS", "has no put", "pass on OPTIONS"),
         (with_body(Purpose::Versions, &features), "sliding sync", "does not have org.matrix.simplified_msc3575", "1.114"),
         (with_body(Purpose::ClientFile, &here), "calls", "has no org.matrix.msc4143.rtc_foci", "calls(7)"),
     ];

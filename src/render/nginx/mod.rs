@@ -212,17 +212,8 @@ fn metrics(input: &Input) -> Metrics {
     }
 }
 
-/// The host and port of `public_baseurl`, for other homeservers. They connect by HTTPS only, whose port defaults to
-/// 443.
+/// The host and port of `public_baseurl`, for other homeservers.
 fn delegation(settings: &Settings) -> Option<String> {
     let url = settings.public_baseurl.as_ref()?;
-    let authority = url.authority();
-    let has_port = authority
-        .rsplit_once(':')
-        .is_some_and(|(_, port)| port.bytes().all(|byte| byte.is_ascii_digit()));
-    let place = match has_port {
-        true => authority.to_owned(),
-        false => format!("{authority}:443"),
-    };
-    settings.serve_server_wellknown.then_some(place)
+    settings.serve_server_wellknown.then(|| url.for_servers())
 }

@@ -49,4 +49,19 @@ pub(super) static RULES: &[Rule] = &[
             )
         })
     },
+    |settings| {
+        let server = settings.mail_server_of_alerts();
+        let key = match server.section {
+            "email" => "email.smtp_host",
+            _ => "alerts.smtp_host",
+        };
+        let is_v6 = server.host.contains(':') && !settings.alerts.email.is_empty();
+        // It forgets the brackets around the address (config/config.go, `HostPort`).
+        violated(is_v6, key, || {
+            (
+                format!("`{key}` is an IPv6 address, to which Alertmanager cannot connect"),
+                "set `alerts.smtp_host` to a host name".to_owned(),
+            )
+        })
+    },
 ];

@@ -109,6 +109,13 @@ impl BaseUrl {
         port.and_then(|port| port.parse().ok()).unwrap_or(default)
     }
 
+    /// The host and port for other homeservers. They connect by HTTPS only, whose port defaults to 443, whatever the
+    /// scheme is.
+    pub fn for_servers(&self) -> String {
+        let (host, port) = split_port(self.authority());
+        format!("{host}:{}", port.unwrap_or("443"))
+    }
+
     /// The path without a slash at its end; empty for the root.
     pub fn path(&self) -> &str {
         path(&self.0)
@@ -307,7 +314,11 @@ fn is_version(text: &str) -> bool {
         Some((release, candidate)) => (release, Some(candidate)),
         None => (text, None),
     };
-    release.contains('.') && release.split('.').all(is_number) && candidate.is_none_or(is_number)
+    // pip would take 1.163 for 1.163.0, which is another text.
+    let numbers = release.split('.');
+    numbers.clone().count() == 3
+        && numbers.clone().all(is_number)
+        && candidate.is_none_or(is_number)
 }
 
 fn is_pinned_package(text: &str) -> bool {

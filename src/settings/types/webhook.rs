@@ -1,6 +1,6 @@
 //! The URL of a webhook, which may be a secret.
 
-use super::names::AbsolutePath;
+use super::names::{AbsolutePath, split_port};
 use crate::settings::value::Scalar;
 
 /// The receiver of an HTTP request.
@@ -43,7 +43,14 @@ impl Scalar for Webhook {
 pub fn is_webhook_url(text: &str) -> bool {
     let shape = |b: u8| b.is_ascii_graphic() && !b"\"'\\`<>{}".contains(&b);
     let host = authority(text).rsplit('@').next().unwrap_or_default();
-    !host.is_empty() && !host.starts_with(':') && text.bytes().all(shape)
+    let (_, port) = split_port(host);
+    let digits = |part: &str| part.bytes().take(2).filter(u8::is_ascii_hexdigit).count() == 2;
+    !host.is_empty()
+        && !host.starts_with(':')
+        && host.contains('[') == host.contains(']')
+        && port.is_none_or(|port| port.parse::<u16>().is_ok())
+        && text.split('%').skip(1).all(digits)
+        && text.bytes().all(shape)
 }
 
 /// Host and port, with user and password if there are any; empty if this is no http or https URL.
@@ -72,6 +79,10 @@ mod tests {
             ("hooks.example.org", false),
             ("ftp://hooks.example.org/", false),
             ("https://hooks.example.org/{{ .Status }}", false),
+            ("https://hooks.example.org/a%2Fb", true),
+            ("https://hooks.example.org/a%zz", false),
+            ("https://hooks.example.org:port/", false),
+            ("https://[::1/", false),
             ("webhook", false),
         ] {
             assert_eq!(Webhook::parse(text).is_ok(), accepted, "{text}");
