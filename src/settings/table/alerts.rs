@@ -29,7 +29,7 @@ section! {
         smtp_password_file: Option<AbsolutePath>;
 
         /// The encryption of connections to smtp_host, as in email.tls. With starttls, nothing is sent to a
-        /// server that does not offer it, unless the server is on this host. Implicit TLS needs port 465.
+        /// server that does not offer it; with auto, a server on this host need not. Implicit TLS needs port 465.
         tls: MailTls = "auto";
 
         /// The name in the certificate of smtp_host, if it is another one.
