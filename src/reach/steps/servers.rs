@@ -28,46 +28,26 @@ pub(super) fn file(at: &Gathered) -> Vec<Seen> {
     let mut faults = Vec::new();
     for (question, answer) in at.answers(Purpose::ServerFile) {
         let server = server_in(answer);
-        let help = || {
-            format!(
+        let mut blame = |mark: Mark, problem: String| {
+            let help = format!(
                 "let {} lead to this host (reverse proxy, DNS record of {name})",
                 question.url()
-            )
+            );
+            faults.push((mark, question, Fault { problem, help }));
         };
         match (server, &expected) {
             (Ok(server), Some(wanted)) if !server.as_str().eq_ignore_ascii_case(wanted) => {
                 let problem = format!("the file leads to {server}, and public_baseurl to {wanted}");
-                faults.push((
-                    Mark::Fail,
-                    question,
-                    Fault {
-                        problem,
-                        help: help(),
-                    },
-                ));
+                blame(Mark::Fail, problem);
             }
             (Ok(server), _) => found = Some(server),
             (Err(error), Some(_)) => {
                 let problem = format!("{} {error}", question.url());
-                faults.push((
-                    Mark::Fail,
-                    question,
-                    Fault {
-                        problem,
-                        help: help(),
-                    },
-                ));
+                blame(Mark::Fail, problem);
             }
             (Err(error), None) if answer.status == 200 => {
                 let problem = format!("{} {error}, so other homeservers ignore it", question.url());
-                faults.push((
-                    Mark::Warn,
-                    question,
-                    Fault {
-                        problem,
-                        help: help(),
-                    },
-                ));
+                blame(Mark::Warn, problem);
             }
             (Err(_), None) => {}
         }
