@@ -100,16 +100,19 @@ fn succeeded(output: &Output, wanted: &str) -> Result<String> {
             .help("check the version, and the index in pip's configuration: pip config list")
             .into());
     }
-    if !output.status.success() {
-        let failure = Failure::failed(format!(
-            "pip finds no {wanted} for this host\n{}",
-            tools::tail(output, 6)
-        ));
-        return Err(failure
-            .help("check the network, the proxy and the index in pip's configuration: pip config list")
-            .into());
+    if output.status.success() {
+        return Ok(String::from_utf8_lossy(&output.stdout).into_owned());
     }
-    Ok(String::from_utf8_lossy(&output.stdout).into_owned())
+    let failure = Failure::failed(format!(
+        "pip cannot find {wanted}\n{}",
+        tools::tail(output, 6)
+    ));
+    let help = "check the network, the proxy and the index in pip's configuration: pip config list";
+    Err(match errors.contains(NONE) {
+        true => failure.help(help),
+        false => failure,
+    }
+    .into())
 }
 
 /// Whether one version comes before another one. Versions that cannot be compared are not in this order.
