@@ -28,7 +28,8 @@ def test_bare(host: Host, check: Checks) -> None:
         assert_contains(host.shell(f"grep --after-context=1 ^workers: {SETTINGS}").out, preset)
         note(f"{preset}, {result.seconds:.1f} s")
     with check("the end of install has the address, the processes, and a command for each missing part"):
-        assert_contains(result.out, f"{deployment.SERVER} at http://", "processes; nginx answers\nMissing or at fault:\n  certificate: none",
+        assert_contains(result.out, f"{deployment.SERVER} at http://",
+                        "processes; nginx answers\nMissing or at fault:\n  certificate: none",
                         "  account: nobody can log in yet\n    sudo synapse-workers user add NAME --admin\n", "  backup: none",
                         "Next: sudo synapse-workers status")
         server = host.json("install", "--yes")["server"]
