@@ -2,6 +2,7 @@
 //! doing. The line is drawn only after a second, and only if its text has changed. No mode of the terminal changes, so
 //! nothing has to be restored if this program ends.
 
+use crate::printable::printable;
 use std::fmt::Display;
 use std::io::{IsTerminal, Write, stdout};
 use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
@@ -27,9 +28,7 @@ const CLEAR: &str = "\r\x1b[K";
 /// Says what the step that runs is doing, such as `12 of 20 ready`. It has an effect at a terminal only.
 pub(crate) fn progress(text: impl Display) {
     if let Some(line) = line().as_mut() {
-        let text = text.to_string();
-        let printable = text.chars().map(|c| if c.is_control() { ' ' } else { c });
-        line.detail = printable.collect::<String>().trim().to_owned();
+        line.detail = printable(text.to_string().trim());
     }
 }
 

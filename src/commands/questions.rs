@@ -7,7 +7,6 @@ use crate::report::{out, outln};
 use crate::request::{self, Unanswered};
 use crate::settings::Settings;
 use crate::topology::PRESETS;
-use serde_json::json;
 use std::io::IsTerminal;
 
 /// The word for a server without workers.
@@ -115,7 +114,7 @@ where
                 name: "e-mail address",
                 key: "tls.acme",
                 prompt: "E-mail address (empty: no certificate):".to_owned(),
-                value: |text| (!text.is_empty()).then(|| json!({"email": text}).to_string()),
+                value: |text| (!text.is_empty()).then(|| request::acme(text)),
                 default: Some(String::new()),
             };
             self.settle(&email, &mut flags)?;

@@ -239,7 +239,7 @@ pub(super) fn from_flags(flags: &Flags) -> Result<Vec<FlagValue>, Failure> {
 }
 
 /// The value of `tls.acme` for an account with this e-mail address, or without one if that is empty.
-pub(super) fn acme(email: &str) -> String {
+pub fn acme(email: &str) -> String {
     match email.trim() {
         "" => json!({}),
         email => json!({"email": email}),

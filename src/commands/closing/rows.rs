@@ -94,7 +94,7 @@ static ROWS: [Row; 5] = [
                 true => registration_in_mas("NAME", true),
                 false => "sudo synapse-workers user add NAME --admin".to_owned(),
             };
-            (facts.has_person == Some(false)).then(|| found("nobody can log in yet", &command))
+            (facts.has_person == Some(false)).then(|| found("no user can log in yet", &command))
         },
     },
     Row {

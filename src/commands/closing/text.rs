@@ -73,7 +73,7 @@ mod tests {
              Missing or at fault:\n  \
                certificate: none, and other homeservers connect over HTTPS only\n    \
                  sudo synapse-workers install --acme=EMAIL\n  \
-               account: nobody can log in yet\n    \
+               account: no user can log in yet\n    \
                  sudo synapse-workers user add NAME --admin\n  \
                reachability: not checked from outside yet\n    \
                  sudo synapse-workers reach\n  \
@@ -97,7 +97,7 @@ mod tests {
             Closing::new(facts).lines(true)[1..],
             [
                 "Missing or at fault:",
-                "  account: nobody can log in yet",
+                "  account: no user can log in yet",
                 "    sudo synapse-workers user add NAME --admin"
             ]
         );

@@ -69,7 +69,7 @@ pub(super) fn ask(question: &Question) -> Result<Answer, Trouble> {
     read(&output, request.largest)
 }
 
-/// curl's rule that sends the request of the URL to the address, and requests of redirects elsewhere to their own hosts.
+/// curl's rule that sends the request of the URL to the address, and those of redirects to their own hosts.
 fn address(question: &Question) -> String {
     let Question {
         host,

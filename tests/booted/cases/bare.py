@@ -30,7 +30,7 @@ def test_bare(host: Host, check: Checks) -> None:
     with check("the end of install has the address, the processes, and a command for each missing part"):
         assert_contains(result.out, f"{deployment.SERVER} at http://",
                         "processes; nginx answers\nMissing or at fault:\n  certificate: none",
-                        "  account: nobody can log in yet\n    sudo synapse-workers user add NAME --admin\n", "  backup: none",
+                        "  account: no user can log in yet\n    sudo synapse-workers user add NAME --admin\n", "  backup: none",
                         "Next: sudo synapse-workers status")
         server = host.json("install", "--yes")["server"]
         assert_equal((server["name"], server["answers"], [one["part"] for one in server["missing"]]),
@@ -64,7 +64,7 @@ def test_bare(host: Host, check: Checks) -> None:
         number = generation(host)
         out = host.product("install", "--yes").out
         assert_contains(out, "0 changed", "certificate: none")
-        assert_equal([line for line in out.splitlines() if "nobody can log in" in line or "backup" in line], [], "lines about parts")
+        assert_equal([line for line in out.splitlines() if "no user can log in" in line or "backup" in line], [], "lines about parts")
         assert_equal(generation(host), number, "generation")
     status_line(host, check)
     limits(host, check)
