@@ -67,10 +67,10 @@ def test_backup(host: Host, check: Checks) -> None:
         times = host.run("systemctl", "show", "--property=NextElapseUSecRealtime", "synapse-backup.timer", "synapse-backup-check.timer")
         assert_contains(times.out, " 03:00:00", "-01 05:00:00")
     with check("the service of the check restores the database, and leaves none behind") as note:
-        result = host.run("systemctl", "start", CHECK)
-        assert_contains(journal(host, CHECK), "as at the backup: users 2, rooms 1", "is intact")
+        seconds, lines = host.run_unit(CHECK)
+        assert_contains(lines, "as at the backup: users 2, rooms 1", "is intact")
         assert_equal(psql(host, "select datname from pg_database where datname like '%check%'"), [], "databases")
-        note(f"{result.seconds:.1f} s")
+        note(f"{seconds:.1f} s")
     with check("no account but root sees the password, in files and in processes"):
         out = host.shell(SPYING).out
         assert_contains(out, "ended well", "restic was seen", "the password was not shown")
@@ -94,8 +94,7 @@ def failures(host: Host, check: Checks) -> None:
     before = complete(host)
 
     def fails(unit: str, *words: str) -> None:
-        host.run("systemctl", "start", unit, expect=(1,))
-        assert_contains(journal(host, unit), *words)
+        assert_contains(host.run_unit(unit, fails=True)[1], *words)
         host.run("systemctl", "reset-failed", unit)
 
     with check("a dump that fails leaves no backup that looks complete"):
@@ -143,8 +142,7 @@ def elsewhere(host: Host, check: Checks) -> None:
         host.product("backup", "now")
         kept = complete(host)
         host.shell("fill() { head -c 8M /dev/urandom >/srv/small/fill; }; fill 2>/dev/null || true")
-        host.run("systemctl", "start", SERVICE, expect=(1,))
-        assert_contains(journal(host, SERVICE), "no space left on device", "help: free space for /srv/small/backup")
+        assert_contains(host.run_unit(SERVICE, fails=True)[1], "no space left on device", "help: free space for /srv/small/backup")
         host.run("rm", "/srv/small/fill")
         assert_equal(complete(host), kept, "complete backups")
         host.run("systemctl", "start", SERVICE)
@@ -154,8 +152,7 @@ def elsewhere(host: Host, check: Checks) -> None:
         configure(host, "{repository: 'sftp:root@127.0.0.1:/srv/sftp'}")
         host.product("install", "--yes")
         host.run("systemctl", "stop", "ssh.service", "ssh.socket", expect=None)
-        host.run("systemctl", "start", SERVICE, expect=(1,))
-        assert_contains(journal(host, SERVICE), "sftp:root@127.0.0.1", "help: check that the server of the repository runs")
+        assert_contains(host.run_unit(SERVICE, fails=True)[1], "sftp:root@127.0.0.1", "help: check that the server of the repository runs")
     with check("over SSH, the service uses the key and the known hosts of root") as note:
         host.shell("mkdir -p -m 700 /root/.ssh && ssh-keygen -q -N '' -t ed25519 -f /root/.ssh/id_ed25519 && "
                    "cp /root/.ssh/id_ed25519.pub /root/.ssh/authorized_keys && ssh-keygen -A && systemctl start ssh.service")
@@ -226,8 +223,7 @@ def way_back(host: Host, check: Checks) -> None:
         host.product("install", "--yes")
         talk(host)
         remembered = state(host, "talk").read_text(encoding="utf-8")
-        host.run("systemctl", "start", SERVICE, expect=(1,))
-        assert_contains(journal(host, SERVICE), "can be made by: synapse-workers backup now")
+        assert_contains(host.run_unit(SERVICE, fails=True)[1], "can be made by: synapse-workers backup now")
         host.product("backup", "now")
         host.run("systemctl", "start", SERVICE)
         host.run("systemctl", "start", CHECK)
@@ -251,10 +247,3 @@ def configure(host: Host, section: str) -> None:
 def complete(host: Host) -> list[dict[str, Any]]:
     """The complete backups, the oldest first."""
     return [run for run in json.loads(host.product("backup", "list", "--json").out) if run["complete"]]
-
-
-def journal(host: Host, unit: str) -> str:
-    """The lines of the last run of a unit."""
-    host.run("journalctl", "--sync")
-    invocation = host.run("systemctl", "show", "--property=InvocationID", "--value", unit).out.strip()
-    return host.run("journalctl", "--quiet", "--output=cat", f"_SYSTEMD_INVOCATION_ID={invocation}").out

@@ -86,7 +86,7 @@ def test_journal(host: Host, check: Checks) -> None:
 
 def reloaded(host: Host, settings: str, **changes: str) -> str:
     """Installs with these values of `log_` settings: exactly Synapse's processes reload. The end of the journal before that."""
-    before, since = host.invocations(), now(host)
+    before, since = host.invocations(), host.journal_end()
     for name, value in changes.items():
         settings, count = re.subn(rf"(?m)^log_{name}: .*$", f"log_{name}: {value}", settings)
         assert_equal(count, 1, f"lines with log_{name}")
@@ -97,15 +97,8 @@ def reloaded(host: Host, settings: str, **changes: str) -> str:
     return since
 
 
-def now(host: Host) -> str:
-    """The end of the journal."""
-    host.run("journalctl", "--sync")
-    return host.run("journalctl", "--quiet", "--lines=0", "--show-cursor").out.split("cursor: ")[1].strip()
-
-
 def written(host: Host, since: str, *units: str, options: tuple[str, ...] = ()) -> list[Line]:
     """The lines that these processes, or all of Synapse, have written to the journal since then."""
-    host.run("journalctl", "--sync")
     patterns = [f"--unit={unit}" for unit in units or PROCESSES]
     text = host.run("journalctl", "--quiet", "--output=json", f"--after-cursor={since}", "_TRANSPORT=stdout", *patterns, *options,
                     "--output-fields=_SYSTEMD_UNIT,MESSAGE,PRIORITY,SYSLOG_IDENTIFIER").out
@@ -121,7 +114,7 @@ def level_priority(line: Line) -> str | None:
 
 def warned(host: Host) -> str:
     """Sends a body that is no JSON, which Synapse logs as a warning. The end of the journal before that."""
-    since = now(host)
+    since = host.journal_end()
     host.net("curl", "-sS", "--output", "/dev/null", "--data", "{", f"{URL}/_matrix/client/v3/login")
     return since
 
@@ -135,7 +128,7 @@ def ask(host: Host, marker: str) -> None:
 
 def log_in(host: Host) -> str:
     """Tries to log in as a user with such a name, which Synapse logs. The end of the journal before that."""
-    since = now(host)
+    since = host.journal_end()
     body = {"type": "m.login.password", "identifier": {"type": "m.id.user", "user": USER}, "password": "none"}
     host.net("curl", "-sS", "--output", "/dev/null", "--data", json.dumps(body), f"{URL}/_matrix/client/v3/login")
     wait_until("the line of that", lambda: any(SHOUT in line.text for line in written(host, since, READER)))
@@ -144,7 +137,7 @@ def log_in(host: Host) -> str:
 
 def requested(host: Host, marker: str) -> tuple[dict[str, Line], list[Line]]:
     """The form of the one line that such a request makes in each process, and all that the processes wrote meanwhile."""
-    since = now(host)
+    since = host.journal_end()
     ask(host, marker)
     lines = wait_until("the lines of the requests", lambda: (found := written(host, since, *ASKED)) and (
         {line.unit for line in found if f'"{marker}"' in line.text} == set(ASKED)) and found)

@@ -28,6 +28,7 @@ def hidden(host: Host, words: Passwords) -> None:
     # The journal is searched in the host, and outside of its own directory in files.
     found = host.shell("""
         cat >/tmp/words
+        journalctl --sync
         if journalctl --quiet --no-pager --output=cat | grep -qF -f /tmp/words; then echo "the journal"; fi
         grep -rlsF -f /tmp/words --exclude-dir=journal /etc /run /srv /var/lib/synapse /var/lib/synapse-workers /var/log || true
         rm /tmp/words""", stdin="".join(f"{word}\n" for word in words.values())).out.splitlines()

@@ -91,11 +91,17 @@ class Host:
         return execute([SCRIPT, "reboot", self.name])
 
     def run(self, *command: str, expect: Expected = (0,), stdin: str | None = None) -> Result:
-        """Runs a command in the host. Its standard input is a file with `stdin`, not a terminal."""
+        """Runs a command in the host. Its standard input is a file with `stdin`, not a terminal.
+
+        The journal is read with every line that was written before.
+        """
         shown = " ".join(command)
         if warm_mode.MODE and any(word == FAULTY or warm_mode.PROGRAM.search(word) for word in command):
             self._choose_warm_mode(create=any("install" in word.split() for word in command))
-        return execute([SCRIPT, "run", self.name, "-i", "--", *command], expect, stdin, shown=shown)
+        into = (SCRIPT, "run", self.name, "-i", "--")
+        if command[0] == "journalctl":
+            execute([*into, "journalctl", "--sync"])
+        return execute([*into, *command], expect, stdin, shown=shown)
 
     def _choose_warm_mode(self, create: bool) -> None:
         """Adds the mode of SYNAPSE_WORKERS_WARM to the settings; to a new file, if `create` is set."""
@@ -189,6 +195,19 @@ class Host:
             if found:
                 units.setdefault(found[1], set()).add(entry["_SYSTEMD_UNIT"])
         return units
+
+    def journal_end(self) -> str:
+        """The cursor of the newest line of the journal."""
+        return self.run("journalctl", "--quiet", "--lines=0", "--show-cursor").out.split("cursor: ")[1].strip()
+
+    def run_unit(self, unit: str, *, fails: bool = False) -> tuple[float, str]:
+        """Runs a service to its end: the seconds that it took, and its lines in the journal.
+
+        The lines are found by a cursor: the invocation is missing in those of a process that ended before the journal read them.
+        """
+        since = self.journal_end()
+        result = self.run("systemctl", "start", unit, expect=(1,) if fails else (0,))
+        return result.seconds, self.run("journalctl", "--quiet", "--output=cat", f"--after-cursor={since}", f"--unit={unit}").out
 
     def journal(self, since: float, lines: int = 25) -> str:
         """The last lines of our units in the journal, and warnings of others, since a time in seconds since 1970."""
