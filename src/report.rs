@@ -106,14 +106,26 @@ impl Report {
         let started = Instant::now();
         let status = self.at_terminal.then(|| Running::new(&text));
         let result = work();
-        let mark = if result.is_ok() { "" } else { "FAILED after " };
-        let gap = match status.and_then(Running::end) {
+        let prefix = status.and_then(Running::end);
+        self.end(&text, prefix, started.elapsed(), result.is_ok());
+        result
+    }
+
+    /// Prints the line of work that has ended elsewhere.
+    pub fn ended(&self, text: &str, time: Duration, succeeded: bool) {
+        (self.out)(text);
+        self.end(text, None, time, succeeded);
+    }
+
+    /// Completes the line of a step.
+    fn end(&self, text: &str, prefix: Option<String>, time: Duration, succeeded: bool) {
+        let mark = if succeeded { "" } else { "FAILED after " };
+        let gap = match prefix {
             Some(prefix) => prefix,
             None if text.contains('\n') => "\n          ".to_owned(),
             None => "  ".to_owned(),
         };
-        (self.out)(&format!("{gap}{mark}{}\n", seconds(started.elapsed())));
-        result
+        (self.out)(&format!("{gap}{mark}{}\n", seconds(time)));
     }
 
     /// The seconds since the command started.

@@ -17,6 +17,14 @@ impl Errors {
         self.0.is_empty()
     }
 
+    /// The error of all; the error itself if there is only one.
+    pub fn into_error(mut self) -> anyhow::Error {
+        match self.0.len() {
+            1 => self.0.remove(0),
+            _ => anyhow::anyhow!("{self}"),
+        }
+    }
+
     pub fn into_result(self) -> Result<(), Self> {
         match self.is_empty() {
             true => Ok(()),

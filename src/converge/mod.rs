@@ -5,11 +5,19 @@ mod count;
 mod errors;
 mod executor;
 mod fault;
-mod rollback;
+mod fleet;
+mod member;
+mod remote;
+mod run;
+mod session;
 pub mod verify;
 mod world;
 
 pub use apply::OnHost;
+pub use member::{Member, Planned, Undone};
+pub use remote::{Call, Prepared, Remote, Task};
+pub use run::Run;
+pub use session::Session;
 pub use world::World;
 
 use crate::failure::{Code, Failure};
@@ -18,7 +26,7 @@ use crate::plan::step::Step;
 use crate::plan::{Plan, Removal, SettingsChange, Target};
 use crate::report::Report;
 use crate::state::{Observed, State};
-use executor::{Executor, VERIFICATION};
+use fleet::Fleet;
 use verify::Expected;
 
 /// The state that a command leads to, and how it gets there.
@@ -84,8 +92,13 @@ pub fn install_programs(
         steps: vec![step],
         generation: None,
     };
-    Executor::new(world, goal, observed)
-        .apply(&plan, report)
+    let mut fleet = Fleet {
+        run: Run::new(world, goal, &plan, observed),
+        others: &mut [],
+        report,
+    };
+    fleet
+        .apply()
         .map_err(|error| {
             Failure::from(error).ending(Code::Incomplete).left(
                 "Some of the packages may be installed; nothing else was changed. To continue, run: synapse-workers install --packages",
@@ -104,21 +117,34 @@ pub fn converge(
     observed: &Observed,
     report: &Report,
 ) -> Result<(), ConvergeError> {
+    converge_all(Run::new(world, goal, plan, observed), &mut [], report)
+}
+
+/// Brings this host and others to their goals, or rolls all of them back.
+///
+/// # Errors
+/// As [`converge`], on any of the hosts.
+pub fn converge_all<W: World>(
+    run: Run<W>,
+    others: &mut [Box<dyn Member>],
+    report: &Report,
+) -> Result<(), ConvergeError> {
     let incomplete = |failure: Failure| ConvergeError {
         failure: failure.ending(Code::Incomplete),
         rolled_back: false,
     };
-    let mut executor = Executor::new(world, goal, observed);
-    let cause = match executor.apply(plan, report) {
+    let goal = run.goal();
+    let mut fleet = Fleet {
+        run,
+        others,
+        report,
+    };
+    let cause = match fleet.apply() {
         Err(error) => Failure::from(error),
-        Ok(()) if goal.expected.units.is_empty() => return Ok(()),
-        Ok(()) => match report.step(VERIFICATION, || executor.world.verify(&goal.expected)) {
-            // Only a verified generation is a target of a rollback.
+        Ok(()) if !fleet.run.is_verifiable() => return Ok(()),
+        Ok(()) => match fleet.verify() {
             Ok(()) => {
-                let recorded = executor
-                    .world
-                    .applied(plan.generation)
-                    .map_err(Failure::from);
+                let recorded = fleet.applied().map_err(Failure::from);
                 return recorded
                     .map_err(|failure| incomplete(failure.help("synapse-workers install")));
             }
@@ -137,8 +163,7 @@ pub fn converge(
     report.complain(format!("error: {cause}"));
     report.say("Rolling back.");
     // The cause is printed last, so that it does not scroll away.
-    let rolled_back = rollback::undo(executor, goal, observed, report);
-    match rolled_back {
+    match fleet.undo() {
         Ok(()) => Err(ConvergeError {
             failure: cause.left("the host is as it was before"),
             rolled_back: true,

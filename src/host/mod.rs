@@ -3,6 +3,7 @@
 pub mod accounts;
 pub mod acme;
 pub mod adopted;
+mod agent;
 pub mod alertmanager;
 pub mod backup;
 mod binding;
@@ -60,6 +61,7 @@ mod versions;
 pub mod warm;
 mod web_root;
 
+pub use agent::{Agent, Reply};
 pub use existing_database::{created_database, existing_database, migration_was_interrupted};
 pub use files::{
     Backup, Lock, back_up, directory, exists, is_directory, mode, names, read, read_text, remove,

@@ -12,6 +12,7 @@ mod resources;
 mod restarts;
 pub mod schema;
 mod settings_change;
+pub mod stage;
 #[expect(missing_docs)]
 pub mod step;
 mod step_text;

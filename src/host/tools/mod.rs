@@ -5,6 +5,7 @@
 //! which it could type, without new privileges, and with a timeout. Programs of a service account are not started here
 //! but by systemd, in the sandbox of that account's service: see [`super::confined`].
 
+mod dialogue;
 mod find;
 mod lines;
 mod output;
@@ -12,6 +13,7 @@ mod replace;
 mod running;
 mod tool;
 
+pub use dialogue::Dialogue;
 pub use find::find;
 pub use output::{Output, journal, tail};
 pub use replace::become_program;

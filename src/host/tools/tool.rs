@@ -244,7 +244,12 @@ impl Tool {
         })
     }
 
-    fn start(&self, stdin: Stdio) -> Result<Child> {
+    /// The name of the program in messages.
+    pub(super) fn name(&self) -> &str {
+        &self.name
+    }
+
+    pub(super) fn start(&self, stdin: Stdio) -> Result<Child> {
         let path = match &self.path {
             Ok(path) => path,
             Err(error) => bail!("{error:#}"),

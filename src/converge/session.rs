@@ -1,0 +1,120 @@
+//! The side of an agent: answers calls about a run on this host. If the connection is lost during a run, the run is
+//! rolled back.
+
+use super::errors::Errors;
+use super::fleet::Fleet;
+use super::member::{Planned, Undone};
+use super::remote::Call;
+use super::run::Run;
+use super::world::World;
+use crate::failure::Failure;
+use crate::report::Report;
+use anyhow::{Result, bail};
+use serde_json::{Value, json};
+
+/// How far a run has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Progress {
+    /// Nothing is applied.
+    Planned,
+    /// A step was applied.
+    Applying,
+    /// The rollback has begun.
+    RollingBack,
+    /// The run has succeeded, or is rolled back.
+    Ended,
+}
+
+/// The run of an agent.
+pub struct Session<'a, W: World> {
+    run: Run<'a, W>,
+    progress: Progress,
+    /// The errors of the rollback.
+    errors: Errors,
+}
+
+impl<'a, W: World> Session<'a, W> {
+    /// A session in which nothing is applied yet.
+    pub fn new(run: Run<'a, W>) -> Self {
+        Self {
+            run,
+            progress: Progress::Planned,
+            errors: Errors::default(),
+        }
+    }
+
+    /// Answers a call about the run.
+    ///
+    /// # Errors
+    /// When the step or the verification fails, or when the call does not fit.
+    pub fn answer(&mut self, call: &Call) -> Result<Value> {
+        match call {
+            Call::Apply(step) => {
+                self.progress = Progress::Applying;
+                self.run.between(*step)?;
+                Ok(json!(self.run.apply(*step)?))
+            }
+            Call::Verify => {
+                self.run.verify()?;
+                Ok(Value::Null)
+            }
+            Call::Applied => {
+                self.run.applied()?;
+                self.progress = Progress::Ended;
+                Ok(Value::Null)
+            }
+            Call::BeginRollback => {
+                self.progress = Progress::RollingBack;
+                self.run.begin_rollback(&mut self.errors);
+                self.first_error()?;
+                Ok(json!(Planned::of(&self.run.way_back())))
+            }
+            Call::Undo(step, failed) => {
+                if !self.run.is_due(*step, *failed || !self.errors.is_empty()) {
+                    return Ok(json!(Undone::NotDue));
+                }
+                let note = self.run.undo(*step);
+                let note = note.inspect_err(|error| {
+                    self.errors.record::<()>(Err(anyhow::anyhow!("{error:#}")));
+                })?;
+                Ok(json!(Undone::Done(note)))
+            }
+            Call::EndRollback(failed) => {
+                if *failed {
+                    // Nothing is recorded as rolled back.
+                    self.progress = Progress::Ended;
+                    return Ok(Value::Null);
+                }
+                self.run.end_rollback(&mut self.errors);
+                self.progress = Progress::Ended;
+                self.first_error()?;
+                Ok(Value::Null)
+            }
+            Call::Release | Call::Prepare(_) => bail!("a run has been prepared already"),
+        }
+    }
+
+    fn first_error(&mut self) -> Result<()> {
+        std::mem::take(&mut self.errors)
+            .into_result()
+            .map_err(Errors::into_error)
+    }
+
+    /// Ends the session when the connection is closed. A run that has not ended is rolled back.
+    ///
+    /// # Errors
+    /// With every part of the rollback that failed.
+    pub fn end(self, report: &Report) -> Result<(), Failure> {
+        if matches!(self.progress, Progress::Planned | Progress::Ended) {
+            return Ok(());
+        }
+        let fleet = Fleet {
+            run: self.run,
+            others: &mut [],
+            report,
+        };
+        fleet
+            .undo()
+            .map_err(|errors| Failure::from(errors.into_error()))
+    }
+}

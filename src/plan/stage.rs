@@ -1,0 +1,219 @@
+//! Stages: the order of steps on several hosts. All hosts complete a stage before one of them begins the next one, so the
+//! order that Synapse needs holds across hosts: all workers stop before the main process restarts, it is ready before they
+//! start, and nginx no longer sends requests to a process that stops.
+
+use super::Plan;
+use super::step::{Move, Step, Verb};
+use crate::state::units;
+use serde::{Deserialize, Serialize};
+
+/// A stage of a run on several hosts, in order.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Stage {
+    /// Nothing that runs notices these steps: resources, the new generation and its validation.
+    Prepare,
+    /// The generation becomes the current one, and unit files are written.
+    Switch,
+    /// Processes stop that must not run beside their successors.
+    StopFirst,
+    /// Redis, which all processes subscribe to.
+    Redis,
+    /// Services that ours replace stop, and fork servers start.
+    Before,
+    /// The main process starts.
+    Main,
+    /// Workers start.
+    Workers,
+    /// nginx sends requests to the new processes, and none to those that stop in the next stage.
+    Nginx,
+    /// Auxiliary services start, nginx drains, and obsolete units and resources go.
+    End,
+}
+
+impl Stage {
+    /// The stage of a step, by the step alone. `left` is whether nginx has drained, or a unit has started: from then on,
+    /// units stop because they are obsolete.
+    fn of(step: &Step, left: bool) -> Self {
+        match step {
+            Step::Create(resource) if resource.is_late() => Self::Before,
+            Step::InstallPrograms { .. }
+            | Step::WriteSettings { .. }
+            | Step::Create(_)
+            | Step::Rebuild { .. }
+            | Step::Directories
+            | Step::WriteGeneration { .. }
+            | Step::Validate { .. }
+            | Step::MoveDatabase {
+                part: Move::First, ..
+            } => Self::Prepare,
+            Step::Hold | Step::MoveDatabase { .. } => Self::StopFirst,
+            Step::Jobs { verb, units, .. } => match verb {
+                Verb::Stop if !left => Self::StopFirst,
+                Verb::Stop => Self::End,
+                Verb::Start | Verb::Restart | Verb::Reload => Self::of_units(units),
+            },
+            Step::ObtainCertificate(_) | Step::Drain(_) | Step::Forget => Self::End,
+            // These belong to the steps around them.
+            Step::Switch { .. }
+            | Step::WriteFile { .. }
+            | Step::RemoveFile { .. }
+            | Step::RemoveSettings { .. }
+            | Step::ReloadManager
+            | Step::Enable(_)
+            | Step::Disable(_)
+            | Step::ResetFailed(_)
+            | Step::RemoveSockets(_)
+            | Step::Remove(_) => Self::Switch,
+        }
+    }
+
+    /// The stage in which units start, restart or reload. Sockets do so with their service.
+    fn of_units(units: &[String]) -> Self {
+        let stage = |unit: &String| match unit.as_str() {
+            units::REDIS => Self::Redis,
+            units::MAIN | units::MAIN_SOCKET => Self::Main,
+            units::NGINX | units::NGINX_SOCKET => Self::Nginx,
+            unit if units::is_fork_server(unit) => Self::Before,
+            unit if units::worker_of(unit).is_some() => Self::Workers,
+            _ => Self::End,
+        };
+        units.iter().map(stage).min().unwrap_or(Self::End)
+    }
+}
+
+impl Plan {
+    /// The stage of each step. No step is in an earlier stage than the step before it.
+    pub fn stages(&self) -> Vec<Stage> {
+        let (mut last, mut left) = (Stage::Prepare, false);
+        let stages = self.steps.iter().map(|step| {
+            left |= matches!(step, Step::Drain(_));
+            last = last.max(Stage::of(step, left));
+            left |= last > Stage::StopFirst;
+            last
+        });
+        stages.collect()
+    }
+}
+
+/// Steps of one host that are applied one after the other while other hosts apply theirs.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Section {
+    /// The stage.
+    pub stage: Stage,
+    /// For each host the steps of this stage, by their places in its plan; empty for a host without one.
+    pub steps: Vec<std::ops::Range<usize>>,
+}
+
+/// The sections of a run on several hosts, in order. `stages` are those of each host's plan, see [`Plan::stages`].
+pub fn sections(stages: &[Vec<Stage>]) -> Vec<Section> {
+    let mut all: Vec<Stage> = stages.iter().flatten().copied().collect();
+    all.sort_unstable();
+    all.dedup();
+    let range = |of: &Vec<Stage>, stage: Stage| {
+        let (begin, end) = (
+            of.partition_point(|other| *other < stage),
+            of.partition_point(|other| *other <= stage),
+        );
+        begin..end
+    };
+    let section = |stage: Stage| Section {
+        stage,
+        steps: stages.iter().map(|of| range(of, stage)).collect(),
+    };
+    all.into_iter().map(section).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::state::Resource;
+
+    fn jobs(verb: Verb, units: &[&str]) -> Step {
+        Step::Jobs {
+            verb,
+            units: units.iter().map(|unit| (*unit).to_owned()).collect(),
+            reasons: Vec::new(),
+            rolling: None,
+        }
+    }
+
+    fn stages(steps: Vec<Step>) -> Vec<Stage> {
+        let plan = Plan {
+            steps,
+            generation: None,
+        };
+        plan.stages()
+    }
+
+    #[test]
+    fn a_change_that_stops_everything_has_its_order_on_all_hosts() {
+        let first = stages(vec![
+            Step::Switch { number: 2 },
+            Step::ReloadManager,
+            Step::Hold,
+            jobs(Verb::Stop, &["synapse-worker@pusher1.service"]),
+            jobs(Verb::Stop, &[units::MAIN, units::MAIN_SOCKET]),
+            jobs(Verb::Start, &[units::MAIN]),
+            jobs(Verb::Start, &["synapse-worker@pusher1.service"]),
+            jobs(Verb::Start, &[units::NGINX]),
+        ]);
+        let other = stages(vec![
+            Step::Switch { number: 2 },
+            jobs(Verb::Stop, &["synapse-worker@app2_typing1.service"]),
+            jobs(Verb::Start, &["synapse-worker@app2_typing1.service"]),
+        ]);
+        let sections = sections(&[first, other]);
+        let found: Vec<_> = sections
+            .iter()
+            .map(|it| (it.stage, it.steps[0].clone(), it.steps[1].clone()))
+            .collect();
+        assert_eq!(
+            found,
+            [
+                (Stage::Switch, 0..2, 0..1),
+                (Stage::StopFirst, 2..5, 1..2),
+                (Stage::Main, 5..6, 2..2),
+                (Stage::Workers, 6..7, 2..3),
+                (Stage::Nginx, 7..8, 3..3),
+            ]
+        );
+    }
+
+    #[test]
+    fn a_worker_that_is_removed_stops_after_nginx_has_drained() {
+        let worker = "synapse-worker@app2_pusher2.service";
+        let first = stages(vec![jobs(Verb::Reload, &[units::NGINX])]);
+        let other = stages(vec![
+            Step::Switch { number: 3 },
+            Step::Drain(vec![worker.to_owned()]),
+            jobs(Verb::Stop, &[worker]),
+            Step::RemoveFile {
+                path: "/etc/systemd/system/x".to_owned(),
+            },
+            Step::ReloadManager,
+            Step::Remove(Resource::Secret("x".to_owned())),
+        ]);
+        assert_eq!(first, [Stage::Nginx]);
+        assert_eq!(other[1..], [Stage::End; 5]);
+    }
+
+    #[test]
+    fn sockets_start_with_their_service_and_the_rest_at_the_end() {
+        assert_eq!(
+            Stage::of_units(&[
+                "synapse-worker@pusher1.socket".to_owned(),
+                "synapse-worker@pusher1.service".to_owned()
+            ]),
+            Stage::Workers
+        );
+        assert_eq!(
+            Stage::of_units(&[units::PROMETHEUS.to_owned()]),
+            Stage::End
+        );
+        assert_eq!(
+            Stage::of_units(&["synapse-warm@venv-1.service".to_owned()]),
+            Stage::Before
+        );
+    }
+}
