@@ -223,6 +223,11 @@ pub enum Command {
     Render {
         #[command(flatten)]
         flags: Flags,
+        /// Render the files of the host NAME in `hosts`; without it, those of the first host
+        ///
+        /// The first host is the one that has the settings file. See synapse-workers-cluster(7).
+        #[arg(long, value_name = "NAME")]
+        host: Option<String>,
     },
     /// Upgrade Synapse to its newest release, or to VERSION
     ///

@@ -44,6 +44,23 @@ pub static SPECIAL: &[&str] = &[
     "ff00::/8",
 ];
 
+/// Blocks for networks of one organisation: RFC 1918, RFC 6598 (also used by overlay networks) and RFC 4193.
+static PRIVATE: &[&str] = &[
+    "10.0.0.0/8",
+    "100.64.0.0/10",
+    "172.16.0.0/12",
+    "192.168.0.0/16",
+    "fc00::/7",
+];
+
+/// Whether an address belongs to a network of one organisation, which routers of the internet do not forward to.
+pub fn is_private(address: IpAddr) -> bool {
+    let ranges = PRIVATE.iter().filter_map(|range| range.parse().ok());
+    ranges
+        .into_iter()
+        .any(|range: IpNet| range.contains(&address))
+}
+
 /// The parsed blocks of [`SPECIAL`].
 pub fn special() -> impl Iterator<Item = IpNet> {
     SPECIAL.iter().filter_map(|range| range.parse().ok())
@@ -56,7 +73,7 @@ pub fn is_special(address: IpAddr) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::{SPECIAL, is_special, special};
+    use super::{PRIVATE, SPECIAL, is_private, is_special, special};
 
     fn denied(address: &str) -> bool {
         is_special(address.parse().unwrap())
@@ -108,6 +125,24 @@ mod tests {
             "2a00::1",
         ] {
             assert!(!denied(address), "{address}");
+        }
+    }
+
+    #[test]
+    fn networks_of_one_organisation_are_private_and_not_public() {
+        for range in PRIVATE {
+            assert!(SPECIAL.contains(range), "{range}");
+        }
+        let private = |address: &str| is_private(address.parse().unwrap());
+        assert!(private("10.0.0.1") && private("100.64.0.1") && private("fd00::1"));
+        for address in [
+            "127.0.0.1",
+            "169.254.0.1",
+            "8.8.8.8",
+            "fe80::1",
+            "::ffff:10.0.0.1",
+        ] {
+            assert!(!private(address), "{address}");
         }
     }
 }

@@ -1,8 +1,8 @@
-"""Starts a Twisted program on Unix sockets that systemd passes to it (socket activation).
+"""Starts a Twisted program on sockets that systemd passes to it (socket activation).
 
-    python launcher [--drain S] [--patience S] [--name-users] MODULE ARGUMENT…
+    python launcher [--drain S] [--patience S] [--internal-ports FIRST-LAST] [--name-users] MODULE ARGUMENT…
 
-The program is Synapse, unmodified. When it calls Twisted to listen at a path, it gets the socket that systemd opened
+The program is Synapse, unmodified. When it calls Twisted to listen at a path or a port, it gets the socket that systemd opened
 there. Connections therefore wait in the kernel while the program restarts, and none is refused. Without inherited
 sockets, the program runs as with `python -m MODULE`.
 """
@@ -42,7 +42,7 @@ def main():
         import held_traffic
         from twisted.internet import reactor
 
-        held_traffic.Traffic(reactor, waiting, options.drain).take_over()
+        held_traffic.Traffic(reactor, waiting, options.drain, options.internal_ports).take_over()
         if options.name_users:
             import named_users
 

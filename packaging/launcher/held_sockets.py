@@ -26,7 +26,7 @@ HEADERS = (
 
 
 def inherited():
-    """The inherited sockets by path."""
+    """The inherited sockets by their place: a path, or an address and a port."""
     if os.environ.get("LISTEN_PID") != str(os.getpid()):
         return {}
     count = int(os.environ.get("LISTEN_FDS", "0"))
@@ -37,8 +37,14 @@ def inherited():
         held = socket.socket(fileno=number)
         held.setblocking(False)
         held.set_inheritable(False)
-        sockets[held.getsockname()] = held
+        sockets[place_of(held)] = held
     return sockets
+
+
+def place_of(held):
+    """The path of a Unix socket; the address and the port of any other."""
+    name = held.getsockname()
+    return name if held.family == socket.AF_UNIX else name[:2]
 
 
 class Waiting:
@@ -58,10 +64,10 @@ class Waiting:
         if sockets:
             self.thread.start()
 
-    def take(self, path):
-        """Hands the socket at this path to the program; None if systemd opened none there."""
+    def take(self, place):
+        """Hands the socket at this place to the program; None if systemd opened none there."""
         with self.lock:
-            held = self.sockets.pop(path, None)
+            held = self.sockets.pop(place, None)
         os.write(self.change, b".")
         return held
 

@@ -5,8 +5,9 @@ import signal
 
 from twisted.internet import task, tcp, unix
 
-# The directory of the sockets for replication requests of other processes. These requests are served while the process
-# drains, because in-flight requests may depend on other processes that stop at the same time.
+# The directory of the sockets for replication requests of other processes; those of other hosts come to ports that the
+# command line names. These requests are served while the process drains, because in-flight requests may depend on other
+# processes that stop at the same time.
 INTERNAL = "/replication/"
 # After this many seconds without a replication request, no further one is expected.
 QUIET = 0.1
@@ -31,15 +32,11 @@ HEADERS = (
 )
 
 
-class HeldPort(unix.Port):
+class Held:
     """A port on an inherited socket, which outlives the process."""
 
     # A shutdown would affect systemd's copy of the socket as well.
     _shouldShutdown = False
-
-    def __init__(self, held, factory, reactor):
-        super().__init__(held.getsockname(), factory, reactor=reactor)
-        self.held = held
 
     def startListening(self):
         """Starts without bind(), chmod() and listen(), which systemd has done."""
@@ -58,6 +55,23 @@ class HeldPort(unix.Port):
         tcp.Port.connectionLost(self, reason)
 
 
+class HeldPath(Held, unix.Port):
+    """A port on a Unix socket."""
+
+    def __init__(self, held, factory, reactor):
+        super().__init__(held.getsockname(), factory, reactor=reactor)
+        self.held = held
+
+
+class HeldAddress(Held, tcp.Port):
+    """A port on an address of this host."""
+
+    def __init__(self, held, factory, reactor):
+        address, port = held.getsockname()[:2]
+        super().__init__(port, factory, interface=address, reactor=reactor)
+        self.held, self._realPortNumber = held, port
+
+
 class Connection:
     """A connection of a client. It is busy until the last byte of the response to its request is sent."""
 
@@ -73,16 +87,18 @@ class Connection:
 class Traffic:
     """All connections to held sockets."""
 
-    def __init__(self, reactor, waiting, drain):
+    def __init__(self, reactor, waiting, drain, internal_ports=range(0)):
         self.reactor, self.waiting, self.drain = reactor, waiting, drain
+        self.internal_ports = internal_ports
         self.ports, self.connections = [], set()
         self.last_internal = 0.0
         self.stopping = None
-        self.listen_plainly, self.stop_now = reactor.listenUNIX, reactor.stop
+        self.listen_plainly, self.listen_at_port, self.stop_now = reactor.listenUNIX, reactor.listenTCP, reactor.stop
 
     def take_over(self):
         """Replaces the reactor's methods to listen and to stop."""
         self.reactor.listenUNIX = self.listen
+        self.reactor.listenTCP = self.listen_tcp
         self.reactor.stop = self.stop
         # Sent while nginx drains its connections.
         signal.signal(signal.SIGWINCH, lambda *_: self.reactor.callFromThread(self.answer_polls))
@@ -92,9 +108,17 @@ class Traffic:
         held = self.waiting.take(path)
         if held is None:
             return self.listen_plainly(path, factory, *arguments, **options)
-        internal = INTERNAL in path
-        self.watch(factory, internal)
-        port = HeldPort(held, factory, self.reactor)
+        return self.serve(HeldPath(held, factory, self.reactor), INTERNAL in path)
+
+    def listen_tcp(self, port, factory, backlog=50, interface=""):
+        """Replaces `reactor.listenTCP`."""
+        held = self.waiting.take((interface, port))
+        if held is None:
+            return self.listen_at_port(port, factory, backlog, interface)
+        return self.serve(HeldAddress(held, factory, self.reactor), port in self.internal_ports)
+
+    def serve(self, port, internal):
+        self.watch(port.factory, internal)
         port.startListening()
         self.ports.append((port, internal))
         return port

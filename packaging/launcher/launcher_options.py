@@ -7,10 +7,18 @@ def parse(arguments):
     parser = argparse.ArgumentParser(prog="launcher")
     parser.add_argument("--drain", type=float, default=10, help="seconds for in-flight requests to finish at a stop")
     parser.add_argument("--patience", type=float, default=30, help="seconds that connections wait for the start")
+    parser.add_argument("--internal-ports", type=ports, default=range(0), metavar="FIRST-LAST",
+                        help="ports for replication requests of processes on other hosts")
     parser.add_argument("--name-users", action="store_true", help="name the user in a header that nginx asks for")
     parser.add_argument("module")
     parser.add_argument("arguments", nargs=argparse.REMAINDER)
     return parser.parse_args(arguments)
+
+
+def ports(text):
+    """The ports from FIRST to LAST."""
+    first, _, last = text.partition("-")
+    return range(int(first), int(last) + 1)
 
 
 def module_of(arguments):

@@ -48,6 +48,7 @@ pub fn prepare(
     purpose: Purpose,
 ) -> Result<Prepared, Failure> {
     let request = request::load(common, flags, change)?;
+    request.refuse_hosts()?;
     let Admitted {
         host,
         warnings,

@@ -24,6 +24,7 @@ pub fn install(
     packages: bool,
     action: TrialAction,
 ) -> Result<ExitCode, Failure> {
+    request::refuse_hosts(common)?;
     let report = Report::new(common.json);
     let flags = &match change {
         Change::None => questions::ask(common, flags)?,

@@ -68,9 +68,8 @@ pub fn run(cli: Cli) -> Result<ExitCode, Failure> {
         Command::Install { trying, .. } if trying.time.is_some() => Err(Failure::usage(
             "--try: cannot be used with --root, because no process runs below another root",
         )),
-        Command::Install { flags, .. } | Command::Render { flags } => {
-            render::render(common, &flags)
-        }
+        Command::Install { flags, .. } => render::install(common, &flags),
+        Command::Render { flags, host } => render::render(common, &flags, host.as_deref()),
         Command::Plan {
             flags,
             detailed_exitcode,

@@ -12,9 +12,15 @@ use crate::state::restart_rules::host_path;
 use serde_json::json;
 use std::process::ExitCode;
 
+/// Runs `synapse-workers install --root DIR`, which does what `render` does for a server with one host.
+pub fn install(common: &Common, flags: &Flags) -> Result<ExitCode, Failure> {
+    request::load(common, flags, &Change::None)?.refuse_hosts()?;
+    render(common, flags, None)
+}
+
 /// Runs `synapse-workers render --root DIR`: writes the tree of the first generation, and the files of the host at
-/// their paths below DIR.
-pub fn render(common: &Common, flags: &Flags) -> Result<ExitCode, Failure> {
+/// their paths below DIR. `host` is the name of another host than the first.
+pub fn render(common: &Common, flags: &Flags, host: Option<&str>) -> Result<ExitCode, Failure> {
     let Some(root) = &common.root else {
         return Err(
             Failure::usage("--root: render needs the directory to write to")
@@ -22,7 +28,11 @@ pub fn render(common: &Common, flags: &Flags) -> Result<ExitCode, Failure> {
         );
     };
     let request = request::load(common, flags, &Change::None)?;
-    let desired = request.desired(&HostFacts::default())?;
+    let facts = HostFacts::default();
+    let desired = match host {
+        None => request.desired(&facts)?,
+        Some(host) => request.desired_on(host, &facts)?,
+    };
     let generation = rooted(common, &format!("{}/1", paths::GENERATIONS));
     for (path, file) in &desired.files {
         host::replace(
@@ -35,7 +45,8 @@ pub fn render(common: &Common, flags: &Flags) -> Result<ExitCode, Failure> {
         }
     }
     host::replace_link(rooted(common, paths::CURRENT), "generations/1")?;
-    if let Some(change) = &request.change
+    // The settings file belongs to the first host.
+    if let Some(change) = request.change.as_ref().filter(|_| host.is_none())
         && let Some(text) = &change.after
     {
         host::replace(&change.path, text.as_bytes(), 0o644)?;
@@ -53,6 +64,7 @@ pub fn render(common: &Common, flags: &Flags) -> Result<ExitCode, Failure> {
 /// `install --root DIR` would write. What runs on a host with these files is unknown.
 pub fn preview(common: &Common, flags: &Flags, detailed: bool) -> Result<ExitCode, Failure> {
     let request = request::load(common, flags, &Change::None)?;
+    request.refuse_hosts()?;
     let desired = request.desired(&HostFacts::default())?;
     let files: Vec<&String> = desired.files.keys().collect();
     if common.json {

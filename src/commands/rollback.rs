@@ -28,6 +28,10 @@ pub fn rollback(
     unconfirmed: bool,
 ) -> Result<ExitCode, Failure> {
     let report = Report::new(common.json);
+    // A change that was not confirmed is rolled back whatever the settings file contains by then.
+    if !unconfirmed {
+        request::refuse_hosts(common)?;
+    }
     let _lock = match unconfirmed {
         true => {
             report.say("Waiting until no other run changes this host.");

@@ -1,13 +1,13 @@
-//! Endpoints of processes: Unix sockets, or TCP ports on 127.0.0.1 that stay the same when other workers are added or
-//! removed.
+//! Endpoints of processes: Unix sockets, or TCP ports that stay the same when other workers are added or removed. A port
+//! is on 127.0.0.1, or between hosts on the address of its host.
 //!
-//! A worker's port depends on its role, name and index, not on its position in a list. Each purpose has 3000 ports; a
-//! worker has the same slot in each of them:
+//! A worker's port depends on its role, name and index, not on its position in a list, nor on other hosts. Each purpose
+//! has 3000 ports; a worker has the same slot in each of them:
 //!
 //! | Slots | Process |
 //! |---|---|
 //! | 0 | main |
-//! | 1 to 7 | other programs, see [`ServicePort`] (first purpose only) |
+//! | 1 to 8 | other programs, see [`ServicePort`] (first purpose only) |
 //! | *n* × 100 + 0 to 49 | workers of role *n* of the catalogue whose entry is named after its only role, by index |
 //! | *n* × 100 + 50 to 99 | all other workers whose first role is *n*, from a slot derived from the entry's name |
 //!
@@ -20,7 +20,7 @@ use crate::settings::types::NetworkAccess;
 use crate::state::paths;
 use crate::topology::{Duty, ROLES, Topology};
 use std::collections::{BTreeMap, BTreeSet};
-use std::net::{Ipv4Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 /// The number of ports per purpose. The port ranges of the purposes follow one another, starting at `tcp_ports`.
 const WIDTH: u16 = 3_000;
@@ -52,6 +52,8 @@ pub enum ServicePort {
     Coturn = 6,
     /// Alertmanager, which delivers alerts: its API and its metrics.
     Alertmanager = 7,
+    /// Our own Redis, if it serves other hosts.
+    Redis = 8,
 }
 
 /// An address that a process listens on.
@@ -61,6 +63,8 @@ pub enum Endpoint {
     Socket(String),
     /// A TCP port on 127.0.0.1.
     Port(u16),
+    /// A TCP port on the address of a host, for other hosts.
+    Address(SocketAddr),
 }
 
 impl Endpoint {
@@ -69,11 +73,12 @@ impl Endpoint {
         match self {
             Endpoint::Socket(path) => format!("unix:{path}"),
             Endpoint::Port(port) => format!("127.0.0.1:{port}"),
+            Endpoint::Address(address) => address.to_string(),
         }
     }
 }
 
-/// The endpoints of all processes.
+/// The endpoints of all processes, as one host sees them.
 #[derive(Clone, Debug)]
 pub struct Endpoints {
     base: u16,
@@ -86,11 +91,23 @@ pub struct Endpoints {
     reached: BTreeSet<String>,
     /// See [`Endpoints::senders`].
     senders: Vec<String>,
+    /// The host that sees the endpoints; `None` for the first host.
+    host: Option<String>,
+    /// The address of the first host, if there are others.
+    first: Option<IpAddr>,
+    /// The addresses of the processes on other hosts than the first.
+    others: BTreeMap<String, IpAddr>,
 }
 
 impl Endpoints {
-    /// Assigns a slot to each worker, and decides which processes other processes send requests to.
+    /// Assigns a slot to each worker, and decides which processes other processes send requests to. The endpoints are
+    /// those that the first host sees.
     pub fn new(settings: &Settings, topology: &Topology) -> Self {
+        Self::seen_from(None, settings, topology)
+    }
+
+    /// The same for another host, given by its name.
+    pub fn seen_from(host: Option<&str>, settings: &Settings, topology: &Topology) -> Self {
         let senders: Vec<String> = match settings.sandbox.network {
             NetworkAccess::Senders => topology
                 .with_duty(Duty::FederationSender)
@@ -113,6 +130,16 @@ impl Endpoints {
             slots: slots(topology),
             reached: reached.map(str::to_owned).collect(),
             senders,
+            host: host.map(str::to_owned),
+            first: settings.address.filter(|_| !settings.hosts.is_empty()),
+            others: topology
+                .workers
+                .iter()
+                .filter_map(|worker| {
+                    let host = settings.hosts.named(worker.host.as_deref()?)?;
+                    Some((worker.name.clone(), host.address))
+                })
+                .collect(),
         }
     }
 
@@ -129,18 +156,45 @@ impl Endpoints {
 
     /// The endpoint at which nginx reaches a process.
     pub fn public(&self, process: &str) -> Endpoint {
-        match self.public_sockets {
+        let elsewhere = self.elsewhere(Purpose::Public, process);
+        elsewhere.unwrap_or_else(|| match self.public_sockets {
             true => Endpoint::Socket(paths::public_socket(process)),
             false => Endpoint::Port(self.port(Purpose::Public, process)),
-        }
+        })
     }
 
-    /// The endpoint at which other Synapse processes reach a process.
+    /// The endpoint at which the Synapse processes of this host reach a process.
     pub fn replication(&self, process: &str) -> Endpoint {
-        match self.replication_sockets {
+        let elsewhere = self.elsewhere(Purpose::Replication, process);
+        elsewhere.unwrap_or_else(|| match self.replication_sockets {
             true => Endpoint::Socket(paths::replication_socket(process)),
             false => Endpoint::Port(self.port(Purpose::Replication, process)),
-        }
+        })
+    }
+
+    /// The endpoint at which the Synapse processes of other hosts reach a process of the first host, if they do.
+    pub fn replication_for_others(&self, process: &str) -> Option<Endpoint> {
+        let first = self.first.filter(|_| self.host.is_none())?;
+        let reached = self.reached.contains(process) && !self.others.contains_key(process);
+        reached.then(|| self.at(first, Purpose::Replication, process))
+    }
+
+    /// The endpoint of a process that this host does not reach over a Unix socket: one on another host than the first,
+    /// or any process for those hosts.
+    fn elsewhere(&self, purpose: Purpose, process: &str) -> Option<Endpoint> {
+        let other = self.others.get(process).copied();
+        let address = other.or(self.first.filter(|_| self.host.is_some()))?;
+        Some(self.at(address, purpose, process))
+    }
+
+    fn at(&self, address: IpAddr, purpose: Purpose, process: &str) -> Endpoint {
+        Endpoint::Address(SocketAddr::new(address, self.port(purpose, process)))
+    }
+
+    /// The ports of requests between processes, the first and the last.
+    pub fn replication_ports(&self) -> (u16, u16) {
+        let first = self.base + Purpose::Replication as u16 * WIDTH;
+        (first, first + WIDTH - 1)
     }
 
     /// The port on which a process serves metrics.
@@ -172,7 +226,7 @@ pub fn loopback(port: u16) -> SocketAddr {
     SocketAddr::from((Ipv4Addr::LOCALHOST, port))
 }
 
-/// The slot of each worker, starting at 100; main has slot 0.
+/// The slot of each worker, starting at 100; main has slot 0. Each host has slots of its own.
 fn slots(topology: &Topology) -> BTreeMap<String, u16> {
     let mut taken = BTreeSet::new();
     let mut slots = BTreeMap::new();
@@ -184,13 +238,12 @@ fn slots(topology: &Topology) -> BTreeMap<String, u16> {
             .unwrap_or_default();
         let hundred = (u16::try_from(place).unwrap_or_default() + 1) * 100;
         let number = worker.index - 1;
-        let plain =
-            worker.roles.len() == 1 && role.is_some_and(|role| role.name == worker.spec_name);
+        let plain = worker.roles.len() == 1 && role.is_some_and(|role| role.name == worker.entry());
         let mut slot = match plain {
             true => hundred + number,
-            false => hundred + HALF + (place_of(&worker.spec_name) + number) % HALF,
+            false => hundred + HALF + (place_of(worker.entry()) + number) % HALF,
         };
-        while !taken.insert(slot) {
+        while !taken.insert((&worker.host, slot)) {
             slot += 1;
         }
         slots.insert(worker.name.clone(), slot);

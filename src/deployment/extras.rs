@@ -124,7 +124,7 @@ pub(super) fn flag(deployment: &Deployment, option: &str, key: &str, default: bo
 }
 
 /// Whether a list of modules has one whose name begins so.
-fn names_module(value: &Value, prefix: &str) -> bool {
+pub(super) fn names_module(value: &Value, prefix: &str) -> bool {
     let modules = value.as_sequence().into_iter().flatten();
     modules
         .filter_map(|module| module.get("module")?.as_str())

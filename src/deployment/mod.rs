@@ -3,6 +3,7 @@
 
 pub mod adopted;
 pub mod calls;
+mod cluster;
 pub mod endpoints;
 pub mod extras;
 mod files;
@@ -16,6 +17,7 @@ pub mod secrets;
 pub mod sizing;
 pub mod tuning;
 
+pub use cluster::Misplaced;
 pub use files::{ReferencedFiles, SynapseOptions};
 pub use model::Deployment;
 pub use sizing::Sizes;

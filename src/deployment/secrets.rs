@@ -22,6 +22,9 @@ pub struct Secret {
     pub root_only: bool,
     /// Whether a process of this deployment reads it.
     pub wanted: fn(&Deployment) -> bool,
+    /// Whether a process of Synapse on another host than the first, given by its name, reads it. That host has a copy of
+    /// the file then; nothing is generated there.
+    pub elsewhere: fn(&Deployment, &str) -> bool,
     /// The value from the environment or an env-file.
     pub provided: fn(&Settings) -> Option<&types::Secret>,
     /// The administrator's file that contains the value.
@@ -40,6 +43,7 @@ const GENERATED: Secret = Secret {
     generated: true,
     root_only: false,
     wanted: |_| true,
+    elsewhere: |_, _| false,
     provided: |_| None,
     file: |_| None,
     needed: |_| false,
@@ -49,39 +53,58 @@ const GENERATED: Secret = Secret {
 
 /// All secrets (for Synapse's `_path` options: config_documentation.md).
 pub static SECRETS: &[Secret] = &[
+    // rest/admin/users.py, /_synapse/admin/v1/register: only main serves it.
     Secret {
         name: "registration_shared_secret",
         wanted: not_adopted,
         provided: |settings| settings.registration_shared_secret.as_ref(),
         ..GENERATED
     },
+    // server.py, get_macaroon_generator: every process that reads the token of a guest or writes a link to log in or to
+    // unsubscribe. Without it, config/key.py derives another key.
     Secret {
         name: "macaroon_secret_key",
         wanted: not_adopted,
+        elsewhere: everywhere,
         provided: |settings| settings.macaroon_secret_key.as_ref(),
         ..GENERATED
     },
+    // api/urls.py, ConsentURIBuilder: every process that creates events, if users must agree to a policy.
     Secret {
         name: "form_secret",
         wanted: not_adopted,
+        elsewhere: everywhere,
         provided: |settings| settings.form_secret.as_ref(),
         ..GENERATED
     },
     Secret {
         name: "worker_replication_secret",
         wanted: |deployment| deployment.has_workers(),
+        elsewhere: everywhere,
         ..GENERATED
     },
     Secret {
+        name: OWN_REDIS_PASSWORD,
+        wanted: Deployment::opens_redis,
+        elsewhere: everywhere,
+        ..GENERATED
+    },
+    // rest/client/voip.py.
+    Secret {
         name: "turn_shared_secret",
+        elsewhere: |deployment, host| {
+            deployment.answers_on(host, "GET", "/_matrix/client/v3/voip/turnServer")
+        },
         wanted: |deployment| {
             deployment.settings.coturn.enabled || !deployment.settings.turn.uris.is_empty()
         },
         provided: |settings| settings.turn_shared_secret.as_ref(),
         ..GENERATED
     },
+    // api/auth/mas.py: every process that checks a token, and every one that MAS calls. config/mas.py requires it.
     Secret {
         name: "mas_secret",
+        elsewhere: everywhere,
         wanted: |deployment| {
             deployment.settings.mas.is_on() && deployment.adopted.mas_endpoint().is_none()
         },
@@ -90,6 +113,7 @@ pub static SECRETS: &[Secret] = &[
     },
     Secret {
         name: "manhole_password",
+        elsewhere: |deployment, _| deployment.settings.manhole.workers,
         wanted: |deployment| {
             deployment.settings.manhole.main || deployment.settings.manhole.workers
         },
@@ -101,9 +125,13 @@ pub static SECRETS: &[Secret] = &[
         wanted: |deployment| deployment.settings.backup.is_on(),
         ..GENERATED
     },
+    // handlers/ui_auth/checkers.py: registration.
     Secret {
         name: "recaptcha_private_key",
         generated: false,
+        elsewhere: |deployment, host| {
+            deployment.answers_on(host, "POST", "/_matrix/client/v3/register")
+        },
         wanted: |deployment| {
             deployment
                 .settings
@@ -122,6 +150,7 @@ pub static SECRETS: &[Secret] = &[
     Secret {
         name: "smtp_password",
         generated: false,
+        elsewhere: Deployment::mails_from,
         wanted: |deployment| {
             deployment.settings.email.enabled && deployment.settings.email.smtp_user.is_some()
         },
@@ -163,6 +192,7 @@ pub static SECRETS: &[Secret] = &[
     Secret {
         name: "postgres_password",
         generated: false,
+        elsewhere: everywhere,
         wanted: |deployment| deployment.database() == DatabaseKind::External,
         provided: |settings| settings.postgres_password.as_ref(),
         file: |settings| settings.database.password_file.as_ref(),
@@ -172,6 +202,7 @@ pub static SECRETS: &[Secret] = &[
     Secret {
         name: "redis_password",
         generated: false,
+        elsewhere: everywhere,
         wanted: |deployment| deployment.has_workers() && deployment.settings.redis.host.is_some(),
         file: |settings| settings.redis.password_file.as_ref(),
         // config/redis.py: a user name requires a password.
@@ -180,6 +211,14 @@ pub static SECRETS: &[Secret] = &[
         ..GENERATED
     },
 ];
+
+/// The name of the secret that this program's own Redis asks for if it serves other hosts.
+pub const OWN_REDIS_PASSWORD: &str = "own_redis_password";
+
+/// Every process of Synapse reads such a secret.
+fn everywhere(_: &Deployment, _: &str) -> bool {
+    true
+}
 
 /// An adopted server keeps its own secrets.
 fn not_adopted(deployment: &Deployment) -> bool {
@@ -226,6 +265,9 @@ pub enum Reader {
     Systemd,
 }
 
+/// The composed file with the users of this program's own Redis.
+pub const REDIS_ACL: &str = "redis.acl";
+
 /// All composed files.
 pub static COMPOSED: &[Composed] = &[
     Composed {
@@ -242,6 +284,11 @@ pub static COMPOSED: &[Composed] = &[
         name: "synapse.d/manhole.yaml",
         reader: Reader::Synapse,
         escape: in_json,
+    },
+    Composed {
+        name: REDIS_ACL,
+        reader: Reader::Systemd,
+        escape: str::to_owned,
     },
     Composed {
         name: "redis-exporter.json",

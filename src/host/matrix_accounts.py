@@ -44,7 +44,7 @@ class Connection(http.client.HTTPConnection):
             self.sock.settimeout(self.timeout)
             self.sock.connect(self.endpoint["Socket"])
         else:
-            self.sock = socket.create_connection(("127.0.0.1", self.endpoint["Port"]), self.timeout)
+            self.sock = socket.create_connection(tuple(self.endpoint["Address"]), self.timeout)
 
 
 class Synapse:

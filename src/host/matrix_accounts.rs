@@ -115,7 +115,8 @@ impl Host {
         let mut input = serde_json::to_value(request)?;
         input["endpoint"] = match endpoint {
             Endpoint::Socket(path) => json!({"Socket": path}),
-            Endpoint::Port(port) => json!({"Port": port}),
+            Endpoint::Port(port) => json!({"Address": ["127.0.0.1", port]}),
+            Endpoint::Address(address) => json!({"Address": [address.ip(), address.port()]}),
         };
         match request {
             Request::Add { .. } => input["secret"] = json!(secret(state)?),

@@ -46,7 +46,7 @@ impl Peer {
                     .with_context(|| format!("cannot connect to {path}"));
             }
             Peer::At(Endpoint::Port(port)) => loopback(*port),
-            Peer::Address(address) => *address,
+            Peer::At(Endpoint::Address(address)) | Peer::Address(address) => *address,
         };
         Bounded::tcp(address, end, limit).with_context(|| format!("cannot connect to {address}"))
     }

@@ -42,10 +42,9 @@ impl Host {
             }
             Validator::Alertmanager => alertmanager_accepts(&directory, state),
             Validator::Systemd => {
-                let units: Vec<String> = state
-                    .files
-                    .keys()
-                    .filter_map(|path| units::to_verify(path))
+                let paths = state.files.keys().map(String::as_str);
+                let units: Vec<String> = units::all_to_verify(paths)
+                    .into_iter()
                     .map(|path| format!("{directory}/{path}"))
                     .collect();
                 systemd_accepts(&directory, &units)

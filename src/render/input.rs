@@ -3,20 +3,24 @@
 use super::network::OwnOptions;
 use super::unit_files;
 use crate::deployment::endpoints::Endpoints;
+use crate::deployment::secrets::Secret;
 use crate::deployment::{Deployment, Sizes};
+use crate::settings::types::OtherHost;
 use crate::state::HostFacts;
 use crate::state::host_facts::Installed;
-use crate::topology::{Release, RoutingTable, Unserved};
+use crate::topology::{Release, RoutingTable, Unserved, Worker};
 use std::cell::OnceCell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Deref;
 
-/// The input of rendering.
+/// The input of rendering the files of one host.
 pub struct Input<'a> {
-    /// The validated intent of the administrator.
+    /// The validated intent of the administrator, for all hosts.
     pub deployment: &'a Deployment,
     /// The properties of the machine that the rendered files depend on.
     pub facts: &'a HostFacts,
+    /// The host; `None` for the first host, which has main, nginx and all other services.
+    pub host: Option<&'a OtherHost>,
     derived: Derived,
 }
 
@@ -38,19 +42,61 @@ impl Deref for Input<'_> {
 }
 
 impl<'a> Input<'a> {
-    /// The input of rendering a deployment on a host with these facts.
+    /// The input of rendering the first host of a deployment, which has these facts.
     pub fn new(deployment: &'a Deployment, facts: &'a HostFacts) -> Self {
+        Self::on(None, deployment, facts)
+    }
+
+    /// The input of rendering another host; `None` for the first.
+    pub fn on(
+        host: Option<&'a OtherHost>,
+        deployment: &'a Deployment,
+        facts: &'a HostFacts,
+    ) -> Self {
         Self {
             deployment,
             facts,
+            host,
             derived: Derived::default(),
         }
     }
 
-    /// The endpoints that the processes listen on.
+    /// The name of the host; `None` for the first host.
+    pub fn host_name(&self) -> Option<&'a str> {
+        self.host.map(|host| host.name.as_str())
+    }
+
+    /// Whether this is the first host.
+    pub fn is_first(&self) -> bool {
+        self.host.is_none()
+    }
+
+    /// The workers of this host.
+    pub fn workers(&self) -> impl Iterator<Item = &'a Worker> {
+        self.deployment.topology.on(self.host_name())
+    }
+
+    /// The directory of media, if a process of this host reads it.
+    pub fn media_store_path(&self) -> Option<&'a str> {
+        let deployment = self.deployment;
+        let read = self.host.is_none_or(|host| deployment.reads_media(host));
+        read.then_some(deployment.settings.media_store_path.as_str())
+    }
+
+    /// The secrets that the processes of this host read.
+    pub fn secrets(&self) -> impl Iterator<Item = &'static Secret> {
+        let all = self.deployment.secrets();
+        all.filter(|secret| {
+            self.host
+                .is_none_or(|host| (secret.elsewhere)(self.deployment, &host.name))
+        })
+    }
+
+    /// The endpoints of the processes, as this host sees them.
     pub fn endpoints(&self) -> &Endpoints {
         let endpoints = &self.derived.endpoints;
-        endpoints.get_or_init(|| Endpoints::new(&self.settings, &self.topology))
+        endpoints
+            .get_or_init(|| Endpoints::seen_from(self.host_name(), &self.settings, &self.topology))
     }
 
     /// The units that are enabled and running in the desired state.
@@ -67,7 +113,7 @@ impl<'a> Input<'a> {
 
     /// The sizes that follow from the host and its workers.
     pub fn sizes(&self) -> Sizes {
-        self.deployment.sizes(&self.facts.size)
+        self.deployment.sizes_on(self.host_name(), &self.facts.size)
     }
 
     /// Whether a secret exists, or will exist after this deployment is applied.

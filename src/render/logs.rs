@@ -68,8 +68,8 @@ pub(super) fn render(builder: &mut StateBuilder) -> Result<()> {
         builder.text(OURS, log(None).render()?);
         return Ok(());
     }
-    let workers = input.topology.workers.iter();
-    for process in workers.map(|worker| worker.name.as_str()).chain(["main"]) {
+    let workers = input.workers().map(|worker| worker.name.as_str());
+    for process in workers.chain(input.is_first().then_some("main")) {
         let file = format!("{}/{process}.log", paths::SYNAPSE_LOGS);
         builder.text(&configuration(input, process), log(Some(file)).render()?);
     }

@@ -97,9 +97,11 @@ impl StateBuilder<'_> {
         }
     }
 
-    /// Adds a file that lists workers, and so affects them.
+    /// Adds a file that lists workers, and so affects those of this host.
     fn listing(&mut self, path: &str, text: String, workers: &[&str]) {
-        self.add(path, text.into_bytes(), workers);
+        let own: BTreeSet<&str> = self.input.workers().map(|it| it.name.as_str()).collect();
+        let own = workers.iter().copied().filter(|name| own.contains(name));
+        self.add(path, text.into_bytes(), &own.collect::<Vec<_>>());
     }
 
     fn add(&mut self, path: &str, contents: Vec<u8>, listed: &[&str]) -> &mut File {
@@ -112,12 +114,11 @@ impl StateBuilder<'_> {
     fn affects(&self, path: &str, listed: &[&str]) -> BTreeSet<String> {
         let workers = || {
             self.input
-                .topology
-                .workers
-                .iter()
+                .workers()
                 .map(|worker| units::worker(&worker.name))
         };
-        let main = std::iter::once(units::MAIN.to_owned());
+        let main = self.input.is_first().then(|| units::MAIN.to_owned());
+        let main = main.into_iter();
         match rule_for(path).scope {
             Scope::None => BTreeSet::new(),
             Scope::Main => main.collect(),
@@ -160,8 +161,9 @@ pub fn desired(input: &Input) -> Result<State> {
     for service in services::wanted(input) {
         (service.render)(&mut builder)?;
     }
-    builder.text(SIZES, input.derived_sizes(&input.facts.size));
-    let cluster = input.facts.cluster.as_ref();
+    let sizes = input.derived_sizes(input.host_name(), &input.facts.size);
+    builder.text(SIZES, sizes);
+    let cluster = input.facts.cluster.as_ref().filter(|_| input.is_first());
     if let Some((path, text)) = cluster.and_then(|it| input.tuning_file(&input.facts.size, it)) {
         builder.text(&format!("{HOST}{path}"), text);
     }
@@ -187,7 +189,8 @@ fn resources(input: &Input, files: &BTreeMap<String, File>) -> BTreeSet<Resource
     resources.extend(logs::on_disk(input).then(|| directory(paths::SYNAPSE_LOGS)));
     resources.insert(unit_files::owner(&input.settings));
     if input.adopted.is_empty() {
-        resources.insert(directory(input.settings.media_store_path.as_str()));
+        resources.extend(input.media_store_path().map(directory));
+        // config/key.py: every process reads it, on another host a copy of it.
         resources.insert(Resource::SigningKey);
     }
     if let Some(service) = &input.settings.adopt.service {
@@ -214,6 +217,9 @@ fn resources(input: &Input, files: &BTreeMap<String, File>) -> BTreeSet<Resource
     if input.facts.synapse.is_none() {
         resources.insert(directory(paths::OPT));
         resources.insert(Resource::Venv(input.venv()));
+    }
+    if !input.is_first() {
+        return resources;
     }
     if input.settings.tls.acme.is_some() {
         resources.insert(Resource::Pair);

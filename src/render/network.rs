@@ -114,6 +114,11 @@ pub(super) fn of_worker(input: &Input, worker: &Worker) -> Network {
     let resources = worker.resources();
     if is_needed(input, worker) {
         Network::Host
+    } else if input.has_other_hosts() {
+        match input.service_addresses() {
+            Some(_) => Network::HostsAndServices,
+            None => Network::Host,
+        }
     } else if AUTHENTICATED.iter().any(|one| resources.contains(one)) {
         to_mas(input)
     } else {
@@ -146,11 +151,15 @@ fn is_needed(input: &Input, worker: &Worker) -> bool {
         || worker.roles.iter().any(sends)
         || !listen_on_sockets(input)
         || settings.manhole.workers
-        || settings.redis.host.is_some()
-        || !database_is_local(input)
+        || !input.has_other_hosts() && has_remote_services(input)
         // The administrator's log configuration may send logs to any host.
         || input.referenced.log_config.is_some()
         || OPTIONS.iter().any(|place| own.set(place))
+}
+
+/// Whether Redis or the database is not behind a Unix socket.
+fn has_remote_services(input: &Input) -> bool {
+    input.settings.redis.host.is_some() || !database_is_local(input)
 }
 
 /// Whether all Synapse processes listen on Unix sockets, both for nginx and for each other.

@@ -2,7 +2,6 @@
 
 use super::service::local;
 use super::{Input, processes, services};
-use crate::deployment::endpoints::loopback;
 use crate::state::ports::{BoundPort, Transport};
 
 /// All ports that the units of the desired state bind.
@@ -24,9 +23,9 @@ pub fn bound(input: &Input) -> Vec<BoundPort> {
             ports.extend(bound.into_iter().map(port));
         }
     }
-    let of_process = |(unit, port, setting)| BoundPort {
+    let of_process = |(unit, address, setting)| BoundPort {
         transport: Transport::Tcp,
-        address: loopback(port),
+        address,
         unit,
         setting,
     };

@@ -18,7 +18,8 @@ pub(super) struct Process<'a> {
     pub python_path: Option<String>,
     pub memory: String,
     pub tasks: String,
-    pub media_store_path: &'a str,
+    /// The directory of media, if a process of this host reads it.
+    pub media_store_path: Option<&'a str>,
     pub user: &'a str,
     pub user_group: Option<&'a str>,
 }
@@ -43,7 +44,7 @@ impl<'a> Process<'a> {
             python_path: logs::python_path(input),
             memory: memory.to_owned(),
             tasks: settings.limits.tasks.show(),
-            media_store_path: settings.media_store_path.as_str(),
+            media_store_path: input.media_store_path(),
             user: settings.synapse.user.as_str(),
             user_group: input.facts.user_group.as_deref(),
         }

@@ -1,7 +1,7 @@
 //! The configuration file of each Synapse process: its name and its listeners.
 
 use super::{Input, StateBuilder, filters, logs, metrics, sockets};
-use crate::deployment::endpoints::Endpoint;
+use crate::deployment::endpoints::{Endpoint, loopback};
 use crate::pyyaml;
 use crate::state::paths;
 use crate::state::synapse_config;
@@ -9,6 +9,7 @@ use crate::state::units;
 use crate::topology::Worker;
 use anyhow::Result;
 use askama::Template;
+use std::net::SocketAddr;
 
 #[derive(Template)]
 #[template(path = "synapse/process.yaml")]
@@ -40,13 +41,15 @@ impl Listener {
 
 pub(super) fn render(builder: &mut StateBuilder) -> Result<()> {
     let input = builder.input;
-    let mut resources = vec!["client", "federation"];
-    if consent(input) {
-        resources.push("consent");
+    if input.is_first() {
+        let mut resources = vec!["client", "federation"];
+        if consent(input) {
+            resources.push("consent");
+        }
+        let main = process(input, "main", None, resources);
+        builder.text(&format!("synapse/{}", synapse_config::MAIN), main.render()?);
     }
-    let main = process(input, "main", None, resources);
-    builder.text(&format!("synapse/{}", synapse_config::MAIN), main.render()?);
-    for worker in &input.topology.workers {
+    for worker in input.workers() {
         let resources = worker.resources().into_iter().collect();
         let process = process(input, &worker.name, Some(worker), resources);
         let path = format!("synapse/{}", synapse_config::of_worker(&worker.name));
@@ -78,6 +81,8 @@ fn listeners(
             vec!["replication"],
         ));
     }
+    let for_others = endpoints.replication_for_others(name);
+    listeners.extend(for_others.map(|endpoint| Listener::http(endpoint, vec!["replication"])));
     let manhole = match worker {
         Some(_) => settings.manhole.workers,
         None => settings.manhole.main,
@@ -101,22 +106,29 @@ fn listeners(
     listeners
 }
 
-/// The TCP ports of all processes, each with the unit that binds it and the setting that changes it.
-pub(super) fn ports(input: &Input) -> Vec<(String, u16, &'static str)> {
-    let main = listeners(input, "main", None, Vec::new());
-    let workers = input.topology.workers.iter().map(|worker| {
+/// The TCP ports of all processes of this host, each with the unit that binds it and the setting that changes it. systemd
+/// binds those between hosts.
+pub(super) fn ports(input: &Input) -> Vec<(String, SocketAddr, &'static str)> {
+    let main = input.is_first().then(|| {
+        let listeners = listeners(input, "main", None, Vec::new());
+        (units::MAIN.to_owned(), listeners)
+    });
+    let workers = input.workers().map(|worker| {
         let listeners = listeners(input, &worker.name, Some(worker), Vec::new());
         (units::worker(&worker.name), listeners)
     });
-    let all = std::iter::once((units::MAIN.to_owned(), main)).chain(workers);
+    let all = main.into_iter().chain(workers);
     all.flat_map(|(unit, listeners)| {
         listeners
             .into_iter()
             .filter_map(move |listener| match listener.endpoint {
                 Endpoint::Port(port) if listener.kind == "metrics" && unit == units::MAIN => {
-                    Some((unit.clone(), port, "metrics.port"))
+                    Some((unit.clone(), loopback(port), "metrics.port"))
                 }
-                Endpoint::Port(port) => Some((unit.clone(), port, "tcp_ports")),
+                Endpoint::Port(port) => Some((unit.clone(), loopback(port), "tcp_ports")),
+                Endpoint::Address(address) => {
+                    units::socket_of(&unit).map(|socket| (socket, address, "tcp_ports"))
+                }
                 Endpoint::Socket(_) => None,
             })
     })

@@ -54,7 +54,7 @@ const COTURN_JOB: Job = Job {
 #[rustfmt::skip] // one service per line
 pub static SERVICES: &[Service] = &[
     Service { unit: units::NGINX,              wanted: |_| true,                 render: nginx::render,       directories: nginx_directories, ports: nginx::PORTS, ..SERVICE },
-    Service { unit: units::REDIS,              wanted: redis::is_wanted,         render: redis::render,       directories: |_| REDIS_DIRECTORIES, ..SERVICE },
+    Service { unit: units::REDIS,              wanted: redis::is_wanted,         render: redis::render,       directories: |_| REDIS_DIRECTORIES, ports: redis::PORTS, ..SERVICE },
     Service { unit: units::PROMETHEUS,         wanted: metrics::wanted,          render: metrics::render,     directories: |_| PROMETHEUS_DIRECTORIES, ports: metrics::PORTS, ..SERVICE },
     Service { unit: units::ALERTMANAGER,       wanted: alerts::is_wanted,        render: alerts::render,      directories: |_| ALERTMANAGER_DIRECTORIES, ..exporter("alertmanager", ServicePort::Alertmanager) },
     Service { unit: units::HOST_METRICS,       wanted: metrics::wanted,          render: metrics::host,       directories: |_| METRICS_DIRECTORIES, job: Some(HOST_JOB), ..SERVICE },
@@ -80,9 +80,10 @@ fn nginx_directories(input: &Input) -> &'static [&'static str] {
     }
 }
 
-/// The auxiliary services that these settings require.
+/// The auxiliary services that these settings require. All of them run on the first host.
 pub fn wanted<'a>(input: &'a Input) -> impl Iterator<Item = &'static Service> + use<'a> {
-    SERVICES.iter().filter(|service| (service.wanted)(input))
+    let services = SERVICES.iter().filter(|_| input.is_first());
+    services.filter(|service| (service.wanted)(input))
 }
 
 #[cfg(test)]

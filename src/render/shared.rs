@@ -1,8 +1,9 @@
 //! The configuration that Synapse's processes share when there are workers: one file per top-level key, so that restart
 //! rules apply per key.
 
-use super::{Input, StateBuilder};
+use super::{Input, StateBuilder, redis};
 use crate::deployment::endpoints::Endpoint;
+use crate::deployment::secrets::OWN_REDIS_PASSWORD;
 use crate::state::paths;
 use crate::topology::{WORKER_KEYS, worker_keys};
 use anyhow::Result;
@@ -15,7 +16,7 @@ use std::collections::BTreeMap;
 pub(super) fn render(builder: &mut StateBuilder) -> Result<()> {
     let topology = &builder.input.topology;
     let endpoints = builder.input.endpoints();
-    let redis = redis(builder.input);
+    let redis = connection(builder.input);
     let writers = builder.input.stream_writers();
     let mut file = |name: &str, keys: Value, listed: &[&str]| -> Result<()> {
         let mut text =
@@ -80,14 +81,15 @@ fn place(endpoint: &Endpoint) -> Value {
     match endpoint {
         Endpoint::Socket(path) => json!({"path": path}),
         Endpoint::Port(port) => json!({"host": "127.0.0.1", "port": port}),
+        Endpoint::Address(address) => json!({"host": address.ip(), "port": address.port()}),
     }
 }
 
 /// The connection to this server's own Redis or to the one in the settings (config_documentation.md, `redis`).
-fn redis(input: &Input) -> Value {
+fn connection(input: &Input) -> Value {
     let redis = &input.settings.redis;
     let Some(host) = &redis.host else {
-        return json!({"enabled": true, "path": paths::redis_socket()});
+        return own(input);
     };
     let mut options = json!({"enabled": true, "host": host.as_str(), "port": redis.port.number()});
     if redis.tls {
@@ -101,6 +103,18 @@ fn redis(input: &Input) -> Value {
     }
     if input.has_secret("redis_password") {
         options["password_path"] = json!(paths::secret("redis_password"));
+    }
+    options
+}
+
+/// The connection to this server's own Redis: over its Unix socket, and from another host over its port.
+fn own(input: &Input) -> Value {
+    let mut options = match redis::address(input).filter(|_| !input.is_first()) {
+        Some(address) => json!({"enabled": true, "host": address.ip(), "port": address.port()}),
+        None => json!({"enabled": true, "path": paths::redis_socket()}),
+    };
+    if input.opens_redis() {
+        options["password_path"] = json!(paths::secret(OWN_REDIS_PASSWORD));
     }
     options
 }

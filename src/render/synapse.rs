@@ -19,6 +19,8 @@ struct Homeserver<'a> {
     settings: &'a Settings,
     sizes: Sizes,
     signing_key: &'a str,
+    /// Whether this host has the secret that registers accounts.
+    registers_by_secret: bool,
     captcha_secret: bool,
     /// The e-mail block, unless it is a composed file.
     email: Option<String>,
@@ -41,6 +43,9 @@ impl Homeserver<'_> {
     }
 }
 
+/// The secret without which a process gives no client a password for a TURN server.
+const TURN: &str = "turn_shared_secret";
+
 #[derive(Template)]
 #[template(path = "synapse/manhole.yaml")]
 struct Manhole;
@@ -54,6 +59,7 @@ pub(super) fn render(builder: &mut StateBuilder) -> Result<()> {
         settings,
         sizes: input.sizes(),
         signing_key: paths::SIGNING_KEY,
+        registers_by_secret: input.is_first(),
         captcha_secret: input.has_secret("recaptcha_private_key"),
         email: mail::render(builder)?,
         app_services: registrations
@@ -70,7 +76,10 @@ pub(super) fn render(builder: &mut StateBuilder) -> Result<()> {
             .then(|| paths::secret("pgpass")),
         adopted: !input.adopted.is_empty(),
         closed: input.adopted.closed(),
-        turn_uris: coturn::uris(settings),
+        turn_uris: match input.is_first() || input.has_secret(TURN) {
+            true => coturn::uris(settings),
+            false => Vec::new(),
+        },
     };
     builder.options("synapse/homeserver.yaml", homeserver.render()?);
     if input.has_secret("postgres_password") {

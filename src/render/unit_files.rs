@@ -63,6 +63,8 @@ struct Tmpfiles<'a> {
     user: &'a str,
     media_store_path: Option<&'a str>,
     logs: Option<&'a str>,
+    /// Whether processes listen on Unix sockets.
+    sockets: bool,
     workers: bool,
     /// The directories of fork servers.
     fork_servers: Vec<&'static str>,
@@ -77,14 +79,6 @@ pub(super) fn render(builder: &mut StateBuilder) -> Result<()> {
     let server_name = settings.server_name.as_str();
     builder.unit(units::TARGET, Target { server_name }.render()?);
     let configuration = |own: &str| (format!("{}/{own}", paths::OPTIONS), arguments(own));
-    let (own, options) = configuration(synapse_config::MAIN);
-    let main = Main {
-        own,
-        configuration: options,
-        process: Process::new(input, &settings.limits.main_memory.show()),
-        sandbox: builder.sandbox(units::MAIN)?,
-    };
-    builder.unit(units::MAIN, main.render()?);
     let sizes = input.sizes();
     let size = Size {
         memory_high: sizes.memory_high,
@@ -92,7 +86,17 @@ pub(super) fn render(builder: &mut StateBuilder) -> Result<()> {
     };
     let size = size.render()?;
     let in_drop_ins = |unit: &str| format!("{}/{SIZE}", units::drop_ins(unit));
-    builder.unit(&in_drop_ins(units::MAIN), size.clone());
+    if input.is_first() {
+        let (own, options) = configuration(synapse_config::MAIN);
+        let main = Main {
+            own,
+            configuration: options,
+            process: Process::new(input, &settings.limits.main_memory.show()),
+            sandbox: builder.sandbox(units::MAIN)?,
+        };
+        builder.unit(units::MAIN, main.render()?);
+        builder.unit(&in_drop_ins(units::MAIN), size.clone());
+    }
     if input.has_workers() {
         builder.unit(&in_drop_ins(units::WORKERS), size);
         let (own, options) = configuration(&synapse_config::of_worker("%i"));
@@ -103,16 +107,14 @@ pub(super) fn render(builder: &mut StateBuilder) -> Result<()> {
             sandbox: builder.sandbox(units::WORKERS)?,
         };
         builder.unit(units::WORKERS, worker.render()?);
-        for worker in &input.topology.workers {
-            let access = network::of_worker(input, worker);
-            if access != Network::Host {
-                let unit = units::worker(&worker.name);
-                let file = format!("{}/{}", units::drop_ins(&unit), WorkerNetwork::FILE);
-                builder.unit(
-                    &file,
-                    WorkerNetwork::drop_in(access, warm::hidden(input, access))?,
-                );
-            }
+    }
+    for worker in input.workers() {
+        let access = network::of_worker(input, worker);
+        if access != Network::Host {
+            let unit = units::worker(&worker.name);
+            let file = format!("{}/{}", units::drop_ins(&unit), WorkerNetwork::FILE);
+            let hidden = warm::hidden(input, access);
+            builder.unit(&file, WorkerNetwork::drop_in(input, access, hidden)?);
         }
     }
     let sysusers = Sysusers {
@@ -127,9 +129,9 @@ pub(super) fn render(builder: &mut StateBuilder) -> Result<()> {
         logs: logs::on_disk(input).then_some(paths::SYNAPSE_LOGS),
         // The media store of an adopted server keeps its ownership and permissions.
         media_store_path: input
-            .adopted
-            .is_empty()
-            .then_some(settings.media_store_path.as_str()),
+            .media_store_path()
+            .filter(|_| input.adopted.is_empty()),
+        sockets: input.is_first(),
         workers: input.has_workers(),
         fork_servers: warm::directories(input),
         directories: services::wanted(input)
@@ -176,14 +178,12 @@ fn account(settings: &Settings) -> Vec<String> {
 
 /// The units that are enabled and running in the desired state.
 pub fn wanted(input: &Input) -> BTreeSet<String> {
-    let workers = &input.topology.workers;
-    let mut units: BTreeSet<String> = workers
-        .iter()
-        .map(|worker| units::worker(&worker.name))
-        .collect();
+    let workers = input.workers();
+    let mut units: BTreeSet<String> = workers.map(|worker| units::worker(&worker.name)).collect();
     units.extend(sockets::wanted(input));
     units.extend(warm::wanted(input));
-    units.extend([units::TARGET, units::MAIN].map(str::to_owned));
+    units.insert(units::TARGET.to_owned());
+    units.extend(input.is_first().then(|| units::MAIN.to_owned()));
     units.extend(services::wanted(input).map(|service| service.unit.to_owned()));
     units
 }

@@ -4,7 +4,7 @@
 use super::adoption::{self, Adoption};
 use super::edits::SettingsEdit;
 use super::files::{rooted, settings_path};
-use super::model::{Files, Request, refused};
+use super::model::{Files, Request, refused, several_hosts};
 use super::sources::{FlagValue, Texts};
 use super::{calls, homeserver_d, new_server, referenced_files};
 use crate::cli::{ADOPT_PATHS, ADOPT_SERVICE, Common, Flags};
@@ -118,11 +118,13 @@ pub fn load(common: &Common, flags: &Flags, change: &SettingsEdit) -> Result<Req
         referenced,
         adopted,
     };
+    let hosts = loaded.origins["hosts"].clone();
     let mut request = Request::new(loaded, specs, files, existing, after, change)?;
     if moving {
         request.migrate_database()?;
     }
     request.check()?;
+    request.check_hosts(&hosts)?;
     request.refuse_conflicts(&conflicts)?;
     request.check_mas(&own.places)?;
     let place = |key: &str| {
@@ -140,6 +142,19 @@ pub fn load(common: &Common, flags: &Flags, change: &SettingsEdit) -> Result<Req
         request.notes.extend(note);
     }
     Ok(request)
+}
+
+/// Refuses a settings file with other hosts, for a command that does not load the request. Other faults of the settings
+/// are for the commands that use them.
+///
+/// # Errors
+/// With the exit status of the preflight checks, or when a source cannot be read.
+pub fn refuse_hosts(common: &Common) -> Result<(), Failure> {
+    let texts = Texts::read(common)?;
+    match settings::load(&texts.with_flags(&[])) {
+        Ok(loaded) if !loaded.settings.hosts.is_empty() => Err(several_hosts()),
+        Ok(_) | Err(_) => Ok(()),
+    }
 }
 
 /// The places of keys that Synapse refuses beside workers with a certain duty.
@@ -250,7 +265,7 @@ pub fn acme(email: &str) -> String {
 /// The worker specs after the edit, which also become the value of `workers`.
 fn specs(loaded: &mut Loaded, change: &SettingsEdit) -> Result<Vec<WorkerSpec>, Failure> {
     let specs = topology::parse(&loaded.settings.workers.0)
-        .map_err(|error| refused(&loaded.origins["workers"], &error))?;
+        .map_err(|error| refused(&loaded.origins["workers"], "workers", &error))?;
     let edits = matches!(
         change,
         SettingsEdit::Scale(_) | SettingsEdit::Add(_) | SettingsEdit::Remove(_)

@@ -20,6 +20,8 @@ mod unanswered;
 
 pub use edits::SettingsEdit;
 pub use files::rooted;
-pub use load::{acme, load, load_or_placeholder, of_current, of_generation, of_installed};
+pub use load::{
+    acme, load, load_or_placeholder, of_current, of_generation, of_installed, refuse_hosts,
+};
 pub use model::Request;
 pub use unanswered::{Unanswered, check_answers, unanswered};

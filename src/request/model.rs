@@ -49,8 +49,7 @@ impl Request {
         text: String,
         change: Option<SettingsChange>,
     ) -> Result<Self, Failure> {
-        let topology =
-            Topology::new(specs).map_err(|error| refused(&loaded.origins["workers"], &error))?;
+        let topology = topology(&loaded, specs)?;
         if loaded.settings.sandbox.network == NetworkAccess::Senders
             && topology.with_duty(Duty::FederationSender).next().is_none()
         {
@@ -76,6 +75,28 @@ impl Request {
         })
     }
 
+    /// Refuses workers on other hosts that lack what their role needs there.
+    pub(super) fn check_hosts(&self, origin: &Origin) -> Result<(), Failure> {
+        match self.misplaced() {
+            None => Ok(()),
+            Some(found) => {
+                let error = SettingsError::at(origin, format!("hosts: {}", found.problem));
+                Err(Failure::usage(error.help(found.help)))
+            }
+        }
+    }
+
+    /// Refuses settings with other hosts, for a command that changes a host.
+    ///
+    /// # Errors
+    /// With the exit status of the preflight checks.
+    pub fn refuse_hosts(&self) -> Result<(), Failure> {
+        match self.has_other_hosts() {
+            true => Err(several_hosts()),
+            false => Ok(()),
+        }
+    }
+
     /// Refuses keys, each with its place, that Synapse refuses beside a worker with the duty.
     pub(super) fn refuse_conflicts(&self, keys: &[(&str, Duty, String)]) -> Result<(), Failure> {
         let conflict = keys
@@ -95,17 +116,58 @@ impl Request {
         Input::new(&self.deployment, facts)
     }
 
-    /// The desired state on a host with these facts.
+    /// The desired state on the first host, which has these facts.
     pub fn desired(&self, facts: &HostFacts) -> Result<State, Failure> {
         Ok(render::desired(&self.input(facts))?)
     }
+
+    /// The desired state on another host, given by its name, which has these facts.
+    ///
+    /// # Errors
+    /// When the settings have no host with this name.
+    pub fn desired_on(&self, host: &str, facts: &HostFacts) -> Result<State, Failure> {
+        let hosts = &self.settings.hosts;
+        let Some(found) = hosts.named(host) else {
+            let names: Vec<&str> = hosts.all().iter().map(|host| host.name.as_str()).collect();
+            let help = match names.is_empty() {
+                true => "`hosts` in the settings file is empty; without --host, the files of this host are written".to_owned(),
+                false => format!("the other hosts are {}; without --host, the files of the first host are written", names.join(", ")),
+            };
+            return Err(Failure::usage(format!("--host: there is no host {host:?}")).help(help));
+        };
+        let input = Input::on(Some(found), &self.deployment, facts);
+        Ok(render::desired(&input)?)
+    }
+}
+
+/// The refusal of settings with other hosts.
+pub(super) fn several_hosts() -> Failure {
+    Failure::preflight(
+        "`hosts` is set, but this release cannot change several hosts; it only renders their files",
+    )
+    .help(
+        "render the files: synapse-workers render --root DIR --host NAME; to change this host alone, remove `hosts` and \
+         `address` from the settings file; see synapse-workers-cluster(7)",
+    )
+}
+
+/// The workers of all hosts. An error is at the setting that has the workers.
+fn topology(loaded: &Loaded, specs: Vec<WorkerSpec>) -> Result<Topology, Failure> {
+    let alone = Topology::new(specs.clone());
+    let alone = alone.map_err(|error| refused(&loaded.origins["workers"], "workers", &error))?;
+    let hosts = &loaded.settings.hosts;
+    if hosts.is_empty() {
+        return Ok(alone);
+    }
+    let all = Topology::of_hosts(specs, hosts);
+    all.map_err(|error| refused(&loaded.origins["hosts"], "hosts", &error))
 }
 
 /// The error for invalid workers, with its place in the settings file; the names of flags and variables already say
 /// which setting they are.
-pub(super) fn refused(origin: &Origin, error: &SpecError) -> Failure {
+pub(super) fn refused(origin: &Origin, key: &str, error: &SpecError) -> Failure {
     match origin {
-        Origin::File { .. } => Failure::usage(format!("{origin}: workers: {error}")),
+        Origin::File { .. } => Failure::usage(format!("{origin}: {key}: {error}")),
         origin => Failure::usage(format!("{origin}: {error}")),
     }
 }

@@ -59,6 +59,6 @@ pub fn check_answers(common: &Common, flags: &Flags) -> Result<Settings, Failure
     new_server::refuse_capitals(common, &loaded)?;
     topology::parse(&loaded.settings.workers.0)
         .and_then(Topology::new)
-        .map_err(|error| refused(&loaded.origins["workers"], &error))?;
+        .map_err(|error| refused(&loaded.origins["workers"], "workers", &error))?;
     Ok(loaded.settings)
 }

@@ -194,6 +194,7 @@ pub static RULES: &[Rule] = &[
     no_effect("secrets/alerts_webhook",                                                 ALERTS),
     restart("secrets/alertmanager.yml",         Scope::Unit(units::ALERTMANAGER),       ALERTMANAGER),
     restart("secrets/turnserver.conf",          Scope::Unit(units::COTURN),             "coturn reads its configuration only at start"),
+    restart("secrets/redis.acl",                Scope::Unit(units::REDIS),              "Redis reads its users only at start"),
     restart("secrets/redis-exporter.json",      Scope::Unit(units::REDIS_EXPORTER),     PASSWORD),
     restart("secrets/postgres-exporter.pgpass", Scope::Unit(units::POSTGRES_EXPORTER),  PASSWORD),
 
@@ -209,6 +210,7 @@ pub static RULES: &[Rule] = &[
     stop_first("host/etc/systemd/system/synapse-main.socket",      Scope::UnitFile,                 SOCKETS),
     stop_first("host/etc/systemd/system/synapse-worker@.socket",   Scope::UnitFile,                 SOCKETS),
     stop_first("host/etc/systemd/system/synapse-nginx.socket",     Scope::UnitFile,                 SOCKETS),
+    stop_first("*/50-address.conf",                                Scope::UnitFile,                 SOCKETS),
     no_effect("host/etc/postgresql/",                                                               "PostgreSQL reads it when the administrator restarts it"),
     no_effect(SIZES,                                                                                "it explains the other changes"),
     no_effect("host/etc/sysusers.d/",                                                               "systemd-sysusers creates accounts once"),

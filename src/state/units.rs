@@ -2,6 +2,7 @@
 
 use super::HOST;
 use crate::state::paths::UNITS;
+use std::collections::BTreeSet;
 use std::path::Path;
 
 /// The target that groups all units.
@@ -164,8 +165,25 @@ pub fn drop_in_of(path: &str) -> Option<&str> {
     directory.strip_suffix(".d")
 }
 
+/// The paths to pass to `systemd-analyze verify` for these files of a generation. If the sockets of single workers have
+/// drop-ins, the templates of workers are read with these workers: without a drop-in, there may be no socket.
+pub fn all_to_verify<'a>(paths: impl Iterator<Item = &'a str>) -> BTreeSet<String> {
+    let mut found: BTreeSet<String> = paths.filter_map(to_verify).map(str::to_owned).collect();
+    let is_instance = |path: &&String| {
+        let unit = place(path).filter(|unit| file_of(unit) == WORKER_SOCKETS);
+        unit.is_some_and(|unit| unit != WORKER_SOCKETS)
+    };
+    let sockets = found.iter().filter(is_instance);
+    let services: Vec<String> = sockets.filter_map(|socket| served_by(socket)).collect();
+    if !services.is_empty() {
+        found.retain(|path| ![Some(WORKERS), Some(WORKER_SOCKETS)].contains(&place(path)));
+    }
+    found.extend(services);
+    found
+}
+
 /// The path to pass to `systemd-analyze verify` for a unit file or a drop-in; a drop-in is read with its unit.
-pub fn to_verify(path: &str) -> Option<&str> {
+fn to_verify(path: &str) -> Option<&str> {
     let place = place(path)?;
     match place.split_once('/') {
         Some((_, file)) => path.strip_suffix(file)?.strip_suffix(".d/"),

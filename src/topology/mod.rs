@@ -9,8 +9,10 @@
 //! endpoints that workers serve ([`patterns::ENDPOINTS`]). Both describe the newest release of Synapse;
 //! [`mod@releases`] lists the differences of older ones, and [`mod@compare`] finds those of an installed one.
 
+pub mod cluster;
 pub mod compare;
 pub mod edit;
+mod entry;
 pub mod needs;
 pub mod patterns;
 pub mod presets;

@@ -35,6 +35,16 @@ pub struct SpecError {
     pub(super) help: String,
 }
 
+impl SpecError {
+    /// The same error with the setting that has the workers of another host.
+    pub(super) fn on(self, host: &str) -> Self {
+        Self {
+            problem: format!("hosts.{host}.workers: {}", self.problem),
+            help: self.help,
+        }
+    }
+}
+
 /// Prints the problem, and the remedy on a line of its own.
 impl fmt::Display for SpecError {
     fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {

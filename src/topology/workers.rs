@@ -5,6 +5,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::entry::Entry;
 use super::roles::{Duty, ROLES, Role};
 use super::spec::{SpecError, WorkerSpec, refuse};
 
@@ -14,10 +15,12 @@ pub const MAX_WORKERS: u32 = 250;
 /// One worker process.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Worker {
-    /// The name, unique on the host, from which its unit, socket and metrics are named.
+    /// The name, unique on all hosts, from which its unit, socket and metrics are named.
     pub name: String,
-    /// The name of its entry.
+    /// The name of its entry, with the prefix of its host.
     pub spec_name: String,
+    /// The name of its host; `None` for the first host, which has the settings.
+    pub host: Option<String>,
     /// Its number in that entry, from 1.
     pub index: u16,
     /// The roles in the order of [`ROLES`].
@@ -46,37 +49,24 @@ impl Worker {
     }
 }
 
-/// The workers of a host.
+/// The workers of a server, on all of its hosts.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Topology {
-    /// The specs as written, so that they can be written back.
+    /// The specs of the first host as written, so that they can be written back.
     pub specs: Vec<WorkerSpec>,
-    /// The workers in the order of [`ROLES`], then by name and number. The order in which entries are written has
-    /// no effect, in particular not on how Synapse shards over a list.
+    /// The workers of all hosts in the order of [`ROLES`], then by name and number. The order in which entries are
+    /// written has no effect, in particular not on how Synapse shards over a list.
     pub workers: Vec<Worker>,
 }
 
 impl Topology {
-    /// Expands the specs into workers.
+    /// Expands the specs of a server with one host into workers.
     ///
     /// # Errors
     /// When Synapse would refuse the workers or leave one idle, see the description of the module.
     pub fn new(specs: Vec<WorkerSpec>) -> Result<Self, SpecError> {
-        let total: u32 = specs.iter().map(|spec| u32::from(spec.count)).sum();
-        if total > MAX_WORKERS {
-            return refuse!(
-                "{total} workers are more than {MAX_WORKERS}, the maximum of one host";
-                "lower the counts"
-            );
-        }
-        check_only_ones(&specs)?;
-        check_names(&specs)?;
-        let mut ordered: Vec<&WorkerSpec> = specs.iter().collect();
-        ordered.sort_by_cached_key(|spec| {
-            let places: Vec<_> = spec.roles.iter().map(|role| role.position()).collect();
-            (places, spec.name.clone())
-        });
-        let workers = ordered.into_iter().flat_map(expand).collect();
+        let entries = specs.iter().cloned().map(Entry::of_first).collect();
+        let workers = workers(entries)?;
         Ok(Topology { specs, workers })
     }
 
@@ -118,27 +108,62 @@ pub(super) fn worker_name(spec: &WorkerSpec, index: u16) -> String {
     format!("{}{index}", spec.name)
 }
 
-fn expand(spec: &WorkerSpec) -> impl Iterator<Item = Worker> {
+/// The workers of these entries, in the order of [`Topology::workers`].
+///
+/// # Errors
+/// As for [`Topology::new`].
+pub(super) fn workers(mut entries: Vec<Entry>) -> Result<Vec<Worker>, SpecError> {
+    check_totals(&entries)?;
+    check_only_ones(&entries)?;
+    check_names(&entries)?;
+    entries.sort_by_cached_key(|entry| {
+        let roles = entry.spec.roles.iter();
+        let places: Vec<_> = roles.map(|role| role.position()).collect();
+        (places, entry.spec.name.clone())
+    });
+    Ok(entries.iter().flat_map(expand).collect())
+}
+
+fn expand(entry: &Entry) -> impl Iterator<Item = Worker> {
+    let spec = &entry.spec;
     (1..=spec.count).map(|index| Worker {
         name: worker_name(spec, index),
         spec_name: spec.name.clone(),
+        host: entry.host.clone(),
         index,
         roles: spec.roles.clone(),
     })
 }
 
-fn check_only_ones(specs: &[WorkerSpec]) -> Result<(), SpecError> {
+fn check_totals(entries: &[Entry]) -> Result<(), SpecError> {
+    let mut totals: BTreeMap<_, u32> = BTreeMap::new();
+    for entry in entries {
+        let total = totals.entry(&entry.host).or_default();
+        *total += u32::from(entry.spec.count);
+        if *total > MAX_WORKERS {
+            let of_host = entries.iter().filter(|other| other.host == entry.host);
+            let total: u32 = of_host.map(|other| u32::from(other.spec.count)).sum();
+            return refuse!(
+                "{total} workers are more than {MAX_WORKERS}, the maximum of one host";
+                "lower the counts"
+            );
+        }
+    }
+    Ok(())
+}
+
+fn check_only_ones(entries: &[Entry]) -> Result<(), SpecError> {
     for role in &ROLES {
         let Some(reason) = role.only_one else {
             continue;
         };
-        let holders: Vec<_> = specs
+        let holders: Vec<_> = entries
             .iter()
-            .filter(|spec| spec.roles.contains(&role))
+            .filter(|entry| entry.spec.roles.contains(&role))
             .collect();
-        let count: u16 = holders.iter().map(|spec| spec.count).sum();
+        let count: u16 = holders.iter().map(|entry| entry.spec.count).sum();
         if count > 1 {
-            let entries: Vec<_> = holders.iter().map(|spec| spec.to_string()).collect();
+            let entries: Vec<_> = holders.iter().map(|entry| entry.to_string()).collect();
             return refuse!(
                 "{count} workers would have the role {} ({}), but only one can: {reason}",
                 role.name,
@@ -151,14 +176,16 @@ fn check_only_ones(specs: &[WorkerSpec]) -> Result<(), SpecError> {
 }
 
 /// Refuses names that occur twice: `x:11` and `x1` would both create an `x11`, and `x1` could refer to either entry.
-fn check_names(specs: &[WorkerSpec]) -> Result<(), SpecError> {
-    let mut owners: BTreeMap<String, &str> = BTreeMap::new();
-    for spec in specs {
+fn check_names(entries: &[Entry]) -> Result<(), SpecError> {
+    let mut owners: BTreeMap<String, &Entry> = BTreeMap::new();
+    for entry in entries {
+        let spec = &entry.spec;
         let names = (1..=spec.count).map(|index| worker_name(spec, index));
         for name in names.chain([spec.name.clone()]) {
-            if let Some(other) = owners.insert(name.clone(), &spec.name) {
+            if let Some(other) = owners.insert(name.clone(), entry) {
                 return refuse!(
-                    "the entries {other:?} and {:?} would both have the name {name:?}", spec.name;
+                    "the entries {:?} and {:?} would both have the name {name:?}",
+                    other.label(), entry.label();
                     "rename one of them"
                 );
             }

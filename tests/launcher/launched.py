@@ -29,7 +29,7 @@ def lines_of(file):
 
 
 class Client(threading.Thread):
-    """A request over a Unix socket. Its result is `status` and `body`, with the `headers`, or `error`."""
+    """A request to a Unix socket, or to ADDRESS:PORT. Its result is `status` and `body`, with the `headers`, or `error`."""
 
     def __init__(self, path, url, method="GET", body=None, headers=None):
         super().__init__()
@@ -41,10 +41,11 @@ class Client(threading.Thread):
 
     def run(self):
         connection = http.client.HTTPConnection("localhost", timeout=20)
-        connection.sock = socket.socket(socket.AF_UNIX)
+        address, _, port = self.path.rpartition(":")
+        connection.sock = socket.socket(socket.AF_INET if address else socket.AF_UNIX)
         connection.sock.settimeout(20)
         try:
-            connection.sock.connect(self.path)
+            connection.sock.connect((address, int(port)) if address else self.path)
             connection.request(self.method, self.url, self.content, headers=self.asked)
             self.sent.set()
             answer = connection.getresponse()

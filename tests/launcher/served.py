@@ -59,7 +59,11 @@ def use_all_descriptors(seconds):
 
 def listen(paths):
     for path in paths:
-        reactor.listenUNIX(path, server.Site(Page()))
+        address, _, port = path.rpartition(":")
+        if address:
+            reactor.listenTCP(int(port), server.Site(Page()), interface=address)
+        else:
+            reactor.listenUNIX(path, server.Site(Page()))
     print("ready", flush=True)
 
 

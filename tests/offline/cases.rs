@@ -1,6 +1,6 @@
 //! Each folder `tests/cases/NN-name` describes a host. The test compares every rendered byte with `expected/`, the plan
 //! that leads there with `expected.plan`, and the units, resources and affected units of each file with
-//! `expected.state`. `UPDATE=1 cargo test` rewrites these files; read the diff before you commit it.
+//! `expected.state`. The files and the state of another host in `hosts` are in `expected-NAME/` and `expected-NAME.state`. `UPDATE=1 cargo test` rewrites these files; read the diff before you commit it.
 //!
 //! A folder contains `settings.yaml` and, where needed, `host.yaml` (host facts, see [`Facts`]), `homeserver.d/`
 //! (Synapse options of the administrator) and `files/` (referenced and adopted files, by their path). A folder with
@@ -172,7 +172,27 @@ impl Case {
             let files = desired.files.into_iter();
             found.extend(files.map(|(path, file)| (format!("expected/{path}"), file.contents)));
         }
+        for (host, state) in self.others() {
+            let name = format!("expected-{host}");
+            found.insert(format!("{name}.state"), summary(&state).into_bytes());
+            let files = state.files.into_iter();
+            found.extend(files.map(|(path, file)| (format!("{name}/{path}"), file.contents)));
+        }
         found
+    }
+
+    /// The states of the other hosts, by name; none for a change.
+    fn others(&self) -> Vec<(String, State)> {
+        let setup = self.after.iter().filter(|_| self.before.is_none());
+        let all = setup.flat_map(|setup| {
+            let hosts = setup.try_settings().unwrap().hosts;
+            let names: Vec<String> = hosts.all().iter().map(|host| host.name.clone()).collect();
+            names.into_iter().map(|name| {
+                let state = setup.state_on(&name);
+                (name, state)
+            })
+        });
+        all.collect()
     }
 }
 
@@ -225,7 +245,13 @@ fn lines(contents: &[u8]) -> Vec<String> {
 }
 
 fn write(folder: &Path, files: &BTreeMap<String, Vec<u8>>) {
-    let _ = std::fs::remove_dir_all(folder.join("expected"));
+    for entry in std::fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        let name = path.file_name().unwrap().to_str().unwrap();
+        if path.is_dir() && name.starts_with("expected") {
+            std::fs::remove_dir_all(path).unwrap();
+        }
+    }
     for (path, contents) in files {
         let path = folder.join(path);
         std::fs::create_dir_all(path.parent().unwrap()).unwrap();

@@ -9,6 +9,7 @@ mod backups;
 mod boundaries;
 mod bus;
 mod cases;
+mod cluster;
 mod command_line;
 mod compressor;
 mod documents;

@@ -130,12 +130,25 @@ impl Setup {
         read(&Input::new(&self.deployment(), &self.facts))
     }
 
+    /// The state of another host, given by its name.
+    pub fn state_on(&self, host: &str) -> State {
+        self.with_input_on(host, |input| desired(input).unwrap())
+    }
+
+    /// Like `with_input`, for another host.
+    pub fn with_input_on<T>(&self, host: &str, read: impl FnOnce(&Input) -> T) -> T {
+        let deployment = self.deployment();
+        let host = deployment.settings.hosts.named(host);
+        let host = host.unwrap_or_else(|| panic!("there is no such host"));
+        read(&Input::on(Some(host), &deployment, &self.facts))
+    }
+
     pub fn deployment(&self) -> Deployment {
         let settings = self
             .try_settings()
             .unwrap_or_else(|error| panic!("{error}"));
         let specs = spec::parse(&settings.workers.0).unwrap();
-        let topology = Topology::new(specs).unwrap();
+        let topology = Topology::of_hosts(specs, &settings.hosts).unwrap();
         Deployment {
             settings,
             topology,

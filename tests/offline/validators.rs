@@ -12,6 +12,7 @@ use std::process::{Command, Output};
 use synapse_workers::host;
 use synapse_workers::state::paths;
 use synapse_workers::state::paths::{SYSUSERS, TMPFILES};
+use synapse_workers::state::units::all_to_verify;
 
 /// A program by its name, even if `PATH` lacks the directories of system programs.
 pub fn program(name: &str) -> Command {
@@ -59,7 +60,12 @@ pub fn privileged(name: impl AsRef<Path>) -> Command {
 }
 
 /// Names and texts of the unit files. Programs that only a server has are replaced by programs that every machine has.
-pub fn units(mut setup: Setup) -> BTreeMap<String, String> {
+pub fn units(setup: Setup) -> BTreeMap<String, String> {
+    units_on(None, setup)
+}
+
+/// The same for another host, given by its name.
+fn units_on(host: Option<&str>, mut setup: Setup) -> BTreeMap<String, String> {
     setup.facts.redis = "true".to_owned();
     setup.facts.alertmanager = "true".to_owned();
     for program in [
@@ -70,7 +76,10 @@ pub fn units(mut setup: Setup) -> BTreeMap<String, String> {
         *program = "true".to_owned();
     }
     setup.facts.program = "/bin/true".into();
-    let state = setup.state();
+    let state = match host {
+        None => setup.state(),
+        Some(host) => setup.state_on(host),
+    };
     let prefix = format!("host{}/", paths::UNITS);
     let names = state
         .files
@@ -98,12 +107,12 @@ fn problems(units: &BTreeMap<String, String>) -> Option<String> {
     units
         .iter()
         .for_each(|(name, text)| write(directory.path(), name, text));
-    // systemd reads a drop-in with its unit.
-    let named = units.keys().map(|name| match name.split_once(".d/") {
-        Some((unit, _)) => unit,
-        None => name,
-    });
-    let files = named.map(|name| directory.path().join(name));
+    let prefix = format!("host{}/", paths::UNITS);
+    let paths: Vec<String> = units.keys().map(|name| format!("{prefix}{name}")).collect();
+    let named = all_to_verify(paths.iter().map(String::as_str));
+    let files = named
+        .iter()
+        .map(|path| directory.path().join(&path[prefix.len()..]));
     let output = run(program("systemd-analyze")
         .args(["verify", "--man=no"])
         .args(files));
@@ -141,6 +150,10 @@ fn systemd_accepts_every_unit() {
     {
         let setup = Setup::new(spec).settings(lines).python("/bin/sh");
         different.insert(units(setup));
+    }
+    for host in [None, Some("app2"), Some("app3")] {
+        let setup = super::cluster::cluster().settings("metrics: {enabled: true, postgres: true}");
+        different.insert(units_on(host, setup.python("/bin/sh")));
     }
     different.iter().for_each(verify);
 }

@@ -14,7 +14,7 @@ fn the_new_file_loads_as_the_same_settings() {
         .expect("valid settings");
     let mut provided = Provided::default();
     // The samples of these contradict those of other settings.
-    let apart = ["database.kind", "registration.enabled", "tls.acme"];
+    let apart = ["database.kind", "hosts", "registration.enabled", "tls.acme"];
     let samples = SAMPLES
         .iter()
         .filter(|(key, ..)| !row(key).secret && !apart.contains(key));
@@ -22,7 +22,14 @@ fn the_new_file_loads_as_the_same_settings() {
         .map(|(key, good, _)| ("--x", *key, (*good).to_owned()))
         .collect();
     let everything = provided.load().expect("valid settings");
-    for loaded in [defaults, everything] {
+    let (_, hosts, _) = SAMPLES
+        .iter()
+        .find(|(key, ..)| *key == "hosts")
+        .expect("a sample");
+    let mut several = Provided::file("server_name: example.org").with_companions("hosts");
+    several.flags.push(("--x", "hosts", (*hosts).to_owned()));
+    let several = several.load().expect("valid settings");
+    for loaded in [defaults, everything, several] {
         let text = new_file(&loaded.settings);
         let again = Provided::file(text.clone()).load().expect("our own file");
         assert_eq!(again.settings, loaded.settings, "{text}");

@@ -24,6 +24,12 @@ pub const SAMPLES: &[(&str, &str, &str)] = &[
         "id.example.org",
     ),
     ("workers", "synchrotron:2, pusher", "a\u{1}b"),
+    ("address", "10.0.0.1", "10.0.0.256"),
+    (
+        "hosts",
+        r#"{"app2":{"address":"10.0.0.2","ssh":"admin@app2.internal","workers":["synchrotron:3"]}}"#,
+        r#"{"app2":{"address":"10.0.0.2"}}"#,
+    ),
     ("http_port", "8080", "65536"),
     ("http_federation_port", "8448", "0"),
     ("bind_addresses", "10.0.0.1, fe80::1", "10.0.0.256"),
@@ -32,6 +38,7 @@ pub const SAMPLES: &[(&str, &str, &str)] = &[
     ("open_admin_api", "T", "anything"),
     ("max_upload_size", "1g", "3G"),
     ("media_store_path", "/srv/media store", "media"),
+    ("media_store_shared", "yes", "nfs"),
     ("log_level", "debug", "LOUD"),
     ("log_sensitive", "1", "sensitive"),
     ("log_to_disk", "yes", "2"),
@@ -96,6 +103,7 @@ pub const SAMPLES: &[(&str, &str, &str)] = &[
     ("redis.username", "synapse", "two words"),
     ("redis.password_file", "/etc/redis-password", "~/pw"),
     ("redis.memory", "1G", "lots"),
+    ("cluster.encrypted", "true", "wireguard"),
     ("sockets.public", "no", "tcp"),
     ("sockets.replication", "off", "tcp"),
     ("sockets.held", "no", "systemd"),
@@ -261,6 +269,8 @@ pub const SAMPLES: &[(&str, &str, &str)] = &[
 
 /// Values that depend on another setting: the key, the other key and its value.
 const COMPANIONS: &[(&str, &str, &str)] = &[
+    ("hosts", "address", "10.0.0.1"),
+    ("hosts", "database.host", "db.example.org"),
     ("database.cp_min", "database.cp_max", "20"),
     ("alerts.email", "metrics.enabled", "true"),
     ("alerts.webhook", "metrics.enabled", "true"),

@@ -17,6 +17,7 @@ pub(super) static DOCUMENTS: &[(&str, &str)] = &[
     document!("advice"),
     document!("backup"),
     document!("calls"),
+    document!("cluster"),
     document!("command-line"),
     document!("database-size"),
     document!("failures"),

@@ -39,7 +39,7 @@ pub(super) fn leftovers(host: &Host, expected: &Expected, _: Instant) -> Result<
 fn sockets(expected: &Expected) -> BTreeSet<String> {
     let path = |endpoint: Endpoint| match endpoint {
         Endpoint::Socket(path) => Some(path),
-        Endpoint::Port(_) => None,
+        Endpoint::Port(_) | Endpoint::Address(_) => None,
     };
     let processes = expected.processes();
     let listened = expected.topology.iter().flat_map(|(_, endpoints)| {

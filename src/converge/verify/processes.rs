@@ -1,7 +1,6 @@
 //! Probes of units and processes: whether they are active, and whether processes answer at their endpoints.
 
 use super::Expected;
-use crate::deployment::endpoints::Endpoint;
 use crate::host::{self, Host, Peer};
 use crate::parallel;
 use anyhow::{Result, ensure};
@@ -61,8 +60,12 @@ pub(super) fn metrics(_: &Host, expected: &Expected, end: Instant) -> Result<Str
         return Ok("not used".to_owned());
     }
     let answers = parallel::map(&expected.metrics, |target| {
-        let peer = Peer::At(Endpoint::Port(target.port));
-        failure(&target.name, &peer, &target.path, end)
+        failure(
+            &target.name,
+            &Peer::Address(target.address),
+            &target.path,
+            end,
+        )
     });
     let failures: Vec<String> = answers.into_iter().flatten().collect();
     ensure!(failures.is_empty(), "{}", failures.join("; "));

@@ -19,9 +19,10 @@ pub struct LocationFile {
 
 /// The named locations of this program's own configuration, which nginx would silently merge with others of the same
 /// name.
-pub const NAMED: [&str; 6] = [
+pub const NAMED: [&str; 7] = [
     "@main",
     "@preflight",
+    "@main_late",
     "@error",
     "@ask_user",
     "@balanced",

@@ -29,7 +29,10 @@ pub struct Row {
 /// The quantities that the sizes follow from.
 pub(super) struct Measured {
     pub size: HostSize,
+    /// The processes of Synapse on the host.
     pub processes: u64,
+    /// Those on all hosts, which share the connections of PostgreSQL.
+    pub all_processes: u64,
     pub database: DatabaseKind,
 }
 
@@ -145,7 +148,7 @@ fn memory_per_process(at: &Measured) -> Option<u64> {
 
 fn connections_per_process(at: &Measured) -> Option<u64> {
     let connections = known(at.size.connections.into())?;
-    Some(connections.saturating_sub(SPARE) / at.processes.max(1))
+    Some(connections.saturating_sub(SPARE) / at.all_processes.max(1))
 }
 
 /// The number of processes rounded up: each preset has room for a few more workers until the next step.

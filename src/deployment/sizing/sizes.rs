@@ -29,17 +29,24 @@ pub struct Sizes {
 }
 
 impl Deployment {
-    fn measured(&self, size: &HostSize) -> Measured {
+    /// The quantities of a host of this size, given by its name; `None` for the first host.
+    fn measured(&self, host: Option<&str>, size: &HostSize) -> Measured {
         Measured {
             size: *size,
-            processes: self.topology.workers.len() as u64 + 1,
+            processes: self.processes_on(host) as u64,
+            all_processes: self.topology.workers.len() as u64 + 1,
             database: self.database(),
         }
     }
 
-    /// The sizes on a host of this size.
+    /// The sizes on a first host of this size.
     pub fn sizes(&self, size: &HostSize) -> Sizes {
-        let at = &self.measured(size);
+        self.sizes_on(None, size)
+    }
+
+    /// The sizes on a host of this size, given by its name; `None` for the first host.
+    pub fn sizes_on(&self, host: Option<&str>, size: &HostSize) -> Sizes {
+        let at = &self.measured(host, size);
         let settings = &self.settings;
         let memory_high = settings.limits.memory_high.set();
         Sizes {
@@ -75,17 +82,18 @@ impl Deployment {
         connections.saturating_mul(2).max(65_536)
     }
 
-    /// The sizes that this deployment derives on a host of this size, one line each: the setting and its value.
-    pub fn derived_sizes(&self, size: &HostSize) -> String {
-        let at = &self.measured(size);
+    /// The sizes that this deployment derives on a host of this size, given by its name, `None` for the first host: one
+    /// line each, the setting and its value.
+    pub fn derived_sizes(&self, host: Option<&str>, size: &HostSize) -> String {
+        let at = &self.measured(host, size);
         let rows = ROWS.iter().filter(|row| (row.is_auto)(&self.settings));
         rows.map(|row| format!("{} {}\n", row.key, row.text(at)))
             .collect()
     }
 
-    /// Every derived size on a host of this size, as its setting would be written, whatever the settings contain.
+    /// Every derived size on a first host of this size, as its setting would be written, whatever the settings contain.
     pub fn derived(&self, size: &HostSize) -> Vec<(&'static Row, String)> {
-        let at = &self.measured(size);
+        let at = &self.measured(None, size);
         ROWS.iter().map(|row| (*row, row.text(at))).collect()
     }
 }

@@ -60,7 +60,7 @@ impl Sources {
             }),
             metrics: targets
                 .into_iter()
-                .map(|target| (target.name, (loopback(target.port), target.path)))
+                .map(|target| (target.name, (target.address, target.path)))
                 .collect(),
             database: database.map(|access| match input.database() {
                 DatabaseKind::Local => (

@@ -29,6 +29,7 @@ impl Accepted {
         let found = match endpoint {
             Endpoint::Socket(path) => self.sockets.get(path),
             Endpoint::Port(port) => self.ports.get(port),
+            Endpoint::Address(address) => self.ports.get(&address.port()),
         };
         found.copied().unwrap_or(0)
     }

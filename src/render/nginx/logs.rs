@@ -14,9 +14,10 @@ pub(super) struct Logs {
     pub ports: Vec<Process>,
 }
 
-/// The name of a process by its port.
+/// The name of a process by its address.
 pub(super) struct Process {
-    pub port: u16,
+    /// A regular expression for the end of nginx's list of addresses.
+    pub address: String,
     pub name: String,
 }
 
@@ -24,12 +25,18 @@ impl Logs {
     /// The logs of these settings; `None` if there is none.
     pub fn new(input: &Input) -> Option<Self> {
         let endpoints = input.endpoints();
-        let port = |name: &str| match endpoints.public(name) {
-            Endpoint::Port(port) => Some(Process {
-                port,
+        let port = |name: &str| {
+            let address = match endpoints.public(name) {
+                Endpoint::Port(port) => format!(":{port}"),
+                Endpoint::Address(address) => {
+                    format!("(^| ){}", regex::escape(&address.to_string()))
+                }
+                Endpoint::Socket(_) => return None,
+            };
+            Some(Process {
+                address,
                 name: name.to_owned(),
-            }),
-            Endpoint::Socket(_) => None,
+            })
         };
         let workers = input.topology.workers.iter();
         let names = workers.map(|worker| worker.name.as_str());

@@ -92,6 +92,8 @@ struct Nginx<'a> {
     lookup: Option<UserLookup>,
     /// The status inside nginx of a request whose user nginx asks for first.
     ask_user: u16,
+    /// Whether some processes run on other hosts.
+    other_hosts: bool,
     /// The value of the header `Connection` of requests to Synapse.
     upstream_connection: &'static str,
     /// The fingerprint of the rendered configuration; empty while it is computed.
@@ -166,6 +168,7 @@ pub(super) fn render(builder: &mut StateBuilder) -> Result<()> {
         preflight: errors::PREFLIGHT,
         lookup: UserLookup::new(settings, &table),
         ask_user: errors::ASK_USER,
+        other_hosts: builder.input.has_other_hosts(),
         upstream_connection: match settings.nginx.upstream_keepalive && !holds(builder.input) {
             true => "\"\"",
             false => "close",
@@ -197,8 +200,7 @@ pub fn status(input: &Input) -> Option<u16> {
 
 fn metrics(input: &Input) -> Metrics {
     let endpoints = input.endpoints();
-    let workers = input.topology.workers.iter();
-    let names = workers.map(|worker| worker.name.as_str());
+    let names = input.workers().map(|worker| worker.name.as_str());
     Metrics {
         host: paths::HOST_METRICS,
         processes: names

@@ -64,12 +64,16 @@ pub(in crate::render) fn network(input: &Input) -> Network {
         true => Network::None,
         false => Network::Host,
     };
-    let processes = match sockets.public {
-        true => Network::None,
-        false => Network::Loopback,
+    let processes = match (input.has_other_hosts(), sockets.public) {
+        (true, _) => Network::Hosts,
+        (false, true) => Network::None,
+        (false, false) => Network::Loopback,
     };
-    let outside = access::to_mas(input).max(site::network(input));
-    ports.max(processes).max(outside)
+    let mas = match access::to_mas(input) {
+        Network::Only(_) if input.has_other_hosts() => Network::HostsAndServices,
+        access => access,
+    };
+    ports.max(processes).max(mas).max(site::network(input))
 }
 
 /// Whether nginx itself binds a port below 1024.

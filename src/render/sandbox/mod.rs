@@ -21,6 +21,10 @@ pub enum Network {
     Loopback,
     /// The host's network, restricted to packets from and to loopback addresses and this address.
     Only(IpAddr),
+    /// The host's network, restricted to packets from and to loopback addresses and the hosts of this server.
+    Hosts,
+    /// The same, and the services that every process of Synapse uses, each given by its address.
+    HostsAndServices,
     /// The host's network.
     Host,
 }
@@ -43,6 +47,8 @@ pub(super) struct Sandbox {
     /// Whether every line of its log begins with a priority, including further lines of a record.
     prefixes_lines: bool,
     writable: Vec<String>,
+    /// The addresses of [`Network::Hosts`] and [`Network::HostsAndServices`].
+    addresses: Vec<IpAddr>,
     /// The addresses that may be bound, in the syntax of `SocketBindAllow=`; `None` allows all.
     binds: Option<Vec<String>>,
 }
@@ -53,6 +59,7 @@ pub(super) struct Sandbox {
 pub(super) struct WorkerNetwork {
     network: Network,
     families: String,
+    addresses: Vec<IpAddr>,
     binds: Option<Vec<String>>,
     /// Directories that are inaccessible.
     hidden: Vec<&'static str>,
@@ -67,11 +74,12 @@ impl WorkerNetwork {
     ///
     /// # Errors
     /// Fails only if the template cannot be rendered.
-    pub fn drop_in(network: Network, hidden: Vec<&'static str>) -> Result<String> {
+    pub fn drop_in(input: &Input, network: Network, hidden: Vec<&'static str>) -> Result<String> {
         let file = Self {
             hidden,
             network,
             families: families(row(units::WORKERS)?, network),
+            addresses: addresses(input, network),
             binds: Some(Vec::new()),
         };
         Ok(file.render()?)
@@ -98,8 +106,28 @@ pub(super) fn of(input: &Input, ports: &[BoundPort], unit: &str) -> Result<Sandb
         sees_home: (row.sees_home)(input),
         prefixes_lines: (row.prefixes_lines)(input),
         writable: (row.writable)(input),
+        addresses: addresses(input, network),
         binds: binds(input, ports, row, network),
     })
+}
+
+/// The addresses that a service may reach besides loopback addresses, if they are the reason for its access.
+fn addresses(input: &Input, network: Network) -> Vec<IpAddr> {
+    match network {
+        Network::Hosts => input.cluster_addresses(),
+        Network::HostsAndServices => {
+            let hosts = input.cluster_addresses().into_iter();
+            let services = input.service_addresses().into_iter().flatten();
+            let mut all: Vec<IpAddr> = Vec::new();
+            for address in hosts.chain(services) {
+                if !all.contains(&address) {
+                    all.push(address);
+                }
+            }
+            all
+        }
+        Network::None | Network::Loopback | Network::Only(_) | Network::Host => Vec::new(),
+    }
 }
 
 /// The socket address families that a service may use, in the syntax of `RestrictAddressFamilies=`.
@@ -122,6 +150,7 @@ fn binds(input: &Input, ports: &[BoundPort], row: &Row, network: Network) -> Opt
     let more = match network {
         Network::None => return Some(Vec::new()),
         Network::Loopback | Network::Only(_) => Vec::new(),
+        Network::Hosts | Network::HostsAndServices => Vec::new(),
         Network::Host => (row.binds)(input)?,
     };
     let own = ports.iter().filter(|bound| bound.unit == row.unit);

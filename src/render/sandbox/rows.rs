@@ -105,7 +105,7 @@ pub(super) static ROWS: &[Row] = &[
         unit: units::MAIN,
         ..SYNAPSE
     },
-    // Workers that send nothing have a drop-in (`worker-network.conf`).
+    // Workers that send nothing, or only to hosts of this server, have a drop-in (`worker-network.conf`).
     Row {
         unit: units::WORKERS,
         binds: network::workers_bind,
@@ -145,6 +145,10 @@ pub(super) static ROWS: &[Row] = &[
     },
     Row {
         unit: units::REDIS,
+        network: |input| match input.opens_redis() {
+            true => Network::Hosts,
+            false => Network::None,
+        },
         // Redis runs with Synapse's group, whose members connect to its socket.
         umask: "0007",
         // Redis tries to raise its limit of open files and to set its processors, and continues if that is forbidden.
@@ -155,6 +159,10 @@ pub(super) static ROWS: &[Row] = &[
     },
     Row {
         unit: units::PROMETHEUS,
+        network: |input| match input.has_other_hosts() {
+            true => Network::Hosts,
+            false => Network::Loopback,
+        },
         unix: false,
         writable: |_| vec![paths::PROMETHEUS.to_owned()],
         ..EXPORTER
@@ -292,7 +300,7 @@ fn near(is_near: bool) -> Network {
 fn synapse_writes(input: &Input) -> Vec<String> {
     let own = [
         Some(paths::DATA),
-        Some(input.settings.media_store_path.as_str()),
+        input.media_store_path(),
         Some(paths::RUN),
         super::super::logs::on_disk(input).then_some(paths::SYNAPSE_LOGS),
     ];

@@ -29,7 +29,11 @@ impl Class {
         match network {
             Network::Host => Some(Self::Open),
             Network::None if !has_limited_workers(input) => Some(Self::Isolated),
-            Network::None | Network::Loopback | Network::Only(_) => None,
+            Network::None
+            | Network::Loopback
+            | Network::Only(_)
+            | Network::Hosts
+            | Network::HostsAndServices => None,
         }
     }
 
@@ -57,8 +61,8 @@ impl Class {
 
 /// Whether a worker reaches certain addresses only.
 fn has_limited_workers(input: &Input) -> bool {
-    let limited = |network| matches!(network, Network::Loopback | Network::Only(_));
-    let mut workers = input.topology.workers.iter();
+    let limited = |network| !matches!(network, Network::None | Network::Host);
+    let mut workers = input.workers();
     workers.any(|worker| limited(network::of_worker(input, worker)))
 }
 

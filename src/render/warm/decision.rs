@@ -113,7 +113,7 @@ impl Decision {
             reason,
             is_automatic: set == WarmMode::Auto,
         };
-        let processes = input.topology.workers.len() + 1;
+        let processes = input.processes_on(input.host_name());
         match set {
             WarmMode::Off => decided(Mode::Off, "warm.mode is off".to_owned()),
             WarmMode::Auto => {

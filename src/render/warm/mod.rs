@@ -124,8 +124,7 @@ fn forks<'a>(input: &'a Input<'a>) -> Vec<Fork<'a>> {
     let main = || Fork::of(input, unit, "synapse.app.homeserver", own, Network::Host);
     // Without a worker for media, main decodes them.
     let main = input.topology.with_role(MEDIA).next().and_then(|_| main());
-    let workers = input.topology.workers.iter();
-    let workers = workers.filter(|worker| !worker.has(MEDIA));
+    let workers = input.workers().filter(|worker| !worker.has(MEDIA));
     let workers = workers.filter_map(|worker| {
         Fork::of(
             input,
@@ -192,7 +191,7 @@ pub(super) fn render(builder: &mut StateBuilder) -> Result<()> {
         let in_drop_ins = |unit: &str, file: &str| format!("{}/{file}", units::drop_ins(unit));
         if fork.class != Class::Open {
             let hidden = hidden(input, fork.network);
-            let network = WorkerNetwork::drop_in(fork.network, hidden)?;
+            let network = WorkerNetwork::drop_in(input, fork.network, hidden)?;
             builder.unit(&in_drop_ins(&server, WorkerNetwork::FILE), network);
             let start = start(fork.class);
             builder.unit(&in_drop_ins(&server, CLASS), OfClass { start }.render()?);

@@ -4,6 +4,7 @@ mod acme;
 mod alerts;
 mod backup;
 mod calls;
+mod cluster;
 mod coturn;
 mod database;
 mod network;
@@ -38,6 +39,7 @@ static RULES: &[&[Rule]] = &[
     calls::RULES,
     backup::RULES,
     alerts::RULES,
+    cluster::RULES,
 ];
 
 /// The violation of a rule, if the condition is true: the key, then the problem and the remedy.

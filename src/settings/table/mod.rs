@@ -9,6 +9,7 @@
 mod alerts;
 mod backup;
 mod calls;
+mod cluster;
 mod features;
 mod mas;
 mod nginx;
@@ -18,6 +19,7 @@ mod storage;
 pub use alerts::Alerts;
 pub use backup::Backup;
 pub use calls::{Coturn, Rtc, Turn};
+pub use cluster::Cluster;
 pub use features::{AppServices, Email, Registration, UrlPreviews};
 pub use mas::Mas;
 pub(super) use nginx::Buffer;
@@ -29,7 +31,7 @@ use super::fragment::Values;
 use super::origin::SettingsError;
 use super::row::{Row, Section, count, joined, settings};
 use super::types::{
-    AbsolutePath, BaseUrl, LogLevel, Network, Port, Secret, ServerName, UploadSize, Whole,
+    AbsolutePath, BaseUrl, Hosts, LogLevel, Network, Port, Secret, ServerName, UploadSize, Whole,
     WorkerList,
 };
 use super::value::{Raw, Value};
@@ -60,6 +62,14 @@ settings! {
         /// `synapse-workers presets` lists the presets. If empty, the main process runs alone.
         workers: WorkerList, env "SYNAPSE_WORKER_TYPES";
 
+        /// The address of this host at which the other hosts in `hosts` reach it.
+        address: Option<IpAddr>;
+
+        /// Other hosts that run workers, by name, as in
+        /// {app2: {address: 10.0.0.2, workers: [synchrotron:3]}}. This release renders their files
+        /// (`synapse-workers render --host app2`) and does not install them: see synapse-workers-cluster(7).
+        hosts: Hosts;
+
         /// The port on which nginx serves clients and other homeservers over plain HTTP.
         http_port: Port = "8008", env "SYNAPSE_HTTP_PORT";
 
@@ -88,6 +98,10 @@ settings! {
 
         /// The directory of media: uploads, and copies from other homeservers.
         media_store_path: AbsolutePath = "/var/lib/synapse/media_store", env "SYNAPSE_MEDIA_STORE_PATH";
+
+        /// Whether every host with a media_repository worker has the same files at media_store_path, as on a
+        /// network file system. Has an effect only with `hosts`.
+        media_store_shared: bool = "false";
 
         /// The lowest level that Synapse logs. A change needs no restart.
         log_level: LogLevel = "INFO", env "SYNAPSE_LOG_LEVEL";
@@ -144,6 +158,7 @@ settings! {
         caches: Caches,
         database: Database,
         redis: Redis,
+        cluster: Cluster,
         sockets: Sockets,
         warm: Warm,
         sandbox: Sandbox,

@@ -2,6 +2,7 @@
 
 use super::contact::is_email_address;
 use super::names::{AbsolutePath, BaseUrl, HostName};
+use super::trees::text_of;
 use crate::settings::value::{Raw, Refused, Scalar, Value};
 use crate::suggest::nearest;
 use serde_json::{Map, Value as Json};
@@ -66,13 +67,8 @@ impl Acme {
                 .map_or_else(String::new, |known| format!("; did you mean `{known}`?"));
             return Err(format!("there is no key `{unknown}` in it{hint}"));
         }
-        let text = |key: &str| match keys.get(key) {
-            None | Some(Json::Null) => Ok(None),
-            Some(Json::String(text)) if text.is_empty() => Ok(None),
-            Some(Json::String(text)) => Ok(Some(text.as_str())),
-            Some(_) => Err(format!("`{key}`: expected a text")),
-        };
         let wrong = |key: &'static str| move |reason: String| format!("`{key}`: {reason}");
+        let text = |key: &'static str| text_of(keys, key).map_err(wrong(key));
         Ok(Self {
             email: text("email")?
                 .map(|text| match is_email_address(text) {

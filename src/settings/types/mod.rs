@@ -5,6 +5,7 @@ mod authority;
 mod auto;
 mod contact;
 mod formats;
+mod hosts;
 mod mapping;
 mod names;
 mod numbers;
@@ -18,6 +19,7 @@ pub use authority::{is_loopback, unbracketed};
 pub use auto::Auto;
 pub use contact::Contact;
 pub use formats::{Calendar, Mailbox, Repository, Token, TurnUri};
+pub use hosts::{Hosts, OtherHost};
 pub use mapping::PathMapping;
 pub use names::{
     AbsolutePath, AccountName, BaseUrl, Host, HostName, Identifier, Network, PinnedPackage, Secret,

@@ -59,6 +59,19 @@ tree! {
     reserved_key
 }
 
+/// The text of a key in a mapping; `None` if it is missing or empty.
+pub(super) fn text_of<'a>(
+    keys: &'a Map<String, Json>,
+    key: &str,
+) -> Result<Option<&'a str>, String> {
+    match keys.get(key) {
+        None | Some(Json::Null) => Ok(None),
+        Some(Json::String(text)) if text.is_empty() => Ok(None),
+        Some(Json::String(text)) => Ok(Some(text.as_str())),
+        Some(_) => Err("expected a text".to_owned()),
+    }
+}
+
 /// A transport of MatrixRTC (MSC4143).
 pub type Transport = Map<String, Json>;
 

@@ -75,7 +75,10 @@ fn every_restart_rule_has_a_folder_and_every_file_a_restart_rule() {
     let installed: BTreeSet<String> = installs
         .into_iter()
         .flat_map(|case| {
-            let state = case.desired();
+            let others = case.others().into_iter().map(|(_, state)| state);
+            others.chain([case.desired()]).collect::<Vec<_>>()
+        })
+        .flat_map(|state| {
             let secrets = state.resources.iter().filter_map(Resource::secret_path);
             secrets
                 .chain(state.files.keys().cloned())

@@ -2,6 +2,7 @@
 
 mod adopted_kinds;
 mod adopting;
+mod hosts;
 mod refusals;
 
 use crate::nginx::certificate;

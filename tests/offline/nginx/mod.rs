@@ -3,6 +3,7 @@
 mod answers;
 mod certificate;
 mod challenge;
+mod hosts;
 mod logrotate;
 mod mas;
 mod proxied;

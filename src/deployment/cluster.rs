@@ -1,0 +1,127 @@
+//! Several hosts: the addresses between them, and what the processes of another host than the first need.
+
+use super::Deployment;
+use super::extras::names_module;
+use crate::settings::types::{OtherHost, is_loopback, unbracketed};
+use crate::topology::{Duty, RoutingTable, Worker};
+use std::net::IpAddr;
+
+/// The option of Synapse that names modules which store media.
+const PROVIDERS: &str = "media_storage_providers";
+
+/// The beginning of the name of the module that stores media in S3 (matrix-org/synapse-s3-storage-provider).
+const S3: &str = "s3_storage_provider.";
+
+/// Workers that cannot work where they are: the problem and the remedy.
+pub struct Misplaced {
+    /// The problem, which names the worker.
+    pub problem: String,
+    /// What the administrator does.
+    pub help: &'static str,
+}
+
+impl Deployment {
+    /// Whether there are other hosts than the first.
+    pub fn has_other_hosts(&self) -> bool {
+        !self.settings.hosts.is_empty()
+    }
+
+    /// The addresses of all hosts, the first host first; none if there is no other host.
+    pub fn cluster_addresses(&self) -> Vec<IpAddr> {
+        let hosts = self.settings.hosts.all();
+        let first = self.settings.address.filter(|_| !hosts.is_empty());
+        first
+            .into_iter()
+            .chain(hosts.iter().map(|host| host.address))
+            .collect()
+    }
+
+    /// The addresses of the services that every process of Synapse uses, besides its own; `None` if one of them has a name:
+    /// its address can change, and the servers that resolve it are not known.
+    pub fn service_addresses(&self) -> Option<Vec<IpAddr>> {
+        let settings = &self.settings;
+        let mas = settings.mas.endpoint.as_ref();
+        let mas = mas.map(|url| url.address());
+        let hosts = [
+            settings.database.host.as_ref().map(|host| host.as_str()),
+            settings.redis.host.as_ref().map(|host| host.as_str()),
+        ];
+        let hosts = hosts.into_iter().flatten();
+        let addresses = hosts.map(|host| unbracketed(host).parse().ok());
+        addresses.chain(mas).collect()
+    }
+
+    /// The number of Synapse's processes on a host, given by its name; `None` for the first host, which has main.
+    pub fn processes_on(&self, host: Option<&str>) -> usize {
+        self.topology.on(host).count() + usize::from(host.is_none())
+    }
+
+    /// Whether this program's own Redis serves other hosts too, and therefore asks for a password.
+    pub fn opens_redis(&self) -> bool {
+        self.has_other_hosts() && self.has_workers() && self.settings.redis.host.is_none()
+    }
+
+    /// Whether nginx sends this request to a process on this host, given by its name.
+    pub(super) fn answers_on(&self, host: &str, method: &str, path: &str) -> bool {
+        let table = RoutingTable::new(&self.topology, self.logins());
+        let (_, upstream) = table.pick(method, path);
+        self.topology
+            .on(Some(host))
+            .any(|worker| upstream.servers.contains(&worker.name))
+    }
+
+    /// Whether a process on this host, given by its name, sends e-mail: notifications (push/mailer.py), and renewals of
+    /// accounts (handlers/account_validity.py). The requests for e-mails that verify addresses go to main alone
+    /// (rest/client/account.py, rest/client/register.py).
+    pub(super) fn mails_from(&self, host: &str) -> bool {
+        self.topology.on(Some(host)).any(sends_mail)
+    }
+
+    /// Whether a process on this host, given by its name, reads the directory of media: a worker for media, or any
+    /// worker if main serves media, because Synapse then creates the directory in every process (config/repository.py).
+    pub fn reads_media(&self, host: &OtherHost) -> bool {
+        let mut media = self.topology.with_duty(Duty::Media).peekable();
+        let main_serves = media.peek().is_none();
+        main_serves || media.any(|worker| worker.host.as_deref() == Some(&host.name))
+    }
+
+    /// The first worker on another host that lacks what its role needs there.
+    pub fn misplaced(&self) -> Option<Misplaced> {
+        let elsewhere = |worker: &&Worker| worker.host.is_some();
+        let media = self.topology.with_duty(Duty::Media).find(elsewhere);
+        let shared = self.settings.media_store_shared || self.stores_media_in_s3();
+        if let Some(worker) = media.filter(|_| !shared) {
+            return Some(Misplaced {
+                problem: format!(
+                    "the worker {} would store media on its own host, where no other process finds them",
+                    worker.name
+                ),
+                help: "mount the same directory at `media_store_path` on every host with a media_repository worker and set \
+                       `media_store_shared` to true, or store media in S3 with `media_storage_providers` in \
+                       /etc/synapse-workers/homeserver.d, or move the worker to this host",
+            });
+        }
+        let email = &self.settings.email;
+        let local = email.enabled && is_loopback(email.smtp_host.as_str());
+        let mut workers = self.topology.workers.iter().filter(elsewhere);
+        let worker = workers.find(|worker| local && sends_mail(worker))?;
+        Some(Misplaced {
+            problem: format!(
+                "the worker {} sends e-mail from its own host, but `email.smtp_host` is {}, a mail server on this host",
+                worker.name, email.smtp_host
+            ),
+            help: "set `email.smtp_host` to the name of a mail server that every host can reach, or move the worker to this \
+                   host",
+        })
+    }
+
+    fn stores_media_in_s3(&self) -> bool {
+        let providers = self.option(PROVIDERS);
+        providers.is_some_and(|providers| names_module(&providers, S3))
+    }
+}
+
+fn sends_mail(worker: &Worker) -> bool {
+    let duties = [Duty::Pusher, Duty::BackgroundTasks].map(Some);
+    worker.roles.iter().any(|role| duties.contains(&role.duty))
+}
