@@ -337,6 +337,9 @@ pub enum Command {
     /// Obtain the certificate of tls.acme, or renew it if that is due; run by synapse-acme.service
     #[command(hide = true)]
     ObtainCertificate,
+    /// Work on this host for the first host of several; run over ssh
+    #[command(hide = true)]
+    Agent,
     /// Write manual pages, shell completions, the settings page or the accounts of the packages to a directory
     #[command(hide = true)]
     Generate { what: Generated, directory: PathBuf },

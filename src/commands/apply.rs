@@ -1,9 +1,10 @@
 //! The part that all changing commands share: from the request to a plan, its confirmation, and the run.
 
+use super::hosts::{self, Others};
 use super::trial::{self, TrialAction};
 use crate::cli::{Common, Flags};
 use crate::converge::verify::Expected;
-use crate::converge::{self, Goal, OnHost};
+use crate::converge::{self, Goal, Member, OnHost, Remote, Run};
 use crate::deployment::sizing;
 use crate::failure::{Code, Failure};
 use crate::host::{self, Host};
@@ -35,6 +36,8 @@ pub struct Prepared {
     facts: HostFacts,
     pub desired: State,
     pub observed: Observed,
+    /// The other hosts.
+    pub others: Others,
 }
 
 /// Loads the request, inspects the host, and renders and observes its state.
@@ -48,7 +51,16 @@ pub fn prepare(
     purpose: Purpose,
 ) -> Result<Prepared, Failure> {
     let request = request::load(common, flags, change)?;
-    request.refuse_hosts()?;
+    let mut prepared = of_request(request, purpose)?;
+    prepared.others = hosts::prepare(&prepared.host, &prepared.request, &change.summary())?;
+    Ok(prepared)
+}
+
+/// Inspects the host for a request, and renders and observes its state. No other host is asked.
+///
+/// # Errors
+/// As [`prepare`].
+pub fn of_request(request: Request, purpose: Purpose) -> Result<Prepared, Failure> {
     let Admitted {
         host,
         warnings,
@@ -81,6 +93,7 @@ pub fn prepare(
         facts,
         desired,
         observed,
+        others: Others::new(),
     })
 }
 
@@ -160,25 +173,33 @@ pub fn finish(
     observed: &Observed,
     report: &Report,
     action: TrialAction,
+    others: Others,
 ) -> Result<Finished, Failure> {
     action.check(plan, observed)?;
     let mut trial = None;
-    if !plan.is_empty() {
+    let changed = plan.changes() + hosts::changes(&others);
+    if !plan.is_empty() || !hosts::are_done(&others) {
         refuse(host, goal.desired, plan, observed)?;
         // The administrator agreed to the rollback when the trial started, and a question could block it.
         if !matches!(action, TrialAction::Revert(_)) {
-            agree(common, plan)?;
+            agree(common, plan, &others)?;
         }
         host::interruption::watch();
         trial = action.start(common, host, plan, observed)?;
-        let result = converge::converge(&mut OnHost::new(host), goal, plan, observed, report);
+        let mut world = OnHost::new(host);
+        let run = Run::new(&mut world, goal, plan, observed);
+        let mut others: Vec<Box<dyn Member>> = others
+            .into_iter()
+            .map(|remote| Box::new(remote) as Box<dyn Member>)
+            .collect();
+        let result = converge::converge_all(run, &mut others, report);
         if let Err(error) = result {
             trial::after_failure(host, trial.as_ref(), error.rolled_back);
             return Err(error.failure);
         }
     }
     let finished = Finished {
-        changed: plan.changes(),
+        changed,
         trial: trial.clone(),
         server: None,
         lines: Vec::new(),
@@ -240,8 +261,9 @@ pub fn refuse(
 
 /// Asks for confirmation at a terminal, unless `--yes` is set. Without a terminal, running the command counts as
 /// confirmation.
-pub fn agree(common: &Common, plan: &Plan) -> Result<(), Failure> {
-    ask(common, format_args!("{plan}\nApply this plan?"))
+pub fn agree(common: &Common, plan: &Plan, others: &[Remote]) -> Result<(), Failure> {
+    let of_others = hosts::text(others);
+    ask(common, format_args!("{plan}{of_others}\nApply this plan?"))
 }
 
 /// Asks a question at a terminal, under the conditions of [`agree`]. Any answer but yes ends the command.

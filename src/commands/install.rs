@@ -2,6 +2,7 @@
 
 use super::apply::{finish, prepare};
 use super::closing::{self, Closing};
+use super::hosts;
 use super::packages::{self, Installed};
 use super::questions;
 use super::trial::{self, TrialAction};
@@ -24,7 +25,6 @@ pub fn install(
     packages: bool,
     action: TrialAction,
 ) -> Result<ExitCode, Failure> {
-    request::refuse_hosts(common)?;
     let report = Report::new(common.json);
     let flags = &match change {
         Change::None => questions::ask(common, flags)?,
@@ -71,8 +71,12 @@ fn attempt(
         yes: common.yes || confirmed.as_ref() == Some(&plan),
         ..common.clone()
     };
+    let mut prepared = prepared;
+    let others = std::mem::take(&mut prepared.others);
+    hosts::print_notes(&others, |note| report.say(note));
+    let goal = prepared.goal(change.summary());
     let (host, observed) = (&prepared.host, &prepared.observed);
-    let finished = finish(common, host, &goal, &plan, observed, report, action);
+    let finished = finish(common, host, &goal, &plan, observed, report, action, others);
     if finished.is_err() && host.has_learned_routes() {
         return Ok(None);
     }

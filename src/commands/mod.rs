@@ -1,6 +1,7 @@
 //! The commands, one file for each; `apply` is shared by those that change the host.
 
 mod advise;
+mod agent;
 mod alerts;
 mod apply;
 mod backup;
@@ -8,6 +9,7 @@ mod closing;
 mod doctor;
 mod generate;
 mod generations;
+mod hosts;
 mod install;
 mod install_certificate;
 mod installed;
@@ -139,6 +141,7 @@ pub fn run(cli: Cli) -> Result<ExitCode, Failure> {
             units,
         } => install_certificate::install(Pair { certificate, key }, &units),
         Command::ObtainCertificate => obtain_certificate::obtain(),
+        Command::Agent => agent::agent(),
         Command::Generate { what, directory } => generate::generate(what, &directory),
     }
 }

@@ -56,7 +56,7 @@ pub fn install(
         steps,
         generation: rest.generation,
     };
-    agree(common, &whole)?;
+    agree(common, &whole, &prepared.others)?;
     let world = &mut OnHost::new(&prepared.host);
     converge::install_programs(world, &goal, &prepared.observed, step, report)?;
     let prepared = prepare(common, flags, change, Purpose::Run).map_err(incomplete)?;

@@ -1,6 +1,7 @@
 //! `plan`: prints the steps of an install without applying them.
 
 use super::apply::{prepare, refuse};
+use super::hosts;
 use crate::cli::{Common, Flags};
 use crate::failure::{Code, Failure};
 use crate::plan::step::Step;
@@ -38,24 +39,30 @@ pub fn plan(common: &Common, flags: &Flags, detailed: bool) -> Result<ExitCode, 
     for note in prepared.notes() {
         report::complain(note);
     }
+    let others = &prepared.others;
+    hosts::print_notes(others, report::complain);
+    let changes = plan.changes() + hosts::changes(others);
     if common.json {
         let steps: Vec<Line> = plan.steps.iter().map(Line::of).collect();
         let size = &prepared.size;
         outln!(
             "{}",
-            json!({"changes": plan.changes(), "steps": steps, "size": size})
+            json!({"changes": changes, "steps": steps, "size": size, "other_hosts": hosts::json(others)})
         );
     } else {
         out!("{plan}");
-        outln!("{} to change", plan.changes());
+        hosts::print(others);
+        outln!("{changes} to change");
         outln!("{}", prepared.size);
     }
     for Finding { problem, cure } in &prepared.warnings {
         report::complain(format!("warning: {problem}\n  help: {cure}"));
     }
-    Ok(if detailed && !plan.is_empty() {
-        Code::Pending.into()
-    } else {
-        ExitCode::SUCCESS
-    })
+    Ok(
+        if detailed && !(plan.is_empty() && hosts::are_done(others)) {
+            Code::Pending.into()
+        } else {
+            ExitCode::SUCCESS
+        },
+    )
 }

@@ -1,6 +1,7 @@
 //! `rollback`: applies an earlier generation.
 
 use super::apply::finish;
+use super::hosts::Others;
 use super::installed::{current, no_settings};
 use super::trial::{self, TrialAction};
 use crate::cli::Common;
@@ -97,7 +98,16 @@ pub fn rollback(
         (Some(_), true) => TrialAction::Revert(Ending::ByTimer),
         (Some(_), false) => TrialAction::Revert(Ending::ByHand),
     };
-    let finished = finish(common, &host, &goal, &plan, &observed, &report, action)?;
+    let finished = finish(
+        common,
+        &host,
+        &goal,
+        &plan,
+        &observed,
+        &report,
+        action,
+        Others::new(),
+    )?;
     finished.print(common, &report);
     Ok(ExitCode::SUCCESS)
 }

@@ -1,6 +1,7 @@
 //! `uninstall`: a plan to the empty state.
 
 use super::apply::finish;
+use super::hosts;
 use super::trial::TrialAction;
 use crate::cli::Common;
 use crate::converge::Goal;
@@ -73,6 +74,7 @@ pub fn uninstall(
         .iter()
         .filter(|resource| !purge && resource.is_retained())
         .collect();
+    let others = hosts::prepare_removal(&host, &request, goal.removal)?;
     let finished = finish(
         common,
         &host,
@@ -81,6 +83,7 @@ pub fn uninstall(
         &observed,
         &report,
         TrialAction::Discard,
+        others,
     )?;
     finished.print(common, &report);
     if !request.adopted.is_empty() {

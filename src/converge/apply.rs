@@ -10,7 +10,7 @@ use crate::state::paths;
 use crate::state::units;
 use crate::state::{HOST, Observed, Resource, State};
 use anyhow::{Context, Result, bail};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// This host during a run.
 pub struct OnHost {
@@ -193,6 +193,10 @@ impl World for OnHost {
 
     fn applied(&mut self, generation: Option<u32>) -> Result<()> {
         self.host.applied(generation)
+    }
+
+    fn hand_over(&mut self, secrets: &BTreeMap<String, String>) {
+        self.host.hand_over(secrets);
     }
 
     fn begin_rollback(&mut self) {

@@ -15,7 +15,7 @@ mod world;
 
 pub use apply::OnHost;
 pub use member::{Member, Planned, Undone};
-pub use remote::{Call, Prepared, Remote, Task};
+pub use remote::{Call, Prepared, Remote, Task, Work};
 pub use run::Run;
 pub use session::Session;
 pub use world::World;

@@ -2,20 +2,25 @@
 
 use super::member::{Member, Planned, Undone};
 use crate::failure::Failure;
-use crate::host::Agent;
+use crate::host::{Agent, Host};
+use crate::plan::Removal;
+use crate::plan::stage::Stage;
+use crate::request::Sent;
 use anyhow::Result;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
 /// A call of an agent. The answer to each is a [`crate::host::Reply`].
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Call {
     /// The release of the agent: a [`String`].
     Release,
     /// Inspect the host and plan: [`Prepared`].
     Prepare(Box<Task>),
+    /// Take over the secrets that its processes need: before the first step is applied, because a first run creates them.
+    HandOver(BTreeMap<String, String>),
     /// [`Member::apply`].
     Apply(usize),
     /// [`Member::verify`].
@@ -31,18 +36,29 @@ pub enum Call {
 }
 
 /// The part of a request that an agent needs. Secrets travel in it, and in no argument.
-#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[derive(Clone, Default, Serialize, Deserialize)]
 pub struct Task {
     /// The name of the host in `hosts`.
     pub host: String,
-    /// The settings file of the first host.
-    pub settings: String,
-    /// The files of homeserver.d, by name.
-    pub homeserver_d: BTreeMap<String, String>,
-    /// The secrets that its processes need, by name.
+    /// The texts of the first host.
+    pub sent: Sent,
+    /// The secrets that its processes need, by name, as far as they exist.
     pub secrets: BTreeMap<String, String>,
+    /// The work.
+    pub work: Work,
     /// A summary of the command, as the manifest of the generation records it.
     pub summary: String,
+}
+
+/// The work of an agent.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Work {
+    /// Lead the host to the state that its workers need.
+    #[default]
+    Install,
+    /// Remove the server from the host.
+    Remove(Removal),
 }
 
 /// The inspected host, and its plan.
@@ -60,6 +76,12 @@ pub struct Prepared {
 pub struct Remote {
     name: String,
     agent: Agent,
+    /// This host, whose secrets it needs.
+    first: Host,
+    /// The names of the secrets that its processes need.
+    secrets: Vec<&'static str>,
+    /// Whether it has them.
+    handed_over: bool,
     /// Its plan; empty before [`Remote::prepare`].
     pub prepared: Prepared,
 }
@@ -69,7 +91,7 @@ impl Remote {
     ///
     /// # Errors
     /// When the host does not answer, or has another release.
-    pub fn start(name: &str, destination: &str) -> Result<Self, Failure> {
+    pub fn start(first: &Host, name: &str, destination: &str) -> Result<Self, Failure> {
         let unreachable = |error: anyhow::Error| {
             Failure::preflight(format!("{name} does not answer: {error:#}")).help(format!(
                 "ssh {destination} synapse-workers --version; nothing else may be asked there, such as a password or a host key"
@@ -87,6 +109,9 @@ impl Remote {
         Ok(Self {
             name: name.to_owned(),
             agent,
+            first: first.clone(),
+            secrets: Vec::new(),
+            handed_over: false,
             prepared: Prepared::default(),
         })
     }
@@ -95,9 +120,28 @@ impl Remote {
     ///
     /// # Errors
     /// When a preflight check of the host fails.
-    pub fn prepare(&mut self, task: Task) -> Result<(), Failure> {
+    pub fn prepare(
+        &mut self,
+        sent: Sent,
+        secrets: Vec<&'static str>,
+        work: Work,
+        summary: String,
+    ) -> Result<(), Failure> {
+        let of = |error: anyhow::Error| Failure::from(error.context(self.name.clone()));
+        let task = Task {
+            host: self.name.clone(),
+            sent,
+            secrets: self.first.secrets_for(&secrets).map_err(of)?,
+            work,
+            summary,
+        };
         let prepared = self.agent.ask(&Call::Prepare(Box::new(task)));
-        self.prepared = prepared.map_err(|error| Failure::from(error.context(self.name.clone())))?;
+        let mut prepared: Prepared = prepared.map_err(of)?;
+        for step in &mut prepared.plan {
+            // Its secrets are copies, so the first host creates them first.
+            step.stage = step.stage.max(Stage::Elsewhere);
+        }
+        (self.prepared, self.secrets) = (prepared, secrets);
         Ok(())
     }
 
@@ -116,6 +160,11 @@ impl Member for Remote {
     }
 
     fn apply(&mut self, step: usize) -> Result<Option<String>> {
+        if !self.handed_over {
+            let secrets = self.first.secrets_for(&self.secrets)?;
+            self.ask::<()>(&Call::HandOver(secrets))?;
+            self.handed_over = true;
+        }
         self.ask(&Call::Apply(step))
     }
 

@@ -8,6 +8,7 @@ use super::world::World;
 use crate::plan::{Plan, Removal, Target};
 use crate::state::{Observed, State};
 use anyhow::{Context, Result};
+use std::collections::BTreeMap;
 
 /// The line of a run for what follows the last step.
 pub(super) const VERIFICATION: &str = "  verify  units, health, routes";
@@ -36,12 +37,7 @@ struct Back<B> {
 
 impl<'a, W: World> Run<'a, W> {
     /// Nothing of the plan is applied yet.
-    pub fn new(
-        world: &'a mut W,
-        goal: &'a Goal<'a>,
-        plan: &'a Plan,
-        found: &'a Observed,
-    ) -> Self {
+    pub fn new(world: &'a mut W, goal: &'a Goal<'a>, plan: &'a Plan, found: &'a Observed) -> Self {
         Self {
             world,
             goal,
@@ -79,6 +75,11 @@ impl<'a, W: World> Run<'a, W> {
     pub fn apply(&mut self, step: usize) -> Result<Option<String>> {
         let step = self.plan.steps.get(step).context("there is no such step")?;
         self.executor.step(self.world, self.goal, step)
+    }
+
+    /// Takes over secrets of the first host.
+    pub(super) fn hand_over(&mut self, secrets: &BTreeMap<String, String>) {
+        self.world.hand_over(secrets);
     }
 
     /// Whether there is anything to verify.
@@ -173,11 +174,7 @@ impl<'a, W: World> Run<'a, W> {
             summary: String::new(),
             expected: Expected::default(),
         };
-        let due = back
-            .plan
-            .steps
-            .get(step)
-            .context("there is no such step")?;
+        let due = back.plan.steps.get(step).context("there is no such step")?;
         let result = back.executor.step(self.world, &goal, due);
         if result.is_err() {
             back.failed.push(step);

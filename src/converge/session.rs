@@ -49,6 +49,10 @@ impl<'a, W: World> Session<'a, W> {
     /// When the step or the verification fails, or when the call does not fit.
     pub fn answer(&mut self, call: &Call) -> Result<Value> {
         match call {
+            Call::HandOver(secrets) => {
+                self.run.hand_over(secrets);
+                Ok(Value::Null)
+            }
             Call::Apply(step) => {
                 self.progress = Progress::Applying;
                 self.run.between(*step)?;

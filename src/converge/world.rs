@@ -6,7 +6,7 @@ use super::{Goal, SettingsChange};
 use crate::plan::step::Step;
 use crate::state::{Observed, Resource, State};
 use anyhow::Result;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// A host during one run.
 pub trait World {
@@ -54,6 +54,9 @@ pub trait World {
     /// # Errors
     /// When the record cannot be written.
     fn applied(&mut self, generation: Option<u32>) -> Result<()>;
+
+    /// Takes over secrets of the first host, on another host.
+    fn hand_over(&mut self, secrets: &BTreeMap<String, String>);
 
     /// Called before a rollback: from here on no signal ends the run, and provided secrets no longer count.
     fn begin_rollback(&mut self);

@@ -3,12 +3,17 @@
 use super::adopted::Adopted;
 use super::files::{ReferencedFiles, SynapseOptions};
 use crate::settings::Settings;
-use crate::settings::types::DatabaseKind;
+use crate::settings::types::{DatabaseKind, Secret};
 use crate::topology::{Logins, Topology};
+use std::collections::BTreeMap;
 
 /// Everything that the administrator requests of a host. The type is pure: two hosts with the same deployment may still
 /// differ in their host facts.
 pub struct Deployment {
+    /// The name of the host that this program works on; `None` for the first host, which has the settings.
+    pub host: Option<String>,
+    /// The secrets that the first host has handed over to this one.
+    pub handed: BTreeMap<&'static str, Secret>,
     /// The validated settings of all sources.
     pub settings: Settings,
     /// The workers that `workers` describes.

@@ -265,6 +265,9 @@ pub enum Reader {
     Systemd,
 }
 
+/// The name under which Synapse's signing key goes to another host.
+pub const SIGNING_KEY: &str = "signing_key";
+
 /// The composed file with the users of this program's own Redis.
 pub const REDIS_ACL: &str = "redis.acl";
 

@@ -68,6 +68,14 @@ impl Sandbox {
         })
     }
 
+    /// The sandbox of a process of Synapse in this state: that of main, or that of workers on a host without main.
+    ///
+    /// # Errors
+    /// When the state has neither.
+    pub fn of_synapse(state: &State) -> Result<Self> {
+        Self::like(units::MAIN, state).or_else(|_| Self::like(units::WORKERS, state))
+    }
+
     /// Lets the fork server that a unit of this state starts from provide the process. The program must be one that
     /// fork servers know; it starts plainly if the fork server does not run or refuses. `None` if the unit itself
     /// starts plainly.

@@ -7,7 +7,6 @@ use super::tools::{self, Tool};
 use super::{Host, files, synapse};
 use crate::deployment::Deployment;
 use crate::failure::Failure;
-use crate::state::units;
 use crate::state::{HostFacts, State, paths};
 use crate::topology::{Differences, Endpoint, Release, compare, releases};
 use anyhow::{Context, Result, ensure};
@@ -71,7 +70,7 @@ impl Host {
         if let Some(known) = recorded(python) {
             return Ok(known);
         }
-        let output = Tool::confined(Sandbox::like(units::MAIN, sandbox)?, python)
+        let output = Tool::confined(Sandbox::of_synapse(sandbox)?, python)
             .args(["-I", "-c", SCRIPT])
             .output()?;
         ensure!(

@@ -120,6 +120,8 @@ pub struct Facts {
     pub accounts: Accounts,
     /// Secrets that are provided, by name.
     pub provided: BTreeMap<&'static str, Source>,
+    /// Whether secrets come from the first host of several. None is generated then.
+    pub handed: bool,
     /// Secrets that exist in their directory.
     pub stored: BTreeSet<String>,
     /// The address of this host's default route.

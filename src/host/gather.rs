@@ -18,7 +18,7 @@ use crate::failure::Failure;
 use crate::parallel;
 use crate::render::compressor::VERSION;
 use crate::settings::Settings;
-use crate::settings::types::WarmMode;
+use crate::settings::types::{self, WarmMode};
 use crate::state::Resource;
 use crate::state::host_facts::CoturnBuild;
 use crate::state::paths;
@@ -124,7 +124,11 @@ impl Facts {
             unusable: Vec::new(),
             user: settings.synapse.user.to_string(),
             accounts: Accounts::gather(settings),
-            provided: provided(settings),
+            provided: match deployment.host {
+                None => provided(settings),
+                Some(_) => handed(&deployment.handed),
+            },
+            handed: deployment.host.is_some(),
             stored: files::names(paths::SECRETS).into_iter().collect(),
             address: default_address(),
             backup_overdue: backup::overdue(settings),
@@ -206,6 +210,14 @@ fn provided(settings: &Settings) -> BTreeMap<&'static str, Source> {
         .iter()
         .filter_map(|secret| Some((secret.name, source(secret)?)));
     provided.collect()
+}
+
+/// The secrets of the first host.
+fn handed(secrets: &BTreeMap<&'static str, types::Secret>) -> BTreeMap<&'static str, Source> {
+    let secrets = secrets.iter();
+    secrets
+        .map(|(name, value)| (*name, Source::Value(value.clone())))
+        .collect()
 }
 
 /// The address of this host's default route: the kernel's source address for it. Nothing is sent.

@@ -15,24 +15,37 @@ use std::time::{Duration, Instant};
 /// Timeout of a whole exchange: a healthy server answers in milliseconds.
 pub const REDIS_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// Sends one command with a deadline; its arguments must not contain blanks. Returns the first line, or the elements,
-/// of the reply.
+/// Sends one command with a deadline, after the password if there is one; the words of both must not contain blanks.
+/// Returns the first line, or the elements, of the reply.
 ///
 /// # Errors
 /// When Redis answers with an error, or does not reply before the deadline.
-pub fn ask(socket: &str, command: &str, end: Instant) -> Result<Vec<String>> {
+pub fn ask(
+    socket: &str,
+    password: Option<&str>,
+    command: &str,
+    end: Instant,
+) -> Result<Vec<String>> {
     let end = end.min(Instant::now() + REDIS_TIMEOUT);
-    let mut stream =
+    let stream =
         Bounded::unix(socket, end, LIMIT).with_context(|| format!("cannot connect to {socket}"))?;
-    stream.write_all(format!("{command}\r\n").as_bytes())?;
-    resp::read(&mut BufReader::new(stream)).map(resp::Reply::texts)
+    let mut stream = BufReader::new(stream);
+    let login = password.map(|password| format!("AUTH {password}"));
+    let mut reply = Vec::new();
+    for line in login.as_deref().into_iter().chain([command]) {
+        stream
+            .get_mut()
+            .write_all(format!("{line}\r\n").as_bytes())?;
+        reply = resp::read(&mut stream)?.texts();
+    }
+    Ok(reply)
 }
 
 /// The Redis server for replication.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Server {
-    /// The Redis of this program.
-    Own,
+    /// The Redis of this program, with the file that contains its password if it serves other hosts too.
+    Own(Option<PathBuf>),
     /// An external Redis, with the file that contains its password.
     External(Remote, Option<PathBuf>),
 }
@@ -59,7 +72,12 @@ impl Server {
     /// The error of Redis or of the connection. It never contains the password.
     pub fn ask(&self, command: &[&str], end: Instant) -> Result<Vec<String>> {
         match self {
-            Server::Own => ask(&paths::redis_socket(), &command.join(" "), end),
+            Server::Own(file) => ask(
+                &paths::redis_socket(),
+                password(file.as_deref())?.as_deref(),
+                &command.join(" "),
+                end,
+            ),
             Server::External(remote, file) => remote
                 .ask(password(file.as_deref())?.as_deref(), command, end)
                 .with_context(|| remote.place()),
@@ -81,9 +99,11 @@ impl Server {
         end: Instant,
     ) -> Result<Vec<String>> {
         let (mut at, place) = match self {
-            Server::Own => {
+            Server::Own(file) => {
                 let path = paths::redis_socket();
-                let at = json!({"path": path, "tls": false, "password": null});
+                let password = password(file.as_deref())?;
+                let at =
+                    json!({"path": path, "tls": false, "username": null, "password": password});
                 (at, path)
             }
             Server::External(remote, file) => {

@@ -55,7 +55,7 @@ impl Host {
             Resource::Secret(name) => self.has_secret(name)?,
             Resource::Composed(name) => self.has_composed(name, desired)?,
             Resource::Pair => files::exists(paths::ACME_PAIR),
-            Resource::SigningKey => files::exists(paths::SIGNING_KEY),
+            Resource::SigningKey => self.has_signing_key()?,
             // A server that does not answer shows no roles; preflight checks reject whatever needs it.
             Resource::DatabaseRole(name) | Resource::MonitorRole(name) => self
                 .facts
@@ -93,6 +93,7 @@ impl Host {
             Resource::Secret(name) => self.make_secret(name),
             Resource::Composed(name) => self.compose(name, desired),
             Resource::Pair => acme::create_pair(desired),
+            Resource::SigningKey if self.facts.handed => self.copy_signing_key(),
             Resource::SigningKey => synapse::generate_signing_key(&self.facts.python, desired),
             Resource::DatabaseRole(name) => postgres::create_role(&self.superuser(), name),
             Resource::Disabled(service) => {

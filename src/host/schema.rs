@@ -7,7 +7,6 @@ use super::tools::{self, Tool};
 use crate::failure::Failure;
 use crate::plan::schema::{Code, Database};
 use crate::state::State;
-use crate::state::units;
 use anyhow::{Context, Result, ensure};
 use serde::Deserialize;
 
@@ -45,7 +44,7 @@ impl Host {
         let Some(database) = state.database() else {
             return Ok(None);
         };
-        let sandbox = Sandbox::like(units::MAIN, sandbox)?;
+        let sandbox = Sandbox::of_synapse(sandbox)?;
         let output = Tool::confined(sandbox, &self.facts.python)
             .args(["-I", "-c", SCRIPT])
             .input(serde_json::to_vec(&database)?)

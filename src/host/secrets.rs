@@ -4,10 +4,12 @@
 use super::facts::Source;
 use super::files::Access;
 use super::{Host, files};
-use crate::deployment::secrets::{self, Reader};
+use crate::deployment::secrets::{self, Reader, SECRETS, SIGNING_KEY};
+use crate::settings::types;
 use crate::state::State;
 use crate::state::paths;
 use anyhow::{Context, Result, ensure};
+use std::collections::BTreeMap;
 use std::path::Path;
 
 impl Host {
@@ -24,9 +26,61 @@ impl Host {
     pub(super) fn make_secret(&self, name: &str) -> Result<()> {
         let value = match self.provided(name)? {
             Some(value) => value,
-            None => random()?,
+            None => {
+                ensure!(
+                    !self.facts.handed,
+                    "the first host has no secret {name} for this host"
+                );
+                random()?
+            }
         };
         write(name, value.as_bytes())
+    }
+
+    /// Whether the signing key exists and equals the one of the first host, if that is known.
+    pub(super) fn has_signing_key(&self) -> Result<bool> {
+        match self.provided(SIGNING_KEY)? {
+            Some(value) => {
+                Ok(files::read(paths::SIGNING_KEY)?.as_deref() == Some(value.as_bytes()))
+            }
+            None => Ok(files::exists(paths::SIGNING_KEY)),
+        }
+    }
+
+    /// Writes the signing key of the first host.
+    pub(super) fn copy_signing_key(&self) -> Result<()> {
+        let value = self.provided(SIGNING_KEY)?;
+        let value = value.context("the first host has no signing key for this host")?;
+        let access = Access::of("root", paths::GROUP, 0o640)?;
+        files::replace(paths::SIGNING_KEY, value.as_bytes(), access)
+    }
+
+    /// The secrets of this host that another host needs, with the signing key: those that are provided or exist, by name.
+    ///
+    /// # Errors
+    /// When a file cannot be read.
+    pub fn secrets_for(&self, names: &[&str]) -> Result<BTreeMap<String, String>> {
+        let mut found = BTreeMap::new();
+        let own = names.iter().map(|name| (*name, paths::secret(name)));
+        for (name, path) in own.chain([(SIGNING_KEY, paths::SIGNING_KEY.to_owned())]) {
+            let value = match self.provided(name)? {
+                Some(value) => Some(value),
+                None => files::read_text(path)?,
+            };
+            found.extend(value.map(|value| (name.to_owned(), value)));
+        }
+        Ok(found)
+    }
+
+    /// Takes over the secrets of the first host.
+    pub fn hand_over(&mut self, secrets: &BTreeMap<String, String>) {
+        let known = SECRETS.iter().map(|secret| secret.name);
+        for name in known.chain([SIGNING_KEY]) {
+            if let Some(value) = secrets.get(name) {
+                let value = types::Secret::new(value);
+                self.facts.provided.insert(name, Source::Value(value));
+            }
+        }
     }
 
     /// Whether a composed file equals its desired contents. For a file that is not desired: whether it exists.

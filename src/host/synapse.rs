@@ -172,7 +172,7 @@ pub(super) fn link(state: &State) -> Result<()> {
 /// # Errors
 /// When the generator fails or prints no ed25519 key, or when the file cannot be written.
 pub fn generate_signing_key(python: &Path, state: &State) -> Result<()> {
-    let key = Tool::confined(Sandbox::like(units::MAIN, state)?, python)
+    let key = Tool::confined(Sandbox::of_synapse(state)?, python)
         .args(["-I", "-m", "synapse._scripts.generate_signing_key"])
         .run()
         .context("generating the signing key")?;
@@ -203,7 +203,7 @@ pub fn parse_configuration(
         serde_json::to_string(&processes)?,
         paths::HOMESERVER_D.to_owned(),
     ];
-    let sandbox = Sandbox::like(units::MAIN, state)?;
+    let sandbox = Sandbox::of_synapse(state)?;
     // A fork server has imported Synapse already. Whatever else happens there than acceptance, the check below decides.
     if let Some(forked) = sandbox.clone().forked_as(units::MAIN, state) {
         let check = format!("{}/check_configuration.py", paths::LAUNCHER);

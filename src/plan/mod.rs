@@ -27,10 +27,12 @@ pub use settings_change::SettingsChange;
 use crate::state::{Observed, Resource, State};
 use changes::changes;
 use planner::Planner;
+use serde::{Deserialize, Serialize};
 use step::{Step, Validator};
 
 /// What happens to resources that are no longer desired.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Removal {
     /// Resources that cannot be created again stay.
     Keep,

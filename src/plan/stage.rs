@@ -13,6 +13,8 @@ use serde::{Deserialize, Serialize};
 pub enum Stage {
     /// Nothing that runs notices these steps: resources, the new generation and its validation.
     Prepare,
+    /// The same on other hosts than the first.
+    Elsewhere,
     /// The generation becomes the current one, and unit files are written.
     Switch,
     /// Processes stop that must not run beside their successors.
@@ -207,10 +209,7 @@ mod tests {
             ]),
             Stage::Workers
         );
-        assert_eq!(
-            Stage::of_units(&[units::PROMETHEUS.to_owned()]),
-            Stage::End
-        );
+        assert_eq!(Stage::of_units(&[units::PROMETHEUS.to_owned()]), Stage::End);
         assert_eq!(
             Stage::of_units(&["synapse-warm@venv-1.service".to_owned()]),
             Stage::Before

@@ -263,7 +263,10 @@ pub fn acme(email: &str) -> String {
 }
 
 /// The worker specs after the edit, which also become the value of `workers`.
-fn specs(loaded: &mut Loaded, change: &SettingsEdit) -> Result<Vec<WorkerSpec>, Failure> {
+pub(super) fn specs(
+    loaded: &mut Loaded,
+    change: &SettingsEdit,
+) -> Result<Vec<WorkerSpec>, Failure> {
     let specs = topology::parse(&loaded.settings.workers.0)
         .map_err(|error| refused(&loaded.origins["workers"], "workers", &error))?;
     let edits = matches!(

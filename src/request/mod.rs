@@ -2,6 +2,7 @@
 //! the host's state, only the records of the running server are read.
 
 mod adoption;
+mod another_host;
 mod calls;
 mod container;
 mod database;
@@ -18,6 +19,7 @@ pub mod referenced_files;
 mod sources;
 mod unanswered;
 
+pub use another_host::{Sent, of_another_host, of_first_host};
 pub use edits::SettingsEdit;
 pub use files::rooted;
 pub use load::{

@@ -9,6 +9,7 @@ use crate::settings::types::{DatabaseKind, NetworkAccess};
 use crate::settings::{Loaded, Origin, SettingsError};
 use crate::state::{HostFacts, State};
 use crate::topology::{Duty, SpecError, Topology, WorkerSpec};
+use std::collections::BTreeMap;
 use std::ops::Deref;
 
 /// A validated request, as far as that is possible without host facts.
@@ -59,6 +60,8 @@ impl Request {
             return Err(Failure::usage(SettingsError::at(origin, message)));
         }
         let deployment = Deployment {
+            host: None,
+            handed: BTreeMap::new(),
             settings: loaded.settings,
             topology,
             homeserver_d: files.homeserver_d,

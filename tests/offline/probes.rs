@@ -88,7 +88,7 @@ fn a_postgresql_that_does_not_answer_is_named() {
             ..Access::superuser(5432)
         }),
         // It runs as a unit of this program, whose line names it.
-        redis: Some(Server::Own),
+        redis: Some(Server::Own(None)),
         ..Expected::default()
     };
     let found = servers(&expected, soon());

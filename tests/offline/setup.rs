@@ -150,6 +150,8 @@ impl Setup {
         let specs = spec::parse(&settings.workers.0).unwrap();
         let topology = Topology::of_hosts(specs, &settings.hosts).unwrap();
         Deployment {
+            host: None,
+            handed: BTreeMap::new(),
             settings,
             topology,
             homeserver_d: self.homeserver_d.clone(),

@@ -212,7 +212,12 @@ fn probes_speak_http_and_the_redis_protocol() {
     ] {
         let path = directory.path().join(name);
         let server = answering(&path, reply);
-        let got = host::redis::ask(path.to_str().unwrap(), "PUBSUB NUMSUB example", deadline());
+        let got = host::redis::ask(
+            path.to_str().unwrap(),
+            None,
+            "PUBSUB NUMSUB example",
+            deadline(),
+        );
         assert_eq!(server.join().unwrap(), "PUBSUB NUMSUB example\r\n");
         match expected {
             Some(elements) => assert_eq!(got.unwrap(), elements),
@@ -289,7 +294,7 @@ fn an_endless_answer_is_limited_in_size_and_time() {
     let (path, redis) = (directory.path().join("redis"), "redis");
     let server = endless_peer(&path, "*2\r\n", Duration::from_millis(20));
     let end = Instant::now() + Duration::from_millis(300);
-    let error = host::redis::ask(path.to_str().unwrap(), "PING", end).unwrap_err();
+    let error = host::redis::ask(path.to_str().unwrap(), None, "PING", end).unwrap_err();
     assert!(
         format!("{error:#}").contains("no complete answer in time"),
         "{redis}: {error:#}"

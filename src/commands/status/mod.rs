@@ -14,13 +14,13 @@ use crate::deployment::endpoints::{Endpoints, ServicePort};
 use crate::failure::{Code, Failure};
 use crate::host::acme::{self, Certificate};
 use crate::host::alertmanager;
+use crate::host::redis::Server as Redis;
 use crate::host::{self, Memory, Peer, Process, Systemd};
 use crate::parallel;
 use crate::reach::Verdict;
 use crate::report::Report;
 use crate::report::{self, out, outln};
 use crate::request::{self, Request};
-use crate::state::paths;
 use crate::state::units;
 use crate::state::{HostFacts, State};
 use backup::Backups;
@@ -251,7 +251,8 @@ fn health(
         };
     }
     if unit == units::REDIS {
-        let answer = host::redis::ask(&paths::redis_socket(), "PING", end);
+        let server = expected.and_then(|expected| expected.redis.as_ref());
+        let answer = server.unwrap_or(&Redis::Own(None)).ask(&["PING"], end);
         return text(answer.is_ok(), NO_ANSWER);
     }
     if let (units::ALERTMANAGER, Some(known)) = (unit, known) {

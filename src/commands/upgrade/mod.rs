@@ -31,7 +31,6 @@ pub fn upgrade(
     backup: bool,
     time: Option<Duration>,
 ) -> Result<ExitCode, Failure> {
-    request::refuse_hosts(common)?;
     if !host::is_root() {
         return Err(Failure::preflight("upgrade needs root").help("sudo synapse-workers upgrade"));
     }

@@ -1,6 +1,7 @@
 //! The conditions that verification checks after a state is applied.
 
 use crate::deployment::endpoints::{Endpoint, Endpoints, ServicePort};
+use crate::deployment::secrets::OWN_REDIS_PASSWORD;
 use crate::host::Peer;
 use crate::host::certificate::Pair;
 use crate::host::postgres::Access;
@@ -76,6 +77,22 @@ pub enum Entrypoint {
 impl Expected {
     /// The conditions for this state of a deployment.
     pub fn of(input: &Input, desired: &State) -> Self {
+        let all = Self::of_first(input, desired);
+        if input.is_first() {
+            return all;
+        }
+        // The first host probes the processes of all hosts, as their clients do.
+        Self {
+            units: all.units,
+            files: all.files,
+            server_name: all.server_name,
+            database: all.database,
+            pool: all.pool,
+            ..Self::default()
+        }
+    }
+
+    fn of_first(input: &Input, desired: &State) -> Self {
         let database = input.database();
         let secret = |name: &str| {
             let wanted = desired
@@ -123,7 +140,7 @@ impl Expected {
             redis: (!input.topology.workers.is_empty()).then(|| {
                 match Remote::of(&input.settings) {
                     Some(remote) => Server::External(remote, secret("redis_password")),
-                    None => Server::Own,
+                    None => Server::Own(secret(OWN_REDIS_PASSWORD)),
                 }
             }),
         }

@@ -93,7 +93,10 @@ pub static PROBES: &[Probe] = &[
 pub fn servers(expected: &Expected, end: Instant) -> Vec<(&'static str, Result<()>)> {
     let database = expected.database.as_ref();
     let database = database.map(|access| ("PostgreSQL", postgres::reachable(access)));
-    let redis = expected.redis.as_ref().filter(|it| **it != Server::Own);
+    let redis = expected
+        .redis
+        .as_ref()
+        .filter(|it| !matches!(it, Server::Own(_)));
     let redis = redis.map(|server| ("Redis", server.ask(&["PING"], end).map(drop)));
     database.into_iter().chain(redis).collect()
 }

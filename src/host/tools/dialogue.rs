@@ -56,10 +56,11 @@ impl Dialogue {
     /// When the program has ended, with its last words, or when the answer has another form.
     pub fn ask<T: DeserializeOwned>(&mut self, question: &impl Serialize) -> Result<T> {
         let line = serde_json::to_string(question)? + "\n";
-        let sent = self
-            .input
-            .as_mut()
-            .map(|input| input.write_all(line.as_bytes()).and_then(|()| input.flush()));
+        let sent = self.input.as_mut().map(|input| {
+            input
+                .write_all(line.as_bytes())
+                .and_then(|()| input.flush())
+        });
         let mut answer = String::new();
         // An error of writing means that the program has ended, which its output says as well.
         let read = (&mut self.output).take(LARGEST).read_line(&mut answer);
@@ -93,7 +94,11 @@ impl Dialogue {
             stdout: Vec::new(),
             stderr: stderr.unwrap_or_default(),
         };
-        anyhow!("{} has ended ({status})\n{}", self.name, tail(&output, LINES))
+        anyhow!(
+            "{} has ended ({status})\n{}",
+            self.name,
+            tail(&output, LINES)
+        )
     }
 }
 

@@ -391,6 +391,11 @@ impl fmt::Display for Network {
 pub struct Secret(String);
 
 impl Secret {
+    /// A value that does not come from a setting.
+    pub fn new(value: &str) -> Self {
+        Self(value.to_owned())
+    }
+
     /// The value itself, for the file that stores it. It must not reach a message or a log.
     pub fn reveal(&self) -> &str {
         &self.0

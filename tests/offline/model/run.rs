@@ -261,6 +261,8 @@ impl World for Run<'_> {
         Ok(())
     }
 
+    fn hand_over(&mut self, _: &BTreeMap<String, String>) {}
+
     fn begin_rollback(&mut self) {
         (self.way, self.number) = (Direction::Back, 0);
     }

@@ -1,0 +1,159 @@
+//! `agent`: works on this host for the first host of several, which asks over ssh. Questions and answers are lines of JSON
+//! on standard input and output. The lock of this host is held for the length of the connection.
+
+use super::apply::{Prepared as Inspected, of_request};
+use crate::converge::verify::Expected;
+use crate::converge::{Call, Goal, OnHost, Planned, Prepared, Run, Session, Task, Work};
+use crate::failure::Failure;
+use crate::host::{self, Host, Reply};
+use crate::plan::Target;
+use crate::preflight::{self, Purpose};
+use crate::report::{Report, outln};
+use crate::request;
+use crate::state::{Observed, State};
+use anyhow::Context;
+use serde_json::{Value, json};
+use std::io::BufRead;
+use std::process::ExitCode;
+
+/// The next call; `None` when the connection is closed.
+type Next = Option<Result<Call, Failure>>;
+
+/// Runs `synapse-workers agent`.
+///
+/// # Errors
+/// When a run that the connection left is not rolled back completely.
+pub fn agent() -> Result<ExitCode, Failure> {
+    let mut lines = std::io::stdin().lock().lines();
+    let mut calls = std::iter::from_fn(|| Some(call(&lines.next()?)));
+    let lock = host::lock_if_root().map_err(Failure::from);
+    let refused = lock.as_ref().err().cloned();
+    let mut next = calls.next();
+    while let Some(asked) = next.take() {
+        next = match (asked, &refused) {
+            (Err(failure), _) => {
+                answer(Err(failure));
+                calls.next()
+            }
+            (Ok(Call::Release), None) => {
+                answer(Ok(json!(env!("CARGO_PKG_VERSION"))));
+                calls.next()
+            }
+            (Ok(Call::Prepare(task)), None) => work(&task, &mut calls)?,
+            (Ok(_), Some(failure)) => {
+                answer(Err(failure.clone()));
+                calls.next()
+            }
+            (Ok(_), None) => {
+                answer(Err(Failure::failed("no run has been prepared")));
+                calls.next()
+            }
+        };
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Prepares a run, and answers the calls about it. Returns the next call that does not belong to it.
+fn work(
+    task: &Task,
+    calls: &mut impl Iterator<Item = Result<Call, Failure>>,
+) -> Result<Next, Failure> {
+    match task.work {
+        Work::Install => match inspect(task) {
+            Ok(inspected) => {
+                let goal = inspected.goal(task.summary.clone());
+                let warnings = inspected.warnings.iter();
+                let warnings =
+                    warnings.map(|it| format!("warning: {}\n  help: {}", it.problem, it.cure));
+                let notes = inspected.notes().chain(warnings).collect();
+                session(&inspected.host, &goal, &inspected.observed, notes, calls)
+            }
+            Err(failure) => {
+                answer(Err(failure));
+                Ok(calls.next())
+            }
+        },
+        Work::Remove(removal) => match observe(task) {
+            Ok((host, observed)) => {
+                let desired = State::default();
+                let goal = Goal {
+                    desired: &desired,
+                    target: Target::Nothing,
+                    removal,
+                    moving: None,
+                    settings: None,
+                    settings_text: String::new(),
+                    summary: task.summary.clone(),
+                    expected: Expected::default(),
+                };
+                session(&host, &goal, &observed, Vec::new(), calls)
+            }
+            Err(failure) => {
+                answer(Err(failure));
+                Ok(calls.next())
+            }
+        },
+    }
+}
+
+fn inspect(task: &Task) -> Result<Inspected, Failure> {
+    let request = request::of_another_host(&task.host, &task.sent, &task.secrets)?;
+    of_request(request, Purpose::Run)
+}
+
+/// The host as it is, for a removal. The settings of the first host need not name it any more.
+fn observe(task: &Task) -> Result<(Host, Observed), Failure> {
+    let mut request = request::of_first_host(&task.sent)?;
+    request.deployment.host = Some(task.host.clone());
+    let host = preflight::host(&request, Purpose::Inspect)?;
+    let observed = host.observe(&State::default())?;
+    Ok((host, observed))
+}
+
+/// Answers the calls about one run.
+fn session(
+    host: &Host,
+    goal: &Goal,
+    observed: &Observed,
+    notes: Vec<String>,
+    calls: &mut impl Iterator<Item = Result<Call, Failure>>,
+) -> Result<Next, Failure> {
+    let plan = goal.plan(observed);
+    answer(Ok(json!(Prepared {
+        notes,
+        plan: Planned::of(&plan),
+        changes: plan.changes(),
+    })));
+    host::interruption::watch();
+    let mut world = OnHost::new(host);
+    let mut session = Session::new(Run::new(&mut world, goal, &plan, observed));
+    let next = loop {
+        match calls.next() {
+            None => break None,
+            Some(Ok(call @ (Call::Release | Call::Prepare(_)))) => break Some(Ok(call)),
+            Some(Ok(call)) => answer(session.answer(&call).map_err(Failure::from)),
+            Some(Err(failure)) => answer(Err(failure)),
+        }
+    };
+    // Standard output leads to the first host, which may be gone.
+    session.end(&Report::new(true))?;
+    Ok(next)
+}
+
+fn call(line: &std::io::Result<String>) -> Result<Call, Failure> {
+    let line = line.as_ref().map_err(Failure::failed)?;
+    serde_json::from_str(line)
+        .context("a call that is not understood")
+        .map_err(Failure::from)
+}
+
+fn answer(result: Result<Value, Failure>) {
+    let reply = match result {
+        Ok(value) => Reply::Done(value),
+        Err(failure) => Reply::Failed {
+            problem: failure.problem(),
+            help: failure.cure().map(str::to_owned),
+        },
+    };
+    outln!("{}", json!(reply));
+}

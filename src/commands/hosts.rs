@@ -1,0 +1,126 @@
+//! The other hosts of a command: connects to their agents, and has each inspect its host and plan.
+
+use crate::converge::{Member, Planned, Remote, Work};
+use crate::failure::Failure;
+use crate::host::Host;
+use crate::parallel;
+use crate::plan::Removal;
+use crate::render::Input;
+use crate::report::outln;
+use crate::request::{self, Request};
+use crate::settings::types::OtherHost;
+use crate::state::HostFacts;
+use serde_json::{Value, json};
+use std::collections::BTreeMap;
+
+/// The other hosts, inspected and planned.
+pub type Others = Vec<Remote>;
+
+/// Connects to the hosts of a request, and to those that have left it since the last run: their server is removed.
+///
+/// # Errors
+/// When a host does not answer, or when one of its preflight checks fails.
+pub fn prepare(first: &Host, request: &Request, summary: &str) -> Result<Others, Failure> {
+    let hosts = request.settings.hosts.all().iter();
+    let mut wanted: BTreeMap<&str, (&OtherHost, bool)> = hosts
+        .map(|host| (host.name.as_str(), (host, true)))
+        .collect();
+    let running = request::of_current();
+    let before = running.as_ref().map(|running| running.settings.hosts.all());
+    for host in before.unwrap_or_default() {
+        wanted.entry(&host.name).or_insert((host, false));
+    }
+    let wanted: Vec<(&OtherHost, bool)> = wanted.into_values().collect();
+    let prepared = parallel::map(&wanted, |(host, stays)| {
+        let mut remote = Remote::start(first, &host.name, &destination(host))?;
+        let work = match stays {
+            true => Work::Install,
+            false => Work::Remove(Removal::Keep),
+        };
+        remote.prepare(
+            request.sent()?,
+            secrets(request, host),
+            work,
+            summary.to_owned(),
+        )?;
+        Ok(remote)
+    });
+    prepared.into_iter().collect()
+}
+
+/// Connects to the hosts of a request, to remove their servers.
+///
+/// # Errors
+/// As [`prepare`].
+pub fn prepare_removal(
+    first: &Host,
+    request: &Request,
+    removal: Removal,
+) -> Result<Others, Failure> {
+    let prepared = parallel::map(request.settings.hosts.all(), |host| {
+        let mut remote = Remote::start(first, &host.name, &destination(host))?;
+        let work = Work::Remove(removal);
+        remote.prepare(request.sent()?, Vec::new(), work, "uninstall".to_owned())?;
+        Ok(remote)
+    });
+    prepared.into_iter().collect()
+}
+
+/// The destination for ssh.
+fn destination(host: &OtherHost) -> String {
+    let address = || host.address.to_string();
+    host.ssh.clone().unwrap_or_else(address)
+}
+
+/// The names of the secrets that the processes of a host read.
+fn secrets(request: &Request, host: &OtherHost) -> Vec<&'static str> {
+    let facts = HostFacts::default();
+    let input = Input::on(Some(host), request, &facts);
+    input.secrets().map(|secret| secret.name).collect()
+}
+
+/// The number of steps that change other hosts.
+pub fn changes(others: &[Remote]) -> usize {
+    others.iter().map(|remote| remote.prepared.changes).sum()
+}
+
+/// Whether no other host has a step.
+pub fn are_done(others: &[Remote]) -> bool {
+    others.iter().all(|remote| remote.prepared.plan.is_empty())
+}
+
+/// The plans of the other hosts, as they are printed.
+pub fn text(others: &[Remote]) -> String {
+    let lines = others.iter().flat_map(|remote| {
+        let steps = remote.prepared.plan.iter();
+        steps.map(|Planned { text, .. }| format!("{}: {text}\n", remote.name()))
+    });
+    lines.collect()
+}
+
+/// The steps of the other hosts for `plan --json`.
+pub fn json(others: &[Remote]) -> Value {
+    let steps = others.iter().flat_map(|remote| {
+        let steps = remote.prepared.plan.iter();
+        steps.map(
+            |Planned { text, stage }| json!({"host": remote.name(), "line": text, "stage": stage}),
+        )
+    });
+    json!(steps.collect::<Vec<_>>())
+}
+
+/// Prints the notes of the other hosts.
+pub fn print_notes(others: &[Remote], print: impl Fn(String)) {
+    for remote in others {
+        for note in &remote.prepared.notes {
+            print(format!("{}: {note}", remote.name()));
+        }
+    }
+}
+
+/// Prints the plans of the other hosts.
+pub fn print(others: &[Remote]) {
+    if !are_done(others) {
+        outln!("{}", text(others).trim_end());
+    }
+}
