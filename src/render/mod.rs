@@ -40,7 +40,7 @@ use crate::settings::types::DatabaseKind;
 use crate::state::accounts;
 use crate::state::paths;
 use crate::state::ports::BoundPort;
-use crate::state::restart_rules::{SIZES, Scope, rule_for};
+use crate::state::restart_rules::{HOST_NAME, SIZES, Scope, rule_for};
 use crate::state::units;
 use crate::state::{File, HOST, Resource, State};
 use anyhow::Result;
@@ -163,6 +163,9 @@ pub fn desired(input: &Input) -> Result<State> {
     }
     let sizes = input.derived_sizes(input.host_name(), &input.facts.size);
     builder.text(SIZES, sizes);
+    if let Some(name) = input.host_name() {
+        builder.text(HOST_NAME, name.to_owned());
+    }
     let cluster = input.facts.cluster.as_ref().filter(|_| input.is_first());
     if let Some((path, text)) = cluster.and_then(|it| input.tuning_file(&input.facts.size, it)) {
         builder.text(&format!("{HOST}{path}"), text);

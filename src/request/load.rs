@@ -16,6 +16,7 @@ use crate::settings::types::{DatabaseKind, Identifier, WorkerList};
 use crate::settings::value::{Scalar, Value};
 use crate::settings::{self, Loaded, Row, Sources};
 use crate::state::paths;
+use crate::state::restart_rules::HOST_NAME;
 use crate::topology::worker_keys::CONFLICTING;
 use crate::topology::{self, Duty, WorkerSpec};
 use anyhow::Context;
@@ -29,6 +30,14 @@ use std::path::{Path, PathBuf};
 /// When a source cannot be read, when a value is not allowed, alone or with the others, or when the edit does not
 /// apply. The exit status is that for usage, except for a server that cannot be adopted.
 pub fn load(common: &Common, flags: &Flags, change: &SettingsEdit) -> Result<Request, Failure> {
+    if common.root.is_none()
+        && let Some(name) = host_name(paths::CURRENT)
+    {
+        return Err(Failure::preflight(format!(
+            "this host is {name}, and the first host of its server manages it"
+        ))
+        .help("run the same command on the first host, which has the settings file"));
+    }
     let texts = Texts::read(common)?;
     let adoption = match &flags.adopt {
         Some(path) => {
@@ -223,7 +232,15 @@ pub fn of_generation(number: u32, text: &str) -> Result<Request, Failure> {
         referenced,
         adopted,
     };
-    Request::new(loaded, specs, files, existing, text.to_owned(), None)
+    let mut request = Request::new(loaded, specs, files, existing, text.to_owned(), None)?;
+    request.deployment.host = host_name(&format!("{}/{number}", paths::GENERATIONS));
+    Ok(request)
+}
+
+/// The name of the host of a generation; `None` for the first host.
+fn host_name(generation: &str) -> Option<String> {
+    let text = host::read_text(format!("{generation}/{HOST_NAME}")).ok()??;
+    Some(text.trim().to_owned())
 }
 
 /// Settings from flags: the flag, the key and the value.

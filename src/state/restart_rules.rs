@@ -108,6 +108,9 @@ pub const PACKAGES: &str = "synapse/packages";
 /// The file that lists the sizes that follow from the host, by its path in a generation.
 pub const SIZES: &str = "sizes";
 
+/// The file that names the host of a generation, if that is not the first of several hosts, by its path in a generation.
+pub const HOST_NAME: &str = "cluster/host";
+
 const REPLICATION: &str = "processes with different replication settings cannot communicate";
 const RELEASE: &str =
     "processes of two releases may be incompatible, and main upgrades the database schema";
@@ -213,6 +216,7 @@ pub static RULES: &[Rule] = &[
     stop_first("*/50-address.conf",                                Scope::UnitFile,                 SOCKETS),
     no_effect("host/etc/postgresql/",                                                               "PostgreSQL reads it when the administrator restarts it"),
     no_effect(SIZES,                                                                                "it explains the other changes"),
+    no_effect(HOST_NAME,                                                                            "it names the host"),
     no_effect("host/etc/sysusers.d/",                                                               "systemd-sysusers creates accounts once"),
     no_effect("host/etc/tmpfiles.d/",                                                               "systemd-tmpfiles creates directories"),
 ];
