@@ -1,7 +1,7 @@
 //! Several hosts: the addresses between them, and what the processes of another host than the first need.
 
 use super::Deployment;
-use super::extras::names_module;
+use super::extras::{has, names_module};
 use crate::settings::types::{OtherHost, is_loopback, unbracketed};
 use crate::topology::{Duty, RoutingTable, Worker};
 use std::net::IpAddr;
@@ -11,6 +11,14 @@ const PROVIDERS: &str = "media_storage_providers";
 
 /// The beginning of the name of the module that stores media in S3 (matrix-org/synapse-s3-storage-provider).
 const S3: &str = "s3_storage_provider.";
+
+/// The options of Synapse that load modules into every process (config/modules.py and the older ways).
+const MODULES: [&str; 4] = [
+    "modules",
+    "password_providers",
+    "spam_checker",
+    "third_party_event_rules",
+];
 
 /// Workers that cannot work where they are: the problem and the remedy.
 pub struct Misplaced {
@@ -36,8 +44,8 @@ impl Deployment {
             .collect()
     }
 
-    /// The addresses of the services that every process of Synapse uses, besides its own; `None` if one of them has a name:
-    /// its address can change, and the servers that resolve it are not known.
+    /// The addresses of the services that every process of Synapse uses, besides its own. `None` if one of them has a
+    /// name: its address can change, and the servers that resolve it are not known.
     pub fn service_addresses(&self) -> Option<Vec<IpAddr>> {
         let settings = &self.settings;
         let mas = settings.mas.endpoint.as_ref();
@@ -70,11 +78,12 @@ impl Deployment {
             .any(|worker| upstream.servers.contains(&worker.name))
     }
 
-    /// Whether a process on this host, given by its name, sends e-mail: notifications (push/mailer.py), and renewals of
-    /// accounts (handlers/account_validity.py). The requests for e-mails that verify addresses go to main alone
-    /// (rest/client/account.py, rest/client/register.py).
+    /// Whether a process on this host, given by its name, sends e-mail: notifications (push/mailer.py), renewals of accounts
+    /// (handlers/account_validity.py), and what a module sends (module_api). The requests for e-mails that verify addresses
+    /// go to main alone (rest/client/account.py, rest/client/register.py).
     pub(super) fn mails_from(&self, host: &str) -> bool {
-        self.topology.on(Some(host)).any(sends_mail)
+        let has_modules = MODULES.iter().any(|option| has(self, option));
+        has_modules || self.topology.on(Some(host)).any(sends_mail)
     }
 
     /// Whether a process on this host, given by its name, reads the directory of media: a worker for media, or any

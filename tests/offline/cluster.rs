@@ -120,7 +120,7 @@ fn every_process_finds_every_other_at_an_endpoint_that_it_listens_on() {
     );
 }
 
-/// systemd applies the limits of a socket unit to every connection that it accepts, whatever the limits of the service are.
+/// systemd applies the limits of a socket unit to every connection to it, whatever the limits of the service are.
 #[test]
 fn only_hosts_of_the_server_reach_a_port_between_hosts() {
     let setup = cluster();
@@ -323,6 +323,11 @@ fn another_host_gets_only_the_secrets_that_its_processes_read() {
             .get("turn_uris")
             .is_none()
     );
+    // A module of the administrator may send e-mail from any process.
+    let module = setup
+        .clone()
+        .own("m.yaml", "modules: [{module: a.B, config: {}}]\n");
+    assert!(names_of_secrets(&module.state_on("a")).contains("smtp_password"));
     let first = setup.state();
     let others: BTreeSet<_> = every.into_iter().chain(more).collect();
     assert!(names_of_secrets(&first).is_superset(&others));
