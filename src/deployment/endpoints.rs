@@ -1,7 +1,7 @@
 //! Endpoints of processes: Unix sockets, or TCP ports that stay the same when other workers are added or removed. A
 //! port is on 127.0.0.1, or between hosts on the address of its host.
 //!
-//! [`super::slots`] has the number of each process.
+//! `slots.rs` has the number of each process.
 
 use super::slots::{WIDTH, slots};
 use crate::settings::Settings;
