@@ -98,8 +98,8 @@ pub fn held(input: &Input) -> bool {
 /// nginx; `None` if neither is needed.
 pub fn launcher(input: &Input) -> Option<String> {
     let drain = input.settings.sockets.drain_timeout.seconds();
-    // Not only if nginx asks: otherwise a second process for a role would restart all others.
     let (first, last) = input.endpoints().replication_ports();
+    // Not only if nginx asks: otherwise a second process for a role would restart all others.
     let options = [
         held(input).then(|| format!(" --drain {drain}")),
         input
