@@ -80,9 +80,9 @@ impl Deployment {
             .any(|worker| upstream.servers.contains(&worker.name))
     }
 
-    /// Whether a process on this host, given by its name, sends e-mail: notifications (push/mailer.py), renewals of accounts
-    /// (handlers/account_validity.py), and what a module sends (module_api). The requests for e-mails that verify addresses
-    /// go to main alone (rest/client/account.py, rest/client/register.py).
+    /// Whether a process on this host, given by its name, sends e-mail: notifications (push/mailer.py), renewals of
+    /// accounts (handlers/account_validity.py), and what a module sends (module_api). The requests for e-mails that
+    /// verify addresses go to main alone (rest/client/account.py, rest/client/register.py).
     pub(super) fn mails_from(&self, host: &str) -> bool {
         let has_modules = MODULES.iter().any(|option| has(self, option));
         has_modules || self.topology.on(Some(host)).any(sends_mail)

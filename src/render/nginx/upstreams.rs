@@ -21,7 +21,6 @@ pub(super) struct Upstream<'a> {
 }
 
 /// A `server` of an upstream.
-#[derive(Clone)]
 pub(super) struct Server {
     /// Its address.
     pub place: String,
