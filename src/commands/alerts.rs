@@ -4,7 +4,7 @@ use super::installed::running;
 use crate::cli::{AlertsAction, Common};
 use crate::deployment::endpoints::{Endpoints, ServicePort};
 use crate::failure::{Code, Failure};
-use crate::host::alertmanager::{self, Integration};
+use crate::host::alertmanager::{self, Destination, Integration};
 use crate::host::{self};
 use crate::report::{Report, outln};
 use crate::request::Request;
@@ -32,8 +32,8 @@ pub fn alerts(common: &Common, action: AlertsAction) -> Result<ExitCode, Failure
 
 fn test(common: &Common, request: &Request) -> Result<ExitCode, Failure> {
     let settings = &request.settings;
-    let integrations = integrations(settings);
-    if integrations.is_empty() {
+    let destinations = destinations(settings);
+    if destinations.is_empty() {
         return Err(
             Failure::preflight("alerts.email and alerts.webhook are empty")
                 .help("set one of them in the settings file, then: synapse-workers install"),
@@ -44,7 +44,7 @@ fn test(common: &Common, request: &Request) -> Result<ExitCode, Failure> {
     let name = settings.server_name.as_str();
     let outcomes = report
         .step("send a test alert", || {
-            alertmanager::test(port, name, &integrations)
+            alertmanager::test(port, name, &destinations)
         })
         .map_err(|error| {
             Failure::failed(format!("Alertmanager cannot be used: {error:#}"))
@@ -52,18 +52,18 @@ fn test(common: &Common, request: &Request) -> Result<ExitCode, Failure> {
         })?;
     let delivered = outcomes.iter().all(|(_, outcome)| outcome.is_ok());
     if common.json {
-        let rows = outcomes.iter().map(|(integration, outcome)| {
+        let rows = outcomes.iter().map(|(destination, outcome)| {
             json!({
-                "by": integration.name(),
-                "to": receiver(*integration, settings),
+                "by": destination.integration.name(),
+                "to": receiver(*destination, settings),
                 "delivered": outcome.is_ok(),
                 "problem": outcome.as_ref().err(),
             })
         });
         outln!("{}", json!(rows.collect::<Vec<_>>()));
     }
-    for (integration, outcome) in &outcomes {
-        let to = receiver(*integration, settings);
+    for (destination, outcome) in &outcomes {
+        let to = receiver(*destination, settings);
         match outcome {
             Ok(()) => report.say(format!("delivered {to}")),
             Err(reason) => {
@@ -71,7 +71,8 @@ fn test(common: &Common, request: &Request) -> Result<ExitCode, Failure> {
                     "error: not delivered {to}: {}",
                     reason.escape_debug()
                 ));
-                report.complain(format!("help: {}", remedy(*integration, reason, settings)));
+                let help = remedy(destination.integration, reason, settings);
+                report.complain(format!("help: {help}"));
             }
         }
     }
@@ -81,25 +82,32 @@ fn test(common: &Common, request: &Request) -> Result<ExitCode, Failure> {
     })
 }
 
-/// The ways in which these settings deliver alerts.
-fn integrations(settings: &Settings) -> Vec<Integration> {
+/// The addresses that these settings deliver alerts to, in the order of `render/alerts.rs`.
+fn destinations(settings: &Settings) -> Vec<Destination> {
     let alerts = &settings.alerts;
-    let email = (!alerts.email.is_empty()).then_some(Integration::Email);
-    let webhook = alerts.webhook.as_ref().map(|_| Integration::Webhook);
-    email.into_iter().chain(webhook).collect()
+    let email = (0..alerts.email.len()).map(|place| Destination {
+        integration: Integration::Email,
+        place,
+    });
+    let webhook = alerts.webhook.as_ref().map(|_| Destination {
+        integration: Integration::Webhook,
+        place: 0,
+    });
+    email.chain(webhook).collect()
 }
 
-/// Who receives alerts, without a secret.
-fn receiver(integration: Integration, settings: &Settings) -> String {
+/// Who receives alerts at a destination, without a secret.
+fn receiver(destination: Destination, settings: &Settings) -> String {
     let alerts = &settings.alerts;
-    match (integration, &alerts.webhook) {
+    match (destination.integration, &alerts.webhook) {
         (Integration::Webhook, Some(Webhook::Url(url))) => format!("to the webhook {url}"),
         (Integration::Webhook, Some(Webhook::File(path))) => format!("to the webhook in {path}"),
         (Integration::Webhook, None) => "to the webhook".to_owned(),
         (Integration::Email, _) => {
-            let to: Vec<String> = alerts.email.iter().map(Scalar::show).collect();
+            let to = alerts.email.get(destination.place);
+            let to = to.map(Scalar::show).unwrap_or_default();
             let server = settings.mail_server_of_alerts();
-            format!("to {} by the mail server {}", to.join(", "), server.place())
+            format!("to {to} by the mail server {}", server.place())
         }
     }
 }
@@ -110,6 +118,7 @@ const REMEDIES: &[(&str, &str)] = &[
     ("STARTTLS",               "set @.tls to implicit with port 465, or use a mail server that offers STARTTLS"),
     ("certificate",            "set @.tls_name to the name in the certificate of the mail server, or correct @.smtp_host"),
     ("unencrypted connection", "set @.tls to starttls or implicit: no password is sent in clear text"),
+    ("550",                    "correct the address in alerts.email: the mail server refuses it"),
     ("auth",                   "correct @.smtp_user and the password in @.smtp_password_file"),
     ("lookup",                 "correct @.smtp_host"),
     ("connect",                "correct @.smtp_host and @.smtp_port, or start that mail server"),

@@ -1,7 +1,9 @@
 //! `doctor`: the preflight checks, each finding with its remedy.
 
+use super::time::utc;
 use crate::cli::{Common, Flags};
 use crate::failure::{Code, Failure};
+use crate::host;
 use crate::preflight::{self, Comparison, Examined, Purpose};
 use crate::render::Input;
 use crate::render::warm::decision::Decision;
@@ -46,7 +48,9 @@ pub fn doctor(common: &Common, flags: &Flags) -> Result<ExitCode, Failure> {
             note: None,
         }
     });
-    let rows: Vec<Row> = rows.chain([warm_start(&examined)]).collect();
+    let rows: Vec<Row> = rows
+        .chain([warm_start(&examined), reachability()])
+        .collect();
     if common.json {
         outln!("{}", json!(rows));
     } else {
@@ -73,6 +77,24 @@ fn warm_start(at: &Examined) -> Row {
         problem: None,
         cure: None,
         note: Some(Decision::of(&input).to_string()),
+    }
+}
+
+/// The last verdict of `reach`.
+fn reachability() -> Row {
+    let verdict = host::reach::verdict();
+    let note = verdict.as_ref().map_or_else(
+        || "not checked yet (synapse-workers reach)".to_owned(),
+        |verdict| format!("as of {}", utc(verdict.time)),
+    );
+    let fault = verdict.and_then(|verdict| verdict.failed);
+    let (problem, cure) = fault.map(|fault| (fault.problem, fault.help)).unzip();
+    Row {
+        check: "other homeservers and clients reach the server",
+        result: if problem.is_some() { "warn" } else { "ok" },
+        problem,
+        cure: cure.map(|help| format!("{help}; then: synapse-workers reach")),
+        note: Some(note),
     }
 }
 

@@ -40,7 +40,9 @@ pub fn uninstall(
     let mut observed = host.observe(&desired)?;
     if request.moved() {
         // The old service would serve outdated data to its users, and send it to other servers.
-        observed.created.retain(|resource| !resource.is_late());
+        observed
+            .created
+            .retain(|resource| !resource.is_adopted_service());
     }
     let database = |resource: &Resource| matches!(resource, Resource::Database { .. });
     if purge && observed.created.iter().any(database) && host.facts.answering_postgres().is_none() {

@@ -113,7 +113,7 @@ fn is_harmful_after(step: &Step, earlier: &Step) -> bool {
             (starts, starts || *verb != Verb::Start)
         }
         // Removing this resource starts the service of an adopted server, which is a Synapse on the same data.
-        Step::Remove(Resource::Stopped(_)) => (true, false),
+        Step::Remove(resource @ Resource::Stopped(_)) => (resource.is_adopted_service(), false),
         _ => (false, false),
     };
     match earlier {

@@ -34,6 +34,15 @@ impl Integration {
     }
 }
 
+/// An address that alerts are delivered to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Destination {
+    /// How.
+    pub integration: Integration,
+    /// Its place among those of its integration in Alertmanager's configuration, from 0 on.
+    pub place: usize,
+}
+
 /// The attempts of one integration since Alertmanager started.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 struct Attempts {
@@ -64,17 +73,16 @@ impl Attempts {
         }
     }
 
-    /// Whether a notification was delivered since earlier metrics; `None` if it was neither delivered nor given up.
-    fn outcome(self, before: &Self) -> Option<bool> {
-        match (self.good > before.good, self.lost > before.lost) {
-            (true, _) => Some(true),
-            (false, true) => Some(false),
-            (false, false) => None,
-        }
+    /// Whether so many notifications were all delivered since earlier metrics; `None` as long as one of them was neither
+    /// delivered nor given up.
+    fn outcome(self, before: &Self, expected: u64) -> Option<bool> {
+        let good = self.good.saturating_sub(before.good);
+        let lost = self.lost.saturating_sub(before.lost);
+        (good + lost >= expected).then_some(good >= expected)
     }
 }
 
-/// Sends a test alert of this server through the Alertmanager at a port, and waits until each integration has delivered it
+/// Sends a test alert of this server through the Alertmanager at a port, and waits until it is delivered to each destination
 /// or given up: the reason, if there is one. Another alert that is delivered meanwhile counts as well, because Alertmanager
 /// does not tell them apart.
 ///
@@ -83,12 +91,13 @@ impl Attempts {
 pub fn test(
     port: u16,
     server_name: &str,
-    integrations: &[Integration],
-) -> Result<Vec<(Integration, Result<(), String>)>> {
+    destinations: &[Destination],
+) -> Result<Vec<(Destination, Result<(), String>)>> {
     let peer = Peer::At(Endpoint::Port(port));
     let end = Instant::now() + TEST_TIMEOUT;
     let begun = super::now();
-    let before = attempts(&peer, integrations, end)?;
+    let integrations = counted(destinations);
+    let before = attempts(&peer, &integrations, end)?;
     let labels = json!({
         "alertname": TEST_ALERT,
         "severity": "info",
@@ -110,14 +119,13 @@ pub fn test(
     while delivered.contains(&None) && Instant::now() < end {
         std::thread::sleep(PAUSE);
         // What was not delivered in time has no outcome, and the alert has to end in any case.
-        let Ok(now) = attempts(&peer, integrations, Instant::now() + TEST_TIMEOUT) else {
+        let Ok(now) = attempts(&peer, &integrations, Instant::now() + TEST_TIMEOUT) else {
             break;
         };
-        let now = now
-            .iter()
-            .zip(&before)
-            .map(|(now, before)| now.outcome(before));
-        let now: Vec<Option<bool>> = now.collect();
+        let now = now.iter().zip(&before).zip(&integrations);
+        let now: Vec<Option<bool>> = now
+            .map(|((now, before), (_, expected))| now.outcome(before, *expected))
+            .collect();
         // Alertmanager counts an attempt before its failure, so an outcome counts from the second reading on.
         for ((outcome, now), last) in delivered.iter_mut().zip(&now).zip(&last) {
             *outcome = outcome.or(now.filter(|_| now == last));
@@ -131,16 +139,50 @@ pub fn test(
         "endsAt": "1970-01-01T00:00:01Z",
     }]);
     post(&peer, &ended, Instant::now() + TEST_TIMEOUT)?;
-    let outcomes = integrations.iter().zip(delivered).map(|(it, delivered)| {
-        let outcome = match delivered {
-            Some(true) => Ok(()),
-            Some(false) | None => {
-                Err(reason(*it, begun).unwrap_or_else(|| "no answer in time".to_owned()))
-            }
-        };
-        (*it, outcome)
+    let log = log_since(begun);
+    let of = |it: Integration| integrations.iter().position(|(known, _)| *known == it);
+    let outcomes = destinations.iter().map(|destination| {
+        let delivered = of(destination.integration).and_then(|at| delivered[at]);
+        (
+            *destination,
+            outcome(*destination, delivered, destinations, &log),
+        )
     });
     Ok(outcomes.collect())
+}
+
+/// The integrations of these destinations, each with the number of its destinations.
+fn counted(destinations: &[Destination]) -> Vec<(Integration, u64)> {
+    let mut counted: Vec<(Integration, u64)> = Vec::new();
+    for Destination { integration, .. } in destinations {
+        match counted.iter_mut().find(|(known, _)| known == integration) {
+            Some((_, count)) => *count += 1,
+            None => counted.push((*integration, 1)),
+        }
+    }
+    counted
+}
+
+/// The outcome for one destination. `delivered` is that of its integration, whose metrics do not tell destinations apart:
+/// the log has the errors of those that failed.
+fn outcome(
+    destination: Destination,
+    delivered: Option<bool>,
+    all: &[Destination],
+    log: &str,
+) -> Result<(), String> {
+    if delivered == Some(true) {
+        return Ok(());
+    }
+    let failed = |it: &Destination| last_error(log, *it).is_some();
+    let mut others = all
+        .iter()
+        .filter(|it| it.integration == destination.integration);
+    match last_error(log, destination) {
+        Some(reason) => Err(reason),
+        None if delivered.is_some() && others.any(failed) => Ok(()),
+        None => Err("no answer in time".to_owned()),
+    }
 }
 
 /// Whether Alertmanager is ready.
@@ -153,14 +195,18 @@ pub fn ready(port: u16, end: Instant) -> Result<()> {
     Ok(())
 }
 
-fn attempts(peer: &Peer, integrations: &[Integration], end: Instant) -> Result<Vec<Attempts>> {
+fn attempts(
+    peer: &Peer,
+    integrations: &[(Integration, u64)],
+    end: Instant,
+) -> Result<Vec<Attempts>> {
     let answer = probe::get(peer, "GET", "/metrics", end).context("Alertmanager")?;
     ensure!(
         answer.status == 200,
         "Alertmanager answers {}",
         answer.status
     );
-    let of = |integration: &Integration| Attempts::of(&answer.body, *integration);
+    let of = |(integration, _): &(Integration, u64)| Attempts::of(&answer.body, *integration);
     Ok(integrations.iter().map(of).collect())
 }
 
@@ -176,24 +222,24 @@ fn post(peer: &Peer, alerts: &serde_json::Value, end: Instant) -> Result<()> {
     Ok(())
 }
 
-/// The error in the log of Alertmanager since this time, in seconds since 1970.
-fn reason(integration: Integration, since: u64) -> Option<String> {
+/// The log of Alertmanager since this time, in seconds since 1970; empty if it cannot be read.
+fn log_since(time: u64) -> String {
     let output = Tool::new("journalctl")
         .args(["-q", "--no-pager", "-o", "cat", "-u", units::ALERTMANAGER])
-        .args([format!("--since=@{since}")])
-        .output()
-        .ok()?;
-    last_error(&String::from_utf8_lossy(&output.stdout), integration)
+        .args([format!("--since=@{time}")])
+        .output();
+    output.map_or_else(
+        |_| String::new(),
+        |output| String::from_utf8_lossy(&output.stdout).into_owned(),
+    )
 }
 
-/// The last error of an integration in lines of logfmt, in which a value with blanks is quoted: that of an attempt, whose
-/// line names the integration, or the errors of all integrations of a receiver, with semicolons between them.
-fn last_error(log: &str, integration: Integration) -> Option<String> {
-    let place = format!("{TEST_RECEIVER}/{}[0]: ", integration.name());
-    let attempt = format!(
-        " receiver={TEST_RECEIVER} integration={}[0] ",
-        integration.name()
-    );
+/// The last error of a destination in lines of logfmt, in which a value with blanks is quoted: that of an attempt, whose
+/// line names the destination, or the errors of all destinations of a receiver, with semicolons between them.
+fn last_error(log: &str, destination: Destination) -> Option<String> {
+    let name = format!("{}[{}]", destination.integration.name(), destination.place);
+    let place = format!("{TEST_RECEIVER}/{name}: ");
+    let attempt = format!(" receiver={TEST_RECEIVER} integration={name} ");
     let line = log
         .lines()
         .rev()
@@ -259,7 +305,11 @@ alertmanager_notifications_failed_total{integration=\"webhook\",reason=\"other\"
         let old = r#"ts=2026-11-29T19:25:35.693Z caller=dispatch.go:352 level=error component=dispatcher msg="Notify for alerts failed" num_alerts=1 err="test/webhook[0]: notify retry canceled after 7 attempts: Post \"http://127.0.0.1:9001/secret\": dial tcp 127.0.0.1:9001: connect: connection refused; test/email[0]: notify retry canceled after 7 attempts: establish connection to server: dial tcp 127.0.0.1:25: connect: connection refused""#;
         let new = r#"time=2026-11-29T19:26:10.060Z level=ERROR source=dispatch.go:360 msg="Notify for alerts failed" component=dispatcher num_alerts=1 err="test/email[0]: notify retry canceled after 8 attempts: establish connection to server: dial tcp 127.0.0.1:25: connect: connection refused; test/webhook[0]: notify retry canceled after 7 attempts: Post \"<redacted>\": dial tcp 127.0.0.1:9001: connect: connection refused""#;
         let other = r#"ts=2026-11-29T19:00:11.000Z level=error msg="Notify for alerts failed" err="administrator/email[0]: no""#;
-        let of = |log: &str| last_error(log, Integration::Email);
+        let first = |integration| Destination {
+            integration,
+            place: 0,
+        };
+        let of = |log: &str| last_error(log, first(Integration::Email));
         assert_eq!(of(attempt).as_deref(), Some("dial tcp: \"x\" refused"));
         assert_eq!(of(other), None);
         for (log, url) in [(old, "…"), (new, "<redacted>")] {
@@ -271,12 +321,34 @@ alertmanager_notifications_failed_total{integration=\"webhook\",reason=\"other\"
                 )
             );
             assert_eq!(
-                last_error(&log, Integration::Webhook).as_deref(),
+                last_error(&log, first(Integration::Webhook)).as_deref(),
                 Some(&*format!(
                     "Post \"{url}\": dial tcp 127.0.0.1:9001: connect: connection refused"
                 ))
             );
         }
+    }
+
+    #[test]
+    fn an_address_that_is_refused_keeps_nothing_from_the_others() {
+        let [first, second] = [0, 1].map(|place| Destination {
+            integration: Integration::Email,
+            place,
+        });
+        let all = [first, second];
+        assert_eq!(counted(&all), [(Integration::Email, 2)]);
+        let (before, now) = (Attempts { good: 7, lost: 3 }, Attempts { good: 8, lost: 3 });
+        assert_eq!(now.outcome(&before, 2), None);
+        assert_eq!(Attempts { lost: 4, ..now }.outcome(&before, 2), Some(false));
+        assert_eq!(Attempts { good: 9, ..now }.outcome(&before, 2), Some(true));
+        let log = r#"level=ERROR msg="Notify for alerts failed" err="test/email[1]: notify retry canceled after 7 attempts: 550 no such user""#;
+        assert_eq!(outcome(first, Some(false), &all, log), Ok(()));
+        let refused = Err("550 no such user".to_owned());
+        assert_eq!(outcome(second, Some(false), &all, log), refused);
+        // Without an outcome or a reason, nothing is known to be delivered.
+        let silent = Err("no answer in time".to_owned());
+        assert_eq!(outcome(first, None, &all, log), silent);
+        assert_eq!(outcome(first, Some(false), &all, ""), silent);
     }
 
     #[test]

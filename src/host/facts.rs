@@ -50,6 +50,8 @@ pub struct Facts {
     pub exporters: Exporters,
     /// Major and minor version of nginx, if it is installed.
     pub nginx: Option<(u32, u32)>,
+    /// Whether the service of the distribution's nginx may stop for ours; known only if ours needs port 80.
+    pub spare_nginx: bool,
     /// The features of coturn, if it is installed.
     pub coturn: Option<CoturnBuild>,
     /// Whether Grafana is installed and reads provisioned files.
@@ -213,6 +215,7 @@ impl Facts {
                 .map_or(default.alertmanager, str::to_owned),
             exporters: self.exporters.clone(),
             grafana: self.grafana,
+            spare_nginx: self.spare_nginx,
             nginx: self.nginx.unwrap_or(default.nginx),
             coturn: self.coturn.unwrap_or_default(),
             jemalloc: self.jemalloc,

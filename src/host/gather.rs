@@ -10,7 +10,7 @@ use super::resources::damage;
 use super::tools::{self, Tool};
 use super::{
     backup, binding, cluster, endpoints, external, files, postgres, programs, python, size,
-    synapse, web_root,
+    spare_nginx, synapse, web_root,
 };
 use crate::deployment::Deployment;
 use crate::deployment::secrets::{SECRETS, Secret};
@@ -70,6 +70,7 @@ impl Facts {
             exporters: programs::exporters(),
             grafana: files::is_directory(paths::GRAFANA),
             nginx: None,
+            spare_nginx: settings.needs_port_80() && spare_nginx::is_spare(),
             coturn: settings.coturn.enabled.then(coturn).flatten(),
             lacks_launcher: !files::exists(format!("{}/__main__.py", paths::LAUNCHER)),
             lacks_warm_start: !files::exists(paths::WARM_START),

@@ -46,6 +46,7 @@ mod screen;
 mod secrets;
 mod service;
 mod size;
+mod spare_nginx;
 pub mod synapse;
 #[expect(missing_docs)]
 mod systemd;

@@ -102,6 +102,9 @@ impl Host {
             Resource::Stopped(service) => {
                 self.systemd
                     .jobs(Verb::Stop, std::slice::from_ref(service))?;
+                if !resource.is_adopted_service() {
+                    return Ok(());
+                }
                 // Two main processes with one database would damage rooms.
                 match adopted::process_that_reads(&self.facts.adopted_config) {
                     None => Ok(()),

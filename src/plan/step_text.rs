@@ -16,20 +16,24 @@ impl fmt::Display for Step {
             ),
             Step::WriteSettings { path, what } => write!(f, "~ write   {path}: {what}"),
             Step::RemoveSettings { path } => write!(f, "- remove  {path}"),
-            Step::Create(Resource::Stopped(service)) => {
-                write!(
-                    f,
-                    "! stop    {service}\n          because its server is adopted"
-                )
+            Step::Create(resource @ Resource::Stopped(service)) => {
+                let reason = match resource.is_adopted_service() {
+                    true => "its server is adopted",
+                    false => {
+                        "it serves only the page of its package, at the port 80 that ours needs"
+                    }
+                };
+                write!(f, "! stop    {service}\n          because {reason}")
             }
             Step::Create(Resource::Disabled(service)) => {
                 write!(f, "- disable {service} (`uninstall` enables it again)")
             }
-            Step::Remove(Resource::Stopped(service)) => {
-                write!(
-                    f,
-                    "! start   {service}\n          because its server is restored"
-                )
+            Step::Remove(resource @ Resource::Stopped(service)) => {
+                let reason = match resource.is_adopted_service() {
+                    true => "its server is restored",
+                    false => "ours no longer needs its port",
+                };
+                write!(f, "! start   {service}\n          because {reason}")
             }
             Step::Remove(Resource::Disabled(service)) => write!(f, "+ enable  {service}"),
             Step::Create(resource) => write!(f, "+ create  {resource}"),

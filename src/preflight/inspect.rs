@@ -9,8 +9,10 @@ use crate::host::{self, Host, Systemd};
 use crate::parallel;
 use crate::render::ports;
 use crate::request::{self, Request};
+use crate::settings::certificate::CHALLENGE_PORT;
 use crate::settings::types::DatabaseKind;
 use crate::state::HostFacts;
+use crate::state::ports::BoundPort;
 use crate::state::units;
 
 /// The purpose of a command, which decides what it needs from the host.
@@ -193,11 +195,15 @@ fn scope<'a>(
         known.any(|unit| unit.runs())
     };
     let running = request::of_current();
-    // The adopted service stops before ours start. Until then it holds the ports that ours will use.
+    let service_runs =
+        |service: &str| systemd.is_some_and(|systemd| systemd.runs(service).unwrap_or(false));
+    // The services that ours replace stop before ours start. Until then they hold the ports that ours will use.
     let service = request.settings.adopt.service.as_ref();
-    let adopted_runs = service
-        .zip(systemd)
-        .is_some_and(|(service, systemd)| systemd.runs(service.as_str()).unwrap_or(false));
+    let adopted_runs = service.is_some_and(|service| service_runs(service.as_str()));
+    let spare_runs = facts.spare_nginx && service_runs(units::DISTRIBUTION_NGINX);
+    let ports = ports::bound(&input);
+    let of_spare = |port: &&BoundPort| spare_runs && port.address.port() == CHALLENGE_PORT;
+    let of_spare: Vec<BoundPort> = ports.iter().filter(of_spare).cloned().collect();
     // If the running generation is unknown, units are assumed to use the ports of the request.
     let holder = running
         .as_ref()
@@ -208,10 +214,11 @@ fn scope<'a>(
         units: input.units().clone(),
         local_database: databases.local,
         database_is_ours: databases.ours,
-        ports: ports::bound(&input),
+        ports,
         held: ports::bound(&holder.input(facts))
             .into_iter()
             .filter(|port| runs(&port.unit) || adopted_runs)
+            .chain(of_spare)
             .collect(),
     }
 }

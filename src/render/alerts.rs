@@ -38,7 +38,7 @@ struct Configuration<'a> {
 
 /// E-mail to the administrators.
 struct Mail<'a> {
-    to: String,
+    to: Vec<String>,
     from: String,
     /// Host and port of the mail server.
     place: String,
@@ -122,15 +122,9 @@ pub(super) fn render(builder: &mut StateBuilder) -> Result<()> {
 
 fn mail(settings: &Settings) -> Mail<'_> {
     let server = settings.mail_server_of_alerts();
-    let to: Vec<String> = settings
-        .alerts
-        .email
-        .iter()
-        .map(Mailbox::as_str)
-        .map(mailbox)
-        .collect();
+    let to = settings.alerts.email.iter().map(Mailbox::as_str);
     Mail {
-        to: to.join(", "),
+        to: to.map(mailbox).collect(),
         from: mailbox(&settings.sender_of_alerts()),
         place: server.place(),
         hello: settings.server_name.host(),

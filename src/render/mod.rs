@@ -197,6 +197,10 @@ fn resources(input: &Input, files: &BTreeMap<String, File>) -> BTreeSet<Resource
         resources.insert(Resource::Stopped(service.to_string()));
         resources.insert(Resource::Disabled(service.to_string()));
     }
+    if input.facts.spare_nginx {
+        resources.insert(Resource::Stopped(units::DISTRIBUTION_NGINX.to_owned()));
+        resources.insert(Resource::Disabled(units::DISTRIBUTION_NGINX.to_owned()));
+    }
     let secret = |secret: &secrets::Secret| Resource::Secret(secret.name.to_owned());
     let there = input
         .secrets()

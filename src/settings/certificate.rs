@@ -31,11 +31,20 @@ impl Tls {
 }
 
 impl Settings {
+    /// Whether nginx needs port 80: for `tls.acme`, or for plain HTTP.
+    pub fn needs_port_80(&self) -> bool {
+        self.tls.acme.is_some() || self.has_plain_port_80()
+    }
+
     /// Whether nginx opens [`CHALLENGE_PORT`] for `tls.acme`; not if the port serves plain HTTP already.
     pub fn has_challenge_port(&self) -> bool {
+        self.tls.acme.is_some() && !self.has_plain_port_80()
+    }
+
+    fn has_plain_port_80(&self) -> bool {
         let plain = [Some(self.http_port), self.http_federation_port];
         let mut plain = plain.into_iter().flatten();
-        self.tls.acme.is_some() && !plain.any(|port| port.number() == CHALLENGE_PORT)
+        plain.any(|port| port.number() == CHALLENGE_PORT)
     }
 
     /// The names for which `tls.acme` obtains a certificate, in lower case, each once; none without `tls.acme`.

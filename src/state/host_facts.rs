@@ -27,6 +27,8 @@ pub struct HostFacts {
     pub exporters: Exporters,
     /// Major and minor version of nginx.
     pub nginx: (u32, u32),
+    /// Whether the service of the distribution's nginx may stop for ours.
+    pub spare_nginx: bool,
     /// The capabilities of the host's coturn.
     pub coturn: CoturnBuild,
     /// Whether Grafana is installed and reads provisioned files.
@@ -94,6 +96,7 @@ impl Default for HostFacts {
             exporters: Exporters::default(),
             grafana: false,
             nginx: (1, 26),
+            spare_nginx: false,
             coturn: CoturnBuild::default(),
             jemalloc: true,
             ipv6: true,

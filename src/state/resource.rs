@@ -1,6 +1,6 @@
 //! Resources: things that are created once, in addition to files and units.
 
-use super::{SynapseVenv, paths};
+use super::{SynapseVenv, paths, units};
 use serde::{Deserialize, Serialize};
 use std::path::Path;
 
@@ -37,9 +37,9 @@ pub enum Resource {
         /// The role that owns it.
         owner: String,
     },
-    /// A disabled service of an adopted server. Removing this resource enables the service again.
+    /// A disabled service that ours replaces: that of an adopted server, or of the distribution's nginx. Removing this resource enables the service again.
     Disabled(String),
-    /// A stopped service of an adopted server. Removing this resource starts the service again.
+    /// The same service, stopped. Removing this resource starts the service again.
     Stopped(String),
 }
 
@@ -77,6 +77,12 @@ impl Resource {
     /// Whether this is created only when its replacement is ready: an adopted server serves requests until then.
     pub fn is_late(&self) -> bool {
         matches!(self, Resource::Disabled(_) | Resource::Stopped(_))
+    }
+
+    /// Whether this is the service of an adopted server: a Synapse on the same data.
+    pub fn is_adopted_service(&self) -> bool {
+        let own = |service: &str| service != units::DISTRIBUTION_NGINX;
+        matches!(self, Resource::Disabled(service) | Resource::Stopped(service) if own(service))
     }
 
     /// Whether creating this resource replaces the other: the compressor has one venv, whatever its version.

@@ -44,7 +44,7 @@ const PROGRAM: Program = Program {
 #[rustfmt::skip] // one service per line, with its program two
 pub static SERVICES: &[Service] = &[
     Service { unit: units::NGINX,              account: Some(accounts::NGINX),             program: Some(Program {
-              name: "nginx",               executables: &["nginx"], apt: "nginx", dnf: "nginx", started: &["nginx.service"] }) },
+              name: "nginx",               executables: &["nginx"], apt: "nginx", dnf: "nginx", started: &[units::DISTRIBUTION_NGINX] }) },
     Service { unit: units::REDIS,              account: Some(accounts::REDIS),             program: Some(Program {
               name: "redis",               executables: &["redis-server", "valkey-server"], apt: "redis-server", dnf: "valkey", ..PROGRAM }) },
     // The package of Prometheus recommends the node exporter.

@@ -13,6 +13,8 @@ pub const MAIN: &str = "synapse-main.service";
 pub const WORKERS: &str = "synapse-worker@.service";
 /// Our own nginx.
 pub const NGINX: &str = "synapse-nginx.service";
+/// The service of the distribution's nginx, which its package starts.
+pub const DISTRIBUTION_NGINX: &str = "nginx.service";
 /// The ports and the Unix socket of our own nginx.
 pub const NGINX_SOCKET: &str = "synapse-nginx.socket";
 /// The Unix sockets of the main process.

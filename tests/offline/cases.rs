@@ -38,6 +38,8 @@ struct Facts {
     secrets: BTreeSet<String>,
     address: Option<IpAddr>,
     coturn_metrics: bool,
+    /// Whether the nginx of the distribution serves only the page of its package.
+    spare_nginx: bool,
     processors: usize,
     /// In GiB, as the host was sold with.
     memory: u64,
@@ -59,6 +61,7 @@ impl Facts {
             jemalloc: !self.without_jemalloc,
             secrets: self.secrets,
             address: self.address,
+            spare_nginx: self.spare_nginx,
             size: HostSize {
                 processors: self.processors,
                 memory: self.memory << 30,

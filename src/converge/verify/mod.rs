@@ -31,6 +31,8 @@ pub struct Probe {
     run: Run,
     /// What it measures or disturbs: probes with the same subject never run at the same time.
     subject: Option<&'static str>,
+    /// Whether verification repeats it as long as another one fails: a process may end meanwhile.
+    each_round: bool,
 }
 
 type Run = fn(&Host, &Expected, Instant) -> Result<String>;
@@ -40,6 +42,7 @@ const fn probe_of(name: &'static str, run: Run) -> Probe {
         name,
         run,
         subject: None,
+        each_round: false,
     }
 }
 
@@ -47,6 +50,13 @@ impl Probe {
     const fn of(self, subject: &'static str) -> Self {
         Self {
             subject: Some(subject),
+            ..self
+        }
+    }
+
+    const fn in_each_round(self) -> Self {
+        Self {
+            each_round: true,
             ..self
         }
     }
@@ -60,10 +70,10 @@ const CONNECTIONS: &str = "connections of PostgreSQL";
 
 /// All probes. Each returns a short description of its result.
 pub static PROBES: &[Probe] = &[
-    probe_of("units", processes::units),
+    probe_of("units", processes::units).in_each_round(),
     probe_of("promises", promises::promises),
     probe_of("leftovers", leftovers::leftovers),
-    probe_of("health", processes::health),
+    probe_of("health", processes::health).in_each_round(),
     probe_of("redis", replication::subscribers).of(PROCESSES),
     probe_of("replication", replication::moves).of(PROCESSES),
     probe_of("database", database::answers).of(CONNECTIONS),
@@ -90,25 +100,30 @@ pub fn servers(expected: &Expected, end: Instant) -> Vec<(&'static str, Result<(
 
 /// Runs every probe once, most of them at the same time. Passes on the name of each with its answer or its failure, in the
 /// order of the table.
-pub fn probe(host: &Host, expected: &Expected, take: impl FnMut(&'static str, Result<String>)) {
-    round(host, expected, Instant::now() + VERIFY_TIMEOUT, take);
+pub fn probe(host: &Host, expected: &Expected, mut take: impl FnMut(&'static str, Result<String>)) {
+    let probes: Vec<&Probe> = PROBES.iter().collect();
+    let end = Instant::now() + VERIFY_TIMEOUT;
+    round(&probes, host, expected, end, |probe, result| {
+        take(probe.name, result);
+    });
 }
 
-/// Like [`probe`]. An answer that is missing at `end` is a failure.
-fn round(
+/// Runs these probes. An answer that is missing at `end` is a failure.
+fn round<'a>(
+    probes: &[&'a Probe],
     host: &Host,
     expected: &Expected,
     end: Instant,
-    mut take: impl FnMut(&'static str, Result<String>),
+    mut take: impl FnMut(&'a Probe, Result<String>),
 ) {
-    let subjects = PROBES.iter().filter_map(|probe| probe.subject);
+    let subjects = probes.iter().filter_map(|probe| probe.subject);
     let locks: BTreeMap<&str, Mutex<()>> = subjects.map(|it| (it, Mutex::default())).collect();
-    let run = |probe: &Probe| {
+    let run = |probe: &&'a Probe| {
         let lock = probe.subject.and_then(|subject| locks.get(subject));
         let _alone = lock.map(|lock| lock.lock().unwrap_or_else(PoisonError::into_inner));
-        (probe.name, (probe.run)(host, expected, end))
+        (*probe, (probe.run)(host, expected, end))
     };
-    parallel::in_order(PROBES, run, |(name, answer)| take(name, answer));
+    parallel::in_order(probes, run, |(probe, answer)| take(probe, answer));
 }
 
 /// The timeout of verification: subscriptions to Redis and new listeners of nginx appear shortly after the jobs that
@@ -118,7 +133,11 @@ const VERIFY_TIMEOUT: Duration = Duration::from_secs(20);
 /// The additional time of the last round, so that processes which do answer do not fail because it started late.
 const LAST_ROUND: Duration = Duration::from_secs(5);
 
-/// Repeats the probes until all succeed. Fails at the timeout with the probes that still fail.
+/// The pause before the probes that failed are repeated.
+const PAUSE: Duration = Duration::from_millis(100);
+
+/// Runs the probes, and repeats those that fail until all have succeeded. Fails at the timeout with the probes that still
+/// fail.
 pub fn verify(host: &Host, expected: &Expected) -> Result<()> {
     if endpoints::has_workers(expected) {
         // The time of its answer does not count.
@@ -126,23 +145,26 @@ pub fn verify(host: &Host, expected: &Expected) -> Result<()> {
     }
     let started = Instant::now();
     let end = started + VERIFY_TIMEOUT + LAST_ROUND;
-    let mut failures = failures_of(host, expected, end);
-    while !failures.is_empty() && started.elapsed() < VERIFY_TIMEOUT {
-        std::thread::sleep(Duration::from_millis(200));
-        failures = failures_of(host, expected, end);
+    let mut probes: Vec<&Probe> = PROBES.iter().collect();
+    loop {
+        let (mut failures, mut next) = (Vec::new(), Vec::new());
+        round(&probes, host, expected, end, |probe, result| {
+            if let Err(error) = &result {
+                failures.push(format!("{}: {error:#}", probe.name));
+            }
+            if result.is_err() || probe.each_round {
+                next.push(probe);
+            }
+        });
+        if failures.is_empty() {
+            return Ok(());
+        }
+        probes = next;
+        ensure!(
+            started.elapsed() < VERIFY_TIMEOUT,
+            "verification failed\n  {}",
+            failures.join("\n  ")
+        );
+        std::thread::sleep(PAUSE);
     }
-    ensure!(
-        failures.is_empty(),
-        "verification failed\n  {}",
-        failures.join("\n  ")
-    );
-    Ok(())
-}
-
-fn failures_of(host: &Host, expected: &Expected, end: Instant) -> Vec<String> {
-    let mut failures = Vec::new();
-    round(host, expected, end, |name, result| {
-        failures.extend(result.err().map(|error| format!("{name}: {error:#}")));
-    });
-    failures
 }

@@ -28,8 +28,8 @@ def rerun(host: Host) -> float:
 def plan_many(host: Host) -> float:
     """Seconds of a plan from 20 workers to 200."""
     begun, ended, text = timed(host, "synapse-workers", "plan", "--workers", MANY, "--json")
-    started = next(units for verb, *units in jobs("\n".join(step["line"] for step in json.loads(text)["steps"])) if verb == "start")
-    assert len(started) == 200, len(started)
+    started = [len(units) for verb, *units in jobs("\n".join(step["line"] for step in json.loads(text)["steps"])) if verb == "start"]
+    assert max(started) == 200, started
     return ended - begun
 
 

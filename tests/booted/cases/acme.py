@@ -20,6 +20,7 @@ from harness.pebble import CA, ROOT
 
 NAME, AUTHORITY, LOST = "matrix.example.test", pebble.NAME, "lost.example.test"
 DIRECTORY, LIMITED = pebble.DIRECTORY, f"https://{AUTHORITY}:14001/dir"
+DISTRIBUTION = "nginx.service"
 NGINX, SERVICE, TIMER, HAND_OVER = "synapse-nginx.service", "synapse-acme.service", "synapse-acme.timer", "synapse-certificate.service"
 ETC = "/etc/synapse-workers"
 STORE, PAIR = f"{ETC}/acme", "/var/lib/synapse-workers/acme/pair/certificate.pem"
@@ -35,11 +36,15 @@ def test_acme(host: Host, check: Checks) -> None:
     """A certificate by ACME: first issue, renewal under load, authorities that issue none, and removal."""
     pebble.prepare(host)
     add_test_options(host)
-    with check("port 80 in use by the distribution's nginx is refused with the command that stops it"):
+    with check("port 80 in use by the distribution's nginx with a site of the administrator is refused with the command that stops it"):
         configure(host)
-        refused = host.product("install", "--yes", expect=(65,))
-        assert_contains(refused.err, "0.0.0.0 port 80 (tls.acme)", "systemctl disable --now nginx.service", "remove tls.acme")
-    host.run("systemctl", "stop", "nginx.service")
+        for path in ("/etc/nginx/conf.d/own.conf", "/var/www/html/index.html"):
+            host.write(path, "")
+            refused = host.product("install", "--yes", expect=(65,))
+            assert_contains(refused.err, "0.0.0.0 port 80 (tls.acme)", "systemctl disable --now nginx.service", "remove tls.acme")
+            host.run("rm", path)
+    with check("an nginx that serves only the page of its package stops in the plan"):
+        assert_contains(host.product("plan").out, f"! stop    {DISTRIBUTION}", "only the page of its package", f"- disable {DISTRIBUTION}")
     host.before = {path: entry for path, entry in listing.everything(host).items() if not path.startswith(ETC)}
     without_authority(host, check)
     issued(host, check)
@@ -80,6 +85,7 @@ def without_authority(host: Host, check: Checks) -> None:
         configure(host)
         result = host.product("install", "--yes")
         note(f"{result.seconds:.1f} s")
+        assert_equal(host.run("systemctl", "is-enabled", DISTRIBUTION, expect=(1,)).out, "disabled\n", DISTRIBUTION)
         assert_contains(result.out, f"certificate for {NAME}, {SERVER} from {AUTHORITY}:14000", "certificate: placeholder",
                         f"{AUTHORITY}:14000 is not reached: ", "Connection refused", "synapse-workers install")
         assert_contains(shown(host), "placeholder of synapse-workers", NAME, SERVER)
@@ -232,10 +238,11 @@ def limited(host: Host, check: Checks) -> None:
 
 
 def switched(host: Host, check: Checks) -> None:
-    with check("without tls.acme nothing listens at port 80, and certbot's directory remains"):
+    with check("without tls.acme, port 80 belongs to the distribution's nginx again, and certbot's directory remains"):
         write_settings(host, {"server_name": SERVER, "public_baseurl": f"https://{NAME}/", "serve_server_wellknown": True})
-        host.product("install", "--yes")
-        assert_equal(host.run("ss", "-Hltn", "sport = :80 or sport = :443").out, "", "listeners")
+        assert_contains(host.product("install", "--yes").out, f"! start   {DISTRIBUTION}", f"+ enable  {DISTRIBUTION}")
+        assert_equal(host.run("systemctl", "is-active", DISTRIBUTION).out, "active\n", DISTRIBUTION)
+        assert_equal(host.run("ss", "-Hltn", "sport = :443").out, "", "listeners")
         assert_equal([host.path(path).exists() for path in (STORE, "/var/lib/synapse-workers/acme")], [True, False], "directories")
         assert_equal(host.units(TIMER), {}, "timer")
         assert_equal(host.json("status")["certificate"], None, "certificate in status")
@@ -256,8 +263,8 @@ def removed(host: Host, check: Checks) -> None:
         assert_contains(host.product("uninstall", "--yes").out, f"directory {STORE}")
         assert_equal(services_down(host), "", "failed units")
         assert_equal(host.path(f"{STORE}/accounts").exists(), True, "account")
+        assert_equal(host.run("systemctl", "is-active", DISTRIBUTION).out, "active\n", DISTRIBUTION)
     with check("--purge leaves nothing"):
         purge(host)
         listing.assert_equal(host.before, listing.everything(host), "after --purge")
     pebble.end(host)
-    host.run("systemctl", "start", "nginx.service")

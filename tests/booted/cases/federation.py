@@ -40,7 +40,6 @@ def test_federation(host: Host, check: Checks) -> None:
     purge(host)
     pebble.end(host)
     host.shell('rm -f "$1" && update-ca-certificates --fresh', ROOT)
-    host.run("systemctl", "start", "nginx.service")
 
 
 def connect(host: Host, other: Host) -> None:
@@ -54,7 +53,6 @@ def connect(host: Host, other: Host) -> None:
 
 def install(host: Host, **settings: Any) -> None:
     """Installs a homeserver whose certificate Pebble issues."""
-    host.run("systemctl", "stop", "nginx.service")
     add_test_options(host)
     host.write("/etc/synapse-workers/homeserver.d/federation.yaml", OPTIONS)
     order = {"server": pebble.DIRECTORY, "ca_file": f"{pebble.CA}/ca.pem"}

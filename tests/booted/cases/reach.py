@@ -75,7 +75,6 @@ def test_reach(host: Host, check: Checks) -> None:
         pebble.names(host, "add-a", host=name, addresses=[V4])
         pebble.names(host, "add-aaaa", host=name, addresses=[V6])
     add_test_options(host)
-    host.run("systemctl", "stop", "nginx.service")
     with_certificate(host, check)
     behind_proxy(host, check)
     with check("uninstall --purge removes the record"):
@@ -84,7 +83,6 @@ def test_reach(host: Host, check: Checks) -> None:
     pebble.end(host)
     host.shell(AWAY, V4, V6, TRUSTED)
     host.run("rm", "-f", CONFIGURATION)
-    host.run("systemctl", "start", "nginx.service")
 
 
 def configure(host: Host, acme: dict[str, Any] | None = None, **changes: Any) -> None:

@@ -18,7 +18,13 @@ NUMBERS = itertools.count()
 
 
 class Mail:
-    """Stores each message."""
+    """Stores each message, and refuses those to the user nobody."""
+
+    async def handle_RCPT(self, _server: SMTP, _session: Session, envelope: Envelope, address: str, _options: list[str]) -> str:  # noqa: N802
+        if address.startswith("nobody@"):
+            return "550 no such user"
+        envelope.rcpt_tos.append(address)
+        return "250 OK"
 
     async def handle_DATA(self, _server: SMTP, _session: Session, envelope: Envelope) -> str:  # noqa: N802
         text = f"Recipients: {', '.join(envelope.rcpt_tos)}\n".encode() + (envelope.original_content or b"").replace(b"\r\n", b"\n")

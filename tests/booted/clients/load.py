@@ -2,7 +2,7 @@
 """A bounded mixed load by logged-in users: a fixed number of requests in a fixed mix, as fast as answered or at a rate.
 
     load.py BASE_URL --state FILE --prepare [--users N] [--room-size M]    registers users, makes rooms, saves them
-    load.py BASE_URL --state FILE --count K [--rate R]                     exactly K requests
+    load.py BASE_URL --state FILE --count K [--rate R] [--only KIND]       exactly K requests
     load.py BASE_URL --state FILE --seconds S --rate R                     S times R requests
 
 Prints one JSON object; exits 1 when a request failed. Without a state file users are prepared first. The same state and
@@ -143,25 +143,27 @@ class Lane:
                 "at": round(sent - begun, 3), "body": answer[:300].decode(errors="replace")})
 
 
-def lanes_of(address: tuple[str, int], users: list[dict[str, Any]], count: int, rate: float) -> list[Lane]:
+def lanes_of(address: tuple[str, int], users: list[dict[str, Any]], count: int, rate: float, sequence: Iterator[str]) -> list[Lane]:
     """Deals `count` requests to the users in turn, long polls on a connection of their own."""
     plain = [Lane(HttpConnection(*address), user) for user in users]
     polls = [Lane(HttpConnection(*address), user) for user in users]
-    for number, kind in enumerate(itertools.islice(kinds(), count)):
+    for number, kind in enumerate(itertools.islice(sequence, count)):
         lane = (polls if kind == "long_poll" else plain)[number % len(users)]
         lane.jobs.append((number, kind, number / rate if rate else 0.0))
     return [lane for lane in plain + polls if lane.jobs]
 
 
-def run(base_url: str, state: dict[str, Any], count: int, rate: float = 0.0, stop: threading.Event | None = None) -> dict[str, Any]:
+def run(base_url: str, state: dict[str, Any], count: int, rate: float = 0.0, stop: threading.Event | None = None,
+        only: str | None = None) -> dict[str, Any]:
     """Sends `count` requests, at `rate` a second or as fast as they are answered; returns the report.
 
-    `stop`, a threading.Event, ends the run early. Changes the sync tokens in `state`.
+    `stop`, a threading.Event, ends the run early. `only` is a kind of request that takes the place of the mix. Changes the
+    sync tokens in `state`.
     """
     url = urlsplit(base_url)
     stop = stop or threading.Event()
     run_label = f"{state['run']}-{time.time_ns():x}"
-    lanes = lanes_of((url.hostname or "", url.port or 80), state["users"], count, rate)
+    lanes = lanes_of((url.hostname or "", url.port or 80), state["users"], count, rate, itertools.repeat(only) if only else kinds())
     cpu, begun = time.process_time(), time.monotonic()
     threads = [threading.Thread(target=lane.work, args=(url.netloc, run_label, begun, stop), daemon=True) for lane in lanes]
     for thread in threads:
@@ -213,6 +215,7 @@ def main() -> int:
     parser.add_argument("--room-size", type=int, default=10, help="members of each prepared room")
     parser.add_argument("--count", type=int, help="how many requests to send")
     parser.add_argument("--seconds", type=float, help="how long to send, at --rate")
+    parser.add_argument("--only", choices=MIX, metavar="KIND", help="send requests of this kind only: " + ", ".join(MIX))
     parser.add_argument("--rate", type=float, default=0.0, help="requests a second; without it as fast as answered")
     options = parser.parse_args()
     count = options.count
@@ -226,7 +229,7 @@ def main() -> int:
     known = options.state and options.state.exists()
     state = json.loads(options.state.read_text(encoding="utf-8")) if known else prepare(
         options.base_url, options.users, options.room_size)
-    result = {"prepared": len(state["users"])} if options.prepare else run(options.base_url, state, count, options.rate)
+    result = {"prepared": len(state["users"])} if options.prepare else run(options.base_url, state, count, options.rate, only=options.only)
     if options.state:
         options.state.write_text(json.dumps(state), encoding="utf-8")
     print(json.dumps(result, indent=1))
