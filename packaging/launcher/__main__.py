@@ -2,8 +2,8 @@
 
     python launcher [--drain S] [--patience S] [--internal-ports FIRST-LAST] [--name-users] MODULE ARGUMENT…
 
-The program is Synapse, unmodified. When it calls Twisted to listen at a path or a port, it gets the socket that systemd opened
-there. Connections therefore wait in the kernel while the program restarts, and none is refused. Without inherited
+The program is Synapse, unmodified. When it calls Twisted to listen at a path or a port, it gets the socket that systemd
+opened there. Connections therefore wait in the kernel while the program restarts, and none is refused. Without inherited
 sockets, the program runs as with `python -m MODULE`.
 """
 import gc

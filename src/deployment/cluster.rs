@@ -1,8 +1,10 @@
 //! Several hosts: the addresses between them, and what the processes of another host than the first need.
 
 use super::Deployment;
-use super::extras::names_module;
+use super::extras::{has, names_module};
+use crate::pyyaml;
 use crate::settings::types::{OtherHost, is_loopback, unbracketed};
+use crate::topology::roles::Sends;
 use crate::topology::{Duty, RoutingTable, Worker};
 use std::net::IpAddr;
 
@@ -11,6 +13,14 @@ const PROVIDERS: &str = "media_storage_providers";
 
 /// The beginning of the name of the module that stores media in S3 (matrix-org/synapse-s3-storage-provider).
 const S3: &str = "s3_storage_provider.";
+
+/// The options of Synapse that load modules into every process (config/modules.py and the older ways).
+const MODULES: [&str; 4] = [
+    "modules",
+    "password_providers",
+    "spam_checker",
+    "third_party_event_rules",
+];
 
 /// Workers that cannot work where they are: the problem and the remedy.
 pub struct Misplaced {
@@ -36,8 +46,8 @@ impl Deployment {
             .collect()
     }
 
-    /// The addresses of the services that every process of Synapse uses, besides its own; `None` if one of them has a name:
-    /// its address can change, and the servers that resolve it are not known.
+    /// The addresses of the services that every process of Synapse uses, besides its own. `None` if one of them has a
+    /// name: its address can change, and the servers that resolve it are not known.
     pub fn service_addresses(&self) -> Option<Vec<IpAddr>> {
         let settings = &self.settings;
         let mas = settings.mas.endpoint.as_ref();
@@ -70,11 +80,12 @@ impl Deployment {
             .any(|worker| upstream.servers.contains(&worker.name))
     }
 
-    /// Whether a process on this host, given by its name, sends e-mail: notifications (push/mailer.py), and renewals of
-    /// accounts (handlers/account_validity.py). The requests for e-mails that verify addresses go to main alone
-    /// (rest/client/account.py, rest/client/register.py).
+    /// Whether a process on this host, given by its name, sends e-mail: notifications (push/mailer.py), renewals of
+    /// accounts (handlers/account_validity.py), and what a module sends (module_api). The requests for e-mails that
+    /// verify addresses go to main alone (rest/client/account.py, rest/client/register.py).
     pub(super) fn mails_from(&self, host: &str) -> bool {
-        self.topology.on(Some(host)).any(sends_mail)
+        let has_modules = MODULES.iter().any(|option| has(self, option));
+        has_modules || self.topology.on(Some(host)).any(sends_mail)
     }
 
     /// Whether a process on this host, given by its name, reads the directory of media: a worker for media, or any
@@ -87,32 +98,10 @@ impl Deployment {
 
     /// The first worker on another host that lacks what its role needs there.
     pub fn misplaced(&self) -> Option<Misplaced> {
-        let elsewhere = |worker: &&Worker| worker.host.is_some();
-        let media = self.topology.with_duty(Duty::Media).find(elsewhere);
-        let shared = self.settings.media_store_shared || self.stores_media_in_s3();
-        if let Some(worker) = media.filter(|_| !shared) {
-            return Some(Misplaced {
-                problem: format!(
-                    "the worker {} would store media on its own host, where no other process finds them",
-                    worker.name
-                ),
-                help: "mount the same directory at `media_store_path` on every host with a media_repository worker and set \
-                       `media_store_shared` to true, or store media in S3 with `media_storage_providers` in \
-                       /etc/synapse-workers/homeserver.d, or move the worker to this host",
-            });
-        }
-        let email = &self.settings.email;
-        let local = email.enabled && is_loopback(email.smtp_host.as_str());
-        let mut workers = self.topology.workers.iter().filter(elsewhere);
-        let worker = workers.find(|worker| local && sends_mail(worker))?;
-        Some(Misplaced {
-            problem: format!(
-                "the worker {} sends e-mail from its own host, but `email.smtp_host` is {}, a mail server on this host",
-                worker.name, email.smtp_host
-            ),
-            help: "set `email.smtp_host` to the name of a mail server that every host can reach, or move the worker to this \
-                   host",
-        })
+        let all = self.topology.workers.iter();
+        let elsewhere: Vec<&Worker> = all.filter(|worker| worker.host.is_some()).collect();
+        let mut rules = PLACES.iter();
+        rules.find_map(|rule| rule(self, &elsewhere))
     }
 
     fn stores_media_in_s3(&self) -> bool {
@@ -124,4 +113,76 @@ impl Deployment {
 fn sends_mail(worker: &Worker) -> bool {
     let duties = [Duty::Pusher, Duty::BackgroundTasks].map(Some);
     worker.roles.iter().any(|role| duties.contains(&role.duty))
+}
+
+/// One condition on the workers of other hosts.
+type Rule = fn(&Deployment, &[&Worker]) -> Option<Misplaced>;
+
+/// What workers need on their host, in the order in which it is checked.
+static PLACES: [Rule; 3] = [
+    |deployment, elsewhere| {
+        let media = |worker: &&&Worker| {
+            worker
+                .roles
+                .iter()
+                .any(|role| role.duty == Some(Duty::Media))
+        };
+        let shared = deployment.settings.media_store_shared || deployment.stores_media_in_s3();
+        let worker = elsewhere.iter().find(media).filter(|_| !shared)?;
+        Some(Misplaced {
+            problem: format!(
+                "the worker {} would store media on its own host, where no other process finds them",
+                worker.name
+            ),
+            help: "mount the same directory at `media_store_path` on every host with a media_repository worker and set \
+                   `media_store_shared` to true, or store media in S3 with `media_storage_providers` in \
+                   /etc/synapse-workers/homeserver.d, or move the worker to the first host",
+        })
+    },
+    |deployment, elsewhere| {
+        let email = &deployment.settings.email;
+        let local = email.enabled && is_loopback(email.smtp_host.as_str());
+        let worker = elsewhere
+            .iter()
+            .find(|worker| local && sends_mail(worker))?;
+        Some(Misplaced {
+            problem: format!(
+                "the worker {} sends e-mail from its own host, but `email.smtp_host` is {}, a mail server on the first \
+                 host",
+                worker.name, email.smtp_host
+            ),
+            help: "set `email.smtp_host` to the name of a mail server that every host can reach, or move the worker to \
+                   the first host",
+        })
+    },
+    |deployment, elsewhere| {
+        let mut services = deployment.referenced.app_services.iter();
+        let (path, url) = services.find_map(|(path, text)| Some((path, local_url(text)?)))?;
+        let asks = |worker: &&&Worker| {
+            let mut roles = worker.roles.iter();
+            roles.any(|role| role.asks_app_services || role.sends == Sends::ToAppServices)
+        };
+        let worker = elsewhere.iter().find(asks)?;
+        Some(Misplaced {
+            problem: format!(
+                "the worker {} sends requests to application services from its own host, but the `url` in {path} is \
+                 {url}, on the first host",
+                worker.name
+            ),
+            help: "use an address in the registration that every host can reach, or move the worker to the first host",
+        })
+    },
+];
+
+/// The URL of an application service, if it leads to the host that uses it.
+fn local_url(registration: &[u8]) -> Option<String> {
+    let keys = pyyaml::options(registration).ok()?.mapping;
+    let url = keys.get("url")?.as_str()?;
+    let (_, rest) = url.split_once("://")?;
+    let authority = rest.split(['/', '?']).next()?;
+    let host = match authority.rsplit_once(':') {
+        Some((host, port)) if port.bytes().all(|byte| byte.is_ascii_digit()) => host,
+        _ => authority,
+    };
+    is_loopback(host).then(|| url.to_owned())
 }

@@ -15,6 +15,7 @@ pub mod owned_keys;
 mod saved;
 pub mod secrets;
 pub mod sizing;
+mod slots;
 pub mod tuning;
 
 pub use cluster::Misplaced;

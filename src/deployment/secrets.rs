@@ -22,8 +22,8 @@ pub struct Secret {
     pub root_only: bool,
     /// Whether a process of this deployment reads it.
     pub wanted: fn(&Deployment) -> bool,
-    /// Whether a process of Synapse on another host than the first, given by its name, reads it. That host has a copy of
-    /// the file then; nothing is generated there.
+    /// Whether a process of Synapse on another host than the first, given by its name, reads it. That host then has a
+    /// copy of the file; nothing is generated there.
     pub elsewhere: fn(&Deployment, &str) -> bool,
     /// The value from the environment or an env-file.
     pub provided: fn(&Settings) -> Option<&types::Secret>,

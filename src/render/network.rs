@@ -41,32 +41,23 @@ struct OtherRequests {
     settings: fn(&Settings) -> bool,
     /// Options of the administrator that may cause such requests.
     options: &'static [&'static str],
-    /// Whether the role queries application services, if any are registered.
-    queries_app_services: bool,
 }
 
 const NONE: OtherRequests = OtherRequests {
     role: "",
     settings: |_| false,
     options: &[],
-    queries_app_services: false,
 };
 
 /// Rows for roles that send requests to homeservers ([`Sends::ToHomeservers`]). Source: the files of Synapse 1.163.2
-/// that use an HTTP client other than the federation client.
+/// that use an HTTP client other than the federation client. [`Role::asks_app_services`] has the queries of application
+/// services.
 static ROWS: &[OtherRequests] = &[
     OtherRequests {
         // app/phone_stats_home.py sends statistics, handlers/account_validity.py e-mails.
         role: "background_worker",
         settings: |settings| settings.report_stats || settings.email.enabled,
         options: &["account_validity", "email"],
-        ..NONE
-    },
-    OtherRequests {
-        // handlers/directory.py: an unknown alias may belong to an application service.
-        role: "event_persister",
-        queries_app_services: true,
-        ..NONE
     },
     OtherRequests {
         // handlers/ui_auth/checkers.py: an identity server verifies telephone numbers.
@@ -75,17 +66,10 @@ static ROWS: &[OtherRequests] = &[
         ..NONE
     },
     OtherRequests {
-        // handlers/ui_auth/checkers.py: captchas too. handlers/directory.py, handlers/e2e_keys.py.
+        // handlers/ui_auth/checkers.py: captchas too.
         role: "client_reader",
         settings: |settings| settings.registration.decided() == Verification::Captcha,
         options: &["account_threepid_delegates", "enable_registration_captcha"],
-        queries_app_services: true,
-    },
-    OtherRequests {
-        // handlers/directory.py, handlers/device.py, handlers/e2e_keys.py.
-        role: "federation_reader",
-        queries_app_services: true,
-        ..NONE
     },
 ];
 
@@ -133,11 +117,9 @@ fn is_needed(input: &Input, worker: &Worker) -> bool {
     let has_app_services = !input.referenced.app_services.is_empty() || own.set(APP_SERVICES);
     let sends_others = |role: &Role| {
         let mut rows = ROWS.iter().filter(|row| row.role == role.name);
-        rows.any(|row| {
-            (row.settings)(settings)
-                || row.queries_app_services && has_app_services
-                || row.options.iter().any(|place| own.set(place))
-        })
+        let by_row = rows
+            .any(|row| (row.settings)(settings) || row.options.iter().any(|place| own.set(place)));
+        by_row || role.asks_app_services && has_app_services
     };
     let sends = |role: &&Role| match role.sends {
         Sends::Nothing => false,

@@ -106,8 +106,8 @@ fn listeners(
     listeners
 }
 
-/// The TCP ports of all processes of this host, each with the unit that binds it and the setting that changes it. systemd
-/// binds those between hosts.
+/// The TCP ports of all processes of this host, each with the unit that binds it and the setting that changes it.
+/// systemd binds those between hosts.
 pub(super) fn ports(input: &Input) -> Vec<(String, SocketAddr, &'static str)> {
     let main = input.is_first().then(|| {
         let listeners = listeners(input, "main", None, Vec::new());

@@ -1,6 +1,6 @@
 //! Socket activation: systemd opens the sockets of Synapse's processes and nginx's ports. While a process restarts,
-//! connections to its sockets wait in the kernel. Processes reach each other over Unix sockets on the first host, and over
-//! ports between hosts.
+//! connections to its sockets wait in the kernel. Processes of the first host reach each other over Unix sockets, all
+//! others over ports.
 
 use super::sandbox::Sandbox;
 use super::{Input, StateBuilder};
@@ -66,8 +66,8 @@ pub fn of_process(input: &Input, process: &str) -> Vec<String> {
         .collect()
 }
 
-/// The ports that systemd opens for a process of this host, for other hosts and, on another host than the first, for all
-/// requests.
+/// The ports that systemd opens for a process of this host: for other hosts and, on another host than the first, for
+/// all requests.
 fn ports(input: &Input, process: &str) -> Vec<String> {
     let endpoints = input.endpoints();
     let of_others = || {
@@ -98,8 +98,8 @@ pub fn held(input: &Input) -> bool {
 /// nginx; `None` if neither is needed.
 pub fn launcher(input: &Input) -> Option<String> {
     let drain = input.settings.sockets.drain_timeout.seconds();
-    // Not only if nginx asks: otherwise a second process for a role would restart all others.
     let (first, last) = input.endpoints().replication_ports();
+    // Not only if nginx asks: otherwise a second process for a role would restart all others.
     let options = [
         held(input).then(|| format!(" --drain {drain}")),
         input

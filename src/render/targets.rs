@@ -6,8 +6,8 @@ use super::{Input, services};
 use crate::deployment::endpoints::{Endpoint, ServicePort, loopback};
 use crate::settings::types::Hosts;
 
-/// A target for every running program that has metrics, on every host. The labels `job` and `index` of a process group the graphs of
-/// Synapse's own dashboards (docs/metrics-howto.md), in which the main process is called `synapse`
+/// A target for every running program that has metrics, on every host. The labels `job` and `index` of a process group
+/// the graphs of Synapse's own dashboards (docs/metrics-howto.md), in which the main process is called `synapse`
 /// (contrib/grafana/synapse.json).
 pub fn all(input: &Input) -> Vec<Target> {
     if !metrics::wanted(input) {

@@ -216,3 +216,39 @@ pub fn file_of(unit: &str) -> &str {
 pub fn is_synapse(unit: &str) -> bool {
     unit == MAIN || worker_of(unit).is_some()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn templates_without_sockets_are_verified_with_the_workers_that_have_some() {
+        let verified = |names: &[&str]| -> Vec<String> {
+            let prefix = format!("{HOST}{UNITS}/");
+            let paths: Vec<String> = names.iter().map(|name| format!("{prefix}{name}")).collect();
+            let found = all_to_verify(paths.iter().map(String::as_str));
+            found
+                .iter()
+                .map(|path| path[prefix.len()..].to_owned())
+                .collect()
+        };
+        let templates = [
+            WORKERS,
+            WORKER_SOCKETS,
+            "synapse-worker@.service.d/40-size.conf",
+        ];
+        assert_eq!(verified(&templates), [WORKERS, WORKER_SOCKETS]);
+        let more = [
+            "synapse-worker@a1.socket.d/50-address.conf",
+            "synapse-worker@b1.service.d/50-network.conf",
+        ];
+        assert_eq!(
+            verified(&[templates.as_slice(), &more].concat()),
+            [
+                "synapse-worker@a1.service",
+                "synapse-worker@a1.socket",
+                "synapse-worker@b1.service"
+            ]
+        );
+    }
+}

@@ -2,9 +2,10 @@
 //!
 //! Workers are numbered from 1 without gaps, so only the last worker of an entry can be removed on its own.
 
+use super::entry::worker_name;
 use super::roles::{ROLES, role};
 use super::spec::{self, NOTATION, SpecError, WorkerSpec, refuse};
-use super::workers::{Topology, worker_name};
+use super::workers::Topology;
 use crate::suggest::nearest;
 
 /// Sets the number of workers of an entry. `target` is the name of the entry, or a role that is the only role of exactly

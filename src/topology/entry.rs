@@ -46,3 +46,8 @@ impl fmt::Display for Entry {
         }
     }
 }
+
+/// The name of a worker, from its entry and number.
+pub(super) fn worker_name(spec: &WorkerSpec, index: u16) -> String {
+    format!("{}{index}", spec.name)
+}

@@ -19,6 +19,7 @@ pub mod presets;
 pub mod releases;
 pub mod roles;
 pub mod routes;
+mod rules;
 mod samples;
 pub mod spec;
 pub mod worker_keys;

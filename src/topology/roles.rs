@@ -90,6 +90,9 @@ pub struct Role {
     pub fallback_to_main: bool,
     /// The requests that it sends, which decide whether it needs network access.
     pub sends: Sends,
+    /// Whether it also asks application services, if there are any: for an unknown room alias or the keys of their users
+    /// (handlers/directory.py, handlers/device.py, handlers/e2e_keys.py).
+    pub asks_app_services: bool,
 }
 
 /// Values that most rows have in common. A role whose row does not say what it sends has network access.
@@ -102,6 +105,7 @@ const ROLE: Role = Role {
     balance: None,
     fallback_to_main: true,
     sends: ToAnyone,
+    asks_app_services: false,
 };
 
 /// A role that serves requests of clients.
@@ -184,7 +188,7 @@ pub static ROLES: [Role; 24] = [
 
     // Writes events to the database, sharded by room. handlers/message.py, persist_and_notify_client_events:
     // invitations and aliases of other servers.
-    Role { name: "event_persister",      sends: ToHomeservers, resources: &["replication"], stream: Some("events"), ..ROLE },
+    Role { name: "event_persister",      sends: ToHomeservers, resources: &["replication"], stream: Some("events"), asks_app_services: true, ..ROLE },
     // Tracks who is typing. handlers/typing.py: federation senders send what it writes to the stream.
     Role { name: "typing",               sends: Nothing,       ..single_writer!("typing") },
     // Writes messages between devices (encryption keys). handlers/devicemessage.py: the writer of device lists looks up
@@ -213,7 +217,7 @@ pub static ROLES: [Role; 24] = [
     Role { name: "sliding_sync",         sends: Nothing,       balance: BY_USER, ..CLIENT },
     // Answers most other requests of clients: rooms, keys, login, search. handlers/e2e_keys.py, handlers/profile.py,
     // handlers/room_list.py: questions to other servers.
-    Role { name: "client_reader",        sends: ToHomeservers, balance: LEAST, ..CLIENT },
+    Role { name: "client_reader",        sends: ToHomeservers, balance: LEAST, asks_app_services: true, ..CLIENT },
     // Accepts key uploads if no worker has the role device_lists. rest/client/keys.py: uploads go to the writer of
     // device lists.
     Role { name: "frontend_proxy",       sends: Nothing,       balance: BY_USER, ..CLIENT },
@@ -222,7 +226,7 @@ pub static ROLES: [Role; 24] = [
     Role { name: "event_creator",        sends: ToAnyone,      balance: Some(Balance::Room), ..CLIENT },
     // Answers requests of other homeservers. crypto/keyring.py: signing keys of other servers. Identical requests for
     // the state of a room are expensive and share one response.
-    Role { name: "federation_reader",    sends: ToHomeservers, balance: Some(Balance::Uri), ..FEDERATION },
+    Role { name: "federation_reader",    sends: ToHomeservers, balance: Some(Balance::Uri), asks_app_services: true, ..FEDERATION },
     // Receives events from other homeservers. handlers/federation_event.py, crypto/keyring.py: missing events and
     // signing keys.
     Role { name: "federation_inbound",   sends: ToHomeservers, balance: Some(Balance::Origin), ..FEDERATION },

@@ -1,16 +1,11 @@
 //! The workers of a spec, and the lists of them that Synapse's shared configuration requires.
-//!
-//! This module refuses combinations that Synapse refuses at start or, worse, accepts with an idle worker: a second
-//! worker for a role that only one worker can have, two workers with the same name, or more workers than any host runs.
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::entry::Entry;
-use super::roles::{Duty, ROLES, Role};
-use super::spec::{SpecError, WorkerSpec, refuse};
-
-/// The maximum number of workers of one host, over all entries.
-pub const MAX_WORKERS: u32 = 250;
+use super::entry::{Entry, worker_name};
+use super::roles::{Duty, Role};
+use super::rules;
+use super::spec::{SpecError, WorkerSpec};
 
 /// One worker process.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -23,7 +18,7 @@ pub struct Worker {
     pub host: Option<String>,
     /// Its number in that entry, from 1.
     pub index: u16,
-    /// The roles in the order of [`ROLES`].
+    /// The roles in the order of [`ROLES`](super::ROLES).
     pub roles: Vec<&'static Role>,
 }
 
@@ -54,7 +49,7 @@ impl Worker {
 pub struct Topology {
     /// The specs of the first host as written, so that they can be written back.
     pub specs: Vec<WorkerSpec>,
-    /// The workers of all hosts in the order of [`ROLES`], then by name and number. The order in which entries are
+    /// The workers of all hosts in the order of [`ROLES`](super::ROLES), then by name and number. The order in which entries are
     /// written has no effect, in particular not on how Synapse shards over a list.
     pub workers: Vec<Worker>,
 }
@@ -63,7 +58,7 @@ impl Topology {
     /// Expands the specs of a server with one host into workers.
     ///
     /// # Errors
-    /// When Synapse would refuse the workers or leave one idle, see the description of the module.
+    /// When Synapse would refuse the workers or leave one idle (`rules.rs`).
     pub fn new(specs: Vec<WorkerSpec>) -> Result<Self, SpecError> {
         let entries = specs.iter().cloned().map(Entry::of_first).collect();
         let workers = workers(entries)?;
@@ -103,19 +98,12 @@ impl Topology {
     }
 }
 
-/// The name of a worker, from its entry and number.
-pub(super) fn worker_name(spec: &WorkerSpec, index: u16) -> String {
-    format!("{}{index}", spec.name)
-}
-
 /// The workers of these entries, in the order of [`Topology::workers`].
 ///
 /// # Errors
 /// As for [`Topology::new`].
 pub(super) fn workers(mut entries: Vec<Entry>) -> Result<Vec<Worker>, SpecError> {
-    check_totals(&entries)?;
-    check_only_ones(&entries)?;
-    check_names(&entries)?;
+    rules::check(&entries)?;
     entries.sort_by_cached_key(|entry| {
         let roles = entry.spec.roles.iter();
         let places: Vec<_> = roles.map(|role| role.position()).collect();
@@ -133,65 +121,6 @@ fn expand(entry: &Entry) -> impl Iterator<Item = Worker> {
         index,
         roles: spec.roles.clone(),
     })
-}
-
-fn check_totals(entries: &[Entry]) -> Result<(), SpecError> {
-    let mut totals: BTreeMap<_, u32> = BTreeMap::new();
-    for entry in entries {
-        let total = totals.entry(&entry.host).or_default();
-        *total += u32::from(entry.spec.count);
-        if *total > MAX_WORKERS {
-            let of_host = entries.iter().filter(|other| other.host == entry.host);
-            let total: u32 = of_host.map(|other| u32::from(other.spec.count)).sum();
-            return refuse!(
-                "{total} workers are more than {MAX_WORKERS}, the maximum of one host";
-                "lower the counts"
-            );
-        }
-    }
-    Ok(())
-}
-
-fn check_only_ones(entries: &[Entry]) -> Result<(), SpecError> {
-    for role in &ROLES {
-        let Some(reason) = role.only_one else {
-            continue;
-        };
-        let holders: Vec<_> = entries
-            .iter()
-            .filter(|entry| entry.spec.roles.contains(&role))
-            .collect();
-        let count: u16 = holders.iter().map(|entry| entry.spec.count).sum();
-        if count > 1 {
-            let entries: Vec<_> = holders.iter().map(|entry| entry.to_string()).collect();
-            return refuse!(
-                "{count} workers would have the role {} ({}), but only one can: {reason}",
-                role.name,
-                entries.join(", ");
-                "keep the role in one entry, without a count"
-            );
-        }
-    }
-    Ok(())
-}
-
-/// Refuses names that occur twice: `x:11` and `x1` would both create an `x11`, and `x1` could refer to either entry.
-fn check_names(entries: &[Entry]) -> Result<(), SpecError> {
-    let mut owners: BTreeMap<String, &Entry> = BTreeMap::new();
-    for entry in entries {
-        let spec = &entry.spec;
-        let names = (1..=spec.count).map(|index| worker_name(spec, index));
-        for name in names.chain([spec.name.clone()]) {
-            if let Some(other) = owners.insert(name.clone(), entry) {
-                return refuse!(
-                    "the entries {:?} and {:?} would both have the name {name:?}",
-                    other.label(), entry.label();
-                    "rename one of them"
-                );
-            }
-        }
-    }
-    Ok(())
 }
 
 #[cfg(test)]

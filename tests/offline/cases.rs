@@ -1,6 +1,7 @@
 //! Each folder `tests/cases/NN-name` describes a host. The test compares every rendered byte with `expected/`, the plan
 //! that leads there with `expected.plan`, and the units, resources and affected units of each file with
-//! `expected.state`. The files and the state of another host in `hosts` are in `expected-NAME/` and `expected-NAME.state`. `UPDATE=1 cargo test` rewrites these files; read the diff before you commit it.
+//! `expected.state`. The files and the state of another host in `hosts` are in `expected-NAME/` and
+//! `expected-NAME.state`. `UPDATE=1 cargo test` rewrites these files; read the diff before you commit it.
 //!
 //! A folder contains `settings.yaml` and, where needed, `host.yaml` (host facts, see [`Facts`]), `homeserver.d/`
 //! (Synapse options of the administrator) and `files/` (referenced and adopted files, by their path). A folder with
@@ -37,6 +38,8 @@ struct Facts {
     secrets: BTreeSet<String>,
     address: Option<IpAddr>,
     coturn_metrics: bool,
+    /// Whether the nginx of the distribution serves only the page of its package.
+    spare_nginx: bool,
     processors: usize,
     /// In GiB, as the host was sold with.
     memory: u64,
@@ -58,6 +61,7 @@ impl Facts {
             jemalloc: !self.without_jemalloc,
             secrets: self.secrets,
             address: self.address,
+            spare_nginx: self.spare_nginx,
             size: HostSize {
                 processors: self.processors,
                 memory: self.memory << 30,

@@ -120,7 +120,7 @@ fn every_process_finds_every_other_at_an_endpoint_that_it_listens_on() {
     );
 }
 
-/// systemd applies the limits of a socket unit to every connection that it accepts, whatever the limits of the service are.
+/// systemd applies the limits of a socket unit to every connection to it, whatever the limits of the service are.
 #[test]
 fn only_hosts_of_the_server_reach_a_port_between_hosts() {
     let setup = cluster();
@@ -323,6 +323,11 @@ fn another_host_gets_only_the_secrets_that_its_processes_read() {
             .get("turn_uris")
             .is_none()
     );
+    // A module of the administrator may send e-mail from any process.
+    let module = setup
+        .clone()
+        .own("m.yaml", "modules: [{module: a.B, config: {}}]\n");
+    assert!(names_of_secrets(&module.state_on("a")).contains("smtp_password"));
     let first = setup.state();
     let others: BTreeSet<_> = every.into_iter().chain(more).collect();
     assert!(names_of_secrets(&first).is_superset(&others));
@@ -375,6 +380,34 @@ fn nginx_leaves_a_host_that_is_down() {
             "{line}\n{nginx}"
         );
     }
+}
+
+/// All requests to other homeservers go through the senders, which other hosts then reach as well.
+#[test]
+fn federation_senders_of_every_host_serve_all_hosts() {
+    let setup = with_hosts(
+        "federation_sender, client_reader",
+        "b: {address: 10.0.0.2, workers: [federation_sender, synchrotron]}",
+    )
+    .settings("sandbox: {network: senders}");
+    let (first, other) = (setup.state(), setup.state_on("b"));
+    for state in [&first, &other] {
+        let senders = &yaml(
+            state,
+            "synapse/shared.d/outbound_federation_restricted_to.yaml",
+        );
+        let senders = senders["outbound_federation_restricted_to"]
+            .as_sequence()
+            .unwrap();
+        assert_eq!(
+            senders,
+            &["b_federation_sender1", "federation_sender1"].map(Value::from)
+        );
+    }
+    let wanted = ("replication".to_owned(), "10.0.0.1:26200".to_owned());
+    assert!(listeners(&first, "federation_sender1").contains(&wanted));
+    let wanted = ("replication".to_owned(), "10.0.0.2:26200".to_owned());
+    assert!(listeners(&other, "b_federation_sender1").contains(&wanted));
 }
 
 #[test]
@@ -605,4 +638,24 @@ fn workers_that_need_this_host_are_refused_on_another_one() {
         None
     );
     assert_eq!(problem(mail("")), None);
+    let bridge = |workers: &str, url: &str| {
+        let hosts = format!("b: {{address: 10.0.0.2, workers: [{workers}]}}");
+        let text = format!("id: irc\nurl: {url}\n");
+        problem(with_hosts("appservice", &hosts).app_service("/srv/irc.yaml", &text))
+    };
+    for url in [
+        "http://localhost:29318",
+        "'http://[::1]:29318/x'",
+        "http://127.0.0.1",
+    ] {
+        let found = bridge("client_reader", url).unwrap();
+        assert!(
+            found.contains("b_client_reader1 sends requests to application services"),
+            "{found}"
+        );
+        assert_eq!(bridge("synchrotron", url), None);
+    }
+    for url in ["http://irc.test:29318", "null", "http://10.0.0.1:29318"] {
+        assert_eq!(bridge("client_reader", url), None, "{url}");
+    }
 }

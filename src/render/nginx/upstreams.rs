@@ -21,7 +21,6 @@ pub(super) struct Upstream<'a> {
 }
 
 /// A `server` of an upstream.
-#[derive(Clone)]
 pub(super) struct Server {
     /// Its address.
     pub place: String,
@@ -94,8 +93,8 @@ fn server(place: &Endpoint, balance: &str) -> Server {
     Server::new(place.upstream(), parameters)
 }
 
-/// The servers to list again. Those on other hosts are listed once, because each attempt at a host that is down takes two
-/// seconds. `backup` cannot be used beside `hash`, where an upstream with several servers has one.
+/// The servers to list again. Those on other hosts are listed once, because each attempt at a host that is down takes
+/// two seconds. `backup` cannot be used beside `hash`, which an upstream with several servers may have.
 fn more(input: &Input, upstream: &topology::Upstream, places: &[Endpoint]) -> Option<More> {
     let (parameters, remote) = match places {
         [place] => ("max_fails=0 backup", matches!(place, Endpoint::Address(_))),

@@ -108,7 +108,7 @@ pub(super) static RULES: &[Rule] = &[
         let on = settings.warm.mode != WarmMode::Off;
         with_hosts(settings, "warm.mode", || {
             (
-                "`warm.mode` is not off, but fork servers cannot pass on the ports between the hosts in `hosts`".to_owned(),
+                "`warm.mode` is not off, but processes that use ports between `hosts` cannot be forked in this release".to_owned(),
                 "set `warm.mode` to off".to_owned(),
             )
         })
