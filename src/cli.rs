@@ -140,7 +140,7 @@ pub enum Command {
     ///
     /// Edits `workers:` in the settings file. All other lines of the file stay unchanged.
     Scale {
-        /// The role, or the name of an entry of `workers:`, and its number of workers (0 to 100)
+        /// The role, or the name of an entry of `workers:`, and its number of workers (0 to 100); HOST/ROLE=N for another host
         #[arg(required = true, value_name = "ROLE=N")]
         counts: Vec<String>,
         #[command(flatten)]
@@ -150,7 +150,7 @@ pub enum Command {
     ///
     /// Edits `workers:` in the settings file. An existing entry with the same name and roles gets more workers.
     Add {
-        /// Workers to add: [NAME=]ROLE[+ROLE…][:COUNT]; COUNT defaults to 1
+        /// Workers to add: [NAME=]ROLE[+ROLE…][:COUNT]; COUNT defaults to 1. HOST/ before it adds them to another host
         #[arg(required = true, value_name = "SPEC")]
         specs: Vec<String>,
         #[command(flatten)]
@@ -161,11 +161,21 @@ pub enum Command {
     /// Edits `workers:` in the settings file. Workers of an entry are numbered without gaps, so only the last one can
     /// be removed on its own.
     Remove {
-        /// A worker (`synchrotron3`), or an entry with all its workers (`synchrotron`)
+        /// A worker (`synchrotron3`), or an entry with all its workers (`synchrotron`); HOST/ before it for another host
         #[arg(required = true, value_name = "NAME")]
         names: Vec<String>,
         #[command(flatten)]
         trying: Trying,
+    },
+    /// Move an entry of `workers` to another host and apply the change
+    ///
+    /// The hosts are those in `hosts`, and `first`, the host with the settings file. See synapse-workers-cluster(7).
+    Move {
+        /// The entry, as in synchrotron, or app2/synchrotron for one of another host
+        #[arg(value_name = "[HOST/]ENTRY")]
+        entry: String,
+        /// The host to move it to
+        host: String,
     },
     /// Keep the change that is on trial (made with --try)
     Confirm,

@@ -87,6 +87,7 @@ pub fn run(cli: Cli) -> Result<ExitCode, Failure> {
         Command::Remove { names, trying } => {
             install::edit(common, Change::Remove(names), trying.time)
         }
+        Command::Move { entry, host } => install::edit(common, Change::Move(entry, host), None),
         Command::Upgrade { check: true, .. } => upgrade::check(common),
         Command::Upgrade {
             version,

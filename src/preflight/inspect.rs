@@ -136,7 +136,7 @@ impl Found<'_> {
         Examined {
             facts: &self.facts,
             scope: &self.scope,
-            processes: request.topology.workers.len() + 1,
+            processes: request.processes_on(request.host.as_deref()),
         }
     }
 }

@@ -1,7 +1,17 @@
 //! Edits of the settings file by commands: `scale`, `add`, `remove`, `upgrade`, `migrate-database`. Pure.
 
-use crate::settings::types::Version;
+use crate::settings::types::{Hosts, Version};
 use crate::topology::{WorkerSpec, edit};
+use std::collections::BTreeMap;
+
+/// The host of a word, and the rest of it; the host is empty for the first.
+pub(super) fn of_host(word: &str) -> (&str, &str) {
+    let (host, rest) = word.split_once('/').unwrap_or(("", word));
+    match host {
+        Hosts::FIRST => ("", rest),
+        host => (host, rest),
+    }
+}
 
 /// An edit of the settings file.
 pub enum SettingsEdit {
@@ -13,6 +23,8 @@ pub enum SettingsEdit {
     Add(Vec<String>),
     /// Names of workers to remove.
     Remove(Vec<String>),
+    /// An entry of `workers`, and the host to move it to: the name of a host, or `first`.
+    Move(String, String),
     /// The release of Synapse to install.
     Upgrade(Version),
     /// Migrate the data from SQLite to PostgreSQL.
@@ -26,7 +38,10 @@ impl SettingsEdit {
     /// When the words do not fit the grammar, or the workers that result are not allowed.
     pub fn apply(&self, mut specs: Vec<WorkerSpec>) -> Result<Vec<WorkerSpec>, String> {
         match self {
-            SettingsEdit::None | SettingsEdit::Upgrade(_) | SettingsEdit::MigrateDatabase => {}
+            SettingsEdit::None
+            | SettingsEdit::Move(..)
+            | SettingsEdit::Upgrade(_)
+            | SettingsEdit::MigrateDatabase => {}
             SettingsEdit::Scale(counts) => {
                 for word in counts {
                     let (name, count) = word.split_once('=').ok_or_else(|| {
@@ -52,12 +67,37 @@ impl SettingsEdit {
         Ok(specs)
     }
 
+    /// This edit for each host that its words name, as in `app2/synchrotron`; the words without a host are for the first,
+    /// whose name here is empty.
+    pub fn by_host(&self) -> BTreeMap<String, Self> {
+        let (words, edit): (&Vec<String>, fn(Vec<String>) -> Self) = match self {
+            SettingsEdit::Scale(words) => (words, SettingsEdit::Scale),
+            SettingsEdit::Add(words) => (words, SettingsEdit::Add),
+            SettingsEdit::Remove(words) => (words, SettingsEdit::Remove),
+            SettingsEdit::None
+            | SettingsEdit::Move(..)
+            | SettingsEdit::Upgrade(_)
+            | SettingsEdit::MigrateDatabase => return BTreeMap::new(),
+        };
+        let mut found: BTreeMap<String, Vec<String>> = BTreeMap::new();
+        for word in words {
+            let (host, word) = of_host(word);
+            found
+                .entry(host.to_owned())
+                .or_default()
+                .push(word.to_owned());
+        }
+        let edits = found.into_iter();
+        edits.map(|(host, words)| (host, edit(words))).collect()
+    }
+
     /// A summary of the command, as the manifest of the generation records it.
     pub fn summary(&self) -> String {
         match self {
             SettingsEdit::None => "install".to_owned(),
             SettingsEdit::Scale(words) => format!("scale {}", words.join(" ")),
             SettingsEdit::Add(words) => format!("add {}", words.join(" ")),
+            SettingsEdit::Move(entry, host) => format!("move {entry} {host}"),
             SettingsEdit::Upgrade(version) => format!("upgrade {version}"),
             SettingsEdit::MigrateDatabase => "migrate-database".to_owned(),
             SettingsEdit::Remove(words) => format!("remove {}", words.join(" ")),

@@ -12,6 +12,7 @@
 mod add;
 mod place;
 mod replace;
+mod tree;
 
 use std::collections::BTreeMap;
 use std::ops::Range;
@@ -72,7 +73,11 @@ impl<'t> Edit<'t> {
         let guesses = match self.before.entry(self.row) {
             None if self.wanted.is_none() => return Ok(self.text.to_owned()),
             None => self.additions(),
-            Some(entry) => self.replacement(entry).into_iter().collect(),
+            Some(entry) => self
+                .within(entry)
+                .into_iter()
+                .chain(self.replacement(entry))
+                .collect(),
         };
         let mut results = guesses.into_iter().filter_map(|guess| self.spliced(guess));
         let change = results.find(|text| self.is_change(text));

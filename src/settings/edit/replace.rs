@@ -9,6 +9,13 @@ use crate::settings::row::quoted;
 use crate::settings::value::Raw;
 
 impl Edit<'_> {
+    /// Changes lists within the value of a key, if it has such.
+    pub(super) fn within(&self, entry: &Entry) -> Option<Vec<Splice>> {
+        let (_, name) = self.row.path();
+        let colon = after_colon(self.text, offset(self.text, entry.key)?, name)?;
+        self.lists(entry.raw.as_ref()?, skip_blank(self.text, colon))
+    }
+
     /// Changes a key that the file contains.
     pub(super) fn replacement(&self, entry: &Entry) -> Option<Vec<Splice>> {
         let (section, name) = self.row.path();

@@ -49,6 +49,11 @@ impl Hosts {
         self.0.is_empty()
     }
 
+    /// The host with this name, to change it.
+    pub fn named_mut(&mut self, name: &str) -> Option<&mut OtherHost> {
+        self.0.iter_mut().find(|host| host.name == name)
+    }
+
     /// The host with this name.
     pub fn named(&self, name: &str) -> Option<&OtherHost> {
         self.0.iter().find(|host| host.name == name)
