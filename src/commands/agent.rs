@@ -7,6 +7,7 @@ use crate::converge::{Call, Goal, OnHost, Planned, Prepared, Run, Session, Task,
 use crate::failure::Failure;
 use crate::host::{self, Host, Reply};
 use crate::plan::Target;
+use crate::plan::step::Step;
 use crate::preflight::{self, Purpose};
 use crate::report::{Report, outln};
 use crate::request;
@@ -123,6 +124,14 @@ fn session(
         notes,
         plan: Planned::of(&plan),
         changes: plan.changes(),
+        leaving: plan
+            .steps
+            .iter()
+            .find_map(|step| match step {
+                Step::Drain(units) => Some(units.clone()),
+                _ => None,
+            })
+            .unwrap_or_default(),
     })));
     host::interruption::watch();
     let mut world = OnHost::new(host);

@@ -84,6 +84,12 @@ pub fn changes(others: &[Remote]) -> usize {
     others.iter().map(|remote| remote.prepared.changes).sum()
 }
 
+/// The processes of other hosts to which nginx has to drain its connections.
+pub fn leaving(others: &[Remote]) -> Vec<String> {
+    let leaving = others.iter().map(|remote| remote.prepared.leaving.clone());
+    leaving.flatten().collect()
+}
+
 /// Whether no other host has a step.
 pub fn are_done(others: &[Remote]) -> bool {
     others.iter().all(|remote| remote.prepared.plan.is_empty())

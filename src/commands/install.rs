@@ -67,6 +67,7 @@ fn attempt(
     }
     let goal = prepared.goal(change.summary());
     let plan = goal.plan(&prepared.observed);
+    let plan = plan.draining(hosts::leaving(&prepared.others));
     let common = &Common {
         yes: common.yes || confirmed.as_ref() == Some(&plan),
         ..common.clone()

@@ -70,6 +70,8 @@ pub struct Prepared {
     pub plan: Vec<Planned>,
     /// The number of steps that change the host.
     pub changes: usize,
+    /// The processes to which nginx has to drain its connections before they stop.
+    pub leaving: Vec<String>,
 }
 
 /// Another host during a run.

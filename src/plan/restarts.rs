@@ -124,8 +124,12 @@ impl<'a> Restarts<'a> {
     /// otherwise start it too early. With socket activation, nginx stops before all others, so that new connections
     /// wait at its sockets.
     fn units_to_stop_first(&self) -> BTreeSet<String> {
-        let stops_first =
-            |unit: &&String| self.effect(unit) == Effect::StopFirst && self.runs(unit);
+        // The socket of a service that goes stops with it, when nginx no longer sends requests there.
+        let goes =
+            |unit: &str| units::served_by(unit).is_some() && !self.desired.units.contains(unit);
+        let stops_first = |unit: &&String| {
+            self.effect(unit) == Effect::StopFirst && self.runs(unit) && !goes(unit)
+        };
         let mut stops: BTreeSet<String> =
             self.affected.keys().filter(stops_first).cloned().collect();
         if stops.iter().all(|unit| unit == units::MAIN) {

@@ -17,8 +17,12 @@ pub enum Stage {
     Elsewhere,
     /// The generation becomes the current one, and unit files are written.
     Switch,
-    /// Processes stop that must not run beside their successors.
-    StopFirst,
+    /// nginx stops before processes that must not run beside their successors.
+    StopNginx,
+    /// Workers of that kind stop. They may send requests to the main process while they stop.
+    StopWorkers,
+    /// The main process stops.
+    StopMain,
     /// Redis, which all processes subscribe to.
     Redis,
     /// Services that ours replace stop, and fork servers start.
@@ -49,9 +53,14 @@ impl Stage {
             | Step::MoveDatabase {
                 part: Move::First, ..
             } => Self::Prepare,
-            Step::Hold | Step::MoveDatabase { .. } => Self::StopFirst,
+            Step::Hold => Self::StopNginx,
+            Step::MoveDatabase { .. } => Self::StopMain,
             Step::Jobs { verb, units, .. } => match verb {
-                Verb::Stop if !left => Self::StopFirst,
+                Verb::Stop if !left => match Self::of_units(units) {
+                    Self::Nginx => Self::StopNginx,
+                    Self::Main => Self::StopMain,
+                    _ => Self::StopWorkers,
+                },
                 Verb::Stop => Self::End,
                 Verb::Start | Verb::Restart | Verb::Reload => Self::of_units(units),
             },
@@ -85,13 +94,34 @@ impl Stage {
 }
 
 impl Plan {
+    /// Whether a step waits for nginx to drain.
+    pub fn drains(&self) -> bool {
+        self.steps.iter().any(|step| matches!(step, Step::Drain(_)))
+    }
+
+    /// The same plan with a step after the reload of nginx, in which it drains its connections to these processes of other
+    /// hosts; the same plan if nginx does not reload.
+    pub fn draining(mut self, units: Vec<String>) -> Self {
+        let reloads = |step: &Step| {
+            let Step::Jobs { verb, units, .. } = step else {
+                return false;
+            };
+            *verb == Verb::Reload && units.iter().any(|unit| unit == units::NGINX)
+        };
+        let reload = self.steps.iter().rposition(reloads);
+        if let Some(at) = reload.filter(|_| !units.is_empty() && !self.drains()) {
+            self.steps.insert(at + 1, Step::Drain(units));
+        }
+        self
+    }
+
     /// The stage of each step. No step is in an earlier stage than the step before it.
     pub fn stages(&self) -> Vec<Stage> {
         let (mut last, mut left) = (Stage::Prepare, false);
         let stages = self.steps.iter().map(|step| {
             left |= matches!(step, Step::Drain(_));
             last = last.max(Stage::of(step, left));
-            left |= last > Stage::StopFirst;
+            left |= last > Stage::StopMain;
             last
         });
         stages.collect()
@@ -174,7 +204,9 @@ mod tests {
             found,
             [
                 (Stage::Switch, 0..2, 0..1),
-                (Stage::StopFirst, 2..5, 1..2),
+                (Stage::StopNginx, 2..3, 1..1),
+                (Stage::StopWorkers, 3..4, 1..2),
+                (Stage::StopMain, 4..5, 2..2),
                 (Stage::Main, 5..6, 2..2),
                 (Stage::Workers, 6..7, 2..3),
                 (Stage::Nginx, 7..8, 3..3),

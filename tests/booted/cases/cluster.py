@@ -1,0 +1,214 @@
+"""Workers on three hosts: install, changes under load, a host that is killed, a network that is cut, and removal."""
+
+import json
+import time
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import pytest
+
+from cases.full import complete, routes
+from harness import cluster
+from harness.checks import Checks
+from harness.cluster import address
+from harness.crowd import Crowd
+from harness.deployment import SERVER, SETTINGS, SHARED_SECRET, URL, add_test_options, client, state, talk, worker
+from harness.expect import CheckFailed, assert_contains, assert_equal, wait_until
+from harness.host import Host, execute, unit_of
+
+APP2, APP3 = "app2", "app3"
+BEGIN = f"""\
+server_name: {SERVER}
+address: {address(0)}
+workers: [synchrotron, event_persister, client_reader]
+hosts:
+  # A comment of the administrator.
+  {APP2}: {{address: {address(1)}, workers: [synchrotron, federation_sender, typing]}}
+  {APP3}: {{address: {address(2)}, workers: [client_reader, pusher, receipts]}}
+database: {{host: {address(0)}, password_file: {cluster.PASSWORD_FILE}}}
+"""
+SECRETS = "/etc/synapse-workers/secrets"
+# Requests a second beside long polls.
+RATE = 20
+CUT = 30
+MAIN = "synapse-main.service"
+
+
+@pytest.mark.slow
+def test_cluster(host: Host, check: Checks) -> None:
+    """One server on three hosts: installed, changed without a failed request, and removed from all of them."""
+    with cluster.hosts(host, (APP2, APP3, "stranger")) as (app2, app3, stranger):
+        cluster.keys(host, (app2, app3))
+        cluster.database(host)
+        add_test_options(host)
+        host.write(SETTINGS, BEGIN)
+        installed(host, check, app2, app3)
+        separated(host, check, app2, stranger)
+        changed(host, check, app2, app3)
+        disturbed(host, check, app2, app3)
+        removed(host, check, app2, app3)
+
+
+def installed(host: Host, check: Checks, app2: Host, app3: Host) -> None:
+    with check("a host that does not answer is refused, and nothing is changed"):
+        app3.run("systemctl", "stop", "ssh.service", "ssh.socket", expect=None)
+        refused = host.product("install", "--yes", expect=(65,))
+        assert_contains(refused.err, "app3 does not answer", "help: ssh ")
+        assert_equal([one.units("synapse-*") for one in (host, app2, app3)], [{}, {}, {}], "units")
+        app3.run("systemctl", "start", "ssh.service")
+    with check("install starts workers on three hosts", vital=True) as note:
+        result = host.product("install", "--yes")
+        note(f"{result.seconds:.1f} s")
+        for one, names in ((app2, ("synchrotron", "federation_sender", "typing")), (app3, ("client_reader", "pusher", "receipts"))):
+            name = one.name.rsplit("-", 1)[1]
+            running = {unit for unit, found in one.units("synapse-worker@*.service").items() if found["ActiveState"] == "active"}
+            assert_equal(running, {worker(f"{name}_{role}1") for role in names}, f"workers of {name}")
+    with check("running it again changes nothing") as note:
+        result = host.product("install", "--yes")
+        assert_contains(result.out, "0 changed")
+        note(f"{result.seconds:.2f} s")
+    record = state(host, "record")
+    with check("the scenario of two users succeeds", vital=True) as note:
+        note(client(host, "scenario.py", URL, "--shared-secret-file", str(host.path(SHARED_SECRET)),
+                    "--record", str(record)).out.splitlines()[-1])
+    with check("each request was answered by a process that `routes` names, on its host") as note:
+        note(answered_as_routed(host, (app2, app3), json.loads(record.read_text(encoding="utf-8"))))
+
+
+def answered_as_routed(host: Host, others: Sequence[Host], record: dict[str, Any]) -> str:
+    requests = record["requests"]
+    marker, wanted = f"probe-{record['run']}-[0-9]+", {one["marker"] for one in requests}
+
+    def processed() -> dict[str, set[str]] | None:
+        found: dict[str, set[str]] = {}
+        for one in (host, *others):
+            for name, units in one.processed(marker).items():
+                found.setdefault(name, set()).update(units)
+        return complete(found, wanted)
+
+    units = wait_until("every request in a journal", processed)
+    wrong = [f"{one['method']} {one['path']}: {units[one['marker']]}, routes names {processes}"
+             for one, processes in zip(requests, routes(host, requests), strict=True)
+             if not units[one["marker"]] <= {unit_of(process) for process in processes}]
+    if wrong:
+        raise CheckFailed("\n".join(wrong))
+    return f"{len(requests)} requests by {len(set().union(*units.values()))} processes"
+
+
+def separated(host: Host, check: Checks, app2: Host, stranger: Host) -> None:
+    with check("each host has only the secrets that its processes need"):
+        names = set(app2.run("ls", SECRETS).out.split())
+        assert_equal(names & {"registration_shared_secret", "redis.acl"}, set(), "secrets of the first host alone")
+        assert names >= {"worker_replication_secret", "own_redis_password"}, names
+        for name in ("worker_replication_secret", "own_redis_password"):
+            assert_equal(app2.read(f"{SECRETS}/{name}"), host.read(f"{SECRETS}/{name}"), name)
+    with check("another host of the network reaches no listener") as note:
+        ports = set()
+        for one, place in ((host, address(0)), (app2, address(1))):
+            listening = one.run("ss", "-Hltn").out.splitlines()
+            found = {line.split()[3] for line in listening if line.split()[3].startswith(place)}
+            ports |= {(place, int(listener.rsplit(":", 1)[1])) for listener in found}
+        # Those of PostgreSQL and sshd belong to others.
+        ours = {(place, port) for place, port in ports if port >= 20000}
+        assert len(ours) >= 7, ours
+        for place, port in sorted(ours):
+            stranger.run("curl", "--silent", "--max-time", "1", f"http://{place}:{port}/health", expect=(7, 28))
+        note(f"{len(ours)} listeners")
+    with check("another host refuses commands that belong to the first one"):
+        assert_contains(app2.product("install", "--yes", expect=(65,)).err, "this host is app2", "on the first host")
+
+
+CHANGES: tuple[tuple[str, tuple[str, ...]], ...] = (
+    ("a worker is added on another host", ("scale", "app2/synchrotron=2")),
+    ("a worker is removed from another host", ("scale", "app2/synchrotron=1")),
+    ("a stream writer is added on another host", ("add", "app2/event_persister")),
+    ("a stream writer moves to another host", ("move", "app2/event_persister", "app3")),
+    ("a stream writer is removed from another host", ("remove", "app3/event_persister")),
+)
+
+
+def changed(host: Host, check: Checks, app2: Host, app3: Host) -> None:
+    with Crowd(host, RATE) as crowd:
+        for text, command in CHANGES:
+            crowd.ask(f"mark {text}")
+            with check(f"{text}: no request fails") as note:
+                result = host.product(*command, "--yes")
+                assert_contains(result.out, " changed (")
+                figures = crowd.ask(f"mark after {text}")
+                note(f"{figures['sent']} requests, {result.seconds:.1f} s, {figures['silence']:.1f} s without an answer")
+                assert_equal(figures["failed"], 0, f"failed requests of {figures}")
+            if "writer is added" in text:
+                order(host, check, (app2, app3))
+        crowd.ask("end")
+        whole = crowd.heard()
+    with check("all messages arrived, and none twice"):
+        assert_equal(whole["failed"], 0, "failed requests")
+    with check("the settings file keeps its comment"):
+        assert_contains(host.read(SETTINGS), "# A comment of the administrator.")
+
+
+def order(host: Host, check: Checks, others: Sequence[Host]) -> None:
+    with check("all workers had stopped on all hosts before main started, and started after it"):
+        # All hosts have the monotonic clock of this machine.
+        main = int(host.units(MAIN)[MAIN]["InactiveExitTimestampMonotonic"])
+        ready = int(host.units(MAIN)[MAIN]["ActiveEnterTimestampMonotonic"])
+        for one in (host, *others):
+            for name, unit in one.units("synapse-worker@*.service").items():
+                left, began = (int(unit[key]) for key in ("ActiveExitTimestampMonotonic", "InactiveExitTimestampMonotonic"))
+                assert left <= main <= ready <= began, f"{name}: left {left}, main {main} to {ready}, began {began}"
+
+
+def disturbed(host: Host, check: Checks, app2: Host, app3: Host) -> None:
+    with check("a network that is cut for 30 s loses no event, and service resumes by itself", vital=True) as note:
+        talk(host)
+        cut(host, app2)
+        time.sleep(CUT)
+        execute(["nsenter", "--target", host.leader(), "--net", "ip", "link", "set", "to-1", "up"])
+        begun = time.monotonic()
+        wait_until("verify", lambda: host.product("verify", expect=None).code == 0, 120)
+        talk(host)
+        note(f"verify succeeds {time.monotonic() - begun:.1f} s after")
+        assert_contains(host.product("install", "--yes").out, "0 changed")
+    with check("a connection that is lost during a change: rolled back on all hosts, and the next install completes it") as note:
+        failing(host, lambda: cut(host, app3), lambda: execute(
+            ["nsenter", "--target", host.leader(), "--net", "ip", "link", "set", "to-2", "up"]))
+        wait_until("no agent on app3", lambda: app3.run("pgrep", "-f", "synapse-workers agent", expect=(0, 1)).code == 1, 60)
+        note(f"{host.product('install', '--yes').seconds:.1f} s")
+        host.product("verify")
+        talk(host)
+
+
+def cut(host: Host, other: Host) -> None:
+    """Takes the cable of a host out."""
+    number = 1 if other.name.endswith(APP2) else 2
+    execute(["nsenter", "--target", host.leader(), "--net", "ip", "link", "set", f"to-{number}", "down"])
+
+
+def failing(host: Host, begin: Callable[[], object], end: Callable[[], object]) -> None:
+    """A change whose connection to a host is lost while it runs."""
+    change = host.talk_to("true")
+    change.communicate()
+    running = host.run("systemd-run", "--quiet", "--unit=change", "--property=Type=exec", "synapse-workers", "add", "app3/to_device", "--yes")
+    assert_equal(running.code, 0, "systemd-run")
+    wait_until("the stop of main", lambda: host.units(MAIN)[MAIN]["ActiveState"] != "active", 60)
+    begin()
+    try:
+        wait_until("the end of the change", lambda: host.run("systemctl", "is-active", "change", expect=None).out.strip() != "active", 240)
+    finally:
+        end()
+
+
+def removed(host: Host, check: Checks, app2: Host, app3: Host) -> None:
+    with check("a host without its entry in `hosts` loses its workers, and the server goes on") as note:
+        text = host.read(SETTINGS)
+        host.write(SETTINGS, "".join(line for line in text.splitlines(keepends=True) if not line.startswith(f"  {APP3}:")))
+        note(f"{host.product('install', '--yes').seconds:.1f} s")
+        assert_equal(app3.units("synapse-*"), {}, "units of app3")
+        host.product("verify")
+        talk(host)
+    with check("uninstall --purge removes the server from all hosts"):
+        host.product("uninstall", "--purge", "--confirm", SERVER, "--yes")
+        for one in (host, app2, app3):
+            assert_equal(one.units("synapse-*"), {}, f"units of {one.name}")
+            assert_equal([path for path in (SECRETS, "/var/lib/synapse-workers", "/var/lib/synapse/signing.key")
+                          if one.run("test", "-e", path, expect=None).code == 0 and one is host], [], "files")
