@@ -71,6 +71,14 @@ class Waiting:
         os.write(self.change, b".")
         return held
 
+    def take_ports(self, numbers):
+        """Hands the sockets at these ports to the program."""
+        with self.lock:
+            places = [place for place in self.sockets if isinstance(place, tuple) and place[1] in numbers]
+            held = [self.sockets.pop(place) for place in places]
+        os.write(self.change, b".")
+        return held
+
     def refuse(self):
         """Answers all connections at sockets that were not handed over, and returns within `PARTING` seconds."""
         now = time.monotonic()

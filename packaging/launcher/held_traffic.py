@@ -6,7 +6,7 @@ import signal
 from twisted.internet import task, tcp, unix
 
 # The directory of the sockets for replication requests of other processes; those of other hosts come to ports that the
-# command line names. These requests are served while the process drains, because in-flight requests may depend on other
+# command line names, and a process with such a Unix socket serves them as if they came there. These requests are served while the process drains, because in-flight requests may depend on other
 # processes that stop at the same time.
 INTERNAL = "/replication/"
 # After this many seconds without a replication request, no further one is expected.
@@ -108,17 +108,24 @@ class Traffic:
         held = self.waiting.take(path)
         if held is None:
             return self.listen_plainly(path, factory, *arguments, **options)
-        return self.serve(HeldPath(held, factory, self.reactor), INTERNAL in path)
+        internal = INTERNAL in path
+        self.watch(factory, internal)
+        if internal:
+            # Synapse would create everything behind a second listener again, and complains about it (util/metrics.py).
+            for other in self.waiting.take_ports(self.internal_ports):
+                self.serve(HeldAddress(other, factory, self.reactor), internal)
+        return self.serve(HeldPath(held, factory, self.reactor), internal)
 
     def listen_tcp(self, port, factory, backlog=50, interface=""):
         """Replaces `reactor.listenTCP`."""
         held = self.waiting.take((interface, port))
         if held is None:
             return self.listen_at_port(port, factory, backlog, interface)
-        return self.serve(HeldAddress(held, factory, self.reactor), port in self.internal_ports)
+        internal = port in self.internal_ports
+        self.watch(factory, internal)
+        return self.serve(HeldAddress(held, factory, self.reactor), internal)
 
     def serve(self, port, internal):
-        self.watch(port.factory, internal)
         port.startListening()
         self.ports.append((port, internal))
         return port

@@ -81,8 +81,6 @@ fn listeners(
             vec!["replication"],
         ));
     }
-    let for_others = endpoints.replication_for_others(name);
-    listeners.extend(for_others.map(|endpoint| Listener::http(endpoint, vec!["replication"])));
     let manhole = match worker {
         Some(_) => settings.manhole.workers,
         None => settings.manhole.main,
@@ -107,30 +105,30 @@ fn listeners(
 }
 
 /// The TCP ports of all processes of this host, each with the unit that binds it and the setting that changes it.
-/// systemd binds those between hosts.
+/// systemd binds those between hosts. On the first host, these have no listener of their own: the launcher serves them
+/// like the Unix socket for replication.
 pub(super) fn ports(input: &Input) -> Vec<(String, SocketAddr, &'static str)> {
-    let main = input.is_first().then(|| {
-        let listeners = listeners(input, "main", None, Vec::new());
-        (units::MAIN.to_owned(), listeners)
-    });
-    let workers = input.workers().map(|worker| {
-        let listeners = listeners(input, &worker.name, Some(worker), Vec::new());
-        (units::worker(&worker.name), listeners)
-    });
+    let main = input.is_first().then_some(("main", None));
+    let workers = input
+        .workers()
+        .map(|worker| (worker.name.as_str(), Some(worker)));
     let all = main.into_iter().chain(workers);
-    all.flat_map(|(unit, listeners)| {
-        listeners
-            .into_iter()
-            .filter_map(move |listener| match listener.endpoint {
-                Endpoint::Port(port) if listener.kind == "metrics" && unit == units::MAIN => {
-                    Some((unit.clone(), loopback(port), "metrics.port"))
-                }
-                Endpoint::Port(port) => Some((unit.clone(), loopback(port), "tcp_ports")),
-                Endpoint::Address(address) => {
-                    units::socket_of(&unit).map(|socket| (socket, address, "tcp_ports"))
-                }
-                Endpoint::Socket(_) => None,
-            })
+    all.flat_map(|(name, worker)| {
+        let unit = units::process(name);
+        let listeners = listeners(input, name, worker, Vec::new());
+        let listeners = listeners.into_iter().map(|it| (it.kind, it.endpoint));
+        let for_others = input.endpoints().replication_for_others(name);
+        let all = listeners.chain(for_others.map(|endpoint| ("http", endpoint)));
+        all.filter_map(move |(kind, endpoint)| match endpoint {
+            Endpoint::Port(port) if kind == "metrics" && unit == units::MAIN => {
+                Some((unit.clone(), loopback(port), "metrics.port"))
+            }
+            Endpoint::Port(port) => Some((unit.clone(), loopback(port), "tcp_ports")),
+            Endpoint::Address(address) => {
+                units::socket_of(&unit).map(|socket| (socket, address, "tcp_ports"))
+            }
+            Endpoint::Socket(_) => None,
+        })
     })
     .collect()
 }

@@ -51,3 +51,22 @@ class Ports(LauncherTestCase):
             one.close()
         self.start(activated=False)
         self.assertEqual(Client(self.public, "/quick").result(), (200, b"quick"))
+
+
+class UnixAndPort(LauncherTestCase):
+    def test_a_port_is_served_by_the_listener_at_the_internal_socket(self):
+        port = socket.create_server(("127.0.0.1", 0), backlog=BACKLOG)
+        self.addCleanup(port.close)
+        self.sockets.append(port)
+        address, number = port.getsockname()
+        early = Client(f"{address}:{number}", "/quick")
+        early.sent.wait(20)
+        process = self.start(options=("--internal-ports", f"{number}-{number}"))
+        self.assertEqual(early.result(), (200, b"quick"))
+        slow = Client(self.public, "/slow/1", "POST")
+        self.wait_until_received(slow)
+        process.terminate()
+        self.wait_until_closed(process, self.sockets[0])
+        self.assertEqual(Client(f"{address}:{number}", "/quick").result(), (200, b"quick"))
+        self.assertEqual(slow.result(), (200, b"slow"))
+        self.assertEqual(process.wait(20), 0)
