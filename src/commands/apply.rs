@@ -164,18 +164,42 @@ impl Finished {
     }
 }
 
+/// A planned change of all hosts.
+pub struct Planned<'a> {
+    /// This host.
+    pub host: &'a Host,
+    /// Its goal.
+    pub goal: &'a Goal<'a>,
+    /// Its plan.
+    pub plan: &'a Plan,
+    /// Its state before.
+    pub observed: &'a Observed,
+    /// The other hosts.
+    pub others: Others,
+}
+
 /// Confirms the plan at a terminal, and converges.
 pub fn finish(
     common: &Common,
-    host: &Host,
-    goal: &Goal,
-    plan: &Plan,
-    observed: &Observed,
+    planned: Planned,
     report: &Report,
     action: TrialAction,
-    others: Others,
 ) -> Result<Finished, Failure> {
+    let Planned {
+        host,
+        goal,
+        plan,
+        observed,
+        others,
+    } = planned;
     action.check(plan, observed)?;
+    if action.starts() && !others.is_empty() {
+        return Err(
+            Failure::preflight("--try does not work on several hosts yet").help(
+                "make the change without --try; man synapse-workers-cluster has the way back",
+            ),
+        );
+    }
     let mut trial = None;
     let changed = plan.changes() + hosts::changes(&others);
     if !plan.is_empty() || !hosts::are_done(&others) {

@@ -6,64 +6,74 @@ use crate::host::Host;
 use crate::parallel;
 use crate::plan::Removal;
 use crate::render::Input;
-use crate::report::outln;
+use crate::report::{self, outln};
 use crate::request::{self, Request};
 use crate::settings::types::OtherHost;
 use crate::state::HostFacts;
 use serde_json::{Value, json};
-use std::collections::BTreeMap;
 
 /// The other hosts, inspected and planned.
 pub type Others = Vec<Remote>;
 
-/// Connects to the hosts of a request, and to those that have left it since the last run: their server is removed.
+/// Connects to the hosts of a request, and to those that have left it since the last run: their server is removed. Of
+/// those that have left, one that does not answer is reported and left alone.
 ///
 /// # Errors
-/// When a host does not answer, or when one of its preflight checks fails.
+/// When a host of the request does not answer, or when one of its preflight checks fails.
 pub fn prepare(first: &Host, request: &Request, summary: &str) -> Result<Others, Failure> {
-    let hosts = request.settings.hosts.all().iter();
-    let mut wanted: BTreeMap<&str, (&OtherHost, bool)> = hosts
-        .map(|host| (host.name.as_str(), (host, true)))
-        .collect();
-    let running = request::of_current();
-    let before = running.as_ref().map(|running| running.settings.hosts.all());
-    for host in before.unwrap_or_default() {
-        wanted.entry(&host.name).or_insert((host, false));
+    if request.host.is_some() {
+        return Ok(Others::new());
     }
-    let wanted: Vec<(&OtherHost, bool)> = wanted.into_values().collect();
-    let prepared = parallel::map(&wanted, |(host, stays)| {
+    let hosts = request.settings.hosts.all();
+    let prepared = parallel::map(hosts, |host| {
         let mut remote = Remote::start(first, &host.name, &destination(host))?;
-        let work = match stays {
-            true => Work::Install,
-            false => Work::Remove(Removal::Keep),
-        };
-        remote.prepare(
-            request.sent()?,
-            secrets(request, host),
-            work,
-            summary.to_owned(),
-        )?;
+        let secrets = secrets(request, host);
+        remote.prepare(request.sent()?, secrets, Work::Install, summary.to_owned())?;
         Ok(remote)
     });
-    prepared.into_iter().collect()
+    let mut prepared: Others = prepared.into_iter().collect::<Result<_, Failure>>()?;
+    let running = request::of_current();
+    let before = running.as_ref().map(|running| running.settings.hosts.all());
+    let left = before.unwrap_or_default().iter();
+    for host in left.filter(|host| request.settings.hosts.named(&host.name).is_none()) {
+        match removal(first, request, host, Removal::Keep, summary) {
+            Ok(remote) => prepared.push(remote),
+            Err(failure) => report::complain(format!(
+                "note: {} is no longer in `hosts`, and its server cannot be removed: {}; when it is back, run there: \
+                 synapse-workers uninstall",
+                host.name,
+                failure.problem()
+            )),
+        }
+    }
+    Ok(prepared)
 }
 
 /// Connects to the hosts of a request, to remove their servers.
 ///
 /// # Errors
 /// As [`prepare`].
-pub fn prepare_removal(
-    first: &Host,
-    request: &Request,
-    removal: Removal,
-) -> Result<Others, Failure> {
+pub fn prepare_removal(first: &Host, request: &Request, how: Removal) -> Result<Others, Failure> {
+    if request.host.is_some() {
+        return Ok(Others::new());
+    }
     let prepared = parallel::map(request.settings.hosts.all(), |host| {
-        let mut remote = Remote::start(first, &host.name, &destination(host))?;
-        let work = Work::Remove(removal);
-        remote.prepare(request.sent()?, Vec::new(), work, "uninstall".to_owned())?;
-        Ok(remote)
+        removal(first, request, host, how, "uninstall")
     });
     prepared.into_iter().collect()
+}
+
+fn removal(
+    first: &Host,
+    request: &Request,
+    host: &OtherHost,
+    how: Removal,
+    summary: &str,
+) -> Result<Remote, Failure> {
+    let mut remote = Remote::start(first, &host.name, &destination(host))?;
+    let work = Work::Remove(how);
+    remote.prepare(request.sent()?, Vec::new(), work, summary.to_owned())?;
+    Ok(remote)
 }
 
 /// The destination for ssh.

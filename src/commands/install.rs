@@ -1,6 +1,6 @@
 //! `install`, and the commands that edit the settings before it: `scale`, `add`, `remove` and `migrate-database`.
 
-use super::apply::{finish, prepare};
+use super::apply::{Planned, finish, prepare};
 use super::closing::{self, Closing};
 use super::hosts;
 use super::packages::{self, Installed};
@@ -77,7 +77,14 @@ fn attempt(
     hosts::print_notes(&others, |note| report.say(note));
     let goal = prepared.goal(change.summary());
     let (host, observed) = (&prepared.host, &prepared.observed);
-    let finished = finish(common, host, &goal, &plan, observed, report, action, others);
+    let planned = Planned {
+        host,
+        goal: &goal,
+        plan: &plan,
+        observed,
+        others,
+    };
+    let finished = finish(common, planned, report, action);
     if finished.is_err() && host.has_learned_routes() {
         return Ok(None);
     }

@@ -1,6 +1,6 @@
 //! `rollback`: applies an earlier generation.
 
-use super::apply::finish;
+use super::apply::{Planned, finish};
 use super::hosts::Others;
 use super::installed::{current, no_settings};
 use super::trial::{self, TrialAction};
@@ -100,13 +100,15 @@ pub fn rollback(
     };
     let finished = finish(
         common,
-        &host,
-        &goal,
-        &plan,
-        &observed,
+        Planned {
+            host: &host,
+            goal: &goal,
+            plan: &plan,
+            observed: &observed,
+            others: Others::new(),
+        },
         &report,
         action,
-        Others::new(),
     )?;
     finished.print(common, &report);
     Ok(ExitCode::SUCCESS)

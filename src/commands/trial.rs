@@ -57,6 +57,11 @@ pub fn irreversible() -> Failure {
 }
 
 impl TrialAction {
+    /// Whether a trial begins.
+    pub fn starts(self) -> bool {
+        matches!(self, Self::Start(_) | Self::StartReversible(_))
+    }
+
     /// Refuses a trial without a generation to roll back to, or one whose rollback might fail.
     pub fn check(self, plan: &Plan, observed: &Observed) -> Result<(), Failure> {
         let reversible = match self {

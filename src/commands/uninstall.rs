@@ -1,6 +1,6 @@
 //! `uninstall`: a plan to the empty state.
 
-use super::apply::finish;
+use super::apply::{Planned, finish};
 use super::hosts;
 use super::trial::TrialAction;
 use crate::cli::Common;
@@ -77,13 +77,15 @@ pub fn uninstall(
     let others = hosts::prepare_removal(&host, &request, goal.removal)?;
     let finished = finish(
         common,
-        &host,
-        &goal,
-        &plan,
-        &observed,
+        Planned {
+            host: &host,
+            goal: &goal,
+            plan: &plan,
+            observed: &observed,
+            others,
+        },
         &report,
         TrialAction::Discard,
-        others,
     )?;
     finished.print(common, &report);
     if !request.adopted.is_empty() {

@@ -155,7 +155,8 @@ impl<'a, W: World> Run<'a, W> {
             return false;
         };
         let mut earlier = back.failed.iter().map(|at| &back.plan.steps[*at]);
-        !earlier.any(|earlier| is_harmful_after(step, earlier)) && !(step.removes() && failed)
+        let is_harmful = earlier.any(|earlier| is_harmful_after(step, earlier));
+        !(is_harmful || failed && step.removes())
     }
 
     /// Applies a step of the rollback.

@@ -51,7 +51,7 @@ impl Agent {
             true => destination.to_owned(),
             false => format!("root@{destination}"),
         };
-        let sudo = (user != "root").then_some("sudo -n ").unwrap_or_default();
+        let sudo = if user == "root" { "" } else { "sudo -n " };
         let mut tool = Tool::new("ssh").named(&format!("ssh {destination}"));
         for option in OPTIONS {
             tool = tool.args(["-o", option]);

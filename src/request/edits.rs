@@ -70,25 +70,15 @@ impl SettingsEdit {
     /// This edit for each host that its words name, as in `app2/synchrotron`; the words without a host are for the first,
     /// whose name here is empty.
     pub fn by_host(&self) -> BTreeMap<String, Self> {
-        let (words, edit): (&Vec<String>, fn(Vec<String>) -> Self) = match self {
-            SettingsEdit::Scale(words) => (words, SettingsEdit::Scale),
-            SettingsEdit::Add(words) => (words, SettingsEdit::Add),
-            SettingsEdit::Remove(words) => (words, SettingsEdit::Remove),
+        match self {
+            SettingsEdit::Scale(words) => by_host(words, SettingsEdit::Scale),
+            SettingsEdit::Add(words) => by_host(words, SettingsEdit::Add),
+            SettingsEdit::Remove(words) => by_host(words, SettingsEdit::Remove),
             SettingsEdit::None
             | SettingsEdit::Move(..)
             | SettingsEdit::Upgrade(_)
-            | SettingsEdit::MigrateDatabase => return BTreeMap::new(),
-        };
-        let mut found: BTreeMap<String, Vec<String>> = BTreeMap::new();
-        for word in words {
-            let (host, word) = of_host(word);
-            found
-                .entry(host.to_owned())
-                .or_default()
-                .push(word.to_owned());
+            | SettingsEdit::MigrateDatabase => BTreeMap::new(),
         }
-        let edits = found.into_iter();
-        edits.map(|(host, words)| (host, edit(words))).collect()
     }
 
     /// A summary of the command, as the manifest of the generation records it.
@@ -103,4 +93,19 @@ impl SettingsEdit {
             SettingsEdit::Remove(words) => format!("remove {}", words.join(" ")),
         }
     }
+}
+
+/// The edit of the words for each host.
+fn by_host(
+    words: &[String],
+    edit: fn(Vec<String>) -> SettingsEdit,
+) -> BTreeMap<String, SettingsEdit> {
+    let mut found: BTreeMap<String, Vec<String>> = BTreeMap::new();
+    for word in words {
+        let (host, word) = of_host(word);
+        let of_host = found.entry(host.to_owned()).or_default();
+        of_host.push(word.to_owned());
+    }
+    let words = found.into_iter();
+    words.map(|(host, words)| (host, edit(words))).collect()
 }

@@ -145,13 +145,8 @@ impl Request {
 
 /// The refusal of settings with other hosts.
 pub(super) fn several_hosts() -> Failure {
-    Failure::preflight(
-        "`hosts` is set, but this release cannot change several hosts; it only renders their files",
-    )
-    .help(
-        "render the files: synapse-workers render --root DIR --host NAME; to change this host alone, remove `hosts` and \
-         `address` from the settings file; see synapse-workers-cluster(7)",
-    )
+    Failure::preflight("`hosts` is set, and this command does not work on several hosts yet")
+        .help("man synapse-workers-cluster (has the way that works)")
 }
 
 /// The workers of all hosts. An error is at the setting that has the workers.

@@ -66,8 +66,8 @@ settings! {
         address: Option<IpAddr>;
 
         /// Other hosts that run workers, by name, as in
-        /// {app2: {address: 10.0.0.2, workers: [synchrotron:3]}}. This release renders their files
-        /// (`synapse-workers render --host app2`) and does not install them: see synapse-workers-cluster(7).
+        /// {app2: {address: 10.0.0.2, workers: [synchrotron:3]}}. `install` reaches each over ssh, as root at its
+        /// address or as ssh: USER@HOST says. See synapse-workers-cluster(7).
         hosts: Hosts;
 
         /// The port on which nginx serves clients and other homeservers over plain HTTP.
