@@ -6,8 +6,8 @@ import signal
 from twisted.internet import task, tcp, unix
 
 # The directory of the sockets for replication requests of other processes; those of other hosts come to ports that the
-# command line names, and a process with such a Unix socket serves them as if they came there. These requests are served while the process drains, because in-flight requests may depend on other
-# processes that stop at the same time.
+# command line names, and a process with such a Unix socket serves them as if they came there. These requests are served
+# while the process drains, because in-flight requests may depend on other processes that stop at the same time.
 INTERNAL = "/replication/"
 # After this many seconds without a replication request, no further one is expected.
 QUIET = 0.1

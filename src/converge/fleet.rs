@@ -210,3 +210,6 @@ fn steps_of(member: &mut dyn Member, steps: Range<usize>, direction: Direction) 
 fn of(name: &str, error: Error) -> Error {
     error.context(name.to_owned())
 }
+
+#[cfg(test)]
+mod tests;

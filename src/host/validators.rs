@@ -6,6 +6,7 @@ use super::files::{self, Scratch};
 use super::tools::{self, Tool};
 use super::{Host, cluster, generations, synapse};
 use crate::deployment::secrets;
+use crate::failure::Failure;
 use crate::plan::step::Validator;
 use crate::render::alerts;
 use crate::state::State;
@@ -185,10 +186,24 @@ fn systemd_accepts(directory: &str, units: &[String]) -> Result<()> {
         .lines()
         .filter(|line| line.contains(directory) || line.contains("synapse-"))
         .collect();
-    ensure!(
-        ours.is_empty(),
+    if ours.is_empty() {
+        return Ok(());
+    }
+    let failure = Failure::failed(format!(
         "systemd refuses the unit files\n    {}",
         ours.join("\n    ")
-    );
-    Ok(())
+    ));
+    // With a drop-in, systemd reads the unit itself, and finds that it is masked.
+    let masked = ours.iter().find_map(|line| masked(line));
+    Err(match masked {
+        Some(unit) => failure.help(format!("systemctl unmask {unit}")),
+        None => failure,
+    }
+    .into())
+}
+
+/// The unit in a message such as `Unit NAME is masked.`
+fn masked(line: &str) -> Option<&str> {
+    let (before, _) = line.split_once(" is masked")?;
+    before.rsplit(' ').next()
 }

@@ -321,3 +321,29 @@ fn an_edit_that_could_change_more_is_refused() {
         assert!(edited.is_err(), "{key}: {yaml}");
     }
 }
+
+#[test]
+fn the_workers_of_a_host_change_and_every_other_byte_stays() {
+    let head = "server_name: example.org\naddress: 10.0.0.1\ndatabase: {host: db.test}\n";
+    let value = "{\"app2\":{\"address\":\"10.0.0.2\",\"workers\":[\"pusher:2\",\"typing\"]},\
+                 \"app3\":{\"address\":\"10.0.0.3\",\"workers\":[\"synchrotron\"]}}";
+    for (before, after) in [
+        (
+            "hosts:\n  # Ours.\n  app2: {address: 10.0.0.2, workers: [pusher]} # near\n  app3: {address: 10.0.0.3, workers: [synchrotron]}\nhttp_port: 8009\n",
+            "hosts:\n  # Ours.\n  app2: {address: 10.0.0.2, workers: [\"pusher:2\", \"typing\"]} # near\n  app3: {address: 10.0.0.3, workers: [synchrotron]}\nhttp_port: 8009\n",
+        ),
+        (
+            "hosts:\n  app3:\n    workers: synchrotron\n    address: 10.0.0.3\n  app2:\n    workers:\n      - pusher\n      - receipts\n    address: 10.0.0.2 # near\n",
+            "hosts:\n  app3:\n    workers: synchrotron\n    address: 10.0.0.3\n  app2:\n    workers:\n      - \"pusher:2\"\n      - \"typing\"\n    address: 10.0.0.2 # near\n",
+        ),
+        (
+            "hosts: {app2: {workers: pusher, address: 10.0.0.2}, app3: {address: 10.0.0.3, workers: [synchrotron]}}\n",
+            "hosts: {app2: {workers: [\"pusher:2\", \"typing\"], address: 10.0.0.2}, app3: {address: 10.0.0.3, workers: [synchrotron]}}\n",
+        ),
+    ] {
+        let text = format!("{head}{before}");
+        let changes = [("hosts", value.to_owned())];
+        let found = edit_file(Path::new("settings.yaml"), &text, &changes).expect("an edit");
+        assert_eq!(found, format!("{head}{after}"));
+    }
+}

@@ -15,7 +15,8 @@ const LIST: &str = "workers";
 impl Edit<'_> {
     /// Changes the lists of the hosts whose lists differ, in a value that starts at `start`.
     pub(super) fn lists(&self, old: &Raw, start: usize) -> Option<Vec<Splice>> {
-        let (Raw::Text(old), Some(Raw::Text(new))) = (old, &self.wanted) else {
+        let old = self.row.normal(old).ok()??;
+        let (Raw::Text(old), Some(Raw::Text(new))) = (&old, &self.wanted) else {
             return None;
         };
         let (old, new): (Json, Json) = (

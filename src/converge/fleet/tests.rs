@@ -1,0 +1,258 @@
+//! Tests of runs on several hosts, with hosts that record the calls.
+
+use super::*;
+use crate::converge::verify::Expected;
+use crate::converge::{Goal, SettingsChange, converge_all};
+use crate::plan::step::{Step, Verb};
+use crate::plan::{Plan, Removal, Target};
+use crate::state::{Observed, Resource, State, units};
+use anyhow::{bail, ensure};
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, Mutex};
+
+type Calls = Arc<Mutex<Vec<String>>>;
+
+fn say(calls: &Calls, text: impl Into<String>) {
+    calls.lock().unwrap().push(text.into());
+}
+
+/// This host.
+struct First {
+    calls: Calls,
+}
+
+impl World for First {
+    type Backup = ();
+
+    fn observe(&self, _: &State) -> Result<Observed> {
+        Ok(Observed::default())
+    }
+
+    fn generation(&self, _: u32) -> Result<State> {
+        bail!("no generation")
+    }
+
+    fn between(&mut self, _: usize, _: &str) -> Result<()> {
+        Ok(())
+    }
+
+    fn apply(&mut self, step: &Step, _: &Goal) -> Result<Option<String>> {
+        let text = step.to_string();
+        say(
+            &self.calls,
+            format!("first: {}", text.lines().next().unwrap()),
+        );
+        Ok(None)
+    }
+
+    fn back_up(&self, _: &Resource) -> Result<Option<()>> {
+        Ok(None)
+    }
+
+    fn restore(&mut self, (): &(), _: bool) -> Result<()> {
+        Ok(())
+    }
+
+    fn record(&mut self, _: &BTreeSet<Resource>) -> Result<()> {
+        Ok(())
+    }
+
+    fn verify(&mut self, _: &Expected) -> Result<()> {
+        say(&self.calls, "first: verify");
+        Ok(())
+    }
+
+    fn applied(&mut self, _: Option<u32>) -> Result<()> {
+        say(&self.calls, "first: applied");
+        Ok(())
+    }
+
+    fn hand_over(&mut self, _: &BTreeMap<String, String>) {}
+
+    fn begin_rollback(&mut self) {
+        say(&self.calls, "first: begin_rollback");
+    }
+
+    fn restore_settings(&mut self, _: &SettingsChange) -> Result<()> {
+        Ok(())
+    }
+
+    fn discard_migration(&mut self) -> Result<()> {
+        Ok(())
+    }
+
+    fn forget_generation(&mut self, _: u32) -> Result<()> {
+        Ok(())
+    }
+}
+
+/// Another host with these stages, which fails at one of them and may be lost from then on.
+struct Other {
+    calls: Calls,
+    stages: Vec<Stage>,
+    fails_at: Option<Stage>,
+    lost: bool,
+}
+
+impl Other {
+    fn call(&self, text: String) -> Result<()> {
+        ensure!(!self.lost, "ssh has ended");
+        say(&self.calls, format!("app2: {text}"));
+        Ok(())
+    }
+
+    fn planned(&self) -> Vec<Planned> {
+        let planned = self.stages.iter().map(|stage| Planned {
+            text: format!("{stage:?}"),
+            stage: *stage,
+        });
+        planned.collect()
+    }
+}
+
+impl Member for Other {
+    fn name(&self) -> &str {
+        "app2"
+    }
+
+    fn plan(&self) -> Vec<Planned> {
+        self.planned()
+    }
+
+    fn apply(&mut self, step: usize) -> Result<Option<String>> {
+        let stage = self.stages[step];
+        self.call(format!("{stage:?}"))?;
+        if self.fails_at == Some(stage) {
+            bail!("it fails");
+        }
+        Ok(None)
+    }
+
+    fn verify(&mut self) -> Result<()> {
+        self.call("verify".to_owned())
+    }
+
+    fn applied(&mut self) -> Result<()> {
+        self.call("applied".to_owned())
+    }
+
+    fn begin_rollback(&mut self) -> Result<Vec<Planned>> {
+        self.lost |= self.fails_at == Some(Stage::Main);
+        self.call("begin_rollback".to_owned())?;
+        Ok(self.planned())
+    }
+
+    fn undo(&mut self, step: usize, _: bool) -> Result<Undone> {
+        self.call(format!("undo {:?}", self.stages[step]))?;
+        Ok(Undone::Done(None))
+    }
+
+    fn end_rollback(&mut self, failed: bool) -> Result<()> {
+        self.call(format!("end_rollback, failed: {failed}"))
+    }
+}
+
+/// The calls of a run in which all hosts restart everything, and its error.
+fn calls(fails_at: Option<Stage>) -> (Vec<String>, Option<String>) {
+    let calls = Calls::default();
+    let jobs = |verb: Verb, unit: &str| Step::Jobs {
+        verb,
+        units: vec![unit.to_owned()],
+        reasons: Vec::new(),
+        rolling: None,
+    };
+    let plan = Plan {
+        steps: vec![
+            jobs(Verb::Stop, units::NGINX),
+            jobs(Verb::Stop, units::MAIN),
+            jobs(Verb::Start, units::MAIN),
+            jobs(Verb::Start, units::NGINX),
+        ],
+        generation: Some(2),
+    };
+    let desired = State::default();
+    let goal = Goal {
+        desired: &desired,
+        target: Target::Rendered,
+        removal: Removal::Keep,
+        moving: None,
+        settings: None,
+        settings_text: String::new(),
+        summary: String::new(),
+        expected: Expected {
+            units: [units::MAIN.to_owned()].into(),
+            ..Expected::default()
+        },
+    };
+    let observed = Observed::default();
+    let mut world = First {
+        calls: calls.clone(),
+    };
+    let mut others: Vec<Box<dyn Member>> = vec![Box::new(Other {
+        calls: calls.clone(),
+        stages: vec![Stage::StopWorkers, Stage::Main, Stage::Workers],
+        fails_at,
+        lost: false,
+    })];
+    let run = Run::new(&mut world, &goal, &plan, &observed);
+    let ended = converge_all(run, &mut others, &Report::into(|_| ()));
+    let calls = calls.lock().unwrap().clone();
+    (calls, ended.err().map(|error| error.failure.to_string()))
+}
+
+#[test]
+fn hosts_go_through_the_stages_together() {
+    let (calls, error) = calls(None);
+    assert_eq!(error, None);
+    let place = |text: &str| calls.iter().position(|call| call.contains(text)).unwrap();
+    let order = [
+        "first: ! stop    synapse-nginx",
+        "app2: StopWorkers",
+        "first: ! stop    synapse-main",
+        "first: ! start   synapse-main",
+        "app2: Workers",
+        "first: ! start   synapse-nginx",
+        "app2: verify",
+        "first: verify",
+        "app2: applied",
+        "first: applied",
+    ];
+    let places: Vec<usize> = order.iter().map(|text| place(text)).collect();
+    assert!(places.is_sorted(), "{calls:#?}");
+}
+
+#[test]
+fn a_host_that_fails_rolls_all_hosts_back() {
+    let (calls, error) = calls(Some(Stage::StopWorkers));
+    let error = error.unwrap();
+    assert!(
+        error.contains("app2: it fails") && error.contains("the host is as it was before"),
+        "{error}"
+    );
+    assert!(
+        !calls.iter().any(|call| call.contains("synapse-main")),
+        "{calls:#?}"
+    );
+    for text in [
+        "first: begin_rollback",
+        "app2: undo Workers",
+        "app2: end_rollback, failed: false",
+    ] {
+        assert!(calls.iter().any(|call| call == text), "{text}: {calls:#?}");
+    }
+}
+
+#[test]
+fn a_host_that_is_lost_is_named_and_the_others_are_rolled_back() {
+    let (calls, error) = calls(Some(Stage::Main));
+    let error = error.unwrap();
+    assert!(
+        error.contains("The rollback is incomplete: app2: ssh has ended"),
+        "{error}"
+    );
+    assert!(error.contains("synapse-workers install"), "{error}");
+    assert!(
+        calls.iter().any(|call| call == "first: begin_rollback"),
+        "{calls:#?}"
+    );
+}
