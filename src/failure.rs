@@ -1,10 +1,11 @@
 //! The failure of a command: an error with the kind that decides the exit status, the place, the cause and the help.
 
+use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::process::ExitCode;
 
 /// The exit statuses.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Code {
     /// The command failed; the host is as before.
     Failed = 1,

@@ -5,16 +5,16 @@ use super::apply::{Prepared as Inspected, of_request};
 use crate::converge::verify::Expected;
 use crate::converge::{Call, Goal, OnHost, Planned, Prepared, Run, Session, Task, Work};
 use crate::failure::Failure;
-use crate::host::{self, Host, Reply};
-use crate::plan::Target;
-use crate::plan::step::Step;
+use crate::host::{self, Calls, Host, Reply};
+use crate::plan::step::{Step, Verb};
+use crate::plan::{Plan, Target};
 use crate::preflight::{self, Purpose};
 use crate::report::{Report, outln};
-use crate::request;
+use crate::request::{self, Request};
+use crate::state::units;
 use crate::state::{Observed, State};
 use anyhow::Context;
 use serde_json::{Value, json};
-use std::io::BufRead;
 use std::process::ExitCode;
 
 /// The next call; `None` when the connection is closed.
@@ -25,8 +25,7 @@ type Next = Option<Result<Call, Failure>>;
 /// # Errors
 /// When a run that the connection left is not rolled back completely.
 pub fn agent() -> Result<ExitCode, Failure> {
-    let mut lines = std::io::stdin().lock().lines();
-    let mut calls = std::iter::from_fn(|| Some(call(&lines.next()?)));
+    let mut calls = Calls::new().map(|line| call(&line));
     let lock = host::lock_if_root().map_err(Failure::from);
     let refused = lock.as_ref().err().cloned();
     let mut next = calls.next();
@@ -36,7 +35,8 @@ pub fn agent() -> Result<ExitCode, Failure> {
                 answer(Err(failure));
                 calls.next()
             }
-            (Ok(Call::Release), None) => {
+            // The lock is for changes: the answer to this shows that the host is reached.
+            (Ok(Call::Release), _) => {
                 answer(Ok(json!(env!("CARGO_PKG_VERSION"))));
                 calls.next()
             }
@@ -67,7 +67,15 @@ fn work(
                 let warnings =
                     warnings.map(|it| format!("warning: {}\n  help: {}", it.problem, it.cure));
                 let notes = inspected.notes().chain(warnings).collect();
-                session(&inspected.host, &goal, &inspected.observed, notes, calls)
+                let release = Some(inspected.release());
+                session(
+                    &inspected.host,
+                    &goal,
+                    &inspected.observed,
+                    notes,
+                    release,
+                    calls,
+                )
             }
             Err(failure) => {
                 answer(Err(failure));
@@ -87,7 +95,7 @@ fn work(
                     summary: task.summary.clone(),
                     expected: Expected::default(),
                 };
-                session(&host, &goal, &observed, Vec::new(), calls)
+                session(&host, &goal, &observed, Vec::new(), None, calls)
             }
             Err(failure) => {
                 answer(Err(failure));
@@ -99,6 +107,7 @@ fn work(
 
 fn inspect(task: &Task) -> Result<Inspected, Failure> {
     let request = request::of_another_host(&task.host, &task.sent, &task.secrets)?;
+    refuse_another_server(&request)?;
     of_request(request, Purpose::Run)
 }
 
@@ -106,9 +115,38 @@ fn inspect(task: &Task) -> Result<Inspected, Failure> {
 fn observe(task: &Task) -> Result<(Host, Observed), Failure> {
     let mut request = request::of_first_host(&task.sent)?;
     request.deployment.host = Some(task.host.clone());
+    refuse_another_server(&request)?;
     let host = preflight::host(&request, Purpose::Inspect)?;
     let observed = host.observe(&State::default())?;
     Ok((host, observed))
+}
+
+/// Refuses a host that has another server, or is another host of this server: its address or its name in ssh is wrong.
+fn refuse_another_server(request: &Request) -> Result<(), Failure> {
+    let Some(number) = Host::current() else {
+        return Ok(());
+    };
+    let (name, wanted) = (&request.settings.server_name, request.host.as_deref());
+    let running = request::of_current();
+    let found = running.as_ref().map(|running| {
+        (
+            running.settings.server_name.to_string(),
+            running.host.as_deref(),
+        )
+    });
+    if found == Some((name.to_string(), wanted)) {
+        return Ok(());
+    }
+    let shown = found.map_or_else(
+        || format!("generation {number}, which cannot be read"),
+        |(name, host)| format!("the host {} of {name}", host.unwrap_or("first")),
+    );
+    Err(
+        Failure::preflight(format!("this host is in use already, as {shown}")).help(
+            "correct the address or ssh of this host in `hosts`; or, if that server is obsolete, run there: \
+             synapse-workers uninstall",
+        ),
+    )
 }
 
 /// Answers the calls about one run.
@@ -117,6 +155,7 @@ fn session(
     goal: &Goal,
     observed: &Observed,
     notes: Vec<String>,
+    release: Option<String>,
     calls: &mut impl Iterator<Item = Result<Call, Failure>>,
 ) -> Result<Next, Failure> {
     let plan = goal.plan(observed);
@@ -124,14 +163,8 @@ fn session(
         notes,
         plan: Planned::of(&plan),
         changes: plan.changes(),
-        leaving: plan
-            .steps
-            .iter()
-            .find_map(|step| match step {
-                Step::Drain(units) => Some(units.clone()),
-                _ => None,
-            })
-            .unwrap_or_default(),
+        leaving: leaving(&plan, goal),
+        release,
     })));
     host::interruption::watch();
     let mut world = OnHost::new(host);
@@ -149,6 +182,23 @@ fn session(
     Ok(next)
 }
 
+/// The processes to which nginx has to drain its connections before they stop.
+fn leaving(plan: &Plan, goal: &Goal) -> Vec<String> {
+    let steps = plan.steps.iter().flat_map(|step| match step {
+        Step::Drain(units) => units.as_slice(),
+        Step::Jobs {
+            verb: Verb::Stop,
+            units,
+            ..
+        } if goal.target == Target::Nothing => units.as_slice(),
+        _ => &[],
+    });
+    steps
+        .filter(|unit| units::is_synapse(unit))
+        .cloned()
+        .collect()
+}
+
 fn call(line: &std::io::Result<String>) -> Result<Call, Failure> {
     let line = line.as_ref().map_err(Failure::failed)?;
     serde_json::from_str(line)
@@ -160,6 +210,7 @@ fn answer(result: Result<Value, Failure>) {
     let reply = match result {
         Ok(value) => Reply::Done(value),
         Err(failure) => Reply::Failed {
+            code: failure.code,
             problem: failure.problem(),
             help: failure.cure().map(str::to_owned),
         },

@@ -53,6 +53,7 @@ pub fn prepare(
     let request = request::load(common, flags, change)?;
     let mut prepared = of_request(request, purpose)?;
     prepared.others = hosts::prepare(&prepared.host, &prepared.request, &change.summary())?;
+    hosts::refuse_other_releases(&prepared.others, &prepared.release())?;
     Ok(prepared)
 }
 
@@ -122,6 +123,11 @@ impl Prepared {
     /// The conditions that verification checks.
     pub fn expected(&self) -> Expected {
         Expected::of(&self.request.input(&self.facts), &self.desired)
+    }
+
+    /// The release of Synapse that the processes run afterwards.
+    pub fn release(&self) -> String {
+        self.request.input(&self.facts).synapse().version
     }
 
     /// The goal of applying the rendered state.
@@ -316,7 +322,8 @@ pub fn confirmed(common: &Common, question: impl Display) -> Option<bool> {
 /// When `install` would refuse to run.
 pub fn pending(common: &Common) -> Result<usize, Failure> {
     // Without a fact, such as the roles of a PostgreSQL that does not answer, there would be changes that no run makes.
-    let prepared = prepare(common, &Flags::default(), &Change::None, Purpose::Run)?;
+    let request = request::load(common, &Flags::default(), &Change::None)?;
+    let prepared = of_request(request, Purpose::Run)?;
     let plan = prepared.goal("status".to_owned()).plan(&prepared.observed);
     Ok(plan.changes())
 }

@@ -7,7 +7,7 @@ use crate::parallel;
 use crate::plan::Removal;
 use crate::render::Input;
 use crate::report::{self, outln};
-use crate::request::{self, Request};
+use crate::request::{self, Request, Sent};
 use crate::settings::types::OtherHost;
 use crate::state::HostFacts;
 use serde_json::{Value, json};
@@ -35,9 +35,15 @@ pub fn prepare(first: &Host, request: &Request, summary: &str) -> Result<Others,
     let running = request::of_current();
     let before = running.as_ref().map(|running| running.settings.hosts.all());
     let left = before.unwrap_or_default().iter();
-    for host in left.filter(|host| request.settings.hosts.named(&host.name).is_none()) {
-        match removal(first, request, host, Removal::Keep, summary) {
-            Ok(remote) => prepared.push(remote),
+    // A host with another name keeps its address, and loses the workers of the old name.
+    let stays = |host: &&OtherHost| hosts.iter().any(|it| destination(it) == destination(host));
+    for host in left.filter(|host| !stays(host)) {
+        match Remote::start(first, &host.name, &destination(host)) {
+            Ok(mut remote) => {
+                let work = Work::Remove(Removal::Keep);
+                remote.prepare(removed(request), Vec::new(), work, summary.to_owned())?;
+                prepared.push(remote);
+            }
             Err(failure) => report::complain(format!(
                 "note: {} is no longer in `hosts`, and its server cannot be removed: {}; when it is back, run there: \
                  synapse-workers uninstall",
@@ -72,8 +78,16 @@ fn removal(
 ) -> Result<Remote, Failure> {
     let mut remote = Remote::start(first, &host.name, &destination(host))?;
     let work = Work::Remove(how);
-    remote.prepare(request.sent()?, Vec::new(), work, summary.to_owned())?;
+    remote.prepare(removed(request), Vec::new(), work, summary.to_owned())?;
     Ok(remote)
+}
+
+/// The texts for a host whose server is removed.
+fn removed(request: &Request) -> Sent {
+    Sent {
+        settings: request.text.clone(),
+        ..Sent::default()
+    }
 }
 
 /// The destination for ssh.
@@ -94,10 +108,34 @@ pub fn changes(others: &[Remote]) -> usize {
     others.iter().map(|remote| remote.prepared.changes).sum()
 }
 
+/// Refuses hosts whose processes would run another release of Synapse than those of the first host.
+///
+/// # Errors
+/// With the first such host.
+pub fn refuse_other_releases(others: &[Remote], ours: &str) -> Result<(), Failure> {
+    let other = others.iter().find_map(|remote| {
+        let release = remote.prepared.release.as_ref()?;
+        (release != ours).then_some((remote.name(), release))
+    });
+    match other {
+        None => Ok(()),
+        Some((name, release)) => Err(Failure::preflight(format!(
+            "{name} has Synapse {release}, and this host has {ours}"
+        ))
+        .help("install the same release on all hosts")),
+    }
+}
+
 /// The processes of other hosts to which nginx has to drain its connections.
 pub fn leaving(others: &[Remote]) -> Vec<String> {
     let leaving = others.iter().map(|remote| remote.prepared.leaving.clone());
     leaving.flatten().collect()
+}
+
+/// Has the hosts that lose their server wait for nginx.
+pub fn defer(others: &mut [Remote]) {
+    let going = others.iter_mut().filter(|remote| remote.goes());
+    going.for_each(Remote::defer);
 }
 
 /// Whether no other host has a step.

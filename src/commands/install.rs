@@ -68,11 +68,14 @@ fn attempt(
     let goal = prepared.goal(change.summary());
     let plan = goal.plan(&prepared.observed);
     let plan = plan.draining(hosts::leaving(&prepared.others));
+    let mut prepared = prepared;
+    if !plan.stops_first() {
+        hosts::defer(&mut prepared.others);
+    }
     let common = &Common {
         yes: common.yes || confirmed.as_ref() == Some(&plan),
         ..common.clone()
     };
-    let mut prepared = prepared;
     let others = std::mem::take(&mut prepared.others);
     hosts::print_notes(&others, |note| report.say(note));
     let goal = prepared.goal(change.summary());

@@ -34,7 +34,7 @@ pub fn install(
     action: TrialAction,
     report: &Report,
 ) -> Result<Installed, Failure> {
-    let prepared = prepare(common, flags, change, Purpose::InstallPrograms)?;
+    let mut prepared = prepare(common, flags, change, Purpose::InstallPrograms)?;
     let facts = &prepared.host.facts;
     let command = programs::install_command(facts).filter(|_| !facts.missing.is_empty());
     let Some(command) = command else {
@@ -43,9 +43,12 @@ pub fn install(
             confirmed: None,
         });
     };
+    let missing = facts.missing.iter().map(ToString::to_string).collect();
+    let command = command.iter().map(ToString::to_string).collect();
+    let others = std::mem::take(&mut prepared.others);
     let step = Step::InstallPrograms {
-        programs: facts.missing.iter().map(ToString::to_string).collect(),
-        command: command.iter().map(ToString::to_string).collect(),
+        programs: missing,
+        command,
     };
     let goal = prepared.goal(change.summary());
     let rest = goal.plan(&prepared.observed);
@@ -56,7 +59,9 @@ pub fn install(
         steps,
         generation: rest.generation,
     };
-    agree(common, &whole, &prepared.others)?;
+    agree(common, &whole, &others)?;
+    // The next inspection connects again, and a connection holds the lock of its host.
+    drop(others);
     let world = &mut OnHost::new(&prepared.host);
     converge::install_programs(world, &goal, &prepared.observed, step, report)?;
     let prepared = prepare(common, flags, change, Purpose::Run).map_err(incomplete)?;

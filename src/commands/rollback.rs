@@ -32,6 +32,8 @@ pub fn rollback(
     // A change that was not confirmed is rolled back whatever the settings file contains by then.
     if !unconfirmed {
         request::refuse_hosts(common)?;
+        let running = request::of_current();
+        running.map_or(Ok(()), |running| running.refuse_hosts())?;
     }
     let _lock = match unconfirmed {
         true => {
@@ -66,6 +68,9 @@ pub fn rollback(
     let text = text.ok_or_else(|| no_settings(number))?;
 
     let request = request::of_generation(number, &text)?;
+    if !unconfirmed {
+        request.refuse_hosts()?;
+    }
     if request.left_sqlite(&desired) {
         return Err(Failure::preflight(format!(
             "generation {number} uses {}: all data since the move to PostgreSQL would be lost",

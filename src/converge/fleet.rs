@@ -1,12 +1,12 @@
 //! All hosts of a run: this one, and others on which agents work. They go through the stages of their plans together.
 
 use super::errors::Errors;
-use super::member::{Member, Planned, Undone};
+use super::member::{Begun, Member, Planned, Undone};
 use super::run::{Run, VERIFICATION};
 use super::world::World;
 use crate::plan::stage::{Section, Stage, sections};
 use crate::report::Report;
-use anyhow::{Error, Result};
+use anyhow::{Error, Result, anyhow};
 use std::ops::Range;
 use std::time::{Duration, Instant};
 
@@ -124,6 +124,14 @@ impl<W: World> Fleet<'_, '_, W> {
         errors.into_result().map_err(Errors::into_error)
     }
 
+    /// Ends the run on the other hosts after a removal, which is not rolled back.
+    pub fn leave(&mut self) {
+        for member in &mut *self.others {
+            // A host that does not answer has nothing to roll back to either.
+            let _ = member.applied();
+        }
+    }
+
     /// Rolls all hosts back.
     ///
     /// # Errors
@@ -135,7 +143,10 @@ impl<W: World> Fleet<'_, '_, W> {
         for member in &mut *self.others {
             let begun = member.begin_rollback();
             let begun = errors.record(begun.map_err(|error| of(member.name(), error)));
-            plans.push(begun.unwrap_or_default());
+            let Begun { plan, problem } = begun.unwrap_or_default();
+            errors
+                .record(problem.map_or(Ok(()), |problem| Err(of(member.name(), anyhow!(problem)))));
+            plans.push(plan);
         }
         let back = self.run.way_back();
         for section in sections(&stages(back.stages(), &plans)) {

@@ -36,6 +36,15 @@ pub enum Undone {
     Done(Option<String>),
 }
 
+/// A rollback that has begun: its plan, and the error of what has no steps.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Begun {
+    /// The plan; empty if it could not be made.
+    pub plan: Vec<Planned>,
+    /// The errors so far.
+    pub problem: Option<String>,
+}
+
 /// Another host during a run. Its methods are those of [`super::Run`], each called with the place of a step in its plan.
 pub trait Member: Send {
     /// Its name.
@@ -65,8 +74,8 @@ pub trait Member: Send {
     /// Begins the rollback, and returns its plan.
     ///
     /// # Errors
-    /// When the rollback cannot be planned, or when the host does not answer.
-    fn begin_rollback(&mut self) -> Result<Vec<Planned>>;
+    /// When the host does not answer.
+    fn begin_rollback(&mut self) -> Result<Begun>;
 
     /// Applies a step of the rollback, unless it would do harm after one that failed. `failed` is whether one failed on any
     /// host.

@@ -14,7 +14,7 @@ pub mod verify;
 mod world;
 
 pub use apply::OnHost;
-pub use member::{Member, Planned, Undone};
+pub use member::{Begun, Member, Planned, Undone};
 pub use remote::{Call, Prepared, Remote, Task, Work};
 pub use run::Run;
 pub use session::Session;
@@ -134,6 +134,7 @@ pub fn converge_all<W: World>(
         rolled_back: false,
     };
     let goal = run.goal();
+    let others_count = others.len();
     let mut fleet = Fleet {
         run,
         others,
@@ -141,7 +142,10 @@ pub fn converge_all<W: World>(
     };
     let cause = match fleet.apply() {
         Err(error) => Failure::from(error),
-        Ok(()) if !fleet.run.is_verifiable() => return Ok(()),
+        Ok(()) if !fleet.run.is_verifiable() => {
+            fleet.leave();
+            return Ok(());
+        }
         Ok(()) => match fleet.verify() {
             Ok(()) => {
                 let recorded = fleet.applied().map_err(Failure::from);
@@ -152,6 +156,7 @@ pub fn converge_all<W: World>(
         },
     };
     if goal.target == Target::Nothing {
+        fleet.leave();
         let command = match goal.removal {
             Removal::Purge => "synapse-workers uninstall --purge",
             Removal::Keep | Removal::Undo => "synapse-workers uninstall",
@@ -165,7 +170,10 @@ pub fn converge_all<W: World>(
     // The cause is printed last, so that it does not scroll away.
     match fleet.undo() {
         Ok(()) => Err(ConvergeError {
-            failure: cause.left("the host is as it was before"),
+            failure: cause.left(match others_count {
+                0 => "the host is as it was before",
+                _ => "the hosts are as they were before",
+            }),
             rolled_back: true,
         }),
         Err(errors) => Err(incomplete(cause.left(format!(

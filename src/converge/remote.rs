@@ -1,6 +1,6 @@
 //! Another host on which an agent works: the calls, and their answers.
 
-use super::member::{Member, Planned, Undone};
+use super::member::{Begun, Member, Planned, Undone};
 use crate::failure::Failure;
 use crate::host::{Agent, Host};
 use crate::plan::Removal;
@@ -27,7 +27,7 @@ pub enum Call {
     Verify,
     /// [`Member::applied`].
     Applied,
-    /// [`Member::begin_rollback`].
+    /// [`Member::begin_rollback`]: [`Begun`].
     BeginRollback,
     /// [`Member::undo`].
     Undo(usize, bool),
@@ -72,6 +72,8 @@ pub struct Prepared {
     pub changes: usize,
     /// The processes to which nginx has to drain its connections before they stop.
     pub leaving: Vec<String>,
+    /// The release of Synapse that its processes run afterwards; `None` without processes.
+    pub release: Option<String>,
 }
 
 /// Another host during a run.
@@ -147,6 +149,18 @@ impl Remote {
         Ok(())
     }
 
+    /// Has its steps wait until nginx sends no more requests there: it loses its server, and no other process stops first.
+    pub fn defer(&mut self) {
+        for step in &mut self.prepared.plan {
+            step.stage = Stage::End;
+        }
+    }
+
+    /// Whether it loses its server.
+    pub fn goes(&self) -> bool {
+        self.prepared.release.is_none()
+    }
+
     fn ask<T: DeserializeOwned>(&mut self, call: &Call) -> Result<T> {
         self.agent.ask(call)
     }
@@ -178,7 +192,7 @@ impl Member for Remote {
         self.ask(&Call::Applied)
     }
 
-    fn begin_rollback(&mut self) -> Result<Vec<Planned>> {
+    fn begin_rollback(&mut self) -> Result<Begun> {
         self.ask(&Call::BeginRollback)
     }
 

@@ -5,7 +5,9 @@ use super::errors::Errors;
 use super::executor::{Executor, is_harmful_after};
 use super::verify::Expected;
 use super::world::World;
+use crate::plan::step::{Step, Verb};
 use crate::plan::{Plan, Removal, Target};
+use crate::state::units;
 use crate::state::{Observed, State};
 use anyhow::{Context, Result};
 use std::collections::BTreeMap;
@@ -80,6 +82,29 @@ impl<'a, W: World> Run<'a, W> {
     /// Takes over secrets of the first host.
     pub(super) fn hand_over(&mut self, secrets: &BTreeMap<String, String>) {
         self.world.hand_over(secrets);
+    }
+
+    /// Whether a step was started that processes or systemd notice.
+    pub(super) fn is_seen(&self) -> bool {
+        self.executor.seen
+    }
+
+    /// Stops all processes of Synapse on this host, with their sockets.
+    pub(super) fn stop_synapse(&mut self) -> Result<()> {
+        let observed = self.world.observe(self.goal.desired)?;
+        let of_synapse = |unit: &str| {
+            let service = units::served_by(unit);
+            units::is_synapse(service.as_deref().unwrap_or(unit))
+        };
+        let running = observed.units.iter();
+        let running = running.filter(|(unit, state)| state.runs() && of_synapse(unit));
+        let step = Step::Jobs {
+            verb: Verb::Stop,
+            units: running.map(|(unit, _)| unit.clone()).collect(),
+            reasons: vec!["the connection to the first host is lost".to_owned()],
+            rolling: None,
+        };
+        self.world.apply(&step, self.goal).map(drop)
     }
 
     /// Whether there is anything to verify.

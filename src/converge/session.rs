@@ -3,11 +3,12 @@
 
 use super::errors::Errors;
 use super::fleet::Fleet;
-use super::member::{Planned, Undone};
+use super::member::{Begun, Planned, Undone};
 use super::remote::Call;
 use super::run::Run;
 use super::world::World;
 use crate::failure::Failure;
+use crate::plan::Target;
 use crate::report::Report;
 use anyhow::{Result, bail};
 use serde_json::{Value, json};
@@ -19,6 +20,8 @@ enum Progress {
     Planned,
     /// A step was applied.
     Applying,
+    /// All steps were applied and verified.
+    Verified,
     /// The rollback has begun.
     RollingBack,
     /// The run has succeeded, or is rolled back.
@@ -60,18 +63,25 @@ impl<'a, W: World> Session<'a, W> {
             }
             Call::Verify => {
                 self.run.verify()?;
+                self.progress = Progress::Verified;
                 Ok(Value::Null)
             }
             Call::Applied => {
-                self.run.applied()?;
+                // Nothing that a removal leaves has a record.
+                if self.run.goal().target != Target::Nothing {
+                    self.run.applied()?;
+                }
                 self.progress = Progress::Ended;
                 Ok(Value::Null)
             }
             Call::BeginRollback => {
                 self.progress = Progress::RollingBack;
                 self.run.begin_rollback(&mut self.errors);
-                self.first_error()?;
-                Ok(json!(Planned::of(&self.run.way_back())))
+                let problem = (!self.errors.is_empty()).then(|| self.errors.to_string());
+                Ok(json!(Begun {
+                    plan: Planned::of(&self.run.way_back()),
+                    problem,
+                }))
             }
             Call::Undo(step, failed) => {
                 if !self.run.is_due(*step, *failed || !self.errors.is_empty()) {
@@ -91,26 +101,28 @@ impl<'a, W: World> Session<'a, W> {
                 }
                 self.run.end_rollback(&mut self.errors);
                 self.progress = Progress::Ended;
-                self.first_error()?;
+                std::mem::take(&mut self.errors)
+                    .into_result()
+                    .map_err(Errors::into_error)?;
                 Ok(Value::Null)
             }
             Call::Release | Call::Prepare(_) => bail!("a run has been prepared already"),
         }
     }
 
-    fn first_error(&mut self) -> Result<()> {
-        std::mem::take(&mut self.errors)
-            .into_result()
-            .map_err(Errors::into_error)
-    }
-
-    /// Ends the session when the connection is closed. A run that has not ended is rolled back.
+    /// Ends the session when the connection is closed. A run that has not ended is rolled back. But if its processes must
+    /// not run beside those of the other hosts, whose state is not known here, they stop until the next `install`.
     ///
     /// # Errors
-    /// With every part of the rollback that failed.
-    pub fn end(self, report: &Report) -> Result<(), Failure> {
-        if matches!(self.progress, Progress::Planned | Progress::Ended) {
-            return Ok(());
+    /// With every part that failed.
+    pub fn end(mut self, report: &Report) -> Result<(), Failure> {
+        match self.progress {
+            Progress::Planned | Progress::Ended => return Ok(()),
+            Progress::Verified => return self.run.applied().map_err(Failure::from),
+            Progress::Applying | Progress::RollingBack => {}
+        }
+        if self.run.plan().stops_first() && self.run.is_seen() {
+            return self.run.stop_synapse().map_err(Failure::from);
         }
         let fleet = Fleet {
             run: self.run,

@@ -1,7 +1,7 @@
 //! The agent of this program on another host, started over ssh with the keys and known hosts of the administrator.
 
 use super::tools::{Dialogue, Tool};
-use crate::failure::Failure;
+use crate::failure::{Code, Failure};
 use anyhow::Result;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
@@ -28,6 +28,8 @@ pub enum Reply<T> {
     Done(T),
     /// The error, with its help.
     Failed {
+        /// The kind, which is the exit status.
+        code: Code,
         /// The problem.
         problem: String,
         /// The remedy.
@@ -73,8 +75,12 @@ impl Agent {
     pub fn ask<T: DeserializeOwned>(&mut self, question: &impl Serialize) -> Result<T> {
         match self.dialogue.ask(question)? {
             Reply::Done(result) => Ok(result),
-            Reply::Failed { problem, help } => {
-                let failure = Failure::failed(problem);
+            Reply::Failed {
+                code,
+                problem,
+                help,
+            } => {
+                let failure = Failure::new(code, problem);
                 Err(match help {
                     Some(help) => failure.help(help),
                     None => failure,

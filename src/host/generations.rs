@@ -239,7 +239,8 @@ impl Host {
         let rendered =
             rendered.map(|(path, file)| (path.as_str(), Some(&file.contents[..]), access(file)));
         // The permissions of the settings file also apply to its copy.
-        let settings_access = Access::from(files::mode(paths::SETTINGS).unwrap_or(0o644) & 0o644);
+        let mode = files::mode(paths::SETTINGS);
+        let settings_access = mode.map_or(private, |mode| Access::from(mode & 0o644));
         let own = [
             ("manifest.json", Some(manifest.as_bytes()), open),
             ("settings.yaml", Some(settings.as_bytes()), settings_access),

@@ -8,6 +8,7 @@ pub mod alertmanager;
 pub mod backup;
 mod binding;
 mod bounded;
+mod calls;
 pub mod certificate;
 mod cluster;
 mod compressor;
@@ -62,6 +63,7 @@ pub mod warm;
 mod web_root;
 
 pub use agent::{Agent, Reply};
+pub use calls::Calls;
 pub use existing_database::{created_database, existing_database, migration_was_interrupted};
 pub use files::{
     Backup, Lock, back_up, directory, exists, is_directory, mode, names, read, read_text, remove,

@@ -31,9 +31,11 @@ pub enum Stage {
     Main,
     /// Workers start.
     Workers,
-    /// nginx sends requests to the new processes, and none to those that stop in the next stage.
+    /// nginx sends requests to the new processes, and none to those that are about to stop.
     Nginx,
-    /// Auxiliary services start, nginx drains, and obsolete units and resources go.
+    /// nginx drains its connections to those.
+    Drain,
+    /// Auxiliary services start, and obsolete units and resources go.
     End,
 }
 
@@ -64,7 +66,8 @@ impl Stage {
                 Verb::Stop => Self::End,
                 Verb::Start | Verb::Restart | Verb::Reload => Self::of_units(units),
             },
-            Step::ObtainCertificate(_) | Step::Drain(_) | Step::Forget => Self::End,
+            Step::Drain(_) => Self::Drain,
+            Step::ObtainCertificate(_) | Step::Forget => Self::End,
             // These belong to the steps around them.
             Step::Switch { .. }
             | Step::WriteFile { .. }
@@ -94,9 +97,11 @@ impl Stage {
 }
 
 impl Plan {
-    /// Whether a step waits for nginx to drain.
-    pub fn drains(&self) -> bool {
-        self.steps.iter().any(|step| matches!(step, Step::Drain(_)))
+    /// Whether processes stop that must not run beside their successors, on any host.
+    pub fn stops_first(&self) -> bool {
+        let stages = self.stages();
+        let range = Stage::StopNginx..=Stage::StopMain;
+        stages.iter().any(|stage| range.contains(stage))
     }
 
     /// The same plan with a step after the reload of nginx, in which it drains its connections to these processes of other
@@ -109,7 +114,7 @@ impl Plan {
             *verb == Verb::Reload && units.iter().any(|unit| unit == units::NGINX)
         };
         let reload = self.steps.iter().rposition(reloads);
-        if let Some(at) = reload.filter(|_| !units.is_empty() && !self.drains()) {
+        if let Some(at) = reload.filter(|_| !units.is_empty()) {
             self.steps.insert(at + 1, Step::Drain(units));
         }
         self
@@ -229,7 +234,8 @@ mod tests {
             Step::Remove(Resource::Secret("x".to_owned())),
         ]);
         assert_eq!(first, [Stage::Nginx]);
-        assert_eq!(other[1..], [Stage::End; 5]);
+        assert_eq!(other[1], Stage::Drain);
+        assert_eq!(other[2..], [Stage::End; 4]);
     }
 
     #[test]

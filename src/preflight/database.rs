@@ -52,7 +52,9 @@ pub(super) fn version(at: &Examined) -> Option<Finding> {
 pub(super) fn connections(at: &Examined) -> Option<Finding> {
     let postgres = at.facts.answering_postgres()?;
     let pool = at.scope.sizes(&at.facts.size()).cp_max;
-    let processes = u32::try_from(at.processes).unwrap_or(u32::MAX);
+    // Those of all hosts use the same PostgreSQL.
+    let processes = at.processes.max(at.scope.topology.workers.len() + 1);
+    let processes = u32::try_from(processes).unwrap_or(u32::MAX);
     let needed = processes.saturating_mul(pool);
     let available = postgres.available();
     if needed <= available {

@@ -136,10 +136,13 @@ impl Member for Other {
         self.call("applied".to_owned())
     }
 
-    fn begin_rollback(&mut self) -> Result<Vec<Planned>> {
+    fn begin_rollback(&mut self) -> Result<Begun> {
         self.lost |= self.fails_at == Some(Stage::Main);
         self.call("begin_rollback".to_owned())?;
-        Ok(self.planned())
+        Ok(Begun {
+            plan: self.planned(),
+            problem: None,
+        })
     }
 
     fn undo(&mut self, step: usize, _: bool) -> Result<Undone> {
@@ -226,7 +229,7 @@ fn a_host_that_fails_rolls_all_hosts_back() {
     let (calls, error) = calls(Some(Stage::StopWorkers));
     let error = error.unwrap();
     assert!(
-        error.contains("app2: it fails") && error.contains("the host is as it was before"),
+        error.contains("app2: it fails") && error.contains("the hosts are as they were before"),
         "{error}"
     );
     assert!(

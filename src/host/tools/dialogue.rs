@@ -2,23 +2,31 @@
 
 use super::output::{Output, tail};
 use super::tool::Tool;
-use anyhow::{Context, Error, Result, anyhow, ensure};
+use anyhow::{Context, Error, Result, anyhow};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::process::{Child, ChildStderr, ChildStdin, ChildStdout, Stdio};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::thread::JoinHandle;
+use std::time::Duration;
 
 /// Limit on an answer, in bytes. The plan of a host with a hundred workers has some 100 KiB.
 const LARGEST: u64 = 8 << 20;
 /// The lines of standard error that an error contains.
 const LINES: usize = 6;
 
+/// The interval of the empty lines by which the program knows that the connection lasts.
+const SIGN: Duration = Duration::from_secs(5);
+
+/// The input of the program; `None` when it is closed.
+type Input = Mutex<Option<ChildStdin>>;
+
 /// A running program that answers. It runs until it is dropped.
 pub struct Dialogue {
     name: String,
     child: Child,
-    input: Option<ChildStdin>,
+    input: Arc<Input>,
     output: BufReader<ChildStdout>,
     errors: Option<JoinHandle<Vec<u8>>>,
 }
@@ -32,9 +40,12 @@ impl Tool {
         let mut child = self.start(Stdio::piped())?;
         let output = child.stdout.take().context("a pipe is missing")?;
         let errors = child.stderr.take();
+        let input = Arc::new(Mutex::new(child.stdin.take()));
+        let signs = Arc::downgrade(&input);
+        std::thread::spawn(move || give_signs(&signs));
         Ok(Dialogue {
             name: self.name().to_owned(),
-            input: child.stdin.take(),
+            input,
             output: BufReader::new(output),
             errors: errors.map(|errors| std::thread::spawn(|| collect(errors))),
             child,
@@ -49,6 +60,27 @@ fn collect(errors: ChildStderr) -> Vec<u8> {
     text
 }
 
+/// Writes empty lines as long as the input is open.
+fn give_signs(input: &Weak<Input>) {
+    loop {
+        std::thread::sleep(SIGN);
+        let Some(input) = input.upgrade() else {
+            return;
+        };
+        if write(&input, "\n").is_none() {
+            return;
+        }
+    }
+}
+
+/// Writes to an input; `None` if it is closed, or if the program has ended.
+fn write(input: &Input, text: &str) -> Option<()> {
+    let mut input = input.lock().unwrap_or_else(PoisonError::into_inner);
+    let input = input.as_mut()?;
+    input.write_all(text.as_bytes()).ok()?;
+    input.flush().ok()
+}
+
 impl Dialogue {
     /// Sends a question, and waits for the answer. Both are JSON.
     ///
@@ -56,35 +88,24 @@ impl Dialogue {
     /// When the program has ended, with its last words, or when the answer has another form.
     pub fn ask<T: DeserializeOwned>(&mut self, question: &impl Serialize) -> Result<T> {
         let line = serde_json::to_string(question)? + "\n";
-        let sent = self.input.as_mut().map(|input| {
-            input
-                .write_all(line.as_bytes())
-                .and_then(|()| input.flush())
-        });
+        let sent = write(&self.input, &line);
         let mut answer = String::new();
         // An error of writing means that the program has ended, which its output says as well.
         let read = (&mut self.output).take(LARGEST).read_line(&mut answer);
-        if !matches!(sent, Some(Ok(()))) || !matches!(read, Ok(1..)) || !answer.ends_with('\n') {
+        if sent.is_none() || !matches!(read, Ok(1..)) || !answer.ends_with('\n') {
             return Err(self.ended());
         }
         serde_json::from_str(&answer)
             .with_context(|| format!("{}: an answer that is not understood", self.name))
     }
 
-    /// Ends the program, and waits for its end.
-    ///
-    /// # Errors
-    /// When it fails.
-    pub fn end(mut self) -> Result<()> {
-        self.input = None;
-        let status = self.child.wait()?;
-        ensure!(status.success(), self.ended());
-        Ok(())
+    fn close(&self) {
+        *self.input.lock().unwrap_or_else(PoisonError::into_inner) = None;
     }
 
     /// The error of a program that has ended.
     fn ended(&mut self) -> Error {
-        self.input = None;
+        self.close();
         let Ok(status) = self.child.wait() else {
             return anyhow!("{} has ended", self.name);
         };
@@ -104,7 +125,7 @@ impl Dialogue {
 
 impl Drop for Dialogue {
     fn drop(&mut self) {
-        self.input = None;
+        self.close();
         let _ = self.child.wait();
     }
 }
