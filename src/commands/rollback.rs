@@ -2,6 +2,7 @@
 
 use super::apply::{Planned, finish};
 use super::hosts::Others;
+use super::install;
 use super::installed::{current, no_settings};
 use super::trial::{self, TrialAction};
 use crate::cli::Common;
@@ -13,7 +14,7 @@ use crate::plan::SettingsChange;
 use crate::plan::{Removal, Target};
 use crate::preflight::{self, Purpose};
 use crate::report::Report;
-use crate::request;
+use crate::request::{self, Restored, SettingsEdit as Change};
 use crate::settings::types::Duration;
 use crate::state::paths;
 use crate::state::trial::Trial;
@@ -29,13 +30,14 @@ pub fn rollback(
     unconfirmed: bool,
 ) -> Result<ExitCode, Failure> {
     let report = Report::new(common.json);
-    // A change that was not confirmed is rolled back whatever the settings file contains by then.
-    if !unconfirmed {
-        request::refuse_hosts(common)?;
-        let running = request::of_current();
-        running.map_or(Ok(()), |running| running.refuse_hosts())?;
+    let running = request::of_current();
+    if let Some(name) = running.as_ref().and_then(|running| running.host.as_ref()) {
+        return Err(Failure::preflight(format!(
+            "this host is {name}, and the first host of its server manages it"
+        ))
+        .help("run the same command on the first host"));
     }
-    let _lock = match unconfirmed {
+    let lock = match unconfirmed {
         true => {
             report.say("Waiting until no other run changes this host.");
             Some(host::lock_after_others()?)
@@ -68,8 +70,16 @@ pub fn rollback(
     let text = text.ok_or_else(|| no_settings(number))?;
 
     let request = request::of_generation(number, &text)?;
-    if !unconfirmed {
-        request.refuse_hosts()?;
+    if request.has_other_hosts() || running.is_some_and(|running| running.has_other_hosts()) {
+        // Each host has generations of its own, so all of them are rendered again from these settings.
+        let change = settings_change(common, current, trial.as_ref(), number, &text)?;
+        drop(lock);
+        let to = Restored {
+            number,
+            text,
+            change,
+        };
+        return install::edit(common, Change::Restore(Box::new(to)), time);
     }
     if request.left_sqlite(&desired) {
         return Err(Failure::preflight(format!(

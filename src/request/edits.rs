@@ -1,5 +1,6 @@
 //! Edits of the settings file by commands: `scale`, `add`, `remove`, `upgrade`, `migrate-database`. Pure.
 
+use crate::plan::SettingsChange;
 use crate::settings::types::{Hosts, Version};
 use crate::topology::{WorkerSpec, edit};
 use std::collections::BTreeMap;
@@ -29,6 +30,18 @@ pub enum SettingsEdit {
     Upgrade(Version),
     /// Migrate the data from SQLite to PostgreSQL.
     MigrateDatabase,
+    /// The settings of an earlier generation.
+    Restore(Box<Restored>),
+}
+
+/// The settings of an earlier generation.
+pub struct Restored {
+    /// Its number.
+    pub number: u32,
+    /// Its settings.
+    pub text: String,
+    /// The change of the settings file, if it has another text.
+    pub change: Option<SettingsChange>,
 }
 
 impl SettingsEdit {
@@ -41,7 +54,8 @@ impl SettingsEdit {
             SettingsEdit::None
             | SettingsEdit::Move(..)
             | SettingsEdit::Upgrade(_)
-            | SettingsEdit::MigrateDatabase => {}
+            | SettingsEdit::MigrateDatabase
+            | SettingsEdit::Restore(..) => {}
             SettingsEdit::Scale(counts) => {
                 for word in counts {
                     let (name, count) = word.split_once('=').ok_or_else(|| {
@@ -77,7 +91,8 @@ impl SettingsEdit {
             SettingsEdit::None
             | SettingsEdit::Move(..)
             | SettingsEdit::Upgrade(_)
-            | SettingsEdit::MigrateDatabase => BTreeMap::new(),
+            | SettingsEdit::MigrateDatabase
+            | SettingsEdit::Restore(..) => BTreeMap::new(),
         }
     }
 
@@ -90,6 +105,7 @@ impl SettingsEdit {
             SettingsEdit::Move(entry, host) => format!("move {entry} {host}"),
             SettingsEdit::Upgrade(version) => format!("upgrade {version}"),
             SettingsEdit::MigrateDatabase => "migrate-database".to_owned(),
+            SettingsEdit::Restore(to) => format!("rollback {}", to.number),
             SettingsEdit::Remove(words) => format!("remove {}", words.join(" ")),
         }
     }

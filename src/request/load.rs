@@ -4,7 +4,7 @@
 use super::adoption::{self, Adoption};
 use super::edits::{SettingsEdit, of_host};
 use super::files::{rooted, settings_path};
-use super::model::{Files, Request, refused, several_hosts};
+use super::model::{Files, Request, refused};
 use super::sources::{FlagValue, Texts};
 use super::{calls, homeserver_d, new_server, referenced_files};
 use crate::cli::{ADOPT_PATHS, ADOPT_SERVICE, Common, Flags};
@@ -38,7 +38,10 @@ pub fn load(common: &Common, flags: &Flags, change: &SettingsEdit) -> Result<Req
         ))
         .help("run the same command on the first host, which has the settings file"));
     }
-    let texts = Texts::read(common)?;
+    let mut texts = Texts::read(common)?;
+    if let SettingsEdit::Restore(to) = change {
+        texts.file = Some(to.text.clone());
+    }
     let adoption = match &flags.adopt {
         Some(path) => {
             let known = settings::load(&texts.with_flags(&[])).ok();
@@ -100,6 +103,10 @@ pub fn load(common: &Common, flags: &Flags, change: &SettingsEdit) -> Result<Req
         Some(text) => settings::edit_file(&path, text, &loaded.to_write).map_err(Failure::usage)?,
     };
     let keys: Vec<&str> = loaded.to_write.iter().map(|(key, _)| *key).collect();
+    let restored = match change {
+        SettingsEdit::Restore(to) => Some(to.change.clone()),
+        _ => None,
+    };
     let change = (text.as_deref() != Some(after.as_str())).then(|| SettingsChange {
         path,
         what: match &text {
@@ -110,6 +117,7 @@ pub fn load(common: &Common, flags: &Flags, change: &SettingsEdit) -> Result<Req
         after: Some(after.clone()),
         copy: None,
     });
+    let change = restored.unwrap_or(change);
     // Another root is not this host.
     let existing = match common.root {
         Some(_) => None,
@@ -151,19 +159,6 @@ pub fn load(common: &Common, flags: &Flags, change: &SettingsEdit) -> Result<Req
         request.notes.extend(note);
     }
     Ok(request)
-}
-
-/// Refuses a settings file with other hosts, for a command that does not load the request. Other faults of the settings
-/// are for the commands that use them.
-///
-/// # Errors
-/// With the exit status of the preflight checks, or when a source cannot be read.
-pub fn refuse_hosts(common: &Common) -> Result<(), Failure> {
-    let texts = Texts::read(common)?;
-    match settings::load(&texts.with_flags(&[])) {
-        Ok(loaded) if !loaded.settings.hosts.is_empty() => Err(several_hosts()),
-        Ok(_) | Err(_) => Ok(()),
-    }
 }
 
 /// The places of keys that Synapse refuses beside workers with a certain duty.

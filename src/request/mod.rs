@@ -20,10 +20,8 @@ mod sources;
 mod unanswered;
 
 pub use another_host::{Sent, of_another_host, of_first_host};
-pub use edits::SettingsEdit;
+pub use edits::{Restored, SettingsEdit};
 pub use files::rooted;
-pub use load::{
-    acme, load, load_or_placeholder, of_current, of_generation, of_installed, refuse_hosts,
-};
+pub use load::{acme, load, load_or_placeholder, of_current, of_generation, of_installed};
 pub use model::Request;
 pub use unanswered::{Unanswered, check_answers, unanswered};

@@ -2,6 +2,7 @@
 
 mod backup;
 mod drift;
+mod hosts;
 mod reach;
 mod servers;
 mod table;
@@ -25,6 +26,7 @@ use crate::state::units;
 use crate::state::{HostFacts, State};
 use backup::Backups;
 use drift::Drift;
+use hosts::OtherHost;
 use serde::Serialize;
 use serde_json::json;
 use servers::Server;
@@ -40,6 +42,9 @@ struct Status {
     processes: Vec<Line>,
     /// PostgreSQL, and an external Redis.
     servers: Vec<Server>,
+    /// The other hosts; absent if there are none.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    hosts: Vec<OtherHost>,
     trial: Option<TrialStatus>,
     /// How processes start; absent if the settings of the generation in use are unknown.
     warm: Option<Warm>,
@@ -127,18 +132,24 @@ pub fn status(common: &Common) -> Result<ExitCode, Failure> {
         || {
             parallel::both(
                 || lines(&systemd, &state, known.as_ref(), expected.as_ref(), end),
-                || Server::ask(expected.as_ref(), end),
+                || {
+                    parallel::both(
+                        || OtherHost::ask(known.as_ref(), end),
+                        || Server::ask(expected.as_ref(), end),
+                    )
+                },
             )
         },
         || Drift::find(common, &systemd, current, &state, known.as_ref()),
     );
-    let (lines, servers) = answers;
+    let (lines, (hosts, servers)) = answers;
     let ((lines, warm), drift) = (lines?, drift?);
     let backup = known
         .as_ref()
         .and_then(|known| Backups::of(&known.settings));
     let healthy = lines.iter().all(Line::is_healthy)
         && servers.iter().all(Server::is_healthy)
+        && hosts.iter().all(OtherHost::is_healthy)
         && backup.as_ref().is_none_or(Backups::is_healthy);
     let trial = host::trial()?;
     let left = match &trial {
@@ -153,6 +164,7 @@ pub fn status(common: &Common) -> Result<ExitCode, Failure> {
             generation: current,
             processes: lines,
             servers,
+            hosts,
             trial: trial.map(|trial| TrialStatus {
                 generation: trial.generation,
                 back: trial.back,
@@ -178,6 +190,9 @@ pub fn status(common: &Common) -> Result<ExitCode, Failure> {
             );
         }
         let report = Report::new(false);
+        for host in &hosts {
+            host.print(&report);
+        }
         for server in &servers {
             server.print(&report);
         }

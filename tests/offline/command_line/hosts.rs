@@ -10,7 +10,7 @@ const SETTINGS: &str = "server_name: example.test\nworkers: [synchrotron, typing
 fn commands_for_one_host_refuse_other_hosts() {
     let place = WorkDir::with(SETTINGS);
     let before = place.files("");
-    for arguments in ["install --yes --root root", "plan --root root", "rollback"] {
+    for arguments in ["install --yes --root root", "plan --root root"] {
         let output = place.run(&format!("{arguments} --settings settings.yaml"));
         let text = shown(&output);
         assert_eq!(output.status.code(), Some(65), "{arguments}: {text}");
