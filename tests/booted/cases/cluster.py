@@ -163,7 +163,7 @@ def order(host: Host, check: Checks, others: Sequence[Host]) -> None:
 
 
 def disturbed(host: Host, check: Checks, app2: Host, app3: Host) -> None:
-    with check("while a host is gone, others take over its roles that several processes have", vital=True) as note, Crowd(host, RATE) as crowd:
+    with check("while a host is gone, others take over the roles that they have too", vital=True) as note, Crowd(host, RATE) as crowd:
         crowd.ask("mark with all hosts")
         cut(host, app3)
         time.sleep(GONE)
@@ -199,7 +199,8 @@ def disturbed(host: Host, check: Checks, app2: Host, app3: Host) -> None:
         cut(host, app3)
         wait_until("the end of the change", lambda: not is_active(host, "change.service"), 240)
         assert_contains(host.run("journalctl", "--quiet", "--output=cat", "--unit=change.service").out, "app3", "The rollback is incomplete", "synapse-workers install")
-        wait_until("the end of the agent on app3", lambda: app3.run("pgrep", "-f", "synapse-workers agent", expect=(0, 1)).code == 1, 60)
+        agent = ("pgrep", "-f", "synapse-workers agent")
+        wait_until("the end of the agent on app3", lambda: app3.run(*agent, expect=(0, 1)).code == 1, 60)
         running = [name for name, unit in app3.units("synapse-worker@*").items() if unit["ActiveState"] == "active"]
         assert_equal(running, [], "workers on app3 that run without knowing the others")
         join(host, app3)
@@ -210,7 +211,7 @@ def disturbed(host: Host, check: Checks, app2: Host, app3: Host) -> None:
 
 def begin_change(host: Host) -> None:
     """Starts a change that stops all workers, and returns when they have stopped."""
-    host.run("systemd-run", "--quiet", "--unit=change", "--property=RemainAfterExit=no", "synapse-workers", "add", "app3/to_device", "--yes")
+    host.run("systemd-run", "--quiet", "--unit=change", "synapse-workers", "add", "app3/to_device", "--yes")
     wait_until("the stop of main", lambda: not is_active(host, MAIN), 60)
 
 
