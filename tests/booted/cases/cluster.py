@@ -198,7 +198,8 @@ def disturbed(host: Host, check: Checks, app2: Host, app3: Host) -> None:
         begin_change(host)
         cut(host, app3)
         wait_until("the end of the change", lambda: not is_active(host, "change.service"), 240)
-        assert_contains(host.run("journalctl", "--quiet", "--output=cat", "--unit=change.service").out, "app3", "The rollback is incomplete", "synapse-workers install")
+        said = host.run("journalctl", "--quiet", "--output=cat", "--unit=change.service").out
+        assert_contains(said, "app3", "The rollback is incomplete", "synapse-workers install")
         agent = ("pgrep", "-f", "synapse-workers agent")
         wait_until("the end of the agent on app3", lambda: app3.run(*agent, expect=(0, 1)).code == 1, 60)
         running = [name for name, unit in app3.units("synapse-worker@*").items() if unit["ActiveState"] == "active"]
