@@ -98,9 +98,13 @@ impl<'a, W: World> Run<'a, W> {
         };
         let running = observed.units.iter();
         let running = running.filter(|(unit, state)| state.runs() && of_synapse(unit));
+        let running: Vec<String> = running.map(|(unit, _)| unit.clone()).collect();
+        if running.is_empty() {
+            return Ok(());
+        }
         let step = Step::Jobs {
             verb: Verb::Stop,
-            units: running.map(|(unit, _)| unit.clone()).collect(),
+            units: running,
             reasons: vec!["the connection to the first host is lost".to_owned()],
             rolling: None,
         };

@@ -2,13 +2,15 @@
 
 use super::*;
 use crate::converge::verify::Expected;
-use crate::converge::{Goal, SettingsChange, converge_all};
+use crate::converge::{Call, Goal, Session, SettingsChange, converge_all};
 use crate::plan::step::{Step, Verb};
 use crate::plan::{Plan, Removal, Target};
-use crate::state::{Observed, Resource, State, units};
+use crate::state::{Observed, Resource, State, UnitState, units};
 use anyhow::{bail, ensure};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex};
+
+const WORKER: &str = "synapse-worker@app2_typing1.service";
 
 type Calls = Arc<Mutex<Vec<String>>>;
 
@@ -25,7 +27,15 @@ impl World for First {
     type Backup = ();
 
     fn observe(&self, _: &State) -> Result<Observed> {
-        Ok(Observed::default())
+        let active = UnitState {
+            active: true,
+            ..UnitState::default()
+        };
+        let units = [WORKER, "synapse-worker@app2_typing1.socket", units::REDIS];
+        Ok(Observed {
+            units: units.map(|unit| (unit.to_owned(), active)).into(),
+            ..Observed::default()
+        })
     }
 
     fn generation(&self, _: u32) -> Result<State> {
@@ -258,4 +268,51 @@ fn a_host_that_is_lost_is_named_and_the_others_are_rolled_back() {
         calls.iter().any(|call| call == "first: begin_rollback"),
         "{calls:#?}"
     );
+}
+
+/// The calls on another host whose connection is lost after the first step of a plan that stops a unit, or restarts it.
+fn calls_after_a_loss(verb: Verb) -> Vec<String> {
+    let calls = Calls::default();
+    let plan = Plan {
+        steps: vec![Step::Jobs {
+            verb,
+            units: vec![WORKER.to_owned()],
+            reasons: Vec::new(),
+            rolling: None,
+        }],
+        generation: Some(2),
+    };
+    let desired = State::default();
+    let goal = Goal {
+        desired: &desired,
+        target: Target::Rendered,
+        removal: Removal::Keep,
+        moving: None,
+        settings: None,
+        settings_text: String::new(),
+        summary: String::new(),
+        expected: Expected::default(),
+    };
+    let observed = Observed::default();
+    let mut world = First {
+        calls: calls.clone(),
+    };
+    let mut session = Session::new(Run::new(&mut world, &goal, &plan, &observed));
+    session.answer(&Call::Apply(0)).unwrap();
+    session.end(&Report::into(|_| ())).unwrap();
+    let calls = calls.lock().unwrap();
+    calls[1..].to_vec()
+}
+
+#[test]
+fn a_host_without_a_connection_runs_nothing_beside_hosts_that_it_does_not_know() {
+    // All of Synapse stops, and nothing starts: the others may use other lists of stream writers.
+    let stopped = calls_after_a_loss(Verb::Stop);
+    assert_eq!(
+        stopped,
+        ["first: ! stop    synapse-worker@app2_typing1.service synapse-worker@app2_typing1.socket"]
+    );
+    // Without such a change, the host rolls itself back.
+    let rolled_back = calls_after_a_loss(Verb::Restart);
+    assert_eq!(rolled_back[0], "first: begin_rollback");
 }
