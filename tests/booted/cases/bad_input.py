@@ -107,7 +107,7 @@ ROWS = (
         f"server_name: example.test\napp_services: {{files: [{PLACE}/irc.yaml]}}\n", make=f"printf 'id: irc\\n' >{PLACE}/irc.yaml"),
     Bad("a log configuration that is none", ("log_config", f"{PLACE}/log.yaml", "`version`"), (),
         f"server_name: example.test\nlog_config: {PLACE}/log.yaml\n", make=f"printf 'a: 1\\n' >{PLACE}/log.yaml"),
-    together("a port in use", "server_name: example.test\nhttp_port: 80\n", "80", "http_port", code=65),
+    together("a port in use", "server_name: example.test\nhttp_port: 5432\n", "5432", "http_port", code=65),
     together("more connections than PostgreSQL has", "server_name: example.test\nworkers: [\"synchrotron:100\"]\n",
              "cp_max", "max_connections", "help", code=65),
     settings("not UTF-8", None, make=f"printf 'server_name: \\377\\n' >{FILE}"),

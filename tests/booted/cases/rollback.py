@@ -86,10 +86,10 @@ def failed(host: Host, check: Checks) -> None:
         note(f"{result.seconds:.1f} s")
     with check("a port that another program holds: exit 65 or 75, nothing restarted") as note:
         text = host.read(SETTINGS)
-        host.write(SETTINGS, text.replace("http_port: 8008", "http_port: 80"))
+        host.write(SETTINGS, text.replace("http_port: 8008", "http_port: 5432"))
         try:
             result = host.product("install", "--yes", expect=(65, 75))
-            assert_contains(result.err, "error: ", "80")
+            assert_contains(result.err, "error: ", "5432")
         finally:
             host.write(SETTINGS, text)
         before.compare()
