@@ -178,8 +178,9 @@ def disturbed(host: Host, check: Checks, app2: Host, app3: Host) -> None:
         again = crowd.ask("mark the end")
         crowd.ask("end")
         whole = crowd.heard()
-        # app3 has one of the two client_readers. The requests on their way to it fail; later ones go to the other one.
-        assert gone["failed"] <= RATE, gone
+        # Only app3 writes receipts. It has one of two client_readers: requests on their way to it fail, later ones do not.
+        others = sum(count for kind, count in gone["errors"].items() if not kind.startswith("receipt"))
+        assert others <= RATE // 4, gone["errors"]
         assert_equal(again["failed"], 0, "failed requests with all hosts again")
         assert_equal([whole[kind][what] for kind in ("sync", "messages") for what in ("lost", "duplicated")], [0] * 4, "messages")
     with check("a network that is cut for 30 s loses no event, and service resumes by itself", vital=True) as note:
