@@ -62,7 +62,7 @@ impl Host {
     pub fn secrets_for(&self, names: &[&str]) -> Result<BTreeMap<String, String>> {
         let mut found = BTreeMap::new();
         let own = names.iter().map(|name| (*name, paths::secret(name)));
-        // Whoever needs one of them runs Synapse.
+        // A host that needs one of them runs Synapse.
         let key = (!names.is_empty()).then(|| (SIGNING_KEY, paths::SIGNING_KEY.to_owned()));
         for (name, path) in own.chain(key) {
             let value = match self.provided(name)? {
