@@ -111,7 +111,7 @@ impl Report {
         result
     }
 
-    /// Prints the line of work that has ended elsewhere.
+    /// Prints the line of work that has ended on another host.
     pub fn ended(&self, text: &str, time: Duration, succeeded: bool) {
         (self.out)(text);
         self.end(text, None, time, succeeded);

@@ -130,6 +130,12 @@ impl Prepared {
         self.request.input(&self.facts).synapse().version
     }
 
+    /// The plan for this host, as it is printed and applied. nginx also drains for processes of other hosts.
+    pub fn plan(&self, goal: &Goal) -> Plan {
+        let plan = goal.plan(&self.observed);
+        plan.draining(hosts::leaving(&self.others))
+    }
+
     /// The goal of applying the rendered state.
     pub fn goal(&self, summary: String) -> Goal<'_> {
         Goal {

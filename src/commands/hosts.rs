@@ -39,11 +39,7 @@ pub fn prepare(first: &Host, request: &Request, summary: &str) -> Result<Others,
     let stays = |host: &&OtherHost| hosts.iter().any(|it| destination(it) == destination(host));
     for host in left.filter(|host| !stays(host)) {
         match Remote::start(first, &host.name, &destination(host)) {
-            Ok(mut remote) => {
-                let work = Work::Remove(Removal::Keep);
-                remote.prepare(removed(request), Vec::new(), work, summary.to_owned())?;
-                prepared.push(remote);
-            }
+            Ok(remote) => prepared.push(removal(remote, request, Removal::Keep, summary)?),
             Err(failure) => report::complain(format!(
                 "note: {} is no longer in `hosts`, and its server cannot be removed: {}; when it is back, run there: \
                  synapse-workers uninstall",
@@ -64,30 +60,25 @@ pub fn prepare_removal(first: &Host, request: &Request, how: Removal) -> Result<
         return Ok(Others::new());
     }
     let prepared = parallel::map(request.settings.hosts.all(), |host| {
-        removal(first, request, host, how, "uninstall")
+        let remote = Remote::start(first, &host.name, &destination(host))?;
+        removal(remote, request, how, "uninstall")
     });
     prepared.into_iter().collect()
 }
 
+/// Has a host plan the removal of its server, for which it needs the settings and no secrets.
 fn removal(
-    first: &Host,
+    mut remote: Remote,
     request: &Request,
-    host: &OtherHost,
     how: Removal,
     summary: &str,
 ) -> Result<Remote, Failure> {
-    let mut remote = Remote::start(first, &host.name, &destination(host))?;
-    let work = Work::Remove(how);
-    remote.prepare(removed(request), Vec::new(), work, summary.to_owned())?;
-    Ok(remote)
-}
-
-/// The texts for a host whose server is removed.
-fn removed(request: &Request) -> Sent {
-    Sent {
+    let sent = Sent {
         settings: request.text.clone(),
         ..Sent::default()
-    }
+    };
+    remote.prepare(sent, Vec::new(), Work::Remove(how), summary.to_owned())?;
+    Ok(remote)
 }
 
 /// The destination for ssh.

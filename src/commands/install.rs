@@ -66,8 +66,7 @@ fn attempt(
         report.say(note);
     }
     let goal = prepared.goal(change.summary());
-    let plan = goal.plan(&prepared.observed);
-    let plan = plan.draining(hosts::leaving(&prepared.others));
+    let plan = prepared.plan(&goal);
     let mut prepared = prepared;
     if !plan.stops_first() {
         hosts::defer(&mut prepared.others);

@@ -4,6 +4,7 @@
 //! after their installation. It is shown again only if it differs from the confirmed one.
 
 use super::apply::{Prepared, agree, prepare, refuse};
+use super::hosts;
 use super::trial::TrialAction;
 use crate::cli::{Common, Flags};
 use crate::converge::{self, OnHost};
@@ -51,7 +52,9 @@ pub fn install(
         command,
     };
     let goal = prepared.goal(change.summary());
-    let rest = goal.plan(&prepared.observed);
+    let rest = goal
+        .plan(&prepared.observed)
+        .draining(hosts::leaving(&others));
     action.check(&rest, &prepared.observed)?;
     refuse(&prepared.host, &prepared.desired, &rest, &prepared.observed)?;
     let steps = [std::slice::from_ref(&step), &rest.steps[..]].concat();

@@ -34,8 +34,7 @@ impl<'a> Line<'a> {
 /// Runs `synapse-workers plan`.
 pub fn plan(common: &Common, flags: &Flags, detailed: bool) -> Result<ExitCode, Failure> {
     let prepared = prepare(common, flags, &Change::None, Purpose::Run)?;
-    let plan = prepared.goal("plan".to_owned()).plan(&prepared.observed);
-    let plan = plan.draining(hosts::leaving(&prepared.others));
+    let plan = prepared.plan(&prepared.goal("plan".to_owned()));
     refuse(&prepared.host, &prepared.desired, &plan, &prepared.observed)?;
     for note in prepared.notes() {
         report::complain(note);

@@ -143,7 +143,7 @@ impl Remote {
         let mut prepared: Prepared = prepared.map_err(of)?;
         for step in &mut prepared.plan {
             // Its secrets are copies, so the first host creates them first.
-            step.stage = step.stage.max(Stage::Elsewhere);
+            step.stage = step.stage.max(Stage::PrepareOthers);
         }
         (self.prepared, self.secrets) = (prepared, secrets);
         Ok(())

@@ -1,5 +1,4 @@
-//! The side of an agent: answers calls about a run on this host. If the connection is lost during a run, the run is
-//! rolled back.
+//! The side of an agent: answers calls about a run on this host, and ends a run whose connection is lost.
 
 use super::errors::Errors;
 use super::fleet::Fleet;
@@ -67,11 +66,7 @@ impl<'a, W: World> Session<'a, W> {
                 Ok(Value::Null)
             }
             Call::Applied => {
-                // Nothing that a removal leaves has a record.
-                if self.run.goal().target != Target::Nothing {
-                    self.run.applied()?;
-                }
-                self.progress = Progress::Ended;
+                self.succeed()?;
                 Ok(Value::Null)
             }
             Call::BeginRollback => {
@@ -110,6 +105,15 @@ impl<'a, W: World> Session<'a, W> {
         }
     }
 
+    /// Records the success. Nothing that a removal leaves has a record.
+    fn succeed(&mut self) -> Result<()> {
+        if self.run.goal().target != Target::Nothing {
+            self.run.applied()?;
+        }
+        self.progress = Progress::Ended;
+        Ok(())
+    }
+
     /// Ends the session when the connection is closed. A run that has not ended is rolled back. But if its processes must
     /// not run beside those of the other hosts, whose state is not known here, they stop until the next `install`.
     ///
@@ -118,7 +122,7 @@ impl<'a, W: World> Session<'a, W> {
     pub fn end(mut self, report: &Report) -> Result<(), Failure> {
         match self.progress {
             Progress::Planned | Progress::Ended => return Ok(()),
-            Progress::Verified => return self.run.applied().map_err(Failure::from),
+            Progress::Verified => return self.succeed().map_err(Failure::from),
             Progress::Applying | Progress::RollingBack => {}
         }
         if self.run.plan().stops_first() && self.run.is_seen() {

@@ -99,9 +99,9 @@ impl Deployment {
     /// The first worker on another host that lacks what its role needs there.
     pub fn misplaced(&self) -> Option<Misplaced> {
         let all = self.topology.workers.iter();
-        let elsewhere: Vec<&Worker> = all.filter(|worker| worker.host.is_some()).collect();
+        let remote: Vec<&Worker> = all.filter(|worker| worker.host.is_some()).collect();
         let mut rules = PLACES.iter();
-        rules.find_map(|rule| rule(self, &elsewhere))
+        rules.find_map(|rule| rule(self, &remote))
     }
 
     fn stores_media_in_s3(&self) -> bool {
@@ -120,7 +120,7 @@ type Rule = fn(&Deployment, &[&Worker]) -> Option<Misplaced>;
 
 /// What workers need on their host, in the order in which it is checked.
 static PLACES: [Rule; 3] = [
-    |deployment, elsewhere| {
+    |deployment, remote| {
         let media = |worker: &&&Worker| {
             worker
                 .roles
@@ -128,7 +128,7 @@ static PLACES: [Rule; 3] = [
                 .any(|role| role.duty == Some(Duty::Media))
         };
         let shared = deployment.settings.media_store_shared || deployment.stores_media_in_s3();
-        let worker = elsewhere.iter().find(media).filter(|_| !shared)?;
+        let worker = remote.iter().find(media).filter(|_| !shared)?;
         Some(Misplaced {
             problem: format!(
                 "the worker {} would store media on its own host, where no other process finds them",
@@ -139,12 +139,10 @@ static PLACES: [Rule; 3] = [
                    /etc/synapse-workers/homeserver.d, or move the worker to the first host",
         })
     },
-    |deployment, elsewhere| {
+    |deployment, remote| {
         let email = &deployment.settings.email;
         let local = email.enabled && is_loopback(email.smtp_host.as_str());
-        let worker = elsewhere
-            .iter()
-            .find(|worker| local && sends_mail(worker))?;
+        let worker = remote.iter().find(|worker| local && sends_mail(worker))?;
         Some(Misplaced {
             problem: format!(
                 "the worker {} sends e-mail from its own host, but `email.smtp_host` is {}, a mail server on the first \
@@ -155,14 +153,14 @@ static PLACES: [Rule; 3] = [
                    the first host",
         })
     },
-    |deployment, elsewhere| {
+    |deployment, remote| {
         let mut services = deployment.referenced.app_services.iter();
         let (path, url) = services.find_map(|(path, text)| Some((path, local_url(text)?)))?;
         let asks = |worker: &&&Worker| {
             let mut roles = worker.roles.iter();
             roles.any(|role| role.asks_app_services || role.sends == Sends::ToAppServices)
         };
-        let worker = elsewhere.iter().find(asks)?;
+        let worker = remote.iter().find(asks)?;
         Some(Misplaced {
             problem: format!(
                 "the worker {} sends requests to application services from its own host, but the `url` in {path} is \

@@ -142,8 +142,8 @@ impl Endpoints {
 
     /// The endpoint at which nginx reaches a process.
     pub fn public(&self, process: &str) -> Endpoint {
-        let elsewhere = self.elsewhere(Purpose::Public, process);
-        elsewhere.unwrap_or_else(|| match self.public_sockets {
+        let remote = self.on_other_host(Purpose::Public, process);
+        remote.unwrap_or_else(|| match self.public_sockets {
             true => Endpoint::Socket(paths::public_socket(process)),
             false => Endpoint::Port(self.port(Purpose::Public, process)),
         })
@@ -151,8 +151,8 @@ impl Endpoints {
 
     /// The endpoint at which the Synapse processes of this host reach a process.
     pub fn replication(&self, process: &str) -> Endpoint {
-        let elsewhere = self.elsewhere(Purpose::Replication, process);
-        elsewhere.unwrap_or_else(|| match self.replication_sockets {
+        let remote = self.on_other_host(Purpose::Replication, process);
+        remote.unwrap_or_else(|| match self.replication_sockets {
             true => Endpoint::Socket(paths::replication_socket(process)),
             false => Endpoint::Port(self.port(Purpose::Replication, process)),
         })
@@ -167,7 +167,7 @@ impl Endpoints {
 
     /// The endpoint of a process that this host does not reach over a Unix socket: one on another host than the first,
     /// or any process for those hosts.
-    fn elsewhere(&self, purpose: Purpose, process: &str) -> Option<Endpoint> {
+    fn on_other_host(&self, purpose: Purpose, process: &str) -> Option<Endpoint> {
         let other = self.others.get(process).copied();
         let address = other.or(self.first.filter(|_| self.host.is_some()))?;
         Some(self.at(address, purpose, process))

@@ -24,7 +24,7 @@ pub struct Secret {
     pub wanted: fn(&Deployment) -> bool,
     /// Whether a process of Synapse on another host than the first, given by its name, reads it. That host then has a
     /// copy of the file; nothing is generated there.
-    pub elsewhere: fn(&Deployment, &str) -> bool,
+    pub read_on_host: fn(&Deployment, &str) -> bool,
     /// The value from the environment or an env-file.
     pub provided: fn(&Settings) -> Option<&types::Secret>,
     /// The administrator's file that contains the value.
@@ -43,7 +43,7 @@ const GENERATED: Secret = Secret {
     generated: true,
     root_only: false,
     wanted: |_| true,
-    elsewhere: |_, _| false,
+    read_on_host: |_, _| false,
     provided: |_| None,
     file: |_| None,
     needed: |_| false,
@@ -65,7 +65,7 @@ pub static SECRETS: &[Secret] = &[
     Secret {
         name: "macaroon_secret_key",
         wanted: not_adopted,
-        elsewhere: everywhere,
+        read_on_host: everywhere,
         provided: |settings| settings.macaroon_secret_key.as_ref(),
         ..GENERATED
     },
@@ -73,26 +73,26 @@ pub static SECRETS: &[Secret] = &[
     Secret {
         name: "form_secret",
         wanted: not_adopted,
-        elsewhere: everywhere,
+        read_on_host: everywhere,
         provided: |settings| settings.form_secret.as_ref(),
         ..GENERATED
     },
     Secret {
         name: "worker_replication_secret",
         wanted: |deployment| deployment.has_workers(),
-        elsewhere: everywhere,
+        read_on_host: everywhere,
         ..GENERATED
     },
     Secret {
         name: OWN_REDIS_PASSWORD,
         wanted: Deployment::opens_redis,
-        elsewhere: everywhere,
+        read_on_host: everywhere,
         ..GENERATED
     },
     // rest/client/voip.py.
     Secret {
         name: "turn_shared_secret",
-        elsewhere: |deployment, host| {
+        read_on_host: |deployment, host| {
             deployment.answers_on(host, "GET", "/_matrix/client/v3/voip/turnServer")
         },
         wanted: |deployment| {
@@ -104,7 +104,7 @@ pub static SECRETS: &[Secret] = &[
     // api/auth/mas.py: every process that checks a token, and every one that MAS calls. config/mas.py requires it.
     Secret {
         name: "mas_secret",
-        elsewhere: everywhere,
+        read_on_host: everywhere,
         wanted: |deployment| {
             deployment.settings.mas.is_on() && deployment.adopted.mas_endpoint().is_none()
         },
@@ -113,7 +113,7 @@ pub static SECRETS: &[Secret] = &[
     },
     Secret {
         name: "manhole_password",
-        elsewhere: |deployment, _| deployment.settings.manhole.workers,
+        read_on_host: |deployment, _| deployment.settings.manhole.workers,
         wanted: |deployment| {
             deployment.settings.manhole.main || deployment.settings.manhole.workers
         },
@@ -129,7 +129,7 @@ pub static SECRETS: &[Secret] = &[
     Secret {
         name: "recaptcha_private_key",
         generated: false,
-        elsewhere: |deployment, host| {
+        read_on_host: |deployment, host| {
             deployment.answers_on(host, "POST", "/_matrix/client/v3/register")
         },
         wanted: |deployment| {
@@ -150,7 +150,7 @@ pub static SECRETS: &[Secret] = &[
     Secret {
         name: "smtp_password",
         generated: false,
-        elsewhere: Deployment::mails_from,
+        read_on_host: Deployment::mails_from,
         wanted: |deployment| {
             deployment.settings.email.enabled && deployment.settings.email.smtp_user.is_some()
         },
@@ -192,7 +192,7 @@ pub static SECRETS: &[Secret] = &[
     Secret {
         name: "postgres_password",
         generated: false,
-        elsewhere: everywhere,
+        read_on_host: everywhere,
         wanted: |deployment| deployment.database() == DatabaseKind::External,
         provided: |settings| settings.postgres_password.as_ref(),
         file: |settings| settings.database.password_file.as_ref(),
@@ -202,7 +202,7 @@ pub static SECRETS: &[Secret] = &[
     Secret {
         name: "redis_password",
         generated: false,
-        elsewhere: everywhere,
+        read_on_host: everywhere,
         wanted: |deployment| deployment.has_workers() && deployment.settings.redis.host.is_some(),
         file: |settings| settings.redis.password_file.as_ref(),
         // config/redis.py: a user name requires a password.

@@ -14,7 +14,7 @@ pub enum Stage {
     /// Nothing that runs notices these steps: resources, the new generation and its validation.
     Prepare,
     /// The same on other hosts than the first.
-    Elsewhere,
+    PrepareOthers,
     /// The generation becomes the current one, and unit files are written.
     Switch,
     /// nginx stops before processes that must not run beside their successors.

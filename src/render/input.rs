@@ -90,7 +90,7 @@ impl<'a> Input<'a> {
         let all = self.deployment.secrets();
         all.filter(|secret| {
             self.host
-                .is_none_or(|host| (secret.elsewhere)(self.deployment, &host.name))
+                .is_none_or(|host| (secret.read_on_host)(self.deployment, &host.name))
         })
     }
 
