@@ -34,10 +34,12 @@ impl OnHost {
     /// Runs jobs in systemd. A job that fails is reported with the last lines of its unit's journal, which contain the
     /// cause.
     fn jobs(&mut self, verb: Verb, units: &[String], count: &mut Count) -> Result<()> {
-        if verb != Verb::Stop && units.iter().any(|unit| unit == units::NGINX) {
+        let of_nginx = units.iter().any(|unit| unit == units::NGINX);
+        if verb != Verb::Stop && of_nginx {
             self.hold = None;
         }
-        if verb == Verb::Reload && units.iter().any(|unit| unit == units::NGINX) {
+        let reloads = verb == Verb::Reload && of_nginx;
+        if reloads {
             self.leaving = self.host.serving()?;
         }
         let ended = &mut |unit: &str| count.add(unit);
@@ -51,17 +53,24 @@ impl OnHost {
                 "systemd could not {} every unit\n{journals}  see: journalctl -e -u 'synapse-*'",
                 verb.word()
             ))
-        })
+        })?;
+        match reloads {
+            true => self.host.await_reload(&self.leaving),
+            false => Ok(()),
+        }
     }
 
     /// Asks the authority for the certificate. The note contains the result.
-    fn obtain_certificate(&self) -> Result<String> {
+    fn obtain_certificate(&mut self) -> Result<String> {
         let start = |unit: &str| self.host.systemd.jobs(Verb::Start, &[unit.to_owned()]);
         // The service records why it failed.
         let failed = start(units::ACME_SERVICE).err();
         let certificate = acme::certificate()?.unwrap_or_default();
         if certificate.is_issued() {
             start(units::CERTIFICATE_SERVICE)?;
+            // The service does not wait for nginx, which may be waiting for it.
+            let nginx = [units::NGINX.to_owned()];
+            self.jobs(Verb::Reload, &nginx, &mut Count::new(Verb::Reload, &nginx))?;
         }
         let end = match failed {
             None => String::new(),

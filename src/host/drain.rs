@@ -5,7 +5,7 @@ use super::Host;
 use super::files;
 use crate::state::UnitState;
 use crate::state::units;
-use anyhow::Result;
+use anyhow::{Result, ensure};
 use nix::sys::signal::Signal;
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
@@ -14,6 +14,10 @@ use std::time::{Duration, Instant};
 /// delay the change: the worker that stops has its own timeout for in-flight requests.
 const DRAIN_TIMEOUT: Duration = Duration::from_secs(10);
 const INTERVAL: Duration = Duration::from_millis(50);
+/// How long nginx may take to put new processes in place of the previous ones after a reload. It waits 100 ms between the two.
+const RELOAD_TIMEOUT: Duration = Duration::from_secs(10);
+/// The end of the title of an nginx process that accepts no connections any more (ngx_process_cycle.c).
+const LEAVING: &str = "is shutting down";
 /// Intervals between two requests to answer long polls. A client that received its answer polls again, through the new
 /// configuration.
 const LONG_POLL_ROUNDS: u32 = 20;
@@ -26,6 +30,24 @@ impl Host {
     /// When systemd does not answer.
     pub fn serving(&self) -> Result<BTreeSet<u32>> {
         Ok(children(self.systemd.process(units::NGINX)?.pid))
+    }
+
+    /// Waits until none of these nginx processes accepts connections any more, so that every new connection meets the
+    /// configuration that nginx has loaded. systemd considers a reload finished when nginx has received the signal.
+    ///
+    /// # Errors
+    /// When one still accepts after the timeout, as when nginx cannot load its configuration.
+    pub fn await_reload(&self, before: &BTreeSet<u32>) -> Result<()> {
+        let start = Instant::now();
+        while before.iter().any(|process| accepts(*process)) {
+            ensure!(
+                start.elapsed() < RELOAD_TIMEOUT,
+                "nginx still serves with its previous configuration\n  see: journalctl -u {}",
+                units::NGINX
+            );
+            std::thread::sleep(INTERVAL);
+        }
+        Ok(())
     }
 
     /// Waits until nginx has none of these processes left, since they may still send requests by the previous
@@ -53,6 +75,14 @@ impl Host {
         }
         Ok(())
     }
+}
+
+/// Whether a process of nginx is there and not about to exit.
+fn accepts(process: u32) -> bool {
+    let title = files::of_process(process, "cmdline").unwrap_or_default();
+    let title = String::from_utf8_lossy(&title);
+    let title = title.trim_end_matches(['\0', ' ']);
+    !title.is_empty() && !title.ends_with(LEAVING)
 }
 
 /// The child processes of a process.
