@@ -45,6 +45,19 @@ for number, path in enumerate(sys.argv[1:]):
     except OSError:
         pass
 """
+# Has systemd move this process into each unit, and prints whether it did so and whether nginx can be reached then.
+MOVE = """
+import os, socket, subprocess, sys
+manager = ["org.freedesktop.systemd1", "/org/freedesktop/systemd1", "org.freedesktop.systemd1.Manager"]
+for unit in sys.argv[1:]:
+    question = ["busctl", "call", *manager, "AttachProcessesToUnit", "ssau", unit, "", "1", str(os.getpid())]
+    moved = subprocess.run(question, capture_output=True).returncode == 0
+    try:
+        socket.create_connection(("127.0.0.1", 8008), 2)
+        print(unit, moved, True)
+    except OSError:
+        print(unit, moved, False)
+"""
 PYTHON = "/opt/venvs/matrix-synapse/bin/python"
 ONE, OTHER = worker("synchrotron1"), worker("pusher1")
 DROP_IN = f"/etc/systemd/system/{ONE}.d/case.conf"
@@ -87,6 +100,11 @@ def test_warm(host: Host, check: Checks) -> None:
         assert_equal(reached(host, MAIN), [True, False, True], "of main")
         assert_equal(reached(host, ONE), [False, False, True], f"of {ONE}")
         assert_equal(reached(host, SERVERS[1]), [False, False, True], f"of {SERVERS[1]}")
+    with check("a process without network access that has systemd move it into other units gains no network access"):
+        units = (MAIN, SERVERS[0], PLAIN, "synapse-nginx.service")
+        # Only units of its own account with `Delegate=yes` take it.
+        expected_answers = dict(zip(units, ((True, False), (False, False), (False, False), (False, False)), strict=True))
+        assert_equal(attempt_moves(host, ONE, *units), expected_answers, "moved, and reached nginx")
     with check("forked processes draw different identifiers in the Rust part of Synapse, and different access tokens"):
         host.push(CLIENTS / "forked_ids.py", "/root/forked_ids.py")
         options = host.run("systemctl", "show", "--property=ExecStart", MAIN).out.partition("synapse.app.homeserver ")[2].partition(" ;")[0]
@@ -218,15 +236,26 @@ def configure(host: Host, mode: str) -> None:
     host.write(SETTINGS, json.dumps({"server_name": SERVER, "workers": ["full"], "warm": {"mode": mode}}, indent=1))
 
 
+def inside(host: Host, unit: str, *arguments: str) -> str:
+    """The output of a Python script in the namespaces of a unit's process, as its user."""
+    pid = host.units(unit)[unit]["MainPID"]
+    user, group = host.run("id", "-u", "synapse").out.strip(), host.run("id", "-g", "synapse").out.strip()
+    return host.run("nsenter", f"--target={pid}", "--user", "--mount", "--net", f"--setuid={user}", f"--setgid={group}",
+                    PYTHON, "-c", *arguments).out
+
+
 def reached(host: Host, unit: str) -> list[bool]:
     """Whether the process of a unit can connect to the fork server with network access, to the same one by way of the file
-    system of main, which has the same user, and to the isolated one. The question is asked in its namespaces, as its user."""
-    pid, main = (host.units(one)[one]["MainPID"] for one in (unit, MAIN))
-    through_main = f"/proc/{main}/root{OPEN_SOCKET}"
-    user, group = host.run("id", "-u", "synapse").out.strip(), host.run("id", "-g", "synapse").out.strip()
-    found = host.run("nsenter", f"--target={pid}", "--user", "--mount", "--net", f"--setuid={user}", f"--setgid={group}",
-                     PYTHON, "-c", CONNECT, OPEN_SOCKET, through_main, ISOLATED_SOCKET).out.split()
+    system of main, which has the same user, and to the isolated one."""
+    through_main = f"/proc/{host.units(MAIN)[MAIN]['MainPID']}/root{OPEN_SOCKET}"
+    found = inside(host, unit, CONNECT, OPEN_SOCKET, through_main, ISOLATED_SOCKET).split()
     return [str(number) in found for number in range(3)]
+
+
+def attempt_moves(host: Host, unit: str, *others: str) -> dict[str, tuple[bool, bool]]:
+    """Whether systemd moves the process of a unit into each of the others, and whether it reaches nginx from there."""
+    answers = (line.split() for line in inside(host, unit, MOVE, *others).splitlines())
+    return {other: (moved == "True", connected == "True") for other, moved, connected in answers}
 
 
 def active(host: Host, unit: str) -> bool:
