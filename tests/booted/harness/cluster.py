@@ -28,12 +28,12 @@ def address(number: int) -> str:
 
 
 @contextmanager
-def hosts(first: Host, names: Sequence[str]) -> Iterator[list[Host]]:
-    """Boots more hosts, and connects them with the first one."""
+def hosts(first: Host, names: Sequence[str], *options: str) -> Iterator[list[Host]]:
+    """Boots more hosts with these options, and connects them with the first one."""
     others: list[Host] = []
     try:
         for name in names:
-            others.append(Host(f"{first.name}-{name}"))
+            others.append(Host(f"{first.name}-{name}", *options))
             unpack(others[-1])
         first.shell(BRIDGE, address(0))
         for number, other in enumerate(others, 1):
@@ -57,9 +57,16 @@ def keys(first: Host, others: Sequence[Host]) -> None:
     first.shell("mkdir -p -m 700 /root/.ssh && ssh-keygen -q -N '' -t ed25519 -f /root/.ssh/id_ed25519")
     public = first.read("/root/.ssh/id_ed25519.pub")
     for number, other in enumerate(others, 1):
-        other.shell("mkdir -p -m 700 /root/.ssh && cat >/root/.ssh/authorized_keys && ssh-keygen -A && systemctl start ssh.service",
+        other.shell("mkdir -p -m 700 /root/.ssh && cat >/root/.ssh/authorized_keys && ssh-keygen -A && systemctl enable --quiet --now ssh.service",
                     stdin=public)
         first.run("ssh", "-o", "StrictHostKeyChecking=accept-new", f"root@{address(number)}", "true")
+
+
+def administrator(first: Host, other: Host, name: str) -> None:
+    """An account of another host that may use sudo without a password, and to which the key of the first host's root leads."""
+    other.shell('useradd --create-home "$1" && echo "$1 ALL=(ALL) NOPASSWD: ALL" >"/etc/sudoers.d/$1" && '
+                'install -d -m 700 -o "$1" "/home/$1/.ssh" && install -m 600 -o "$1" /dev/stdin "/home/$1/.ssh/authorized_keys"', name,
+                stdin=first.read("/root/.ssh/id_ed25519.pub"))
 
 
 def database(first: Host) -> None:

@@ -87,8 +87,8 @@ class Host:
         """The pid of its PID 1."""
         return execute([SCRIPT, "leader", self.name]).out.strip()
 
-    def reboot(self) -> Result:
-        return execute([SCRIPT, "reboot", self.name])
+    def reboot(self, *options: str) -> Result:
+        return execute([SCRIPT, "reboot", self.name, *options])
 
     def run(self, *command: str, expect: Expected = (0,), stdin: str | None = None) -> Result:
         """Runs a command in the host. Its standard input is a file with `stdin`, not a terminal.
