@@ -61,6 +61,15 @@ impl Hosts {
 }
 
 impl OtherHost {
+    /// The destination for ssh, `USER@HOST`. The user is root, unless the settings name another.
+    pub fn destination(&self) -> String {
+        match &self.ssh {
+            Some(destination) if destination.contains('@') => destination.clone(),
+            Some(host) => format!("root@{host}"),
+            None => format!("root@{}", self.address),
+        }
+    }
+
     fn read(name: &str, value: &Json) -> Result<Self, String> {
         check_name(name)?;
         let keys = value
