@@ -232,6 +232,18 @@ mod tests {
     }
 
     #[test]
+    fn root_logs_in_at_the_address_unless_the_settings_say_otherwise() {
+        for (ssh, expected) in [
+            ("", "root@10.0.0.2"),
+            (r#""ssh":"app2.internal","#, "root@app2.internal"),
+            (r#""ssh":"admin@app2.internal","#, "admin@app2.internal"),
+        ] {
+            let text = format!(r#"{{"app2":{{"address":"10.0.0.2",{ssh}"workers":["pusher"]}}}}"#);
+            assert_eq!(parse(&text).unwrap().all()[0].destination(), expected);
+        }
+    }
+
+    #[test]
     fn a_wrong_host_is_named() {
         let of = |name: &str, keys: &str| format!(r#"{{"{name}":{{{keys}}}}}"#);
         let right = r#""address":"10.0.0.2","workers":["pusher"]"#;

@@ -62,7 +62,7 @@ def costs(host: Host) -> Measured:
 
     messages = (after.messages - before.messages) / report["total"]
     sent = (after.sent - before.sent) / report["total"]
-    say("mixed load of full", f"{report['total']:,} requests in {report['seconds']:.0f} s, {report['requests']['send']:,} of them send an event")
+    say("mixed load of full", f"{report['total']:,} requests in {report['seconds']:.0f} s, {report['requests']['send']:,} send an event")
     say("messages in Redis for one request", f"{messages:8.2f}, and {sent / 1000:.1f} kB sent to {len(synapse)} processes")
     return Measured(
         workers=len(workers),
@@ -79,8 +79,9 @@ def costs(host: Host) -> Measured:
 
 def measure(host: Host, _: int) -> None:
     measured = costs(host)
-    for what, value in (("main", measured.main), ("all workers together", measured.serving), ("a worker that only follows", measured.following),
-                        ("Redis", measured.redis), ("PostgreSQL", measured.postgres)):
+    parts = {"main": measured.main, "all workers together": measured.serving, "a worker that only follows": measured.following,
+             "Redis": measured.redis, "PostgreSQL": measured.postgres}
+    for what, value in parts.items():
         say(f"CPU for one request: {what}", f"{value * 1000:8.3f} ms")
     say("CPU of a process without requests", f"{measured.idle:8.2%}")
     print("\n".join(table([forecast(measured, workers) for workers in SIZES])), flush=True)
