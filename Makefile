@@ -93,6 +93,7 @@ $(CHECKERS)/installed: .ci/tools.txt
 test-fast: needs
 	cargo test --locked
 	tests/launcher/run
+	cd tests/booted && python3 -m unittest --quiet benchmarks.growth_tests
 
 test: test-fast packages
 	tests/packages/run $(DEB) $(RPM)

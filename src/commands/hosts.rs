@@ -26,7 +26,7 @@ pub fn prepare(first: &Host, request: &Request, summary: &str) -> Result<Others,
     }
     let hosts = request.settings.hosts.all();
     let prepared = parallel::map(hosts, |host| {
-        let mut remote = Remote::start(first, &host.name, &destination(host))?;
+        let mut remote = Remote::start(first, &host.name, &host.destination())?;
         let secrets = secrets(request, host);
         remote.prepare(request.sent()?, secrets, Work::Install, summary.to_owned())?;
         Ok(remote)
@@ -36,9 +36,13 @@ pub fn prepare(first: &Host, request: &Request, summary: &str) -> Result<Others,
     let before = running.as_ref().map(|running| running.settings.hosts.all());
     let left = before.unwrap_or_default().iter();
     // A host with another name keeps its address, and loses the workers of the old name.
-    let stays = |host: &&OtherHost| hosts.iter().any(|it| destination(it) == destination(host));
+    let stays = |host: &&OtherHost| {
+        hosts
+            .iter()
+            .any(|it| it.destination() == host.destination())
+    };
     for host in left.filter(|host| !stays(host)) {
-        match Remote::start(first, &host.name, &destination(host)) {
+        match Remote::start(first, &host.name, &host.destination()) {
             Ok(remote) => prepared.push(removal(remote, request, Removal::Keep, summary)?),
             Err(failure) => report::complain(format!(
                 "note: {} is no longer in `hosts`, and its server cannot be removed: {}; when it is back, run there: \
@@ -60,7 +64,7 @@ pub fn prepare_removal(first: &Host, request: &Request, how: Removal) -> Result<
         return Ok(Others::new());
     }
     let prepared = parallel::map(request.settings.hosts.all(), |host| {
-        let remote = Remote::start(first, &host.name, &destination(host))?;
+        let remote = Remote::start(first, &host.name, &host.destination())?;
         removal(remote, request, how, "uninstall")
     });
     prepared.into_iter().collect()
@@ -79,12 +83,6 @@ fn removal(
     };
     remote.prepare(sent, Vec::new(), Work::Remove(how), summary.to_owned())?;
     Ok(remote)
-}
-
-/// The destination for ssh.
-fn destination(host: &OtherHost) -> String {
-    let address = || host.address.to_string();
-    host.ssh.clone().unwrap_or_else(address)
 }
 
 /// The names of the secrets that the processes of a host read.

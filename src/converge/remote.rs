@@ -91,7 +91,7 @@ pub struct Remote {
 }
 
 impl Remote {
-    /// Starts the agent of this release on a host.
+    /// Starts the agent of this release on a host, at `destination`: USER@HOST.
     ///
     /// # Errors
     /// When the host does not answer, or has another release.

@@ -43,16 +43,12 @@ pub struct Agent {
 }
 
 impl Agent {
-    /// Starts the agent at `destination`: HOST or USER@HOST. A user other than root needs sudo without a password.
+    /// Starts the agent at `destination`: USER@HOST. A user other than root needs sudo without a password.
     ///
     /// # Errors
     /// When ssh cannot be started. A connection that fails is an error of the first question.
     pub fn start(destination: &str) -> Result<Self> {
         let user = destination.split_once('@').map_or("root", |(user, _)| user);
-        let destination = match destination.contains('@') {
-            true => destination.to_owned(),
-            false => format!("root@{destination}"),
-        };
         let sudo = if user == "root" { "" } else { "sudo -n " };
         let mut tool = Tool::new("ssh").named(&format!("ssh {destination}"));
         for option in OPTIONS {
@@ -62,7 +58,7 @@ impl Agent {
             tool = tool.env(KEYS, socket);
         }
         let command = format!("{sudo}synapse-workers agent");
-        let tool = tool.args(["-T", "--", destination.as_str(), command.as_str()]);
+        let tool = tool.args(["-T", "--", destination, command.as_str()]);
         Ok(Self {
             dialogue: tool.converse()?,
         })

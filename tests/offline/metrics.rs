@@ -1,5 +1,6 @@
 //! The configuration for metrics, read by the real programs: nginx, mtail and Prometheus.
 
+use super::cluster::cluster;
 use super::nginx::accepted;
 use super::setup::{SPECS, Setup, text};
 use super::validators::{program, run, shown};
@@ -353,42 +354,54 @@ fn exporters_of_external_servers_read_passwords_from_files() {
     );
 }
 
-/// A directory with the rules and their promtool test.
-fn rules() -> tempfile::TempDir {
+/// The promtool test of the rules for one host, and of those for several.
+const TESTS: [&str; 2] = ["alerts.test.yml", "hosts.test.yml"];
+
+/// A directory with the rules and one of their promtool tests.
+fn rules(test: &str) -> tempfile::TempDir {
     let directory = tempfile::tempdir().unwrap();
     let others = "backup: {repository: /srv/backup}\nalerts: {email: [admin@example.org]}";
-    let state = with_metrics("synchrotron").settings(others).state();
+    let setup = match test == TESTS[0] {
+        true => with_metrics("synchrotron"),
+        false => cluster().settings("metrics: {enabled: true}"),
+    };
+    let state = setup.settings(others).state();
     for name in ["recording.yml", "alerts.yml", "backup.yml", "delivery.yml"] {
         let rules = text(&state, &format!("prometheus/rules/{name}"));
         fs::write(directory.path().join(name), rules).unwrap();
     }
-    let test = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/prometheus/alerts.test.yml");
-    fs::copy(test, directory.path().join("alerts.test.yml")).unwrap();
+    let tests = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/prometheus");
+    fs::copy(tests.join(test), directory.path().join(test)).unwrap();
     directory
 }
 
 #[test]
 fn alerts_fire_exactly_when_expected() {
-    let directory = rules();
-    let output = run(program("promtool")
-        .args(["test", "rules"])
-        .arg(directory.path().join("alerts.test.yml")));
-    assert!(output.status.success(), "{}", shown(&output));
+    for test in TESTS {
+        let directory = rules(test);
+        let output = run(program("promtool")
+            .args(["test", "rules"])
+            .arg(directory.path().join(test)));
+        assert!(output.status.success(), "{test}\n{}", shown(&output));
+    }
 }
 
 #[test]
 fn every_alert_is_tested_firing_and_silent_and_names_a_command() {
-    let directory = rules();
-    let read = |name: &str| -> Value {
-        serde_yaml::from_str(&fs::read_to_string(directory.path().join(name)).unwrap()).unwrap()
+    let directories = TESTS.map(rules);
+    let read = |number: usize, name: &str| -> Value {
+        let path = directories[number].path().join(name);
+        serde_yaml::from_str(&fs::read_to_string(path).unwrap()).unwrap()
     };
-    let (rules, tests) = (
-        ["alerts.yml", "backup.yml", "delivery.yml"].map(read),
-        read("alerts.test.yml"),
-    );
+    // Those for several hosts contain all for one host.
+    let rules = ["alerts.yml", "backup.yml", "delivery.yml"].map(|name| read(1, name));
+    let tests = [0, 1].map(|number| read(number, TESTS[number]));
     // Each alert, with whether a test expects it to fire.
     let mut tested = BTreeSet::new();
-    for test in tests["tests"].as_sequence().unwrap() {
+    let tests = tests
+        .iter()
+        .flat_map(|file| file["tests"].as_sequence().unwrap());
+    for test in tests {
         for case in test["alert_rule_test"].as_sequence().unwrap() {
             let fires = !case["exp_alerts"].as_sequence().unwrap().is_empty();
             tested.insert((case["alertname"].as_str().unwrap().to_owned(), fires));
@@ -414,17 +427,27 @@ fn every_alert_is_tested_firing_and_silent_and_names_a_command() {
 /// Files for Grafana are rendered only on a host that has Grafana.
 #[test]
 fn grafana_is_provisioned_with_prometheus_and_dashboards() {
-    let state = with_metrics("synchrotron").state();
+    provisioned(&with_metrics("synchrotron").state(), 2);
+    let mut several = cluster().settings("metrics: {enabled: true}");
+    several.facts.grafana = true;
+    provisioned(&several.state(), 3);
+    let without = Setup::new("synchrotron").settings("metrics: {enabled: true}");
+    let state = without.state();
+    assert!(!state.files.keys().any(|path| path.contains("grafana")));
+}
+
+/// Asserts that this state has the data source, and this number of dashboards which Prometheus can answer.
+fn provisioned(state: &State, count: usize) {
     let provisioning = "host/etc/grafana/provisioning";
     let source: Value = serde_yaml::from_str(text(
-        &state,
+        state,
         &format!("{provisioning}/datasources/synapse-workers.yaml"),
     ))
     .unwrap();
     let source = &source["datasources"][0];
     assert_eq!(source["url"].as_str(), Some("http://127.0.0.1:9095"));
     let provider: Value = serde_yaml::from_str(text(
-        &state,
+        state,
         &format!("{provisioning}/dashboards/synapse-workers.yaml"),
     ))
     .unwrap();
@@ -437,10 +460,10 @@ fn grafana_is_provisioned_with_prometheus_and_dashboards() {
         .keys()
         .filter(|path| format!("/{path}").starts_with(&format!("{below}/")))
         .collect();
-    assert_eq!(dashboards.len(), 2);
+    assert_eq!(dashboards.len(), count);
     let mut expressions = 0;
     for path in dashboards {
-        let dashboard: serde_json::Value = serde_json::from_str(text(&state, path)).unwrap();
+        let dashboard: serde_json::Value = serde_json::from_str(text(state, path)).unwrap();
         let panels = dashboard["panels"].as_array().unwrap();
         let mut places = BTreeSet::new();
         for panel in panels {
@@ -452,16 +475,14 @@ fn grafana_is_provisioned_with_prometheus_and_dashboards() {
                 // Replaces Grafana's variables as Grafana would.
                 let expression = expression
                     .replace("$__rate_interval", "5m")
-                    .replace("$worker", "main");
+                    .replace("$worker", "main")
+                    .replace("$host", "app2");
                 parses(&expression);
                 expressions += 1;
             }
         }
     }
     assert!(expressions > 20, "{expressions} expressions");
-    let without = Setup::new("synchrotron").settings("metrics: {enabled: true}");
-    let state = without.state();
-    assert!(!state.files.keys().any(|path| path.contains("grafana")));
 }
 
 /// Asserts that Prometheus' own parser accepts the expression.

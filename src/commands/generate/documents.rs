@@ -23,6 +23,7 @@ pub(super) static DOCUMENTS: &[(&str, &str)] = &[
     document!("failures"),
     document!("files"),
     document!("from-docker"),
+    document!("growth"),
     document!("health"),
     document!("limits"),
     document!("logs"),

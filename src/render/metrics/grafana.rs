@@ -9,7 +9,7 @@ use askama::Template;
 /// The name of this server's Prometheus in Grafana. The dashboards refer to it.
 const SOURCE: &str = "synapse-workers";
 
-/// The dashboards in Grafana's export format: file name and contents.
+/// The dashboards in Grafana's export format: file name and contents. The last is for several hosts only.
 static DASHBOARDS: &[(&str, &str)] = &[
     (
         "synapse-workers-overview",
@@ -18,6 +18,10 @@ static DASHBOARDS: &[(&str, &str)] = &[
     (
         "synapse-workers-processes",
         include_str!("../../../templates/grafana/synapse-workers-processes.json"),
+    ),
+    (
+        "synapse-workers-hosts",
+        include_str!("../../../templates/grafana/synapse-workers-hosts.json"),
     ),
 ];
 
@@ -50,7 +54,8 @@ pub(super) fn render(builder: &mut StateBuilder) -> Result<()> {
     let place = |kind: &str| format!("host{}/{kind}/synapse-workers.yaml", paths::GRAFANA);
     builder.text(&place("datasources"), source.render()?);
     builder.text(&place("dashboards"), provider.render()?);
-    for (name, dashboard) in DASHBOARDS {
+    let last = usize::from(!builder.input.has_other_hosts());
+    for (name, dashboard) in &DASHBOARDS[..DASHBOARDS.len() - last] {
         builder.text(&format!("grafana/{name}.json"), (*dashboard).to_owned());
     }
     Ok(())

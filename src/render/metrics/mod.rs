@@ -3,6 +3,7 @@
 mod exporters;
 mod grafana;
 mod host;
+mod pages;
 mod prometheus;
 mod target;
 

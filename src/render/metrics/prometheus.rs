@@ -1,9 +1,9 @@
-//! Prometheus: its unit, its configuration, rules and console pages.
+//! Prometheus: its unit and its configuration.
 
 use super::super::sandbox::Sandbox;
 use super::super::service::{Ports, local};
 use super::super::{StateBuilder, alerts, filters};
-use super::{Target, grafana};
+use super::{Target, grafana, pages};
 use crate::deployment::endpoints::{ServicePort, loopback};
 use crate::settings::Settings;
 use crate::state::paths;
@@ -38,26 +38,6 @@ struct Configuration<'a> {
 /// The path at which Synapse serves metrics (docs/metrics-howto.md).
 pub(in crate::render) const SYNAPSE_PATH: &str = "/_synapse/metrics";
 
-macro_rules! file {
-    ($path:literal) => {
-        (
-            concat!("prometheus/", $path),
-            include_str!(concat!("../../../templates/prometheus/", $path)),
-        )
-    };
-}
-
-/// Rules and console pages, by their path in a generation.
-static FILES: &[(&str, &str)] = &[
-    file!("rules/recording.yml"),
-    file!("rules/alerts.yml"),
-    file!("consoles/index.html"),
-    file!("consoles/worker.html"),
-    file!("consoles/routes.html"),
-    file!("console_libraries/synapse.lib"),
-    file!("console_libraries/charts.lib"),
-];
-
 /// The port of Prometheus.
 pub(in crate::render) const PORTS: &[Ports] = &[Ports {
     setting: "metrics.prometheus_port",
@@ -86,8 +66,6 @@ pub fn render(builder: &mut StateBuilder) -> Result<()> {
     };
     let configuration = configuration.render()?;
     builder.text("prometheus/prometheus.yml", configuration);
-    for (path, text) in FILES {
-        builder.add(path, text.as_bytes().to_vec(), &[]);
-    }
+    pages::render(builder)?;
     grafana::render(builder)
 }

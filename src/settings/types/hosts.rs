@@ -61,6 +61,15 @@ impl Hosts {
 }
 
 impl OtherHost {
+    /// The destination for ssh, `USER@HOST`. The user is root, unless the settings name another.
+    pub fn destination(&self) -> String {
+        match &self.ssh {
+            Some(destination) if destination.contains('@') => destination.clone(),
+            Some(host) => format!("root@{host}"),
+            None => format!("root@{}", self.address),
+        }
+    }
+
     fn read(name: &str, value: &Json) -> Result<Self, String> {
         check_name(name)?;
         let keys = value
@@ -220,6 +229,18 @@ mod tests {
             ["pusher", "synchrotron:2"]
         );
         assert!(parse("").unwrap().is_empty() && parse("{}").unwrap().to_raw().is_none());
+    }
+
+    #[test]
+    fn root_logs_in_at_the_address_unless_the_settings_say_otherwise() {
+        for (ssh, expected) in [
+            ("", "root@10.0.0.2"),
+            (r#""ssh":"app2.internal","#, "root@app2.internal"),
+            (r#""ssh":"admin@app2.internal","#, "admin@app2.internal"),
+        ] {
+            let text = format!(r#"{{"app2":{{"address":"10.0.0.2",{ssh}"workers":["pusher"]}}}}"#);
+            assert_eq!(parse(&text).unwrap().all()[0].destination(), expected);
+        }
     }
 
     #[test]
