@@ -98,8 +98,12 @@ impl Resource {
     /// Whether this is created only when the generation is in use: the services that ours replace serve requests until then,
     /// and PostgreSQL reads a file of the generation when it restarts.
     pub fn is_late(&self) -> bool {
-        let opened = matches!(self, Resource::Listening { .. });
-        opened || matches!(self, Resource::Disabled(_) | Resource::Stopped(_))
+        self.is_replaced_service() || matches!(self, Resource::Listening { .. })
+    }
+
+    /// Whether this is a service that ours replaces.
+    pub fn is_replaced_service(&self) -> bool {
+        matches!(self, Resource::Disabled(_) | Resource::Stopped(_))
     }
 
     /// Whether this is the service of an adopted server: a Synapse on the same data.

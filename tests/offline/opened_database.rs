@@ -156,7 +156,7 @@ fn postgresql_is_opened_before_a_process_starts_and_closed_after_all_have_left()
         "write   /etc/postgresql/17/main/synapse-workers.hba",
         "! restart postgresql@17-main.service",
         "because PostgreSQL listens on 10.0.0.1 only after a restart",
-        "reload  synapse-nginx.service",
+        "! start   synapse-main.service",
     ];
     let places = order.map(|text| place(&plan, text));
     assert!(places.is_sorted(), "{places:?}\n{plan}");
