@@ -96,6 +96,12 @@ pub struct Flags {
     /// See synapse-workers-postgresql(7).
     #[arg(long)]
     pub tune_database: bool,
+    /// Open the PostgreSQL of this host to the other hosts in `hosts` (sets database.open to true)
+    ///
+    /// PostgreSQL listens on the address of this host too, and admits the role of Synapse from the addresses of these hosts,
+    /// with a password. It restarts once, as a step of the plan. See synapse-workers-cluster(7).
+    #[arg(long)]
+    pub open_database: bool,
     /// Answers to the questions of `install` on a new host: the name of the question, the key and the value
     #[arg(skip)]
     pub answers: Vec<(&'static str, &'static str, String)>,

@@ -114,7 +114,7 @@ fn inspect(task: &Task) -> Result<Inspected, Failure> {
 /// The host as it is, for a removal. The settings of the first host need not name it any more.
 fn observe(task: &Task) -> Result<(Host, Observed), Failure> {
     let mut request = request::of_first_host(&task.sent)?;
-    request.deployment.host = Some(task.host.clone());
+    request.deployment.settle(&task.host);
     refuse_another_server(&request)?;
     let host = preflight::host(&request, Purpose::Inspect)?;
     let observed = host.observe(&State::default())?;

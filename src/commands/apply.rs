@@ -19,7 +19,7 @@ use crate::state::cluster::DebianCluster;
 use crate::state::paths;
 use crate::state::restart_rules;
 use crate::state::trial::Trial;
-use crate::state::{Files, HostFacts, Observed, State};
+use crate::state::{Files, HostFacts, Observed, Resource, State};
 use crate::topology::Differences;
 use serde::Serialize;
 use serde_json::{Value as Json, json};
@@ -256,7 +256,13 @@ fn restart_of_postgres(plan: &Plan) -> impl Iterator<Item = String> {
         }
         _ => None,
     });
-    changed.map(|(path, cluster)| {
+    // The restart that opens PostgreSQL to other hosts is a step of the plan.
+    let restarts = plan
+        .steps
+        .iter()
+        .any(|step| matches!(step, Step::Create(Resource::Listening { .. })));
+    let pending = changed.filter(move |_| !restarts);
+    pending.map(|(path, cluster)| {
         format!(
             "PostgreSQL applies the change of {path} when it restarts, when few users are active: systemctl restart {}",
             cluster.unit()

@@ -88,7 +88,8 @@ fn removal(
 /// The names of the secrets that the processes of a host read.
 fn secrets(request: &Request, host: &OtherHost) -> Vec<&'static str> {
     let facts = HostFacts::default();
-    let input = Input::on(Some(host), request, &facts);
+    let deployment = request.on_host(&host.name);
+    let input = Input::new(&deployment, &facts);
     input.secrets().map(|secret| secret.name).collect()
 }
 

@@ -9,8 +9,9 @@ use std::collections::BTreeMap;
 
 /// Everything that the administrator requests of a host. The type is pure: two hosts with the same deployment may still
 /// differ in their host facts.
+#[derive(Clone)]
 pub struct Deployment {
-    /// The name of the host that this program works on; `None` for the first host, which has the settings.
+    /// The name of the host that this deployment is for; `None` for the first host, which has the settings.
     pub host: Option<String>,
     /// The secrets that the first host has handed over to this one.
     pub handed: BTreeMap<&'static str, Secret>,

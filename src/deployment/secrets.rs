@@ -89,6 +89,14 @@ pub static SECRETS: &[Secret] = &[
         read_on_host: everywhere,
         ..GENERATED
     },
+    // On the first host, Synapse uses a Unix socket.
+    Secret {
+        name: OWN_POSTGRES_PASSWORD,
+        root_only: true,
+        wanted: Deployment::opens_database,
+        read_on_host: everywhere,
+        ..GENERATED
+    },
     // rest/client/voip.py.
     Secret {
         name: "turn_shared_secret",
@@ -193,7 +201,9 @@ pub static SECRETS: &[Secret] = &[
         name: "postgres_password",
         generated: false,
         read_on_host: everywhere,
-        wanted: |deployment| deployment.database() == DatabaseKind::External,
+        wanted: |deployment| {
+            deployment.database() == DatabaseKind::External && !deployment.opens_database()
+        },
         provided: |settings| settings.postgres_password.as_ref(),
         file: |settings| settings.database.password_file.as_ref(),
         how_to_provide: "set database.password_file, or set POSTGRES_PASSWORD once, in the environment or an --env-file",
@@ -212,6 +222,9 @@ pub static SECRETS: &[Secret] = &[
     },
 ];
 
+/// The name of the secret with which processes on other hosts log in to the PostgreSQL of the first host.
+pub const OWN_POSTGRES_PASSWORD: &str = "own_postgres_password";
+
 /// The name of the secret that this program's own Redis asks for if it serves other hosts.
 pub const OWN_REDIS_PASSWORD: &str = "own_redis_password";
 
@@ -226,6 +239,14 @@ fn not_adopted(deployment: &Deployment) -> bool {
 }
 
 impl Deployment {
+    /// The name of the secret with which the processes of Synapse log in to PostgreSQL over the network.
+    pub fn database_password(&self) -> &'static str {
+        match self.opens_database() && self.host.is_some() {
+            true => OWN_POSTGRES_PASSWORD,
+            false => "postgres_password",
+        }
+    }
+
     /// The secrets that the deployment uses.
     pub fn secrets(&self) -> impl Iterator<Item = &'static Secret> {
         SECRETS.iter().filter(move |secret| (secret.wanted)(self))
@@ -345,8 +366,8 @@ pub fn compose<E>(
 }
 
 /// The template of the line in libpq's password file (PostgreSQL manual, 32.16).
-pub fn pgpass_line(settings: &Settings) -> String {
-    let database = &settings.database;
+pub fn pgpass_line(deployment: &Deployment) -> String {
+    let database = &deployment.settings.database;
     let host = database.host.as_ref().map_or("*", |host| host.as_str());
     let fields = [
         host,
@@ -355,7 +376,7 @@ pub fn pgpass_line(settings: &Settings) -> String {
         database.user.as_str(),
     ];
     let escaped = fields.map(in_pgpass);
-    format!("{}:@postgres_password@", escaped.join(":"))
+    format!("{}:@{}@", escaped.join(":"), deployment.database_password())
 }
 
 /// Escapes a field of libpq's password file (PostgreSQL manual, 32.16).

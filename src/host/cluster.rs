@@ -1,11 +1,13 @@
 //! The PostgreSQL cluster of this host: its configuration, and the validation of this program's file in it.
 
+use super::admission;
 use super::files::{self, Scratch};
 use super::postgres::{self, Access, Postgres};
 use super::tools::{self, Tool};
 use crate::deployment::tuning;
+use crate::state::Admission;
 use crate::state::accounts;
-use crate::state::cluster::{Cluster, DebianCluster, TUNING, number};
+use crate::state::cluster::{Cluster, DebianCluster, PARAMETERS, number};
 use crate::state::paths;
 use crate::state::restart_rules::host_path;
 use anyhow::{Context, Result, ensure};
@@ -23,7 +25,12 @@ pub struct Local {
 /// Queries the server and its configuration by one call of psql, as the superuser: only the superuser may read
 /// `pg_file_settings`. Without the configuration, the properties of the server still count.
 pub(super) fn ask(superuser: &Access) -> Local {
-    let query = format!("{};\n\\set ON_ERROR_STOP off\n{}", postgres::QUERY, query());
+    let query = format!(
+        "{};\n\\set ON_ERROR_STOP off\n{};\n{}",
+        postgres::QUERY,
+        query(),
+        admission::query()
+    );
     let answer = superuser.psql(&query);
     let server = answer.as_ref().map_err(|error| format!("{error:#}"));
     let server =
@@ -44,7 +51,7 @@ fn query() -> String {
          union all select 'parameter', s.name, current_setting(s.name), s.boot_val || coalesce(' ' || s.unit, ''), \
          case when s.source = 'command line' then s.setting || coalesce(' ' || s.unit, '') else coalesce((select f.setting \
          || coalesce(' ' || s.unit, '') from pg_file_settings f where f.name = s.name and f.sourcefile not like \
-         '%/{TUNING}' order by f.seqno desc limit 1), '') end from pg_settings s where s.name in ({})",
+         '%/{PARAMETERS}' order by f.seqno desc limit 1), '') end from pg_settings s where s.name in ({})",
         names.join(", ")
     )
 }
@@ -58,6 +65,7 @@ fn examined(text: &str) -> Result<Cluster> {
         includes && files::is_directory(debian.directory())
     });
     cluster.solid_state = solid_state().unwrap_or(false);
+    cluster.admission = admission::examined(text, cluster.debian.as_ref(), &cluster.configuration);
     Ok(cluster)
 }
 
@@ -83,6 +91,7 @@ fn parse(text: &str) -> Result<Cluster> {
         kept,
         current,
         solid_state: false,
+        admission: Admission::default(),
     })
 }
 
@@ -125,8 +134,8 @@ pub(super) fn accepts(path: &str, contents: &[u8]) -> Result<()> {
     let configuration = cluster.configuration();
     // The directory contains only parameters, which every account may read.
     let scratch = Scratch::new(0o755)?;
-    files::replace(scratch.at(TUNING), contents, 0o644)?;
-    let own = scratch.at(TUNING);
+    files::replace(scratch.at(PARAMETERS), contents, 0o644)?;
+    let own = scratch.at(PARAMETERS);
     let both = format!("include '{configuration}'\ninclude '{}'\n", own.display());
     files::replace(scratch.at("postgresql.conf"), both.as_bytes(), 0o644)?;
     let output = Tool::new(cluster.program())

@@ -12,9 +12,10 @@ use crate::state::paths;
 use anyhow::{Context, Result};
 use std::time::Instant;
 
-/// The properties of an external PostgreSQL; `None` if there is none, or if Synapse's user is needed and missing.
+/// The properties of an external PostgreSQL; `None` if there is none, if Synapse's user is needed and missing, or if the first
+/// host has yet to open it.
 pub(super) fn postgres(facts: &Facts, deployment: &Deployment) -> Option<Result<Postgres, String>> {
-    if deployment.database() != DatabaseKind::External {
+    if deployment.database() != DatabaseKind::External || deployment.opens_database() {
         return None;
     }
     let mut access = Access::of_synapse(&deployment.settings, deployment.database())?;
@@ -33,7 +34,7 @@ pub(super) fn postgres(facts: &Facts, deployment: &Deployment) -> Option<Result<
 
 fn with_password(access: Access, deployment: &Deployment, password: &str) -> Result<Postgres> {
     let composed = known::composed("pgpass").context("no row for pgpass")?;
-    let template = known::pgpass_line(&deployment.settings);
+    let template = known::pgpass_line(deployment);
     let line = known::compose(composed, &template, |_| anyhow::Ok(password.to_owned()))?;
     let scratch = files::Scratch::new(0o700)?;
     let file = scratch.at("pgpass");

@@ -2,6 +2,7 @@
 
 pub mod accounts;
 pub mod acme;
+mod admission;
 pub mod adopted;
 mod agent;
 pub mod alertmanager;
@@ -44,6 +45,7 @@ pub mod requirements;
 mod resources;
 mod resp;
 mod schema;
+mod scram;
 mod screen;
 mod secrets;
 mod service;

@@ -8,7 +8,7 @@ use crate::state::Records;
 use crate::state::paths;
 use crate::state::restart_rules::host_path;
 use crate::state::units;
-use crate::state::{Observed, Resource, State, UnitState, digest};
+use crate::state::{HOST, Observed, Resource, State, UnitState, digest};
 use anyhow::Result;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -34,6 +34,12 @@ impl Host {
         );
         let mut observed = observed?;
         (observed.units, observed.outdated) = units?;
+        let cluster = self.facts.cluster.iter();
+        let unread = cluster.filter(|cluster| cluster.admission.unread);
+        for place in unread.filter_map(|cluster| cluster.debian.as_ref()) {
+            let path = format!("{HOST}{}", place.rules());
+            observed.outdated.insert(path, [place.unit()].into());
+        }
         for unit in enabled() {
             observed.units.entry(unit).or_default().enabled = true;
         }

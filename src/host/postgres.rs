@@ -2,6 +2,7 @@
 //! superuser.
 
 use super::files;
+use super::scram;
 use super::tools::Tool;
 use crate::settings::Settings;
 use crate::settings::types::{DatabaseKind, SslMode};
@@ -242,6 +243,34 @@ pub fn create_monitor(superuser: &Access, name: &str) -> Result<()> {
         .psql(&format!("create role {name} login in role pg_monitor"))
         .map(drop)
         .with_context(|| format!("creating the role {name}"))
+}
+
+/// Gives a role a password, or takes it away. The server gets the form that it stores.
+///
+/// # Errors
+/// When the server does not answer, or when there is no such role.
+pub fn set_password(superuser: &Access, role: &str, password: Option<&str>) -> Result<()> {
+    let value = match password {
+        // It contains no quote: base64 and digits.
+        Some(password) => format!("'{}'", scram::stored(password, &files::random::<16>()?)?),
+        None => "null".to_owned(),
+    };
+    superuser
+        .psql(&format!("alter role {} password {value}", identifier(role)))
+        .map(drop)
+        .with_context(|| format!("setting the password of the role {role}"))
+}
+
+/// Whether a role has this password.
+///
+/// # Errors
+/// When the server does not answer.
+pub fn has_password(superuser: &Access, role: &str, password: &str) -> Result<bool> {
+    let stored = superuser.psql(&format!(
+        "select rolpassword from pg_authid where rolname = '{}'",
+        role.replace('\'', "''")
+    ))?;
+    Ok(scram::is_of(stored.trim(), password))
 }
 
 /// Creates a database as Synapse requires it: UTF-8 and locale C, so that upgrades of the C library do not reorder

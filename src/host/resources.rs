@@ -2,9 +2,11 @@
 //! creates them and removes them.
 
 use super::postgres::{self, Access};
-use super::{Host, acme, adopted, compressor, files, synapse, tools::Tool};
+use super::{Host, acme, admission, adopted, compressor, files, synapse, tools::Tool};
+use crate::deployment::secrets::OWN_POSTGRES_PASSWORD;
 use crate::failure::Failure;
 use crate::plan::step::Verb;
+use crate::state::admission::listens;
 use crate::state::paths;
 use crate::state::paths::{SYSUSERS, TMPFILES};
 use crate::state::{Observed, Resource, State};
@@ -67,6 +69,13 @@ impl Host {
                     databases.any(|database| database.name == *name)
                 })
             }
+            Resource::RolePassword(role) => self.has_role_password(role)?,
+            Resource::Included { file, name } => admission::includes(file, name)?,
+            Resource::Listening { address, .. } => self
+                .facts
+                .cluster
+                .as_ref()
+                .is_some_and(|cluster| listens(&cluster.admission.listening, *address)),
             Resource::Disabled(service) => !self.systemd.is_enabled(service)?,
             Resource::Stopped(service) => !self.systemd.runs(service)?,
         })
@@ -96,6 +105,16 @@ impl Host {
             Resource::SigningKey if self.facts.handed => self.copy_signing_key(),
             Resource::SigningKey => synapse::generate_signing_key(&self.facts.python, desired),
             Resource::DatabaseRole(name) => postgres::create_role(&self.superuser(), name),
+            Resource::RolePassword(role) => {
+                let password = self.value(OWN_POSTGRES_PASSWORD)?;
+                postgres::set_password(&self.superuser(), role, Some(&password))
+            }
+            Resource::Included { file, name } => admission::include(file, name),
+            Resource::Listening { unit, address } => {
+                self.systemd
+                    .jobs(Verb::Restart, std::slice::from_ref(unit))?;
+                admission::listens_after_restart(&self.superuser(), *address)
+            }
             Resource::Disabled(service) => {
                 self.systemd.disable(std::slice::from_ref(service))?;
                 self.systemd.reload()
@@ -154,6 +173,15 @@ impl Host {
         files::exists(paths::SQLITE) || database.is_some_and(used)
     }
 
+    /// Whether the role has the password of this program's secret.
+    fn has_role_password(&self, role: &str) -> Result<bool> {
+        let Some(password) = files::read_text(paths::secret(OWN_POSTGRES_PASSWORD))? else {
+            return Ok(false);
+        };
+        let answers = self.facts.answering_postgres().is_some();
+        Ok(answers && postgres::has_password(&self.superuser(), role, &password)?)
+    }
+
     fn superuser(&self) -> Access {
         Access::superuser(self.facts.postgres_port)
     }
@@ -205,6 +233,10 @@ impl Host {
             Resource::DatabaseRole(name) | Resource::MonitorRole(name) => {
                 postgres::drop_role(&self.superuser(), name)
             }
+            Resource::RolePassword(role) => postgres::set_password(&self.superuser(), role, None),
+            Resource::Included { file, name } => admission::exclude(file, name),
+            // The administrator restarts PostgreSQL. Until then it admits no client at this address.
+            Resource::Listening { .. } => Ok(()),
             Resource::Disabled(service) => self.give_back(service, |units| {
                 self.systemd.enable(units)?;
                 self.systemd.reload()

@@ -114,7 +114,8 @@ impl Host {
         secrets::compose(composed(name)?, &template, |secret| self.value(secret))
     }
 
-    fn value(&self, name: &str) -> Result<String> {
+    /// The value of a secret of this host.
+    pub(super) fn value(&self, name: &str) -> Result<String> {
         match self.provided(name)? {
             Some(value) => Ok(value),
             None => files::read_text(paths::secret(name))?

@@ -6,6 +6,7 @@
 //! stop and remove what is obsolete.
 
 mod changes;
+mod database;
 mod moving;
 mod planner;
 mod resources;

@@ -47,20 +47,24 @@ impl Planner<'_> {
             || !(before.is_empty() && written.is_empty())
             || enable.is_some()
             || disable.is_some();
+        let admit = self.reload_rules(&before);
+        let admit = admit.or_else(|| self.reload_unread_rules());
         steps.extend(before);
         steps.extend(enable);
         steps.extend(disable);
         if reload {
             steps.push(Step::ReloadManager);
         }
-        let jobs = self.unit_jobs();
+        let jobs = self.unit_jobs(admit);
         let disabled = jobs.iter().any(|step| matches!(step, Step::Disable(_)));
         let reload = !after.is_empty() || !removed.is_empty() || disabled;
         steps.extend(jobs);
+        let close = self.reload_rules(&after);
         steps.extend(after);
         if reload {
             steps.push(Step::ReloadManager);
         }
+        steps.extend(close);
         steps.extend(self.remove(generation));
         Plan { steps, generation }
     }

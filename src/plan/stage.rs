@@ -23,9 +23,9 @@ pub enum Stage {
     StopWorkers,
     /// The main process stops.
     StopMain,
-    /// Redis, which all processes subscribe to.
+    /// Redis, which all processes subscribe to. PostgreSQL reads new rules for clients.
     Redis,
-    /// Services that ours replace stop, and fork servers start.
+    /// Services that ours replace stop, fork servers start, and PostgreSQL restarts.
     Before,
     /// The main process starts.
     Main,
@@ -86,6 +86,7 @@ impl Stage {
     fn of_units(units: &[String]) -> Self {
         let stage = |unit: &String| match unit.as_str() {
             units::REDIS => Self::Redis,
+            unit if units::is_postgres(unit) => Self::Redis,
             units::MAIN | units::MAIN_SOCKET => Self::Main,
             units::NGINX | units::NGINX_SOCKET => Self::Nginx,
             unit if units::is_fork_server(unit) => Self::Before,

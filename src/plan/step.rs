@@ -212,7 +212,7 @@ impl Step {
     /// removal.
     pub fn removes(&self) -> bool {
         match self {
-            Step::Remove(resource) => !resource.is_late(),
+            Step::Remove(resource) => !resource.is_replaced_service(),
             Step::RemoveFile { .. }
             | Step::RemoveSettings { .. }
             | Step::RemoveSockets(_)

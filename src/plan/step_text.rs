@@ -25,6 +25,15 @@ impl fmt::Display for Step {
                 };
                 write!(f, "! stop    {service}\n          because {reason}")
             }
+            Step::Create(Resource::Listening { unit, address }) => write!(
+                f,
+                "! restart {unit}\n          because PostgreSQL listens on {address} only after a restart; requests of all its \
+                 clients fail meanwhile"
+            ),
+            Step::Remove(Resource::Listening { unit, address }) => write!(
+                f,
+                "- leave   {address} at the next start of PostgreSQL: systemctl restart {unit}"
+            ),
             Step::Create(Resource::Disabled(service)) => {
                 write!(f, "- disable {service} (`uninstall` enables it again)")
             }

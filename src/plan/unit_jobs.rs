@@ -9,8 +9,8 @@ use crate::state::units;
 use std::collections::BTreeSet;
 
 impl Planner<'_> {
-    /// Jobs in stages, then disabling.
-    pub(super) fn unit_jobs(&self) -> Vec<Step> {
+    /// Jobs in stages, then disabling. `admit` has PostgreSQL admit the processes of other hosts, before these start.
+    pub(super) fn unit_jobs(&self, admit: Option<Step>) -> Vec<Step> {
         let restarts = Restarts::new(self.desired, self.observed, &self.changes);
         let obsolete = || self.obsolete_units();
         let failed = collect(obsolete().filter_map(|(name, unit)| unit.failed.then_some(name)));
@@ -26,8 +26,9 @@ impl Planner<'_> {
                 last.filter(|unit| !restarts.stops(unit)).collect()
             }
         };
+        steps.extend(admit);
         steps.extend(restarts.stage(|unit| unit == units::REDIS));
-        // The services that an adoption replaces stop as late as possible.
+        // PostgreSQL restarts before processes start that need it; the services that an adoption replaces stop as late as possible.
         let late = self.missing().filter(|resource| resource.is_late());
         steps.extend(late.cloned().map(Step::Create));
         steps.extend(restarts.stage(units::is_fork_server));

@@ -5,14 +5,12 @@ use super::step::{ChangeKind, FileChange, Validator};
 use super::validated::Validated;
 use super::{Removal, Target};
 use crate::state::Resource;
-use crate::state::restart_rules::VERSION;
+use crate::state::cluster::DebianCluster;
+use crate::state::restart_rules::{VERSION, host_path};
 use crate::state::synapse_config;
 use crate::state::units;
 use crate::topology::{Release, releases};
 use std::cell::LazyCell;
-
-/// Path prefix of PostgreSQL's configuration files in a generation.
-const POSTGRES_FILES: &str = "host/etc/postgresql/";
 
 /// Files of Alertmanager in a generation: the text of mail, and the template of its configuration.
 const ALERTMANAGER_FILES: [&str; 2] = ["alertmanager/", "secrets/alertmanager.yml"];
@@ -83,7 +81,10 @@ impl Planner<'_> {
         {
             validators.push(Validator::Systemd);
         }
-        let postgres = written.filter(|change| change.path.starts_with(POSTGRES_FILES));
+        let postgres = written.filter(|change| {
+            let place = host_path(&change.path);
+            place.is_some_and(|place| DebianCluster::of_file(place).is_some())
+        });
         validators.extend(postgres.map(|change| Validator::Postgres(change.path.clone())));
         validators
     }

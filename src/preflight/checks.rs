@@ -2,7 +2,8 @@
 
 use super::check::{Check, Examined, Finding};
 use super::{
-    accounts, backup, database, directories, network, programs, secrets, sizing, synapse, system,
+    accounts, backup, database, directories, network, opening, programs, secrets, sizing, synapse,
+    system,
 };
 
 /// The name of the check that `install --packages` fixes.
@@ -48,6 +49,7 @@ pub static CHECKS: &[Check] = &[
     Check { name: "the host has processors for all processes",                fatal: false, check: sizing::processors },
     Check { name: "nginx can open as many files as it needs",                 fatal: true,  check: sizing::open_files },
     Check { name: "the host has space for Synapse and its metrics",           fatal: false, check: sizing::space },
+    Check { name: "PostgreSQL can be opened to the other hosts",              fatal: true,  check: opening::admits },
     Check { name: "PostgreSQL can be tuned by a file",                        fatal: true,  check: sizing::tunable },
     Check { name: "PostgreSQL has read the file of database.tune",            fatal: false, check: sizing::tuned },
     Check { name: "PostgreSQL uses the memory of this host",                  fatal: false, check: sizing::database },

@@ -9,6 +9,7 @@ mod database;
 mod directories;
 mod inspect;
 mod network;
+mod opening;
 mod programs;
 mod secrets;
 mod sizing;

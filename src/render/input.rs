@@ -42,23 +42,13 @@ impl Deref for Input<'_> {
 }
 
 impl<'a> Input<'a> {
-    /// The input of rendering the host that this program works on, which has these facts.
+    /// The input of rendering the host of this deployment, which has these facts.
     pub fn new(deployment: &'a Deployment, facts: &'a HostFacts) -> Self {
         let host = deployment.host.as_ref();
-        let host = host.and_then(|name| deployment.settings.hosts.named(name));
-        Self::on(host, deployment, facts)
-    }
-
-    /// The input of rendering another host; `None` for the first.
-    pub fn on(
-        host: Option<&'a OtherHost>,
-        deployment: &'a Deployment,
-        facts: &'a HostFacts,
-    ) -> Self {
         Self {
             deployment,
             facts,
-            host,
+            host: host.and_then(|name| deployment.settings.hosts.named(name)),
             derived: Derived::default(),
         }
     }

@@ -167,7 +167,9 @@ pub fn desired(input: &Input) -> Result<State> {
         builder.text(HOST_NAME, name.to_owned());
     }
     let cluster = input.facts.cluster.as_ref().filter(|_| input.is_first());
-    if let Some((path, text)) = cluster.and_then(|it| input.tuning_file(&input.facts.size, it)) {
+    let parameters = cluster.and_then(|it| input.parameters_file(&input.facts.size, it));
+    let rules = cluster.and_then(|it| input.rules_file(it));
+    for (path, text) in parameters.into_iter().chain(rules) {
         builder.text(&format!("{HOST}{path}"), text);
     }
     sockets::render(&mut builder)?;
@@ -245,6 +247,8 @@ fn resources(input: &Input, files: &BTreeMap<String, File>) -> BTreeSet<Resource
             );
             resources.insert(Resource::DatabaseRole(owner.clone()));
             resources.insert(Resource::Database { name, owner });
+            let cluster = input.facts.cluster.iter();
+            resources.extend(cluster.flat_map(|cluster| input.opening(cluster)));
         }
         DatabaseKind::External | DatabaseKind::Sqlite | DatabaseKind::Auto => {}
     }

@@ -54,6 +54,7 @@ pub(super) fn render(builder: &mut StateBuilder) -> Result<()> {
     let input = builder.input;
     let settings = &input.settings;
     let database = input.database();
+    let password = input.has_secret(input.database_password());
     let registrations = input.referenced.app_services.keys();
     let homeserver = Homeserver {
         settings,
@@ -71,9 +72,7 @@ pub(super) fn render(builder: &mut StateBuilder) -> Result<()> {
             (Some(host), DatabaseKind::External) => host.to_string(),
             _ => paths::POSTGRES_SOCKETS.to_owned(),
         },
-        passfile: input
-            .has_secret("postgres_password")
-            .then(|| paths::secret("pgpass")),
+        passfile: password.then(|| paths::secret("pgpass")),
         adopted: !input.adopted.is_empty(),
         closed: input.adopted.closed(),
         turn_uris: match input.is_first() || input.has_secret(TURN) {
@@ -82,8 +81,8 @@ pub(super) fn render(builder: &mut StateBuilder) -> Result<()> {
         },
     };
     builder.options("synapse/homeserver.yaml", homeserver.render()?);
-    if input.has_secret("postgres_password") {
-        builder.composed("pgpass", pgpass_line(settings));
+    if password {
+        builder.composed("pgpass", pgpass_line(input));
     }
     if input.has_secret("manhole_password") {
         builder.composed("synapse.d/manhole.yaml", Manhole.render()?);

@@ -98,7 +98,7 @@ pub fn of_another_host(
     if request.settings.hosts.named(host).is_none() {
         return Err(Failure::usage(format!("hosts: there is no host {host}")));
     }
-    request.deployment.host = Some(host.to_owned());
+    request.deployment.settle(host);
     let names = SECRETS.iter().map(|secret| secret.name);
     let names = names.chain([secrets::SIGNING_KEY]);
     request.deployment.handed = names

@@ -228,7 +228,9 @@ pub fn of_generation(number: u32, text: &str) -> Result<Request, Failure> {
         adopted,
     };
     let mut request = Request::new(loaded, specs, files, existing, text.to_owned(), None)?;
-    request.deployment.host = host_name(&format!("{}/{number}", paths::GENERATIONS));
+    if let Some(host) = host_name(&format!("{}/{number}", paths::GENERATIONS)) {
+        request.deployment.settle(&host);
+    }
     Ok(request)
 }
 
@@ -251,12 +253,14 @@ pub(super) fn from_flags(flags: &Flags) -> Result<Vec<FlagValue>, Failure> {
     }
     let acme = flags.acme.as_deref().map(acme);
     let tune = flags.tune_database.then(|| true.to_string());
+    let open = flags.open_database.then(|| true.to_string());
     let values = [
         ("--server-name", "server_name", &flags.server_name),
         ("--workers", "workers", &flags.workers),
         ("--preset", "workers", &flags.preset),
         ("--acme", "tls.acme", &acme),
         ("--tune-database", "database.tune", &tune),
+        ("--open-database", "database.open", &open),
         (ADOPT_PATHS, "adopt.paths", &flags.adopt_paths),
         (ADOPT_SERVICE, "adopt.service", &flags.adopt_service),
     ];

@@ -130,16 +130,16 @@ impl Request {
     /// When the settings have no host with this name.
     pub fn desired_on(&self, host: &str, facts: &HostFacts) -> Result<State, Failure> {
         let hosts = &self.settings.hosts;
-        let Some(found) = hosts.named(host) else {
+        if hosts.named(host).is_none() {
             let names: Vec<&str> = hosts.all().iter().map(|host| host.name.as_str()).collect();
             let help = match names.is_empty() {
                 true => "`hosts` in the settings file is empty; without --host, the files of this host are written".to_owned(),
                 false => format!("the other hosts are {}; without --host, the files of the first host are written", names.join(", ")),
             };
             return Err(Failure::usage(format!("--host: there is no host {host:?}")).help(help));
-        };
-        let input = Input::on(Some(found), &self.deployment, facts);
-        Ok(render::desired(&input)?)
+        }
+        let deployment = self.deployment.on_host(host);
+        Ok(render::desired(&Input::new(&deployment, facts))?)
     }
 }
 

@@ -1,10 +1,14 @@
-//! The PostgreSQL cluster of the host, as far as its tuning depends on it.
+//! The PostgreSQL cluster of the host, as far as the files of this program in its configuration depend on it.
 
-use crate::state::paths::POSTGRES_CLUSTERS;
+use super::Admission;
+use super::paths::POSTGRES_CLUSTERS;
 use std::collections::{BTreeMap, BTreeSet};
 
-/// The name of this program's file among the configuration files of a cluster.
-pub const TUNING: &str = "synapse-workers.conf";
+/// The name of this program's file with parameters among the configuration files of a cluster.
+pub const PARAMETERS: &str = "synapse-workers.conf";
+
+/// The name of this program's file with rules for clients, which `pg_hba.conf` includes.
+pub const RULES: &str = "synapse-workers.hba";
 
 /// A cluster in the layout of Debian's packages: its version and its name. Only such a cluster has a file of this
 /// program, because PostgreSQL's own answers must not decide on a path that root writes to.
@@ -47,9 +51,19 @@ impl DebianCluster {
         format!("{}/conf.d", self.place())
     }
 
-    /// The path of this program's file.
+    /// The path of this program's file with parameters.
     pub fn file(&self) -> String {
-        format!("{}/{TUNING}", self.directory())
+        format!("{}/{PARAMETERS}", self.directory())
+    }
+
+    /// The path of its own file with rules for clients.
+    pub fn own_rules(&self) -> String {
+        format!("{}/pg_hba.conf", self.place())
+    }
+
+    /// The path of this program's file with rules for clients.
+    pub fn rules(&self) -> String {
+        format!("{}/{RULES}", self.place())
     }
 
     /// The path of its server program.
@@ -62,10 +76,19 @@ impl DebianCluster {
         format!("postgresql@{}-{}.service", self.version, self.name)
     }
 
-    /// The cluster to which a file of this program belongs.
+    /// The cluster to which a file of this program with parameters belongs.
     pub fn of_file(path: &str) -> Option<Self> {
-        let directory = path.strip_suffix(&format!("/conf.d/{TUNING}"))?;
-        Self::of(&format!("{directory}/postgresql.conf"))
+        Self::beside(path, &format!("conf.d/{PARAMETERS}"))
+    }
+
+    /// The cluster to which a file of this program with rules belongs.
+    pub fn of_rules(path: &str) -> Option<Self> {
+        Self::beside(path, RULES)
+    }
+
+    fn beside(path: &str, name: &str) -> Option<Self> {
+        let directory = path.strip_suffix(name)?;
+        Self::of(&format!("{directory}postgresql.conf"))
     }
 }
 
@@ -82,6 +105,8 @@ pub struct Cluster {
     pub current: BTreeMap<String, String>,
     /// Whether its data are on a disk without moving parts; false if that is unknown.
     pub solid_state: bool,
+    /// The clients that it admits.
+    pub admission: Admission,
 }
 
 /// A value of a parameter as a number: bytes if it has a unit of memory (PostgreSQL manual, 19.1.1). A number without a
@@ -120,6 +145,16 @@ mod tests {
             "/etc/postgresql/17/main/conf.d/synapse-workers.conf"
         );
         assert_eq!(cluster.unit(), "postgresql@17-main.service");
+        assert_eq!(
+            cluster.rules(),
+            "/etc/postgresql/17/main/synapse-workers.hba"
+        );
+        assert_eq!(DebianCluster::of_file(&cluster.rules()), None);
+        assert_eq!(DebianCluster::of_rules(&cluster.file()), None);
+        assert_eq!(
+            DebianCluster::of_rules(&cluster.rules()),
+            Some(cluster.clone())
+        );
         assert_eq!(DebianCluster::of_file(&cluster.file()), Some(cluster));
         for path in [
             "/var/lib/pgsql/data/postgresql.conf",

@@ -6,6 +6,7 @@
 
 pub mod accounts;
 pub mod acme;
+pub mod admission;
 pub mod cluster;
 mod digest;
 pub mod host_facts;
@@ -23,6 +24,7 @@ mod synapse_venv;
 pub mod trial;
 pub mod units;
 
+pub use admission::Admission;
 pub use cluster::Cluster;
 pub use digest::digest;
 pub use host_facts::HostFacts;

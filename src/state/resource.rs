@@ -2,6 +2,7 @@
 
 use super::{SynapseVenv, paths, units};
 use serde::{Deserialize, Serialize};
+use std::net::IpAddr;
 use std::path::Path;
 
 /// A thing that is created once. The order of the variants is the order of creation.
@@ -37,6 +38,23 @@ pub enum Resource {
         /// The role that owns it.
         owner: String,
     },
+    /// A password of a role in the host's own PostgreSQL, for processes on other hosts.
+    RolePassword(String),
+    /// A line in PostgreSQL's file with rules for clients that includes this program's file beside it.
+    Included {
+        /// The path of PostgreSQL's file.
+        file: String,
+        /// The name of this program's file.
+        name: String,
+    },
+    /// The host's own PostgreSQL, listening on an address. Creating this resource restarts PostgreSQL; removing it leaves
+    /// that to the administrator.
+    Listening {
+        /// The unit of PostgreSQL.
+        unit: String,
+        /// The address.
+        address: IpAddr,
+    },
     /// A disabled service that ours replaces: that of an adopted server, or of the distribution's nginx. Removing this resource enables the service again.
     Disabled(String),
     /// The same service, stopped. Removing this resource starts the service again.
@@ -59,6 +77,9 @@ impl Resource {
             | Resource::Composed(_)
             | Resource::Pair
             | Resource::MonitorRole(_)
+            | Resource::RolePassword(_)
+            | Resource::Included { .. }
+            | Resource::Listening { .. }
             | Resource::Compressor(_)
             | Resource::Disabled(_)
             | Resource::Stopped(_) => false,
@@ -74,8 +95,14 @@ impl Resource {
         matches!(self, Resource::Group(_) | Resource::Account(_))
     }
 
-    /// Whether this is created only when its replacement is ready: an adopted server serves requests until then.
+    /// Whether this is created only when the generation is in use: the services that ours replace serve requests until then,
+    /// and PostgreSQL reads a file of the generation when it restarts.
     pub fn is_late(&self) -> bool {
+        self.is_replaced_service() || matches!(self, Resource::Listening { .. })
+    }
+
+    /// Whether this is a service that ours replaces.
+    pub fn is_replaced_service(&self) -> bool {
         matches!(self, Resource::Disabled(_) | Resource::Stopped(_))
     }
 
@@ -154,6 +181,9 @@ impl std::fmt::Display for Resource {
             Resource::Database { name, owner } => {
                 write!(f, "PostgreSQL database {name}, owned by {owner}")
             }
+            Resource::RolePassword(name) => write!(f, "password of the PostgreSQL role {name}"),
+            Resource::Included { file, name } => write!(f, "line in {file} that includes {name}"),
+            Resource::Listening { address, .. } => write!(f, "PostgreSQL listening on {address}"),
             Resource::Disabled(service) => write!(f, "{service} disabled"),
             Resource::Stopped(service) => write!(f, "{service} stopped"),
         }

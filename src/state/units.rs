@@ -88,6 +88,11 @@ pub fn fork_server(instance: &str) -> String {
     format!("synapse-warm@{instance}.service")
 }
 
+/// Whether a unit runs a cluster of PostgreSQL, in the layout of Debian's packages.
+pub fn is_postgres(unit: &str) -> bool {
+    unit.starts_with("postgresql@")
+}
+
 /// Whether a unit is a fork server.
 pub fn is_fork_server(unit: &str) -> bool {
     file_of(unit) == WARM

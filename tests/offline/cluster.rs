@@ -548,7 +548,15 @@ fn settings_that_cannot_work_with_other_hosts_are_refused() {
         ),
         (
             format!("address: 10.0.0.1\n{HOST}"),
-            "`hosts` is set, but `database.host` is not",
+            "`hosts` is set, but the PostgreSQL of this host is not open to other hosts",
+        ),
+        (
+            format!("address: 10.0.0.1\n{HOST}"),
+            "synapse-workers install --open-database",
+        ),
+        (
+            format!("address: 10.0.0.1\ndatabase: {{host: db.test, open: true}}\n{HOST}"),
+            "`database.open` is true, but `database.host` is db.test",
         ),
         (
             format!("address: 10.0.0.1\ndatabase: {{host: 127.0.0.1}}\n{HOST}"),

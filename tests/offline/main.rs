@@ -22,6 +22,7 @@ mod model;
 mod network;
 mod nginx;
 mod on_host;
+mod opened_database;
 mod output;
 mod paths;
 mod plans;

@@ -11,9 +11,10 @@ use synapse_workers::host::python::MissingPackage;
 use synapse_workers::host::requirements::Requirement;
 use synapse_workers::preflight::{CHECKS, Examined, examine};
 use synapse_workers::settings::types::DatabaseKind;
+use synapse_workers::state::admission::Rule;
 use synapse_workers::state::host_facts::Installed;
 use synapse_workers::state::ports::{BoundPort, Transport};
-use synapse_workers::state::{HostSize, Resource, SynapseVenv};
+use synapse_workers::state::{Admission, HostSize, Resource, SynapseVenv};
 
 fn healthy() -> Facts {
     Facts {
@@ -109,6 +110,16 @@ fn findings(facts: &Facts, lines: &str, processes: usize) -> Vec<(&'static str, 
     found
         .map(|(name, finding)| (name, format!("{} => {}", finding.problem, finding.cure)))
         .collect()
+}
+
+/// The check of a server that opens its PostgreSQL, and its settings.
+const OPENED: (&str, &str) = (
+    "PostgreSQL can be opened to the other hosts",
+    "address: 10.0.0.1\nhosts: {b: {address: 10.0.0.2, workers: [pusher]}}\ndatabase: {open: true}",
+);
+
+fn admission(facts: &mut Facts) -> &mut Admission {
+    &mut facts.cluster.as_mut().unwrap().admission
 }
 
 #[test]
@@ -718,6 +729,95 @@ fn every_check_finds_its_problem() {
             "database synapse belongs to synapse, not to other",
         ),
         (
+            OPENED.0,
+            |facts| facts.cluster = None,
+            OPENED.1,
+            1,
+            "does not answer the query for its configuration => sudo -u postgres psql",
+        ),
+        (
+            OPENED.0,
+            |facts| admission(facts).encrypts = false,
+            OPENED.1,
+            1,
+            "switched off (ssl = off) => set ssl = on, ssl_cert_file and ssl_key_file in \
+             /etc/postgresql/17/main/postgresql.conf, and restart PostgreSQL; or",
+        ),
+        (
+            OPENED.0,
+            |facts| {
+                admission(facts).rules = vec![Rule {
+                    line_number: 7,
+                    error: Some("invalid connection type".to_owned()),
+                    ..Rule::default()
+                }]
+            },
+            OPENED.1,
+            1,
+            "PostgreSQL cannot read line 7 of /etc/postgresql/17/main/pg_hba.conf: invalid connection type => correct the line",
+        ),
+        (
+            OPENED.0,
+            |facts| {
+                admission(facts).rules = vec![Rule {
+                    line_number: 9,
+                    kind: Some("host".to_owned()),
+                    database: Some(vec!["all".to_owned()]),
+                    user_name: Some(vec!["all".to_owned()]),
+                    address: Some("all".to_owned()),
+                    auth_method: Some("reject".to_owned()),
+                    ..Rule::default()
+                }]
+            },
+            OPENED.1,
+            1,
+            "line 9 of /etc/postgresql/17/main/pg_hba.conf (method reject) decides about connections from 10.0.0.2 before a \
+             line at the end could admit them => add these lines above it, then: systemctl reload postgresql\n        \
+             hostssl \"synapse\" \"synapse\" 10.0.0.2/32 scram-sha-256",
+        ),
+        (
+            OPENED.0,
+            |facts| admission(facts).version = 150_004,
+            OPENED.1,
+            1,
+            "cannot include a file of this program, for which it needs PostgreSQL 16 and Debian's layout => append these lines \
+             to /etc/postgresql/17/main/pg_hba.conf yourself, then: systemctl reload postgresql\n        hostssl \"synapse\"",
+        ),
+        (
+            OPENED.0,
+            |facts| admission(facts).problem = Some("is a symbolic link".to_owned()),
+            OPENED.1,
+            1,
+            "/etc/postgresql/17/main/pg_hba.conf is a symbolic link => append these lines",
+        ),
+        (
+            OPENED.0,
+            |facts| admission(facts).overriding = Some("/srv/postgresql.auto.conf".to_owned()),
+            OPENED.1,
+            1,
+            "listen_addresses is set in /srv/postgresql.auto.conf => set listen_addresses = 'localhost, 10.0.0.1' there, and \
+             restart PostgreSQL",
+        ),
+        (
+            OPENED.0,
+            |facts| {
+                facts.cluster.as_mut().unwrap().debian = None;
+                admission(facts).rules = vec![Rule {
+                    kind: Some("hostssl".to_owned()),
+                    database: Some(vec!["synapse".to_owned()]),
+                    user_name: Some(vec!["synapse".to_owned()]),
+                    address: Some("10.0.0.2".to_owned()),
+                    netmask: Some("255.255.255.255".to_owned()),
+                    auth_method: Some("scram-sha-256".to_owned()),
+                    ..Rule::default()
+                }];
+            },
+            OPENED.1,
+            1,
+            "PostgreSQL does not listen on 10.0.0.1, and /etc/postgresql/17/main/postgresql.conf includes no directory conf.d \
+             in /etc/postgresql for a file of this program => append the line listen_addresses = 'localhost, 10.0.0.1' to",
+        ),
+        (
             "jemalloc is installed",
             |facts| facts.jemalloc = false,
             "",
@@ -745,6 +845,21 @@ fn conditions_that_the_settings_do_not_need_are_no_finding() {
     let mut facts = healthy();
     facts.jemalloc = false;
     assert_eq!(findings(&facts, "synapse: {jemalloc: false}", 1), []);
+    // PostgreSQL can be opened, or the administrator has done it.
+    assert_eq!(findings(&healthy(), OPENED.1, 1), []);
+    let mut facts = healthy();
+    facts.cluster = Some(cluster("/var/lib/pgsql/data/postgresql.conf"));
+    admission(&mut facts).listening = "*".to_owned();
+    admission(&mut facts).rules = vec![Rule {
+        kind: Some("host".to_owned()),
+        database: Some(vec!["synapse".to_owned()]),
+        user_name: Some(vec!["synapse".to_owned()]),
+        address: Some("10.0.0.0".to_owned()),
+        netmask: Some("255.0.0.0".to_owned()),
+        auth_method: Some("md5".to_owned()),
+        ..Rule::default()
+    }];
+    assert_eq!(findings(&facts, OPENED.1, 1), []);
     // Existing secrets, secrets that no setting needs yet, and a role on an external server that owns no database.
     let mut facts = healthy();
     facts.stored.insert("recaptcha_private_key".to_owned());

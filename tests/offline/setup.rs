@@ -9,7 +9,7 @@ use synapse_workers::render::{Input, desired};
 use synapse_workers::settings::{Settings, Sources, load};
 use synapse_workers::state::cluster::DebianCluster;
 use synapse_workers::state::host_facts::Installed;
-use synapse_workers::state::{Cluster, HostFacts, State};
+use synapse_workers::state::{Admission, Cluster, HostFacts, State};
 use synapse_workers::topology::{Topology, spec};
 
 /// Worker specs: none, every preset, merged and sharded workers, and each kind of list that Synapse's processes share.
@@ -137,10 +137,9 @@ impl Setup {
 
     /// Like `with_input`, for another host.
     pub fn with_input_on<T>(&self, host: &str, read: impl FnOnce(&Input) -> T) -> T {
-        let deployment = self.deployment();
-        let host = deployment.settings.hosts.named(host);
-        let host = host.unwrap_or_else(|| panic!("there is no such host"));
-        read(&Input::on(Some(host), &deployment, &self.facts))
+        let deployment = self.deployment().on_host(host);
+        assert!(deployment.settings.hosts.named(host).is_some(), "{host}");
+        read(&Input::new(&deployment, &self.facts))
     }
 
     pub fn deployment(&self) -> Deployment {
@@ -199,6 +198,14 @@ pub fn cluster(configuration: &str) -> Cluster {
             .map(|(name, value)| (name.to_owned(), value.to_owned()))
             .into(),
         solid_state: true,
+        admission: Admission {
+            version: 170_004,
+            listening: "localhost".to_owned(),
+            configured: "localhost".to_owned(),
+            encrypts: true,
+            file: configuration.replace("postgresql.conf", "pg_hba.conf"),
+            ..Admission::default()
+        },
     }
 }
 

@@ -146,7 +146,7 @@ fn postgresql_is_tuned_only_where_the_administrator_has_not() {
         names.contains(&"shared_buffers") && !names.contains(&"work_mem"),
         "{names:?}"
     );
-    let (path, text) = deployment.tuning_file(&size, &own).unwrap();
+    let (path, text) = deployment.parameters_file(&size, &own).unwrap();
     assert_eq!(path, "/etc/postgresql/17/main/conf.d/synapse-workers.conf");
     assert!(text.contains("\nshared_buffers = 4GB\n"), "{text}");
     // Without the setting, on another host, and in another layout, there is no file.
@@ -163,7 +163,7 @@ fn postgresql_is_tuned_only_where_the_administrator_has_not() {
     ] {
         let deployment = Setup::new("large").settings(lines).deployment();
         assert_eq!(
-            deployment.tuning_file(&size, &cluster(configuration)),
+            deployment.parameters_file(&size, &cluster(configuration)),
             None,
             "{lines}"
         );

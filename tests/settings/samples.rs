@@ -96,6 +96,7 @@ pub const SAMPLES: &[(&str, &str, &str)] = &[
     ("database.cp_max", "10", "101"),
     ("database.synchronous_commit", "false", "sometimes"),
     ("database.tune", "true", "a little"),
+    ("database.open", "true", "a little"),
     ("redis.host", "redis.example.org", "redis;drop"),
     ("redis.port", "6380", "0"),
     ("redis.tls", "true", "1.3"),

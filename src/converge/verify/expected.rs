@@ -94,6 +94,7 @@ impl Expected {
 
     fn of_first(input: &Input, desired: &State) -> Self {
         let database = input.database();
+        let password = input.database_password();
         let secret = |name: &str| {
             let wanted = desired
                 .resources
@@ -131,9 +132,9 @@ impl Expected {
             server_name: input.settings.server_name.to_string(),
             // The files of an adopted server may contain more options for its database than host, role and password.
             database: Access::of_synapse(&input.settings, database)
-                .filter(|_| input.adopted.is_empty() || secret("postgres_password").is_some())
+                .filter(|_| input.adopted.is_empty() || secret(password).is_some())
                 .map(|access| Access {
-                    passfile: secret("postgres_password").map(|_| paths::secret("pgpass").into()),
+                    passfile: secret(password).map(|_| paths::secret("pgpass").into()),
                     ..access
                 }),
             pool: input.sizes().cp_max,

@@ -31,8 +31,16 @@ pub struct Sizes {
 impl Deployment {
     /// The quantities of a host of this size, given by its name; `None` for the first host.
     fn measured(&self, host: Option<&str>, size: &HostSize) -> Measured {
+        let connections = match self.opens_database() {
+            // Not every host can ask PostgreSQL before it is open, and the limit is the same for all processes.
+            true => 0,
+            false => size.connections,
+        };
         Measured {
-            size: *size,
+            size: HostSize {
+                connections,
+                ..*size
+            },
             processes: self.processes_on(host) as u64,
             all_processes: self.topology.workers.len() as u64 + 1,
             database: self.database(),

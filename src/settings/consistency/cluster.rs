@@ -58,20 +58,26 @@ pub(super) static RULES: &[Rule] = &[
     |settings| {
         let database = &settings.database;
         let problem = match &database.host {
-            None => "`hosts` is set, but `database.host` is not: the other hosts cannot use the PostgreSQL of this host in this \
-                     release"
+            None if database.open => return None,
+            None => "`hosts` is set, but the PostgreSQL of this host is not open to other hosts"
                 .to_owned(),
             Some(host) if is_here(host) => {
-                format!("`hosts` is set, but `database.host` is {host}, which the other hosts cannot reach")
+                format!(
+                    "`hosts` is set, but `database.host` is {host}, which the other hosts cannot reach"
+                )
             }
             Some(_) => return None,
         };
-        with_hosts(settings, "hosts", || {
-            (
-                problem,
-                "set `database.host` to the name or address of a PostgreSQL that every host can reach".to_owned(),
-            )
-        })
+        let external =
+            "set `database.host` to the name or address of a PostgreSQL that every host can reach";
+        let help = match &database.host {
+            None => format!(
+                "`synapse-workers install --open-database` opens it to the addresses in `hosts` and sets `database.open` to \
+                 true; PostgreSQL restarts once. Or {external}"
+            ),
+            Some(_) => external.to_owned(),
+        };
+        with_hosts(settings, "hosts", || (problem, help))
     },
     |settings| {
         let host = settings.redis.host.as_ref()?;

@@ -46,6 +46,17 @@ pub(super) static RULES: &[Rule] = &[
         })
     },
     |settings| {
+        let host = settings.database.host.as_ref()?;
+        violated(settings.database.open, "database.open", || {
+            (
+                format!(
+                    "`database.open` is true, but `database.host` is {host}, so the PostgreSQL of this host is not used"
+                ),
+                "remove one of the two".to_owned(),
+            )
+        })
+    },
+    |settings| {
         let database = &settings.database;
         let missing = database.kind == DatabaseKind::External && database.host.is_none();
         violated(missing, "database.kind", || {

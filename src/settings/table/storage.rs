@@ -45,8 +45,9 @@ section! {
         password_file: Option<AbsolutePath>;
 
         /// The encryption of connections to an external PostgreSQL, as in libpq: disable, allow, prefer,
-        /// require, verify-ca or verify-full. If empty, prefer. Only the last two detect another server
-        /// in the place of yours. It has no effect on a Unix socket.
+        /// require, verify-ca or verify-full. If empty, prefer, and require for other hosts with
+        /// `database.open`. Only the last two detect another server in the place of yours. It has no effect
+        /// on a Unix socket.
         sslmode: Option<SslMode>;
 
         /// The certificate of the authority that signed PostgreSQL's certificate (PEM), for verify-ca and
@@ -84,6 +85,11 @@ section! {
         /// directory conf.d. Parameters that you have set yourself stay as they are. PostgreSQL reads the
         /// file when you restart it. `install --tune-database` sets this to true.
         tune: bool = "false";
+
+        /// Open the PostgreSQL of this host to the addresses in `hosts`, for the role of Synapse only and
+        /// with a password. PostgreSQL restarts once. `install --open-database` sets this to true. It has
+        /// no effect without `hosts`.
+        open: bool = "false";
     }
 }
 

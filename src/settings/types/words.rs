@@ -112,6 +112,11 @@ words! {
 }
 
 impl SslMode {
+    /// Whether a connection without encryption is refused.
+    pub fn encrypts(self) -> bool {
+        self == Self::Require || self.verifies()
+    }
+
     /// Whether the certificate of the server is verified.
     pub fn verifies(self) -> bool {
         matches!(self, Self::VerifyCa | Self::VerifyFull)
