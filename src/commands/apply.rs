@@ -52,7 +52,7 @@ pub fn prepare(
 ) -> Result<Prepared, Failure> {
     let request = request::load(common, flags, change)?;
     let mut prepared = of_request(request, purpose)?;
-    prepared.others = hosts::prepare(&prepared.host, &prepared.request, &change.summary())?;
+    prepared.others = hosts::prepare(&prepared.host, &prepared.request, &change.summary(&flags.without))?;
     hosts::refuse_other_releases(&prepared.others, &prepared.release())?;
     Ok(prepared)
 }

@@ -65,7 +65,7 @@ fn attempt(
     for note in prepared.notes() {
         report.say(note);
     }
-    let goal = prepared.goal(change.summary());
+    let goal = prepared.goal(change.summary(&flags.without));
     let plan = prepared.plan(&goal);
     let mut prepared = prepared;
     if !plan.stops_first() {
@@ -77,7 +77,7 @@ fn attempt(
     };
     let others = std::mem::take(&mut prepared.others);
     hosts::print_notes(&others, |note| report.say(note));
-    let goal = prepared.goal(change.summary());
+    let goal = prepared.goal(change.summary(&flags.without));
     let (host, observed) = (&prepared.host, &prepared.observed);
     let planned = Planned {
         host,

@@ -51,7 +51,7 @@ pub fn install(
         programs: missing,
         command,
     };
-    let goal = prepared.goal(change.summary());
+    let goal = prepared.goal(change.summary(&flags.without));
     let rest = goal
         .plan(&prepared.observed)
         .draining(hosts::leaving(&others));

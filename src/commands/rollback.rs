@@ -70,13 +70,14 @@ pub fn rollback(
     let text = text.ok_or_else(|| no_settings(number))?;
 
     let request = request::of_generation(number, &text)?;
-    if request.has_other_hosts() || running.is_some_and(|running| running.has_other_hosts()) {
+    if request.names_other_hosts() || running.is_some_and(|running| running.names_other_hosts()) {
         // Each host has generations of its own, so all of them are rendered again from these settings.
         let change = settings_change(common, current, trial.as_ref(), number, &text)?;
         drop(lock);
         let to = Restored {
             number,
             text,
+            without: request.names_left_out(),
             change,
         };
         return install::edit(common, Change::Restore(Box::new(to)), time);

@@ -57,6 +57,8 @@ pub enum Work {
     /// Lead the host to the state that its workers need.
     #[default]
     Install,
+    /// The same for a host that was left out: the others went on without it.
+    BringBack,
     /// Remove the server from the host.
     Remove(Removal),
 }
@@ -98,7 +100,8 @@ impl Remote {
     pub fn start(first: &Host, name: &str, destination: &str) -> Result<Self, Failure> {
         let unreachable = |error: anyhow::Error| {
             Failure::preflight(format!("{name} does not answer: {error:#}")).help(format!(
-                "ssh {destination} synapse-workers --version; nothing else may be asked there, such as a password or a host key"
+                "ssh {destination} synapse-workers --version; nothing else may be asked there, such as a password or a host key; \
+                 or go on without it: synapse-workers install --without {name}"
             ))
         };
         let mut agent = Agent::start(destination).map_err(unreachable)?;

@@ -92,12 +92,8 @@ impl<'a, W: World> Run<'a, W> {
     /// Stops all processes of Synapse on this host, with their sockets.
     pub(super) fn stop_synapse(&mut self) -> Result<()> {
         let observed = self.world.observe(self.goal.desired)?;
-        let of_synapse = |unit: &str| {
-            let service = units::served_by(unit);
-            units::is_synapse(service.as_deref().unwrap_or(unit))
-        };
         let running = observed.units.iter();
-        let running = running.filter(|(unit, state)| state.runs() && of_synapse(unit));
+        let running = running.filter(|(unit, state)| state.runs() && is_of_synapse(unit));
         let running: Vec<String> = running.map(|(unit, _)| unit.clone()).collect();
         if running.is_empty() {
             return Ok(());
@@ -146,10 +142,13 @@ impl<'a, W: World> Run<'a, W> {
 
     /// The previous state, with the plan that leads to it.
     fn plan_rollback(&mut self) -> Result<Back<W::Backup>> {
-        let (before, target) = match self.found.before() {
+        let (mut before, target) = match self.found.before() {
             Some(number) => (self.world.generation(number)?, Target::Generation(number)),
             None => (State::default(), Target::Nothing),
         };
+        if self.found.left_out {
+            before.units.retain(|unit| !is_of_synapse(unit));
+        }
         let mut observed = self.world.observe(&before)?;
         // All resources that this run created are removed; earlier ones stay.
         let created_now = self.executor.created_now.clone();
@@ -227,4 +226,10 @@ impl<'a, W: World> Run<'a, W> {
             }
         }
     }
+}
+
+/// Whether a unit is a process of Synapse, or its sockets.
+fn is_of_synapse(unit: &str) -> bool {
+    let service = units::served_by(unit);
+    units::is_synapse(service.as_deref().unwrap_or(unit))
 }
