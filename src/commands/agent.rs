@@ -111,6 +111,8 @@ fn inspect(task: &Task) -> Result<Inspected, Failure> {
     let mut inspected = of_request(request, Purpose::Run)?;
     if task.work == Work::BringBack {
         inspected.observed.was_left_out();
+        let note = "this host was left out, so all its processes stop before one starts";
+        inspected.request.notes.push(note.to_owned());
     }
     Ok(inspected)
 }

@@ -1,6 +1,6 @@
 //! The other hosts of a command: connects to their agents, and has each inspect its host and plan.
 
-use crate::converge::{Member, Planned, Remote, Work};
+use crate::converge::{self, Member, Planned, Remote, Work};
 use crate::failure::Failure;
 use crate::host::Host;
 use crate::parallel;
@@ -11,6 +11,7 @@ use crate::request::{self, Request, Sent};
 use crate::settings::types::OtherHost;
 use crate::state::HostFacts;
 use serde_json::{Value, json};
+use std::collections::BTreeMap;
 
 /// The other hosts, inspected and planned.
 pub type Others = Vec<Remote>;
@@ -144,6 +145,26 @@ pub fn refuse_other_releases(others: &[Remote], ours: &str) -> Result<(), Failur
         ))
         .help("install the same release on all hosts")),
     }
+}
+
+/// Refuses a trial whose timer could not roll back: it has to reach the hosts of this run, and those of the generation in
+/// use.
+///
+/// # Errors
+/// With the first host that does not answer the timer.
+pub fn refuse_unreachable_by_timer(others: &[Remote]) -> Result<(), Failure> {
+    let running = request::of_current();
+    let before = running.iter().flat_map(|it| it.settings.hosts.all());
+    let before = before.map(|host| (destination(host), host.name.clone()));
+    let now = others
+        .iter()
+        .map(|remote| (remote.destination().to_owned(), remote.name().to_owned()));
+    let all: BTreeMap<String, String> = before.chain(now).collect();
+    let all: Vec<(String, String)> = all.into_iter().collect();
+    let checked = parallel::map(&all, |(destination, name)| {
+        converge::check_keys_of_root(name, destination)
+    });
+    checked.into_iter().collect()
 }
 
 /// The processes of other hosts to which nginx has to drain its connections.

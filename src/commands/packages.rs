@@ -55,7 +55,7 @@ pub fn install(
     let rest = goal
         .plan(&prepared.observed)
         .draining(hosts::leaving(&others));
-    action.check(&rest, &prepared.observed)?;
+    action.check(&rest, &prepared.observed, &others)?;
     refuse(&prepared.host, &prepared.desired, &rest, &prepared.observed)?;
     let steps = [std::slice::from_ref(&step), &rest.steps[..]].concat();
     let whole = Plan {

@@ -5,7 +5,7 @@ use super::hosts::Others;
 use super::install;
 use super::installed::{current, no_settings};
 use super::trial::{self, TrialAction};
-use crate::cli::Common;
+use crate::cli::{Common, Flags};
 use crate::converge::Goal;
 use crate::converge::verify::Expected;
 use crate::failure::{Code, Failure};
@@ -37,7 +37,7 @@ pub fn rollback(
         ))
         .help("run the same command on the first host"));
     }
-    let lock = match unconfirmed {
+    let _lock = match unconfirmed {
         true => {
             report.say("Waiting until no other run changes this host.");
             Some(host::lock_after_others()?)
@@ -69,18 +69,23 @@ pub fn rollback(
         Host::generation(number).map_err(|error| Failure::from(error).ending(Code::Usage))?;
     let text = text.ok_or_else(|| no_settings(number))?;
 
+    let action = match (&trial, unconfirmed) {
+        (None, _) => time.into(),
+        (Some(_), true) => TrialAction::Revert(Ending::ByTimer),
+        (Some(_), false) => TrialAction::Revert(Ending::ByHand),
+    };
     let request = request::of_generation(number, &text)?;
     if request.names_other_hosts() || running.is_some_and(|running| running.names_other_hosts()) {
         // Each host has generations of its own, so all of them are rendered again from these settings.
         let change = settings_change(common, current, trial.as_ref(), number, &text)?;
-        drop(lock);
         let to = Restored {
             number,
             text,
             without: request.names_left_out(),
             change,
         };
-        return install::edit(common, Change::Restore(Box::new(to)), time);
+        let change = Change::Restore(Box::new(to));
+        return install::run(common, &Flags::default(), &change, false, action, &report);
     }
     if request.left_sqlite(&desired) {
         return Err(Failure::preflight(format!(
@@ -109,11 +114,6 @@ pub fn rollback(
         desired: &desired,
     };
     let plan = goal.plan(&observed);
-    let action = match (trial, unconfirmed) {
-        (None, _) => time.into(),
-        (Some(_), true) => TrialAction::Revert(Ending::ByTimer),
-        (Some(_), false) => TrialAction::Revert(Ending::ByHand),
-    };
     let finished = finish(
         common,
         Planned {

@@ -2,7 +2,8 @@
 
 use super::Goal;
 use super::errors::Errors;
-use super::executor::{Executor, is_harmful_after};
+use super::executor::{Executor, is_harmful_after, leaves_running, starts_synapse};
+use super::member::Failed;
 use super::verify::Expected;
 use super::world::World;
 use crate::plan::step::{Step, Verb};
@@ -173,9 +174,8 @@ impl<'a, W: World> Run<'a, W> {
         back.map(|back| back.plan.clone()).unwrap_or_default()
     }
 
-    /// Whether a step of the rollback is to be applied. After an error nothing is removed any more, because a process may
-    /// still use it; `failed` is whether there was one anywhere.
-    pub fn is_due(&self, step: usize, failed: bool) -> bool {
+    /// Whether a step of the rollback is to be applied, after what has failed on any host.
+    pub fn is_due(&self, step: usize, failed: Failed) -> bool {
         let Some(back) = &self.back else {
             return false;
         };
@@ -183,8 +183,17 @@ impl<'a, W: World> Run<'a, W> {
             return false;
         };
         let mut earlier = back.failed.iter().map(|at| &back.plan.steps[*at]);
-        let is_harmful = earlier.any(|earlier| is_harmful_after(step, earlier));
-        !(is_harmful || failed && step.removes())
+        let is_harmful = earlier.any(|earlier| is_harmful_after(step, earlier))
+            || failed.stop && starts_synapse(step);
+        !(is_harmful || failed.any && step.removes())
+    }
+
+    /// Whether a process of Synapse on this host may still run because the rollback could not stop it.
+    pub(super) fn leaves_running(&self) -> bool {
+        self.back.as_ref().is_some_and(|back| {
+            let mut failed = back.failed.iter().map(|at| &back.plan.steps[*at]);
+            failed.any(leaves_running)
+        })
     }
 
     /// Applies a step of the rollback.
