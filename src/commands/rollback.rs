@@ -75,6 +75,12 @@ pub fn rollback(
         (Some(_), false) => TrialAction::Revert(Ending::ByHand),
     };
     let request = request::of_generation(number, &text)?;
+    if host::homeserver_d_differs(&desired)? {
+        report.say(format!(
+            "note: {} has changed since generation {number}; the next install uses its present contents",
+            paths::HOMESERVER_D
+        ));
+    }
     if request.names_other_hosts() || running.is_some_and(|running| running.names_other_hosts()) {
         // Each host has generations of its own, so all of them are rendered again from these settings.
         let change = settings_change(common, current, trial.as_ref(), number, &text)?;
@@ -85,7 +91,12 @@ pub fn rollback(
             change,
         };
         let change = Change::Restore(Box::new(to));
-        return install::run(common, &Flags::default(), &change, false, action, &report);
+        let done = install::run(common, &Flags::default(), &change, false, action, &report);
+        // The timer tries again after every error but this one: then the generation is gone.
+        return done.map_err(|failure| match failure.code {
+            Code::Usage if unconfirmed => failure.ending(Code::Preflight),
+            _ => failure,
+        });
     }
     if request.left_sqlite(&desired) {
         return Err(Failure::preflight(format!(
@@ -97,12 +108,6 @@ pub fn rollback(
     let host = preflight::host(&request, Purpose::Run)?;
     let observed = host.observe(&desired)?;
     let settings = settings_change(common, current, trial.as_ref(), number, &text)?;
-    if host::homeserver_d_differs(&desired)? {
-        report.say(format!(
-            "note: {} has changed since generation {number}; the next install uses its present contents",
-            paths::HOMESERVER_D
-        ));
-    }
     let goal = Goal {
         target: Target::Generation(number),
         removal: Removal::Keep,

@@ -39,12 +39,13 @@ pub fn load(common: &Common, flags: &Flags, change: &SettingsEdit) -> Result<Req
         .help("run the same command on the first host, which has the settings file"));
     }
     let mut texts = Texts::read(common)?;
-    let without = match change {
+    let (without, homeserver_d) = match change {
         SettingsEdit::Restore(to) => {
             texts.file = Some(to.text.clone());
-            &to.without
+            let copies = format!("{}/{}/synapse/homeserver.d", paths::GENERATIONS, to.number);
+            (&to.without, PathBuf::from(copies))
         }
-        _ => &flags.without,
+        _ => (&flags.without, rooted(common, paths::HOMESERVER_D)),
     };
     let adoption = match &flags.adopt {
         Some(path) => {
@@ -90,7 +91,7 @@ pub fn load(common: &Common, flags: &Flags, change: &SettingsEdit) -> Result<Req
         }
         loaded.settings.database.kind = kind;
     }
-    let own = homeserver_d::read(&rooted(common, paths::HOMESERVER_D), &loaded.settings)
+    let own = homeserver_d::read(&homeserver_d, &loaded.settings)
         .map_err(|error| Failure::usage(format!("{error:#}")))?;
     loaded.notes.extend(own.notes);
     let referenced = referenced_files::read(&loaded.settings, |path| {

@@ -351,7 +351,7 @@ fn the_rollback_of_a_host_that_was_left_out_starts_none_of_its_processes() {
         started.len() == 1 && started[0].contains("app2_pusher1"),
         "{started:?}"
     );
-    assert_eq!(starts_in_rollback(true), [String::new(); 0]);
+    assert!(starts_in_rollback(true).is_empty());
 }
 
 #[test]
