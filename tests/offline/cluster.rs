@@ -161,7 +161,7 @@ fn contents(mut state: State) -> BTreeMap<String, String> {
 fn a_host_that_is_left_out_has_no_part_in_the_server() {
     let workers = "event_persister, synchrotron, client_reader";
     let app3 = "app3: {address: 10.0.0.3, workers: [client_reader, pusher]}";
-    let without = cluster().without(&["app2"]);
+    let without = cluster().without(&["app2".to_owned()]);
     let removed = with_hosts(workers, app3);
     for (left, same) in [
         (without.state(), removed.state()),
@@ -176,7 +176,9 @@ fn a_host_that_is_left_out_has_no_part_in_the_server() {
         assert_eq!(contents(left), contents(same));
     }
     // Without any other host, no port is open to one.
-    let alone = cluster().without(&["app3", "app2"]).state();
+    let alone = cluster()
+        .without(&["app3", "app2"].map(str::to_owned))
+        .state();
     assert_eq!(text(&alone, LEFT_OUT), "app2\napp3\n");
     assert_eq!(contents(alone), contents(with_hosts(workers, "").state()));
 }
@@ -216,7 +218,7 @@ fn workers_of_other_hosts_run_only_while_the_first_host_admits_them() {
     let port = rest.split(' ').next().unwrap();
     // The socket of main, which drops packets from other addresses than those of the hosts in use.
     assert!(opened(&first, "main").contains(&format!("10.0.0.1:{port}")));
-    let left = setup.without(&["app2"]).state();
+    let left = setup.without(&["app2".to_owned()]).state();
     let admitted = values(&left, units::MAIN_SOCKET, "IPAddressAllow");
     assert_eq!(admitted, ["10.0.0.1", "10.0.0.3"]);
 }

@@ -70,8 +70,8 @@ impl Setup {
     }
 
     /// Leaves hosts out.
-    pub fn without(mut self, hosts: &[&str]) -> Self {
-        self.without = hosts.iter().map(|&host| host.to_owned()).collect();
+    pub fn without(mut self, hosts: &[String]) -> Self {
+        self.without = hosts.to_vec();
         self
     }
 
