@@ -102,6 +102,9 @@ pub struct Flags {
     /// with a password. It restarts once, as a step of the plan. See synapse-workers-cluster(7).
     #[arg(long)]
     pub open_database: bool,
+    /// The names of the hosts that are left out, from [`Leaving`]
+    #[arg(skip)]
+    pub without: Vec<String>,
     /// Answers to the questions of `install` on a new host: the name of the question, the key and the value
     #[arg(skip)]
     pub answers: Vec<(&'static str, &'static str, String)>,
@@ -119,6 +122,29 @@ pub struct Trying {
     pub time: Option<Duration>,
 }
 
+/// The option for hosts that are left out.
+#[derive(Clone, Debug, Args)]
+pub struct Leaving {
+    /// Leave the host NAME of `hosts` out, such as one that is down; can be repeated
+    ///
+    /// Renders everything as if NAME had no workers, and does not connect to it. The settings file stays as it is, and the
+    /// next `install` without this option brings the host back. Its workers must be stopped, or have lost the first host
+    /// at least two minutes ago. See synapse-workers-cluster(7).
+    #[arg(long, value_name = "NAME")]
+    pub without: Vec<String>,
+}
+
+impl Leaving {
+    /// These flags with the hosts that are left out.
+    #[must_use]
+    pub fn with(self, flags: Flags) -> Flags {
+        Flags {
+            without: self.without,
+            ..flags
+        }
+    }
+}
+
 #[derive(Debug, Subcommand)]
 pub enum Command {
     /// Apply the settings to this host; creates the settings file on the first run
@@ -132,12 +158,16 @@ pub enum Command {
         #[arg(long)]
         packages: bool,
         #[command(flatten)]
+        leaving: Leaving,
+        #[command(flatten)]
         trying: Trying,
     },
     /// Print the changes that `install` would make, with the reason for each restart
     Plan {
         #[command(flatten)]
         flags: Flags,
+        #[command(flatten)]
+        leaving: Leaving,
         /// Exit with status 2 if there are changes
         #[arg(long)]
         detailed_exitcode: bool,
@@ -212,6 +242,8 @@ pub enum Command {
     Routes {
         #[command(flatten)]
         flags: Flags,
+        #[command(flatten)]
+        leaving: Leaving,
         /// The HTTP method, such as GET
         #[arg(requires = "path")]
         method: Option<String>,

@@ -1,6 +1,7 @@
 """Starts a Twisted program on sockets that systemd passes to it (socket activation).
 
-    python launcher [--drain S] [--patience S] [--internal-ports FIRST-LAST] [--name-users] MODULE ARGUMENT…
+    python launcher [--drain S] [--patience S] [--internal-ports FIRST-LAST] [--first-host ADDRESS:PORT]
+                    [--name-users] MODULE ARGUMENT…
 
 The program is Synapse, unmodified. When it calls Twisted to listen at a path or a port, it gets the socket that systemd
 opened there. Connections therefore wait in the kernel while the program restarts, and none is refused. Without inherited
@@ -37,6 +38,11 @@ def main():
     # Synapse calls os._exit() when its start fails.
     os._exit = lambda code: (waiting.refuse(), leave(code))
     try:
+        if options.first_host:
+            import first_host
+
+            first_host.wait(options.first_host)
+            first_host.watch(options.first_host)
         # Imported before Twisted's reactor, because it may install another one.
         importlib.import_module(options.module.partition(".")[0])
         import held_traffic

@@ -60,7 +60,7 @@ fn work(
     calls: &mut impl Iterator<Item = Result<Call, Failure>>,
 ) -> Result<Next, Failure> {
     match task.work {
-        Work::Install => match inspect(task) {
+        Work::Install | Work::BringBack => match inspect(task) {
             Ok(inspected) => {
                 let goal = inspected.goal(task.summary.clone());
                 let warnings = inspected.warnings.iter();
@@ -108,7 +108,13 @@ fn work(
 fn inspect(task: &Task) -> Result<Inspected, Failure> {
     let request = request::of_another_host(&task.host, &task.sent, &task.secrets)?;
     refuse_another_server(&request)?;
-    of_request(request, Purpose::Run)
+    let mut inspected = of_request(request, Purpose::Run)?;
+    if task.work == Work::BringBack {
+        inspected.observed.was_left_out();
+        let note = "this host was left out, so all its processes stop before one starts";
+        inspected.request.notes.push(note.to_owned());
+    }
+    Ok(inspected)
 }
 
 /// The host as it is, for a removal. The settings of the first host need not name it any more.

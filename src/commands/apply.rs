@@ -52,7 +52,11 @@ pub fn prepare(
 ) -> Result<Prepared, Failure> {
     let request = request::load(common, flags, change)?;
     let mut prepared = of_request(request, purpose)?;
-    prepared.others = hosts::prepare(&prepared.host, &prepared.request, &change.summary())?;
+    prepared.others = hosts::prepare(
+        &prepared.host,
+        &prepared.request,
+        &change.summary(&flags.without),
+    )?;
     hosts::refuse_other_releases(&prepared.others, &prepared.release())?;
     Ok(prepared)
 }
@@ -204,14 +208,7 @@ pub fn finish(
         observed,
         others,
     } = planned;
-    action.check(plan, observed)?;
-    if action.starts() && !others.is_empty() {
-        return Err(
-            Failure::preflight("--try does not work on several hosts yet").help(
-                "make the change without --try; man synapse-workers-cluster has the way back",
-            ),
-        );
-    }
+    action.check(plan, observed, &others)?;
     let mut trial = None;
     let changed = plan.changes() + hosts::changes(&others);
     if !plan.is_empty() || !hosts::are_done(&others) {

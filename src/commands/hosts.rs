@@ -1,6 +1,6 @@
 //! The other hosts of a command: connects to their agents, and has each inspect its host and plan.
 
-use crate::converge::{Member, Planned, Remote, Work};
+use crate::converge::{self, Member, Planned, Remote, Work};
 use crate::failure::Failure;
 use crate::host::Host;
 use crate::parallel;
@@ -11,12 +11,14 @@ use crate::request::{self, Request, Sent};
 use crate::settings::types::OtherHost;
 use crate::state::HostFacts;
 use serde_json::{Value, json};
+use std::collections::BTreeMap;
 
 /// The other hosts, inspected and planned.
 pub type Others = Vec<Remote>;
 
 /// Connects to the hosts of a request, and to those that have left it since the last run: their server is removed. Of
-/// those that have left, one that does not answer is reported and left alone.
+/// those that have left, one that does not answer is reported and left alone. No connection is made to a host that the
+/// request leaves out.
 ///
 /// # Errors
 /// When a host of the request does not answer, or when one of its preflight checks fails.
@@ -25,37 +27,36 @@ pub fn prepare(first: &Host, request: &Request, summary: &str) -> Result<Others,
         return Ok(Others::new());
     }
     let hosts = request.settings.hosts.all();
+    let running = request::of_current();
+    let (before, left_out) = running.as_ref().map_or_else(Default::default, |running| {
+        (running.settings.hosts.all(), running.left_out.as_slice())
+    });
     let prepared = parallel::map(hosts, |host| {
         let mut remote = Remote::start(first, &host.name, &host.destination())?;
+        let work = match left_out.iter().any(|it| it.name == host.name) {
+            true => Work::BringBack,
+            false => Work::Install,
+        };
         let secrets = secrets(request, host);
-        remote.prepare(request.sent()?, secrets, Work::Install, summary.to_owned())?;
+        remote.prepare(request.sent()?, secrets, work, summary.to_owned())?;
         Ok(remote)
     });
     let mut prepared: Others = prepared.into_iter().collect::<Result<_, Failure>>()?;
-    let running = request::of_current();
-    let before = running.as_ref().map(|running| running.settings.hosts.all());
-    let left = before.unwrap_or_default().iter();
     // A host with another name keeps its address, and loses the workers of the old name.
     let stays = |host: &&OtherHost| {
-        hosts
-            .iter()
-            .any(|it| it.destination() == host.destination())
+        let mut all = hosts.iter().chain(&request.left_out);
+        all.any(|it| it.destination() == host.destination())
     };
-    for host in left.filter(|host| !stays(host)) {
-        match Remote::start(first, &host.name, &host.destination()) {
-            Ok(remote) => prepared.push(removal(remote, request, Removal::Keep, summary)?),
-            Err(failure) => report::complain(format!(
-                "note: {} is no longer in `hosts`, and its server cannot be removed: {}; when it is back, run there: \
-                 synapse-workers uninstall",
-                host.name,
-                failure.problem()
-            )),
-        }
+    let left = before.iter().chain(left_out).filter(|host| !stays(host));
+    let left = left.map(|host| removal_if_reached(first, host, request, Removal::Keep, summary));
+    for remote in left {
+        prepared.extend(remote?);
     }
     Ok(prepared)
 }
 
-/// Connects to the hosts of a request, to remove their servers.
+/// Connects to the hosts of a request, to remove their servers. Of those that it leaves out, one that does not answer is
+/// reported.
 ///
 /// # Errors
 /// As [`prepare`].
@@ -67,7 +68,32 @@ pub fn prepare_removal(first: &Host, request: &Request, how: Removal) -> Result<
         let remote = Remote::start(first, &host.name, &host.destination())?;
         removal(remote, request, how, "uninstall")
     });
-    prepared.into_iter().collect()
+    let mut prepared: Others = prepared.into_iter().collect::<Result<_, Failure>>()?;
+    for host in &request.left_out {
+        prepared.extend(removal_if_reached(first, host, request, how, "uninstall")?);
+    }
+    Ok(prepared)
+}
+
+/// Has a host plan the removal of its server; `None`, with a note, if it does not answer.
+fn removal_if_reached(
+    first: &Host,
+    host: &OtherHost,
+    request: &Request,
+    how: Removal,
+    summary: &str,
+) -> Result<Option<Remote>, Failure> {
+    match Remote::start(first, &host.name, &host.destination()) {
+        Ok(remote) => removal(remote, request, how, summary).map(Some),
+        Err(failure) => {
+            report::complain(format!(
+                "note: the server cannot be removed from {}: {}; when it is back, run there: synapse-workers uninstall",
+                host.name,
+                failure.problem()
+            ));
+            Ok(None)
+        }
+    }
 }
 
 /// Has a host plan the removal of its server, for which it needs the settings and no secrets.
@@ -114,6 +140,26 @@ pub fn refuse_other_releases(others: &[Remote], ours: &str) -> Result<(), Failur
         ))
         .help("install the same release on all hosts")),
     }
+}
+
+/// Refuses a trial whose timer could not roll back: it has to reach the hosts of this run, and those of the generation in
+/// use.
+///
+/// # Errors
+/// With the first host that does not answer the timer.
+pub fn refuse_unreachable_by_timer(others: &[Remote]) -> Result<(), Failure> {
+    let running = request::of_current();
+    let before = running.iter().flat_map(|it| it.settings.hosts.all());
+    let before = before.map(|host| (host.destination(), host.name.clone()));
+    let now = others
+        .iter()
+        .map(|remote| (remote.destination().to_owned(), remote.name().to_owned()));
+    let all: BTreeMap<String, String> = before.chain(now).collect();
+    let all: Vec<(String, String)> = all.into_iter().collect();
+    let checked = parallel::map(&all, |(destination, name)| {
+        converge::check_keys_of_root(name, destination)
+    });
+    checked.into_iter().collect()
 }
 
 /// The processes of other hosts to which nginx has to drain its connections.

@@ -34,8 +34,20 @@ pub fn install(
     request::load(common, flags, change)?;
     let _lock = host::lock_if_root()?;
     trial::refuse()?;
+    run(common, flags, change, packages, action, &report)
+}
+
+/// The same, after the lock is taken, and whether or not a change is on trial.
+pub(super) fn run(
+    common: &Common,
+    flags: &Flags,
+    change: &Change,
+    packages: bool,
+    action: TrialAction,
+    report: &Report,
+) -> Result<ExitCode, Failure> {
     loop {
-        if let Some(code) = attempt(common, flags, change, packages, action, &report)? {
+        if let Some(code) = attempt(common, flags, change, packages, action, report)? {
             return Ok(code);
         }
         report.say("Planning again with these requests sent to the main process.");
@@ -65,7 +77,7 @@ fn attempt(
     for note in prepared.notes() {
         report.say(note);
     }
-    let goal = prepared.goal(change.summary());
+    let goal = prepared.goal(change.summary(&flags.without));
     let plan = prepared.plan(&goal);
     let mut prepared = prepared;
     if !plan.stops_first() {
@@ -77,7 +89,7 @@ fn attempt(
     };
     let others = std::mem::take(&mut prepared.others);
     hosts::print_notes(&others, |note| report.say(note));
-    let goal = prepared.goal(change.summary());
+    let goal = prepared.goal(change.summary(&flags.without));
     let (host, observed) = (&prepared.host, &prepared.observed);
     let planned = Planned {
         host,

@@ -63,23 +63,28 @@ pub fn run(cli: Cli) -> Result<ExitCode, Failure> {
         Command::Install {
             flags,
             packages,
+            leaving,
             trying,
         } if common.root.is_none() => {
+            let flags = leaving.with(flags);
             install::install(common, &flags, &Change::None, packages, trying.time.into())
         }
         Command::Install { trying, .. } if trying.time.is_some() => Err(Failure::usage(
             "--try: cannot be used with --root, because no process runs below another root",
         )),
-        Command::Install { flags, .. } => render::install(common, &flags),
+        Command::Install { flags, leaving, .. } => render::install(common, &leaving.with(flags)),
         Command::Render { flags, host } => render::render(common, &flags, host.as_deref()),
         Command::Plan {
             flags,
+            leaving,
             detailed_exitcode,
-        } if common.root.is_some() => render::preview(common, &flags, detailed_exitcode),
-        Command::Plan {
-            flags,
-            detailed_exitcode,
-        } => plan::plan(common, &flags, detailed_exitcode),
+        } => {
+            let flags = leaving.with(flags);
+            match common.root {
+                Some(_) => render::preview(common, &flags, detailed_exitcode),
+                None => plan::plan(common, &flags, detailed_exitcode),
+            }
+        }
         Command::Scale { counts, trying } => {
             install::edit(common, Change::Scale(counts), trying.time)
         }
@@ -103,9 +108,10 @@ pub fn run(cli: Cli) -> Result<ExitCode, Failure> {
         Command::Top => top::top(common),
         Command::Routes {
             flags,
+            leaving,
             method,
             path,
-        } => routes::routes(common, &flags, method.zip(path)),
+        } => routes::routes(common, &leaving.with(flags), method.zip(path)),
         Command::Verify => verify::verify(common),
         Command::Reach => reach::reach(common),
         Command::Doctor { flags } => doctor::doctor(common, &flags),

@@ -51,11 +51,11 @@ pub fn install(
         programs: missing,
         command,
     };
-    let goal = prepared.goal(change.summary());
+    let goal = prepared.goal(change.summary(&flags.without));
     let rest = goal
         .plan(&prepared.observed)
         .draining(hosts::leaving(&others));
-    action.check(&rest, &prepared.observed)?;
+    action.check(&rest, &prepared.observed, &others)?;
     refuse(&prepared.host, &prepared.desired, &rest, &prepared.observed)?;
     let steps = [std::slice::from_ref(&step), &rest.steps[..]].concat();
     let whole = Plan {

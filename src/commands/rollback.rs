@@ -5,7 +5,7 @@ use super::hosts::Others;
 use super::install;
 use super::installed::{current, no_settings};
 use super::trial::{self, TrialAction};
-use crate::cli::Common;
+use crate::cli::{Common, Flags};
 use crate::converge::Goal;
 use crate::converge::verify::Expected;
 use crate::failure::{Code, Failure};
@@ -37,7 +37,7 @@ pub fn rollback(
         ))
         .help("run the same command on the first host"));
     }
-    let lock = match unconfirmed {
+    let _lock = match unconfirmed {
         true => {
             report.say("Waiting until no other run changes this host.");
             Some(host::lock_after_others()?)
@@ -69,17 +69,34 @@ pub fn rollback(
         Host::generation(number).map_err(|error| Failure::from(error).ending(Code::Usage))?;
     let text = text.ok_or_else(|| no_settings(number))?;
 
+    let action = match (&trial, unconfirmed) {
+        (None, _) => time.into(),
+        (Some(_), true) => TrialAction::Revert(Ending::ByTimer),
+        (Some(_), false) => TrialAction::Revert(Ending::ByHand),
+    };
     let request = request::of_generation(number, &text)?;
-    if request.has_other_hosts() || running.is_some_and(|running| running.has_other_hosts()) {
+    if host::homeserver_d_differs(&desired)? {
+        report.say(format!(
+            "note: {} has changed since generation {number}; the next install uses its present contents",
+            paths::HOMESERVER_D
+        ));
+    }
+    if request.names_other_hosts() || running.is_some_and(|running| running.names_other_hosts()) {
         // Each host has generations of its own, so all of them are rendered again from these settings.
         let change = settings_change(common, current, trial.as_ref(), number, &text)?;
-        drop(lock);
         let to = Restored {
             number,
             text,
+            without: request.names_left_out(),
             change,
         };
-        return install::edit(common, Change::Restore(Box::new(to)), time);
+        let change = Change::Restore(Box::new(to));
+        let done = install::run(common, &Flags::default(), &change, false, action, &report);
+        // The timer tries again after every error but this one: then the generation is gone.
+        return done.map_err(|failure| match failure.code {
+            Code::Usage if unconfirmed => failure.ending(Code::Preflight),
+            _ => failure,
+        });
     }
     if request.left_sqlite(&desired) {
         return Err(Failure::preflight(format!(
@@ -91,12 +108,6 @@ pub fn rollback(
     let host = preflight::host(&request, Purpose::Run)?;
     let observed = host.observe(&desired)?;
     let settings = settings_change(common, current, trial.as_ref(), number, &text)?;
-    if host::homeserver_d_differs(&desired)? {
-        report.say(format!(
-            "note: {} has changed since generation {number}; the next install uses its present contents",
-            paths::HOMESERVER_D
-        ));
-    }
     let goal = Goal {
         target: Target::Generation(number),
         removal: Removal::Keep,
@@ -108,11 +119,6 @@ pub fn rollback(
         desired: &desired,
     };
     let plan = goal.plan(&observed);
-    let action = match (trial, unconfirmed) {
-        (None, _) => time.into(),
-        (Some(_), true) => TrialAction::Revert(Ending::ByTimer),
-        (Some(_), false) => TrialAction::Revert(Ending::ByHand),
-    };
     let finished = finish(
         common,
         Planned {

@@ -1,6 +1,8 @@
 //! `--try` and `confirm`: a change that is rolled back by a timer unless it is confirmed.
 
+use super::hosts;
 use crate::cli::Common;
+use crate::converge::Remote;
 use crate::failure::{Code, Failure};
 use crate::host::{self, Ending, Host, Systemd};
 use crate::plan::Plan;
@@ -57,13 +59,8 @@ pub fn irreversible() -> Failure {
 }
 
 impl TrialAction {
-    /// Whether a trial begins.
-    pub fn starts(self) -> bool {
-        matches!(self, Self::Start(_) | Self::StartReversible(_))
-    }
-
-    /// Refuses a trial without a generation to roll back to, or one whose rollback might fail.
-    pub fn check(self, plan: &Plan, observed: &Observed) -> Result<(), Failure> {
+    /// Refuses a trial without a generation to roll back to, or one whose rollback might fail, on this host or on others.
+    pub fn check(self, plan: &Plan, observed: &Observed, others: &[Remote]) -> Result<(), Failure> {
         let reversible = match self {
             Self::Start(_) => false,
             Self::StartReversible(_) => true,
@@ -83,7 +80,7 @@ impl TrialAction {
             ))
             .help("set the secret without --try, then try the other changes"));
         }
-        Ok(())
+        hosts::refuse_unreachable_by_timer(others)
     }
 
     /// Starts the trial before anything changes: from here on a timer rolls the host back, whatever happens to this

@@ -81,7 +81,7 @@ impl<B> Executor<B> {
 pub(super) fn is_harmful_after(step: &Step, earlier: &Step) -> bool {
     let (starts, disturbs) = match step {
         Step::Jobs { verb, .. } => {
-            let starts = step.is_of_synapse() && *verb != Verb::Stop;
+            let starts = starts_synapse(step);
             (starts, starts || *verb != Verb::Start)
         }
         // Removing this resource starts the service of an adopted server, which is a Synapse on the same data.
@@ -99,4 +99,14 @@ pub(super) fn is_harmful_after(step: &Step, earlier: &Step) -> bool {
         } => starts && earlier.is_of_synapse(),
         _ => false,
     }
+}
+
+/// Whether a process of Synapse reads files because of this step.
+pub(super) fn starts_synapse(step: &Step) -> bool {
+    step.is_of_synapse() && !matches!(step, Step::Jobs { verb, .. } if *verb == Verb::Stop)
+}
+
+/// Whether a process of Synapse may keep running because this step failed, beside which no other may start on any host.
+pub(super) fn leaves_running(step: &Step) -> bool {
+    step.is_of_synapse() && !starts_synapse(step)
 }

@@ -1,7 +1,7 @@
 //! All hosts of a run: this one, and others on which agents work. They go through the stages of their plans together.
 
 use super::errors::Errors;
-use super::member::{Begun, Member, Planned, Undone};
+use super::member::{Begun, Failed, Member, Planned, Undone};
 use super::run::{Run, VERIFICATION};
 use super::world::World;
 use crate::plan::stage::{Section, Stage, sections};
@@ -31,9 +31,9 @@ struct Ended {
 enum Direction {
     /// A failed step is the last one.
     Forward,
-    /// Steps are applied after a failed one as well, unless they would do harm. The value is whether a step of an earlier
-    /// section has failed on any host.
-    Back(bool),
+    /// Steps are applied after a failed one as well, unless they would do harm. The value is what has failed in earlier
+    /// sections.
+    Back(Failed),
 }
 
 impl<W: World> Fleet<'_, '_, W> {
@@ -56,7 +56,8 @@ impl<W: World> Fleet<'_, '_, W> {
         self.run.between(self.run.plan().steps.len())
     }
 
-    /// Applies the steps of a section: those of this host here, and those of the others beside them.
+    /// Applies the steps of a section: those of this host here, and those of the others beside them. Returns whether a process
+    /// of another host may still run because a rollback could not stop it.
     fn section(
         &mut self,
         section: &Section,
@@ -64,7 +65,7 @@ impl<W: World> Fleet<'_, '_, W> {
         errors: &mut Errors,
         direction: Direction,
         own: impl FnOnce(&mut Run<W>, &Report, &mut Errors),
-    ) {
+    ) -> bool {
         let (run, report) = (&mut self.run, self.report);
         let ended: Vec<Vec<Ended>> = std::thread::scope(|scope| {
             let others = self.others.iter_mut().zip(&section.steps[1..]);
@@ -77,19 +78,25 @@ impl<W: World> Fleet<'_, '_, W> {
             let ended = working.into_iter().map(|it| it.join().unwrap_or_default());
             ended.collect()
         });
+        let mut runs = false;
         for ((member, plan), ended) in self.others.iter().zip(plans).zip(ended) {
             for Ended { step, time, result } in ended {
-                if matches!(result, Ok(Undone::NotDue)) {
-                    continue;
-                }
+                let result = match result {
+                    Ok(Undone::NotDue) => continue,
+                    Ok(Undone::Failed { problem, stop }) => {
+                        runs |= stop;
+                        Err(anyhow!(problem))
+                    }
+                    Ok(Undone::Done(note)) => Ok(note),
+                    Err(error) => Err(error),
+                };
                 let text = format!("{}: {}", member.name(), plan[step].text);
                 report.ended(&text, time, result.is_ok());
                 let done = errors.record(result.map_err(|error| of(member.name(), error)));
-                if let Some(Undone::Done(note)) = done {
-                    say_note(report, note);
-                }
+                say_note(report, done.flatten());
             }
         }
+        runs
     }
 
     /// Verifies all hosts.
@@ -149,19 +156,23 @@ impl<W: World> Fleet<'_, '_, W> {
             plans.push(plan);
         }
         let back = self.run.way_back();
+        let mut stop = false;
         for section in sections(&stages(back.stages(), &plans)) {
             let steps = section.steps[0].clone();
-            let failed = !errors.is_empty();
+            let any = !errors.is_empty();
             let own = |run: &mut Run<W>, report: &Report, errors: &mut Errors| {
                 for step in steps {
-                    if run.is_due(step, !errors.is_empty()) {
+                    let any = !errors.is_empty();
+                    if run.is_due(step, Failed { any, stop }) {
                         let text = &back.steps[step];
                         let undone = report.step(text, || run.undo(step));
                         say_note(report, errors.record(undone).flatten());
                     }
                 }
             };
-            self.section(&section, &plans, &mut errors, Direction::Back(failed), own);
+            let direction = Direction::Back(Failed { any, stop });
+            stop |= self.section(&section, &plans, &mut errors, direction, own);
+            stop |= self.run.leaves_running();
         }
         let failed = !errors.is_empty();
         for member in &mut *self.others {

@@ -26,6 +26,15 @@ impl Planned {
     }
 }
 
+/// What has failed during a rollback so far, on any host.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Failed {
+    /// Whether anything has failed: nothing is removed any more, because a process may still use it.
+    pub any: bool,
+    /// Whether a process of Synapse that should stop may still run: none starts beside it.
+    pub stop: bool,
+}
+
 /// The result of a step of a rollback.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -34,6 +43,13 @@ pub enum Undone {
     NotDue,
     /// It was applied, with a note about it.
     Done(Option<String>),
+    /// It failed.
+    Failed {
+        /// The error.
+        problem: String,
+        /// As [`Failed::stop`], for this host.
+        stop: bool,
+    },
 }
 
 /// A rollback that has begun: its plan, and the error of what has no steps.
@@ -77,14 +93,13 @@ pub trait Member: Send {
     /// When the host does not answer.
     fn begin_rollback(&mut self) -> Result<Begun>;
 
-    /// Applies a step of the rollback, unless it would do harm after one that failed. `failed` is whether one failed on any
-    /// host.
+    /// Applies a step of the rollback, unless it would do harm after what has failed.
     ///
     /// # Errors
-    /// When the step fails, or when the host does not answer.
-    fn undo(&mut self, step: usize, failed: bool) -> Result<Undone>;
+    /// When the host does not answer.
+    fn undo(&mut self, step: usize, failed: Failed) -> Result<Undone>;
 
-    /// Ends the rollback. `failed` is as for [`Member::undo`].
+    /// Ends the rollback. `failed` is whether anything has failed on any host.
     ///
     /// # Errors
     /// When the records cannot be written, or when the host does not answer.

@@ -14,8 +14,8 @@ pub mod verify;
 mod world;
 
 pub use apply::OnHost;
-pub use member::{Begun, Member, Planned, Undone};
-pub use remote::{Call, Prepared, Remote, Task, Work};
+pub use member::{Begun, Failed, Member, Planned, Undone};
+pub use remote::{Call, Prepared, Remote, Task, Work, check_keys_of_root};
 pub use run::Run;
 pub use session::Session;
 pub use world::World;

@@ -1,8 +1,8 @@
 //! Another host on which an agent works: the calls, and their answers.
 
-use super::member::{Begun, Member, Planned, Undone};
+use super::member::{Begun, Failed, Member, Planned, Undone};
 use crate::failure::Failure;
-use crate::host::{Agent, Host};
+use crate::host::{Agent, Host, Keys};
 use crate::plan::Removal;
 use crate::plan::stage::Stage;
 use crate::request::Sent;
@@ -30,7 +30,7 @@ pub enum Call {
     /// [`Member::begin_rollback`]: [`Begun`].
     BeginRollback,
     /// [`Member::undo`].
-    Undo(usize, bool),
+    Undo(usize, Failed),
     /// [`Member::end_rollback`].
     EndRollback(bool),
 }
@@ -57,6 +57,8 @@ pub enum Work {
     /// Lead the host to the state that its workers need.
     #[default]
     Install,
+    /// The same for a host that was left out: the others went on without it.
+    BringBack,
     /// Remove the server from the host.
     Remove(Removal),
 }
@@ -79,6 +81,7 @@ pub struct Prepared {
 /// Another host during a run.
 pub struct Remote {
     name: String,
+    destination: String,
     agent: Agent,
     /// This host, whose secrets it needs.
     first: Host,
@@ -98,10 +101,11 @@ impl Remote {
     pub fn start(first: &Host, name: &str, destination: &str) -> Result<Self, Failure> {
         let unreachable = |error: anyhow::Error| {
             Failure::preflight(format!("{name} does not answer: {error:#}")).help(format!(
-                "ssh {destination} synapse-workers --version; nothing else may be asked there, such as a password or a host key"
+                "ssh {destination} synapse-workers --version; nothing else may be asked there, such as a password or a host key; \
+                 or go on without it: synapse-workers install --without {name}"
             ))
         };
-        let mut agent = Agent::start(destination).map_err(unreachable)?;
+        let mut agent = Agent::start(destination, Keys::All).map_err(unreachable)?;
         let release: String = agent.ask(&Call::Release).map_err(unreachable)?;
         let ours = env!("CARGO_PKG_VERSION");
         if release != ours {
@@ -112,6 +116,7 @@ impl Remote {
         }
         Ok(Self {
             name: name.to_owned(),
+            destination: destination.to_owned(),
             agent,
             first: first.clone(),
             secrets: Vec::new(),
@@ -149,6 +154,11 @@ impl Remote {
         Ok(())
     }
 
+    /// Its destination for ssh.
+    pub fn destination(&self) -> &str {
+        &self.destination
+    }
+
     /// Has its steps wait until nginx sends no more requests there: it loses its server, and no other process stops first.
     pub fn defer(&mut self) {
         for step in &mut self.prepared.plan {
@@ -164,6 +174,24 @@ impl Remote {
     fn ask<T: DeserializeOwned>(&mut self, call: &Call) -> Result<T> {
         self.agent.ask(call)
     }
+}
+
+/// Refuses a host that does not answer a connection with the keys of root alone. The timer of a trial has no others.
+///
+/// # Errors
+/// When the host does not answer.
+pub fn check_keys_of_root(name: &str, destination: &str) -> Result<(), Failure> {
+    let agent = Agent::start(destination, Keys::Root);
+    let release = agent.and_then(|mut agent| agent.ask::<String>(&Call::Release));
+    release.map(drop).map_err(|error| {
+        Failure::preflight(format!(
+            "--try: the timer that rolls back has no ssh agent, and without one, {name} does not answer: {error:#}"
+        ))
+        .help(format!(
+            "give root of this host a key in a file, without a passphrase, and try it: sudo env -u SSH_AUTH_SOCK ssh \
+             -o BatchMode=yes {destination} synapse-workers --version; or make the change without --try"
+        ))
+    })
 }
 
 impl Member for Remote {
@@ -196,7 +224,7 @@ impl Member for Remote {
         self.ask(&Call::BeginRollback)
     }
 
-    fn undo(&mut self, step: usize, failed: bool) -> Result<Undone> {
+    fn undo(&mut self, step: usize, failed: Failed) -> Result<Undone> {
         self.ask(&Call::Undo(step, failed))
     }
 

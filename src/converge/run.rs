@@ -2,7 +2,8 @@
 
 use super::Goal;
 use super::errors::Errors;
-use super::executor::{Executor, is_harmful_after};
+use super::executor::{Executor, is_harmful_after, leaves_running, starts_synapse};
+use super::member::Failed;
 use super::verify::Expected;
 use super::world::World;
 use crate::plan::step::{Step, Verb};
@@ -92,12 +93,8 @@ impl<'a, W: World> Run<'a, W> {
     /// Stops all processes of Synapse on this host, with their sockets.
     pub(super) fn stop_synapse(&mut self) -> Result<()> {
         let observed = self.world.observe(self.goal.desired)?;
-        let of_synapse = |unit: &str| {
-            let service = units::served_by(unit);
-            units::is_synapse(service.as_deref().unwrap_or(unit))
-        };
         let running = observed.units.iter();
-        let running = running.filter(|(unit, state)| state.runs() && of_synapse(unit));
+        let running = running.filter(|(unit, state)| state.runs() && is_of_synapse(unit));
         let running: Vec<String> = running.map(|(unit, _)| unit.clone()).collect();
         if running.is_empty() {
             return Ok(());
@@ -146,10 +143,13 @@ impl<'a, W: World> Run<'a, W> {
 
     /// The previous state, with the plan that leads to it.
     fn plan_rollback(&mut self) -> Result<Back<W::Backup>> {
-        let (before, target) = match self.found.before() {
+        let (mut before, target) = match self.found.before() {
             Some(number) => (self.world.generation(number)?, Target::Generation(number)),
             None => (State::default(), Target::Nothing),
         };
+        if self.found.left_out {
+            before.units.retain(|unit| !is_of_synapse(unit));
+        }
         let mut observed = self.world.observe(&before)?;
         // All resources that this run created are removed; earlier ones stay.
         let created_now = self.executor.created_now.clone();
@@ -174,9 +174,8 @@ impl<'a, W: World> Run<'a, W> {
         back.map(|back| back.plan.clone()).unwrap_or_default()
     }
 
-    /// Whether a step of the rollback is to be applied. After an error nothing is removed any more, because a process may
-    /// still use it; `failed` is whether there was one anywhere.
-    pub fn is_due(&self, step: usize, failed: bool) -> bool {
+    /// Whether a step of the rollback is to be applied, after what has failed on any host.
+    pub fn is_due(&self, step: usize, failed: Failed) -> bool {
         let Some(back) = &self.back else {
             return false;
         };
@@ -184,8 +183,17 @@ impl<'a, W: World> Run<'a, W> {
             return false;
         };
         let mut earlier = back.failed.iter().map(|at| &back.plan.steps[*at]);
-        let is_harmful = earlier.any(|earlier| is_harmful_after(step, earlier));
-        !(is_harmful || failed && step.removes())
+        let is_harmful = earlier.any(|earlier| is_harmful_after(step, earlier))
+            || failed.stop && starts_synapse(step);
+        !(is_harmful || failed.any && step.removes())
+    }
+
+    /// Whether a process of Synapse on this host may still run because the rollback could not stop it.
+    pub(super) fn leaves_running(&self) -> bool {
+        self.back.as_ref().is_some_and(|back| {
+            let mut failed = back.failed.iter().map(|at| &back.plan.steps[*at]);
+            failed.any(leaves_running)
+        })
     }
 
     /// Applies a step of the rollback.
@@ -227,4 +235,10 @@ impl<'a, W: World> Run<'a, W> {
             }
         }
     }
+}
+
+/// Whether a unit is a process of Synapse, or its sockets.
+fn is_of_synapse(unit: &str) -> bool {
+    let service = units::served_by(unit);
+    units::is_synapse(service.as_deref().unwrap_or(unit))
 }

@@ -2,7 +2,7 @@
 
 use super::errors::Errors;
 use super::fleet::Fleet;
-use super::member::{Begun, Planned, Undone};
+use super::member::{Begun, Failed, Planned, Undone};
 use super::remote::Call;
 use super::run::Run;
 use super::world::World;
@@ -78,16 +78,7 @@ impl<'a, W: World> Session<'a, W> {
                     problem,
                 }))
             }
-            Call::Undo(step, failed) => {
-                if !self.run.is_due(*step, *failed || !self.errors.is_empty()) {
-                    return Ok(json!(Undone::NotDue));
-                }
-                let note = self.run.undo(*step);
-                let note = note.inspect_err(|error| {
-                    self.errors.record::<()>(Err(anyhow::anyhow!("{error:#}")));
-                })?;
-                Ok(json!(Undone::Done(note)))
-            }
+            Call::Undo(step, failed) => Ok(json!(self.undo(*step, *failed))),
             Call::EndRollback(failed) => {
                 if *failed {
                     // Nothing is recorded as rolled back.
@@ -102,6 +93,23 @@ impl<'a, W: World> Session<'a, W> {
                 Ok(Value::Null)
             }
             Call::Release | Call::Prepare(_) => bail!("a run has been prepared already"),
+        }
+    }
+
+    /// Applies a step of the rollback, if it is still due.
+    fn undo(&mut self, step: usize, failed: Failed) -> Undone {
+        let any = failed.any || !self.errors.is_empty();
+        if !self.run.is_due(step, Failed { any, ..failed }) {
+            return Undone::NotDue;
+        }
+        match self.run.undo(step) {
+            Ok(note) => Undone::Done(note),
+            Err(error) => {
+                let problem = format!("{error:#}");
+                self.errors.record::<()>(Err(error));
+                let stop = self.run.leaves_running();
+                Undone::Failed { problem, stop }
+            }
         }
     }
 

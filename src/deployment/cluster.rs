@@ -36,6 +36,17 @@ impl Deployment {
         !self.settings.hosts.is_empty()
     }
 
+    /// Whether the settings name other hosts than the first, even if all of them are left out.
+    pub fn names_other_hosts(&self) -> bool {
+        self.has_other_hosts() || !self.left_out.is_empty()
+    }
+
+    /// The names of the hosts that are left out.
+    pub fn names_left_out(&self) -> Vec<String> {
+        let left_out = self.left_out.iter();
+        left_out.map(|host| host.name.clone()).collect()
+    }
+
     /// The addresses of all hosts, the first host first; none if there is no other host.
     pub fn cluster_addresses(&self) -> Vec<IpAddr> {
         let hosts = self.settings.hosts.all();

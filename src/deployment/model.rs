@@ -3,7 +3,7 @@
 use super::adopted::Adopted;
 use super::files::{ReferencedFiles, SynapseOptions};
 use crate::settings::Settings;
-use crate::settings::types::{DatabaseKind, Secret};
+use crate::settings::types::{DatabaseKind, OtherHost, Secret};
 use crate::topology::{Logins, Topology};
 use std::collections::BTreeMap;
 
@@ -13,6 +13,8 @@ use std::collections::BTreeMap;
 pub struct Deployment {
     /// The name of the host that this deployment is for; `None` for the first host, which has the settings.
     pub host: Option<String>,
+    /// The hosts of the settings file that are left out: nothing is done there, and `settings.hosts` does not contain them.
+    pub left_out: Vec<OtherHost>,
     /// The secrets that the first host has handed over to this one.
     pub handed: BTreeMap<&'static str, Secret>,
     /// The validated settings of all sources.

@@ -37,6 +37,15 @@ pub enum Reply<T> {
     },
 }
 
+/// The keys that a connection may use.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Keys {
+    /// Those of root on this host, and those of the administrator's ssh agent.
+    All,
+    /// Those of root on this host: a unit of systemd has no others.
+    Root,
+}
+
 /// A connection to an agent.
 pub struct Agent {
     dialogue: Dialogue,
@@ -47,14 +56,15 @@ impl Agent {
     ///
     /// # Errors
     /// When ssh cannot be started. A connection that fails is an error of the first question.
-    pub fn start(destination: &str) -> Result<Self> {
+    pub fn start(destination: &str, keys: Keys) -> Result<Self> {
         let user = destination.split_once('@').map_or("root", |(user, _)| user);
         let sudo = if user == "root" { "" } else { "sudo -n " };
         let mut tool = Tool::new("ssh").named(&format!("ssh {destination}"));
         for option in OPTIONS {
             tool = tool.args(["-o", option]);
         }
-        if let Some(socket) = std::env::var_os(KEYS) {
+        let socket = std::env::var_os(KEYS).filter(|_| keys == Keys::All);
+        if let Some(socket) = socket {
             tool = tool.env(KEYS, socket);
         }
         let command = format!("{sudo}synapse-workers agent");

@@ -64,7 +64,7 @@ mod versions;
 pub mod warm;
 mod web_root;
 
-pub use agent::{Agent, Reply};
+pub use agent::{Agent, Keys, Reply};
 pub use calls::Calls;
 pub use existing_database::{created_database, existing_database, migration_was_interrupted};
 pub use files::{

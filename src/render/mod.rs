@@ -40,7 +40,7 @@ use crate::settings::types::DatabaseKind;
 use crate::state::accounts;
 use crate::state::paths;
 use crate::state::ports::BoundPort;
-use crate::state::restart_rules::{HOST_NAME, SIZES, Scope, rule_for};
+use crate::state::restart_rules::{HOST_NAME, LEFT_OUT, SIZES, Scope, rule_for};
 use crate::state::units;
 use crate::state::{File, HOST, Resource, State};
 use anyhow::Result;
@@ -165,6 +165,9 @@ pub fn desired(input: &Input) -> Result<State> {
     builder.text(SIZES, sizes);
     if let Some(name) = input.host_name() {
         builder.text(HOST_NAME, name.to_owned());
+    }
+    if !input.left_out.is_empty() {
+        builder.text(LEFT_OUT, input.names_left_out().join("\n"));
     }
     let cluster = input.facts.cluster.as_ref().filter(|_| input.is_first());
     let parameters = cluster.and_then(|it| input.parameters_file(&input.facts.size, it));

@@ -10,7 +10,7 @@ use crate::state::units;
 use anyhow::Result;
 use askama::Template;
 use std::collections::BTreeSet;
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 
 #[derive(Template)]
 #[template(path = "synapse-main.socket")]
@@ -105,6 +105,7 @@ pub fn launcher(input: &Input) -> Option<String> {
         input
             .has_other_hosts()
             .then(|| format!(" --internal-ports {first}-{last}")),
+        main_elsewhere(input).map(|main| format!(" --first-host {main}")),
         input
             .settings
             .mas
@@ -113,6 +114,14 @@ pub fn launcher(input: &Input) -> Option<String> {
     ];
     let options: String = options.into_iter().flatten().collect();
     (!options.is_empty()).then(|| format!("{}{options}", paths::LAUNCHER))
+}
+
+/// The port at which another host than the first reaches main. It drops packets from a host that is left out.
+fn main_elsewhere(input: &Input) -> Option<SocketAddr> {
+    match input.endpoints().replication("main") {
+        Endpoint::Address(address) if !input.is_first() => Some(address),
+        _ => None,
+    }
 }
 
 /// The socket units of the desired state.

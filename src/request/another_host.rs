@@ -25,6 +25,8 @@ pub struct Sent {
     pub app_services: BTreeMap<String, String>,
     /// The logging configuration of `log_config`.
     pub log_config: Option<String>,
+    /// The names of the hosts that are left out.
+    pub without: Vec<String>,
 }
 
 impl Request {
@@ -49,6 +51,7 @@ impl Request {
             log_config: log_config
                 .transpose()
                 .map_err(|_| Failure::usage("log_config: the file is not UTF-8"))?,
+            without: self.names_left_out(),
         })
     }
 }
@@ -66,6 +69,7 @@ pub fn of_first_host(sent: &Sent) -> Result<Request, Failure> {
     };
     let mut loaded = settings::load(&sources).map_err(Failure::usage)?;
     let specs = specs(&mut loaded, &SettingsEdit::None)?;
+    loaded.leave_out(&sent.without).map_err(Failure::usage)?;
     let bytes = |texts: &BTreeMap<String, String>| -> SynapseOptions {
         let texts = texts.iter();
         texts

@@ -40,6 +40,8 @@ pub struct Restored {
     pub number: u32,
     /// Its settings.
     pub text: String,
+    /// The names of the hosts that it leaves out.
+    pub without: Vec<String>,
     /// The change of the settings file, if it has another text.
     pub change: Option<SettingsChange>,
 }
@@ -96,8 +98,16 @@ impl SettingsEdit {
         }
     }
 
-    /// A summary of the command, as the manifest of the generation records it.
-    pub fn summary(&self) -> String {
+    /// A summary of the command, as the manifest of the generation records it. `without` are the hosts that it leaves out.
+    pub fn summary(&self, without: &[String]) -> String {
+        let without: String = without
+            .iter()
+            .map(|name| format!(" --without {name}"))
+            .collect();
+        self.command() + &without
+    }
+
+    fn command(&self) -> String {
         match self {
             SettingsEdit::None => "install".to_owned(),
             SettingsEdit::Scale(words) => format!("scale {}", words.join(" ")),

@@ -16,7 +16,7 @@ use crate::settings::types::{DatabaseKind, Identifier, WorkerList};
 use crate::settings::value::{Scalar, Value};
 use crate::settings::{self, Loaded, Row, Sources};
 use crate::state::paths;
-use crate::state::restart_rules::HOST_NAME;
+use crate::state::restart_rules::{HOST_NAME, LEFT_OUT};
 use crate::topology::worker_keys::CONFLICTING;
 use crate::topology::{self, Duty, WorkerSpec};
 use anyhow::Context;
@@ -39,9 +39,14 @@ pub fn load(common: &Common, flags: &Flags, change: &SettingsEdit) -> Result<Req
         .help("run the same command on the first host, which has the settings file"));
     }
     let mut texts = Texts::read(common)?;
-    if let SettingsEdit::Restore(to) = change {
-        texts.file = Some(to.text.clone());
-    }
+    let (without, homeserver_d) = match change {
+        SettingsEdit::Restore(to) => {
+            texts.file = Some(to.text.clone());
+            let copies = format!("{}/{}/synapse/homeserver.d", paths::GENERATIONS, to.number);
+            (&to.without, PathBuf::from(copies))
+        }
+        _ => (&flags.without, rooted(common, paths::HOMESERVER_D)),
+    };
     let adoption = match &flags.adopt {
         Some(path) => {
             let known = settings::load(&texts.with_flags(&[])).ok();
@@ -86,7 +91,7 @@ pub fn load(common: &Common, flags: &Flags, change: &SettingsEdit) -> Result<Req
         }
         loaded.settings.database.kind = kind;
     }
-    let own = homeserver_d::read(&rooted(common, paths::HOMESERVER_D), &loaded.settings)
+    let own = homeserver_d::read(&homeserver_d, &loaded.settings)
         .map_err(|error| Failure::usage(format!("{error:#}")))?;
     loaded.notes.extend(own.notes);
     let referenced = referenced_files::read(&loaded.settings, |path| {
@@ -135,6 +140,8 @@ pub fn load(common: &Common, flags: &Flags, change: &SettingsEdit) -> Result<Req
         referenced,
         adopted,
     };
+    // The settings file keeps the hosts that are left out, so they are taken out after its text.
+    loaded.leave_out(without).map_err(Failure::usage)?;
     let hosts = loaded.origins["hosts"].clone();
     let mut request = Request::new(loaded, specs, files, existing, after, change)?;
     if moving {
@@ -153,6 +160,8 @@ pub fn load(common: &Common, flags: &Flags, change: &SettingsEdit) -> Result<Req
     let mut notes = calls::check(&request, place)?;
     notes.extend(request.notes_on_logins());
     request.notes.extend(notes);
+    let left_out: Vec<String> = request.notes_on_left_out().collect();
+    request.notes.extend(left_out);
     if request.has_workers() {
         let own = request.referenced.log_config.as_deref();
         let note = own.and_then(referenced_files::shared_log_files);
@@ -215,6 +224,9 @@ pub fn of_generation(number: u32, text: &str) -> Result<Request, Failure> {
     };
     let mut loaded = settings::load(&sources).map_err(Failure::usage)?;
     let specs = specs(&mut loaded, &SettingsEdit::None)?;
+    loaded
+        .leave_out(&left_out(number)?)
+        .map_err(Failure::usage)?;
     let homeserver_d = homeserver_d::read(Path::new(paths::HOMESERVER_D), &loaded.settings)
         .unwrap_or_default()
         .files;
@@ -238,6 +250,13 @@ pub fn of_generation(number: u32, text: &str) -> Result<Request, Failure> {
 fn host_name(generation: &str) -> Option<String> {
     let text = host::read_text(format!("{generation}/{HOST_NAME}")).ok()??;
     Some(text.trim().to_owned())
+}
+
+/// The names of the hosts that a generation leaves out.
+fn left_out(number: u32) -> Result<Vec<String>, Failure> {
+    let list = host::read_text(format!("{}/{number}/{LEFT_OUT}", paths::GENERATIONS))?;
+    let names = list.as_deref().unwrap_or_default().lines();
+    Ok(names.map(str::to_owned).collect())
 }
 
 /// Settings from flags: the flag, the key and the value.

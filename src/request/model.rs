@@ -61,6 +61,7 @@ impl Request {
         }
         let deployment = Deployment {
             host: None,
+            left_out: loaded.left_out,
             handed: BTreeMap::new(),
             settings: loaded.settings,
             topology,
@@ -94,10 +95,21 @@ impl Request {
     /// # Errors
     /// With the exit status of the preflight checks.
     pub fn refuse_hosts(&self) -> Result<(), Failure> {
-        match self.has_other_hosts() {
+        match self.names_other_hosts() {
             true => Err(several_hosts()),
             false => Ok(()),
         }
+    }
+
+    /// The condition under which a host may be left out.
+    pub(super) fn notes_on_left_out(&self) -> impl Iterator<Item = String> {
+        let names = self.names_left_out().into_iter();
+        names.map(|name| {
+            format!(
+                "{name} is left out, and the next `install` brings it back. Its workers must be stopped, or have lost this \
+                 host two minutes ago; see synapse-workers-cluster(7)"
+            )
+        })
     }
 
     /// Refuses keys, each with its place, that Synapse refuses beside a worker with the duty.

@@ -10,6 +10,7 @@ use super::fragment::{Fragment, Values};
 use super::origin::{Origin, SettingsError};
 use super::row::Row;
 use super::table::{ROWS, Settings};
+use super::types::OtherHost;
 
 /// All sources of settings, already read.
 #[derive(Clone, Copy, Debug)]
@@ -36,6 +37,28 @@ pub struct Loaded {
     pub to_write: Vec<(&'static str, String)>,
     /// Notes for the user, one line each.
     pub notes: Vec<String>,
+    /// The hosts that were taken out of `hosts` by [`Loaded::leave_out`].
+    pub left_out: Vec<OtherHost>,
+}
+
+impl Loaded {
+    /// Takes hosts, given by their names, out of `hosts`, as if the settings did not name them. The rules of the settings hold
+    /// for the rest.
+    ///
+    /// # Errors
+    /// When no host has one of the names, or when the rest violates a rule.
+    pub fn leave_out(&mut self, names: &[String]) -> Result<(), SettingsError> {
+        let taken = self.settings.hosts.take(names).map_err(|unknown| {
+            let known = match unknown.known.is_empty() {
+                true => "`hosts` in the settings file is empty".to_owned(),
+                false => format!("the hosts in `hosts` are {}", unknown.known.join(", ")),
+            };
+            let problem = format!("there is no host {:?}", unknown.name);
+            SettingsError::at("--without", problem).help(known)
+        })?;
+        self.left_out.extend(taken);
+        consistency::check(&self.settings, &self.origins)
+    }
 }
 
 /// Reads all sources, gives each key the value with the highest precedence, and validates every value, including those
@@ -81,6 +104,7 @@ pub fn load(sources: &Sources) -> Result<Loaded, SettingsError> {
         origins,
         to_write: to_write(&given, &in_file)?,
         notes,
+        left_out: Vec::new(),
     })
 }
 

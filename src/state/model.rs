@@ -150,12 +150,21 @@ pub struct Observed {
     pub lacks_certificate: bool,
     /// Damaged files of this program's own state, which this run repairs.
     pub notes: Vec<String>,
+    /// See [`Observed::was_left_out`].
+    pub left_out: bool,
 }
 
 impl Observed {
     /// The generation that a run rolls back to: the one that processes run with, as far as that is known.
     pub fn before(&self) -> Option<u32> {
         self.applied.or(self.current)
+    }
+
+    /// Records that the other hosts went on without this one. Its processes know nothing of that, even if their files are the
+    /// right ones, so they stop before any process starts; and if the run fails, they must not start again.
+    pub fn was_left_out(&mut self) {
+        self.left_out = true;
+        self.baselines.push(Files::new());
     }
 }
 

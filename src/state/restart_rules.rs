@@ -111,6 +111,9 @@ pub const SIZES: &str = "sizes";
 /// The file that names the host of a generation, if that is not the first of several hosts, by its path in a generation.
 pub const HOST_NAME: &str = "cluster/host";
 
+/// The file that lists the hosts which a generation leaves out, one name a line, by its path in a generation.
+pub const LEFT_OUT: &str = "cluster/left-out";
+
 const REPLICATION: &str = "processes with different replication settings cannot communicate";
 const RELEASE: &str =
     "processes of two releases may be incompatible, and main upgrades the database schema";
@@ -218,6 +221,7 @@ pub static RULES: &[Rule] = &[
     no_effect("*/synapse-workers.hba",                                                              "PostgreSQL reads its rules for clients again on SIGHUP"),
     no_effect(SIZES,                                                                                "it explains the other changes"),
     no_effect(HOST_NAME,                                                                            "it names the host"),
+    no_effect(LEFT_OUT,                                                                             "it names the hosts that are left out"),
     no_effect("host/etc/sysusers.d/",                                                               "systemd-sysusers creates accounts once"),
     no_effect("host/etc/tmpfiles.d/",                                                               "systemd-tmpfiles creates directories"),
 ];

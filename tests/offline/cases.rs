@@ -6,7 +6,8 @@
 //! A folder contains `settings.yaml` and, where needed, `host.yaml` (host facts, see [`Facts`]), `homeserver.d/`
 //! (Synapse options of the administrator) and `files/` (referenced and adopted files, by their path). A folder with
 //! `before/` is a change: `before/` contains the same files for the running state, and the plan starts from there.
-//! `run.yaml` (see [`Run`]) contains the command, if it is not `install`, and what else happened on the host.
+//! `run.yaml` (see [`Run`]) contains the command, if it is not `install`, the hosts that it leaves out, and what else happened
+//! on the host.
 
 mod complete;
 mod run;
@@ -141,7 +142,7 @@ impl Case {
         let before = folder.join("before");
         Self {
             before: before.exists().then(|| setup(&before)),
-            after: (!run.command.removes_all()).then(|| setup(folder)),
+            after: (!run.command.removes_all()).then(|| setup(folder).without(&run.without)),
             run,
         }
     }
@@ -189,7 +190,7 @@ impl Case {
     fn others(&self) -> Vec<(String, State)> {
         let setup = self.after.iter().filter(|_| self.before.is_none());
         let all = setup.flat_map(|setup| {
-            let hosts = setup.try_settings().unwrap().hosts;
+            let hosts = setup.deployment().settings.hosts;
             let names: Vec<String> = hosts.all().iter().map(|host| host.name.clone()).collect();
             names.into_iter().map(|name| {
                 let state = setup.state_on(&name);

@@ -1,12 +1,16 @@
 //! Several hosts: what each host gets, how their processes reach each other, and that one host stays as it is.
 
+use super::model::Model;
 use super::sandbox::{UNITS, values};
 use super::setup::{SPECS, Setup, text};
 use serde_yaml::Value;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
+use synapse_workers::plan::step::{Step, Verb};
+use synapse_workers::plan::{Plan, Removal, Target};
 use synapse_workers::render::Input;
 use synapse_workers::render::ports::bound;
-use synapse_workers::state::{Resource, State, units};
+use synapse_workers::state::restart_rules::LEFT_OUT;
+use synapse_workers::state::{Observed, Resource, State, units};
 
 /// A server with a database that every host can reach, and these other hosts in YAML.
 pub fn with_hosts(workers: &str, hosts: &str) -> Setup {
@@ -143,6 +147,82 @@ fn every_process_finds_every_other_at_an_endpoint_that_it_listens_on() {
     // A worker to which no process sends requests opens no port for them.
     let of_reader = opened(&states[1], "app2_synchrotron2");
     assert_eq!(of_reader, ["10.0.0.2:24601".to_owned()].into());
+}
+
+/// The contents of all files but the one that names the hosts that are left out.
+fn contents(mut state: State) -> BTreeMap<String, String> {
+    state.files.remove(LEFT_OUT);
+    let files = state.files.into_iter();
+    let files = files.map(|(path, file)| (path, String::from_utf8(file.contents).unwrap()));
+    files.collect()
+}
+
+#[test]
+fn a_host_that_is_left_out_has_no_part_in_the_server() {
+    let workers = "event_persister, synchrotron, client_reader";
+    let app3 = "app3: {address: 10.0.0.3, workers: [client_reader, pusher]}";
+    let without = cluster().without(&["app2".to_owned()]);
+    let removed = with_hosts(workers, app3);
+    for (left, same) in [
+        (without.state(), removed.state()),
+        (without.state_on("app3"), removed.state_on("app3")),
+    ] {
+        assert_eq!(text(&left, LEFT_OUT), "app2\n");
+        assert!(!same.files.contains_key(LEFT_OUT));
+        assert_eq!(
+            (&left.units, &left.resources),
+            (&same.units, &same.resources)
+        );
+        assert_eq!(contents(left), contents(same));
+    }
+    // Without any other host, no port is open to one.
+    let alone = cluster()
+        .without(&["app3", "app2"].map(str::to_owned))
+        .state();
+    assert_eq!(text(&alone, LEFT_OUT), "app2\napp3\n");
+    assert_eq!(contents(alone), contents(with_hosts(workers, "").state()));
+}
+
+/// The files of a host that comes back are the right ones, but its processes know nothing of what the others did.
+#[test]
+fn a_host_that_comes_back_stops_all_processes_before_it_starts_one() {
+    let state = cluster().state_on("app2");
+    let mut observed = Model::running(&state).observe(&state);
+    let plan =
+        |observed: &Observed| Plan::between(&state, observed, Target::Rendered, Removal::Keep);
+    assert!(plan(&observed).is_empty());
+    observed.was_left_out();
+    let plan = plan(&observed);
+    assert!(plan.stops_first());
+    let of = |wanted: Verb| {
+        let units = plan.steps.iter().flat_map(|step| match step {
+            Step::Jobs { verb, units, .. } if *verb == wanted => units.as_slice(),
+            _ => &[],
+        });
+        units.cloned().collect::<BTreeSet<String>>()
+    };
+    let mut processes = state.units.clone();
+    processes.remove(units::TARGET);
+    assert_eq!(of(Verb::Stop), processes);
+    // Sockets start with their services.
+    processes.retain(|unit| unit.ends_with(".service"));
+    assert_eq!(of(Verb::Start), processes);
+}
+
+#[test]
+fn workers_of_other_hosts_run_only_while_the_first_host_admits_them() {
+    let setup = cluster();
+    let worker = format!("{UNITS}synapse-worker@.service");
+    let (first, app2) = (setup.state(), setup.state_on("app2"));
+    let option = " --first-host 10.0.0.1:";
+    assert!(!text(&first, &worker).contains(option));
+    let (_, rest) = text(&app2, &worker).split_once(option).unwrap();
+    let port = rest.split(' ').next().unwrap();
+    // The socket of main, which drops packets from other addresses than those of the hosts in use.
+    assert!(opened(&first, "main").contains(&format!("10.0.0.1:{port}")));
+    let left = setup.without(&["app2".to_owned()]).state();
+    let admitted = values(&left, units::MAIN_SOCKET, "IPAddressAllow");
+    assert_eq!(admitted, ["10.0.0.1", "10.0.0.3"]);
 }
 
 /// systemd applies the limits of a socket unit to every connection to it, whatever the limits of the service are.

@@ -6,7 +6,7 @@ use synapse_workers::deployment::adopted::Adopted;
 use synapse_workers::deployment::locations::LocationFile;
 use synapse_workers::deployment::{Deployment, ReferencedFiles, SynapseOptions};
 use synapse_workers::render::{Input, desired};
-use synapse_workers::settings::{Settings, Sources, load};
+use synapse_workers::settings::{Loaded, Settings, SettingsError, Sources, load};
 use synapse_workers::state::cluster::DebianCluster;
 use synapse_workers::state::host_facts::Installed;
 use synapse_workers::state::{Admission, Cluster, HostFacts, State};
@@ -31,6 +31,8 @@ pub struct Setup {
     env_file: String,
     /// The worker spec, or `None` if the settings contain it.
     workers: Option<String>,
+    /// The hosts that are left out.
+    without: Vec<String>,
     pub homeserver_d: SynapseOptions,
     pub referenced: ReferencedFiles,
     pub adopted: Adopted,
@@ -52,6 +54,7 @@ impl Setup {
             settings: settings.to_owned(),
             env_file: String::new(),
             workers: None,
+            without: Vec::new(),
             homeserver_d: SynapseOptions::new(),
             referenced: ReferencedFiles::default(),
             adopted: Adopted::default(),
@@ -63,6 +66,12 @@ impl Setup {
     pub fn settings(mut self, lines: &str) -> Self {
         self.settings.push_str(lines);
         self.settings.push('\n');
+        self
+    }
+
+    /// Leaves hosts out.
+    pub fn without(mut self, hosts: &[String]) -> Self {
+        self.without = hosts.to_vec();
         self
     }
 
@@ -143,13 +152,16 @@ impl Setup {
     }
 
     pub fn deployment(&self) -> Deployment {
-        let settings = self
-            .try_settings()
+        let mut loaded = self.load().unwrap_or_else(|error| panic!("{error}"));
+        loaded
+            .leave_out(&self.without)
             .unwrap_or_else(|error| panic!("{error}"));
+        let settings = loaded.settings;
         let specs = spec::parse(&settings.workers.0).unwrap();
         let topology = Topology::of_hosts(specs, &settings.hosts).unwrap();
         Deployment {
             host: None,
+            left_out: loaded.left_out,
             handed: BTreeMap::new(),
             settings,
             topology,
@@ -161,6 +173,11 @@ impl Setup {
     }
 
     pub fn try_settings(&self) -> Result<Settings, String> {
+        let loaded = self.load().map_err(|error| error.to_string());
+        loaded.map(|loaded| loaded.settings)
+    }
+
+    fn load(&self) -> Result<Loaded, SettingsError> {
         let sources = Sources {
             file: Some((Path::new("settings.yaml"), &self.settings)),
             env_file: Some((Path::new("x.env"), &self.env_file)),
@@ -172,10 +189,7 @@ impl Setup {
                 _ => &[],
             },
         };
-        match load(&sources) {
-            Ok(loaded) => Ok(loaded.settings),
-            Err(error) => Err(error.to_string()),
-        }
+        load(&sources)
     }
 }
 

@@ -13,7 +13,9 @@ use std::time::Instant;
 #[derive(Serialize)]
 pub(super) struct OtherHost {
     name: String,
-    /// The number of its processes.
+    /// Whether the generation in use leaves it out; it is not asked then.
+    left_out: bool,
+    /// The number of its processes that are in use.
     processes: usize,
     /// Those that do not answer.
     silent: Vec<Silent>,
@@ -47,11 +49,18 @@ impl OtherHost {
             let workers: Vec<&Worker> = known.topology.on(Some(&host.name)).collect();
             Self {
                 name: host.name.clone(),
+                left_out: false,
                 processes: workers.len(),
                 silent: parallel::map(&workers, ask).into_iter().flatten().collect(),
             }
         });
-        hosts.collect()
+        let left_out = known.names_left_out().into_iter().map(|name| Self {
+            name,
+            left_out: true,
+            processes: 0,
+            silent: Vec::new(),
+        });
+        hosts.chain(left_out).collect()
     }
 
     pub(super) fn is_healthy(&self) -> bool {
@@ -62,9 +71,16 @@ impl OtherHost {
     pub(super) fn print(&self, report: &Report) {
         let Self {
             name,
+            left_out,
             processes,
             silent,
         } = self;
+        if *left_out {
+            report.say(format!(
+                "{name} is left out; the next `install` without --without brings it back"
+            ));
+            return;
+        }
         if silent.is_empty() {
             report.say(format!("{name}: {processes} processes answer"));
             return;

@@ -6,7 +6,7 @@ use crate::converge::{Call, Goal, Session, SettingsChange, converge_all};
 use crate::plan::step::{Step, Verb};
 use crate::plan::{Plan, Removal, Target};
 use crate::state::{Observed, Resource, State, UnitState, units};
-use anyhow::{bail, ensure};
+use anyhow::{Context, bail, ensure};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex};
 
@@ -21,6 +21,8 @@ fn say(calls: &Calls, text: impl Into<String>) {
 /// This host.
 struct First {
     calls: Calls,
+    /// The state before the run, if it is not the empty one.
+    before: Option<State>,
 }
 
 impl World for First {
@@ -39,7 +41,7 @@ impl World for First {
     }
 
     fn generation(&self, _: u32) -> Result<State> {
-        bail!("no generation")
+        self.before.clone().context("no generation")
     }
 
     fn between(&mut self, _: usize, _: &str) -> Result<()> {
@@ -101,6 +103,8 @@ struct Other {
     calls: Calls,
     stages: Vec<Stage>,
     fails_at: Option<Stage>,
+    /// Whether the rollback does not stop its processes.
+    keeps_running: bool,
     lost: bool,
 }
 
@@ -155,8 +159,15 @@ impl Member for Other {
         })
     }
 
-    fn undo(&mut self, step: usize, _: bool) -> Result<Undone> {
-        self.call(format!("undo {:?}", self.stages[step]))?;
+    fn undo(&mut self, step: usize, failed: Failed) -> Result<Undone> {
+        let stage = self.stages[step];
+        self.call(format!("undo {stage:?}, {failed:?}"))?;
+        if self.keeps_running && stage == Stage::StopWorkers {
+            return Ok(Undone::Failed {
+                problem: "it does not stop".to_owned(),
+                stop: true,
+            });
+        }
         Ok(Undone::Done(None))
     }
 
@@ -167,6 +178,10 @@ impl Member for Other {
 
 /// The calls of a run in which all hosts restart everything, and its error.
 fn calls(fails_at: Option<Stage>) -> (Vec<String>, Option<String>) {
+    calls_of(fails_at, false)
+}
+
+fn calls_of(fails_at: Option<Stage>, keeps_running: bool) -> (Vec<String>, Option<String>) {
     let calls = Calls::default();
     let jobs = |verb: Verb, unit: &str| Step::Jobs {
         verb,
@@ -197,14 +212,23 @@ fn calls(fails_at: Option<Stage>) -> (Vec<String>, Option<String>) {
             ..Expected::default()
         },
     };
-    let observed = Observed::default();
+    let observed = Observed {
+        applied: Some(1),
+        ..Observed::default()
+    };
+    let main = State {
+        units: [units::MAIN.to_owned()].into(),
+        ..State::default()
+    };
     let mut world = First {
         calls: calls.clone(),
+        before: Some(main),
     };
     let mut others: Vec<Box<dyn Member>> = vec![Box::new(Other {
         calls: calls.clone(),
         stages: vec![Stage::StopWorkers, Stage::Main, Stage::Workers],
         fails_at,
+        keeps_running,
         lost: false,
     })];
     let run = Run::new(&mut world, &goal, &plan, &observed);
@@ -242,17 +266,92 @@ fn a_host_that_fails_rolls_all_hosts_back() {
         error.contains("app2: it fails") && error.contains("the hosts are as they were before"),
         "{error}"
     );
-    assert!(
-        !calls.iter().any(|call| call.contains("synapse-main")),
-        "{calls:#?}"
-    );
+    let has = |text: &str| calls.iter().any(|call| call.contains(text));
+    assert!(!has("stop    synapse-main"), "{calls:#?}");
     for text in [
         "first: begin_rollback",
-        "app2: undo Workers",
+        "app2: undo Workers, Failed { any: false, stop: false }",
+        "first: ! start   synapse-main",
         "app2: end_rollback, failed: false",
     ] {
-        assert!(calls.iter().any(|call| call == text), "{text}: {calls:#?}");
+        assert!(has(text), "{text}: {calls:#?}");
     }
+}
+
+#[test]
+fn nothing_starts_beside_a_process_of_another_host_that_does_not_stop() {
+    let (calls, error) = calls_of(Some(Stage::StopWorkers), true);
+    let error = error.unwrap();
+    assert!(
+        error.contains("The rollback is incomplete: app2: it does not stop"),
+        "{error}"
+    );
+    let has = |text: &str| calls.iter().any(|call| call.contains(text));
+    assert!(!has("start   synapse-main"), "{calls:#?}");
+    // The other hosts learn that as well.
+    for text in [
+        "app2: undo StopWorkers, Failed { any: false, stop: false }",
+        "app2: undo Workers, Failed { any: true, stop: true }",
+        "app2: end_rollback, failed: true",
+    ] {
+        assert!(has(text), "{text}: {calls:#?}");
+    }
+}
+
+/// The units that start in the rollback of a host that was left out, or was not.
+fn starts_in_rollback(left_out: bool) -> Vec<String> {
+    let calls = Calls::default();
+    let plan = Plan {
+        steps: vec![Step::Jobs {
+            verb: Verb::Stop,
+            units: vec![WORKER.to_owned()],
+            reasons: Vec::new(),
+            rolling: None,
+        }],
+        generation: Some(2),
+    };
+    let desired = State::default();
+    let goal = Goal {
+        desired: &desired,
+        target: Target::Rendered,
+        removal: Removal::Keep,
+        moving: None,
+        settings: None,
+        settings_text: String::new(),
+        summary: String::new(),
+        expected: Expected::default(),
+    };
+    let mut observed = Observed {
+        applied: Some(1),
+        ..Observed::default()
+    };
+    if left_out {
+        observed.was_left_out();
+    }
+    let mut world = First {
+        calls: calls.clone(),
+        before: Some(State {
+            units: ["synapse-worker@app2_pusher1.service".to_owned()].into(),
+            ..State::default()
+        }),
+    };
+    let mut session = Session::new(Run::new(&mut world, &goal, &plan, &observed));
+    session.answer(&Call::Apply(0)).unwrap();
+    let begun = session.answer(&Call::BeginRollback).unwrap();
+    let begun: Begun = serde_json::from_value(begun).unwrap();
+    assert_eq!(begun.problem, None);
+    let texts = begun.plan.into_iter().map(|step| step.text);
+    texts.filter(|text| text.contains("start ")).collect()
+}
+
+#[test]
+fn the_rollback_of_a_host_that_was_left_out_starts_none_of_its_processes() {
+    let started = starts_in_rollback(false);
+    assert!(
+        started.len() == 1 && started[0].contains("app2_pusher1"),
+        "{started:?}"
+    );
+    assert!(starts_in_rollback(true).is_empty());
 }
 
 #[test]
@@ -296,6 +395,7 @@ fn calls_after_a_loss(verb: Verb) -> Vec<String> {
     let observed = Observed::default();
     let mut world = First {
         calls: calls.clone(),
+        before: None,
     };
     let mut session = Session::new(Run::new(&mut world, &goal, &plan, &observed));
     session.answer(&Call::Apply(0)).unwrap();

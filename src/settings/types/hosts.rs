@@ -24,6 +24,15 @@ pub struct OtherHost {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Hosts(Vec<OtherHost>);
 
+/// A name that no host has.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct UnknownHost {
+    /// The name.
+    pub name: String,
+    /// The names of all hosts.
+    pub known: Vec<String>,
+}
+
 /// The maximum length of a name.
 const MAX_NAME: usize = 16;
 
@@ -52,6 +61,23 @@ impl Hosts {
     /// The host with this name, to change it.
     pub fn named_mut(&mut self, name: &str) -> Option<&mut OtherHost> {
         self.0.iter_mut().find(|host| host.name == name)
+    }
+
+    /// Takes out the hosts with these names, and returns them.
+    ///
+    /// # Errors
+    /// With the first name that no host has; nothing is taken out then.
+    pub fn take(&mut self, names: &[String]) -> Result<Vec<OtherHost>, UnknownHost> {
+        if let Some(name) = names.iter().find(|name| self.named(name).is_none()) {
+            return Err(UnknownHost {
+                name: name.clone(),
+                known: self.0.iter().map(|host| host.name.clone()).collect(),
+            });
+        }
+        let hosts = std::mem::take(&mut self.0).into_iter();
+        let (taken, rest) = hosts.partition(|host| names.contains(&host.name));
+        self.0 = rest;
+        Ok(taken)
     }
 
     /// The host with this name.
@@ -241,6 +267,23 @@ mod tests {
             let text = format!(r#"{{"app2":{{"address":"10.0.0.2",{ssh}"workers":["pusher"]}}}}"#);
             assert_eq!(parse(&text).unwrap().all()[0].destination(), expected);
         }
+    }
+
+    #[test]
+    fn hosts_are_taken_out_by_their_names() {
+        let hosts = r#"{"a":{"address":"10.0.0.2","workers":"pusher"},"b":{"address":"10.0.0.3","workers":"typing"}}"#;
+        let mut hosts = parse(hosts).unwrap();
+        let unknown = hosts.take(&["b".to_owned(), "c".to_owned()]).unwrap_err();
+        assert_eq!(
+            (unknown.name.as_str(), &unknown.known[..]),
+            ("c", &["a".to_owned(), "b".to_owned()][..])
+        );
+        assert_eq!(hosts.all().len(), 2);
+        // A name may be given twice.
+        let taken = hosts.take(&["b".to_owned(), "b".to_owned()]).unwrap();
+        assert_eq!(taken.len(), 1);
+        assert_eq!((taken[0].name.as_str(), hosts.all().len()), ("b", 1));
+        assert_eq!(hosts.take(&[]), Ok(Vec::new()));
     }
 
     #[test]

@@ -1,4 +1,5 @@
-"""Workers on three hosts: install, changes under load, a host that is killed, a network that is cut, and removal."""
+"""Workers on three hosts: install, changes and a trial under load, a host that is killed or left out, a network that is cut,
+and removal."""
 
 import json
 import time
@@ -15,6 +16,7 @@ from harness.crowd import Crowd
 from harness.deployment import SERVER, SETTINGS, SHARED_SECRET, URL, add_test_options, client, state, talk, worker
 from harness.expect import CheckFailed, assert_contains, assert_equal, wait_until
 from harness.host import Host, execute, unit_of
+from harness.trial import NOTE, over
 
 APP2, APP3 = "app2", "app3"
 BEGIN = f"""\
@@ -31,6 +33,19 @@ SECRETS = "/etc/synapse-workers/secrets"
 # Requests a second beside long polls.
 RATE = 20
 CUT, GONE = 30, 20
+# Seconds until workers end that have lost the first host, with some in reserve.
+LONELY = 120
+# Starts a change on trial with a key that only an ssh agent has.
+WITH_AGENT = """
+mv /root/.ssh/id_ed25519 /root/.ssh/aside
+eval "$(ssh-agent -s)" >/dev/null
+ssh-add -q /root/.ssh/aside
+code=0
+synapse-workers scale app2/synchrotron=2 --try 30s --yes || code=$?
+ssh-agent -k >/dev/null
+mv /root/.ssh/aside /root/.ssh/id_ed25519
+exit $code
+"""
 MAIN = "synapse-main.service"
 # Prints those of the listeners that accept a connection.
 CONNECT = """
@@ -57,6 +72,8 @@ def test_cluster(host: Host, check: Checks) -> None:
         separated(host, check, app2, app3, stranger)
         changed(host, check, app2, app3)
         disturbed(host, check, app2, app3)
+        tried(host, check, app2, app3)
+        left_out(host, check, app2, app3)
         removed(host, check, app2, app3)
 
 
@@ -222,6 +239,85 @@ def disturbed(host: Host, check: Checks, app2: Host, app3: Host) -> None:
         note(f"{host.product('install', '--yes').seconds:.1f} s")
         host.product("verify")
         talk(host)
+
+
+def active(one: Host) -> set[str]:
+    """The workers that run on a host."""
+    return {unit for unit, found in one.units("synapse-worker@*.service").items() if found["ActiveState"] == "active"}
+
+
+def tried(host: Host, check: Checks, app2: Host, app3: Host) -> None:
+    settings, before = host.read(SETTINGS), [active(one) for one in (host, app2, app3)]
+    with check("--try is refused if the timer could not log in on the other hosts, and nothing is changed"):
+        refused = host.shell(WITH_AGENT, expect=(65,))
+        assert_contains(refused.err, "--try: the timer that rolls back has no ssh agent", "app2 does not answer", "help: ")
+        over(host)
+        assert_equal((host.read(SETTINGS), active(app2)), (settings, before[1]), "settings and workers of app2")
+    with check("a change on trial is rolled back on all hosts by the timer, and no request fails", vital=True) as note, \
+            Crowd(host, RATE) as crowd:
+        crowd.ask("mark the change on trial")
+        assert_contains(host.product("add", "app3/event_persister", "--try", "30s", "--yes").out, "On trial")
+        begun = time.monotonic()
+        assert worker("app3_event_persister1") in active(app3), active(app3)
+        assert_contains(host.product("scale", "app2/synchrotron=2", "--yes", expect=(65,)).err, "is on trial")
+        wait_until("the end of the trial", lambda: not host.path(NOTE).exists(), 240)
+        figures = crowd.ask("mark after the trial")
+        crowd.ask("end")
+        whole = crowd.heard()
+        note(f"{figures['sent']} requests, {time.monotonic() - begun:.1f} s after a time of 30 s")
+        assert_equal(figures["failed"], 0, f"failed requests of {figures}")
+        assert_equal([whole[kind][what] for kind in ("sync", "messages") for what in ("lost", "duplicated")], [0] * 4, "messages")
+        assert_equal(host.read(SETTINGS), settings, "settings")
+        assert_equal([active(one) for one in (host, app2, app3)], before, "workers")
+        over(host)
+        host.product("verify")
+        assert_contains(host.product("install", "--yes").out, "0 changed")
+    with check("a trial on all hosts is confirmed, and another is rolled back by hand"):
+        host.product("scale", "app2/synchrotron=2", "--try", "1h", "--yes")
+        host.product("confirm")
+        over(host)
+        host.product("scale", "app2/synchrotron=1", "--try", "1h", "--yes")
+        host.product("rollback", "--yes")
+        over(host)
+        assert worker("app2_synchrotron2") in active(app2), active(app2)
+        host.product("scale", "app2/synchrotron=1", "--yes")
+
+
+def left_out(host: Host, check: Checks, app2: Host, app3: Host) -> None:
+    settings, before = host.read(SETTINGS), active(app3)
+    with check("workers that have lost the first host end") as note:
+        begun = time.monotonic()
+        cut(host, app3)
+        wait_until("the end of the workers of app3", lambda: not active(app3), LONELY)
+        note(f"{time.monotonic() - begun:.1f} s after the loss")
+    with check("install is refused without the host, and names the cure"):
+        refused = host.product("install", "--yes", expect=(65,))
+        assert_contains(refused.err, "app3 does not answer", "synapse-workers install --without app3")
+        assert_contains(host.product("plan", "--without", "app4", expect=(64,)).err, "there is no host", "app2, app3")
+    with check("a host that is left out has no part in the routes and duties of the server", vital=True) as note:
+        result = host.product("install", "--without", "app3", "--yes")
+        note(f"{result.seconds:.1f} s")
+        assert_equal(host.read(SETTINGS), settings, "settings")
+        host.product("verify")
+        assert_contains(host.product("status").out, "app3 is left out")
+        for one in (host, app2):
+            for socket in (name for name in one.units("synapse-worker@*.socket")):
+                shown = one.run("systemctl", "show", "--property=IPAddressAllow", "--value", socket).out
+                assert address(2) not in shown, f"{socket}: {shown}"
+        talk(host)
+        assert_contains(host.product("install", "--without", "app3", "--yes").out, "0 changed")
+    with check("the next install brings the host back before it serves", vital=True) as note:
+        # The hosts of the tests have no cgroup that filters packets, so its old workers may start before.
+        join(host, app3)
+        wait_until("app3 in the network", lambda: host.run("ping", "-c1", "-W1", address(2), expect=None).code == 0, 30)
+        result = host.product("install", "--yes")
+        note(f"{result.seconds:.1f} s")
+        assert_equal(active(app3), before, "workers of app3")
+        assert "is left out" not in host.product("status").out
+        host.product("verify")
+        talk(host)
+        assert_contains(host.product("install", "--yes").out, "0 changed")
+    order(host, check, (app2, app3))
 
 
 def begin_change(host: Host) -> None:

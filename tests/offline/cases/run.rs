@@ -13,6 +13,8 @@ use synapse_workers::state::{HOST, Resource, State, paths};
 #[serde(default, deny_unknown_fields)]
 pub struct Run {
     pub command: Command,
+    /// The hosts that the command leaves out.
+    pub without: Vec<String>,
     /// Files in the directory of secrets whose contents the run replaces.
     pub replaced: BTreeSet<String>,
     /// Files outside generations that changed, each with the units that started before that.

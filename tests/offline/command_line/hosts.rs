@@ -2,6 +2,7 @@
 
 use super::WorkDir;
 use crate::validators::shown;
+use std::fs;
 
 const SETTINGS: &str = "server_name: example.test\nworkers: [synchrotron, typing]\naddress: 10.0.0.1\n\
     database: {host: 10.0.0.9}\nhosts: {app2: {address: 10.0.0.2, workers: [synchrotron]}}\n";
@@ -72,6 +73,47 @@ fn an_unknown_host_is_refused_with_the_known_ones() {
             text.contains(message) && !place.at("root").exists(),
             "{text}"
         );
+    }
+}
+
+#[test]
+fn a_host_is_left_out_without_a_change_of_the_settings() {
+    let place = WorkDir::with(SETTINGS);
+    let routes = "routes GET /_matrix/client/v3/sync --settings settings.yaml --without app2";
+    let table = place.prints(routes);
+    assert!(table.starts_with("synchrotron: synchrotron1\n"), "{table}");
+    assert_eq!(place.files("").len(), 1);
+    assert_eq!(
+        fs::read_to_string(place.at("settings.yaml")).unwrap(),
+        SETTINGS
+    );
+    let senders = SETTINGS.replace("[synchrotron]}", "[federation_sender]}");
+    for (settings, without, message) in [
+        (
+            SETTINGS,
+            "app3",
+            "--without: there is no host \"app3\"\n  help: the hosts in `hosts` are app2",
+        ),
+        (
+            "server_name: example.test\n",
+            "app2",
+            "help: `hosts` in the settings file is empty",
+        ),
+        (
+            &format!("{senders}sandbox: {{network: senders}}\n"),
+            "app2",
+            "no worker has the role federation_sender",
+        ),
+    ] {
+        let place = WorkDir::with(settings);
+        for command in ["install --yes", "plan", "routes"] {
+            let output = place.run(&format!(
+                "{command} --without {without} --settings settings.yaml"
+            ));
+            let text = shown(&output);
+            assert_eq!(output.status.code(), Some(64), "{command}: {text}");
+            assert!(text.contains(message), "{command}: {text}");
+        }
     }
 }
 
