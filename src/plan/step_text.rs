@@ -127,7 +127,7 @@ impl fmt::Display for Step {
 }
 
 /// Maximum width of a line of names, in columns.
-const WIDTH: usize = 100;
+const WIDTH: usize = 80;
 
 /// Names separated by blanks, wrapped and indented below the first one.
 fn list<'a>(names: impl IntoIterator<Item = &'a String>) -> String {

@@ -6,7 +6,7 @@ use super::validated::Validated;
 use super::{Removal, Target};
 use crate::state::Resource;
 use crate::state::cluster::DebianCluster;
-use crate::state::restart_rules::{VERSION, host_path};
+use crate::state::restart_rules::{HOST_NAME, VERSION, host_path};
 use crate::state::synapse_config;
 use crate::state::units;
 use crate::topology::{Release, releases};
@@ -19,7 +19,10 @@ impl Planner<'_> {
     /// The validators of the files that changed.
     pub(super) fn validators(&self) -> Vec<Validator> {
         let mut validators = Vec::new();
-        if self.starts_other_synapse() {
+        // The first host checks it for all, which have the same release. Others may not reach the database before this run
+        // opens it to them.
+        let is_first = !self.desired.files.contains_key(HOST_NAME);
+        if is_first && self.starts_other_synapse() {
             validators.push(Validator::Schema);
         }
         // An existing generation was validated when it was written.
