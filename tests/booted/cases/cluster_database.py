@@ -6,7 +6,7 @@ from harness import cluster
 from harness.checks import Checks
 from harness.cluster import address
 from harness.deployment import SERVER, SETTINGS, add_test_options, psql, talk
-from harness.expect import assert_contains, assert_equal
+from harness.expect import assert_contains, assert_equal, wait_until
 from harness.host import Host
 
 APP2 = "app2"
@@ -103,6 +103,8 @@ def closed(host: Host, check: Checks, app2: Host, unit: str, place: str, own: st
         assert_contains(refused, "no pg_hba.conf entry")
         assert_equal(host.read(f"{place}/pg_hba.conf"), own, "pg_hba.conf")
         assert_equal(psql(host, "select rolpassword is null from pg_authid where rolname = 'synapse'"), ["t"], "no password")
-        host.run("systemctl", "restart", unit)
+        # Each connection of Synapse to PostgreSQL fails once after its restart, so Synapse restarts too.
+        host.run("systemctl", "restart", unit, "synapse-workers.target")
         assert_equal(psql(host, "show listen_addresses"), ["localhost"], "listen_addresses")
+        wait_until("verify", lambda: host.product("verify", expect=None).code == 0, 120)
         talk(host)

@@ -11,9 +11,9 @@ import pytest
 
 from harness import cluster, pebble
 from harness.checks import Checks
-from harness.deployment import SERVER, URL, add_test_options, client, purge, state, unpack, write_settings
-from harness.expect import CheckFailed, assert_contains, assert_equal
+from harness.deployment import SERVER, URL, add_test_options, client, purge, state, write_settings
 from harness.documents import commands
+from harness.expect import CheckFailed, assert_contains, assert_equal
 from harness.host import Host, execute
 
 OTHER, OTHER_NAME = "second.test", "matrix.second.test"

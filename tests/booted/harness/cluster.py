@@ -57,8 +57,9 @@ def keys(first: Host, others: Sequence[Host]) -> None:
     first.shell("mkdir -p -m 700 /root/.ssh && ssh-keygen -q -N '' -t ed25519 -f /root/.ssh/id_ed25519")
     public = first.read("/root/.ssh/id_ed25519.pub")
     for number, other in enumerate(others, 1):
-        other.shell("mkdir -p -m 700 /root/.ssh && cat >/root/.ssh/authorized_keys && ssh-keygen -A && systemctl enable --quiet --now ssh.service",
-                    stdin=public)
+        other.shell("mkdir -p -m 700 /root/.ssh && cat >/root/.ssh/authorized_keys && ssh-keygen -A", stdin=public)
+        # It has to run after a reboot too.
+        other.run("systemctl", "enable", "--quiet", "--now", "ssh.service")
         first.run("ssh", "-o", "StrictHostKeyChecking=accept-new", f"root@{address(number)}", "true")
 
 
