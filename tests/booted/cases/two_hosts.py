@@ -10,7 +10,7 @@ from harness.deployment import NEW_RELEASE, OLD_RELEASE, SERVER, SETTINGS, add_t
 from harness.expect import assert_contains, assert_equal, wait_until
 from harness.host import Host
 
-APP2, ADMINISTRATOR = "app2", "operator"
+APP2, ADMINISTRATOR = "app2", "ada"
 BEGIN = f"""\
 server_name: {SERVER}
 address: {address(0)}
