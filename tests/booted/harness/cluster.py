@@ -1,9 +1,11 @@
 """Several booted hosts on one bridge, with sshd and keys between them, and a PostgreSQL that all of them reach."""
 
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 
 from harness.deployment import unpack
+from harness.expect import wait_until
 from harness.host import Host, execute
 
 NETWORK = "10.77.0"
@@ -50,6 +52,17 @@ def connect(first: Host, other: Host, number: int) -> None:
     execute(["ip", "link", "add", cable, "netns", ends[0], "type", "veth", "peer", "name", "cable", "netns", ends[1]])
     first.shell('ip link set "$1" master hosts up', cable)
     other.shell('ip address add "$1/24" dev cable && ip link set cable up', address(number))
+
+
+def crash(first: Host, other: Host, number: int) -> None:
+    """Ends a host as a power failure does. It boots again, with its cable: without it, its workers would wait for the first host."""
+    leader = other.root.parent / "leader"
+    before = other.leader()
+    with ThreadPoolExecutor(1) as pool:
+        rebooted = pool.submit(other.reboot, "--abrupt")
+        wait_until("another PID 1", lambda: leader.exists() and leader.read_text().strip() not in ("", before), 60)
+        connect(first, other, number)
+        rebooted.result()
 
 
 def keys(first: Host, others: Sequence[Host]) -> None:
