@@ -453,10 +453,12 @@ fn a_plan_prints_each_step_with_its_reason() {
 ~ reload  unit files (systemctl daemon-reload)
 ! hold    new connections at nginx's sockets until the other units are up
 ! stop    synapse-nginx.service
-! stop    synapse-worker@federation_sender1.service synapse-worker@federation_sender1.socket
+! stop    synapse-worker@federation_sender1.service
+          synapse-worker@federation_sender1.socket
           because synapse/shared.d/federation_sender_instances.yaml changed: \
 destinations are redistributed among the federation senders
-! start   synapse-worker@federation_sender1.service synapse-worker@federation_sender2.service
+! start   synapse-worker@federation_sender1.service
+          synapse-worker@federation_sender2.service
           because synapse/shared.d/federation_sender_instances.yaml changed: \
 destinations are redistributed among the federation senders
 ! start   synapse-nginx.service

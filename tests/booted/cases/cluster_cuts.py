@@ -24,7 +24,7 @@ CHANGE = ("add", "app2/event_persister", "--yes")
 AGENT = ("pgrep", "-f", "synapse-workers agent")
 LOGIN = ("ssh", "-o", "ConnectTimeout=2", f"root@{address(1)}", "true")
 # Parts of the lines of the first host's steps, in the order of a run.
-STAGES = ("write   generation", "check   generation", "switch", "reload  unit files", "stop    synapse-nginx", "stop    synapse-main",
+STAGES = ("write   generation", "check   generation", "switch", "stop    synapse-nginx", "stop    synapse-main",
           "start   synapse-main", "start   synapse-worker", "start   synapse-nginx", "verify  units")
 
 
