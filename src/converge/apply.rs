@@ -54,10 +54,10 @@ impl OnHost {
                 verb.word()
             ))
         })?;
-        match reloads {
-            true => self.host.await_reload(&self.leaving),
-            false => Ok(()),
+        if reloads {
+            Host::await_reload(&self.leaving);
         }
+        Ok(())
     }
 
     /// Asks the authority for the certificate. The note contains the result.

@@ -5,7 +5,7 @@ use super::Host;
 use super::files;
 use crate::state::UnitState;
 use crate::state::units;
-use anyhow::{Result, ensure};
+use anyhow::Result;
 use nix::sys::signal::Signal;
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
@@ -15,7 +15,7 @@ use std::time::{Duration, Instant};
 const DRAIN_TIMEOUT: Duration = Duration::from_secs(10);
 const INTERVAL: Duration = Duration::from_millis(50);
 /// How long nginx may take to put new processes in place of the previous ones after a reload. It waits 100 ms between the two.
-const RELOAD_TIMEOUT: Duration = Duration::from_secs(10);
+const RELOAD_TIMEOUT: Duration = Duration::from_secs(5);
 /// The end of the title of an nginx process that accepts no connections any more (ngx_process_cycle.c).
 const LEAVING: &str = "is shutting down";
 /// Intervals between two requests to answer long polls. A client that received its answer polls again, through the new
@@ -33,21 +33,13 @@ impl Host {
     }
 
     /// Waits until none of these nginx processes accepts connections any more, so that every new connection meets the
-    /// configuration that nginx has loaded. systemd considers a reload finished when nginx has received the signal.
-    ///
-    /// # Errors
-    /// When one still accepts after the timeout, as when nginx cannot load its configuration.
-    pub fn await_reload(&self, before: &BTreeSet<u32>) -> Result<()> {
+    /// configuration that nginx has loaded. systemd considers a reload finished when nginx has received the signal. After
+    /// the timeout it returns as well: verification names an nginx that has not loaded its configuration.
+    pub fn await_reload(before: &BTreeSet<u32>) {
         let start = Instant::now();
-        while before.iter().any(|process| accepts(*process)) {
-            ensure!(
-                start.elapsed() < RELOAD_TIMEOUT,
-                "nginx still serves with its previous configuration\n  see: journalctl -u {}",
-                units::NGINX
-            );
+        while before.iter().any(|process| accepts(*process)) && start.elapsed() < RELOAD_TIMEOUT {
             std::thread::sleep(INTERVAL);
         }
-        Ok(())
     }
 
     /// Waits until nginx has none of these processes left, since they may still send requests by the previous
