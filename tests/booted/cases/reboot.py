@@ -16,12 +16,12 @@ def test_reboot(host: Host, check: Checks) -> None:
         talk(host)
         before, number = host.invocations(), generation(host)[0]
     with check("the host reboots", vital=True) as note:
-        host.product("scale", "synchrotron=2", "--try", "40s", "--yes")
+        host.product("scale", "synchrotron=2", "--try", "100s", "--yes")
         note(host.reboot().err.strip())
         remember_distribution_services(host)
     with check("the time of the trial starts again, and at its end the host is rolled back") as note:
         note(f"{host.json('status', expect=(0, 1))['trial']['seconds_left']} s were left")
-        wait_until("the generation from before", lambda: generation(host)[0] == number, seconds=180)
+        wait_until("the generation from before", lambda: generation(host)[0] == number, seconds=240)
         wait_until("the end of the trial", lambda: host.json("status", expect=(0, 1))["trial"] is None, seconds=60)
         over(host)
     with check("all units are active again, with new invocations"):
