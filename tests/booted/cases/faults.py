@@ -1,11 +1,11 @@
 """Faults in the middle of a change: each one at each stage ends done, as before, or with a command to run.
 
-The change adds an event persister, which has nearly every kind of step. A stage is a boundary of its steps, named
-by a part of the next step's line. The thorough form kills the program and has it fail at every boundary, and stops each
-service that it needs at every stage, before and after.
+The change adds an event persister, which has nearly every kind of step, or removes it if the host has it. A stage is a
+boundary of its steps, named by a part of the next step's line. The thorough form kills the program and has it fail at every
+boundary of the addition, and stops each service that it needs at every stage, before and after.
 """
 
-from collections.abc import Sequence, Set
+from collections.abc import Sequence
 
 import pytest
 
@@ -17,15 +17,20 @@ from harness.failures import Before
 from harness.host import FAULTY, KILLED, Host
 from harness.paused import Paused
 
-BASE = {"synapse-workers.target", "synapse-main.service", "synapse-nginx.service", "synapse-redis.service",
-        *map(worker, ("background1", "clients1", "streams1"))}
-MORE = BASE | {worker("event_persister1")}
-CHANGE = ("install", "--workers", "small,event_persister", "--yes")
-BACK = ("install", "--workers", "small", "--yes")
+BASE = frozenset({"synapse-workers.target", "synapse-main.service", "synapse-nginx.service", "synapse-redis.service",
+        *map(worker, ("background1", "clients1", "streams1"))})
+PERSISTER = worker("event_persister1")
+MORE = BASE | {PERSISTER}
+# The command that changes the host to the state with these units.
+COMMANDS = {
+    MORE: ("install", "--workers", "small,event_persister", "--yes"),
+    BASE: ("install", "--workers", "small", "--yes"),
+}
+ADDITION = COMMANDS[MORE]
 # Ways in which a run ends early, with a part of the message.
 ENDINGS = (("fail", "requests a failure here"), ("int", "interrupted by SIGINT"), ("term", "interrupted by SIGTERM"))
 # Before the switch, after it, with everything stopped, with main back, with all back but not verified.
-STAGES = ("check   generation", "enable  ", "start   synapse-main", "start   synapse-worker", "verify  units")
+STAGES = ("check   generation", "hold    ", "start   synapse-main", "start   synapse-worker", "verify  units")
 
 
 @pytest.mark.lane(1)
@@ -48,12 +53,13 @@ def faults(host: Host, check: Checks, thorough: bool) -> None:
         all_active(host, BASE)
         talk(host)
     rows = boundaries(host) if thorough else STAGES
-    killed(host, check, rows)
+    killed(host, check, rows, thorough)
     failed(host, check, rows, thorough)
     for what, fault in FAULTS.items():
         with check(what):
             fault(host)
             settled(host)
+    settled(host, BASE)
     if thorough:
         matrix(host, check)
     host.run("rm", FAULTY)
@@ -61,14 +67,25 @@ def faults(host: Host, check: Checks, thorough: bool) -> None:
         deployment.purge(host)
 
 
+def present(host: Host) -> frozenset[str]:
+    """The units of the host, with or without the event persister."""
+    return MORE if host.path(f"{deployment.CURRENT}/synapse/workers/event_persister1.yaml").exists() else BASE
+
+
+def next_state(host: Host) -> frozenset[str]:
+    """The units after the next change: alternately with and without the event persister, so no run is spent on the way back."""
+    return BASE if present(host) == MORE else MORE
+
+
 def boundaries(host: Host) -> list[str]:
     """Numbers of all steps, and of the one after."""
-    return [str(number) for number in range(len(host.json("plan", *CHANGE[1:3])["steps"]) + 1)]
+    return [str(number) for number in range(len(host.json("plan", *ADDITION[1:3])["steps"]) + 1)]
 
 
-def settled(host: Host, units: Set[str] = frozenset(BASE)) -> None:
-    """The server is in the expected state, and serves."""
-    assert_contains(host.product(*(BACK if units == BASE else CHANGE)).out, "changed")
+def settled(host: Host, units: frozenset[str] | None = None) -> None:
+    """The server serves, with these units, or with those that it has."""
+    units = units or present(host)
+    assert_contains(host.product(*COMMANDS[units]).out, "changed")
     assert_contains(host.product("install", "--yes").out, "0 changed")
     all_active(host, units)
     host.product("verify")
@@ -76,26 +93,23 @@ def settled(host: Host, units: Set[str] = frozenset(BASE)) -> None:
     assert_equal(deployment.services_down(host), "", "failed units of the host")
 
 
-def settled_either_way(host: Host) -> None:
-    """With the change or without it; then without."""
-    settled(host, MORE if host.path(f"{deployment.CURRENT}/synapse/workers/event_persister1.yaml").exists() else BASE)
-    settled(host)
-
-
-def killed(host: Host, check: Checks, rows: Sequence[str]) -> None:
+def killed(host: Host, check: Checks, rows: Sequence[str], thorough: bool) -> None:
     for stage in rows:
         with check(f"killed before `{stage.strip()}`: the next install completes the change") as note:
-            host.faulty(f"kill@{stage}", *CHANGE, expect=KILLED)
+            if thorough:
+                settled(host, BASE)
+            host.faulty(f"kill@{stage}", *COMMANDS[next_state(host)], expect=KILLED)
             note(f"{host.product('install', '--yes').seconds:.1f} s")
-            settled_either_way(host)
+            settled(host)
 
 
 def failed(host: Host, check: Checks, rows: Sequence[str], thorough: bool) -> None:
+    settled(host, BASE)
     for number, stage in enumerate(rows):
         with check(f"fails, or is interrupted, before `{stage.strip()}`: the host is as before") as note:
             before = Before(host)
-            for fault, cause in ENDINGS if thorough else [ENDINGS[0], ENDINGS[1 + number % 2]]:
-                result = host.faulty(f"{fault}@{stage}", *CHANGE, expect=(1,))
+            for fault, cause in ENDINGS if thorough else [ENDINGS[number % len(ENDINGS)]]:
+                result = host.faulty(f"{fault}@{stage}", *ADDITION, expect=(1,))
                 # The cause is printed last, after the steps of the rollback.
                 end = result.err.splitlines()[-2:]
                 assert_equal((cause in end[0], end[1]), (True, "the host is as it was before"), f"the end of\n{result.err}")
@@ -107,14 +121,15 @@ def failed(host: Host, check: Checks, rows: Sequence[str], thorough: bool) -> No
 
 
 def two_at_once(host: Host) -> None:
-    first = Paused(host, "enable  ", *CHANGE)
-    assert_contains(host.product(*CHANGE, expect=(1, 65)).err, "another synapse-workers is changing this host")
+    units = next_state(host)
+    first = Paused(host, "hold    ", *COMMANDS[units])
+    assert_contains(host.product(*COMMANDS[units], expect=(1, 65)).err, "another synapse-workers is changing this host")
     first.go_on(0)
-    settled(host, MORE)
+    assert_equal(present(host), units, "the units of the first")
 
 
 def without_postgresql(host: Host) -> None:
-    running = Paused(host, "start   synapse-main", *CHANGE)
+    running = Paused(host, "start   synapse-main", *COMMANDS[next_state(host)])
     host.run("systemctl", "stop", "postgresql")
     try:
         _, out = running.go_on(70)
@@ -129,7 +144,7 @@ def postgresql_down_before(host: Host) -> None:
     host.run("systemctl", "stop", "postgresql")
     try:
         before = Before(host)
-        assert_contains(host.product(*CHANGE, expect=(65,)).err, "PostgreSQL", "systemctl start postgresql")
+        assert_contains(host.product(*COMMANDS[next_state(host)], expect=(65,)).err, "PostgreSQL", "systemctl start postgresql")
         assert_equal((host.read(deployment.SETTINGS), generation(host)), (before.settings, before.generation), "settings, generations")
     finally:
         postgresql_back(host)
@@ -152,7 +167,7 @@ def served_again(host: Host) -> None:
 
 
 def without_redis(host: Host) -> None:
-    running = Paused(host, "start   synapse-main", *CHANGE)
+    running = Paused(host, "start   synapse-main", *COMMANDS[next_state(host)])
     host.run("systemctl", "stop", "synapse-redis.service")
     _, out = running.go_on(0, 1, 75)
     if "changed" not in out:
@@ -162,17 +177,17 @@ def without_redis(host: Host) -> None:
 
 def redis_down_before(host: Host) -> None:
     host.run("systemctl", "stop", "synapse-redis.service")
-    assert_contains(host.product(*CHANGE).out, "! start   synapse-redis.service")
+    assert_contains(host.product(*COMMANDS[next_state(host)]).out, "! start   synapse-redis.service")
 
 
 def nginx_killed(host: Host) -> None:
-    running = Paused(host, "stop    synapse-worker", *CHANGE)
+    running = Paused(host, "stop    synapse-worker", *COMMANDS[next_state(host)])
     host.run("systemctl", "kill", "--signal=KILL", "synapse-nginx.service", expect=None)
     running.go_on(0)
 
 
 def without_dbus(host: Host) -> None:
-    running = Paused(host, "start   synapse-worker", *CHANGE)
+    running = Paused(host, "start   synapse-worker", *COMMANDS[next_state(host)])
     host.run("systemctl", "stop", "dbus.socket", "dbus.service")
     try:
         _, out = running.go_on(70)
@@ -183,13 +198,13 @@ def without_dbus(host: Host) -> None:
 
 
 def masked(host: Host) -> None:
-    unit = worker("event_persister1")
-    host.run("systemctl", "mask", unit)
+    settled(host, BASE)
+    host.run("systemctl", "mask", PERSISTER)
     try:
-        failed = host.product(*CHANGE, expect=(1, 65))
-        assert_contains(failed.err, unit, "unmask")
+        failed = host.product(*ADDITION, expect=(1, 65))
+        assert_contains(failed.err, PERSISTER, "unmask")
     finally:
-        host.run("systemctl", "unmask", unit)
+        host.run("systemctl", "unmask", PERSISTER)
 
 
 def full_disk(host: Host) -> None:
@@ -199,7 +214,7 @@ def full_disk(host: Host) -> None:
                f"&& head -c 64m /dev/zero >{place}/full || true")
     try:
         before = Before(host)
-        failed = host.product(*CHANGE, expect=(1,))
+        failed = host.product(*COMMANDS[next_state(host)], expect=(1,))
         assert_contains(failed.err, "No space left on device", "the host is as it was before")
         assert_equal(host.read(deployment.SETTINGS), before.settings, "settings")
     finally:
@@ -224,18 +239,19 @@ def matrix(host: Host, check: Checks) -> None:
                     host.run("systemctl", "start", *units)
                 host.product("install", "--yes")
                 served_again(host)
-                settled_either_way(host)
+                settled(host)
+                settled(host, BASE)
 
 
 def changed_without(host: Host, units: tuple[str, ...], moment: str) -> tuple[int, str]:
     """Makes the change while these go down; exit code and text."""
     if moment in ("before", "after"):
         if moment == "after":
-            host.product(*CHANGE)
+            host.product(*ADDITION)
         host.run("systemctl", "stop", *units)
-        result = host.product(*(CHANGE if moment == "before" else ("install", "--yes")), expect=None)
+        result = host.product(*(ADDITION if moment == "before" else ("install", "--yes")), expect=None)
         return result.code, result.out + result.err
-    running = Paused(host, moment, *CHANGE)
+    running = Paused(host, moment, *ADDITION)
     host.run("systemctl", "stop", *units)
     return running.go_on()
 

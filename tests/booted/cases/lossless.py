@@ -201,7 +201,7 @@ def summary(figures: Figures) -> str:
 def assert_undisturbed(form: Form, figures: Figures) -> None:
     """Fails for a phase in which a request failed or a message came late."""
     if form.held and (figures["failed"] or figures["not_arrived"]):
-        raise CheckFailed(json.dumps({key: figures[key] for key in ("phase", "not_arrived", "errors", "failures")}, indent=1))
+        raise CheckFailed(json.dumps({key: figures[key] for key in ("phase", "not_arrived", "late", "errors", "failures")}, indent=1))
 
 
 def counted(note: Note, whole: Figures) -> None:

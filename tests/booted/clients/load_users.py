@@ -86,6 +86,7 @@ class User:
                 time.sleep(BREATH)
                 continue
             self.since = answer["next_batch"]
+            self.ledger.moved(self.user, since, self.since)
             room = answer.get("rooms", {}).get("join", {}).get(self.room, {}).get("timeline", {})
             self.hear(of_room(answer, self.room))
             if room.get("limited"):

@@ -7,11 +7,13 @@ began long before it.
 import itertools
 import threading
 import time
-from collections import Counter
+from collections import Counter, deque
 from dataclasses import dataclass, field
 from typing import Any
 
 EXAMPLES = 8
+# How many syncs of each reader are remembered, as evidence for a message that did not arrive.
+SYNCS = 60
 
 
 @dataclass
@@ -59,6 +61,7 @@ class RequestLog:
         self.messages, self.waiting = {}, {}
         # How often each user got each message by /sync, and how often /messages has it, by reader (there "") and label.
         self.synced, self.stored = Counter(), Counter()
+        self.syncs: dict[str, deque] = {}
 
     def sent(self, waits: bool = True) -> int:
         """A number for a request that is sent now; `waits` unless the server may keep it waiting for news."""
@@ -101,7 +104,9 @@ class RequestLog:
             late = due & self._due()
             for reader, label in late:
                 self.waiting[reader].discard(label)
-            over = self.phases[-1].figures() | {"not_arrived": len(late)}
+            examples = [self._example(reader, label, 0) | {"syncs": list(self.syncs.get(reader, ()))}
+                        for reader, label in sorted(late)[:EXAMPLES]]
+            over = self.phases[-1].figures() | {"not_arrived": len(late), "late": examples}
             self.phases.append(Phase(name))
             return over
 
@@ -127,6 +132,11 @@ class RequestLog:
             if message and self.synced[reader, label] == 1:
                 slowest = self.phases[-1].slowest
                 slowest["arrival"] = max(slowest.get("arrival", 0.0), time.monotonic() - message.sent)
+
+    def moved(self, reader: str, since: str, until: str) -> None:
+        """Records that a sync brought a reader from one position of the server's streams to another."""
+        with self.changed:
+            self.syncs.setdefault(reader, deque(maxlen=SYNCS)).append(f"{time.monotonic() - self.begun:.2f} s: {since} to {until}")
 
     def misses(self, reader: str) -> bool:
         """Whether a reader has yet to get a message."""
