@@ -4,11 +4,13 @@ SUDO := $(if $(filter 0,$(shell id -u)),,sudo --preserve-env)
 BINARY := target/release/synapse-workers
 DEB := build/synapse-workers.deb
 RPM := build/synapse-workers.rpm
-# Built into build/tools, so that the user's own cargo does not change; pinned, so that every package is built alike.
-CARGO_DEB := build/tools/bin/cargo-deb
+# Pinned, so that every package is built alike. In the cache of the user, so that the cargo of the user does not change, and
+# that another checkout, as .ci/run needs one, does not compile them for minutes.
+TOOLS := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/synapse-workers
 CARGO_DEB_VERSION := 3.8.0
-CARGO_GENERATE_RPM := build/tools/bin/cargo-generate-rpm
+CARGO_DEB := $(TOOLS)/cargo-deb-$(CARGO_DEB_VERSION)/bin/cargo-deb
 CARGO_GENERATE_RPM_VERSION := 0.21.0
+CARGO_GENERATE_RPM := $(TOOLS)/cargo-generate-rpm-$(CARGO_GENERATE_RPM_VERSION)/bin/cargo-generate-rpm
 CHECKERS := build/tools/checkers
 SHELL_SCRIPTS := .ci/run tests/adopted/container-stand-in $(addprefix tests/host/,demo host keeper needs recipe) $(wildcard packaging/scripts/*) \
     $(patsubst %,tests/cases/%/expected/metrics/host.sh,05-metrics 19-backups)
@@ -43,12 +45,12 @@ share: build
 	gzip --keep --best --no-name build/share/man/*.[578]
 
 $(CARGO_DEB):
-	cargo install --quiet --locked --root build/tools --version $(CARGO_DEB_VERSION) cargo-deb
+	cargo install --quiet --locked --root $(patsubst %/bin/,%,$(dir $@)) --version $(CARGO_DEB_VERSION) cargo-deb
 
 # Not optimised: the optimisation takes longer than the packing of some megabytes.
 $(CARGO_GENERATE_RPM):
 	cargo install --quiet --locked --debug --config profile.dev.debug=false \
-	    --root build/tools --version $(CARGO_GENERATE_RPM_VERSION) cargo-generate-rpm
+	    --root $(patsubst %/bin/,%,$(dir $@)) --version $(CARGO_GENERATE_RPM_VERSION) cargo-generate-rpm
 
 # Generates docs/settings.md from the table of settings; a test compares the two.
 docs:
