@@ -60,7 +60,6 @@ pub fn advise(common: &Common, time: types::Duration) -> Result<ExitCode, Failur
 /// Makes readings until the time is over, or until Ctrl-C.
 fn readings(observed: &Observed, time: Duration, quiet: bool) -> Result<Vec<Reading>, Failure> {
     interruption::watch();
-    let begun = Instant::now();
     let shown = !quiet && std::io::stderr().is_terminal();
     if shown {
         let seconds = time.as_secs();
@@ -69,6 +68,8 @@ fn readings(observed: &Observed, time: Duration, quiet: bool) -> Result<Vec<Read
         ));
     }
     let mut readings = vec![observed.observer.read()?];
+    // From the first reading on: on a busy host it alone may take longer than a short measurement.
+    let begun = Instant::now();
     while let Some(left) = time
         .checked_sub(begun.elapsed())
         .filter(|left| !left.is_zero())
