@@ -30,6 +30,11 @@ pub mod reach;
 
 pub mod host;
 
+#[expect(
+    missing_docs,
+    reason = "its doc comments are help texts; a group of options has none"
+)]
+pub mod cli;
 pub mod request;
 
 #[expect(missing_docs)]
@@ -37,11 +42,6 @@ pub mod preflight;
 
 pub mod converge;
 
-#[expect(
-    missing_docs,
-    reason = "its doc comments are help texts; a group of options has none"
-)]
-pub mod cli;
 pub mod commands;
 
 pub mod failure;

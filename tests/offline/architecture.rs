@@ -15,6 +15,7 @@ const LAYERS: &[&str] = &[
     "reach",
     "advice",
     "host",
+    "cli",
     "request",
     "preflight",
     "converge",
