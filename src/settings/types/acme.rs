@@ -1,7 +1,8 @@
 //! The order for a certificate from an authority that speaks ACME (RFC 8555).
 
+use super::addresses::{BaseUrl, HostName};
 use super::contact::is_email_address;
-use super::names::{AbsolutePath, BaseUrl, HostName};
+use super::names::AbsolutePath;
 use super::trees::text_of;
 use crate::settings::value::{Raw, Refused, Scalar, Value};
 use crate::suggest::nearest;

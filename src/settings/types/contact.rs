@@ -1,6 +1,6 @@
 //! A contact in /.well-known/matrix/support.
 
-use super::names::text;
+use super::text::text;
 
 text! {
     /// A contact (Matrix specification 1.16, client-server API, "GET /.well-known/matrix/support").

@@ -1,7 +1,9 @@
 //! Texts in formats that other programs define: mail addresses, TURN URIs, systemd's calendar events, and keys that
 //! other services issued.
 
-use super::names::{AbsolutePath, split_port, text};
+use super::addresses::split_port;
+use super::names::AbsolutePath;
+use super::text::text;
 use crate::settings::value::Scalar;
 
 text! {

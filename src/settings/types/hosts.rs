@@ -1,6 +1,6 @@
 //! The other hosts of a cluster.
 
-use super::names::HostName;
+use super::addresses::HostName;
 use super::trees::text_of;
 use crate::settings::value::{Raw, Refused, Scalar, Value, items};
 use crate::suggest::nearest;

@@ -2,8 +2,9 @@
 
 use std::net::IpAddr;
 
+use super::addresses::{international, is_base_url, split_port};
 use super::authority::{address, authority, is_loopback, path};
-use super::names::{international, is_base_url, split_port, text};
+use super::text::text;
 use crate::special_ranges::is_special;
 
 text! {

@@ -1,6 +1,7 @@
 //! The URL of a webhook, which may be a secret.
 
-use super::names::{AbsolutePath, split_port};
+use super::addresses::split_port;
+use super::names::AbsolutePath;
 use crate::settings::value::Scalar;
 
 /// The receiver of an HTTP request.
