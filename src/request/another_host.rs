@@ -1,8 +1,8 @@
 //! The request of another host than the first, from the texts that the first host sends.
 
 use super::SettingsEdit;
-use super::load::specs;
 use super::model::{Files, Request};
+use super::specs::specs;
 use crate::deployment::adopted::Adopted;
 use crate::deployment::secrets::{self, SECRETS};
 use crate::deployment::{ReferencedFiles, SynapseOptions};

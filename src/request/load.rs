@@ -2,27 +2,26 @@
 //! are read.
 
 use super::adoption::{self, Adoption};
-use super::edits::{SettingsEdit, of_host};
+use super::edits::SettingsEdit;
 use super::files::{rooted, settings_path};
-use super::model::{Files, Request, refused};
-use super::sources::{FlagValue, Texts};
+use super::generation::{host_name, of_current};
+use super::model::{Files, Request};
+use super::sources::{Texts, from_flags};
+use super::specs::{set, specs};
 use super::{calls, homeserver_d, new_server, referenced_files};
-use crate::cli::{ADOPT_PATHS, ADOPT_SERVICE, Common, Flags};
+use crate::cli::{Common, Flags};
 use crate::deployment::adopted::Adopted;
 use crate::failure::Failure;
 use crate::host::{self, Host};
 use crate::plan::SettingsChange;
-use crate::settings::types::{DatabaseKind, Identifier, WorkerList};
-use crate::settings::value::{Scalar, Value};
-use crate::settings::{self, Loaded, Row, Sources};
+use crate::settings;
+use crate::settings::types::{DatabaseKind, Identifier};
+use crate::settings::value::Scalar;
 use crate::state::paths;
-use crate::state::restart_rules::{HOST_NAME, LEFT_OUT};
+use crate::topology::Duty;
 use crate::topology::worker_keys::CONFLICTING;
-use crate::topology::{self, Duty, WorkerSpec};
-use anyhow::Context;
-use serde_json::json;
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 /// Loads and validates the request from settings file, environment, env-file and flags. Changes nothing.
 ///
@@ -182,13 +181,6 @@ fn legacy_keys(
         .collect()
 }
 
-/// The request of the generation in use; `None` if there is none, or if it cannot be read.
-pub fn of_current() -> Option<Request> {
-    let number = Host::current()?;
-    let text = Host::settings_of(number).ok()??;
-    of_generation(number, &text).ok()
-}
-
 /// The request of the generation in use, or of the settings file if there is none.
 pub fn of_installed(common: &Common) -> Result<Request, Failure> {
     match of_current() {
@@ -208,176 +200,4 @@ pub fn load_or_placeholder(common: &Common, flags: &Flags) -> Result<Request, Fa
         flags.server_name = Some("localhost".to_owned());
     }
     load(common, &flags, &SettingsEdit::None)
-}
-
-/// The request of an earlier generation, from the settings that are stored with it.
-///
-/// # Errors
-/// When this release refuses settings that an earlier one accepted.
-pub fn of_generation(number: u32, text: &str) -> Result<Request, Failure> {
-    let path = PathBuf::from(format!("{}/{number}/settings.yaml", paths::GENERATIONS));
-    let sources = Sources {
-        file: Some((&path, text)),
-        env_file: None,
-        environment: &BTreeMap::new(),
-        flags: &[],
-    };
-    let mut loaded = settings::load(&sources).map_err(Failure::usage)?;
-    let specs = specs(&mut loaded, &SettingsEdit::None)?;
-    loaded
-        .leave_out(&left_out(number)?)
-        .map_err(Failure::usage)?;
-    let homeserver_d = homeserver_d::read(Path::new(paths::HOMESERVER_D), &loaded.settings)
-        .unwrap_or_default()
-        .files;
-    let referenced = referenced_files::read(&loaded.settings, Path::to_owned).unwrap_or_default();
-    let adopted =
-        adoption::read(&mut loaded.settings, |path| PathBuf::from(path)).unwrap_or_default();
-    let existing = host::existing_database(adopted.sqlite().is_some())?;
-    let files = Files {
-        homeserver_d,
-        referenced,
-        adopted,
-    };
-    let mut request = Request::new(loaded, specs, files, existing, text.to_owned(), None)?;
-    if let Some(host) = host_name(&format!("{}/{number}", paths::GENERATIONS)) {
-        request.deployment.settle(&host);
-    }
-    Ok(request)
-}
-
-/// The name of the host of a generation; `None` for the first host.
-fn host_name(generation: &str) -> Option<String> {
-    let text = host::read_text(format!("{generation}/{HOST_NAME}")).ok()??;
-    Some(text.trim().to_owned())
-}
-
-/// The names of the hosts that a generation leaves out.
-fn left_out(number: u32) -> Result<Vec<String>, Failure> {
-    let list = host::read_text(format!("{}/{number}/{LEFT_OUT}", paths::GENERATIONS))?;
-    let names = list.as_deref().unwrap_or_default().lines();
-    Ok(names.map(str::to_owned).collect())
-}
-
-/// Settings from flags: the flag, the key and the value.
-pub(super) fn from_flags(flags: &Flags) -> Result<Vec<FlagValue>, Failure> {
-    if let Some(name) = &flags.preset
-        && topology::preset(name).is_none()
-    {
-        let names: Vec<&str> = topology::PRESETS.iter().map(|preset| preset.name).collect();
-        return Err(Failure::usage(format!(
-            "--preset: there is no preset `{name}`; use one of {}",
-            names.join(", ")
-        )));
-    }
-    let acme = flags.acme.as_deref().map(acme);
-    let tune = flags.tune_database.then(|| true.to_string());
-    let open = flags.open_database.then(|| true.to_string());
-    let values = [
-        ("--server-name", "server_name", &flags.server_name),
-        ("--workers", "workers", &flags.workers),
-        ("--preset", "workers", &flags.preset),
-        ("--acme", "tls.acme", &acme),
-        ("--tune-database", "database.tune", &tune),
-        ("--open-database", "database.open", &open),
-        (ADOPT_PATHS, "adopt.paths", &flags.adopt_paths),
-        (ADOPT_SERVICE, "adopt.service", &flags.adopt_service),
-    ];
-    let values = values.into_iter();
-    let values = values.filter_map(|(flag, key, value)| Some((flag, key, value.clone()?)));
-    Ok(values.chain(flags.answers.iter().cloned()).collect())
-}
-
-/// The value of `tls.acme` for an account with this e-mail address, or without one if that is empty.
-pub fn acme(email: &str) -> String {
-    match email.trim() {
-        "" => json!({}),
-        email => json!({"email": email}),
-    }
-    .to_string()
-}
-
-/// The worker specs of the first host after the edit, which also become the value of `workers`. Those of other hosts become
-/// values in `hosts`.
-pub(super) fn specs(
-    loaded: &mut Loaded,
-    change: &SettingsEdit,
-) -> Result<Vec<WorkerSpec>, Failure> {
-    let mut specs = topology::parse(&loaded.settings.workers.0)
-        .map_err(|error| refused(&loaded.origins["workers"], "workers", &error))?;
-    let edits = match change {
-        SettingsEdit::Move(entry, to) => moved(loaded, &specs, entry, to)?,
-        change => change.by_host().into_iter().collect(),
-    };
-    for (host, edit) in edits {
-        if host.is_empty() {
-            specs = edit.apply(specs).map_err(Failure::usage)?;
-            let list = WorkerList(texts(&specs));
-            set(loaded, "workers", &list)?;
-            loaded.settings.workers = list;
-            continue;
-        }
-        let mut hosts = loaded.settings.hosts.clone();
-        let place = hosts.named_mut(&host).ok_or_else(|| unknown_host(&host))?;
-        let own = topology::parse(&place.workers)
-            .map_err(|error| refused(&loaded.origins["hosts"], "hosts", &error))?;
-        place.workers = texts(&edit.apply(own).map_err(Failure::usage)?);
-        if place.workers.is_empty() {
-            return Err(
-                Failure::usage(format!("{host} would have no worker")).help(format!(
-                    "remove {host} from `hosts` in the settings file, then: synapse-workers install"
-                )),
-            );
-        }
-        set(loaded, "hosts", &hosts)?;
-        loaded.settings.hosts = hosts;
-    }
-    Ok(specs)
-}
-
-/// The edits that move an entry of `workers` to another host.
-fn moved(
-    loaded: &Loaded,
-    first: &[WorkerSpec],
-    entry: &str,
-    to: &str,
-) -> Result<Vec<(String, SettingsEdit)>, Failure> {
-    let (from, name) = of_host(entry);
-    let to = of_host(&format!("{to}/")).0.to_owned();
-    let own = match from {
-        "" => first.to_vec(),
-        host => {
-            let place = loaded.settings.hosts.named(host);
-            let place = place.ok_or_else(|| unknown_host(host))?;
-            topology::parse(&place.workers)
-                .map_err(|error| refused(&loaded.origins["hosts"], "hosts", &error))?
-        }
-    };
-    let spec = own.iter().find(|spec| spec.name == name).ok_or_else(|| {
-        let names: Vec<&str> = own.iter().map(|spec| spec.name.as_str()).collect();
-        Failure::usage(format!("there is no entry {name:?}"))
-            .help(format!("move one of the entries {}", names.join(", ")))
-    })?;
-    Ok(vec![
-        (from.to_owned(), SettingsEdit::Remove(vec![name.to_owned()])),
-        (to, SettingsEdit::Add(vec![spec.to_string()])),
-    ])
-}
-
-fn texts(specs: &[WorkerSpec]) -> Vec<String> {
-    specs.iter().map(ToString::to_string).collect()
-}
-
-fn unknown_host(name: &str) -> Failure {
-    Failure::usage(format!("there is no host {name:?}"))
-        .help("add it to `hosts` in the settings file; `first` is this host")
-}
-
-/// Records that the value of a key is to be written to the settings file.
-fn set(loaded: &mut Loaded, key: &'static str, value: &impl Value) -> Result<(), Failure> {
-    let row = Row::of(key).with_context(|| format!("there is no setting `{key}`"))?;
-    loaded.to_write.retain(|(other, _)| *other != key);
-    let value = row.yaml(value.to_raw().as_ref());
-    loaded.to_write.push((key, value));
-    Ok(())
 }

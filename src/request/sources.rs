@@ -1,9 +1,11 @@
 //! The sources of settings as they are on this host.
 
 use super::files::{read, settings_path};
-use crate::cli::Common;
+use crate::cli::{ADOPT_PATHS, ADOPT_SERVICE, Common, Flags};
 use crate::failure::Failure;
 use crate::settings::Sources;
+use crate::topology;
+use serde_json::json;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
@@ -57,4 +59,42 @@ impl Texts {
             flags,
         }
     }
+}
+
+/// Settings from flags: the flag, the key and the value.
+pub(super) fn from_flags(flags: &Flags) -> Result<Vec<FlagValue>, Failure> {
+    if let Some(name) = &flags.preset
+        && topology::preset(name).is_none()
+    {
+        let names: Vec<&str> = topology::PRESETS.iter().map(|preset| preset.name).collect();
+        return Err(Failure::usage(format!(
+            "--preset: there is no preset `{name}`; use one of {}",
+            names.join(", ")
+        )));
+    }
+    let acme = flags.acme.as_deref().map(acme);
+    let tune = flags.tune_database.then(|| true.to_string());
+    let open = flags.open_database.then(|| true.to_string());
+    let values = [
+        ("--server-name", "server_name", &flags.server_name),
+        ("--workers", "workers", &flags.workers),
+        ("--preset", "workers", &flags.preset),
+        ("--acme", "tls.acme", &acme),
+        ("--tune-database", "database.tune", &tune),
+        ("--open-database", "database.open", &open),
+        (ADOPT_PATHS, "adopt.paths", &flags.adopt_paths),
+        (ADOPT_SERVICE, "adopt.service", &flags.adopt_service),
+    ];
+    let values = values.into_iter();
+    let values = values.filter_map(|(flag, key, value)| Some((flag, key, value.clone()?)));
+    Ok(values.chain(flags.answers.iter().cloned()).collect())
+}
+
+/// The value of `tls.acme` for an account with this e-mail address, or without one if that is empty.
+pub fn acme(email: &str) -> String {
+    match email.trim() {
+        "" => json!({}),
+        email => json!({"email": email}),
+    }
+    .to_string()
 }

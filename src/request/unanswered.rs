@@ -1,9 +1,8 @@
 //! The settings of a new server that no source contains, so that a person can be asked for them.
 
-use super::load::from_flags;
 use super::model::refused;
 use super::new_server;
-use super::sources::Texts;
+use super::sources::{Texts, from_flags};
 use crate::cli::{Common, Flags};
 use crate::failure::Failure;
 use crate::host::Host;
