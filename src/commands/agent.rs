@@ -1,7 +1,7 @@
 //! `agent`: works on this host for the first host of several, which asks over ssh. Questions and answers are lines of JSON
 //! on standard input and output. The lock of this host is held for the length of the connection.
 
-use super::apply::{Prepared as Inspected, of_request};
+use super::prepared::{Prepared as Inspected, of_request};
 use crate::converge::verify::Expected;
 use crate::converge::{Call, Goal, OnHost, Planned, Prepared, Run, Session, Task, Work};
 use crate::failure::Failure;

@@ -1,9 +1,10 @@
 //! `install`, and the commands that edit the settings before it: `scale`, `add`, `remove` and `migrate-database`.
 
-use super::apply::{Planned, finish, prepare};
+use super::apply::{Planned, finish};
 use super::closing::{self, Closing};
 use super::hosts;
 use super::packages::{self, Installed};
+use super::prepared::prepare;
 use super::questions;
 use super::trial::{self, TrialAction};
 use crate::cli::{Common, Flags};

@@ -1,4 +1,4 @@
-//! The commands, one file for each; `apply` is shared by those that change the host.
+//! The commands, one file for each. Those that change the host share `prepared`, `confirmation` and `apply`.
 
 mod advise;
 mod agent;
@@ -6,6 +6,7 @@ mod alerts;
 mod apply;
 mod backup;
 mod closing;
+mod confirmation;
 mod doctor;
 mod generate;
 mod generations;
@@ -17,6 +18,7 @@ mod observed;
 mod obtain_certificate;
 mod packages;
 mod plan;
+mod prepared;
 mod presets;
 mod questions;
 mod reach;

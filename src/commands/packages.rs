@@ -3,8 +3,10 @@
 //! Rendering depends on the programs of the host (their versions, names and modules), so the plan is computed again
 //! after their installation. It is shown again only if it differs from the confirmed one.
 
-use super::apply::{Prepared, agree, prepare, refuse};
+use super::apply::refuse;
+use super::confirmation::agree;
 use super::hosts;
+use super::prepared::{Prepared, prepare};
 use super::trial::TrialAction;
 use crate::cli::{Common, Flags};
 use crate::converge::{self, OnHost};

@@ -1,7 +1,8 @@
 //! `plan`: prints the steps of an install without applying them.
 
-use super::apply::{prepare, refuse};
+use super::apply::refuse;
 use super::hosts;
+use super::prepared::prepare;
 use crate::cli::{Common, Flags};
 use crate::failure::{Code, Failure};
 use crate::plan::step::Step;

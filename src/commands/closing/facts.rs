@@ -1,6 +1,6 @@
 //! The facts of the report, as the host has them after the run.
 
-use super::super::apply::Prepared;
+use super::super::prepared::Prepared;
 use super::address;
 use super::rows::{CertificateFact, Facts};
 use crate::converge::verify::nginx_answers;

@@ -6,8 +6,8 @@
 mod find;
 mod parts;
 
-use super::apply::ask;
 use super::backup::size;
+use super::confirmation::ask;
 use super::install;
 use super::time::utc;
 use super::trial::TrialAction;

@@ -1,6 +1,6 @@
 //! Drift: differences of the host from the generation in use, and the changes that the next run would make.
 
-use super::super::apply;
+use super::super::prepared;
 use crate::cli::Common;
 use crate::failure::Failure;
 use crate::host::{self, Systemd};
@@ -68,7 +68,7 @@ impl Drift {
         let mut files = host::edited_files(current)?;
         files.extend(edited_on_host(state)?);
         let (changes, of_units) = parallel::both(
-            || apply::pending(common).map_err(|failure| failure.to_string()),
+            || prepared::pending(common).map_err(|failure| failure.to_string()),
             || Ok::<_, Failure>((units(systemd, state)?, outdated(systemd, state, known)?)),
         );
         let (units, outdated) = of_units?;

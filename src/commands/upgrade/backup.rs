@@ -1,7 +1,7 @@
 //! The backup before an upgrade.
 
-use super::super::apply::confirmed;
 use super::super::backup::back_up;
+use super::super::confirmation::confirmed;
 use crate::cli::Common;
 use crate::failure::Failure;
 use crate::host;

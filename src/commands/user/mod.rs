@@ -3,7 +3,7 @@
 mod name;
 mod password;
 
-use super::apply::ask;
+use super::confirmation::ask;
 use super::installed::running;
 use super::time;
 use crate::cli::{Common, UserAction};
