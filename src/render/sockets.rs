@@ -105,7 +105,7 @@ pub fn launcher(input: &Input) -> Option<String> {
         input
             .has_other_hosts()
             .then(|| format!(" --internal-ports {first}-{last}")),
-        main_elsewhere(input).map(|main| format!(" --first-host {main}")),
+        main_from_another_host(input).map(|main| format!(" --first-host {main}")),
         input
             .settings
             .mas
@@ -117,7 +117,7 @@ pub fn launcher(input: &Input) -> Option<String> {
 }
 
 /// The port at which another host than the first reaches main. It drops packets from a host that is left out.
-fn main_elsewhere(input: &Input) -> Option<SocketAddr> {
+fn main_from_another_host(input: &Input) -> Option<SocketAddr> {
     match input.endpoints().replication("main") {
         Endpoint::Address(address) if !input.is_first() => Some(address),
         _ => None,
