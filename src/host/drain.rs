@@ -36,10 +36,9 @@ impl Host {
     /// configuration that nginx has loaded. systemd considers a reload finished when nginx has received the signal. After
     /// the timeout it returns as well: verification names an nginx that has not loaded its configuration.
     pub fn await_reload(before: &BTreeSet<u32>) {
-        let start = Instant::now();
-        while before.iter().any(|process| accepts(*process)) && start.elapsed() < RELOAD_TIMEOUT {
-            std::thread::sleep(INTERVAL);
-        }
+        wait(RELOAD_TIMEOUT, |_| {
+            !before.iter().any(|process| accepts(*process))
+        });
     }
 
     /// Waits until nginx has none of these processes left, since they may still send requests by the previous
@@ -52,20 +51,28 @@ impl Host {
         let units = self.systemd.units()?;
         let serving =
             |(unit, state): &(&String, &UnitState)| units::is_synapse(unit) && state.active;
-        let start = Instant::now();
-        for round in 0.. {
-            if children(nginx).is_disjoint(before) || start.elapsed() > DRAIN_TIMEOUT {
-                break;
-            }
-            if round % LONG_POLL_ROUNDS == 0 {
+        wait(DRAIN_TIMEOUT, |round| {
+            let drained = children(nginx).is_disjoint(before);
+            if !drained && round % LONG_POLL_ROUNDS == 0 {
                 for (unit, _) in units.iter().filter(serving) {
                     // A worker that exited since `units` was read has no long polls left.
                     let _ = self.systemd.signal(unit, Signal::SIGWINCH);
                 }
             }
-            std::thread::sleep(INTERVAL);
-        }
+            drained
+        });
         Ok(())
+    }
+}
+
+/// Asks in intervals until the answer is yes, or until the timeout. The question gets the number of its round, from 0 on.
+fn wait(timeout: Duration, mut is_done: impl FnMut(u32) -> bool) {
+    let start = Instant::now();
+    for round in 0.. {
+        if start.elapsed() > timeout || is_done(round) {
+            break;
+        }
+        std::thread::sleep(INTERVAL);
     }
 }
 
