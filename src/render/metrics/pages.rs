@@ -6,56 +6,36 @@ use crate::settings::types::OtherHost;
 use anyhow::Result;
 use askama::Template;
 
+/// Files that depend on whether there are several hosts.
 #[derive(Template)]
-#[template(
-    path = "prometheus/rules/recording.yml",
-    syntax = "prometheus",
-    escape = "none"
-)]
-struct Recording {
-    /// See [`BY`].
-    by: &'static str,
-}
-
-#[derive(Template)]
-#[template(
-    path = "prometheus/rules/alerts.yml",
-    syntax = "prometheus",
-    escape = "none"
-)]
-struct Alerts {
-    /// See [`BY`].
-    by: &'static str,
-    /// The host of a process, after its name in a sentence.
-    at: &'static str,
-    /// The host on which a command shows more about a process, before the command.
-    there: &'static str,
-    /// The beginning of an entry in a command, if the process is not on the first host.
-    entry: &'static str,
-    /// The other hosts.
-    hosts: Vec<SilentHost>,
-}
-
-#[derive(Template)]
-#[template(
-    path = "prometheus/consoles/index.html",
-    syntax = "prometheus",
-    escape = "none"
-)]
-struct Index {
-    /// See [`BY`].
-    by: &'static str,
-    several: bool,
-}
-
-#[derive(Template)]
-#[template(
-    path = "prometheus/consoles/worker.html",
-    syntax = "prometheus",
-    escape = "none"
-)]
-struct Worker {
-    several: bool,
+#[template(syntax = "prometheus", escape = "none")]
+enum Page {
+    #[template(path = "prometheus/rules/recording.yml")]
+    Recording {
+        /// See [`BY`].
+        by: &'static str,
+    },
+    #[template(path = "prometheus/rules/alerts.yml")]
+    Alerts {
+        /// See [`BY`].
+        by: &'static str,
+        /// The host of a process, after its name in a sentence.
+        at: &'static str,
+        /// The host on which a command shows more about a process, before the command.
+        there: &'static str,
+        /// The beginning of an entry in a command, if the process is not on the first host.
+        entry: &'static str,
+        /// The other hosts.
+        hosts: Vec<SilentHost>,
+    },
+    #[template(path = "prometheus/consoles/index.html")]
+    Index {
+        /// See [`BY`].
+        by: &'static str,
+        several: bool,
+    },
+    #[template(path = "prometheus/consoles/worker.html")]
+    Worker { several: bool },
 }
 
 /// The alert for a host of which no process answers.
@@ -91,19 +71,24 @@ pub(super) fn render(builder: &mut StateBuilder) -> Result<()> {
     let several = input.has_other_hosts();
     let with_hosts = |text: &'static str| if several { text } else { "" };
     let by = with_hosts(BY);
-    let alerts = Alerts {
+    let alerts = Page::Alerts {
         by,
         at: with_hosts(" on {{ $labels.host }}"),
         there: with_hosts("on {{ $labels.host }}: "),
         entry: with_hosts("{{ if ne $labels.host `first` }}{{ $labels.host }}/{{ end }}"),
         hosts: silent_hosts(input),
     };
-    builder.text("prometheus/rules/recording.yml", Recording { by }.render()?);
-    builder.text("prometheus/rules/alerts.yml", alerts.render()?);
-    let index = Index { by, several };
-    builder.text("prometheus/consoles/index.html", index.render()?);
-    let worker = Worker { several };
-    builder.text("prometheus/consoles/worker.html", worker.render()?);
+    for (path, page) in [
+        ("prometheus/rules/recording.yml", Page::Recording { by }),
+        ("prometheus/rules/alerts.yml", alerts),
+        (
+            "prometheus/consoles/index.html",
+            Page::Index { by, several },
+        ),
+        ("prometheus/consoles/worker.html", Page::Worker { several }),
+    ] {
+        builder.text(path, page.render()?);
+    }
     for (path, text) in FILES {
         builder.add(path, text.as_bytes().to_vec(), &[]);
     }
