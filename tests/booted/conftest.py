@@ -8,13 +8,15 @@ from typing import Any
 
 import pytest
 
-from harness.checks import CaseAborted, Checks, Outcome
+from harness.checks import JOURNAL, CaseAborted, Checks, Outcome
 from harness.host import Host
 from harness.pool import ENDINGS, HostPool
 
 CHECKS = pytest.StashKey[Checks]()
 OUTCOMES: list[Outcome] = []
 LANES = (1, 2)
+# Characters of the evidence of a failed check that the summary repeats: records of a run often have only its last lines.
+EVIDENCE = 2000
 BEGUN = time.monotonic()
 
 
@@ -153,11 +155,12 @@ def pytest_report_teststatus(report: pytest.TestReport) -> tuple[str, str, str]:
 
 @pytest.hookimpl(trylast=True)
 def pytest_terminal_summary() -> None:
-    """The last lines: the checks that failed, and how many passed."""
+    """The last lines: the checks that failed with the beginning of their evidence, and how many passed."""
     if not OUTCOMES:
         return
     failed = [outcome for outcome in OUTCOMES if outcome.evidence]
     for outcome in failed:
-        print(f"failed: {outcome.case}: {outcome.text}")
+        evidence = outcome.evidence.partition(JOURNAL)[0][:EVIDENCE]
+        print(f"failed: {outcome.case}: {outcome.text}\n      " + evidence.replace("\n", "\n      "))
     print(f"{time.monotonic() - BEGUN:.0f} s")
     print(f"{len(OUTCOMES) - len(failed)} passed, {len(failed)} failed", flush=True)

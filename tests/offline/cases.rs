@@ -292,6 +292,14 @@ fn every_folder_renders_and_plans_as_expected() {
 }
 
 #[test]
+fn every_folder_has_a_number_of_its_own() {
+    let number = |path: &PathBuf| path.file_name().unwrap().to_string_lossy()[..2].to_owned();
+    let numbers: Vec<String> = folders().iter().map(number).collect();
+    let alike: Vec<_> = numbers.windows(2).filter(|two| two[0] == two[1]).collect();
+    assert!(alike.is_empty(), "{alike:?}");
+}
+
+#[test]
 fn a_byte_that_differs_and_a_file_that_is_missing_are_reported() {
     let file = |text: &str| BTreeMap::from([("a".to_owned(), text.as_bytes().to_vec())]);
     assert_eq!(differences(&file("x\ny\n"), &file("x\ny\n")), "");

@@ -17,6 +17,10 @@ class CaseAborted(Exception):
     """Ends a case after a failed vital check."""
 
 
+# Between the message of a failed check and the journal of its host.
+JOURNAL = "\n-- the end of the journal of "
+
+
 @dataclass
 class Outcome:
     """The result of a check. `evidence` is empty if it passed."""
@@ -69,5 +73,5 @@ class Checks:
         places = ", ".join(f"{Path(frame.filename).name}:{frame.lineno}" for frame in frames)
         text = f"{text or ''.join(traceback.format_exception(error)).rstrip()}\nat {places}"
         if self.host:
-            text += f"\n-- the end of the journal of {self.host.name}:\n{self.host.journal(since)}"
+            text += f"{JOURNAL}{self.host.name}:\n{self.host.journal(since)}"
         return text
