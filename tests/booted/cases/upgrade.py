@@ -40,6 +40,7 @@ NO_WAY_BACK = {
 
 
 @pytest.mark.bare
+@pytest.mark.lane(1)
 def test_upgrade(host: Host, check: Checks) -> None:
     """Another release of Synapse and back, as far as the database allows."""
     begin(host, check)

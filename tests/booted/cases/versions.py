@@ -90,6 +90,7 @@ def test_versions(host: Host, check: Checks) -> None:
 
 
 @pytest.mark.bare
+@pytest.mark.lane(1)
 def test_unknown_release(host: Host, check: Checks) -> None:
     """A release that this program does not know is asked before it runs: what its workers do not serve goes to main."""
     with check(f"install with Synapse {NEW_RELEASE}, whose workers answer capabilities", vital=True):
