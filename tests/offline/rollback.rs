@@ -106,9 +106,9 @@ fn a_rollback_that_is_killed_is_repaired_by_the_next_run() {
     for_every_transition(|case, from, to| {
         let before = Model::running(from);
         let plan = before.clone().run(to, End::Done);
-        for (first, end) in ends(&plan.steps).into_iter().enumerate() {
-            let steps = rollback_steps(&before, to, end);
-            for (second, goal) in second_faults(first, &steps).zip([from, to].into_iter().cycle()) {
+        for end in ends(&plan.steps) {
+            let seconds = ends(&rollback_steps(&before, to, end));
+            for (second, goal) in seconds.into_iter().zip([from, to].into_iter().cycle()) {
                 let mut killed = before.clone();
                 let ended = killed.attempt(&Attempt {
                     faults: &[
@@ -123,12 +123,6 @@ fn a_rollback_that_is_killed_is_repaired_by_the_next_run() {
             }
         }
     });
-}
-
-/// Points of a rollback at which a second fault follows the one at this point of the run: every fifth, and another fifth
-/// after each first fault. Five first faults in a row cover all of them, in a fifth of the time of all pairs.
-fn second_faults(first: usize, steps: &[Step]) -> impl Iterator<Item = End> {
-    ends(steps).into_iter().skip(first % 5).step_by(5)
 }
 
 /// Whether a failed step prevents this job, which would use the files of another generation or run beside a process
@@ -154,9 +148,9 @@ fn a_failed_rollback_step_prevents_only_removals_and_unsafe_jobs() {
     for_every_transition(|case, from, to| {
         let before = Model::running(from);
         let plan = before.clone().run(to, End::Done);
-        for (first, end) in ends(&plan.steps).into_iter().enumerate() {
+        for end in ends(&plan.steps) {
             let steps = rollback_steps(&before, to, end);
-            for (second, goal) in second_faults(first, &steps).zip([from, to].into_iter().cycle()) {
+            for (second, goal) in ends(&steps).into_iter().zip([from, to].into_iter().cycle()) {
                 let (End::Before(number) | End::Within(number)) = second else {
                     panic!("{second:?}");
                 };

@@ -108,7 +108,7 @@ def failed(host: Host, check: Checks, rows: Sequence[str], thorough: bool) -> No
     for number, stage in enumerate(rows):
         with check(f"fails, or is interrupted, before `{stage.strip()}`: the host is as before") as note:
             before = Before(host)
-            for fault, cause in ENDINGS if thorough else [ENDINGS[number % len(ENDINGS)]]:
+            for fault, cause in ENDINGS if thorough else [ENDINGS[0], ENDINGS[1 + number % 2]]:
                 result = host.faulty(f"{fault}@{stage}", *ADDITION, expect=(1,))
                 # The cause is printed last, after the steps of the rollback.
                 end = result.err.splitlines()[-2:]
