@@ -5,14 +5,14 @@ use super::prepared::{Prepared as Inspected, of_request};
 use crate::converge::verify::Expected;
 use crate::converge::{Call, Goal, OnHost, Planned, Prepared, Run, Session, Task, Work};
 use crate::failure::Failure;
-use crate::host::{self, Calls, Host, Reply};
+use crate::host::{self, Calls, Copies, Host, Reply};
 use crate::plan::step::{Step, Verb};
 use crate::plan::{Plan, Target};
 use crate::preflight::{self, Purpose};
 use crate::report::{Report, outln};
 use crate::request::{self, Request};
 use crate::state::units;
-use crate::state::{Observed, State};
+use crate::state::{Observed, Resource, State, SynapseVenv};
 use anyhow::Context;
 use serde_json::{Value, json};
 use std::process::ExitCode;
@@ -171,14 +171,20 @@ fn session(
         changes: plan.changes(),
         leaving: leaving(&plan, goal),
         release,
+        venv: created_venv(&plan),
+        system: host::system(),
     })));
     host::interruption::watch();
+    let mut copies = Copies::default();
     let mut world = OnHost::new(host);
     let mut session = Session::new(Run::new(&mut world, goal, &plan, observed));
     let next = loop {
         match calls.next() {
             None => break None,
             Some(Ok(call @ (Call::Release | Call::Prepare(_)))) => break Some(Ok(call)),
+            Some(Ok(Call::Copy(part))) => {
+                answer(copies.take(&part).map(Value::from).map_err(Failure::from));
+            }
             Some(Ok(call)) => answer(session.answer(&call).map_err(Failure::from)),
             Some(Err(failure)) => answer(Err(failure)),
         }
@@ -186,6 +192,18 @@ fn session(
     // Standard output leads to the first host, which may be gone.
     session.end(&Report::new(true))?;
     Ok(next)
+}
+
+/// The venv that a plan creates.
+fn created_venv(plan: &Plan) -> Option<SynapseVenv> {
+    plan.steps.iter().find_map(|step| match step {
+        Step::Create(Resource::Venv(venv))
+        | Step::Rebuild {
+            resource: Resource::Venv(venv),
+            ..
+        } => Some(venv.clone()),
+        _ => None,
+    })
 }
 
 /// The processes to which nginx has to drain its connections before they stop.

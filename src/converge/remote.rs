@@ -2,10 +2,11 @@
 
 use super::member::{Begun, Failed, Member, Planned, Undone};
 use crate::failure::Failure;
-use crate::host::{Agent, Host, Keys};
+use crate::host::{self, Agent, Archive, Host, Keys, Part};
 use crate::plan::Removal;
 use crate::plan::stage::Stage;
 use crate::request::Sent;
+use crate::state::SynapseVenv;
 use anyhow::Result;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
@@ -21,6 +22,8 @@ pub enum Call {
     Prepare(Box<Task>),
     /// Take over the secrets that its processes need: before the first step is applied, because a first run creates them.
     HandOver(BTreeMap<String, String>),
+    /// Unpack a part of the copy of a venv.
+    Copy(Part),
     /// [`Member::apply`].
     Apply(usize),
     /// [`Member::verify`].
@@ -76,6 +79,10 @@ pub struct Prepared {
     pub leaving: Vec<String>,
     /// The release of Synapse that its processes run afterwards; `None` without processes.
     pub release: Option<String>,
+    /// The venv that the plan creates.
+    pub venv: Option<SynapseVenv>,
+    /// [`host::system`].
+    pub system: String,
 }
 
 /// Another host during a run.
@@ -87,7 +94,7 @@ pub struct Remote {
     first: Host,
     /// The names of the secrets that its processes need.
     secrets: Vec<&'static str>,
-    /// Whether it has them.
+    /// Whether it has them, and the copy of the venv.
     handed_over: bool,
     /// Its plan; empty before [`Remote::prepare`].
     pub prepared: Prepared,
@@ -150,6 +157,14 @@ impl Remote {
             // Its secrets are copies, so the first host creates them first.
             step.stage = step.stage.max(Stage::PrepareOthers);
         }
+        let ours = host::system();
+        if prepared.venv.is_some() && prepared.system != ours {
+            prepared.venv = None;
+            prepared.notes.push(format!(
+                "pip downloads Synapse there, because this host is not of the same kind: {} there, {ours} here",
+                prepared.system
+            ));
+        }
         (self.prepared, self.secrets) = (prepared, secrets);
         Ok(())
     }
@@ -173,6 +188,18 @@ impl Remote {
 
     fn ask<T: DeserializeOwned>(&mut self, call: &Call) -> Result<T> {
         self.agent.ask(call)
+    }
+
+    /// Gives the host the secrets that its processes need, and a copy of the venv of this host. Both exist by now, because
+    /// the first host comes first.
+    fn hand_over(&mut self) -> Result<()> {
+        let secrets = self.first.secrets_for(&self.secrets)?;
+        self.ask::<()>(&Call::HandOver(secrets))?;
+        let archive = self.prepared.venv.as_ref().map(Archive::of).transpose()?;
+        for part in archive.flatten().into_iter().flatten() {
+            self.ask::<()>(&Call::Copy(part?))?;
+        }
+        Ok(())
     }
 }
 
@@ -205,8 +232,7 @@ impl Member for Remote {
 
     fn apply(&mut self, step: usize) -> Result<Option<String>> {
         if !self.handed_over {
-            let secrets = self.first.secrets_for(&self.secrets)?;
-            self.ask::<()>(&Call::HandOver(secrets))?;
+            self.hand_over()?;
             self.handed_over = true;
         }
         self.ask(&Call::Apply(step))

@@ -92,7 +92,7 @@ impl<'a, W: World> Session<'a, W> {
                     .map_err(Errors::into_error)?;
                 Ok(Value::Null)
             }
-            Call::Release | Call::Prepare(_) => bail!("a run has been prepared already"),
+            Call::Release | Call::Prepare(_) | Call::Copy(_) => bail!("no call about a run"),
         }
     }
 

@@ -60,6 +60,7 @@ mod tools;
 mod trial;
 mod validators;
 mod venv;
+mod venv_copy;
 mod versions;
 pub mod warm;
 mod web_root;
@@ -86,6 +87,7 @@ pub use systemd::Systemd;
 pub use terminal::secret as typed_secret;
 pub use tools::{Tool, find, journal};
 pub use trial::{Ending, trial};
+pub use venv_copy::{Archive, Copies, Part, system};
 
 use crate::failure::Failure;
 use crate::state::paths;

@@ -16,8 +16,14 @@ pub struct Venv<'a> {
     pub packages: &'a [&'a str],
 }
 
+/// The directory of a complete copy that the first host has sent. It has the mark of a venv that is not complete, because
+/// byte code is not sent.
+pub(super) fn received(directory: &str) -> String {
+    format!("{directory}.received")
+}
+
 impl Venv<'_> {
-    /// Creates the venv and installs the packages. An existing venv is moved aside meanwhile, and put back if that fails:
+    /// Creates the venv and installs the packages, or takes the copy of the first host's venv. An existing venv is moved aside meanwhile, and put back if that fails:
     /// pip would not repair it, and processes may run from it.
     ///
     /// # Errors
@@ -38,6 +44,17 @@ impl Venv<'_> {
     }
 
     fn build(&self) -> Result<()> {
+        let unfinished = format!("{}/{}", self.directory, intact::UNFINISHED);
+        let received = received(self.directory);
+        match files::is_directory(&received) {
+            true => files::rename(&received, self.directory)?,
+            false => self.fill(&unfinished)?,
+        }
+        self.compile()?;
+        files::remove(&unfinished)
+    }
+
+    fn fill(&self, unfinished: &str) -> Result<()> {
         Tool::new("python3")
             .args(["-I", "-m", "venv"])
             .args(self.options)
@@ -48,8 +65,7 @@ impl Venv<'_> {
             .context(
                 "cannot create the venv; if `venv` or `ensurepip` is missing, install python3-venv",
             )?;
-        let unfinished = format!("{}/{}", self.directory, intact::UNFINISHED);
-        files::replace(&unfinished, b"", 0o644)?;
+        files::replace(unfinished, b"", 0o644)?;
         Tool::new(format!("{}/bin/python", self.directory))
             .args(["-I", "-m", "pip", "install", "--progress-bar", "off"])
             .args(["--disable-pip-version-check", "--no-compile"])
@@ -60,12 +76,11 @@ impl Venv<'_> {
             .interruptible()
             .followed()
             .run()
+            .map(drop)
             .with_context(|| {
                 let first = self.packages.first().unwrap_or(&"packages");
                 format!("installing {first} into {}", self.directory)
-            })?;
-        self.compile()?;
-        files::remove(&unfinished)
+            })
     }
 
     /// Writes byte code, without which the start of a worker takes 3.6 times as long, on all processors: pip would use

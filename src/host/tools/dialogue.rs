@@ -53,7 +53,8 @@ impl Tool {
     }
 }
 
-fn collect(errors: ChildStderr) -> Vec<u8> {
+/// Reads standard error to its end.
+pub(super) fn collect(errors: ChildStderr) -> Vec<u8> {
     let mut text = Vec::new();
     // Text from before an error counts.
     let _ = errors.take(LARGEST).read_to_end(&mut text);

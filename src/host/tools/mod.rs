@@ -11,10 +11,12 @@ mod lines;
 mod output;
 mod replace;
 mod running;
+mod stream;
 mod tool;
 
 pub use dialogue::Dialogue;
 pub use find::find;
 pub use output::{Output, journal, tail};
 pub use replace::become_program;
+pub use stream::Stream;
 pub use tool::{PACKAGES, Tool};

@@ -21,6 +21,8 @@ synapse: {{version: {OLD_RELEASE}}}
 database: {{host: {address(0)}, password_file: {cluster.PASSWORD_FILE}}}
 """
 RATE = 15
+# The wheels of the tree of the tests, which its pip uses in place of an index.
+WHEELS = "/var/cache/wheels"
 
 
 @pytest.mark.slow
@@ -35,11 +37,24 @@ def test_two_hosts(host: Host, check: Checks) -> None:
         app2.run("apt-get", "purge", "--quiet=2", "--yes", "nginx", "redis-server", f"postgresql-{app2.postgresql}")
         add_test_options(host)
         host.write(SETTINGS, BEGIN)
+        host.run("ssh", "-o", "StrictHostKeyChecking=accept-new", f"{ADMINISTRATOR}@{address(1)}", "true")
+        with check("a host of another kind downloads Synapse itself, and the plan says so"):
+            app2.shell("cd /etc; mv os-release os-release.aside; sed s/^VERSION_ID=.*/VERSION_ID=12/ os-release.aside >os-release")
+            assert_contains(str(host.product("plan")), f"{APP2}: pip downloads Synapse there", "debian 12 on ")
+            app2.run("mv", "/etc/os-release.aside", "/etc/os-release")
+            assert "pip downloads" not in str(host.product("plan"))
+        # From here on it has no package index.
+        app2.run("rm", "-r", WHEELS)
         with check("install over ssh as a user with sudo, with a venv on each host", vital=True) as note:
-            host.run("ssh", "-o", "StrictHostKeyChecking=accept-new", f"{ADMINISTRATOR}@{address(1)}", "true")
             note(f"{host.product('install', '--yes').seconds:.1f} s")
             runs(OLD_RELEASE, host, app2)
             talk(host)
+        with check("the host without a package index got a copy of the venv, and nothing else"):
+            ours, copy = (one.run(f"/opt/synapse-workers/venv-{OLD_RELEASE}/bin/python", "-m", "pip", "freeze").out for one in (host, app2))
+            assert_contains(ours, f"matrix-synapse=={OLD_RELEASE}")
+            assert_equal(copy, ours, "packages")
+            assert_equal(app2.run("ls", "/opt/synapse-workers").out.split(), ["venv", f"venv-{OLD_RELEASE}"], "venvs")
+            assert app2.shell("find /opt/synapse-workers -name '*.pyc' | grep -c /synapse/").out.strip() != "0", "no byte code"
         upgraded(host, app2, check)
         crashed(host, app2, check)
         with check("uninstall --purge removes the server from both"):
