@@ -30,9 +30,9 @@ class Image:
     not loaded: that would import nothing more, and leave the options, with their secrets, in later processes.
     """
 
-    def __init__(self, modules, also, immortal=False):
+    def __init__(self, modules, also, immortal, sandbox):
         begun = time.monotonic()
-        self.modules = modules
+        self.modules, self.sandbox = modules, sandbox
         # Low numbers belong to the held sockets of forked processes. The reactor gets higher ones.
         reserved = [os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC)]
         while reserved[-1] < warm_request.END - 1:
@@ -49,7 +49,7 @@ class Image:
                 importlib.import_module(module)
         self.files = {path: identity(path) for path in sources()}
         # The reason to refuse all requests, if there is one.
-        self.problem = self.find_problem(descriptors() - before)
+        self.problem = sandbox.problem or self.find_problem(descriptors() - before)
         for number in reserved:
             os.close(number)
         gathered = "" if self.problem else self.gather()
@@ -71,7 +71,7 @@ class Image:
 
         results = warm_results.Results()
         results.install()
-        problem, addresses = warm_pilot.fly(self.reactor, results)
+        problem, addresses = warm_pilot.fly(self.reactor, results, self.sandbox)
         if problem:
             return f"; code was not moved, because {problem}"
         return f"; {warm_code.move(addresses)} code objects moved"

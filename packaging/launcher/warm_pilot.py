@@ -30,7 +30,7 @@ TIMES = 2
 PDEATHSIG = 1
 
 
-def fly(reactor, results):
+def fly(reactor, results, sandbox):
     """Adds the results that the pilot computes. Returns why it failed, or None, and the addresses of the code that ran."""
     ours, theirs = os.pipe()
     parent, pilot = os.getpid(), os.fork()
@@ -40,7 +40,7 @@ def fly(reactor, results):
             ctypes.CDLL(None).prctl(PDEATHSIG, signal.SIGKILL, 0, 0, 0)
             signal.alarm(PATIENCE)
             if os.getppid() == parent:
-                report(theirs, reactor, results)
+                report(theirs, reactor, results, sandbox)
         finally:
             os._exit(1)
     os.close(theirs)
@@ -54,7 +54,7 @@ def fly(reactor, results):
     return problem, code
 
 
-def report(pipe, reactor, results):
+def report(pipe, reactor, results, sandbox):
     """Runs a worker, and writes the result."""
     # Neither systemd nor the reader of the server's log expects a word from this Synapse.
     os.environ.pop("NOTIFY_SOCKET", None)
@@ -64,6 +64,7 @@ def report(pipe, reactor, results):
     problem, code = None, warm_code.Ran()
     results.recording = True
     try:
+        sandbox.give_up()
         reactor.renew()
         run()
     except BaseException:

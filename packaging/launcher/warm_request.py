@@ -17,10 +17,12 @@ OWN = {
     "INVOCATION_ID", "JOURNAL_STREAM", "LISTEN_FDNAMES", "LISTEN_FDS", "LISTEN_PID", "LISTEN_PIDFDID",
     "MEMORY_PRESSURE_WATCH", "MEMORY_PRESSURE_WRITE", "RUNTIME_DIRECTORY", "SYSTEMD_EXEC_PID",
 }
+# The number of filters of system calls in force.
+FILTERS = "Seccomp_filters"
 # What a process inherits and cannot change (proc_pid_status(5)).
 INHERITED = (
     "Umask", "Uid", "Gid", "Groups", "CapInh", "CapPrm", "CapEff", "CapBnd", "CapAmb", "NoNewPrivs", "Seccomp",
-    "Seccomp_filters", "Cpus_allowed", "Mems_allowed",
+    FILTERS, "Cpus_allowed", "Mems_allowed",
 )
 
 
@@ -40,8 +42,11 @@ class Request:
         if not FIRST <= len(descriptors) <= END:
             raise ValueError(f"{len(descriptors)} descriptors")
 
-    def refusal(self):
-        """The first difference that makes a plain start necessary; None if a forked process serves as well."""
+    def refusal(self, filters):
+        """The first difference that makes a plain start necessary; None if a forked process serves as well.
+
+        `filters` is the number of filters of system calls that the server has beyond those of its unit.
+        """
         mine, theirs = initial_environment(), self.environment
         for name in sorted(mine.keys() | theirs.keys()):
             if name not in OWN and mine.get(name) != theirs.get(name):
@@ -50,6 +55,8 @@ class Request:
         if self.directory != os.getcwd():
             return "the working directory differs"
         mine, theirs = fields_of(of_self("status")), fields_of(self.status)
+        if filters:
+            mine[FILTERS] = [str(int(number) - filters) for number in mine[FILTERS]]
         for name in INHERITED:
             if mine.get(name) != theirs.get(name):
                 return f"{name} in /proc/PID/status differs: {theirs.get(name)}, in the fork server {mine.get(name)}"

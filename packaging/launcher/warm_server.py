@@ -1,6 +1,6 @@
 """The fork server: imports Synapse once, and forks a process for each unit that asks for one (warm start).
 
-    python launcher/warm_server.py [--age S] [--also MODULE]… [--immortal] SOCKET MODULE…
+    python launcher/warm_server.py [--age S] [--also MODULE]… [--immortal] [--isolated SOCKET --hide DIRECTORY…] SOCKET MODULE…
 
 A forked process shares the memory of the imported modules with its siblings, and starts in a fraction of the time. It
 goes on in the launcher, with the descriptors, environment and arguments of its unit, as if the unit had started it.
@@ -12,6 +12,8 @@ Protocol, one message per packet at the Unix socket SOCKET (SOCK_SEQPACKET):
     child  → unit    `pid NUMBER`: a process waits; its parent is PID 1
     unit   → child   `go`, after the unit has made the process its own. If the connection ends first, the process ends.
 
+With --isolated, a second server with the same image, without network access, answers at another socket.
+
 The server refuses all requests that a forked process could not fulfil exactly as a plain start would: another
 environment, other limits, changed files.
 """
@@ -22,7 +24,11 @@ gc.disable()
 
 import argparse
 import contextlib
+import ctypes
+import math
 import os
+import select
+import signal
 import socket
 import sys
 import time
@@ -30,6 +36,7 @@ import time
 import warm_child
 import warm_image
 import warm_request
+import warm_sandbox
 
 # Seconds that a unit has to send its request. Requests are read one after the other.
 SLOWNESS = 2
@@ -38,6 +45,8 @@ SLOWNESS = 2
 AGE = 7 * 24 * 60 * 60
 # The length in bytes of the longest command line.
 ROOM = 4096
+# prctl(2): a signal for this process when its parent ends.
+PDEATHSIG = 1
 # Requests that may wait: more than a host has processes of Synapse.
 BACKLOG = 512
 
@@ -47,6 +56,8 @@ def main():
     parser.add_argument("--also", action="append", default=[], metavar="MODULE", help="a module to import if it exists")
     parser.add_argument("--immortal", action="store_true", help="make all objects immortal, if Python is known for it")
     parser.add_argument("--age", type=float, default=AGE, help="seconds after which the server ends")
+    parser.add_argument("--isolated", metavar="SOCKET", help="the path of the socket for processes without network access")
+    parser.add_argument("--hide", action="append", default=[], metavar="DIRECTORY", help="a directory that these do not see")
     parser.add_argument("socket", help="the path of the Unix socket at which units ask for processes")
     parser.add_argument("module", nargs="+", help="a module that processes run")
     *arguments, room = sys.argv[1:] or [""]
@@ -57,16 +68,48 @@ def main():
     options = parser.parse_args(arguments)
     warm_child.show_command_line(sys.orig_argv[:-1])
 
-    image = warm_image.Image(options.module, options.also, options.immortal)
+    sandbox = warm_sandbox.Sandbox(bool(options.isolated))
+    image = warm_image.Image(options.module, options.also, options.immortal, sandbox)
     # The last look at files that belong to root as soon as the memory is closed.
     warm_request.initial_environment()
     warm_child.set_memory_open(False)
+    isolated, summary = None, image.summary
+    if options.isolated:
+        if sandbox.is_privileged:
+            isolated = start_isolated(options, image)
+        if isolated is None:
+            summary += "; processes without network access start plainly, because this host has no namespace for them"
+    sandbox.give_up()
     listener = listen(options.socket)
-    print(image.summary, file=sys.stderr, flush=True)
-    notify(f"READY=1\nSTATUS={image.summary}")
-    forked = serve(listener, image, time.monotonic() + options.age)
+    print(summary, file=sys.stderr, flush=True)
+    notify(f"READY=1\nSTATUS={summary}")
+    forked = serve(listener, image, time.monotonic() + options.age, isolated)
     if forked:
         warm_child.run(*forked)
+
+
+def start_isolated(options, image):
+    """Starts the server of processes without network access, which ends with this one.
+
+    Returns a descriptor that becomes readable when it has ended; None if it did not start, which its log explains.
+    """
+    ours, theirs = os.pipe()
+    parent = os.getpid()
+    if os.fork():
+        os.close(theirs)
+        return ours if os.read(ours, 1) else None
+    os.close(ours)
+    ctypes.CDLL(None).prctl(PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+    if os.getppid() != parent:
+        sys.exit(1)
+    image.sandbox.isolate(options.hide)
+    image.sandbox.give_up(network=False)
+    listener = listen(options.isolated)
+    os.write(theirs, b"1")
+    forked = serve(listener, image, math.inf)
+    if forked:
+        warm_child.run(*forked)
+    sys.exit()
 
 
 def listen(path):
@@ -81,22 +124,24 @@ def listen(path):
     return listener
 
 
-def serve(listener, image, end):
-    """Answers requests until this monotonic time; then returns None.
+def serve(listener, image, end, isolated=None):
+    """Answers requests until this monotonic time; then returns None. Exits when the other server has ended.
 
     In a forked process it returns at once: the request, the image, and the connection to the unit.
     """
+    watched = [listener] if isolated is None else [listener, isolated]
     while True:
-        try:
-            listener.settimeout(max(0.001, end - time.monotonic()))
-            connection, _ = listener.accept()
-        except TimeoutError:
+        ready, _, _ = select.select(watched, [], [], None if math.isinf(end) else max(0.001, end - time.monotonic()))
+        if not ready:
             return None
+        if isolated in ready:
+            sys.exit("the fork server of processes without network access has ended")
+        connection, _ = listener.accept()
         connection.settimeout(SLOWNESS)
         request = None
         try:
             request = warm_request.receive(connection)
-            refusal = image.refusal(request) or request.refusal()
+            refusal = image.refusal(request) or request.refusal(image.sandbox.filters)
             if not refusal:
                 if warm_child.fork_twice():
                     listener.close()

@@ -172,8 +172,7 @@ fn asked(state: &State, unit: &str) -> String {
     socket.split('/').take(4).collect::<Vec<_>>().join("/")
 }
 
-/// For each pair of classes: a process, and a fork server, reaches the fork servers of its own class, and none with more
-/// network access.
+/// For each pair of classes: a process reaches the fork servers of its own class, and none with more network access.
 #[test]
 fn no_process_sees_a_fork_server_with_more_network_access() {
     let open = "/run/synapse-workers/warm-open".to_owned();
@@ -191,14 +190,6 @@ fn no_process_sees_a_fork_server_with_more_network_access() {
         assert_eq!(asked(&state, unit), *own, "{unit}");
         assert_eq!(hidden(&state, unit), expected, "{unit}");
         assert!(!expected.contains(own), "{unit}");
-    }
-    let forked = forked(&state);
-    for (unit, server) in &forked {
-        assert_eq!(
-            hidden(&state, unit),
-            hidden(&state, server),
-            "{unit} of {server}"
-        );
     }
     // A directory that is created later would be visible.
     let tmpfiles = text(&state, "host/etc/tmpfiles.d/synapse-workers.conf");
@@ -241,50 +232,56 @@ fn a_process_that_reaches_certain_addresses_only_cannot_leave_its_control_group(
 }
 
 #[test]
-fn a_process_is_forked_from_the_server_with_its_network_access() {
+fn one_server_forks_processes_with_and_without_network_access() {
     let state = warm(WORKERS).state();
-    let (open, isolated) = (
-        "synapse-warm@venv-1.163.2.service",
-        "synapse-warm@venv-1.163.2-isolated.service",
-    );
-    let expected = [
-        (units::MAIN, open),
-        ("synapse-worker@event_persister1.service", open),
-        ("synapse-worker@pusher1.service", open),
-        ("synapse-worker@synchrotron1.service", isolated),
+    let server = "synapse-warm@venv-1.163.2.service";
+    let units = [
+        units::MAIN,
+        "synapse-worker@event_persister1.service",
+        "synapse-worker@pusher1.service",
+        "synapse-worker@synchrotron1.service",
     ];
-    let expected = expected.map(|(unit, server)| (unit.to_owned(), server.to_owned()));
+    let expected = units.map(|unit| (unit.to_owned(), server.to_owned()));
     assert_eq!(forked(&state), expected);
-    assert_eq!(servers(&state), BTreeSet::from([open, isolated]));
-    let network = |unit: &str| text(&state, &format!("{UNITS}{unit}.d/50-network.conf"));
-    assert_eq!(
-        network(isolated),
-        network("synapse-worker@synchrotron1.service")
-    );
+    assert_eq!(servers(&state), BTreeSet::from([server]));
     let main = text(
         &state,
         &format!("{UNITS}synapse-main.service.d/50-warm.conf"),
     );
     assert!(main.contains("(warm.mode: fork)"), "{main}");
-    // All others differ in what belongs to the control group.
-    for key in [
-        "ReadWritePaths",
-        "RestrictAddressFamilies",
-        "SystemCallFilter",
-        "ProtectProc",
-    ] {
+    // Of the rest, the control group has some, and the server gives up others.
+    for key in ["ReadWritePaths", "RestrictAddressFamilies", "ProtectProc"] {
         let main = values(&state, units::MAIN, key);
         assert_eq!(values(&state, units::WARM, key), main, "{key}");
     }
 }
 
+/// Only in a user namespace of its own, and only for processes without network access.
+#[test]
+fn a_fork_server_has_capabilities_for_namespaces_only() {
+    fn of_server<'a>(state: &'a State, key: &str) -> Vec<&'a str> {
+        values(state, units::WARM, key)
+    }
+    let state = warm(WORKERS).state();
+    let capabilities = ["CAP_SYS_ADMIN CAP_SETPCAP"];
+    assert_eq!(of_server(&state, "AmbientCapabilities"), capabilities);
+    assert_eq!(of_server(&state, "PrivateUsers"), ["yes"]);
+    assert_eq!(of_server(&state, "RestrictNamespaces"), ["yes", "", "net mnt"]);
+    let hide = "--hide /run/synapse-workers/warm-open ";
+    assert!(of_server(&state, "ExecStart")[0].contains(hide));
+    // These workers have network access.
+    let state = warm("media_repository,pusher").state();
+    assert_eq!(servers(&state).len(), 1);
+    assert_eq!(of_server(&state, "AmbientCapabilities"), [""; 0]);
+    assert_eq!(of_server(&state, "RestrictNamespaces"), ["yes"]);
+    assert!(!of_server(&state, "ExecStart")[0].contains("isolated"));
+}
+
 #[test]
 fn a_synapse_of_the_host_has_one_name_whatever_its_path() {
     let state = warm("synchrotron").python("/opt/x y/bin/python").state();
-    assert_eq!(
-        servers(&state),
-        BTreeSet::from(["synapse-warm@host-isolated.service"])
-    );
+    let server = "synapse-warm@host.service";
+    assert_eq!(servers(&state), BTreeSet::from([server]));
 }
 
 /// The layout of addresses is the same in all processes of a fork server, which helps to attack a decoder.

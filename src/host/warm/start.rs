@@ -69,7 +69,7 @@ fn prepared(start: Start) -> Result<Forked> {
     within(LIMIT, move || {
         let manager = Manager::connect()?;
         manager.require_active(&start.server)?;
-        manager.compare(&start.unit, &start.server)?;
+        manager.compare(&start.unit, &start.server, &start.socket)?;
         let forked = request(&start.socket, &start.command, PATIENCE)?;
         manager.attach(&start.unit, forked.pid)?;
         Ok(forked)

@@ -1,8 +1,10 @@
 //! What systemd is asked during a warm start.
 
 use crate::host::dbus::{ManagerProxy, ServiceProxy, UnitProxy, service_properties};
+use crate::state::{paths, units};
 use anyhow::{Context, Result, bail, ensure};
 use std::collections::HashMap;
+use std::path::Path;
 use zbus::proxy::CacheProperties;
 use zbus::{Connection, OwnedVariant};
 
@@ -29,6 +31,8 @@ static INHERITED: &[&str] = &[
     "NUMAMask", "IOSchedulingClass", "IOSchedulingPriority", "TimerSlackNSec", "CoredumpFilter", "IgnoreSIGPIPE",
     "LogNamespace",
 ];
+
+type Properties = HashMap<String, OwnedVariant>;
 
 /// A connection to systemd as the user of a unit.
 pub(super) struct Manager {
@@ -66,23 +70,23 @@ impl Manager {
         Ok(())
     }
 
-    /// Compares what processes of a unit inherit with what those of the fork server inherit. Drop-ins of the
-    /// administrator make a difference, wherever they are.
+    /// Compares what processes of a unit inherit with what those of the fork server inherit that listen at a socket. Drop-ins
+    /// of the administrator make a difference, wherever they are.
     ///
     /// # Errors
     /// When there is a difference.
-    pub fn compare(&self, unit: &str, server: &str) -> Result<()> {
+    pub fn compare(&self, unit: &str, server: &str, socket: &Path) -> Result<()> {
         let (unit, server) = (self.properties(unit)?, self.properties(server)?);
+        let is_isolated = socket.starts_with(paths::ISOLATED_FORK_SERVERS);
         for name in INHERITED {
-            // A release of systemd that lacks a property lacks it in both units.
-            if unit.get(*name) != server.get(*name) {
+            if !is_inherited(name, &unit, &server, is_isolated) {
                 bail!("{name}= of the unit differs from that of the fork server");
             }
         }
         Ok(())
     }
 
-    fn properties(&self, unit: &str) -> Result<HashMap<String, OwnedVariant>> {
+    fn properties(&self, unit: &str) -> Result<Properties> {
         zbus::block_on(service_properties(&self.connection, &self.manager, unit))
             .with_context(|| format!("systemd gives no properties of {unit}"))
     }
@@ -107,6 +111,40 @@ impl Manager {
         })
         .with_context(|| format!("systemd does not name the main process of {unit}"))
     }
+}
+
+/// Whether a process of the fork server has a property of this unit. One with capabilities makes namespaces, and gives up what
+/// it needs for them (packaging/launcher/warm_sandbox.py).
+fn is_inherited(name: &str, unit: &Properties, server: &Properties, is_isolated: bool) -> bool {
+    let narrows = get::<u64>(server, "AmbientCapabilities").is_some_and(|set| set != 0);
+    match name {
+        "CapabilityBoundingSet" | "AmbientCapabilities" | "RestrictNamespaces" if narrows => {
+            get::<u64>(unit, name) == Some(0)
+        }
+        "SystemCallFilter" if narrows => {
+            let calls: Option<(bool, Vec<String>)> = get(server, name);
+            let left = calls.map(|(allows, mut calls)| {
+                calls.retain(|call| !units::CALLS_FOR_NAMESPACES.contains(&call.as_str()));
+                (allows, calls)
+            });
+            get(unit, name) == left
+        }
+        "PrivateNetwork" if is_isolated => get::<bool>(unit, name) == Some(true),
+        "RestrictAddressFamilies" if is_isolated => {
+            get::<(bool, Vec<String>)>(unit, name) == Some((true, vec!["AF_UNIX".to_owned()]))
+        }
+        "InaccessiblePaths" if is_isolated => {
+            let mut hidden: Vec<String> = get(server, name).unwrap_or_default();
+            hidden.push(paths::OPEN_FORK_SERVERS.to_owned());
+            get(unit, name) == Some(hidden)
+        }
+        // A release of systemd that lacks a property lacks it in both units.
+        _ => unit.get(name) == server.get(name),
+    }
+}
+
+fn get<T: TryFrom<OwnedVariant>>(properties: &Properties, name: &str) -> Option<T> {
+    T::try_from(properties.get(name)?.clone()).ok()
 }
 
 #[cfg(test)]

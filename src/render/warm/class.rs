@@ -1,12 +1,12 @@
-//! The classes of fork servers: a forked process has the mount and network namespaces of its fork server, so there is
-//! one fork server for each kind of network access, and a process must reach no fork server that has more.
+//! The classes of forked processes: one has the mount and network namespaces of its fork server, so a fork server becomes two
+//! processes, one for each kind of network access, and a process must reach none that has more.
 
 use super::super::Input;
 use super::super::network;
 use super::super::sandbox::Network;
 use crate::state::paths;
 
-/// The network access of a fork server and its processes, from the most to the least.
+/// The network access of forked processes, from the most to the least.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(in super::super) enum Class {
     /// The host's network.
@@ -37,15 +37,7 @@ impl Class {
         }
     }
 
-    /// The end of the name of its fork servers.
-    pub fn suffix(self) -> &'static str {
-        match self {
-            Self::Open => "",
-            Self::Isolated => "-isolated",
-        }
-    }
-
-    /// The directory of its fork servers, each of which has a directory of its own in it.
+    /// The directory with the sockets for its processes, in a directory for each fork server.
     pub fn directory(self) -> &'static str {
         match self {
             Self::Open => paths::OPEN_FORK_SERVERS,
@@ -53,9 +45,9 @@ impl Class {
         }
     }
 
-    /// The directories of all fork servers.
-    pub fn directories() -> impl Iterator<Item = &'static str> {
-        CLASSES.into_iter().map(Self::directory)
+    /// All of them.
+    pub fn all() -> impl Iterator<Item = Self> {
+        CLASSES.into_iter()
     }
 }
 

@@ -4,7 +4,7 @@ mod class;
 pub mod decision;
 
 use super::process_unit::{Process, arguments};
-use super::sandbox::{Network, Sandbox, WorkerNetwork};
+use super::sandbox::{Network, Sandbox};
 use super::{Input, StateBuilder, filters, network, sockets};
 use crate::settings::value::Scalar;
 use crate::state::paths;
@@ -20,39 +20,30 @@ use std::collections::BTreeSet;
 /// attacker who has found it out, so such a process starts plainly.
 const MEDIA: &str = "media_repository";
 
-/// The drop-in of a fork server with the directory of its class.
-const CLASS: &str = "50-class.conf";
-
-/// Where a fork server listens, and what it executes.
-struct Start<'a> {
-    process: Process<'a>,
-    launcher: &'static str,
-    class: Class,
-    /// Whether processes connect to Redis, with modules that they import only then.
-    redis: bool,
-    immortal: bool,
-}
-
-impl Start<'_> {
-    /// The directory of the class, relative to /run.
-    fn directory(&self) -> &'static str {
-        let directory = self.class.directory();
-        directory.strip_prefix("/run/").unwrap_or(directory)
-    }
-}
-
 #[derive(Template)]
 #[template(path = "synapse-warm@.service")]
 struct Server<'a> {
-    start: Start<'a>,
+    process: Process<'a>,
+    launcher: &'static str,
+    /// Whether processes connect to Redis, with modules that they import only then.
+    redis: bool,
+    immortal: bool,
+    /// Whether some processes have no network access.
+    isolates: bool,
+    /// The directories that these must not see.
+    hidden: Vec<&'static str>,
+    /// The system calls that it makes for their namespaces.
+    calls: String,
     sandbox: Sandbox,
 }
 
-/// The drop-in of a fork server whose processes have less network access than the unit file gives.
-#[derive(Template)]
-#[template(path = "warm-class.conf")]
-struct OfClass<'a> {
-    start: Start<'a>,
+impl Server<'_> {
+    /// The directories of its sockets, relative to /run.
+    fn directories(&self) -> impl Iterator<Item = &'static str> {
+        let classes = Class::all().filter(|class| self.isolates || *class == Class::Open);
+        let directories = classes.map(Class::directory);
+        directories.map(|directory| directory.strip_prefix("/run/").unwrap_or(directory))
+    }
 }
 
 #[derive(Template)]
@@ -74,7 +65,6 @@ struct Fork<'a> {
     module: &'static str,
     /// Its own configuration file.
     own: String,
-    network: Network,
     class: Class,
     input: &'a Input<'a>,
 }
@@ -93,20 +83,18 @@ impl<'a> Fork<'a> {
             unit,
             module,
             own,
-            network,
             input,
         })
     }
 
-    /// The instance of the fork server: the venv, and the network access of its processes.
+    /// The instance of the fork server: the venv.
     fn instance(&self) -> String {
         let python = self.input.synapse().python;
         let venv = python.parent().and_then(|bin| bin.parent()?.file_name());
-        let name = match venv.and_then(|name| name.to_str()) {
-            Some(name) if paths::is_our_python(&python) => name,
-            _ => "host",
-        };
-        format!("{name}{}", self.class.suffix())
+        match venv.and_then(|name| name.to_str()) {
+            Some(name) if paths::is_our_python(&python) => name.to_owned(),
+            _ => "host".to_owned(),
+        }
     }
 
     /// The socket of the fork server.
@@ -152,8 +140,9 @@ pub(super) fn wanted(input: &Input) -> BTreeSet<String> {
 
 /// The directories of fork servers, which exist before any unit starts; none if no process is forked.
 pub(super) fn directories(input: &Input) -> Vec<&'static str> {
-    let directories = is_on(input).then(Class::directories);
-    directories.into_iter().flatten().collect()
+    let classes = is_on(input).then(Class::all);
+    let classes = classes.into_iter().flatten();
+    classes.map(Class::directory).collect()
 }
 
 /// The directories that a process with this network access must not see.
@@ -173,15 +162,15 @@ pub(super) fn render(builder: &mut StateBuilder) -> Result<()> {
     let mode = Decision::of(input).mode;
     // Limits of memory belong to the units of the processes.
     let process = || Process::new(input, &input.settings.limits.worker_memory.show());
-    let start = |class| Start {
+    let isolates = forks.iter().any(|fork| fork.class == Class::Isolated);
+    let server = Server {
         process: process(),
         launcher: paths::LAUNCHER,
-        class,
         redis: input.has_workers(),
         immortal: mode == Mode::Immortal,
-    };
-    let server = Server {
-        start: start(Class::Open),
+        isolates,
+        hidden: hidden(input, Network::None),
+        calls: units::CALLS_FOR_NAMESPACES.join(" "),
         sandbox: builder.sandbox(units::WARM)?,
     };
     builder.unit(units::WARM, server.render()?);
@@ -189,13 +178,6 @@ pub(super) fn render(builder: &mut StateBuilder) -> Result<()> {
     for fork in forks {
         let server = units::fork_server(&fork.instance());
         let in_drop_ins = |unit: &str, file: &str| format!("{}/{file}", units::drop_ins(unit));
-        if fork.class != Class::Open {
-            let hidden = hidden(input, fork.network);
-            let network = WorkerNetwork::drop_in(input, fork.network, hidden)?;
-            builder.unit(&in_drop_ins(&server, WorkerNetwork::FILE), network);
-            let start = start(fork.class);
-            builder.unit(&in_drop_ins(&server, CLASS), OfClass { start }.render()?);
-        }
         let drop_in = Forked {
             process: &process,
             mode,

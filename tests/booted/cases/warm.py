@@ -30,11 +30,11 @@ from harness.host import Host
 from harness.warm import memory, plainly
 
 MAIN, PLAIN = "synapse-main.service", worker("media_repository1")
-# Synapse is that of the host; some workers have no network access.
-SERVERS = ("synapse-warm@host.service", "synapse-warm@host-isolated.service")
+# Synapse is that of the host.
+FORK_SERVER = "synapse-warm@host.service"
 FORKED = tuple(unit for unit in (MAIN, *(worker(f"{role}1") for role in FULL)) if unit != PLAIN)
-# The sockets of these servers.
-OPEN_SOCKET, ISOLATED_SOCKET = "/run/synapse-workers/warm-open/host/socket", "/run/synapse-workers/warm-isolated/host-isolated/socket"
+# The sockets for processes with network access, and for those without.
+OPEN_SOCKET, ISOLATED_SOCKET = (f"/run/synapse-workers/warm-{kind}/host/socket" for kind in ("open", "isolated"))
 # Tries to connect to each socket, and prints the numbers of those that it reaches.
 CONNECT = """
 import socket, sys
@@ -85,12 +85,14 @@ def test_warm(host: Host, check: Checks) -> None:
         before = host.invocations(PLAIN)
         configure(host, "fork")
         note(f"{host.product('install', '--yes').seconds:.1f} s")
-        all_active(host, {*FULL_UNITS, *SERVERS})
+        all_active(host, {*FULL_UNITS, FORK_SERVER})
         assert_equal(host.invocations(PLAIN), before, PLAIN)
         assert_equal(plainly(host, 0), [], "plain starts")
         talk(host)
     with check("each process has the parent, control group, sandbox and limits of a plain start"):
         for unit in FORKED:
+            # The fork server has forbidden itself, and them, what it needed for their namespaces.
+            expected[unit]["Seccomp_filters"] = [str(int(number) + 1) for number in expected[unit]["Seccomp_filters"]]
             assert_equal(facts(host, unit), expected[unit], unit)
     with check("status names the mode, and counts the processes that are forked"):
         warm_start = host.json("status")["warm"]
@@ -99,9 +101,9 @@ def test_warm(host: Host, check: Checks) -> None:
     with check("a process without network access reaches its own fork server, and not the one with network access"):
         assert_equal(reached(host, MAIN), [True, False, True], "of main")
         assert_equal(reached(host, ONE), [False, False, True], f"of {ONE}")
-        assert_equal(reached(host, SERVERS[1]), [False, False, True], f"of {SERVERS[1]}")
+        assert_equal(reached_by(host, isolated_server(host)), [False, False, True], "of the isolated fork server")
     with check("a process without network access that has systemd move it into other units gains no network access"):
-        units = (MAIN, SERVERS[0], PLAIN, "synapse-nginx.service")
+        units = (MAIN, FORK_SERVER, PLAIN, "synapse-nginx.service")
         # Only units of its own account with `Delegate=yes` take it.
         expected_answers = dict(zip(units, ((True, False), (False, False), (False, False), (False, False)), strict=True))
         assert_equal(attempt_moves(host, ONE, *units), expected_answers, "moved, and reached nginx")
@@ -113,7 +115,7 @@ def test_warm(host: Host, check: Checks) -> None:
     with check(f"all processes and their fork servers take at most {GOAL} of the memory") as note:
         restart(host, *FORKED)
         warm = memory(host)
-        note(f"PSS {warm:.0f} MiB of {plain:.0f}: {warm / plain:.2f}; fork servers {[round(memory(host, server)) for server in SERVERS]}, "
+        note(f"PSS {warm:.0f} MiB of {plain:.0f}: {warm / plain:.2f}; fork server {memory(host, FORK_SERVER):.0f}, "
              f"main {memory(host, MAIN):.0f}, a worker {memory(host, ONE):.0f}, {OTHER} {memory(host, OTHER):.0f}")
         note(f"CPU to start: main {host.cpu_seconds(MAIN):.2f} s, a worker {host.cpu_seconds(ONE):.2f} s")
         if warm > GOAL * plain:
@@ -127,7 +129,7 @@ def test_warm(host: Host, check: Checks) -> None:
         host.product("install", "--yes")
         restart(host, *FORKED)
         for text in ("code objects moved", "objects are immortal"):
-            assert_contains(host.run("systemctl", "show", "--property=StatusText", SERVERS[0]).out, text)
+            assert_contains(host.run("systemctl", "show", "--property=StatusText", FORK_SERVER).out, text)
         warm = memory(host)
         note(f"PSS {warm:.0f} MiB of {plain:.0f}: {warm / plain:.2f}")
         client(host, "load.py", "http://127.0.0.1:8008", "--state", prepared_load(host), "--count", str(REQUESTS))
@@ -153,15 +155,14 @@ def crashes(host: Host, check: Checks) -> None:
         host.run("systemctl", "kill", "--signal=KILL", ONE)
         wait_until("restarted", lambda: active(host, ONE) and host.invocations(ONE) != before)
         assert_contains(host.run("journalctl", "--quiet", f"--unit={ONE}", "--grep=Main process exited").out, "code=killed, status=9/KILL")
-    with check("the processes outlive killed fork servers, which return and fork again"):
-        before = host.invocations(*FORKED)
-        servers = host.invocations(*SERVERS)
-        host.run("systemctl", "kill", "--signal=KILL", *SERVERS)
-        wait_until("restarted", lambda: all(active(host, server) for server in SERVERS) and host.invocations(*SERVERS) != servers, 120)
-        assert_equal(host.invocations(*FORKED), before, "processes")
-        since = time.time()
-        restart(host, MAIN, ONE)
-        assert_equal(plainly(host, since), [], "plain starts")
+    for text, process in (("fork server", main_process), ("fork server without network access", isolated_server)):
+        with check(f"the processes outlive a killed {text}, which returns and forks again"):
+            before = host.invocations(*FORKED)
+            server_is_replaced(host, process(host))
+            assert_equal(host.invocations(*FORKED), before, "processes")
+            since = time.time()
+            restart(host, MAIN, ONE)
+            assert_equal(plainly(host, since), [], "plain starts")
     with check("the exit status of a process arrives"):
         with options(host, "no_such_key: [\n"):
             since = time.time()
@@ -169,6 +170,12 @@ def crashes(host: Host, check: Checks) -> None:
             wait_until("the status", lambda: "status=1/FAILURE" in host.run(
                 "journalctl", "--quiet", f"--since=@{int(since)}", f"--unit={ONE}").out)
         wait_until("active", lambda: active(host, ONE), 60)
+
+
+def server_is_replaced(host: Host, killed: int) -> None:
+    before = host.invocations(FORK_SERVER)
+    host.run("kill", "-KILL", str(killed))
+    wait_until("restarted", lambda: active(host, FORK_SERVER) and host.invocations(FORK_SERVER) != before, 120)
 
 
 def plain_starts(host: Host, check: Checks) -> None:
@@ -180,26 +187,25 @@ def plain_starts(host: Host, check: Checks) -> None:
         talk(host)
         return f"{seconds:.1f} s"
 
-    isolated = SERVERS[1]
     with check("without its fork server a process starts plainly") as note:
-        host.run("systemctl", "mask", "--runtime", "--now", isolated)
+        host.run("systemctl", "mask", "--runtime", "--now", FORK_SERVER)
         try:
-            note(start(f"{isolated} is inactive"))
+            note(start(f"{FORK_SERVER} is inactive"))
             # It exits with 1, because the fork server should run.
             (plain,) = host.json("status", expect=(1,))["warm"]["plain"]
             assert_equal(plain["unit"], ONE, "a process that started plainly")
             assert_contains(plain["reason"], "is inactive")
             assert_equal(reached(host, ONE)[:2], [False, False], f"of {ONE}, which started plainly")
         finally:
-            host.run("systemctl", "unmask", "--runtime", isolated)
+            host.run("systemctl", "unmask", "--runtime", FORK_SERVER)
             host.run("systemctl", "daemon-reload")
-            host.run("systemctl", "start", isolated)
+            host.run("systemctl", "start", FORK_SERVER)
     with check("with a frozen fork server a process starts plainly, within seconds") as note:
-        host.run("systemctl", "kill", "--signal=STOP", isolated)
+        host.run("systemctl", "kill", "--signal=STOP", FORK_SERVER)
         try:
             note(start("the fork server does not answer"))
         finally:
-            host.run("systemctl", "kill", "--signal=CONT", isolated)
+            host.run("systemctl", "kill", "--signal=CONT", FORK_SERVER)
     for content, reason in (("Nice=5", "Nice="), ("InaccessiblePaths=/srv", "InaccessiblePaths="), ("Environment=A=b", "the variable A"),
                             ("SystemCallFilter=~@keyring", "SystemCallFilter="), ("LimitNOFILE=600", "Max open files")):
         with check(f"with {content} in a drop-in of the administrator it starts plainly"), drop_in(host, content):
@@ -211,7 +217,7 @@ def plain_starts(host: Host, check: Checks) -> None:
     with check("after a change of Synapse's files it starts plainly, and is forked after the fork server's restart"):
         host.run("touch", host.shell("echo /opt/venvs/matrix-synapse/lib/python3.*/site-packages/synapse/__init__.py").out.strip())
         start("has changed since the fork server started")
-        host.run("systemctl", "restart", *SERVERS)
+        host.run("systemctl", "restart", FORK_SERVER)
         since = time.time()
         restart(host, *FORKED)
         assert_equal(plainly(host, since), [], "plain starts")
@@ -236,25 +242,37 @@ def configure(host: Host, mode: str) -> None:
     host.write(SETTINGS, json.dumps({"server_name": SERVER, "workers": ["full"], "warm": {"mode": mode}}, indent=1))
 
 
-def inside(host: Host, unit: str, *arguments: str) -> str:
-    """The output of a Python script in the namespaces of a unit's process, as its user."""
-    pid = host.units(unit)[unit]["MainPID"]
+def main_process(host: Host, unit: str = FORK_SERVER) -> int:
+    return int(host.units(unit)[unit]["MainPID"])
+
+
+def isolated_server(host: Host) -> int:
+    """The process of the fork server that forks processes without network access."""
+    return int(host.run("pgrep", "--parent", str(main_process(host))).out)
+
+
+def inside(host: Host, pid: int, *arguments: str) -> str:
+    """The output of a Python script in the namespaces of a process, as its user."""
     user, group = host.run("id", "-u", "synapse").out.strip(), host.run("id", "-g", "synapse").out.strip()
     return host.run("nsenter", f"--target={pid}", "--user", "--mount", "--net", f"--setuid={user}", f"--setgid={group}",
                     PYTHON, "-c", *arguments).out
 
 
 def reached(host: Host, unit: str) -> list[bool]:
-    """Whether the process of a unit can connect to the fork server with network access, to the same one by way of the file
-    system of main, which has the same user, and to the isolated one."""
-    through_main = f"/proc/{host.units(MAIN)[MAIN]['MainPID']}/root{OPEN_SOCKET}"
-    found = inside(host, unit, CONNECT, OPEN_SOCKET, through_main, ISOLATED_SOCKET).split()
+    return reached_by(host, main_process(host, unit))
+
+
+def reached_by(host: Host, pid: int) -> list[bool]:
+    """Whether a process can connect to the fork server with network access, to the same one by way of the file system of
+    main, which has the same user, and to the isolated one."""
+    through_main = f"/proc/{main_process(host, MAIN)}/root{OPEN_SOCKET}"
+    found = inside(host, pid, CONNECT, OPEN_SOCKET, through_main, ISOLATED_SOCKET).split()
     return [str(number) in found for number in range(3)]
 
 
 def attempt_moves(host: Host, unit: str, *others: str) -> dict[str, tuple[bool, bool]]:
     """Whether systemd moves the process of a unit into each of the others, and whether it reaches nginx from there."""
-    answers = (line.split() for line in inside(host, unit, MOVE, *others).splitlines())
+    answers = (line.split() for line in inside(host, main_process(host, unit), MOVE, *others).splitlines())
     return {other: (moved == "True", connected == "True") for other, moved, connected in answers}
 
 

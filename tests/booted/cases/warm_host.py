@@ -253,10 +253,12 @@ def in_order(host: Host, *units: str) -> None:
 
 
 def alone(host: Host) -> None:
-    """No fork server has a process besides itself in its control group."""
+    """No fork server has a process in its control group besides itself and the one without network access."""
     for server, pid in mains(host, SERVERS).items():
         group = host.run("systemctl", "show", "--value", "--property=ControlGroup", server).out.strip()
-        assert_equal(host.run("cat", f"/sys/fs/cgroup{group}/cgroup.procs").out.split(), [pid], server)
+        isolated = host.run("pgrep", "--parent", pid).out.split()
+        assert_equal(len(isolated), 1, "children of the fork server")
+        assert_equal({*host.run("cat", f"/sys/fs/cgroup{group}/cgroup.procs").out.split()}, {pid, *isolated}, server)
 
 
 @contextmanager
