@@ -26,11 +26,27 @@ def set_memory_open(is_open):
     ctypes.CDLL(None).prctl(PR_SET_DUMPABLE, ctypes.c_ulong(is_open), *3 * [ctypes.c_ulong(0)])
 
 
-def fork_twice():
-    """Returns True in a new process whose parent is PID 1, and False in this one.
+def open_score():
+    """Opens the file with the OOM score of this process, which belongs to root while the memory is closed."""
+    return os.open("/proc/self/oom_score_adj", os.O_RDWR | os.O_CLOEXEC)
 
-    systemd learns the exit status of its own children only, and a process whose parent ends becomes one of them.
+
+def fork_twice(file, score):
+    """Returns True in a new process whose parent is PID 1 and which has this OOM score, and False in this one.
+
+    systemd learns the exit status of its own children only, and a process whose parent ends becomes one of them. `file` is
+    that of `open_score` in this process; the new one inherits the score, so its memory is never open to others.
     """
+    own = os.pread(file, 16, 0)
+    os.pwrite(file, b"%d" % score, 0)
+    try:
+        return forked_twice()
+    finally:
+        # In the new process, this is still the file of the server.
+        os.pwrite(file, own, 0)
+
+
+def forked_twice():
     middle = os.fork()
     if middle:
         _, status = os.waitpid(middle, 0)
@@ -72,11 +88,6 @@ def wait_for_unit(request, connection):
     """Waits until the unit has made this process its main process. Ends without a trace if it does not."""
     try:
         os.setsid()
-        # While its memory is closed, this file belongs to root.
-        set_memory_open(True)
-        with open("/proc/self/oom_score_adj", "w") as opened:
-            opened.write(str(request.oom_score_adj))
-        set_memory_open(False)
         connection.settimeout(PATIENCE)
         connection.send(b"pid %d" % os.getpid())
         if connection.recv(16) == b"go":

@@ -64,7 +64,7 @@ def report(pipe, reactor, results, sandbox):
     problem, code = None, warm_code.Ran()
     results.recording = True
     try:
-        sandbox.give_up()
+        sandbox.close()
         reactor.renew()
         run()
     except BaseException:

@@ -55,7 +55,7 @@ class Request:
         if self.directory != os.getcwd():
             return "the working directory differs"
         mine, theirs = fields_of(of_self("status")), fields_of(self.status)
-        if filters:
+        if filters and FILTERS in mine:
             mine[FILTERS] = [str(int(number) - filters) for number in mine[FILTERS]]
         for name in INHERITED:
             if mine.get(name) != theirs.get(name):

@@ -1,8 +1,8 @@
 """The sandbox of the two fork servers that share one image: with the network of the host, and without any.
 
-A forked process cannot get from its unit other namespaces than those of its server. To make them, the server has capabilities
-in the user namespace of its unit, where they mean nothing to the rest of the host. It gives them up before it reads a request,
-and with them the system calls that are allowed for their sake: afterwards it may do no more than the units of its processes.
+A forked process cannot get from its unit other namespaces than those of its server. The unit of the server permits a user
+namespace, in which the second server makes those that it needs. Before a server reads a request, it forbids itself all of
+this: from then on it, and the processes that it forks, may do no more than the units of these processes.
 """
 import contextlib
 import ctypes
@@ -11,9 +11,10 @@ import itertools
 import os
 import socket
 import struct
+import sys
 
-# linux/sched.h: all kinds of namespaces that clone(2) makes; two of them.
-NAMESPACES, MOUNTS, NETWORK = 0x7E020000, 0x00020000, 0x40000000
+# linux/sched.h: all kinds of namespaces that clone(2) makes; some of them.
+NAMESPACES, MOUNTS, IPC, USERS, NETWORK = 0x7E020000, 0x00020000, 0x08000000, 0x10000000, 0x40000000
 # linux/mount.h
 READ_ONLY, NO_SUID, NO_DEVICES, NO_PROGRAMS, RECURSIVE, SLAVE = 1, 2, 4, 8, 1 << 14, 1 << 19
 # prctl(2)
@@ -32,49 +33,51 @@ MACHINES = {
 }
 # The same number on all machines.
 CLONE3 = 435
+# The bit in the numbers of the x32 machine, which shares the name of x86_64.
+X32 = 0x40000000
+# Directories for temporary files, of which units with PrivateTmp= have their own.
+TEMPORARY = ("/tmp", "/var/tmp")
 
 library = ctypes.CDLL(None, use_errno=True)
 
 
 class Sandbox:
-    """The capabilities of the server, if it `isolates` processes, and the end of them."""
+    """What the server forbids itself, if it `isolates` processes. Without these, its unit has done so already."""
 
     def __init__(self, isolates):
-        # Whether the capabilities are still to be given up.
-        self.is_privileged = isolates
+        self.isolates = isolates
         # The filters of system calls that a process of this server has beyond those of its unit.
         self.filters = 0
         # Why no process can be forked.
         self.problem = None
-        if isolates and os.uname().machine not in MACHINES:
-            self.problem = f"the system calls of {os.uname().machine} are not known"
-        # Outside of a namespace of its own they would be capabilities of root.
-        if self.problem or isolates and not has_own_namespace():
-            self.give_up()
+        if isolates and (os.uname().machine not in MACHINES or sys.maxsize <= 1 << 32):
+            self.problem = f"the system calls of this {os.uname().machine} are not known"
 
     def isolate(self, hidden):
-        """Leaves the network, and sees nothing of these directories any more."""
-        call("unshare", MOUNTS | NETWORK)
+        """Leaves the network, and sees nothing of these directories any more. The memory must be open (warm_child.py)."""
+        user, group = os.geteuid(), os.getegid()
+        # Processes of other user namespaces can neither read this one and those that it forks, nor the other way round.
+        call("unshare", USERS)
+        for file, text in (("setgroups", "deny"), ("uid_map", f"{user} {user} 1"), ("gid_map", f"{group} {group} 1")):
+            with open(f"/proc/self/{file}", "w") as opened:
+                opened.write(text)
+        call("unshare", MOUNTS | NETWORK | IPC)
         call("mount", None, b"/", None, RECURSIVE | SLAVE, None)
+        for directory in TEMPORARY:
+            mount_empty(directory, NO_SUID | NO_DEVICES, "mode=1777")
         for directory in hidden:
-            options = READ_ONLY | NO_SUID | NO_DEVICES | NO_PROGRAMS
-            call("mount", b"tmpfs", os.fsencode(directory), b"tmpfs", options, b"mode=0,size=4k,nr_inodes=1")
-
-    def give_up(self, network=True):
-        """Gives up all capabilities, and the calls that only they are for; without `network`, also those for addresses."""
-        if not self.is_privileged:
-            return
-        self.is_privileged = False
+            mount_empty(directory, READ_ONLY | NO_SUID | NO_DEVICES | NO_PROGRAMS, "mode=0,size=4k,nr_inodes=1")
         drop_capabilities()
-        if not self.problem and is_filtered():
+
+    def close(self, network=True):
+        """Forbids what this server needed for namespaces, and without `network` also sockets with addresses."""
+        if self.isolates and not self.problem and is_filtered():
             forbid(network)
             self.filters += 1
 
 
-def has_own_namespace():
-    """Whether the user namespace contains only single accounts of another one, as that of a unit with PrivateUsers= does."""
-    with open("/proc/self/uid_map") as opened:
-        return all(int(line.split()[2]) == 1 for line in opened)
+def mount_empty(directory, flags, options):
+    call("mount", b"tmpfs", os.fsencode(directory), b"tmpfs", flags, options.encode())
 
 
 def is_filtered():
@@ -84,6 +87,7 @@ def is_filtered():
 
 
 def drop_capabilities():
+    """Drops those that the maker of a user namespace has in it."""
     call("prctl", PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0)
     with contextlib.suppress(OSError):
         # The first number that the kernel does not know ends this.
@@ -96,7 +100,8 @@ def forbid(network):
     """Forbids, from now on and for all processes that are forked, what RestrictNamespaces=yes and SystemCallFilter= forbid
     the units; without `network`, also what RestrictAddressFamilies=AF_UNIX does."""
     machine, numbers = MACHINES[os.uname().machine]
-    program = [(LOAD, 0, 0, MACHINE), (EQUAL, 1, 0, machine), (RETURN, 0, 0, KILL), (LOAD, 0, 0, NUMBER)]
+    program = [(LOAD, 0, 0, MACHINE), (EQUAL, 1, 0, machine), (RETURN, 0, 0, KILL), (LOAD, 0, 0, NUMBER),
+               (BITS, 0, 1, X32), (RETURN, 0, 0, KILL)]
     for name in ("capset", "mount", "umount2", "unshare", "setns"):
         program += when(numbers[name], refuse(errno.EPERM))
     # A filter cannot read its flags. The C library uses clone in its place.

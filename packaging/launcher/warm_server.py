@@ -72,18 +72,18 @@ def main():
     image = warm_image.Image(options.module, options.also, options.immortal, sandbox)
     # The last look at files that belong to root as soon as the memory is closed.
     warm_request.initial_environment()
+    score = warm_child.open_score()
     warm_child.set_memory_open(False)
     isolated, summary = None, image.summary
-    if options.isolated:
-        if sandbox.is_privileged:
-            isolated = start_isolated(options, image)
+    if options.isolated and not image.problem:
+        isolated = start_isolated(options, image)
         if isolated is None:
-            summary += "; processes without network access start plainly, because this host has no namespace for them"
-    sandbox.give_up()
+            summary += "; processes without network access start plainly, because their fork server did not start"
+    sandbox.close()
     listener = listen(options.socket)
     print(summary, file=sys.stderr, flush=True)
     notify(f"READY=1\nSTATUS={summary}")
-    forked = serve(listener, image, time.monotonic() + options.age, isolated)
+    forked = serve(listener, image, score, time.monotonic() + options.age, isolated)
     if forked:
         warm_child.run(*forked)
 
@@ -94,20 +94,30 @@ def start_isolated(options, image):
     Returns a descriptor that becomes readable when it has ended; None if it did not start, which its log explains.
     """
     ours, theirs = os.pipe()
-    parent = os.getpid()
-    if os.fork():
+    parent, child = os.getpid(), os.fork()
+    if child:
         os.close(theirs)
-        return ours if os.read(ours, 1) else None
+        if os.read(ours, 1):
+            return ours
+        os.close(ours)
+        os.waitpid(child, 0)
+        return None
     os.close(ours)
     ctypes.CDLL(None).prctl(PDEATHSIG, signal.SIGKILL, 0, 0, 0)
     if os.getppid() != parent:
         sys.exit(1)
+    # No other process is in its namespaces yet.
+    warm_child.set_memory_open(True)
     image.sandbox.isolate(options.hide)
-    image.sandbox.give_up(network=False)
+    score = warm_child.open_score()
+    warm_child.set_memory_open(False)
+    image.sandbox.close(network=False)
     listener = listen(options.isolated)
     os.write(theirs, b"1")
-    forked = serve(listener, image, math.inf)
+    forked = serve(listener, image, score, math.inf)
     if forked:
+        # Only the server itself holds the other end.
+        os.close(theirs)
         warm_child.run(*forked)
     sys.exit()
 
@@ -124,8 +134,10 @@ def listen(path):
     return listener
 
 
-def serve(listener, image, end, isolated=None):
+def serve(listener, image, score, end, isolated=None):
     """Answers requests until this monotonic time; then returns None. Exits when the other server has ended.
+
+    `score` is the file with this process's OOM score.
 
     In a forked process it returns at once: the request, the image, and the connection to the unit.
     """
@@ -143,7 +155,7 @@ def serve(listener, image, end, isolated=None):
             request = warm_request.receive(connection)
             refusal = image.refusal(request) or request.refusal(image.sandbox.filters)
             if not refusal:
-                if warm_child.fork_twice():
+                if warm_child.fork_twice(score, request.oom_score_adj):
                     listener.close()
                     return request, image, connection
             else:

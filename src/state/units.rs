@@ -23,7 +23,7 @@ pub const MAIN_SOCKET: &str = "synapse-main.socket";
 pub const WORKER_SOCKETS: &str = "synapse-worker@.socket";
 /// The template of fork servers, whose instances are named after the Synapse that they have imported.
 pub const WARM: &str = "synapse-warm@.service";
-/// System calls that a fork server makes for the namespaces of its processes, and gives up before it forks one.
+/// System calls that a fork server makes for the namespaces of its processes, and forbids itself before it forks one.
 pub const CALLS_FOR_NAMESPACES: [&str; 2] = ["mount", "capset"];
 /// Keeps nginx from starting while new connections wait at the sockets that systemd holds.
 pub const HOLD: &str = "synapse-hold.service";

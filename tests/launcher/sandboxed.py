@@ -1,4 +1,4 @@
-"""The sandbox of fork servers: the namespaces of processes without network access, and the end of the capabilities."""
+"""The sandbox of fork servers: the namespaces of processes without network access, and what both kinds of processes cannot do."""
 
 import errno
 import json
@@ -11,9 +11,7 @@ from pathlib import Path
 
 from launched import LAUNCHER
 
-# In a user namespace that contains one account, as that of a unit with PrivateUsers= does.
-ALONE = ("unshare", "--user", "--map-root-user")
-# Runs statements after which `sandbox` has given up its capabilities, then prints what is left. The process has a filter of
+# Runs statements after which `sandbox` is closed, then prints what is left. The process has a filter of
 # system calls already, which allows all of them, and no new privileges (PR_SET_NO_NEW_PRIVS).
 SCRIPT = """
 import ctypes, json, os, socket, sys, threading
@@ -55,7 +53,7 @@ print(json.dumps({{
     "internet": error(socket.socket, socket.AF_INET), "netlink": error(socket.socket, socket.AF_NETLINK, socket.SOCK_RAW),
     "unix": error(socket.socket, socket.AF_UNIX), "child": os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]),
     "interfaces": [line.split(":")[0].strip() for line in open("/proc/self/net/dev") if ":" in line],
-    "seen": error(os.listdir, {hidden!r}),
+    "seen": error(os.listdir, {hidden!r}), "temporary": os.listdir("/tmp"), "user": os.readlink("/proc/self/ns/user"),
 }}))
 """
 NOTHING = "0000000000000000"
@@ -63,22 +61,19 @@ NOTHING = "0000000000000000"
 
 class Sandboxes(unittest.TestCase):
     def setUp(self):
-        directory = tempfile.TemporaryDirectory()
+        # Directories for temporary files are hidden as well.
+        directory = tempfile.TemporaryDirectory(dir="/dev/shm")
         self.addCleanup(directory.cleanup)
         self.hidden = directory.name
         Path(self.hidden, "socket").touch()
 
-    def left(self, statements, *command):
+    def left(self, statements):
         script = SCRIPT.format(launcher=str(LAUNCHER), statements=statements, hidden=self.hidden)
-        done = subprocess.run([*command, sys.executable, "-I", "-c", script], capture_output=True, text=True, timeout=60)
+        done = subprocess.run([sys.executable, "-I", "-c", script], capture_output=True, text=True, timeout=60)
         self.assertEqual(done.returncode, 0, done.stderr)
         return json.loads(done.stdout)
 
-    def assert_narrow(self, left, privileged=True):
-        bounding = left["capabilities"].pop(3)
-        self.assertEqual(left["capabilities"], 4 * [NOTHING])
-        # Without a capability a process cannot reduce this set. A fork server refuses all requests then, because it differs.
-        self.assertEqual(bounding == NOTHING, privileged)
+    def assert_closed(self, left):
         self.assertEqual((left["filters"], left["added"], left["problem"]), (2, 1, None))
         for name in ("unshare", "clone"):
             self.assertEqual(left[name], 7 * [errno.EPERM], name)
@@ -87,19 +82,18 @@ class Sandboxes(unittest.TestCase):
         # Everything else goes on.
         self.assertEqual((left["unix"], left["child"]), (0, 7))
 
-    def test_a_process_with_network_access_keeps_it_and_no_capability(self):
-        left = self.left("sandbox.give_up()", *ALONE)
-        self.assert_narrow(left)
+    def test_a_process_with_network_access_keeps_its_namespaces(self):
+        left = self.left("sandbox.close()")
+        self.assert_closed(left)
         self.assertEqual((left["internet"], left["seen"]), (0, 0))
+        self.assertEqual(left["user"], os.readlink("/proc/self/ns/user"))
 
     def test_a_process_without_network_access_has_neither_interfaces_nor_addresses_nor_sees_the_other_server(self):
-        left = self.left(f"sandbox.isolate([{self.hidden!r}]); sandbox.give_up(network=False)", *ALONE)
-        self.assert_narrow(left)
+        left = self.left(f"sandbox.isolate([{self.hidden!r}]); sandbox.close(network=False)")
+        self.assert_closed(left)
+        self.assertEqual(left["capabilities"], 5 * [NOTHING])
         self.assertEqual((left["internet"], left["netlink"]), 2 * (errno.EAFNOSUPPORT,))
         self.assertEqual(left["interfaces"], ["lo"])
-        self.assertEqual(left["seen"], errno.EACCES)
-
-    def test_without_a_user_namespace_of_its_own_the_capabilities_end_before_anything_is_imported(self):
-        # Root has them here; another user has none to lose.
-        left = self.left("assert not sandbox.is_privileged; sandbox.give_up()")
-        self.assert_narrow(left, os.geteuid() == 0)
+        self.assertEqual((left["seen"], left["temporary"]), (errno.EACCES, []))
+        # What protects the memory of processes with network access, and of those of another server.
+        self.assertNotEqual(left["user"], os.readlink("/proc/self/ns/user"))

@@ -256,25 +256,34 @@ fn one_server_forks_processes_with_and_without_network_access() {
     }
 }
 
-/// Only in a user namespace of its own, and only for processes without network access.
+/// For processes without network access only, and without capabilities.
 #[test]
-fn a_fork_server_has_capabilities_for_namespaces_only() {
+fn a_fork_server_may_make_the_namespaces_that_its_processes_need() {
     fn of_server<'a>(state: &'a State, key: &str) -> Vec<&'a str> {
         values(state, units::WARM, key)
     }
     let state = warm(WORKERS).state();
-    let capabilities = ["CAP_SYS_ADMIN CAP_SETPCAP"];
-    assert_eq!(of_server(&state, "AmbientCapabilities"), capabilities);
-    assert_eq!(of_server(&state, "PrivateUsers"), ["yes"]);
-    assert_eq!(of_server(&state, "RestrictNamespaces"), ["yes", "", "net mnt"]);
+    let kinds = ["yes", "", "user net mnt ipc"];
+    assert_eq!(of_server(&state, "RestrictNamespaces"), kinds);
+    assert_eq!(of_server(&state, "AmbientCapabilities"), [""; 0]);
+    assert_eq!(of_server(&state, "CapabilityBoundingSet"), [""]);
     let hide = "--hide /run/synapse-workers/warm-open ";
     assert!(of_server(&state, "ExecStart")[0].contains(hide));
     // These workers have network access.
     let state = warm("media_repository,pusher").state();
     assert_eq!(servers(&state).len(), 1);
-    assert_eq!(of_server(&state, "AmbientCapabilities"), [""; 0]);
     assert_eq!(of_server(&state, "RestrictNamespaces"), ["yes"]);
     assert!(!of_server(&state, "ExecStart")[0].contains("isolated"));
+}
+
+/// Python runs files below the home of its account while it starts, and every worker may write them.
+#[test]
+fn no_process_of_synapse_runs_python_files_of_its_account() {
+    let state = warm(WORKERS).state();
+    for unit in [units::MAIN, units::WORKERS, units::WARM] {
+        let variables = values(&state, unit, "Environment");
+        assert!(variables.contains(&"PYTHONNOUSERSITE=1"), "{unit}");
+    }
 }
 
 #[test]

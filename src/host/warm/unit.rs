@@ -113,14 +113,12 @@ impl Manager {
     }
 }
 
-/// Whether a process of the fork server has a property of this unit. One with capabilities makes namespaces, and gives up what
-/// it needs for them (packaging/launcher/warm_sandbox.py).
+/// Whether a process of the fork server has a property of this unit. One that may make namespaces forbids itself what it needs
+/// for them before it forks (packaging/launcher/warm_sandbox.py).
 fn is_inherited(name: &str, unit: &Properties, server: &Properties, is_isolated: bool) -> bool {
-    let narrows = get::<u64>(server, "AmbientCapabilities").is_some_and(|set| set != 0);
+    let narrows = get::<u64>(server, "RestrictNamespaces").is_some_and(|kinds| kinds != 0);
     match name {
-        "CapabilityBoundingSet" | "AmbientCapabilities" | "RestrictNamespaces" if narrows => {
-            get::<u64>(unit, name) == Some(0)
-        }
+        "RestrictNamespaces" if narrows => get::<u64>(unit, name) == Some(0),
         "SystemCallFilter" if narrows => {
             let calls: Option<(bool, Vec<String>)> = get(server, name);
             let left = calls.map(|(allows, mut calls)| {

@@ -82,12 +82,12 @@ def test_warm(host: Host, check: Checks) -> None:
     expected = {unit: facts(host, unit) for unit in FORKED}
     plain = memory(host)
     with check("warm.mode: fork restarts all but the process that decodes media", vital=True) as note:
-        before = host.invocations(PLAIN)
+        since, before = time.time(), host.invocations(PLAIN)
         configure(host, "fork")
         note(f"{host.product('install', '--yes').seconds:.1f} s")
         all_active(host, {*FULL_UNITS, FORK_SERVER})
         assert_equal(host.invocations(PLAIN), before, PLAIN)
-        assert_equal(plainly(host, 0), [], "plain starts")
+        assert_equal(plainly(host, since), [], "plain starts")
         talk(host)
     with check("each process has the parent, control group, sandbox and limits of a plain start"):
         for unit in FORKED:
@@ -102,6 +102,11 @@ def test_warm(host: Host, check: Checks) -> None:
         assert_equal(reached(host, MAIN), [True, False, True], "of main")
         assert_equal(reached(host, ONE), [False, False, True], f"of {ONE}")
         assert_equal(reached_by(host, isolated_server(host)), [False, False, True], "of the isolated fork server")
+    with check("neither of two processes with different network access could read the memory of the other"):
+        users = [host.run("readlink", f"/proc/{main_process(host, unit)}/ns/user").out for unit in (MAIN, OTHER, ONE, PLAIN)]
+        assert users[0] == users[1] and len({*users}) == 3, f"user namespaces of {MAIN}, {OTHER}, {ONE}, {PLAIN}: {users}"
+        for pid in (main_process(host), isolated_server(host)):
+            assert_equal({*host.run("grep", "-h", "^Cap", f"/proc/{pid}/status").out.split()[1::2]}, {16 * "0"}, f"capabilities of {pid}")
     with check("a process without network access that has systemd move it into other units gains no network access"):
         units = (MAIN, FORK_SERVER, PLAIN, "synapse-nginx.service")
         # Only units of its own account with `Delegate=yes` take it.
