@@ -5,6 +5,7 @@ only the addresses of the code objects that ran, which are the same in both proc
 these, everything works and takes more memory and time.
 """
 import ctypes
+import gc
 import json
 import os
 import signal
@@ -62,6 +63,8 @@ def report(pipe, reactor, results, sandbox):
     for stream in (1, 2):
         os.dup2(null, stream)
     problem, code = None, warm_code.Ran()
+    # Synapse collects garbage twice while it starts. In the other processes, too, the image is no part of that.
+    gc.freeze()
     results.recording = True
     try:
         sandbox.close()
