@@ -64,7 +64,7 @@ DROP_IN = f"/etc/systemd/system/{ONE}.d/case.conf"
 LOAD = Form("full", spare="synchrotron", persister="event_persister2", rate=20)
 REQUESTS = 3000
 # The share of the memory of plain starts that the processes may have, with their fork servers.
-GOAL, IMMORTAL_GOAL = 0.52, 0.35
+GOAL, IMMORTAL_GOAL = 0.47, 0.30
 # What a process inherits: /proc/PID/status, and namespaces, of which those of the host count as its own.
 INHERITED = ("Uid", "Gid", "Groups", "Umask", "CapInh", "CapPrm", "CapEff", "CapBnd", "CapAmb", "NoNewPrivs", "Seccomp", "Seccomp_filters",
              "Cpus_allowed", "SigIgn", "SigCgt")
