@@ -3,6 +3,7 @@ import ctypes
 import fcntl
 import os
 import runpy
+import signal
 import sys
 import time
 
@@ -14,6 +15,8 @@ PATIENCE = 30
 GLANCE = 0.001
 # The positions of the start and the end of the command line in /proc/PID/stat after the name (proc_pid_stat(5)).
 COMMAND_LINE = slice(45, 47)
+# prctl(2): a signal for this process when its parent ends.
+PR_SET_PDEATHSIG = 1
 # Whether other processes of the same user may read and change the memory of this one (prctl(2)).
 PR_SET_DUMPABLE = 4
 
@@ -24,6 +27,12 @@ def set_memory_open(is_open):
     Plain starts have user namespaces of their own, which closes it. Forked processes share that of their server.
     """
     ctypes.CDLL(None).prctl(PR_SET_DUMPABLE, ctypes.c_ulong(is_open), *3 * [ctypes.c_ulong(0)])
+
+
+def end_with(parent):
+    """Has the kernel kill this process when its parent, the one with this number, ends. Returns False if it has ended."""
+    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+    return os.getppid() == parent
 
 
 def open_score():

@@ -4,7 +4,6 @@ It starts threads, opens sockets and answers requests, all of which the fork ser
 only the addresses of the code objects that ran, which are the same in both processes, and results (warm_results.py). Without
 these, everything works and takes more memory and time.
 """
-import ctypes
 import gc
 import json
 import os
@@ -16,6 +15,7 @@ import threading
 import time
 import traceback
 
+import warm_child
 import warm_code
 import warm_script
 
@@ -27,8 +27,6 @@ SLOWNESS = 30
 GLANCE = 0.01
 # Requests of each kind: the second one finds full caches.
 TIMES = 2
-# prctl(2): a signal for this process when its parent ends.
-PDEATHSIG = 1
 
 
 def fly(reactor, results, sandbox):
@@ -38,9 +36,8 @@ def fly(reactor, results, sandbox):
     if not pilot:
         try:
             os.close(ours)
-            ctypes.CDLL(None).prctl(PDEATHSIG, signal.SIGKILL, 0, 0, 0)
             signal.alarm(PATIENCE)
-            if os.getppid() == parent:
+            if warm_child.end_with(parent):
                 report(theirs, reactor, results, sandbox)
         finally:
             os._exit(1)

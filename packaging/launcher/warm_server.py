@@ -24,11 +24,9 @@ gc.disable()
 
 import argparse
 import contextlib
-import ctypes
 import math
 import os
 import select
-import signal
 import socket
 import sys
 import time
@@ -45,8 +43,6 @@ SLOWNESS = 2
 AGE = 7 * 24 * 60 * 60
 # The length in bytes of the longest command line.
 ROOM = 4096
-# prctl(2): a signal for this process when its parent ends.
-PDEATHSIG = 1
 # Requests that may wait: more than a host has processes of Synapse.
 BACKLOG = 512
 
@@ -103,8 +99,7 @@ def start_isolated(options, image):
         os.waitpid(child, 0)
         return None
     os.close(ours)
-    ctypes.CDLL(None).prctl(PDEATHSIG, signal.SIGKILL, 0, 0, 0)
-    if os.getppid() != parent:
+    if not warm_child.end_with(parent):
         sys.exit(1)
     # No other process is in its namespaces yet.
     warm_child.set_memory_open(True)
